@@ -1,0 +1,1 @@
+"""What happened: immutable events in a file that proves it was not altered."""

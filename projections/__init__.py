@@ -1,0 +1,1 @@
+"""What it adds up to: current state, rebuilt from the events at any time."""

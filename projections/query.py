@@ -1,0 +1,111 @@
+"""What can be asked of a projection: bound attribute paths, the filter tree, queries and pages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Type(StrEnum):
+    """SCIM attribute data types (RFC 7643 §2.3)."""
+
+    STRING = "string"
+    BOOLEAN = "boolean"
+    DECIMAL = "decimal"
+    INTEGER = "integer"
+    DATE_TIME = "dateTime"
+    BINARY = "binary"
+    REFERENCE = "reference"
+    COMPLEX = "complex"
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One attribute, or one sub-attribute, found in the declarations and spelled as they spell it.
+
+    `key` names the attribute in payloads; `steps` lead to it in a document, `sub` into it.
+    Inside brackets (`emails[...]`) a path is relative to one value: no steps, only `sub`
+    (None there means the value itself, as in `schemas[value eq "urn:..."]`).
+    """
+
+    key: str
+    steps: tuple[str, ...]
+    sub: str | None
+    type: Type
+    many: bool
+    case_exact: bool
+
+
+class Operator(StrEnum):
+    """Comparison operators of RFC 7644 §3.4.2.2 (table 3), `pr` aside."""
+
+    EQ = "eq"
+    NE = "ne"
+    CO = "co"
+    SW = "sw"
+    EW = "ew"
+    GT = "gt"
+    GE = "ge"
+    LT = "lt"
+    LE = "le"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`path op value`; the value has the Python type of the attribute, or is None for null."""
+
+    path: Path
+    operator: Operator
+    value: str | bool | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """`path pr`."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    term: "Filter"
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    terms: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    terms: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyValue:
+    """`path[filter]`: at least one value of a multi-valued attribute satisfies the filter."""
+
+    path: Path
+    filter: "Filter"
+
+
+Filter = Compare | Present | Not | And | Or | AnyValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A list request; `start_index` counts from 1, `count` is the page's most."""
+
+    filter: Filter | None = None
+    sort_by: Path | None = None
+    descending: bool = False
+    start_index: int = 1
+    count: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Stored documents of one page, and how many resources match in all."""
+
+    total: int
+    start_index: int
+    documents: Sequence[bytes]

@@ -1,0 +1,150 @@
+"""Attribute declarations: characteristics, schemas, and finding an attribute by a client's spelling."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from projections.query import Path, Type
+
+
+class Mutability(StrEnum):
+    """When an attribute may be written (RFC 7643 §2.2)."""
+
+    READ_ONLY = "readOnly"
+    READ_WRITE = "readWrite"
+    IMMUTABLE = "immutable"
+    WRITE_ONLY = "writeOnly"
+
+
+class Returned(StrEnum):
+    """When an attribute is part of an answer (RFC 7643 §2.2)."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    DEFAULT = "default"
+    REQUEST = "request"
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute with its characteristics; the defaults are those of RFC 7643 §2.2."""
+
+    name: str
+    description: str
+    type: Type = Type.STRING
+    multi_valued: bool = False
+    required: bool = False
+    case_exact: bool = False
+    mutability: Mutability = Mutability.READ_WRITE
+    returned: Returned = Returned.DEFAULT
+    uniqueness: str = "none"
+    canonical_values: tuple[str, ...] = ()
+    reference_types: tuple[str, ...] = ()
+    sub_attributes: tuple["Attribute", ...] = ()
+
+    @cached_property
+    def subs(self) -> dict[str, "Attribute"]:
+        """Sub-attributes by folded name."""
+        return {sub.name.lower(): sub for sub in self.sub_attributes}
+
+    @property
+    def read_only(self) -> bool:
+        return self.mutability is Mutability.READ_ONLY
+
+
+@dataclass(frozen=True)
+class Schema:
+    """A SCIM schema (RFC 7643 §7): its URN and the attributes it declares."""
+
+    id: str
+    name: str
+    description: str
+    attributes: tuple[Attribute, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, Attribute]:
+        """Attributes by folded name."""
+        return {attribute.name.lower(): attribute for attribute in self.attributes}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An attribute where a resource type declares it: `key` is its name in payloads."""
+
+    key: str
+    steps: tuple[str, ...]
+    attribute: Attribute
+
+    def path(self, sub: Attribute | None = None) -> Path:
+        """Return the bound path of the attribute, or of one of its sub-attributes."""
+        target = sub or self.attribute
+        return Path(
+            key=self.key,
+            steps=self.steps,
+            sub=sub.name if sub else None,
+            type=target.type,
+            many=self.attribute.multi_valued,
+            case_exact=target.case_exact,
+        )
+
+
+@dataclass(frozen=True)
+class ResourceType:
+    """A kind of resource, its endpoint and schemas (RFC 7643 §6)."""
+
+    name: str
+    endpoint: str
+    description: str
+    schema: Schema
+    extensions: tuple[Schema, ...] = ()
+    common: tuple[Attribute, ...] = field(default=(), repr=False)
+
+    @cached_property
+    def declared(self) -> dict[str, Declared]:
+        """Every attribute a client may write or read, by payload key, core before extensions."""
+        return {item.key: item for item in self._declare()}
+
+    def _declare(self) -> Iterator[Declared]:
+        for attribute in (*self.common, *self.schema.attributes):
+            yield Declared(attribute.name, (attribute.name,), attribute)
+        for extension in self.extensions:
+            for attribute in extension.attributes:
+                key = f"{extension.id}:{attribute.name}"
+                yield Declared(key, (extension.id, attribute.name), attribute)
+
+    @cached_property
+    def _by_folded_key(self) -> dict[str, Declared]:
+        folded = {key.lower(): item for key, item in self.declared.items()}
+        prefix = self.schema.id.lower()
+        own = {
+            f"{prefix}:{key}": item for key, item in folded.items() if not key.startswith("urn:")
+        }
+        return {**folded, **own}
+
+    @cached_property
+    def _extensions_by_urn(self) -> dict[str, Schema]:
+        return {extension.id.lower(): extension for extension in self.extensions}
+
+    def find(self, name: str) -> Declared | None:
+        """Find an attribute by name or by URN and name, in any case (RFC 7643 §2.1, §3.10)."""
+        return self._by_folded_key.get(name.lower())
+
+    def find_path(self, text: str) -> tuple[Declared, Attribute | None] | None:
+        """Find `name`, `name.sub`, `urn:name` or `urn:name.sub`; a URN may itself hold dots."""
+        whole = self.find(text)
+        if whole:
+            return whole, None
+        head, dot, tail = text.rpartition(".")
+        declared = self.find(head) if dot else None
+        sub = declared.attribute.subs.get(tail.lower()) if declared else None
+        return (declared, sub) if declared and sub else None
+
+    def find_extension(self, urn: str) -> Schema | None:
+        """Find one of the type's schema extensions by its URN, in any case."""
+        return self._extensions_by_urn.get(urn.lower())
+
+    @cached_property
+    def writable(self) -> dict[str, Declared]:
+        """What a client may write, by payload key."""
+        return {key: item for key, item in self.declared.items() if not item.attribute.read_only}

@@ -1,0 +1,127 @@
+"""SCIM errors: one class per scimType, and the one table from inner errors to RFC answers.
+
+`detail` is written for the Okta admin who reads it verbatim in the Okta console. It never
+repeats a value that could be a secret.
+"""
+
+from typing import Any, ClassVar
+
+ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
+
+
+class ScimError(Exception):
+    """A request refused, in the form of RFC 7644 §3.12."""
+
+    status: ClassVar[int] = 400
+    scim_type: ClassVar[str | None] = None
+
+    def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.headers = headers or {}
+
+    def document(self) -> dict[str, Any]:
+        """Return the error as a SCIM document."""
+        return error_document(self.status, self.detail, self.scim_type)
+
+
+def error_document(status: int, detail: str, scim_type: str | None = None) -> dict[str, Any]:
+    """Return a SCIM error document; `status` becomes a string as RFC 7644 §3.12 has it."""
+    document: dict[str, Any] = {"schemas": [ERROR_URN], "status": str(status), "detail": detail}
+    if scim_type:
+        document["scimType"] = scim_type
+    return document
+
+
+class InvalidFilter(ScimError):
+    """The filter's syntax is wrong, or its attribute and operator do not go together."""
+
+    scim_type = "invalidFilter"
+
+
+class InvalidSyntax(ScimError):
+    """The body is not JSON, or not of the shape the request asks for."""
+
+    scim_type = "invalidSyntax"
+
+
+class InvalidPath(ScimError):
+    """A PATCH path is malformed or names no attribute."""
+
+    scim_type = "invalidPath"
+
+
+class NoTarget(ScimError):
+    """A PATCH path selects nothing that could be changed."""
+
+    scim_type = "noTarget"
+
+
+class InvalidValue(ScimError):
+    """A required value is missing, or a value does not fit its attribute."""
+
+    scim_type = "invalidValue"
+
+
+class Mutability(ScimError):
+    """The attribute cannot be changed as asked."""
+
+    scim_type = "mutability"
+
+
+class Sensitive(ScimError):
+    """The request would put something confidential into a URI."""
+
+    scim_type = "sensitive"
+    status = 403
+
+
+class Uniqueness(ScimError):
+    """A value that must be unique is taken."""
+
+    status = 409
+    scim_type = "uniqueness"
+
+
+class Unauthorized(ScimError):
+    status = 401
+
+
+class Forbidden(ScimError):
+    status = 403
+
+
+class NotFound(ScimError):
+    status = 404
+
+
+class PreconditionFailed(ScimError):
+    """If-Match names another version than the current one (RFC 7644 §3.14)."""
+
+    status = 412
+
+
+class BodyTooLarge(ScimError):
+    status = 413
+
+
+class UnsupportedMediaType(ScimError):
+    status = 415
+
+
+class TooManyRequests(ScimError):
+    """The service is busy: the one status that Okta repeats (with Retry-After in seconds)."""
+
+    status = 429
+
+
+class NotServed(ScimError):
+    """Part of SCIM that this service does not offer."""
+
+    status = 501
+
+
+class Unavailable(ScimError):
+    """The ledger cannot be read or written now; nothing was changed."""
+
+    status = 503
