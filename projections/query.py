@@ -55,7 +55,7 @@ class Compare:
 
     path: Path
     operator: Operator
-    value: str | bool | int | None
+    value: str | bool | int | float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Attribute declarations: characteristics, schemas, and finding an attribute by a client's spelling."""
+"""Attribute declarations: characteristics, schemas, finding an attribute by any spelling."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -6,6 +6,8 @@ repeats a value that could be a secret.
 
 from typing import Any, ClassVar
 
+from ledger.store import LedgerBusy, LedgerUnavailable
+
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
@@ -125,3 +127,20 @@ class Unavailable(ScimError):
     """The ledger cannot be read or written now; nothing was changed."""
 
     status = 503
+
+
+def answer_to(error: Exception) -> ScimError | None:
+    """Return what an error from the rooms within means to the client; None for our own faults."""
+    if isinstance(error, ScimError):
+        return error
+    if isinstance(error, LedgerBusy):
+        return TooManyRequests(
+            "The service is busy writing and did nothing with this request. Repeat it shortly.",
+            headers={"Retry-After": "2"},
+        )
+    if isinstance(error, LedgerUnavailable):
+        return Unavailable(
+            f"The service cannot use its ledger ({error.reason}); nothing was changed."
+            " Its operator finds out more with: scim-ledger doctor."
+        )
+    return None

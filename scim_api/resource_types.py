@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from projections.query import Type
+from projections.resources import Kind
 from scim_api.attributes import Attribute, Mutability, ResourceType, Returned, Schema
 
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -203,13 +204,20 @@ ENTERPRISE_SCHEMA = Schema(  # RFC 7643 §4.3
                 case_exact=True,
                 reference_types=("User",),
             ),
-            Attribute(
-                "displayName", "The manager's name.", mutability=Mutability.READ_ONLY
-            ),
+            Attribute("displayName", "The manager's name.", mutability=Mutability.READ_ONLY),
         ),
     ),
 )
 
-USER = ResourceType(
-    "User", "/Users", "User accounts.", USER_SCHEMA, (ENTERPRISE_SCHEMA,), COMMON
-)
+USER = ResourceType("User", "/Users", "User accounts.", USER_SCHEMA, (ENTERPRISE_SCHEMA,), COMMON)
+
+RESOURCE_TYPES = (USER,)
+
+KINDS = {
+    USER.name: Kind(USER.name, USER.schema.id, USER.endpoint, name_attribute="userName"),
+}
+
+
+def kind_of(resource_type: ResourceType) -> Kind:
+    """Return what the projection knows of a resource type."""
+    return KINDS[resource_type.name]

@@ -1,0 +1,168 @@
+"""The only module that knows all three rooms: opens ledgers, wires projections, serves."""
+
+import getpass
+import os
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+
+import ledger.commands
+import projections.commands
+from ledger import clock
+from ledger.events import Metadata
+from ledger.sqlite import SQLiteLedger, create, migrate
+from ledger.store import LedgerUnavailable
+from ledger.terminal import HELP, Exit, Failure, Group, examples
+from projections import runner
+from projections.credentials import Credentials
+from projections.resources import Resources
+from scim_api import commands, logs
+from scim_api import settings as settings_
+from scim_api.resource_types import KINDS
+from scim_api.settings import Settings
+from scim_api.tenants import Tenant, Tenants, ledger_path
+from scim_api.usage import Usage
+from scim_api.web import application
+
+VERSION = version("scim-ledger")
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the WSGI application; the settings are read from the environment unless given."""
+    settings = settings or settings_.load(os.environ)
+    logs.configure(settings.log_level)
+    tenants = open_tenants(settings)
+    app = application(settings, tenants)
+    app.close_ledgers = tenants.close  # type: ignore[attr-defined]
+    app.cli.add_command(cli)
+    return app
+
+
+def open_tenants(settings: Settings) -> Tenants:
+    """Return the ledgers of the data directory, opened as they are asked for."""
+
+    def open_one(path: Path) -> Tenant:
+        return open_tenant(path, settings.write_patience)
+
+    return Tenants(settings.data_dir, open_one)
+
+
+def open_tenant(path: Path, patience: float = 10.0) -> Tenant:
+    """Open one ledger with its projections; raises LedgerUnavailable."""
+    tenant = wire(path, patience)
+    missing = runner.outdated(tenant.ledger, projections_of(tenant))
+    if missing:
+        tenant.ledger.close()
+        raise LedgerUnavailable(
+            f"{path} has projections to be built; run `scim-ledger migrate`",
+            reason="not migrated",
+        )
+    return tenant
+
+
+def wire(path: Path, patience: float = 10.0) -> Tenant:
+    """Open one ledger, whatever the state of its projections."""
+    resources, credentials = Resources(KINDS), Credentials()
+    ledger = SQLiteLedger(path, [credentials, resources], patience=patience)
+    usage = Usage(path.with_name("usage.db"))
+    return Tenant(path.parent.name, ledger, resources, credentials, usage)
+
+
+def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
+    """Return a ledger's projections, in the order in which they are built."""
+    return [tenant.credentials, tenant.resources]
+
+
+class Console:
+    """What the commands work on: the ledgers of the data directory that the environment names."""
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; raises Failure with exit code 4 when one is wrong."""
+        try:
+            return settings_.load(os.environ)
+        except settings_.SettingsError as error:
+            raise Failure(str(error), Exit.CONFIGURATION) from error
+
+    def path(self, name: str) -> Path:
+        """Return where the ledger of a name is kept."""
+        return ledger_path(self.settings.data_dir, name)
+
+    def tenant(self, name: str) -> Tenant:
+        """Open a ledger with its projections."""
+        return open_tenant(self.path(name), self.settings.write_patience)
+
+    def ledger(self, name: str) -> SQLiteLedger:
+        """Open a ledger."""
+        return self.tenant(name).ledger
+
+    def projections(self, name: str) -> tuple[SQLiteLedger, Sequence[runner.Projection]]:
+        """Open a ledger, whatever the state of its projections, to look at or rebuild them."""
+        tenant = wire(self.path(name), self.settings.write_patience)
+        return tenant.ledger, projections_of(tenant)
+
+    def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
+        """Return how a ledger's projections differ from a rebuild."""
+        ledger, projections = self.projections(name)
+        found = [runner.check(ledger, projection, progress) for projection in projections]
+        return [str(difference) for difference in found if difference]
+
+    def metadata(self, via: str) -> Metadata:
+        """Say that an operator did it; their name goes where it can be forgotten."""
+        request = {"operator": getpass.getuser(), "client": f"scim-ledger {VERSION}"}
+        return Metadata("operator", via, clock.uuid7(), request)
+
+    def create(self, name: str) -> Tenant:
+        """Make a ledger with its projections; raises LedgerError when there is one already."""
+        path = self.path(name)
+        software = f"scim-ledger {VERSION}"
+        create(path, name, software=software, metadata=self.metadata("cli"))
+        self.migrate(name)
+        return self.tenant(name)
+
+    def migrate(self, name: str) -> list[str]:
+        """Bring a ledger's tables and projections up to date; return what was done."""
+        path = self.path(name)
+        steps = migrate(path)
+        tenant = wire(path, self.settings.write_patience)
+        for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
+            runner.rebuild(tenant.ledger, projection)
+            steps.append(f"built projection {projection.name}")
+        tenant.ledger.close()
+        return steps
+
+
+@click.group("ledger", cls=Group, context_settings=HELP)
+@click.version_option(VERSION, prog_name="scim-ledger")
+@click.pass_context
+@examples("scim-ledger serve", "scim-ledger token create okta", "scim-ledger events tail -f")
+def cli(ctx: click.Context) -> None:
+    """SCIM provisioning into a ledger that proves itself.
+
+    Settings come from the environment: scim-ledger config show lists them.
+
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 verification failed, 4 configuration, 5 not found,
+    75 busy.
+    """
+    ctx.find_root().obj = Console()
+
+
+for _command in (*ledger.commands.COMMANDS, *projections.commands.COMMANDS, *commands.COMMANDS):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="scim-ledger")
+
+
+def __getattr__(name: str) -> Any:
+    """Make `gunicorn app:app` and `flask run` work without opening a ledger at import."""
+    if name == "app":
+        return create_app()
+    raise AttributeError(name)

@@ -1,0 +1,27 @@
+"""The one clock and the one generator of ids: SQL is never asked for either."""
+
+import os
+from datetime import UTC, datetime
+from uuid import UUID
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def timestamp(moment: datetime | None = None) -> str:
+    """Return a moment (now by default) as RFC 3339 in UTC with six decimals and Z."""
+    return (moment or now()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def uuid7() -> str:
+    """Return a new UUID version 7: time-ordered, with 74 random bits (RFC 9562 §5.7).
+
+    Ordered keys write a third less to disk than random ones.
+    """
+    milliseconds = int(now().timestamp() * 1000)
+    bits = milliseconds << 80 | int.from_bytes(os.urandom(10))
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return str(UUID(int=bits))

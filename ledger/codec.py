@@ -1,0 +1,123 @@
+"""Event <-> bytes: canonical JSON, headers, payloads, commitments, leaves; and upcasters.
+
+The bytes are those of docs/ledger-format.md. They can never change for format 1.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from ledger.events import REQUEST_PREFIX, REVISIONS, Event, Metadata, Payload, Recorded
+
+FORMAT = 1
+SALT_SIZE = 32
+
+Upcaster = Callable[[Payload], Payload]
+
+# (type, revision) -> what turns its payload into that of the next revision. Never deleted.
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+
+
+class UnknownEvent(Exception):
+    """An event of a type or revision newer than this program: reading on would guess."""
+
+
+def canonical(value: Any) -> bytes:
+    """Return the RFC 8785 form of a value without floats and integers of 2^53 and beyond."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def payload_of(event: Event, metadata: Metadata) -> dict[str, Any]:
+    """Return the payload: the event's effects and the request that caused it."""
+    request = {f"{REQUEST_PREFIX}{name}": value for name, value in metadata.request.items()}
+    return {**event.effects, **request}
+
+
+def entry_leaf(path: str, value: Any, salt: bytes) -> bytes:
+    """Return the hash of one payload entry under its own 16-byte salt."""
+    return hashlib.sha256(b"\x00" + salt + canonical([path, value])).digest()
+
+
+def commitment(payload: Payload, event_salt: bytes) -> bytes:
+    """Bind a payload to its header: the RFC 9162 tree hash of its salted entries."""
+    salts = hashlib.shake_256(event_salt).digest(16 * len(payload))
+    leaves = [
+        entry_leaf(path, payload[path], salts[16 * i : 16 * i + 16])
+        for i, path in enumerate(sorted(payload))
+    ]
+    return tree_hash(leaves)
+
+
+def tree_hash(leaves: list[bytes]) -> bytes:
+    """Return the Merkle tree hash over leaf hashes (RFC 9162 §2.1.1)."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    left, right = tree_hash(leaves[:split]), tree_hash(leaves[split:])
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def header_bytes(origin: str, recorded: Recorded, size: int, commitment_hex: str) -> bytes:
+    """Return the header: the exact bytes that are hashed and kept."""
+    return canonical(
+        {
+            "actor": recorded.actor,
+            "at": recorded.at,
+            "attributes": size,
+            "commitment": commitment_hex,
+            "id": recorded.id,
+            "ledger": origin,
+            "position": recorded.position,
+            "revision": recorded.revision,
+            "stream": recorded.stream,
+            "txn": recorded.txn,
+            "type": recorded.type,
+            "v": FORMAT,
+            "version": recorded.version,
+            "via": recorded.via,
+        }
+    )
+
+
+def leaf_hash(header: bytes) -> bytes:
+    """Return the leaf of an event in the ledger's tree."""
+    return hashlib.sha256(b"\x00" + header).digest()
+
+
+def decode(header: bytes, body: bytes | None) -> Recorded:
+    """Read an event back from its header and payload, upcast to the newest revision."""
+    fields = orjson.loads(header)
+    revision, payload = upcast(
+        fields["type"], fields["revision"], None if body is None else orjson.loads(body)
+    )
+    return Recorded(
+        position=fields["position"],
+        id=fields["id"],
+        stream=fields["stream"],
+        version=fields["version"],
+        type=fields["type"],
+        revision=revision,
+        at=fields["at"],
+        txn=fields["txn"],
+        actor=fields["actor"],
+        via=fields["via"],
+        payload=payload,
+    )
+
+
+def upcast(type_: str, revision: int, payload: Payload | None) -> tuple[int, Payload | None]:
+    """Bring a payload to the newest revision of its type, one step at a time."""
+    newest = REVISIONS.get(type_)
+    if newest is None or revision > newest:
+        raise UnknownEvent(
+            f"event type {type_!r} revision {revision} is newer than this program;"
+            " install the version of scim-ledger that wrote this ledger, or a later one"
+        )
+    while revision < newest:
+        payload = None if payload is None else UPCASTERS[type_, revision](payload)
+        revision += 1
+    return revision, payload

@@ -1,0 +1,197 @@
+"""The one module that opens database files: driver, settings, errors, taking turns to write."""
+
+import importlib
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ledger.store import LedgerBusy, LedgerMissing, LedgerUnavailable
+
+driver: Any
+try:
+    driver = importlib.import_module("pysqlite3.dbapi2")
+except ImportError:  # no wheel for this platform: see `scim-ledger doctor`
+    driver = importlib.import_module("sqlite3")
+
+Connection: TypeAlias = Any  # pysqlite3 has no type stubs; its API is the standard module's
+
+# Several connections to one WAL file can corrupt it in SQLite 3.7.0 to 3.51.2.
+SAFE_SQLITE = (3, 51, 3)
+
+APPLICATION_ID = 0x53434C47  # "SCLG"
+SCHEMA_VERSION = 1
+
+_SETTINGS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # an answered request survives power loss
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA recursive_triggers=ON",
+    "PRAGMA secure_delete=ON",  # what is deleted is overwritten
+    "PRAGMA mmap_size=0",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA journal_size_limit=67108864",
+    "PRAGMA cache_size=-16000",
+)
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """Return the version of the SQLite library in use."""
+    return tuple(int(part) for part in driver.sqlite_version.split("."))
+
+
+def safe_for_several_processes() -> bool:
+    """Tell whether this SQLite may serve one file from several processes."""
+    return sqlite_version() >= SAFE_SQLITE
+
+
+def connect(path: Path, *, create: bool = False) -> Connection:
+    """Open a database file for reading and writing, one connection for one thread.
+
+    Raises LedgerMissing when there is no file (unless `create`), LedgerUnavailable when it
+    cannot be opened or is no database.
+    """
+    return _open(path, "rwc" if create else "rw", _SETTINGS)
+
+
+def connect_read_only(path: Path) -> Connection:
+    """Open a database file for reading only; raises as `connect` does."""
+    return _open(path, "ro", ("PRAGMA query_only=ON", "PRAGMA trusted_schema=OFF"))
+
+
+def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
+    if mode != "rwc" and not path.exists():
+        raise LedgerMissing(
+            f"there is no ledger at {path}; `scim-ledger init` makes one", reason="no ledger"
+        )
+    with speaking(path):
+        connection = driver.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,  # the thread that closes at exit is not the one that opened
+            timeout=5,
+        )
+        for statement in settings:
+            connection.execute(statement).fetchall()
+    return connection
+
+
+def temporary() -> Connection:
+    """Open a private database that is gone when it is closed."""
+    connection = driver.connect("", isolation_level=None)
+    connection.execute("PRAGMA secure_delete=ON")
+    return connection
+
+
+@contextmanager
+def speaking(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into a sentence for the operator."""
+    try:
+        yield
+    except driver.IntegrityError:
+        raise
+    except driver.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise LedgerBusy(f"{path} is busy") from error
+        raise unavailable(path, error) from error
+    except driver.DatabaseError as error:
+        raise unavailable(path, error) from error
+
+
+# What SQLite says -> the reason for anyone, the sentence for the operator.
+_TROUBLES = {
+    "not a database": (
+        "foreign or damaged file",
+        "is not a ledger: it is not a SQLite database, or its first page is damaged",
+    ),
+    "malformed": (
+        "damaged file",
+        "is damaged. `scim-ledger verify` says what is wrong; restore the last good backup",
+    ),
+    "full": ("disk full", "is on a full disk; nothing was written. Free some space"),
+    "readonly": (
+        "file not writable",
+        "cannot be written: check the owner and the rights of the file and its folder",
+    ),
+    "unable to open": (
+        "file not readable",
+        "cannot be opened: check the owner and the rights of the file and its folder",
+    ),
+}
+
+
+def unavailable(path: Path, error: Exception) -> LedgerUnavailable:
+    """Return what an error of SQLite's means for a ledger's file."""
+    for words, (reason, sentence) in _TROUBLES.items():
+        if words in str(error):
+            return LedgerUnavailable(f"{path} {sentence} ({error})", reason=reason)
+    return LedgerUnavailable(f"{path} cannot be used: {error}", reason="unreadable file")
+
+
+class Turns:
+    """Turns at the write lock of one file: fair between threads, and nearly so between processes.
+
+    SQLite's own busy handler makes eight processes wait up to 3.5 s, retrying every millisecond
+    up to 0.06 s (measured). A thread queues behind its siblings first, so that one
+    process competes as one.
+    """
+
+    def __init__(self, patience: float) -> None:
+        """`patience` is the longest wait in seconds."""
+        self._patience = patience
+        self._queue = threading.Lock()
+
+    @contextmanager
+    def transaction(self, connection: Connection) -> Iterator[None]:
+        """Hold the write lock for a transaction that commits, or that undoes all on an error."""
+        deadline = time.monotonic() + self._patience
+        if not self._queue.acquire(timeout=self._patience):
+            raise LedgerBusy("no turn to write came in time")
+        try:
+            begin(connection, deadline)
+            try:
+                yield
+                connection.execute("COMMIT")
+            except BaseException:
+                roll_back(connection)
+                raise
+        finally:
+            self._queue.release()
+
+
+def begin(connection: Connection, deadline: float) -> None:
+    """Take the write lock before `deadline` (monotonic seconds), or raise LedgerBusy."""
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except driver.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+            if time.monotonic() > deadline:
+                raise LedgerBusy("another process kept the ledger's write lock too long")
+            time.sleep(random.uniform(0.0005, 0.0015))
+    finally:
+        connection.execute("PRAGMA busy_timeout=5000")
+
+
+def roll_back(connection: Connection) -> None:
+    """Undo an open transaction; SQLite may have undone it by itself."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Read one state of the file throughout."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        roll_back(connection)

@@ -1,0 +1,96 @@
+"""The events: what can happen, what is recorded of it, and who caused it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Payload = Mapping[str, Any]
+
+# Type names are stored for ever: a name is never changed and never given another meaning.
+CREATED = "Created"
+UPDATED = "Updated"
+DEACTIVATED = "Deactivated"
+REACTIVATED = "Reactivated"
+DELETED = "Deleted"
+ERASED = "Erased"
+LEDGER_OPENED = "LedgerOpened"
+CREDENTIAL_ISSUED = "CredentialIssued"
+CREDENTIAL_REVOKED = "CredentialRevoked"
+
+# The newest payload revision of each type that this program writes.
+REVISIONS: Mapping[str, int] = {
+    CREATED: 1,
+    UPDATED: 1,
+    DEACTIVATED: 1,
+    REACTIVATED: 1,
+    DELETED: 1,
+    ERASED: 1,
+    LEDGER_OPENED: 1,
+    CREDENTIAL_ISSUED: 1,
+    CREDENTIAL_REVOKED: 1,
+}
+
+REQUEST_PREFIX = "request."
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that is about to be recorded: its type and its effects, path -> new value."""
+
+    type: str
+    effects: Payload = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """Who caused a transaction and through what.
+
+    `actor` is an opaque id (a credential's, or `operator` for the command line) and `via` a short
+    fixed word; both stand in the header for ever and must not identify a person. `request` is
+    recorded in the payload, under `request.<name>`, and can be forgotten with it.
+    """
+
+    actor: str
+    via: str
+    txn: str
+    request: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event as the ledger keeps it; `payload` is None once it is erased."""
+
+    position: int
+    id: str
+    stream: str
+    version: int
+    type: str
+    revision: int
+    at: str
+    txn: str
+    actor: str
+    via: str
+    payload: Payload | None
+
+    @property
+    def category(self) -> str:
+        """The kind of thing the stream is about: `User` of `User-<id>`."""
+        return self.stream.partition("-")[0]
+
+    @property
+    def subject(self) -> str:
+        """The id of what the stream is about: `<id>` of `User-<id>`."""
+        return self.stream.partition("-")[2]
+
+    @property
+    def effects(self) -> dict[str, Any]:
+        """What the event changed: the payload without the request that caused it."""
+        payload = self.payload or {}
+        return {k: v for k, v in payload.items() if not k.startswith(REQUEST_PREFIX)}
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The request that caused the event, by the names of Metadata.request."""
+        payload = self.payload or {}
+        size = len(REQUEST_PREFIX)
+        return {k[size:]: v for k, v in payload.items() if k.startswith(REQUEST_PREFIX)}

@@ -1,0 +1,299 @@
+"""SQLiteLedger: one file is one ledger."""
+
+import fcntl
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledger import clock, codec, migrations
+from ledger.database import Connection, Turns, connect, connect_read_only, driver, speaking
+from ledger.events import LEDGER_OPENED, REVISIONS, Event, Metadata, Recorded
+from ledger.store import (
+    NO_STREAM,
+    Append,
+    LedgerError,
+    LedgerUnavailable,
+    Projector,
+    WrongExpectedVersion,
+)
+
+CHUNK = 1000
+_SELECT = "SELECT header, body FROM event LEFT JOIN payload USING (position)"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class SQLiteLedger:
+    """A ledger in one SQLite file: a reader for each thread, one writer for the process."""
+
+    def __init__(
+        self, path: Path, projectors: Sequence[Projector] = (), *, patience: float = 10.0
+    ) -> None:
+        """Open the ledger at `path`; `patience` is the longest wait for a turn to write, seconds.
+
+        Raises LedgerMissing or LedgerUnavailable.
+        """
+        self.path = path
+        self.projectors = tuple(projectors)
+        self._turns = Turns(patience)
+        self._local = threading.local()
+        self._writer: Connection | None = None
+        self._opened: list[Connection] = []
+        look_at(path, migrations.check_identity)
+        with self.reading() as connection:
+            row = connection.execute("SELECT origin FROM ledger").fetchone()
+            first = connection.execute("SELECT header FROM event WHERE position = 1").fetchone()
+        if row is None or first is None:
+            raise LedgerUnavailable(f"{path} holds no ledger: it was never finished, or is damaged")
+        self.origin: str = row[0]
+        self.tenant: str = codec.decode(first[0], None).subject
+
+    def close(self) -> None:
+        """Close every connection; the ledger can be used again and then opens new ones."""
+        for connection in self._opened:
+            connection.close()
+        self._opened.clear()
+        self._writer = None
+        self._local = threading.local()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give this thread's connection for reading; SQLite's errors become LedgerErrors."""
+        with speaking(self.path):
+            connection = getattr(self._local, "connection", None)
+            if connection is None:
+                connection = self._local.connection = self._open()
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Give the process's writing connection for one transaction, when its turn comes."""
+        with speaking(self.path):
+            if self._writer is None:
+                self._writer = self._open()
+            with self._turns.transaction(self._writer):
+                yield self._writer
+
+    def _open(self) -> Connection:
+        connection = connect(self.path)
+        for projector in self.projectors:
+            prepare = getattr(projector, "prepare", None)
+            if prepare:
+                prepare(connection)
+        self._opened.append(connection)
+        return connection
+
+    def append(self, appends: Sequence[Append], metadata: Metadata) -> list[Recorded]:
+        """Record events of one or several streams in one transaction; see store.Ledger."""
+        drafts = [_Draft(append, metadata) for append in appends]
+        with self.writing() as connection:
+            recorded = [r for draft in drafts for r in draft.insert(connection, self.origin)]
+            for event in recorded:
+                for projector in self.projectors:
+                    projector.project(connection, event)
+        return recorded
+
+    def last_position(self) -> int:
+        """Return the position of the newest event."""
+        with self.reading() as connection:
+            return last_position(connection)
+
+    def read_all(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
+        """Yield events by position, each chunk its own read; see store.Ledger."""
+        end = self.last_position() if upto is None else upto
+        while after < end:
+            with self.reading() as connection:
+                chunk = read_chunk(connection, after, min(after + CHUNK, end))
+            if not chunk:
+                return
+            yield from chunk
+            after = chunk[-1].position
+
+    def read_stream(self, stream: str) -> list[Recorded]:
+        """Return a stream's events by version."""
+        with self.reading() as connection:
+            rows = connection.execute(f"{_SELECT} WHERE stream = ? ORDER BY version", (stream,))
+            return [codec.decode(header, body) for header, body in rows]
+
+
+class _Draft:
+    """An append with all that can be made before its turn comes: bodies, salts, commitments."""
+
+    def __init__(self, append: Append, metadata: Metadata) -> None:
+        self._append = append
+        self._metadata = metadata
+        self._payloads = [codec.payload_of(event, metadata) for event in append.events]
+        self._salts = [os.urandom(codec.SALT_SIZE) for _ in append.events]
+        self._commitments = [
+            codec.commitment(payload, salt).hex()
+            for payload, salt in zip(self._payloads, self._salts, strict=True)
+        ]
+
+    def insert(self, connection: Connection, origin: str) -> list[Recorded]:
+        stream, expected = self._append.stream, self._append.expected_version
+        version = stream_version(connection, stream)
+        if version != expected:
+            raise WrongExpectedVersion(stream, expected, version)
+        position, at = _end(connection)
+        at = max(clock.timestamp(), at)
+        return [
+            self._insert_one(connection, origin, i, position + 1 + i, version + 1 + i, at)
+            for i in range(len(self._payloads))
+        ]
+
+    def _insert_one(
+        self, connection: Connection, origin: str, i: int, position: int, version: int, at: str
+    ) -> Recorded:
+        event, payload = self._append.events[i], self._payloads[i]
+        recorded = Recorded(
+            position=position,
+            id=clock.uuid7(),
+            stream=self._append.stream,
+            version=version,
+            type=event.type,
+            revision=REVISIONS[event.type],
+            at=at,
+            txn=self._metadata.txn,
+            actor=self._metadata.actor,
+            via=self._metadata.via,
+            payload=payload,
+        )
+        header = codec.header_bytes(origin, recorded, len(payload), self._commitments[i])
+        _insert_row(connection, recorded, header, self._salts[i])
+        return recorded
+
+
+def _insert_row(connection: Connection, recorded: Recorded, header: bytes, salt: bytes) -> None:
+    connection.execute(
+        "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            recorded.position,
+            recorded.id,
+            recorded.stream,
+            recorded.version,
+            recorded.type,
+            recorded.revision,
+            recorded.at,
+            recorded.txn,
+            recorded.actor,
+            header,
+            codec.leaf_hash(header),
+        ),
+    )
+    connection.execute(
+        "INSERT INTO payload VALUES (?, ?, ?, NULL)",
+        (recorded.position, salt, codec.canonical(recorded.payload)),
+    )
+
+
+def _end(connection: Connection) -> tuple[int, str]:
+    row = connection.execute(
+        "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    return row or (0, "")
+
+
+def last_position(connection: Connection) -> int:
+    """Return the position of the newest event, 0 in an empty file."""
+    return _end(connection)[0]
+
+
+def stream_version(connection: Connection, stream: str) -> int:
+    """Return the version of a stream, NO_STREAM where there is none."""
+    version: int = connection.execute(
+        "SELECT coalesce(max(version), 0) FROM event WHERE stream = ?", (stream,)
+    ).fetchone()[0]
+    return version
+
+
+def read_chunk(connection: Connection, after: int, upto: int) -> list[Recorded]:
+    """Return the events after one position up to another."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE position > ? AND position <= ? ORDER BY position", (after, upto)
+    )
+    return [codec.decode(header, body) for header, body in rows]
+
+
+def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
+    """Make a new ledger file with its LedgerOpened event, whole or not at all.
+
+    Raises LedgerError when there is a file already or the name is not fit for one.
+    """
+    if not _NAME.fullmatch(name):
+        raise LedgerError(
+            f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with file_lock(path.parent), speaking(path):
+        if path.exists():
+            raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
+        draft = path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        _write_first_event(draft, name, software, metadata)
+        os.chmod(draft, 0o600)
+        os.rename(draft, path)
+        _sync_folder(path.parent)
+
+
+def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:
+    """Check a file with a connection that cannot write: one that is not ours stays as it is."""
+    with speaking(path):
+        connection = connect_read_only(path)
+        try:
+            check(connection, path)
+        finally:
+            connection.close()
+
+
+def migrate(path: Path) -> list[str]:
+    """Bring a ledger file's schema up to date; return the names of the steps taken.
+
+    Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
+    """
+    look_at(path, migrations.check_origin)
+    with file_lock(path.parent), speaking(path):
+        connection = connect(path)
+        try:
+            return migrations.migrate(connection)
+        finally:
+            connection.close()
+
+
+def _write_first_event(path: Path, name: str, software: str, metadata: Metadata) -> None:
+    tenant = secrets.token_hex(8)
+    origin = f"{name}/{tenant}"
+    event = Event(LEDGER_OPENED, {"format": codec.FORMAT, "software": software})
+    connection = connect(path, create=True)
+    try:
+        migrations.migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        append = Append(f"Ledger-{tenant}", NO_STREAM, [event])
+        [opened] = _Draft(append, metadata).insert(connection, origin)
+        connection.execute(
+            "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
+        )
+        connection.execute("COMMIT")
+    except driver.Error:
+        connection.close()
+        path.unlink(missing_ok=True)
+        raise
+    connection.close()  # the last one to close writes the log back and removes it
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def file_lock(folder: Path) -> Iterator[None]:
+    """Hold what only one process may do at a time: making and migrating a ledger."""
+    with open(folder / "ledger.lock", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

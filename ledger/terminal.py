@@ -1,0 +1,174 @@
+"""What every command shares: output, progress, exit codes, and where the ledgers are."""
+
+import functools
+import inspect
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import click
+from tabulate import tabulate
+
+from ledger.events import Metadata
+from ledger.sqlite import SQLiteLedger
+from ledger.store import LedgerBusy, LedgerError, LedgerMissing
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Exit(IntEnum):
+    """Exit codes; click's own usage errors are 2."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_VERIFIED = 3
+    CONFIGURATION = 4
+    NOT_FOUND = 5
+    BUSY = 75
+
+
+class Failure(click.ClickException):
+    """A command that ends with a sentence on stderr and an exit code."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = int(code)
+
+
+class Site(Protocol):
+    """What the program gives its commands: the ledgers of this machine."""
+
+    def path(self, name: str) -> Path:
+        """Return where the ledger of a name is kept."""
+        ...
+
+    def ledger(self, name: str) -> SQLiteLedger:
+        """Open a ledger; raises LedgerError."""
+        ...
+
+    def metadata(self, via: str) -> Metadata:
+        """Say who caused what a command writes."""
+        ...
+
+    def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
+        """Return how a ledger's projections differ from a rebuild, a sentence each."""
+        ...
+
+
+class Group(click.Group):
+    """A command group whose errors end in a sentence and the right exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error within becomes a Failure."""
+        try:
+            return super().invoke(ctx)
+        except LedgerMissing as error:
+            raise Failure(str(error), Exit.NOT_FOUND) from error
+        except LedgerBusy as error:
+            raise Failure(f"{error}; try again", Exit.BUSY) from error
+        except LedgerError as error:
+            raise Failure(str(error)) from error
+        except BrokenPipeError:
+            sys.stderr.close()  # the reader of a pipe went away: nothing to say to it
+            ctx.exit(Exit.OK)
+
+
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def ledger_option(command: F) -> F:
+    """Add --ledger NAME."""
+    option = click.option(
+        "--ledger",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="Which ledger (tenant) is meant.",
+    )
+    return option(command)
+
+
+def json_option(command: F) -> F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
+        command
+    )
+
+
+def examples(*lines: str) -> Callable[[F], F]:
+    """Add examples to a command's help."""
+
+    def with_examples(function: F) -> F:
+        text = "\n".join(f"  {line}" for line in lines)
+        function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n\b\nExamples:\n{text}\n"
+        return function
+
+    return with_examples
+
+
+def emit(value: Any) -> None:
+    """Print a value as JSON on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def emit_rows(rows: Iterable[Mapping[str, Any]], as_json: bool, nothing: str) -> None:
+    """Print rows as a table, or as a JSON list; `nothing` is said on stderr when there are none."""
+    rows = list(rows)
+    if as_json:
+        emit(rows)
+    elif rows:
+        click.echo(tabulate(rows, headers="keys", disable_numparse=True))
+    else:
+        click.echo(nothing, err=True)
+
+
+def emit_record(record: Mapping[str, Any], as_json: bool) -> None:
+    """Print one record, a line for each field, or as a JSON object."""
+    if as_json:
+        emit(record)
+    else:
+        click.echo(tabulate(list(record.items()), tablefmt="plain", disable_numparse=True))
+
+
+class Progress:
+    """Progress on stderr: a line that moves on a terminal, else one every five seconds."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._started = time.monotonic()
+        self._next = self._started + (0.2 if sys.stderr.isatty() else 5.0)
+        self._shown = False
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell how far the work is."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        terminal = sys.stderr.isatty()
+        self._next = now + (0.2 if terminal else 5.0)
+        rate = done / max(now - self._started, 0.001)
+        left = f", {max(total - done, 0) / rate:.0f} s left" if rate and total > done else ""
+        text = f"{self._what}: {done:,} of {total:,}, {rate:,.0f} a second{left}"
+        click.echo(f"\r{text:<79}" if terminal else text, err=True, nl=not terminal)
+        self._shown = terminal
+
+    def end(self) -> None:
+        """Leave the moving line."""
+        if self._shown:
+            click.echo("", err=True)
+
+
+def pass_site(function: F) -> F:
+    """Hand the Site to a command as its first argument."""
+
+    @functools.wraps(function)
+    def with_site(*args: Any, **kwargs: Any) -> Any:
+        site: Site = click.get_current_context().find_root().obj
+        return function(site, *args, **kwargs)
+
+    return with_site  # type: ignore[return-value]

@@ -1,0 +1,219 @@
+"""Commands about what the events add up to: users, their history, projections."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import click
+import orjson
+
+from ledger.events import Recorded
+from ledger.sqlite import SQLiteLedger
+from ledger.terminal import (
+    HELP,
+    Exit,
+    Failure,
+    Group,
+    Progress,
+    emit,
+    emit_record,
+    emit_rows,
+    examples,
+    json_option,
+    ledger_option,
+    pass_site,
+)
+from projections import runner
+from projections.resources import Resources
+from projections.state import Resource, evolve
+
+
+class Tenant(Protocol):
+    """A ledger with its current state."""
+
+    @property
+    def ledger(self) -> SQLiteLedger: ...
+    @property
+    def resources(self) -> Resources: ...
+
+
+class Site(Protocol):
+    """What the program gives these commands."""
+
+    def tenant(self, name: str) -> Tenant: ...
+    def projections(self, name: str) -> tuple[SQLiteLedger, Sequence[runner.Projection]]: ...
+
+
+@click.group("user", cls=Group, context_settings=HELP)
+@examples("scim-ledger user show jane@example.com", "scim-ledger user history jane@example.com")
+def user_group() -> None:
+    """Look at a user, by id or by userName."""
+
+
+@user_group.command("show")
+@click.argument("user", metavar="ID|USERNAME")
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger user show jane@example.com", "scim-ledger user show jane@example.com --json")
+def show_user(site: Site, user: str, ledger: str, as_json: bool) -> None:
+    """Show a user as it is now."""
+    tenant = site.tenant(ledger)
+    found = _find(tenant, user)
+    with tenant.ledger.reading() as connection:
+        row = tenant.resources.document(connection, found.type, found.id)
+    document = orjson.loads(row[0]) if row else {}
+    if as_json:
+        emit(document)
+    else:
+        emit_record({key: _text(value) for key, value in document.items()}, False)
+
+
+@user_group.command("history")
+@click.argument("user", metavar="ID|USERNAME")
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger user history jane@example.com", "scim-ledger user history ID --json")
+def user_history(site: Site, user: str, ledger: str, as_json: bool) -> None:
+    """Show every event of a user with each value before and after it.
+
+    A deleted user is found by its id.
+    """
+    tenant = site.tenant(ledger)
+    events = tenant.ledger.read_stream(f"User-{user}")
+    if not events:
+        events = tenant.ledger.read_stream(f"User-{_find(tenant, user).id}")
+    changes = list(_changes(events))
+    if as_json:
+        emit(changes)
+    else:
+        emit_rows((row for change in changes for row in _lines(change)), False, "no events")
+
+
+def _changes(events: Sequence[Recorded]) -> Any:
+    resource: Resource | None = None
+    for recorded in events:
+        before = resource.attributes if resource else {}
+        resource = evolve(resource, recorded)
+        yield {
+            "position": recorded.position,
+            "version": recorded.version,
+            "at": recorded.at,
+            "type": recorded.type,
+            "actor": recorded.actor,
+            "via": recorded.via,
+            "request": recorded.request,
+            "changes": {
+                key: {"before": before.get(key), "after": value}
+                for key, value in recorded.effects.items()
+            },
+        }
+
+
+def _lines(change: dict[str, Any]) -> Any:
+    """Return a line for each value changed; the event's own columns stand on the first."""
+    head = {name: change[name] for name in ("position", "at", "type", "via")}
+    for attribute, values in (change["changes"] or {"": {"before": None, "after": None}}).items():
+        yield {
+            **head,
+            "attribute": attribute,
+            "before": _text(values["before"]),
+            "after": _text(values["after"]),
+        }
+        head = dict.fromkeys(head, "")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _find(tenant: Tenant, user: str) -> Resource:
+    with tenant.ledger.reading() as connection:
+        found = tenant.resources.get(connection, "User", user)
+        found = found or tenant.resources.find_by_name(connection, "User", user)
+    if found is None:
+        raise Failure(f"there is no user with the id or userName {user!r}", Exit.NOT_FOUND)
+    return found
+
+
+@click.group("projections", cls=Group, context_settings=HELP)
+@examples("scim-ledger projections list", "scim-ledger projections rebuild resources")
+def projections_group() -> None:
+    """Look at, rebuild and check the projections: all of them follow from the events."""
+
+
+@projections_group.command("list")
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger projections list --json")
+def list_projections(site: Site, ledger: str, as_json: bool) -> None:
+    """List the projections, where each stands and how many rows it has."""
+    opened, projections = site.projections(ledger)
+    rows = (
+        {
+            "name": status.name,
+            "revision": status.revision,
+            "position": status.position,
+            "rows": dict(status.rows),
+        }
+        for status in runner.status(opened, projections)
+    )
+    emit_rows(rows, as_json, "no projections")
+
+
+@projections_group.command("rebuild")
+@click.argument("name", required=False)
+@ledger_option
+@pass_site
+@examples("scim-ledger projections rebuild", "scim-ledger projections rebuild resources")
+def rebuild(site: Site, name: str | None, ledger: str) -> None:
+    """Rebuild one projection, or all, beside the live tables, then swap.
+
+    The service goes on answering and writing meanwhile.
+    """
+    opened, projections = site.projections(ledger)
+    for projection in _named(projections, name):
+        progress = Progress(f"rebuilding {projection.name}")
+        position = runner.rebuild(opened, projection, progress)
+        progress.end()
+        click.echo(f"{projection.name}: rebuilt up to position {position}", err=True)
+
+
+@projections_group.command("check")
+@click.argument("name", required=False)
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger projections check", "scim-ledger projections check --json")
+def check(site: Site, name: str | None, ledger: str, as_json: bool) -> None:
+    """Prove that a rebuild gives the same rows; exit 3 if it does not. Nothing is written."""
+    opened, projections = site.projections(ledger)
+    faults: dict[str, str | None] = {}
+    for projection in _named(projections, name):
+        progress = Progress(f"checking {projection.name}")
+        difference = runner.check(opened, projection, progress)
+        progress.end()
+        faults[projection.name] = str(difference) if difference else None
+    if as_json:
+        emit([{"name": n, "ok": fault is None, "fault": fault} for n, fault in faults.items()])
+    else:
+        for n, fault in faults.items():
+            click.echo(fault or f"{n}: the same rows as a rebuild gives")
+    if any(faults.values()):
+        click.get_current_context().exit(Exit.NOT_VERIFIED)
+
+
+def _named(
+    projections: Sequence[runner.Projection], name: str | None
+) -> Sequence[runner.Projection]:
+    chosen = [p for p in projections if name in (None, p.name)]
+    if not chosen:
+        names = ", ".join(p.name for p in projections)
+        raise Failure(f"there is no projection {name!r}; there are: {names}", Exit.NOT_FOUND)
+    return chosen
+
+
+COMMANDS: list[click.Command] = [user_group, projections_group]

@@ -1,0 +1,59 @@
+"""How values compare: the form of text and times in filters, sorting, uniqueness and indexes."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+from unicodedata import normalize
+
+from projections.query import Operator, Path, Type
+
+Comparable = str | bool | int | float
+
+SUBSTRING = frozenset({Operator.CO, Operator.SW, Operator.EW})
+
+_DATE_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?", re.ASCII
+)
+
+
+def fold(text: str) -> str:
+    """Return what is the same for two texts that differ only in case; folding twice is once."""
+    if text.isascii():
+        return text.lower()
+    return normalize("NFC", normalize("NFC", text).casefold())
+
+
+def instant(text: str) -> str | None:
+    """Return an xsd:dateTime in UTC to the microsecond, so that text order is order in time.
+
+    Without an offset it is taken for UTC. None when it is no dateTime.
+    """
+    found = _DATE_TIME.fullmatch(text.upper())
+    if not found:
+        return None
+    moment, fraction, offset = found.groups()
+    try:
+        utc = datetime.fromisoformat(moment + (offset or "Z")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return f"{utc.isoformat()[:19]}.{(fraction or '')[:6]:0<6}Z"
+
+
+def by_instant(path: Path, operator: Operator) -> bool:
+    """Tell whether values compare as times; a part of a time can only be text."""
+    return path.type is Type.DATE_TIME and operator not in SUBSTRING
+
+
+def comparable(path: Path, operator: Operator, value: Any) -> Comparable | None:
+    """Return the form in which a value compares; None for a value that is not of the type."""
+    if path.type is Type.BOOLEAN:
+        return value if isinstance(value, bool) else None
+    if path.type in (Type.INTEGER, Type.DECIMAL):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if number else None
+    if not isinstance(value, str):
+        return None
+    if by_instant(path, operator):
+        return instant(value)
+    # Case-exact text compares code point by code point, as the indexed columns do.
+    return value if path.case_exact else fold(value)

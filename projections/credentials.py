@@ -1,0 +1,86 @@
+"""Credentials issued and revoked, looked up by the hash of their token."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+from ledger.database import Connection
+from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
+from ledger.migrations import statements
+
+_COLUMNS = "id, name, issued_at, expires_at, revoked_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token as far as it is known: never the token itself."""
+
+    id: str
+    name: str
+    issued_at: str
+    expires_at: str | None
+    revoked_at: str | None
+
+    def state(self, now: str) -> str:
+        """Return live, expired or revoked at a moment (a timestamp)."""
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at and self.expires_at <= now else "live"
+
+
+class Credentials:
+    """The credential projection; reads take a ledger's reading connection."""
+
+    name = "credentials"
+    revision = 1
+    tables: Mapping[str, str] = {"credential": "id"}
+
+    def __init__(self, suffix: str = "") -> None:
+        """`suffix` names a table other than the live one."""
+        self._suffix = suffix
+        self._table = f"credential{suffix}"
+
+    def beside(self, suffix: str) -> "Credentials":
+        """Return the same projection with a table of its own."""
+        return Credentials(suffix)
+
+    def create_tables(self, connection: Connection) -> None:
+        """Make the table, empty."""
+        script = files("projections").joinpath("credentials.sql").read_text()
+        for statement in statements(script.replace("{s}", self._suffix)):
+            connection.execute(statement)
+
+    def prepare(self, connection: Connection) -> None:
+        """Do nothing: plain SQL is enough here."""
+
+    def project(self, connection: Connection, recorded: Recorded) -> None:
+        """Follow one event."""
+        if recorded.type == CREDENTIAL_ISSUED:
+            effects = recorded.effects
+            connection.execute(
+                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, NULL)",
+                (
+                    recorded.subject,
+                    effects["name"],
+                    effects["sha256"],
+                    recorded.at,
+                    effects.get("expires_at"),
+                ),
+            )
+        elif recorded.type == CREDENTIAL_REVOKED:
+            connection.execute(
+                f"UPDATE {self._table} SET revoked_at = ? WHERE id = ?",
+                (recorded.at, recorded.subject),
+            )
+
+    def by_hash(self, connection: Connection, sha256: str) -> Credential | None:
+        """Return the credential whose token has this hash, live or not."""
+        row = connection.execute(
+            f"SELECT {_COLUMNS} FROM {self._table} WHERE sha256 = ?", (sha256,)
+        ).fetchone()
+        return Credential(*row) if row else None
+
+    def all(self, connection: Connection) -> list[Credential]:
+        """Return every credential ever issued, oldest first."""
+        rows = connection.execute(f"SELECT {_COLUMNS} FROM {self._table} ORDER BY issued_at, id")
+        return [Credential(*row) for row in rows]

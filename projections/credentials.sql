@@ -1,0 +1,10 @@
+-- Credentials issued and revoked. Only the SHA-256 of a token exists here.
+CREATE TABLE credential{s} (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  sha256 TEXT NOT NULL,
+  issued_at TEXT NOT NULL,
+  expires_at TEXT,
+  revoked_at TEXT
+) STRICT;
+CREATE UNIQUE INDEX credential{s}_sha256 ON credential{s} (sha256);

@@ -1,0 +1,229 @@
+"""Projections as a whole: making their tables, rebuilding beside the live ones, checking."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, Protocol
+
+from ledger.database import Connection, snapshot, temporary
+from ledger.events import Recorded
+from ledger.sqlite import SQLiteLedger, file_lock, last_position, read_chunk
+
+Progress = Callable[[int, int], None]
+
+CHUNK = 500  # events a transaction while rebuilding: writers wait for one chunk at the most
+SWEEP = 500  # rows a transaction while old tables are emptied
+
+
+class Projection(Protocol):
+    """An inline projector whose tables can be thrown away and rebuilt."""
+
+    name: str
+    revision: int
+    tables: Mapping[str, str]  # table -> the columns that order it
+
+    def beside(self, suffix: str) -> "Projection": ...
+    def create_tables(self, connection: Connection) -> None: ...
+    def prepare(self, connection: Connection) -> None: ...
+    def project(self, connection: Connection, recorded: Recorded) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A projection, where it stands and how large it is."""
+
+    name: str
+    revision: int
+    position: int
+    rows: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first row of a table that a rebuild gives otherwise."""
+
+    projection: str
+    table: str
+    key: Mapping[str, Any]
+    columns: Sequence[str]
+
+    def __str__(self) -> str:
+        key = ", ".join(f"{column} {value}" for column, value in self.key.items())
+        return (
+            f"projection {self.projection}: table {self.table} differs from a rebuild at {key}"
+            f" ({', '.join(self.columns)})"
+        )
+
+
+def _ignore(done: int, total: int) -> None:
+    pass
+
+
+def outdated(ledger: SQLiteLedger, projections: Sequence[Projection]) -> list[Projection]:
+    """Return the projections that have no tables yet, or tables of another revision."""
+    with ledger.reading() as connection:
+        built = dict(connection.execute("SELECT projector, revision FROM checkpoint"))
+    return [p for p in projections if built.get(p.name) != p.revision]
+
+
+def status(ledger: SQLiteLedger, projections: Sequence[Projection]) -> list[Status]:
+    """Return where each projection stands; inline ones stand at the ledger's end."""
+    with ledger.reading() as connection, snapshot(connection):
+        end = last_position(connection)
+        return [
+            Status(p.name, p.revision, end, {t: _count(connection, t) for t in p.tables})
+            for p in projections
+        ]
+
+
+def _count(connection: Connection, table: str) -> int:
+    count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    return count
+
+
+def rebuild(ledger: SQLiteLedger, projection: Projection, progress: Progress = _ignore) -> int:
+    """Rebuild a projection from the events beside its live tables, then swap; return the position.
+
+    The service goes on answering and writing meanwhile: each chunk is a short transaction.
+    """
+    with file_lock(ledger.path.parent):
+        _sweep_remains(ledger, projection)
+        suffix = f"_building_{secrets.token_hex(4)}"
+        twin = projection.beside(suffix)
+        with ledger.writing() as connection:
+            twin.prepare(connection)
+            twin.create_tables(connection)
+        position = _replay(ledger, twin, progress)
+        with ledger.writing() as connection:
+            end = last_position(connection)
+            _project_all(connection, twin, position, end)
+            _swap(connection, projection, suffix, end)
+        _sweep_remains(ledger, projection)
+    return end
+
+
+def _replay(ledger: SQLiteLedger, twin: Projection, progress: Progress) -> int:
+    """Project up to less than a chunk before the end; the rest belongs to the swap."""
+    position, end = 0, ledger.last_position()
+    while end - position > CHUNK:
+        with ledger.writing() as connection:
+            _project_all(connection, twin, position, position + CHUNK)
+        position += CHUNK
+        end = ledger.last_position()
+        progress(position, end)
+    return position
+
+
+def _project_all(connection: Connection, twin: Projection, after: int, upto: int) -> None:
+    for recorded in read_chunk(connection, after, upto):
+        twin.project(connection, recorded)
+
+
+def _swap(connection: Connection, projection: Projection, suffix: str, position: int) -> None:
+    existing = _tables(connection)
+    for table in projection.tables:
+        if table in existing:
+            connection.execute(f"ALTER TABLE {table} RENAME TO {table}_retired{suffix}")
+        connection.execute(f"ALTER TABLE {table}{suffix} RENAME TO {table}")
+    connection.execute(
+        "INSERT INTO checkpoint VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " revision = excluded.revision, position = excluded.position",
+        (projection.name, projection.revision, position),
+    )
+
+
+def _tables(connection: Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in rows}
+
+
+def _sweep_remains(ledger: SQLiteLedger, projection: Projection) -> None:
+    """Drop retired tables and those of a rebuild that was cut off, a few rows at a time.
+
+    Deleted pages are overwritten (secure_delete), so dropping a large table at once would keep
+    writers waiting.
+    """
+    with ledger.reading() as connection:
+        remains = [
+            name
+            for name in _tables(connection)
+            for table in projection.tables
+            if name.startswith((f"{table}_building_", f"{table}_retired_"))
+        ]
+    for table in remains:
+        key = projection.tables[next(t for t in _longest_first(projection) if table.startswith(t))]
+        while _delete_some(ledger, table, key):
+            pass
+        with ledger.writing() as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+
+
+def _longest_first(projection: Projection) -> list[str]:
+    return sorted(projection.tables, key=len, reverse=True)
+
+
+def _delete_some(ledger: SQLiteLedger, table: str, key: str) -> int:
+    with ledger.writing() as connection:
+        deleted: int = connection.execute(
+            f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {SWEEP})"
+        ).rowcount
+    return deleted
+
+
+def check(
+    ledger: SQLiteLedger, projection: Projection, progress: Progress = _ignore
+) -> Difference | None:
+    """Prove that a rebuild gives the same rows; return the first difference."""
+    scratch = temporary()
+    try:
+        projection.prepare(scratch)
+        projection.create_tables(scratch)
+        scratch.execute("BEGIN")
+        position = 0
+        for recorded in ledger.read_all():
+            projection.project(scratch, recorded)
+            position = recorded.position
+            if position % CHUNK == 0:
+                progress(position, position)
+        with ledger.reading() as connection, snapshot(connection):
+            _project_all_into(scratch, connection, projection, position)
+            return next(_differences(connection, scratch, projection), None)
+    finally:
+        scratch.close()
+
+
+def _project_all_into(
+    scratch: Connection, connection: Connection, projection: Projection, after: int
+) -> None:
+    for recorded in read_chunk(connection, after, last_position(connection)):
+        projection.project(scratch, recorded)
+
+
+def _differences(
+    live: Connection, rebuilt: Connection, projection: Projection
+) -> Iterator[Difference]:
+    for table, order in projection.tables.items():
+        statement = f"SELECT * FROM {table} ORDER BY {order}"
+        found, expected = live.execute(statement), rebuilt.execute(statement)
+        columns = [column[0] for column in found.description]
+        keys = order.split(", ")
+        for left, right in zip_longest(found, expected):
+            if left != right:
+                yield _difference(projection.name, table, columns, keys, left, right)
+
+
+def _difference(
+    name: str,
+    table: str,
+    columns: list[str],
+    keys: list[str],
+    found: tuple[Any, ...] | None,
+    expected: tuple[Any, ...] | None,
+) -> Difference:
+    row = dict(zip(columns, found or expected or (), strict=True))
+    key = {column: row[column] for column in keys}
+    if found is None or expected is None:
+        return Difference(name, table, key, ["the whole row"])
+    pairs = zip(columns, found, expected, strict=True)
+    return Difference(name, table, key, [c for c, left, right in pairs if left != right])

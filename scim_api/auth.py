@@ -1,0 +1,62 @@
+"""Credential -> principal: the Authorization header in the forms that Okta's admins paste it."""
+
+import re
+from dataclasses import dataclass
+
+from ledger import clock
+from projections.credentials import Credential
+from scim_api import tokens
+from scim_api.errors import Unauthorized
+from scim_api.tenants import Tenant, Tenants
+
+_SCHEME = re.compile(r"(?:bearer[ \t]+)+", re.IGNORECASE)
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="SCIM"'}
+_REFUSED = {"WWW-Authenticate": 'Bearer realm="SCIM", error="invalid_token"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: a credential of one ledger."""
+
+    tenant: Tenant
+    credential: Credential
+
+
+def authenticate(header: str | None, tenants: Tenants) -> Principal:
+    """Return the principal of a request; raises Unauthorized.
+
+    `Bearer T`, `bearer T`, a bare `T` and a doubled `Bearer` are the same (Okta's header mode
+    sends the token alone, and admins paste it with and without the word).
+    """
+    text = _SCHEME.sub("", (header or "").strip(), count=1)
+    if not text:
+        raise Unauthorized(
+            "This request has no token. In Okta, paste the token into the API Token or"
+            " Authorization field of the app's provisioning settings.",
+            headers=_CHALLENGE,
+        )
+    token = tokens.parse(text)
+    if token is None:
+        raise _refused(
+            "The token is not one of this service: part of it is missing, or it was mistyped."
+            " It begins with scl_ and is pasted whole."
+        )
+    tenant = tenants.find(token.tenant)
+    credential = tenant and tenant.credential(token.sha256)
+    if tenant is None or credential is None:
+        raise _refused("The token is unknown to this service. Make one: scim-ledger token create.")
+    _must_be_live(credential)
+    return Principal(tenant, credential)
+
+
+def _must_be_live(credential: Credential) -> None:
+    state = credential.state(clock.timestamp())
+    if state != "live":
+        ended = "has expired" if state == "expired" else "was revoked"
+        raise _refused(
+            f"The token {ended}. Make a new one (scim-ledger token create) and paste it into Okta."
+        )
+
+
+def _refused(detail: str) -> Unauthorized:
+    return Unauthorized(detail, headers=_REFUSED)

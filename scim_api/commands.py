@@ -1,0 +1,406 @@
+"""Commands about the service: serve, init, migrate, token, status, doctor, config."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, Protocol
+
+import click
+
+from ledger import clock
+from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Event, Metadata
+from ledger.store import NO_STREAM, Append, LedgerError
+from ledger.terminal import (
+    HELP,
+    Exit,
+    Failure,
+    Group,
+    emit,
+    emit_record,
+    emit_rows,
+    examples,
+    json_option,
+    ledger_option,
+    pass_site,
+)
+from projections.credentials import Credential
+from scim_api import doctor as doctor_
+from scim_api import settings as settings_
+from scim_api import tokens
+from scim_api.settings import SCHEMA, Settings
+from scim_api.tenants import Tenant, ledger_names
+
+EXPIRES_SOON = timedelta(days=30)
+
+
+class Site(Protocol):
+    """What the program gives these commands."""
+
+    @property
+    def settings(self) -> Settings: ...
+    def tenant(self, name: str) -> Tenant: ...
+    def metadata(self, via: str) -> Metadata: ...
+    def create(self, name: str) -> Tenant:
+        """Make a ledger with its projections."""
+        ...
+
+    def migrate(self, name: str) -> list[str]:
+        """Bring a ledger up to date; return what was done."""
+        ...
+
+
+@click.command("serve", context_settings=HELP)
+@click.option("--bind", metavar="ADDRESS", help="Address to listen on (SCIM_BIND).")
+@click.option("--port", metavar="N", help="Port to listen on (PORT).")
+@click.option("--workers", metavar="N", help="Worker processes (WEB_CONCURRENCY).")
+@pass_site
+@examples("scim-ledger serve", "scim-ledger serve --bind 0.0.0.0 --port 8080 --workers 2")
+def serve(site: Site, bind: str | None, port: str | None, workers: str | None) -> None:
+    """Serve SCIM with gunicorn; the first time, make the default ledger and a token.
+
+    The token is printed once and kept nowhere. In production (SCIM_ENV=production) no ledger is
+    made by itself: run `scim-ledger init` first.
+    """
+    given = {"SCIM_BIND": bind, "PORT": port, "WEB_CONCURRENCY": workers}
+    os.environ.update({name: value for name, value in given.items() if value is not None})
+    settings = settings_.load(os.environ)
+    for sentence in settings_.unknown(os.environ):
+        click.echo(f"warning: {sentence}", err=True)
+    _refuse_unsafe(settings)
+    _must_be_free(settings)
+    token = _prepare_ledgers(site, settings)
+    _announce(settings, token)
+    sys.stdout.flush()
+    program = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.gunicorn_conf"]
+    os.execv(sys.executable, [*program, "app:create_app()"])
+
+
+def _refuse_unsafe(settings: Settings) -> None:
+    for check in doctor_.sqlite_check(settings):
+        if not check.ok:
+            raise Failure(check.says, Exit.CONFIGURATION)
+
+
+def _must_be_free(settings: Settings) -> None:
+    """Find out before a token is made whether the port is to be had."""
+    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.bind.strip("[]"), settings.port))
+        except OSError as error:
+            raise Failure(
+                f"cannot listen on {settings.bind} port {settings.port}: {error.strerror}."
+                " Set PORT or SCIM_BIND to another",
+                Exit.CONFIGURATION,
+            ) from error
+
+
+def _prepare_ledgers(site: Site, settings: Settings) -> str | None:
+    """Migrate what is there; make the default ledger and its token where there is none at all."""
+    names = ledger_names(settings.data_dir)
+    if not names and settings.production:
+        raise Failure(
+            f"there is no ledger in {settings.data_dir}; run: scim-ledger init", Exit.CONFIGURATION
+        )
+    if not names:
+        return issue_token(site, site.create("default"), "first", None)["token"]
+    for name in names:
+        try:
+            site.migrate(name)
+        except LedgerError as trouble:
+            click.echo(f"warning: ledger {name} cannot be served: {trouble}", err=True)
+    return None
+
+
+def _announce(settings: Settings, token: str | None) -> None:
+    base = settings.base_url or settings.local_url
+    click.echo(f"SCIM base URL: {base}")
+    if token:
+        click.echo(f"Bearer token:  {token}")
+        click.echo("(shown this once; make another with: scim-ledger token create NAME)")
+        click.echo(
+            "\nNext: in Okta open the app's Provisioning tab, choose Integration, and paste these"
+            " two into\n  SCIM connector base URL: the base URL    Authorization (HTTP Header or"
+            " API Token): the token\nthen press Test Connector Configuration."
+        )
+    if settings.base_url is None:
+        click.echo(
+            "\nOkta's cloud reaches this machine only by https: put a proxy with a certificate, or"
+            " a tunnel,\nin front of this address; then set SCIM_BASE_URL to the public URL and"
+            " SCIM_TRUSTED_PROXIES=1\nso that X-Forwarded headers are believed. SCIM_BIND=0.0.0.0"
+            " listens on every address."
+        )
+
+
+@click.command("init", context_settings=HELP)
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger init", "scim-ledger init --ledger acme")
+def init(site: Site, ledger: str, as_json: bool) -> None:
+    """Make a ledger: a tenant of its own, of which no other can see anything."""
+    tenant = site.create(ledger)
+    emit_record(
+        {"ledger": ledger, "origin": tenant.ledger.origin, "file": str(tenant.ledger.path)}, as_json
+    )
+    click.echo(f"next: scim-ledger token create okta --ledger {ledger}", err=True)
+
+
+@click.command("migrate", context_settings=HELP)
+@pass_site
+@examples("scim-ledger migrate")
+def migrate(site: Site) -> None:
+    """Bring every ledger up to this program's version; does nothing where nothing is to do."""
+    names = ledger_names(site.settings.data_dir)
+    for name in names:
+        steps = site.migrate(name)
+        click.echo(f"{name}: {', '.join(steps) if steps else 'up to date'}", err=True)
+    if not names:
+        click.echo("no ledger yet; scim-ledger init makes one", err=True)
+
+
+@click.group("token", cls=Group, context_settings=HELP)
+@examples(
+    "scim-ledger token create okta --expires 365d",
+    "scim-ledger token list",
+    "scim-ledger token revoke okta",
+)
+def token_group() -> None:
+    """Make, list and revoke the bearer tokens of a ledger.
+
+    Several may be live at once, so that one can be replaced without a pause: make the new one,
+    paste it into Okta, then revoke the old one.
+    """
+
+
+@token_group.command("create")
+@click.argument("name")
+@ledger_option
+@json_option
+@click.option("--expires", metavar="AGE", help="When it expires, counted from now: 90d, 12h.")
+@pass_site
+@examples("scim-ledger token create okta", "scim-ledger token create okta --expires 365d --json")
+def create_token(site: Site, name: str, ledger: str, as_json: bool, expires: str | None) -> None:
+    """Make a token. It is printed once; only its SHA-256 is kept."""
+    made = issue_token(site, site.tenant(ledger), name, _expiry(expires))
+    if as_json:
+        emit(made)
+    else:
+        click.echo(made["token"])
+        click.echo("shown this once; paste it into Okta now", err=True)
+
+
+def issue_token(site: Site, tenant: Tenant, name: str, expires_at: str | None) -> dict[str, Any]:
+    """Issue a credential by an event and return it with its token."""
+    token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
+    effects = {"name": name, "sha256": tokens.digest(token), "expires_at": expires_at}
+    event = Event(CREDENTIAL_ISSUED, {k: v for k, v in effects.items() if v is not None})
+    append = Append(f"Credential-{id_}", NO_STREAM, [event])
+    tenant.ledger.append([append], site.metadata("cli"))
+    return {
+        "id": id_,
+        "name": name,
+        "ledger": tenant.name,
+        "expires_at": expires_at,
+        "token": token,
+    }
+
+
+def _expiry(age: str | None) -> str | None:
+    if age is None:
+        return None
+    units = {"d": "days", "h": "hours", "m": "minutes"}
+    if not age[:-1].isdigit() or age[-1] not in units or len(age) > 7:
+        raise click.UsageError(f"--expires is an age such as 90d or 12h, not {age!r}")
+    return clock.timestamp(clock.now() + timedelta(**{units[age[-1]]: int(age[:-1])}))
+
+
+@token_group.command("list")
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger token list", "scim-ledger token list --json")
+def list_tokens(site: Site, ledger: str, as_json: bool) -> None:
+    """List the tokens ever issued, with state and last use."""
+    tenant = site.tenant(ledger)
+    emit_rows(_token_rows(tenant), as_json, "no tokens yet; scim-ledger token create makes one")
+
+
+def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
+    now = clock.timestamp()
+    uses = {use.credential: use for use in reversed(tenant.usage.last_uses())}
+    for credential in _credentials(tenant):
+        use = uses.get(credential.id)
+        yield {
+            "id": credential.id,
+            "name": credential.name,
+            "state": credential.state(now),
+            "issued_at": credential.issued_at,
+            "expires_at": credential.expires_at,
+            "revoked_at": credential.revoked_at,
+            "last_used_at": use and use.last_at,
+            "last_client": use and use.client,
+        }
+
+
+def _credentials(tenant: Tenant) -> list[Credential]:
+    with tenant.ledger.reading() as connection:
+        return tenant.credentials.all(connection)
+
+
+@token_group.command("revoke")
+@click.argument("token", metavar="ID|NAME")
+@ledger_option
+@pass_site
+@examples("scim-ledger token revoke okta", "scim-ledger token revoke 019ab6d3-...")
+def revoke_token(site: Site, token: str, ledger: str) -> None:
+    """Revoke a token: the next request with it is refused."""
+    tenant = site.tenant(ledger)
+    credential = _one_token(_credentials(tenant), token)
+    append = Append(f"Credential-{credential.id}", 1, [Event(CREDENTIAL_REVOKED)])
+    tenant.ledger.append([append], site.metadata("cli"))
+    click.echo(f"revoked {credential.name} ({credential.id})", err=True)
+
+
+def _one_token(credentials: list[Credential], token: str) -> Credential:
+    by_id = [c for c in credentials if c.id == token]
+    found = by_id or [c for c in credentials if c.name == token and not c.revoked_at]
+    if not found:
+        raise Failure(f"there is no live token {token!r}", Exit.NOT_FOUND)
+    if len(found) > 1:
+        ids = ", ".join(c.id for c in found)
+        raise Failure(f"several live tokens are named {token!r}; name one by its id: {ids}")
+    if found[0].revoked_at:
+        raise Failure(f"token {token!r} was revoked already, at {found[0].revoked_at}")
+    return found[0]
+
+
+@click.command("status", context_settings=HELP)
+@json_option
+@pass_site
+@examples("scim-ledger status", "scim-ledger status --json")
+def status(site: Site, as_json: bool) -> None:
+    """Show each ledger: size, growth, users, last request of each client, tokens that expire."""
+    names = ledger_names(site.settings.data_dir)
+    if not names:
+        raise Failure("there is no ledger yet; scim-ledger init makes one", Exit.NOT_FOUND)
+    found = [_status(site.tenant(name)) for name in names]
+    if as_json:
+        emit(found)
+        return
+    for record in found:
+        clients, expiring = record.pop("clients"), record.pop("tokens_expiring_soon")
+        emit_record(record, False)
+        emit_rows(clients, False, "no client has asked for anything yet")
+        for item in expiring:
+            click.echo(f"warning: token {item['name']} expires at {item['expires_at']}")
+        click.echo("")
+
+
+def _status(tenant: Tenant) -> dict[str, Any]:
+    now = clock.now()
+    week_ago = clock.timestamp(now - timedelta(days=7))
+    soon = clock.timestamp(now + EXPIRES_SOON)
+    with tenant.ledger.reading() as connection:
+        position, last_at = connection.execute(
+            "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
+        ).fetchone()
+        users = tenant.resources.total(connection, "User")
+        before = connection.execute(
+            "SELECT coalesce(max(position), 0) FROM event WHERE recorded_at < ?", (week_ago,)
+        ).fetchone()[0]
+    credentials = {c.id: c for c in _credentials(tenant)}
+    return {
+        "ledger": tenant.name,
+        "origin": tenant.ledger.origin,
+        "events": position,
+        "last_event_at": last_at,
+        "events_last_7_days": position - before,
+        "users": users,
+        "bytes": _size(tenant),
+        "clients": [
+            {
+                "client": use.client,
+                "token": credentials[use.credential].name,
+                "last_request_at": use.last_at,
+                "requests": use.requests,
+            }
+            for use in tenant.usage.last_uses()
+            if use.credential in credentials
+        ],
+        "tokens_expiring_soon": [
+            {"name": c.name, "id": c.id, "expires_at": c.expires_at}
+            for c in credentials.values()
+            if c.expires_at and c.expires_at < soon and c.state(clock.timestamp(now)) == "live"
+        ],
+    }
+
+
+def _size(tenant: Tenant) -> int:
+    folder = tenant.ledger.path.parent
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+@click.command("doctor", context_settings=HELP)
+@json_option
+@pass_site
+@examples("scim-ledger doctor", "scim-ledger doctor --json")
+def doctor(site: Site, as_json: bool) -> None:
+    """Look for what could go wrong: SQLite, rights, disk, clock, settings, each ledger; exit 1."""
+
+    def open_ledger(name: str) -> Callable[[], Tenant]:
+        return lambda: site.tenant(name)
+
+    checks = list(doctor_.examine(os.environ, open_ledger))
+    rows = [{"check": c.name, "ok": c.ok, "says": c.says} for c in checks]
+    if as_json:
+        emit(rows)
+    else:
+        for row in rows:
+            click.echo(f"{'ok  ' if row['ok'] else 'BAD '} {row['check']}: {row['says']}")
+    if not all(c.ok for c in checks):
+        click.get_current_context().exit(Exit.FAILED)
+
+
+@click.group("config", cls=Group, context_settings=HELP)
+@examples("scim-ledger config show")
+def config_group() -> None:
+    """Look at the settings."""
+
+
+@config_group.command("show")
+@json_option
+@examples("scim-ledger config show", "scim-ledger config show --json")
+def show_config(as_json: bool) -> None:
+    """Show every setting: its value, where it comes from, its default and its meaning."""
+    settings = settings_.load(os.environ)
+    for sentence in settings_.unknown(os.environ):
+        click.echo(f"warning: {sentence}", err=True)
+    emit_rows(
+        (
+            {
+                "setting": field.data_key,
+                "value": str(getattr(settings, name)),
+                "source": "environment" if os.environ.get(str(field.data_key)) else "default",
+                "default": str(field.load_default),
+                "meaning": field.metadata["meaning"],
+            }
+            for name, field in SCHEMA.fields.items()
+        ),
+        as_json,
+        "no settings",
+    )
+
+
+COMMANDS: list[click.Command] = [
+    serve,
+    init,
+    migrate,
+    token_group,
+    status,
+    doctor,
+    config_group,
+]

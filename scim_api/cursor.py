@@ -1,0 +1,64 @@
+"""A place in a text that a client wrote: words and signs taken from it, refusals that name it."""
+
+import re
+from typing import NoReturn
+
+from scim_api.errors import InvalidPath, ScimError
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_WORD = re.compile(r'[^ \t\r\n()\[\]"]*')
+
+
+def shown(text: str) -> str:
+    """Repeat what a client wrote, but neither at length nor with odd characters."""
+    printable = "".join(c if c.isprintable() else "?" for c in text[:40])
+    return printable if len(text) <= 40 else f"{printable}..."
+
+
+class Cursor:
+    """Moves over a text from left to right; `at` is where it stands, counted from 0."""
+
+    def __init__(self, text: str, error: type[ScimError]) -> None:
+        self.text = text
+        self.at = 0
+        self.error = error
+
+    def refuse(self, reason: str, at: int) -> NoReturn:
+        """Raise the error, with the place counted from 1 as people do."""
+        what = "path" if self.error is InvalidPath else "filter"
+        raise self.error(f"The {what} cannot be read at character {at + 1}: {reason}.")
+
+    def expected(self, what: str) -> NoReturn:
+        """Refuse what stands here."""
+        word = self._peek() or self.text[self.at : self.at + 1]
+        found = f"found {shown(word)}" if word else "but here it ends"
+        self.refuse(f"expected {what}, {found}", self.at)
+
+    def _peek(self) -> str:
+        found = _WORD.match(self.text, self.at)
+        return found[0] if found else ""
+
+    def skip(self) -> None:
+        """Pass over white space."""
+        if found := _SPACE.match(self.text, self.at):
+            self.at = found.end()
+
+    def word(self) -> str:
+        """Take everything up to white space, a bracket or a double quote."""
+        word = self._peek()
+        self.at += len(word)
+        return word
+
+    def takes(self, sign: str) -> bool:
+        """Take one sign if it stands next."""
+        self.skip()
+        taken = self.text.startswith(sign, self.at)
+        self.at += taken
+        return taken
+
+    def takes_word(self, word: str) -> bool:
+        """Take one word, in any case, if it stands next."""
+        self.skip()
+        taken = self._peek().lower() == word
+        self.at += len(word) if taken else 0
+        return taken

@@ -1,0 +1,107 @@
+"""What could go wrong, looked at before it does."""
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ledger import clock
+from ledger.database import SAFE_SQLITE, safe_for_several_processes, sqlite_version
+from ledger.store import LedgerError
+from scim_api import settings as settings_
+from scim_api.health import MIN_FREE
+from scim_api.settings import Settings, SettingsError
+from scim_api.tenants import Tenant, ledger_names
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at, and what there is to say about it."""
+
+    name: str
+    ok: bool
+    says: str
+
+
+def examine(
+    environment: Mapping[str, str], open_ledger: Callable[[str], Callable[[], Tenant]]
+) -> Iterator[Check]:
+    """Yield every check."""
+    try:
+        settings = settings_.load(environment)
+    except SettingsError as error:
+        yield Check("settings", False, str(error))
+        return
+    strange = settings_.unknown(environment)
+    yield Check("settings", not strange, "; ".join(strange) or f"good for {settings.env}")
+    yield from sqlite_check(settings)
+    yield from _disk(settings.data_dir)
+    names = ledger_names(settings.data_dir)
+    if not names:
+        yield Check("ledgers", False, "there is none yet; scim-ledger init makes one")
+    for name in names:
+        yield from _ledger(name, open_ledger(name))
+
+
+def sqlite_check(settings: Settings) -> Iterator[Check]:
+    """Check that this SQLite may be used by as many processes as are asked for."""
+    version = ".".join(map(str, sqlite_version()))
+    if safe_for_several_processes() or settings.workers == 1:
+        yield Check("SQLite", True, f"version {version}")
+    else:
+        needed = ".".join(map(str, SAFE_SQLITE))
+        yield Check(
+            "SQLite",
+            False,
+            f"version {version} can damage a ledger that several processes write (fixed in"
+            f" {needed}). Install the package pysqlite3, or set WEB_CONCURRENCY=1",
+        )
+
+
+def _disk(folder: Path) -> Iterator[Check]:
+    if not folder.is_dir():
+        yield Check("data directory", False, f"{folder} is not there yet")
+        return
+    free = shutil.disk_usage(folder).free
+    yield Check("disk", free >= MIN_FREE, f"{free // 2**20:,} MiB free under {folder}")
+    writable = os.access(folder, os.W_OK | os.X_OK)
+    yield Check("data directory", writable, f"{folder} {'is' if writable else 'is not'} writable")
+
+
+def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
+    label = f"ledger {name}"
+    try:
+        tenant = open_()
+        with tenant.ledger.reading() as connection:
+            last = connection.execute(
+                "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
+            ).fetchone()
+    except LedgerError as error:
+        yield Check(label, False, str(error))
+        return
+    yield Check(label, True, f"{last[0]:,} events, origin {tenant.ledger.origin}")
+    yield from _rights(label, tenant.ledger.path)
+    yield from _clock(label, last[1])
+
+
+def _rights(label: str, path: Path) -> Iterator[Check]:
+    for file in sorted(path.parent.glob(f"{path.name}*")):
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & 0o077:
+            yield Check(f"{label} rights", False, f"others can open {file}: chmod 600 {file}")
+        if not os.access(file, os.R_OK | os.W_OK):
+            yield Check(f"{label} rights", False, f"{file} cannot be written by this user")
+
+
+def _clock(label: str, last_at: str) -> Iterator[Check]:
+    ahead = datetime.fromisoformat(last_at) - clock.now()
+    steady = ahead.total_seconds() < 5 and time.time() > 1_700_000_000
+    says = (
+        f"the last event is {ahead.total_seconds():.0f} s in the future: this machine's clock went"
+        " back. Events keep that last time until the clock has caught up; set the clock"
+    )
+    yield Check(f"{label} clock", steady, "behind no event" if steady else says)

@@ -1,0 +1,202 @@
+"""What add, replace and remove make of one attribute's value (RFC 7644 §3.5.2.1-3)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from projections.comparison import fold
+from projections.matching import matches_value
+from projections.query import And, Compare, Filter, Operator, Type
+from scim_api.attributes import Attribute, Declared, Mutability
+from scim_api.errors import InvalidPath, InvalidValue, NoTarget
+from scim_api.errors import Mutability as MutabilityError
+from scim_api.intake import assigned, distinct, identity, load_parts, load_value, unassigned
+from scim_api.policy import Door
+
+_IDENTIFYING = ("value", "type")  # together they stand once in an attribute (RFC 7643 §2.4)
+
+
+class Op(StrEnum):
+    """What a PATCH operation does (RFC 7644 §3.5.2)."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One operation at one attribute; `value` is None where a remove has none."""
+
+    op: Op
+    declared: Declared
+    filter: Filter | None
+    sub: Attribute | None
+    value: Any = None
+
+    @property
+    def attribute(self) -> Attribute:
+        return self.declared.attribute
+
+    @property
+    def whole(self) -> bool:
+        """Whether the attribute itself is meant, not some of its values or a part of them."""
+        return self.filter is None and self.sub is None
+
+
+def edited(edit: Edit, current: Any, door: Door) -> Any:
+    """Return the attribute's new value; None when it becomes unassigned. Raises ScimError."""
+    if edit.attribute.multi_valued:
+        return _values(edit, current or [], door) or None
+    if edit.attribute.type is Type.COMPLEX:
+        return merged(edit.attribute, current or {}, _parts(edit, door)) or None
+    return None if edit.op is Op.REMOVE else load_value(edit.declared, None, edit.value, door)
+
+
+def merged(
+    attribute: Attribute, before: Mapping[str, Any], parts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay sub-attributes over a value; None unassigns, those not named stay."""
+    for name, part in parts.items():
+        sub = attribute.subs[name.lower()]
+        fixed = sub.mutability is Mutability.IMMUTABLE and name in before
+        if fixed and before[name] != part:
+            raise immutable(f"{attribute.name}.{name}")
+    return {} if _loses_target(attribute, parts) else assigned({**before, **parts})
+
+
+def immutable(path: str) -> MutabilityError:
+    """Return the error for a change of what may be set only once."""
+    return MutabilityError(f"{path} is immutable: once set, it cannot be changed or removed")
+
+
+def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
+    """Say whether a reference is emptied: Entra removes a manager with {"value": ""}."""
+    emptied = "value" in parts and parts["value"] is None
+    return emptied and "$ref" in attribute.subs and parts.get("$ref") is None
+
+
+def _parts(edit: Edit, door: Door) -> dict[str, Any]:
+    """Return the sub-attributes an edit sets in each value it is about."""
+    if edit.op is Op.REMOVE:
+        return {edit.sub.name: None} if edit.sub else unassigned(edit.attribute)
+    if edit.sub:
+        return {edit.sub.name: load_value(edit.declared, edit.sub, edit.value, door)}
+    return load_parts(edit.declared, edit.value, door)
+
+
+def _values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
+    if edit.whole:
+        return _all_values(edit, current, door)
+    if edit.op is Op.REMOVE and edit.value is not None and edit.filter is None:
+        raise InvalidValue(f"remove with a value needs the path {edit.declared.key}, or a filter")
+    chosen = {place for place, value in enumerate(current) if _is_chosen(edit, value)}
+    if edit.op is Op.REMOVE and edit.sub is None:
+        return [value for place, value in enumerate(current) if place not in chosen]
+    if edit.attribute.type is not Type.COMPLEX:
+        raise InvalidPath(f"{edit.declared.key} holds plain values: add them or remove them")
+    parts = _parts(edit, door)
+    if chosen or edit.op is Op.REMOVE:
+        return _rewritten(edit.attribute, current, chosen, parts)
+    return _with_new(edit, current, parts, door)
+
+
+def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
+    if edit.op is Op.REMOVE:
+        return [] if edit.value is None else _without(edit, current, door)
+    given: list[Any] = load_value(edit.declared, None, edit.value, door) or []
+    return given if edit.op is Op.REPLACE else _appended(edit.attribute, current, given)
+
+
+def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> list[Any]:
+    """Append the values not there yet: adding twice is adding once (RFC 7644 §3.5.2.1)."""
+    present = {identity(value) for value in current}
+    values = current + [value for value in given if identity(value) not in present]
+    return _one_primary(attribute, values, range(len(current), len(values)))
+
+
+def _rewritten(
+    attribute: Attribute, current: list[Any], chosen: set[int], parts: Mapping[str, Any]
+) -> list[Any]:
+    values = [
+        merged(attribute, value, parts) if place in chosen else value
+        for place, value in enumerate(current)
+    ]
+    return distinct([value for value in _one_primary(attribute, values, chosen) if value])
+
+
+def _with_new(edit: Edit, current: list[Any], parts: Mapping[str, Any], door: Door) -> list[Any]:
+    """Make the value that a path asks for in vain, where that is allowed.
+
+    Without a filter it is: a location that does not exist is added to (RFC 7644 §3.5.2.1, .3).
+    """
+    described = {} if edit.filter is None else _described(edit, door)
+    if not assigned(parts):
+        return current
+    value = merged(edit.attribute, described, parts)
+    if edit.filter is not None and not matches_value(edit.filter, value):
+        raise InvalidValue(f"the value given to {edit.declared.key} contradicts the path's filter")
+    return _appended(edit.attribute, current, [value])
+
+
+def _described(edit: Edit, door: Door) -> dict[str, Any]:
+    """Return what the filter says of the value it looks for; raises NoTarget."""
+    terms = edit.filter.terms if isinstance(edit.filter, And) else (edit.filter,)
+    equal = {
+        term.path.sub: term.value
+        for term in terms
+        if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
+    }
+    if len(equal) != len(terms) or not door.tolerates("patch_filter_creates"):
+        raise NoTarget(f"no value of {edit.declared.key} matches the filter of the path")
+    return equal
+
+
+def _is_chosen(edit: Edit, value: Any) -> bool:
+    return edit.filter is None or matches_value(edit.filter, value)
+
+
+def _one_primary(attribute: Attribute, values: list[Any], touched: Collection[int]) -> list[Any]:
+    """Unmark the other values once a touched one is primary (RFC 7644 §3.5.2)."""
+    if "primary" not in attribute.subs:
+        return values
+    marked = [place for place in touched if values[place].get("primary") is True]
+    if len(marked) > 1:
+        raise InvalidValue(f"one operation marks several values of {attribute.name} as primary")
+    if not marked:
+        return values
+    return [
+        value if place in marked or value.get("primary") is not True else value | {"primary": False}
+        for place, value in enumerate(values)
+    ]
+
+
+def _without(edit: Edit, current: list[Any], door: Door) -> list[Any]:
+    """Remove the values that the operation names, and no other."""
+    given = load_value(edit.declared, None, edit.value, door) or []
+    if edit.attribute.type is not Type.COMPLEX:
+        return [value for value in current if value not in given]
+    unwanted = {_key(edit.attribute, value, _identifying(value)) for value in given}
+    kinds = {tuple(name for name, _ in key) for key in unwanted}
+    return [
+        value
+        for value in current
+        if not any(_key(edit.attribute, value, names) in unwanted for names in kinds)
+    ]
+
+
+def _identifying(value: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in _IDENTIFYING if name in value) or tuple(sorted(value))
+
+
+def _key(
+    attribute: Attribute, value: Mapping[str, Any], names: tuple[str, ...]
+) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (name, _comparable(attribute.subs[name.lower()], value.get(name))) for name in names
+    )
+
+
+def _comparable(sub: Attribute, part: Any) -> Any:
+    return fold(part) if isinstance(part, str) and not sub.case_exact else part

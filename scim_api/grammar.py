@@ -1,0 +1,290 @@
+"""Filter, path and sortBy text read into bound terms (RFC 7644 figures 1 and 7, §3.10)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from projections import query
+from projections.query import Operator, Type
+from scim_api.attributes import Attribute, Declared, Mutability, ResourceType, Returned, Schema
+from scim_api.cursor import Cursor, shown
+from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, ScimError
+from scim_api.operands import Unfit, Value, check_operator, fitted, read_literal
+
+MAX_LENGTH = 8192
+MAX_TERMS = 200
+MAX_DEPTH = 32
+
+_OPERATORS = {operator.value: operator for operator in Operator}
+
+Tolerated = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchPath:
+    """What a PATCH path selects; nothing of it set means the resource itself.
+
+    `filter` is relative to one value of `declared`. `extension` is a path that is only the URN
+    of a schema extension.
+    """
+
+    extension: Schema | None = None
+    declared: Declared | None = None
+    filter: query.Filter | None = None
+    sub: Attribute | None = None
+
+
+def parse_filter(
+    text: str,
+    resource_type: ResourceType,
+    *,
+    unquoted: bool = True,
+    tolerated: Tolerated | None = None,
+) -> query.Filter:
+    """Read a filter; raises InvalidFilter.
+
+    `unquoted` takes a bare word for a string. `tolerated` is called with the name of each
+    departure from the grammar that was let pass.
+    """
+    reader = _Reader(text, resource_type, unquoted, tolerated, InvalidFilter)
+    result = reader.disjunction(0)
+    if reader.at < len(text):
+        reader.expected("and, or, or the end of the filter")
+    return result
+
+
+def parse_path(
+    text: str,
+    resource_type: ResourceType,
+    *,
+    unquoted: bool = True,
+    tolerated: Tolerated | None = None,
+) -> PatchPath:
+    """Read a PATCH path; raises InvalidPath, or InvalidFilter for what stands in brackets."""
+    urn = text.strip().lower()
+    if urn == resource_type.schema.id.lower():
+        return PatchPath()
+    if extension := resource_type.find_extension(urn):
+        return PatchPath(extension=extension)
+    return _Reader(text, resource_type, unquoted, tolerated, InvalidPath).path()
+
+
+def parse_sort(text: str, resource_type: ResourceType) -> query.Path:
+    """Read a sortBy; raises InvalidValue, since RFC 7644 §3.4.2.3 names no scimType."""
+    name = text.strip()
+    found = resource_type.find_path(name)
+    if found is None:
+        raise InvalidValue(f"sortBy names no attribute of a {resource_type.name}: {shown(name)}.")
+    declared, sub = found
+    target = _with_value(declared.attribute) if sub is None else sub
+    if _is_secret(declared.attribute, target):
+        raise InvalidValue(f"sortBy cannot use {declared.attribute.name}: it is never returned.")
+    if target.type is Type.COMPLEX:
+        raise InvalidValue(f"sortBy must name a sub-attribute of {target.name}.")
+    return declared.path(None if target is declared.attribute else target)
+
+
+def _with_value(attribute: Attribute) -> Attribute:
+    """Return what a comparison with the attribute means: `emails` is short for emails.value."""
+    if attribute.type is Type.COMPLEX and attribute.multi_valued:
+        return attribute.subs.get("value", attribute)
+    return attribute
+
+
+def _is_secret(*attributes: Attribute) -> bool:
+    return any(
+        attribute.returned is Returned.NEVER or attribute.mutability is Mutability.WRITE_ONLY
+        for attribute in attributes
+    )
+
+
+class _Reader(Cursor):
+    """Reads a filter or path from left to right by recursive descent."""
+
+    def __init__(
+        self,
+        text: str,
+        resource_type: ResourceType,
+        unquoted: bool,
+        tolerated: Tolerated | None,
+        error: type[ScimError],
+    ) -> None:
+        super().__init__(text, error)
+        self._type = resource_type
+        self._unquoted = unquoted
+        self._tolerated = tolerated
+        self._terms = 0
+        self._inside: Declared | None = None
+        if len(text) > MAX_LENGTH:
+            self.refuse(f"it is longer than {MAX_LENGTH} characters", MAX_LENGTH)
+
+    # Terms: not before and before or (RFC 7644 §3.4.2.2)
+
+    def disjunction(self, depth: int) -> query.Filter:
+        terms = [self._conjunction(depth)]
+        while self.takes_word("or"):
+            terms.append(self._conjunction(depth))
+        return terms[0] if len(terms) == 1 else query.Or(tuple(terms))
+
+    def _conjunction(self, depth: int) -> query.Filter:
+        terms = [self._term(depth)]
+        while self.takes_word("and"):
+            terms.append(self._term(depth))
+        return terms[0] if len(terms) == 1 else query.And(tuple(terms))
+
+    def _term(self, depth: int) -> query.Filter:
+        if self.takes("("):
+            return self._group(depth)
+        start = self.at
+        name = self.word()
+        if name.lower() == "not":
+            if not self.takes("("):
+                self.expected("( after not")
+            return query.Not(self._group(depth))
+        if not name:
+            self.expected("the name of an attribute")
+        self.skip()
+        if self.text.startswith("[", self.at):
+            return self._any_value(name, start, depth)
+        return self._expression(name, start)
+
+    def _group(self, depth: int) -> query.Filter:
+        inner = self.disjunction(self._deeper(depth))
+        if not self.takes(")"):
+            self.expected("and, or, or )")
+        return inner
+
+    def _deeper(self, depth: int) -> int:
+        if depth >= MAX_DEPTH:
+            self.refuse(f"it nests deeper than {MAX_DEPTH} levels", self.at - 1)
+        return depth + 1
+
+    def _any_value(self, name: str, start: int, depth: int) -> query.Filter:
+        if self._inside:
+            self.refuse("brackets cannot stand within brackets", self.at)
+        declared = self._selectable(name, start)
+        inner = self._bracketed(declared, depth)
+        if self.text.startswith(".", self.at):
+            inner = self._and_value(declared, inner)
+        return query.AnyValue(declared.path(), inner)
+
+    def _selectable(self, name: str, start: int) -> Declared:
+        declared, sub = self._find(name, start)
+        if sub or not declared.attribute.multi_valued:
+            self.refuse(f"brackets need a multi-valued attribute, {shown(name)} is none", start)
+        return declared
+
+    def _bracketed(self, declared: Declared, depth: int) -> query.Filter:
+        self.at += 1
+        depth = self._deeper(depth)
+        self._inside, outside = declared, self._inside
+        inner = self.disjunction(depth)
+        if not self.takes("]"):
+            self.expected("and, or, or ]")
+        self._inside = outside
+        return inner
+
+    def _and_value(self, declared: Declared, inner: query.Filter) -> query.Filter:
+        """Read Entra's `emails[type eq "work"].value eq "x"`: both of the same value."""
+        self.at += 1
+        start = self.at
+        self._inside = declared
+        last = self._expression(self.word(), start)
+        self._inside = None
+        terms = inner.terms if isinstance(inner, query.And) else (inner,)
+        return query.And((*terms, last))
+
+    def _expression(self, name: str, start: int) -> query.Filter:
+        declared, sub = self._find(name, start)
+        if _is_secret(declared.attribute, sub or declared.attribute):
+            self.refuse(
+                f"{declared.attribute.name} is never returned, so no filter can use it", start
+            )
+        self._terms += 1
+        if self._terms > MAX_TERMS:
+            self.refuse(f"it has more than {MAX_TERMS} comparisons", start)
+        self.skip()
+        at = self.at
+        word = self.word()
+        if word.lower() == "pr":
+            return query.Present(self._path(declared, sub))
+        if operator := _OPERATORS.get(word.lower()):
+            return self._comparison(declared, sub, operator, at)
+        self.at = at
+        self.expected("pr or one of the operators eq, ne, co, sw, ew, gt, ge, lt, le")
+
+    def _comparison(
+        self, declared: Declared, sub: Attribute | None, operator: Operator, at: int
+    ) -> query.Filter:
+        attribute = sub or _with_value(declared.attribute)
+        try:
+            check_operator(attribute, operator)
+            self.skip()
+            at = self.at
+            value = fitted(attribute, operator, self._literal(attribute))
+        except Unfit as error:
+            self.refuse(error.reason, at if error.at is None else error.at)
+        part = None if attribute is declared.attribute else attribute
+        return query.Compare(self._path(declared, part), operator, value)
+
+    def _literal(self, attribute: Attribute) -> Value:
+        value, end, bare = read_literal(self.text, self.at)
+        if bare and not self._unquoted:
+            raise Unfit("a text value must be in double quotes", self.at)
+        if bare and self._tolerated:
+            self._tolerated("unquoted_filter_literal")
+        elif isinstance(value, str) and attribute.type is Type.BOOLEAN and self._tolerated:
+            self._tolerated("boolean_as_string")
+        self.at = end
+        return value
+
+    # Attributes, in any case (RFC 7644 §3.10)
+
+    def _find(self, name: str, start: int) -> tuple[Declared, Attribute | None]:
+        if self._inside is None:
+            return self._type.find_path(name) or self._unknown(name, start, self._type.name)
+        attribute = self._inside.attribute
+        if sub := attribute.subs.get(name.lower()):
+            return self._inside, sub
+        if name.lower() == "value" and not attribute.sub_attributes:
+            return self._inside, None  # of a simple attribute `value` is the value itself
+        self._unknown(name, start, attribute.name)
+
+    def _path(self, declared: Declared, sub: Attribute | None) -> query.Path:
+        path = declared.path(sub)
+        return replace(path, steps=(), many=False) if self._inside else path
+
+    def _unknown(self, name: str, start: int, owner: str) -> NoReturn:
+        self.at = start
+        if not name:
+            self.expected("the name of an attribute")
+        self.refuse(f'{owner} has no attribute "{shown(name)}"', start)
+
+    def path(self) -> PatchPath:
+        self.skip()
+        start = self.at
+        name = self.word()
+        self.skip()
+        if not self.text.startswith("[", self.at):
+            declared, sub = self._find(name, start)
+            return self._whole(PatchPath(declared=declared, sub=sub))
+        declared = self._selectable(name, start)
+        self.error = InvalidFilter
+        inner = self._bracketed(declared, 0)
+        self.error = InvalidPath
+        return self._whole(PatchPath(None, declared, inner, self._sub_after(declared)))
+
+    def _sub_after(self, declared: Declared) -> Attribute | None:
+        if not self.text.startswith(".", self.at):
+            return None
+        self.at += 1
+        start = self.at
+        name = self.word()
+        attribute = declared.attribute
+        return attribute.subs.get(name.lower()) or self._unknown(name, start, attribute.name)
+
+    def _whole(self, path: PatchPath) -> PatchPath:
+        self.skip()
+        if self.at < len(self.text):
+            self.expected("the end of the path")
+        return path

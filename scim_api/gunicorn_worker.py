@@ -1,0 +1,51 @@
+"""gunicorn's threaded worker, which says in SCIM JSON what it refuses before Flask sees it."""
+
+from typing import Any
+
+import orjson
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
+
+from scim_api.errors import error_document
+from scim_api.http import SCIM_JSON
+
+_REASONS = {
+    400: "Bad Request",
+    414: "URI Too Long",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+}
+
+
+class ScimWorker(ThreadWorker):  # type: ignore[misc]
+    """A worker whose own refusals Okta can read."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what is no HTTP, or too long for this server."""
+        status, detail = _meaning(exc)
+        body = orjson.dumps(error_document(status, detail))
+        head = (
+            f"HTTP/1.1 {status} {_REASONS[status]}\r\nConnection: close\r\n"
+            f"Content-Type: {SCIM_JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        try:
+            write_nonblock(client, head.encode() + body)
+        except OSError:
+            self.log.debug("the client of a refused request was gone")
+
+    def close_ledgers(self) -> None:
+        """Close the application's ledgers."""
+        close = getattr(self.wsgi, "close_ledgers", None)
+        if close:
+            close()
+
+
+def _meaning(exc: BaseException) -> tuple[int, str]:
+    if isinstance(exc, LimitRequestLine):
+        return 414, "The address is longer than 8190 bytes. Shorten the filter."
+    if isinstance(exc, LimitRequestHeaders):
+        return 431, "The headers are longer or more than this service takes."
+    if type(exc).__module__.startswith("gunicorn.http"):
+        return 400, "This is not a well-formed HTTP request."
+    return 500, "Something went wrong in the service before the request was read."

@@ -1,0 +1,97 @@
+"""/livez and /readyz: is the process alive, and can it serve every ledger."""
+
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import orjson
+from flask import Blueprint, Response
+
+from ledger.database import connect_read_only, speaking
+from ledger.store import LedgerError, LedgerUnavailable
+from scim_api.tenants import Tenant, Tenants
+
+MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
+_RECHECK = 10.0  # seconds at the least between two looks at a whole file
+
+
+class Inspection:
+    """SQLite's own quick check of a file, repeated at most for a hundredth of the time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: dict[Path, float] = {}
+        self._found: dict[Path, str | None] = {}
+
+    def fault(self, path: Path) -> str | None:
+        """Return what is wrong with a file, or None."""
+        with self._lock:
+            if time.monotonic() >= self._next.get(path, 0.0):
+                started = time.monotonic()
+                self._found[path] = _quick_check(path)
+                took = time.monotonic() - started
+                self._next[path] = started + max(_RECHECK, 100 * took)
+            return self._found[path]
+
+
+def _quick_check(path: Path) -> str | None:
+    try:
+        with speaking(path):
+            connection = connect_read_only(path)
+            try:
+                result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            finally:
+                connection.close()
+    except LedgerUnavailable as trouble:
+        return trouble.reason
+    except LedgerError:
+        return None  # busy is not broken
+    return None if result == "ok" else "damaged file"
+
+
+def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
+    """Return the two addresses; they need no token and name no ledger."""
+    health = Blueprint("health", __name__)
+    inspection = Inspection()
+
+    @health.get("/livez", provide_automatic_options=False)
+    def livez() -> Response:
+        return _answer(200, {"status": "alive"})
+
+    @health.get("/readyz", provide_automatic_options=False)
+    def readyz() -> Response:
+        problems = sorted(set(_problems(data_dir, tenants, inspection)))
+        status = "not ready" if problems else "ready"
+        return _answer(503 if problems else 200, {"status": status, "problems": problems})
+
+    return health
+
+
+def _answer(status: int, document: object) -> Response:
+    return Response(orjson.dumps(document), status, content_type="application/json")
+
+
+def _problems(data_dir: Path, tenants: Tenants, inspection: Inspection) -> list[str]:
+    tenants.discover()
+    problems = [getattr(t, "reason", "busy") for t in tenants.troubles.values()]
+    opened = list(tenants)
+    if not opened and not problems:
+        problems.append("no ledger")
+    if data_dir.exists() and shutil.disk_usage(data_dir).free < MIN_FREE:
+        problems.append("disk full")
+    return problems + [fault for tenant in opened if (fault := _fault(tenant, inspection))]
+
+
+def _fault(tenant: Tenant, inspection: Inspection) -> str | None:
+    path = tenant.ledger.path
+    if not os.access(path, os.W_OK):
+        return "file not writable"
+    try:
+        tenant.ledger.last_position()
+    except LedgerUnavailable as trouble:
+        return trouble.reason
+    except LedgerError:
+        return "busy"
+    return inspection.fault(path)

@@ -1,0 +1,131 @@
+"""SCIM on HTTP: media types, bodies, answers and errors, request ids."""
+
+import re
+from typing import Any
+
+import orjson
+from flask import Request, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from ledger import clock
+from scim_api.errors import (
+    BodyTooLarge,
+    InvalidSyntax,
+    ScimError,
+    UnsupportedMediaType,
+    answer_to,
+    error_document,
+)
+from scim_api.settings import Settings
+
+SCIM_JSON = "application/scim+json"
+JSON = "application/json"
+MAX_DEPTH = 32  # of JSON in JSON; a user needs four
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
+_INTERNAL = (
+    "Something went wrong in the service; nothing was half done."
+    " Its operator finds the reason in the log under the request id of this answer."
+)
+_WORDS = {
+    404: "There is nothing at this address. The base URL in Okta ends before /Users.",
+    405: "This address does not take this method.",
+    411: "The request does not say how long its body is.",
+    414: "The address is too long. Shorten the filter.",
+    431: "The headers of the request are too long.",
+}
+
+
+def request_id(request: Request) -> str:
+    """Return the id the caller gave the request, if it is one, or a new one."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
+
+
+def media_type(request: Request) -> str:
+    """Return the answer's media type: SCIM's, unless the client takes plain JSON only.
+
+    Nothing is refused with 406: clients send odd Accept headers and read the answer all the same.
+    """
+    accept = request.headers.get("Accept", "")
+    return JSON if JSON in accept and SCIM_JSON not in accept else SCIM_JSON
+
+
+def base_url(request: Request, settings: Settings) -> str:
+    """Return the SCIM base URL as clients know it: the setting, or what the request says."""
+    return settings.base_url or f"{request.scheme}://{request.host}{settings.base_path}"
+
+
+def json_response(request: Request, body: bytes, status: int = 200) -> Response:
+    """Return an answer that is JSON already."""
+    return Response(body, status, content_type=media_type(request))
+
+
+def read_json(request: Request) -> Any:
+    """Return the body of a POST, PUT or PATCH; raises ScimError."""
+    _check_media_type(request)
+    try:
+        raw = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise too_large(request.max_content_length or 0) from None
+    if not raw:
+        raise InvalidSyntax("The request has no body; a JSON object is expected.")
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidSyntax(_json_fault(raw, error)) from None
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper_than(body, MAX_DEPTH):
+        raise InvalidSyntax(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return body
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """Return the error for a body over the limit."""
+    return BodyTooLarge(f"The body is larger than {limit} bytes, the most this service takes.")
+
+
+def _check_media_type(request: Request) -> None:
+    mimetype = request.mimetype
+    if mimetype and mimetype not in (SCIM_JSON, JSON):
+        raise UnsupportedMediaType(f"The body has to be {SCIM_JSON} or {JSON}, in UTF-8.")
+    charset = request.mimetype_params.get("charset", "utf-8").lower().strip("\"'")
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("The body has to be in UTF-8.")
+
+
+def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as fault:
+        return f"The body is not UTF-8: byte {fault.start + 1} does not belong there."
+    fault = error.msg.split(":")[0]
+    return f"The body is not JSON: {fault} (line {error.lineno}, column {error.colno})."
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)
+
+
+def error_response(error: Exception, request: Request) -> Response:
+    """Return the answer to any failure: SCIM JSON, whatever went wrong."""
+    known = _http_error(error) if isinstance(error, HTTPException) else answer_to(error)
+    if known is None:
+        status, document, headers = 500, error_document(500, _INTERNAL), {}
+    elif isinstance(known, ScimError):
+        status, document, headers = known.status, known.document(), known.headers
+    else:
+        status, detail, headers = known
+        document = error_document(status, detail)
+    answer = json_response(request, orjson.dumps(document), status)
+    answer.headers.update(headers)
+    return answer
+
+
+def _http_error(error: HTTPException) -> tuple[int, str, dict[str, str]]:
+    status = error.code or 500
+    detail = _WORDS.get(status) or error.description or error.name
+    allowed = getattr(error, "valid_methods", None)
+    return status, detail, {"Allow": ", ".join(sorted(allowed))} if allowed else {}

@@ -1,0 +1,171 @@
+"""JSON bodies -> attributes: what a client sent becomes the flat, checked state of a resource."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from projections.query import Type
+from scim_api.attributes import Attribute, Declared, ResourceType
+from scim_api.errors import InvalidSyntax, InvalidValue
+from scim_api.normal_form import by_key, printable, single_of, value_of
+from scim_api.policy import OKTA, Door, Policy, Tolerated
+from scim_api.schemas import check_parts, check_resource, check_value, is_secret
+
+
+def load_resource(
+    resource_type: ResourceType,
+    body: Any,
+    policy: Policy = OKTA,
+    tolerated: Tolerated | None = None,
+) -> dict[str, Any]:
+    """Return the attributes of a POST or PUT body by payload key; raises ScimError.
+
+    Unassigned attributes are left out, readOnly ones ignored (RFC 7644 §3.3, §3.5.1), secrets
+    dropped. Values stay as they were sent.
+    """
+    if not isinstance(body, dict):
+        raise InvalidSyntax("The body must be a JSON object that holds the resource.")
+    door = Door(policy, tolerated)
+    given = by_key(resource_type, body, door)
+    urns = _schemas(resource_type, given.pop("schemas", None), door)
+    attributes = dict(_normal(resource_type, given, door))
+    _check_extensions(resource_type, attributes, urns, door)
+    check_resource(resource_type, attributes)
+    return dict(_assigned(resource_type, attributes))
+
+
+def load_value(declared: Declared, sub: Attribute | None, value: Any, door: Door) -> Any:
+    """Return the value a PATCH gives an attribute, or a sub-attribute, of one of its values.
+
+    None when that is unassigned. Of a multi-valued attribute always a list.
+    """
+    attribute = sub or declared.attribute
+    path = f"{declared.key}.{sub.name}" if sub else declared.key
+    if attribute.multi_valued and isinstance(value, dict):
+        value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)
+    normal = value_of(attribute, value, door, path)
+    if normal is None:
+        return None
+    check_value(attribute, normal, path)
+    return _settled(attribute, normal, path)
+
+
+def load_parts(declared: Declared, value: Any, door: Door) -> dict[str, Any]:
+    """Return the sub-attributes a PATCH lays over one value; None for those it unassigns."""
+    attribute, path = declared.attribute, declared.key
+    parts = single_of(attribute, value, door, path)
+    if parts is None:
+        return unassigned(attribute)
+    check_parts(attribute, parts, path)
+    return dict(parts)
+
+
+def unassigned(attribute: Attribute) -> dict[str, Any]:
+    """Return what unassigns every sub-attribute."""
+    return {sub.name: None for sub in attribute.sub_attributes}
+
+
+def assigned(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sub-attributes that have a value."""
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def distinct(values: list[Any]) -> list[Any]:
+    """Return the values, each once (RFC 7643 §2.4)."""
+    if len(values) < 2:
+        return values
+    first: dict[Any, Any] = {}
+    for value in values:
+        first.setdefault(identity(value), value)
+    return list(first.values())
+
+
+def identity(value: Any) -> Any:
+    """Return what two values of a multi-valued attribute share exactly if they are equal."""
+    if not isinstance(value, dict):
+        return value
+    return frozenset(
+        (name, tuple(part) if isinstance(part, list) else part) for name, part in value.items()
+    )
+
+
+def check_secret(declared: Declared, value: Any) -> None:
+    """Refuse a secret that is no text; it is never kept, so nothing is returned."""
+    if value is not None and not isinstance(value, str):
+        raise InvalidValue(f"{declared.key} must be text in quotes")
+
+
+def check_urns(resource_type: ResourceType, urns: list[Any], door: Door) -> None:
+    """Refuse what is no URN, and by policy the URN of a schema that is not served."""
+    for urn in urns:
+        if not isinstance(urn, str):
+            raise InvalidValue("schemas must be a list of URNs in quotes")
+        known = urn.lower() == resource_type.schema.id.lower() or resource_type.find_extension(urn)
+        if not known and not door.tolerates("unknown_schemas_ignored"):
+            raise InvalidValue(f"schemas: {printable(urn)} is not a schema served here")
+
+
+def _schemas(resource_type: ResourceType, value: Any, door: Door) -> set[str]:
+    """Return the folded URNs of `schemas`, which must name the core schema (RFC 7643 §3)."""
+    core = resource_type.schema.id
+    if not isinstance(value, list):
+        raise InvalidValue(f'schemas is required: a list of URNs, at least "{core}"')
+    check_urns(resource_type, value, door)
+    urns = {urn.lower() for urn in value}
+    if core.lower() not in urns:
+        raise InvalidValue(f'schemas must contain "{core}"')
+    return urns
+
+
+def _normal(
+    resource_type: ResourceType, given: Mapping[str, Any], door: Door
+) -> Iterator[tuple[str, Any]]:
+    for key, value in given.items():
+        declared = resource_type.declared[key]
+        if declared.attribute.read_only:
+            continue
+        if is_secret(declared.attribute):
+            check_secret(declared, value)
+            continue
+        normal = value_of(declared.attribute, value, door, key)
+        if normal is not None:
+            yield key, normal
+
+
+def _check_extensions(
+    resource_type: ResourceType, attributes: Mapping[str, Any], urns: set[str], door: Door
+) -> None:
+    """Refuse attributes of an extension that `schemas` does not name (RFC 7643 §3)."""
+    used = {resource_type.declared[key].steps[0] for key in attributes if ":" in key}
+    for urn in used:
+        if urn.lower() not in urns and not door.tolerates("extension_without_schema"):
+            raise InvalidValue(f'schemas must contain "{urn}", whose attributes are given')
+
+
+def _assigned(
+    resource_type: ResourceType, attributes: Mapping[str, Any]
+) -> Iterator[tuple[str, Any]]:
+    for key, value in attributes.items():
+        left = _settled(resource_type.declared[key].attribute, value, key)
+        if left is not None:
+            yield key, left
+
+
+def _settled(attribute: Attribute, value: Any, path: str) -> Any:
+    """Return a checked value without its empty and doubled parts; None if nothing is left."""
+    if not attribute.multi_valued:
+        return _settled_one(attribute, value)
+    left = (_settled_one(attribute, item) for item in value)
+    values = distinct([item for item in left if item is not None])
+    if len(values) > 1 and sum(_is_primary(item) for item in values) > 1:
+        raise InvalidValue(f"{path} must have at most one value with primary true")
+    return values or None
+
+
+def _settled_one(attribute: Attribute, value: Any) -> Any:
+    if attribute.type is not Type.COMPLEX or value is None:
+        return value
+    return assigned(value) or None
+
+
+def _is_primary(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("primary") is True

@@ -1,0 +1,63 @@
+"""Structured logs: one JSON object a line on stderr, without personal data and without tokens."""
+
+import logging
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+import orjson
+
+from ledger import clock
+
+LOGGER = logging.getLogger("scim_ledger")
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as JSON: time, level, message, and the fields given as `extra={"fields": ...}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line. Of an error only type and place are told: its text may hold values."""
+        line: dict[str, Any] = {
+            "time": clock.timestamp(),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info and record.exc_info[0]:
+            line["error"] = record.exc_info[0].__name__
+            line["where"] = _where(record.exc_info[2])
+        return orjson.dumps(line, default=str).decode()
+
+
+def _where(trace: TracebackType | None) -> list[str]:
+    return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace)]
+
+
+def configure(level: str) -> None:
+    """Send this program's log to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(level.upper())
+    LOGGER.propagate = False
+
+
+def gunicorn_logging(level: str) -> dict[str, Any]:
+    """Return the logging configuration under which gunicorn speaks JSON too."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "scim_api.logs.JsonFormatter"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "root": {"level": level.upper(), "handlers": ["stderr"]},
+        "loggers": {
+            "gunicorn.error": {
+                "level": level.upper(),
+                "handlers": ["stderr"],
+                "propagate": False,
+                "qualname": "gunicorn.error",
+            },
+            "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+        },
+    }

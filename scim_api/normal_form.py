@@ -1,0 +1,158 @@
+"""The normal form of what clients write: declared names, and the shapes that are declared.
+
+Only names and tolerated shapes are dealt with here. What is of a wrong type passes unchanged and
+is refused by the marshmallow schemas afterwards.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from projections.query import Type
+from scim_api.attributes import Attribute, Declared, ResourceType, Schema
+from scim_api.errors import InvalidSyntax, InvalidValue
+from scim_api.policy import Door
+
+_BOOLEANS = {"true": True, "false": False}
+
+
+def by_key(resource_type: ResourceType, body: Mapping[str, Any], door: Door) -> dict[str, Any]:
+    """Return a body's attributes by payload key, their values as the client wrote them."""
+    found: dict[str, Any] = {}
+    for declared, value in _declared(resource_type, body, door):
+        if declared.key in found:
+            raise given_twice(declared.key)
+        found[declared.key] = value
+    return found
+
+
+def _declared(
+    resource_type: ResourceType, body: Mapping[str, Any], door: Door
+) -> Iterator[tuple[Declared, Any]]:
+    for name, value in body.items():
+        if declared := resource_type.find(name):
+            yield declared, value
+        elif extension := resource_type.find_extension(name):
+            yield from _extended(resource_type, extension, value, door)
+        else:
+            ignore(name, door)
+
+
+def _extended(
+    resource_type: ResourceType, extension: Schema, value: Any, door: Door
+) -> Iterator[tuple[Declared, Any]]:
+    for name, item in object_of(extension.id, value, door).items():
+        key = f"{extension.id}:{name}"
+        if declared := resource_type.find(key):
+            yield declared, item
+        else:
+            ignore(key, door)
+
+
+def is_unassigned(value: Any, door: Door) -> bool:
+    """Say whether a single value stands for none at all (RFC 7643 §2.5, and by policy)."""
+    return value is None or (value in ("", []) and door.tolerates("empty_means_unassigned"))
+
+
+def object_of(path: str, value: Any, door: Door) -> dict[str, Any]:
+    """Return the attributes of an extension's object; none where it is unassigned."""
+    if is_unassigned(value, door):
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidValue(f"{path} must be an object that holds the extension's attributes")
+    return value
+
+
+def value_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    """Return an attribute's value in normal form; None when it is unassigned.
+
+    In a list, None or {} stands for an entry with nothing in it, so that entries can still be
+    counted in errors.
+    """
+    if not attribute.multi_valued:
+        return _one(attribute, value, door, path)
+    if value is None or value == []:  # the same state as unassigned (RFC 7643 §2.5)
+        return None
+    if value == "" and door.tolerates("empty_means_unassigned"):
+        return None
+    if isinstance(value, (str, dict)) and door.tolerates("values_as_strings"):
+        value = [value]
+    if not isinstance(value, list):
+        return value
+    return [_entry(attribute, item, door, path) for item in value]
+
+
+def parts_of(
+    attribute: Attribute, value: Mapping[str, Any], door: Door, path: str
+) -> dict[str, Any]:
+    """Return an object's sub-attributes by declared name; None for one that is unassigned."""
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        sub = attribute.subs.get(name.lower())
+        if sub is None:
+            ignore(f"{path}.{name}", door)
+        elif sub.name in found:
+            raise given_twice(f"{path}.{sub.name}")
+        elif not sub.read_only:  # RFC 7644 §3.3, §3.5.1: ignored
+            found[sub.name] = value_of(sub, item, door, path)
+    return found
+
+
+def single_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    """Return one value of an attribute in normal form, whether or not it can have several."""
+    if attribute.multi_valued:
+        return _entry(attribute, value, door, path)
+    return _one(attribute, value, door, path)
+
+
+def _entry(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    takes_strings = "value" in attribute.subs and isinstance(value, str) and value
+    if takes_strings and door.tolerates("values_as_strings"):
+        return {"value": value}
+    return _one(attribute, value, door, path)
+
+
+def _one(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    if is_unassigned(value, door):
+        return None
+    if attribute.type is Type.COMPLEX:
+        return _object(attribute, value, door, path)
+    if attribute.type is Type.BOOLEAN and isinstance(value, str):
+        return _boolean(value, door)
+    return value
+
+
+def _object(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    if not isinstance(value, dict) and not attribute.multi_valued:
+        value = _referenced(attribute, value, door)
+    return parts_of(attribute, value, door, path) if isinstance(value, dict) else value
+
+
+def _referenced(attribute: Attribute, value: Any, door: Door) -> Any:
+    if "value" not in attribute.subs:
+        return value
+    if isinstance(value, list) and len(value) == 1 and door.tolerates("reference_as_string"):
+        value = value[0]
+    if isinstance(value, str) and door.tolerates("reference_as_string"):
+        return {"value": value}
+    return value
+
+
+def _boolean(text: str, door: Door) -> Any:
+    boolean = _BOOLEANS.get(text.lower())
+    return text if boolean is None or not door.tolerates("boolean_strings") else boolean
+
+
+def ignore(name: str, door: Door) -> None:
+    """Pass over an attribute that no schema declares; raises InvalidValue by policy."""
+    if not door.tolerates("unknown_attributes_ignored"):
+        raise InvalidValue(f"{printable(name)} is not an attribute of any schema served here")
+
+
+def given_twice(name: str) -> InvalidSyntax:
+    """Return the error for a name that stands twice in one object, in different spellings."""
+    return InvalidSyntax(f"{printable(name)} is given twice: upper and lower case do not matter")
+
+
+def printable(name: str) -> str:
+    """Return a client's name for something as an error can show it."""
+    return name[:200].encode("ascii", "backslashreplace").decode()

@@ -1,0 +1,171 @@
+"""PATCH operations: their form, and the edits of single attributes that they come to."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from projections.matching import matches_value
+from scim_api.attributes import ResourceType, Schema
+from scim_api.edits import Edit, Op
+from scim_api.errors import (
+    InvalidFilter,
+    InvalidPath,
+    InvalidSyntax,
+    InvalidValue,
+    Mutability,
+    NoTarget,
+)
+from scim_api.grammar import PatchPath, parse_path
+from scim_api.intake import check_secret, check_urns
+from scim_api.normal_form import given_twice, ignore, is_unassigned, printable
+from scim_api.policy import Door
+from scim_api.schemas import is_secret
+
+_ROOT = PatchPath()
+_OPS = {op.value: op for op in Op}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation, its form checked and its path found in the declarations."""
+
+    op: Op
+    path: PatchPath
+    value: Any
+
+
+def operation_of(resource_type: ResourceType, item: Any, door: Door) -> Operation:
+    """Read an operation; raises ScimError."""
+    if not isinstance(item, dict):
+        raise InvalidSyntax("each of Operations must be an object with op, path and value")
+    given = by_folded_name(item)
+    op, text, value = _op(given.get("op"), door), given.get("path"), given.get("value")
+    if op is Op.REMOVE and value is not None and not door.tolerates("patch_remove_by_value"):
+        raise InvalidValue("remove takes no value: say in a filter of the path what to remove")
+    if op is not Op.REMOVE and "value" not in given:
+        raise InvalidValue(f"{op} needs a value")
+    return Operation(op, _path(resource_type, text, door), value)
+
+
+def by_folded_name(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object's members by lower-case name; raises InvalidSyntax if one is there twice."""
+    given = {name.lower(): value for name, value in members.items()}
+    if len(given) < len(members):
+        names = [name.lower() for name in members]
+        raise given_twice(next(name for name in names if names.count(name) > 1))
+    return given
+
+
+def _op(text: Any, door: Door) -> Op:
+    op = _OPS.get(text.lower()) if isinstance(text, str) else None
+    if op is None or (text != op and not door.tolerates("patch_op_any_case")):
+        raise InvalidSyntax("op must be add, remove or replace")
+    return op
+
+
+def _path(resource_type: ResourceType, text: Any, door: Door) -> PatchPath:
+    if text is None or text == "":
+        return _ROOT
+    if not isinstance(text, str):
+        raise InvalidPath("path must be text in quotes")
+    unquoted = door.policy.unquoted_filter_literal
+    return parse_path(text, resource_type, unquoted=unquoted, tolerated=door.tolerated)
+
+
+def edits_of(resource_type: ResourceType, operation: Operation, door: Door) -> Iterator[Edit]:
+    """Part an operation into edits of single attributes; raises ScimError."""
+    path, op, value = operation.path, operation.op, operation.value
+    if path.declared is None:
+        several = _removals if op is Op.REMOVE else _by_key
+        yield from several(resource_type, operation, door)
+    elif _is_read_only(path):
+        raise Mutability(f"{_shown(path)} is read-only")
+    elif path.declared.key == "schemas":
+        yield from _edits_of_schemas(resource_type, operation, door)
+    elif is_secret(path.declared.attribute):
+        check_secret(path.declared, value)
+    else:
+        yield Edit(op, path.declared, path.filter, path.sub, value)
+
+
+def _removals(resource_type: ResourceType, operation: Operation, _: Door) -> Iterator[Edit]:
+    if operation.path.extension is None:  # RFC 7644 §3.5.2.2
+        raise NoTarget("remove needs a path that names what to remove")
+    if operation.value is not None:
+        raise InvalidValue("remove with a value needs the path of a multi-valued attribute")
+    yield from _all_removed(resource_type, operation.path.extension)
+
+
+def _all_removed(resource_type: ResourceType, extension: Schema) -> Iterator[Edit]:
+    for declared in resource_type.writable.values():
+        if declared.steps[0] == extension.id:
+            yield Edit(Op.REMOVE, declared, None, None)
+
+
+def _by_key(resource_type: ResourceType, operation: Operation, door: Door) -> Iterator[Edit]:
+    """Take each key of the value as a path of its own (RFC 7644 §3.5.2.1, §3.5.2.3)."""
+    extension, value = operation.path.extension, operation.value
+    if extension and is_unassigned(value, door):
+        yield from _all_removed(resource_type, extension)
+        return
+    if not isinstance(value, dict):
+        raise InvalidValue("where path names no attribute, value must be an object of attributes")
+    by_folded_name(value)
+    prefix = f"{extension.id}:" if extension else ""
+    for name, item in value.items():
+        path = _path_of_key(resource_type, prefix, name, door)
+        if path is None:
+            ignore(prefix + name, door)
+        elif not _is_passed_over(path):
+            yield from edits_of(resource_type, Operation(operation.op, path, item), door)
+
+
+def _path_of_key(
+    resource_type: ResourceType, prefix: str, name: str, door: Door
+) -> PatchPath | None:
+    """Return what a key of a value stands for; None for what no schema declares."""
+    declared = resource_type.find(prefix + name)
+    if declared and ":" not in name:
+        return PatchPath(declared=declared)
+    if not prefix and (extension := resource_type.find_extension(name)):
+        return PatchPath(extension=extension)
+    try:
+        path = _path(resource_type, prefix + name, door)
+    except (InvalidPath, InvalidFilter):
+        return None
+    if not door.tolerates("patch_dotted_keys"):
+        raise InvalidValue(f"{printable(name)} is a path: as a key in value, give a plain name")
+    return path
+
+
+def _is_passed_over(path: PatchPath) -> bool:
+    """Say whether a key is ignored: what clients send back of what they read."""
+    return _is_read_only(path) or (path.declared is not None and path.declared.key == "schemas")
+
+
+def _is_read_only(path: PatchPath) -> bool:
+    own = path.declared is not None and path.declared.attribute.read_only
+    return own or (path.sub is not None and path.sub.read_only)
+
+
+def _shown(path: PatchPath) -> str:
+    key = path.declared.key if path.declared else ""
+    return f"{key}.{path.sub.name}" if path.sub else key
+
+
+def _edits_of_schemas(
+    resource_type: ResourceType, operation: Operation, door: Door
+) -> Iterator[Edit]:
+    """Remove the attributes of the extensions that are taken out of `schemas`.
+
+    As `schemas` follows from the attributes there are, adding or replacing a URN changes nothing.
+    """
+    filter_, value, core = operation.path.filter, operation.value, resource_type.schema.id
+    if operation.op is not Op.REMOVE:
+        check_urns(resource_type, value if isinstance(value, list) else [value], door)
+        return
+    if filter_ is None or matches_value(filter_, core):
+        raise Mutability(f"schemas is required, and must contain {core}")
+    for extension in resource_type.extensions:
+        if matches_value(filter_, extension.id):
+            yield from _all_removed(resource_type, extension)

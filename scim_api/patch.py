@@ -1,0 +1,74 @@
+"""PATCH: (attributes, operations) -> the attributes desired (RFC 7644 §3.5.2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scim_api.attributes import Declared, Mutability, ResourceType
+from scim_api.edits import edited, immutable
+from scim_api.errors import BodyTooLarge, InvalidSyntax
+from scim_api.errors import Mutability as MutabilityError
+from scim_api.operations import by_folded_name, edits_of, operation_of
+from scim_api.policy import OKTA, Door, Policy, Tolerated
+from scim_api.schemas import check_value
+
+PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+MAX_OPERATIONS = 1000
+
+
+def apply(
+    resource_type: ResourceType,
+    attributes: Mapping[str, Any],
+    body: Any,
+    policy: Policy = OKTA,
+    tolerated: Tolerated | None = None,
+) -> dict[str, Any]:
+    """Return the attributes after all operations; if one raises ScimError, none is applied."""
+    door = Door(policy, tolerated)
+    after = dict(attributes)
+    for item in _operations(body):
+        for edit in edits_of(resource_type, operation_of(resource_type, item, door), door):
+            value = edited(edit, after.get(edit.declared.key), door)
+            after = _with(after, edit.declared, value)
+    _check_changed(resource_type, attributes, after)
+    return after
+
+
+def _operations(body: Any) -> list[Any]:
+    """Return the operations of a PatchOp message, not yet looked at."""
+    if not isinstance(body, dict):
+        raise InvalidSyntax("The body must be a JSON object with schemas and Operations.")
+    message = by_folded_name(body)
+    if not _is_patch(message.get("schemas")):
+        raise InvalidSyntax(f'schemas must contain "{PATCH_URN}"')
+    operations = message.get("operations")
+    if not isinstance(operations, list) or not operations:
+        raise InvalidSyntax("Operations must be a list of at least one operation")
+    if len(operations) > MAX_OPERATIONS:
+        raise BodyTooLarge(f"More than {MAX_OPERATIONS} Operations: send them in several requests.")
+    return operations
+
+
+def _is_patch(urns: Any) -> bool:
+    return isinstance(urns, list) and any(
+        isinstance(urn, str) and urn.lower() == PATCH_URN.lower() for urn in urns
+    )
+
+
+def _with(state: dict[str, Any], declared: Declared, value: Any) -> dict[str, Any]:
+    """Return the state with an attribute's new value, where that may change."""
+    key, attribute = declared.key, declared.attribute
+    if value is None and attribute.required:  # RFC 7644 §3.5.2.2
+        raise MutabilityError(f"{key} is required: it can be replaced but not removed")
+    fixed = attribute.mutability is Mutability.IMMUTABLE and key in state
+    if fixed and state[key] != value:
+        raise immutable(key)
+    return {name: item for name, item in {**state, key: value}.items() if item is not None}
+
+
+def _check_changed(
+    resource_type: ResourceType, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
+    """Check what was put together from parts: a required sub-attribute may be missing."""
+    for key, value in after.items():
+        if value is not before.get(key):
+            check_value(resource_type.declared[key].attribute, value, key)

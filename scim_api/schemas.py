@@ -1,0 +1,258 @@
+"""Marshmallow schemas built from the declarations: the types of attributes, and what is required.
+
+They check and do not change: values are kept exactly as the client sent them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields
+
+from projections.query import Type
+from scim_api.attributes import Attribute, Mutability, ResourceType
+from scim_api.errors import InvalidValue
+
+_INTEGER_LIMIT = 2**53  # beyond it JSON numbers are not exact everywhere (RFC 8785 §3.2.2.3)
+_DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+={0,2}\s*", re.ASCII)
+_SHOWN_ERRORS = 5
+_REQUIRED = "is required and must not be empty"
+_UNSTORABLE = "must not contain the character U+0000 or half of a surrogate pair"
+
+
+class Text(fields.Field[str]):
+    """Text, kept as it is; nothing that could not be stored and hashed again is let in."""
+
+    expected = "must be text in quotes"
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError(self.expected)
+        if "\0" in value or not (value.isascii() or _is_unicode(value)):
+            raise ValidationError(_UNSTORABLE)
+        if self.required and not value.strip():
+            raise ValidationError(_REQUIRED)
+        return value
+
+
+class DateTime(Text):
+    """An xsd:dateTime as text (RFC 7643 §2.3.5)."""
+
+    expected = "must be a date and time in quotes, such as 2026-11-22T20:15:30Z"
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not _DATE_TIME.fullmatch(text) or not _is_moment(text):
+            raise ValidationError(self.expected)
+        return text
+
+
+class Binary(Text):
+    """Base64 text, in either alphabet and with or without padding (RFC 7643 §2.3.6)."""
+
+    expected = "must be base64 text in quotes"
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not _BASE64.fullmatch(text):
+            raise ValidationError(self.expected)
+        return text
+
+
+class Decimal(Text):
+    """A decimal number as text: as a JSON number it would not be exact."""
+
+    expected = 'must be a decimal number in quotes, such as "1.5"'
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        if not _DECIMAL.fullmatch(text):
+            raise ValidationError(self.expected)
+        return text
+
+
+class Boolean(fields.Field[bool]):
+    """A JSON boolean and nothing that resembles one."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("must be true or false, without quotes")
+        return value
+
+
+class Integer(fields.Field[int]):
+    """A whole number that is exact in every JSON implementation."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValidationError("must be a whole number, without quotes")
+        if abs(value) >= _INTEGER_LIMIT:
+            raise ValidationError("must lie between -(2^53 - 1) and 2^53 - 1")
+        return value
+
+
+class Complex(fields.Field[dict[str, Any]]):
+    """One object. Written by hand: a nested schema for each value doubles the time of a load."""
+
+    def __init__(self, attribute: Attribute, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.expected = f"must be an object such as {_example(attribute)}"
+        writable = [sub for sub in attribute.sub_attributes if not sub.read_only]
+        self.parts = {sub.name: _field(sub) for sub in writable}
+        self.needed = [sub.name for sub in writable if sub.required]
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError(self.expected)
+        errors = dict(self._errors(value))
+        if self.needed and value and not kwargs.get("partial"):
+            errors |= {name: [_REQUIRED] for name in self.needed if value.get(name) is None}
+        if errors:
+            raise ValidationError(errors)
+        return value
+
+    def _errors(self, value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+        for name, item in value.items():
+            if item is None:
+                continue
+            try:
+                self.parts[name].deserialize(item)
+            except ValidationError as error:
+                yield name, error.messages
+
+
+class Values(fields.List[Any]):
+    """The values of a multi-valued attribute; None stands for one with nothing in it."""
+
+    def __init__(self, attribute: Attribute, **kwargs: Any) -> None:
+        super().__init__(_single(attribute, allow_none=True), **kwargs)
+        self.expected = f"must be a list such as {_list_example(attribute)}"
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValidationError(self.expected)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+_FIELDS: Mapping[Type, type[fields.Field[Any]]] = {
+    Type.STRING: Text,
+    Type.REFERENCE: Text,
+    Type.BOOLEAN: Boolean,
+    Type.DECIMAL: Decimal,
+    Type.INTEGER: Integer,
+    Type.DATE_TIME: DateTime,
+    Type.BINARY: Binary,
+}
+
+
+def check_resource(resource_type: ResourceType, attributes: Mapping[str, Any]) -> None:
+    """Check a whole resource in normal form; raises InvalidValue, which names each attribute."""
+    errors = _schema(resource_type).validate(attributes)
+    if errors:
+        raise _refusal("", errors)
+
+
+def check_value(attribute: Attribute, value: Any, path: str) -> None:
+    """Check one attribute's value in normal form; raises InvalidValue."""
+    try:
+        _field(attribute).deserialize(value)
+    except ValidationError as error:
+        raise _refusal(path, error.messages) from None
+
+
+def check_parts(attribute: Attribute, value: Any, path: str) -> None:
+    """Check some sub-attributes of one value of a complex attribute; raises InvalidValue."""
+    try:
+        _value_field(attribute).deserialize(value, partial=True)
+    except ValidationError as error:
+        raise _refusal(path, error.messages) from None
+
+
+def is_secret(attribute: Attribute) -> bool:
+    """Say whether the attribute is accepted and dropped, such as `password`."""
+    return attribute.mutability is Mutability.WRITE_ONLY
+
+
+@cache
+def _schema(resource_type: ResourceType) -> Schema:
+    declared = {
+        f"attribute{number}": _field(item.attribute, data_key=key)  # keys hold dots
+        for number, (key, item) in enumerate(resource_type.writable.items())
+        if key != "schemas" and not is_secret(item.attribute)
+    }
+    return Schema.from_dict(declared, name=f"{resource_type.name}Schema")()
+
+
+@cache
+def _field(attribute: Attribute, data_key: str | None = None) -> fields.Field[Any]:
+    if attribute.multi_valued:
+        field: fields.Field[Any] = Values(attribute, data_key=data_key)
+    else:
+        field = _single(attribute, data_key=data_key)
+    field.required = attribute.required
+    field.error_messages["required"] = _REQUIRED
+    return field
+
+
+def _single(attribute: Attribute, **kwargs: Any) -> fields.Field[Any]:
+    if attribute.type is Type.COMPLEX:
+        return Complex(attribute, **kwargs)
+    return _FIELDS[attribute.type](**kwargs)
+
+
+@cache
+def _value_field(attribute: Attribute) -> fields.Field[Any]:
+    return _single(attribute)
+
+
+def _example(attribute: Attribute) -> str:
+    names = [sub.name for sub in attribute.sub_attributes if not sub.read_only]
+    shown = "value" if "value" in names else names[0]
+    return f'{{"{shown}": "..."}}'
+
+
+def _list_example(attribute: Attribute) -> str:
+    if attribute.type is not Type.COMPLEX:
+        return '["..."]'
+    name = attribute.name
+    hint = f"; in Okta, map {name}.^[primary==true].value and not {name}"
+    return f"[{_example(attribute)}]" + (hint if "value" in attribute.subs else "")
+
+
+def _refusal(path: str, messages: Any) -> InvalidValue:
+    return InvalidValue("; ".join(islice(_sentences(path, messages), _SHOWN_ERRORS)))
+
+
+def _sentences(path: str, messages: Any) -> Iterator[str]:
+    if not isinstance(messages, dict):
+        yield f"{path} {messages[0]}"
+        return
+    for step, inner in messages.items():
+        yield from _sentences(_joined(path, step), inner)
+
+
+def _joined(path: str, step: str | int) -> str:
+    if isinstance(step, int):
+        return f"{path}[{step}]"
+    return f"{path}.{step}" if path else step
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,233 @@
+"""Settings: from the environment only, checked at start by a marshmallow schema."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+
+DEVELOPMENT, PRODUCTION = "development", "production"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message says how to mend it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of a process, checked."""
+
+    env: str
+    data_dir: Path
+    bind: str
+    port: int
+    workers: int
+    threads: int
+    base_path: str
+    base_url: str | None
+    trusted_proxies: int
+    log_level: str
+    max_body: int
+    max_results: int
+    write_patience: float
+    shutdown_grace: int
+
+    @property
+    def production(self) -> bool:
+        return self.env == PRODUCTION
+
+    @property
+    def local_url(self) -> str:
+        """The SCIM base URL on this machine."""
+        host = f"[{self.bind}]" if ":" in self.bind else self.bind
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)
+        return f"http://{host}:{self.port}{self.base_path}"
+
+
+class _Path(fields.String):
+    """A URL path such as /scim/v2, without a slash at the end."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, *args, **kwargs)).rstrip("/")
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
+            raise ValidationError("is a path such as /scim/v2: it begins with a slash")
+        return text
+
+
+class _Url(fields.String):
+    """A public base URL as it is pasted into Okta, which takes no underscore (okta.md A4)."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, *args, **kwargs)).rstrip("/")
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise ValidationError("is a URL such as https://scim.example.com/scim/v2")
+        if "_" in text:
+            raise ValidationError("has an underscore, which Okta refuses in a base URL")
+        return text
+
+
+def _number(least: int, most: int) -> validate.Range:
+    return validate.Range(
+        least, most, error=f"is a whole number from {least:,} to {most:,}".replace(",", " ")
+    )
+
+
+def _setting(field: fields.Field, variable: str, meaning: str) -> fields.Field:
+    field.data_key = variable
+    field.metadata = {"meaning": meaning}
+    return field
+
+
+class SettingsSchema(Schema):
+    """Every setting: its variable, default and meaning. `config show` and the docs read this."""
+
+    env = _setting(
+        fields.String(
+            load_default=DEVELOPMENT,
+            validate=validate.OneOf(
+                [DEVELOPMENT, PRODUCTION], error="is development or production"
+            ),
+        ),
+        "SCIM_ENV",
+        "development or production; production refuses what is unsafe there",
+    )
+    data_dir = _setting(
+        fields.String(load_default="var", validate=validate.Length(min=1)),
+        "SCIM_DATA_DIR",
+        "folder of the ledgers, each in a folder of its own",
+    )
+    bind = _setting(
+        fields.String(load_default="127.0.0.1", validate=validate.Length(min=1)),
+        "SCIM_BIND",
+        "address to listen on",
+    )
+    port = _setting(
+        fields.Integer(load_default=8000, validate=_number(1, 65535)), "PORT", "port to listen on"
+    )
+    workers = _setting(
+        fields.Integer(load_default=2, validate=_number(1, 64)),
+        "WEB_CONCURRENCY",
+        "worker processes",
+    )
+    threads = _setting(
+        fields.Integer(load_default=4, validate=_number(1, 128)),
+        "SCIM_THREADS",
+        "threads of each worker process",
+    )
+    base_path = _setting(
+        _Path(load_default="/scim/v2"),
+        "SCIM_BASE_PATH",
+        "path of the SCIM base on this server",
+    )
+    base_url = _setting(
+        _Url(load_default=None, allow_none=True),
+        "SCIM_BASE_URL",
+        "public SCIM base URL as pasted into Okta; by default, what the request says",
+    )
+    trusted_proxies = _setting(
+        fields.Integer(load_default=0, validate=_number(0, 10)),
+        "SCIM_TRUSTED_PROXIES",
+        "how many proxies in front set X-Forwarded-For, -Proto and -Host",
+    )
+    log_level = _setting(
+        fields.String(
+            load_default="info",
+            validate=validate.OneOf(
+                ["debug", "info", "warning", "error"],
+                error="is debug, info, warning or error",
+            ),
+        ),
+        "SCIM_LOG_LEVEL",
+        "debug, info, warning or error",
+    )
+    max_body = _setting(
+        fields.Integer(load_default=1_048_576, validate=_number(10_000, 100_000_000)),
+        "SCIM_MAX_BODY",
+        "largest request body, in bytes",
+    )
+    max_results = _setting(
+        fields.Integer(load_default=1000, validate=_number(100, 10_000)),
+        "SCIM_MAX_RESULTS",
+        "most resources on one page, whatever count says",
+    )
+    write_patience = _setting(
+        fields.Float(
+            load_default=10.0,
+            validate=validate.Range(0.1, 50, error="is a number of seconds from 0.1 to 50"),
+        ),
+        "SCIM_WRITE_PATIENCE",
+        "longest wait for a turn to write, in seconds, before 429 is answered",
+    )
+    shutdown_grace = _setting(
+        fields.Integer(load_default=30, validate=_number(1, 600)),
+        "SCIM_SHUTDOWN_GRACE",
+        "seconds for requests in flight to finish after SIGTERM",
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def _safe_in_production(self, data: Mapping[str, Any], **_: Any) -> None:
+        if data["env"] != PRODUCTION:
+            return
+        if not (data["base_url"] or "").startswith("https://"):
+            raise ValidationError(
+                "must be set to an https URL in production, such as"
+                " https://scim.example.com/scim/v2",
+                "SCIM_BASE_URL",
+            )
+        if not Path(data["data_dir"]).is_absolute():
+            raise ValidationError(
+                "must be set to an absolute path in production, such as /var/lib/scim-ledger",
+                "SCIM_DATA_DIR",
+            )
+
+    @post_load
+    def _settings(self, data: dict[str, Any], **_: Any) -> Settings:
+        data["data_dir"] = Path(data["data_dir"])
+        if data["base_url"] and not urlsplit(data["base_url"]).path:
+            data["base_url"] += data["base_path"]
+        return Settings(**data)
+
+
+SCHEMA = SettingsSchema()
+VARIABLES: Mapping[str, str] = {str(field.data_key): name for name, field in SCHEMA.fields.items()}
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read the settings; raises SettingsError, which names each variable and how to mend it.
+
+    An empty variable counts as not set.
+    """
+    given = {k: v for k, v in environment.items() if k in VARIABLES and v != ""}
+    try:
+        settings: Settings = SCHEMA.load(given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentences(error, given))) from None
+    return settings
+
+
+def _sentences(error: ValidationError, given: Mapping[str, str]) -> list[str]:
+    messages: dict[str, list[str]] = error.normalized_messages()
+    return [
+        f"{variable}={given.get(variable, '')}: {variable} {text.removesuffix('.')}"
+        for variable, texts in messages.items()
+        for text in texts
+    ]
+
+
+def unknown(environment: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each SCIM_ variable that means nothing here, with a near miss named."""
+    return [
+        f"{name} is not a setting" + _suggestion(name)
+        for name in sorted(environment)
+        if name.startswith("SCIM_") and name not in VARIABLES
+    ]
+
+
+def _suggestion(name: str) -> str:
+    near = difflib.get_close_matches(name, VARIABLES, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,99 @@
+"""Which ledger a request is for: every folder of the data directory that holds one is a tenant."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.sqlite import SQLiteLedger
+from ledger.store import LedgerError, LedgerUnavailable
+from projections.credentials import Credential, Credentials
+from projections.resources import Resources
+from scim_api.usage import Usage
+
+LEDGER_FILE = "ledger.db"
+
+
+def ledger_path(data_dir: Path, name: str) -> Path:
+    """Return where the ledger of a name is kept."""
+    return data_dir / name / LEDGER_FILE
+
+
+def ledger_names(data_dir: Path) -> list[str]:
+    """Return the names of all ledgers there are."""
+    return sorted(path.parent.name for path in data_dir.glob(f"*/{LEDGER_FILE}"))
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One ledger, its projections, and when its credentials were last used."""
+
+    name: str
+    ledger: SQLiteLedger
+    resources: Resources
+    credentials: Credentials
+    usage: Usage
+
+    def credential(self, sha256: str) -> Credential | None:
+        """Return the credential of a token's hash."""
+        with self.ledger.reading() as connection:
+            return self.credentials.by_hash(connection, sha256)
+
+    def close(self) -> None:
+        """Write down what is pending and close the files."""
+        self.usage.flush()
+        self.ledger.close()
+
+
+class Tenants:
+    """The ledgers of a data directory, opened when first asked for and found by their random id."""
+
+    def __init__(self, data_dir: Path, open_tenant: Callable[[Path], Tenant]) -> None:
+        """`open_tenant` turns a ledger's file into a tenant, or raises LedgerError."""
+        self._data_dir = data_dir
+        self._open = open_tenant
+        self._lock = threading.Lock()
+        self._by_id: dict[str, Tenant] = {}
+        self._by_path: dict[Path, Tenant] = {}
+        self.troubles: dict[str, LedgerError] = {}
+
+    def find(self, id_: str) -> Tenant | None:
+        """Return the tenant of an id; raises LedgerUnavailable when its ledger may be a broken one.
+
+        A ledger made while the service runs is found too.
+        """
+        tenant = self._by_id.get(id_)
+        if tenant is None:
+            self.discover()
+            tenant = self._by_id.get(id_)
+        if tenant is None and self.troubles:
+            raise LedgerUnavailable(next(iter(self.troubles.values())).args[0])
+        return tenant
+
+    def discover(self) -> None:
+        """Open the ledgers that are there and not yet open; note which cannot be."""
+        with self._lock:
+            self.troubles = {}
+            for name in ledger_names(self._data_dir):
+                path = ledger_path(self._data_dir, name)
+                if path not in self._by_path:
+                    self._try(name, path)
+
+    def _try(self, name: str, path: Path) -> None:
+        try:
+            tenant = self._open(path)
+        except LedgerError as trouble:
+            self.troubles[name] = trouble
+            return
+        self._by_path[path] = tenant
+        self._by_id[tenant.ledger.tenant] = tenant
+
+    def __iter__(self) -> Iterator[Tenant]:
+        return iter(list(self._by_path.values()))
+
+    def close(self) -> None:
+        """Close every ledger."""
+        for tenant in self:
+            tenant.close()
+        self._by_id.clear()
+        self._by_path.clear()

@@ -1,0 +1,776 @@
+"""What PATCH operations make of a resource's attributes."""
+
+import copy
+from dataclasses import replace
+
+import pytest
+
+from projections.query import Type
+from scim_api.attributes import Attribute, ResourceType, Schema
+from scim_api.attributes import Mutability as Mutable
+from scim_api.errors import (
+    BodyTooLarge,
+    InvalidFilter,
+    InvalidPath,
+    InvalidSyntax,
+    InvalidValue,
+    Mutability,
+    NoTarget,
+)
+from scim_api.patch import MAX_OPERATIONS, PATCH_URN, apply
+from scim_api.policy import ENTRA, OKTA, STRICT
+from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
+
+DEPARTMENT = f"{ENTERPRISE_URN}:department"
+MANAGER = f"{ENTERPRISE_URN}:manager"
+SECRET = "correct horse battery staple"
+
+WORK = {"value": "w@x.org", "type": "work", "primary": True}
+HOME = {"value": "h@x.org", "type": "home"}
+USER_NOW = {
+    "userName": "a",
+    "externalId": "00u",
+    "title": "T",
+    "active": True,
+    "name": {"givenName": "G", "familyName": "F"},
+    "emails": [WORK, HOME],
+    DEPARTMENT: "Sales",
+    MANAGER: {"value": "m1", "$ref": "../Users/m1"},
+}
+
+TICKET = ResourceType(
+    "Ticket",
+    "/Tickets",
+    "With what a user has none of: immutable and required parts, plain values.",
+    Schema(
+        "urn:example:Ticket",
+        "Ticket",
+        "A ticket.",
+        (
+            Attribute("number", "", mutability=Mutable.IMMUTABLE),
+            Attribute("tags", "", multi_valued=True),
+            Attribute(
+                "origin",
+                "",
+                Type.COMPLEX,
+                sub_attributes=(
+                    Attribute("place", "", mutability=Mutable.IMMUTABLE),
+                    Attribute("note", ""),
+                ),
+            ),
+            Attribute(
+                "parts",
+                "",
+                Type.COMPLEX,
+                multi_valued=True,
+                sub_attributes=(
+                    Attribute("value", "", required=True, mutability=Mutable.IMMUTABLE),
+                    Attribute("note", ""),
+                ),
+            ),
+        ),
+    ),
+    common=USER.common,
+)
+
+
+def message(*operations):
+    return {"schemas": [PATCH_URN], "Operations": list(operations)}
+
+
+def op(op, path=None, *value):
+    operation = {"op": op} if path is None else {"op": op, "path": path}
+    return operation | ({"value": value[0]} if value else {})
+
+
+def patched(*operations, policy=OKTA, attributes=USER_NOW, resource_type=USER):
+    before = copy.deepcopy(attributes)
+    try:
+        return apply(resource_type, attributes, message(*operations), policy)
+    finally:
+        assert attributes == before
+
+
+def changes(*operations, policy=OKTA, attributes=USER_NOW, resource_type=USER):
+    """Return what is different afterwards; None for what is unassigned."""
+    after = patched(*operations, policy=policy, attributes=attributes, resource_type=resource_type)
+    keys = attributes.keys() | after.keys()
+    return {key: after.get(key) for key in keys if after.get(key) != attributes.get(key)}
+
+
+def refusal(error, *operations, policy=OKTA, attributes=USER_NOW, resource_type=USER):
+    with pytest.raises(error) as caught:
+        patched(*operations, policy=policy, attributes=attributes, resource_type=resource_type)
+    return caught.value.detail
+
+
+def only(**settings):
+    """Return the strict policy with some tolerances."""
+    return replace(STRICT, **settings)
+
+
+# The message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        {"Operations": [op("remove", "title")]},
+        {"schemas": [], "Operations": [op("remove", "title")]},
+        {"schemas": PATCH_URN, "Operations": [op("remove", "title")]},
+        {"schemas": [USER_URN, 5], "Operations": [op("remove", "title")]},
+        {"schemas": [PATCH_URN]},
+        {"schemas": [PATCH_URN], "Operations": []},
+        {"schemas": [PATCH_URN], "Operations": {}},
+        {"schemas": [PATCH_URN], "Operations": [None]},
+        {"schemas": [PATCH_URN], "Operations": ["remove"]},
+        {"schemas": [PATCH_URN], "Operations": [{}], "operations": [{}]},
+    ],
+)
+def test_what_is_no_patch_message_is_a_syntax_error(body):
+    with pytest.raises(InvalidSyntax):
+        apply(USER, USER_NOW, body)
+
+
+def test_names_in_the_message_are_found_in_any_case():
+    body = {
+        "Schemas": [PATCH_URN.upper()],
+        "OPERATIONS": [{"OP": "replace", "Path": "TITLE", "Value": "x"}],
+    }
+
+    assert apply(USER, USER_NOW, body, STRICT)["title"] == "x"
+
+
+def test_too_many_operations_are_too_large_a_body():
+    operations = [op("replace", "title", str(number)) for number in range(MAX_OPERATIONS + 1)]
+
+    assert patched(*operations[:-1])["title"] == str(MAX_OPERATIONS - 1)
+    refusal(BodyTooLarge, *operations)
+
+
+@pytest.mark.parametrize("name", ["Replace", "REPLACE"])
+def test_the_operation_is_found_in_any_case_by_policy(name):
+    assert changes(op(name, "title", "x")) == {"title": "x"}
+    refusal(InvalidSyntax, op(name, "title", "x"), policy=STRICT)
+
+
+@pytest.mark.parametrize("name", ["move", "", None, 5, ["add"]])
+def test_an_unknown_operation_is_a_syntax_error(name):
+    refusal(InvalidSyntax, op(name, "title", "x"))
+
+
+@pytest.mark.parametrize("name", ["add", "replace"])
+def test_add_and_replace_need_a_value(name):
+    refusal(InvalidValue, op(name, "title"))
+    refusal(InvalidValue, op(name))
+
+
+@pytest.mark.parametrize("path", ["nope", "name.nope", "emails[", "title.x", "emails[0]", "a b"])
+def test_a_path_that_names_nothing_is_refused(path):
+    refusal((InvalidPath, InvalidFilter), op("replace", path, "x"))
+
+
+def test_a_path_that_is_no_text_is_refused():
+    refusal(InvalidPath, op("replace", 5, "x"))
+
+
+def test_operations_are_applied_in_order_to_the_result_of_those_before():
+    operations = [
+        op("remove", "emails"),
+        op("add", "emails", [{"value": "n"}]),
+        op("replace", 'emails[value eq "n"].type', "other"),
+    ]
+
+    assert changes(*operations) == {"emails": [{"value": "n", "type": "other"}]}
+
+
+def test_when_one_operation_fails_none_is_applied():
+    refusal(Mutability, op("replace", "title", "x"), op("remove", "userName"))
+
+
+# Without a path
+
+
+@pytest.mark.parametrize("name", ["add", "replace"])
+def test_each_key_of_the_value_is_an_attribute(name):
+    value = {"TITLE": "x", "name": {"givenName": "g"}, ENTERPRISE_URN: {"Department": "IT"}}
+
+    assert changes(op(name, None, value), policy=STRICT) == {
+        "title": "x",
+        "name": {"givenName": "g", "familyName": "F"},
+        DEPARTMENT: "IT",
+    }
+
+
+def test_okta_deactivates_without_a_path():
+    assert changes(op("replace", None, {"active": False})) == {"active": False}
+
+
+def test_without_a_path_add_appends_and_replace_replaces():
+    value = {"emails": [{"value": "n"}]}
+
+    assert changes(op("add", None, value)) == {"emails": [WORK, HOME, {"value": "n"}]}
+    assert changes(op("replace", None, value)) == {"emails": [{"value": "n"}]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"id": "x", "meta": {"version": "x"}, "groups": [{"value": "g"}]},
+        {"schemas": [USER_URN, ENTERPRISE_URN]},
+        {"schemas": "anything"},
+        {f"{USER_URN}:id": "x"},
+        {f"{MANAGER}.displayName": "x"},
+        {},
+    ],
+)
+def test_what_clients_only_read_is_ignored_without_a_path(value):
+    assert changes(op("replace", None, value)) == {}
+
+
+def test_unknown_keys_are_ignored_by_policy():
+    value = {"title": "x", "shoeSize": 44, ENTERPRISE_URN: {"shoe": 1}, "name": {"nick": "x"}}
+
+    assert changes(op("replace", None, value)) == {"title": "x"}
+    for key in ("shoeSize", ENTERPRISE_URN, "name"):
+        refusal(InvalidValue, op("replace", None, {key: value[key]}), policy=STRICT)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "change"),
+    [
+        ("name.givenName", "g", {"name": {"givenName": "g", "familyName": "F"}}),
+        (f"{ENTERPRISE_URN}:department", "IT", {DEPARTMENT: "IT"}),
+        (f"{ENTERPRISE_URN}:manager.value", "m2", {MANAGER: {**USER_NOW[MANAGER], "value": "m2"}}),
+        (f"{USER_URN}:title", "x", {"title": "x"}),
+        ('emails[type eq "home"].value', "n", {"emails": [WORK, HOME | {"value": "n"}]}),
+    ],
+)
+def test_keys_may_be_paths_by_policy(key, value, change):
+    assert changes(op("replace", None, {key: value})) == change
+    refusal(InvalidValue, op("replace", None, {key: value}), policy=STRICT)
+
+
+@pytest.mark.parametrize("value", ["x", ["x"], 5, None])
+def test_without_a_path_the_value_must_be_an_object(value):
+    refusal(InvalidValue, op("replace", None, value))
+
+
+def test_a_key_given_twice_is_a_syntax_error():
+    refusal(InvalidSyntax, op("replace", None, {"title": "x", "Title": "y"}))
+
+
+def test_the_urn_of_the_core_schema_is_the_resource_itself():
+    assert changes(op("replace", USER_URN, {"title": "x"})) == {"title": "x"}
+
+
+# Extensions
+
+
+def test_the_urn_of_an_extension_takes_its_attributes():
+    operation = op("add", ENTERPRISE_URN, {"division": "D", "manager": {"value": "m2"}})
+
+    assert changes(operation) == {
+        f"{ENTERPRISE_URN}:division": "D",
+        MANAGER: {"value": "m2", "$ref": "../Users/m1"},
+    }
+
+
+@pytest.mark.parametrize("operation", [op("remove", ENTERPRISE_URN.upper())])
+def test_removing_an_extension_removes_its_attributes(operation):
+    assert changes(operation) == {DEPARTMENT: None, MANAGER: None}
+
+
+@pytest.mark.parametrize("empty", [None, "", []])
+def test_an_extension_set_to_nothing_loses_its_attributes(empty):
+    change = {DEPARTMENT: None, MANAGER: None}
+
+    assert changes(op("replace", ENTERPRISE_URN, empty)) == change
+    assert changes(op("replace", None, {ENTERPRISE_URN: empty})) == change
+
+
+def test_removing_an_extension_by_value_is_refused():
+    refusal(InvalidValue, op("remove", ENTERPRISE_URN, {"department": "Sales"}))
+
+
+# Single values
+
+
+@pytest.mark.parametrize("name", ["add", "replace"])
+@pytest.mark.parametrize("path", ["title", "TITLE", f"{USER_URN}:title"])
+def test_a_single_value_is_set(name, path):
+    assert changes(op(name, path, "x")) == {"title": "x"}
+    assert changes(op(name, path, "T")) == {}
+
+
+@pytest.mark.parametrize("empty", [None, "", []])
+@pytest.mark.parametrize("path", ["title", "name", "emails", DEPARTMENT])
+def test_a_value_replaced_with_nothing_is_unassigned(path, empty):
+    assert changes(op("replace", path, empty)) == {path: None}
+
+
+@pytest.mark.parametrize("empty", [None, []])
+def test_adding_nothing_to_many_values_changes_nothing(empty):
+    assert changes(op("add", "emails", empty)) == {}
+
+
+@pytest.mark.parametrize("path", ["title", "name", "emails", DEPARTMENT, MANAGER])
+def test_a_removed_attribute_is_unassigned(path):
+    assert changes(op("remove", path)) == {path: None}
+
+
+@pytest.mark.parametrize(
+    "path", ["nickName", "roles", "name.middleName", "roles.value", 'roles[value eq "x"]']
+)
+def test_removing_what_is_not_there_succeeds(path):
+    assert changes(op("remove", path)) == {}
+
+
+@pytest.mark.parametrize("path", [None, ""])
+def test_remove_needs_a_path(path):
+    refusal(NoTarget, op("remove", path))
+    refusal(NoTarget, op("remove", path, {"title": "T"}))
+
+
+def test_values_are_checked_and_forgiven_as_in_a_body():
+    assert changes(op("replace", "active", "False")) == {"active": False}
+    assert changes(op("add", "roles", "ADMIN")) == {"roles": [{"value": "ADMIN"}]}
+    assert refusal(InvalidValue, op("replace", "active", "no")).startswith("active must be")
+    assert refusal(InvalidValue, op("replace", "userName", 5)).startswith("userName must be")
+
+
+# Required and read-only
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("remove", "userName"),
+        op("replace", "userName", None),
+        op("replace", "userName", ""),
+        op("add", "userName", None),
+        op("replace", None, {"userName": None}),
+    ],
+)
+def test_a_required_attribute_cannot_be_unassigned(operation):
+    assert refusal(Mutability, operation).startswith("userName is required")
+
+
+def test_a_user_name_of_space_is_refused():
+    refusal(InvalidValue, op("replace", "userName", "  "))
+
+
+@pytest.mark.parametrize("name", ["add", "replace", "remove"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("id", "meta", "meta.version", "groups", "groups.value", 'groups[value eq "x"]'),
+        *(f"{USER_URN}:id", f"{MANAGER}.displayName"),
+    ],
+)
+def test_an_explicit_path_to_what_is_read_only_is_refused(name, path):
+    value = () if name == "remove" else ("x",)
+
+    assert refusal(Mutability, op(name, path, *value)).endswith("is read-only")
+
+
+def test_read_only_parts_of_a_value_are_ignored():
+    operation = op("replace", MANAGER, {"value": "m2", "displayName": "M"})
+
+    assert changes(operation) == {MANAGER: {"value": "m2", "$ref": "../Users/m1"}}
+
+
+# Secrets
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("replace", "password", SECRET),
+        op("add", "password", None),
+        op("replace", None, {"password": SECRET}),
+        op("remove", "password"),
+    ],
+)
+def test_a_password_is_accepted_and_dropped(operation):
+    assert changes(operation) == {}
+
+
+@pytest.mark.parametrize(
+    "operation", [op("replace", "password", [SECRET]), op("add", None, {"password": {"a": SECRET}})]
+)
+def test_a_password_that_is_no_text_is_refused_without_repeating_it(operation):
+    assert SECRET not in refusal(InvalidValue, operation)
+
+
+# schemas
+
+
+@pytest.mark.parametrize("name", ["add", "replace"])
+@pytest.mark.parametrize("value", [[ENTERPRISE_URN], ENTERPRISE_URN, [USER_URN.upper()]])
+def test_setting_known_schemas_changes_nothing(name, value):
+    assert changes(op(name, "schemas", value), policy=STRICT) == {}
+
+
+def test_setting_unknown_schemas_is_ignored_by_policy():
+    assert changes(op("add", "schemas", ["urn:x"])) == {}
+    refusal(InvalidValue, op("add", "schemas", ["urn:x"]), policy=STRICT)
+    refusal(InvalidValue, op("add", "schemas", [5]))
+
+
+def test_removing_an_extension_from_schemas_removes_its_attributes():
+    operation = op("remove", f'schemas[value eq "{ENTERPRISE_URN}"]')
+
+    assert changes(operation) == {DEPARTMENT: None, MANAGER: None}
+
+
+@pytest.mark.parametrize("path", ["schemas", f'schemas[value eq "{USER_URN}"]'])
+def test_the_core_schema_cannot_be_removed(path):
+    refusal(Mutability, op("remove", path))
+
+
+# Complex attributes
+
+
+@pytest.mark.parametrize("name", ["add", "replace"])
+def test_sub_attributes_are_merged(name):
+    operation = op(name, "name", {"GIVENNAME": "g", "middleName": "M"})
+
+    assert changes(operation) == {"name": {"givenName": "g", "familyName": "F", "middleName": "M"}}
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_sub_attribute_set_to_nothing_is_unassigned(empty):
+    assert changes(op("replace", "name", {"givenName": empty})) == {"name": {"familyName": "F"}}
+    assert changes(op("replace", "name.givenName", empty)) == {"name": {"familyName": "F"}}
+
+
+def test_an_object_without_sub_attributes_changes_nothing():
+    assert changes(op("replace", "name", {})) == {}
+
+
+def test_a_sub_attribute_is_set_in_what_was_not_there():
+    operation = op("add", "name.givenName", "g")
+
+    assert patched(operation, attributes={"userName": "a"})["name"] == {"givenName": "g"}
+
+
+def test_a_complex_attribute_without_sub_attributes_left_is_unassigned():
+    operations = [op("remove", "name.givenName"), op("remove", "name.familyName")]
+
+    assert changes(operations[0]) == {"name": {"familyName": "F"}}
+    assert changes(*operations) == {"name": None}
+
+
+def test_a_complex_attribute_takes_an_object():
+    refusal(InvalidValue, op("replace", "name", "x"))
+
+
+@pytest.mark.parametrize("value", ["m2", {"value": "m2"}, [{"value": "m2"}]])
+def test_entra_sets_a_manager_in_three_ways(value):
+    assert changes(op("Add", MANAGER, value))[MANAGER]["value"] == "m2"
+
+
+@pytest.mark.parametrize("value", ["", None, {"value": ""}, {"value": None}])
+def test_a_manager_without_a_value_is_no_manager(value):
+    assert changes(op("Replace", MANAGER, value)) == {MANAGER: None}
+
+
+# Many values
+
+
+def test_add_appends_the_values_that_are_not_there():
+    new = {"value": "n"}
+
+    assert changes(op("add", "emails", [HOME, new, new])) == {"emails": [WORK, HOME, new]}
+    assert changes(op("add", "emails", dict(reversed(HOME.items())))) == {}
+
+
+def test_replace_sets_the_whole_list():
+    assert changes(op("replace", "emails", [HOME])) == {"emails": [HOME]}
+
+
+@pytest.mark.parametrize("name", ["add", "replace"])
+def test_a_filter_merges_into_every_value_that_matches(name):
+    operation = op(name, "emails[value pr]", {"display": "D"})
+
+    assert changes(operation) == {"emails": [WORK | {"display": "D"}, HOME | {"display": "D"}]}
+
+
+def test_a_filter_is_applied_once_before_anything_changes():
+    operation = op("replace", 'emails[type eq "work"]', {"type": "other", "value": "n"})
+
+    assert changes(operation) == {
+        "emails": [{"value": "n", "type": "other", "primary": True}, HOME]
+    }
+
+
+@pytest.mark.parametrize("path", ['emails[type eq "HOME"].value', 'EMAILS[Type EQ "home"].Value'])
+def test_a_filter_and_sub_attribute_set_it_in_every_match(path):
+    assert changes(op("replace", path, "n")) == {"emails": [WORK, HOME | {"value": "n"}]}
+
+
+@pytest.mark.parametrize("name", ["add", "replace"])
+@pytest.mark.parametrize("sub", ["", ".value"])
+def test_a_filter_without_a_match_is_no_target(name, sub):
+    value = "n" if sub else {"value": "n"}
+
+    refusal(NoTarget, op(name, f'emails[type eq "other"]{sub}', value))
+
+
+def test_a_filter_takes_an_object():
+    refusal(InvalidValue, op("replace", 'emails[type eq "work"]', [1]))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "new"),
+    [
+        ('emails[type eq "other"].value', "n", {"type": "other", "value": "n"}),
+        ('emails[type eq "other"]', {"value": "n"}, {"type": "other", "value": "n"}),
+        (
+            'emails[type eq "other" and display eq "D"].value',
+            "n",
+            {"type": "other", "display": "D", "value": "n"},
+        ),
+        ('emails[type eq "other"].type', "other", {"type": "other"}),
+    ],
+)
+def test_a_filter_without_a_match_makes_the_value_by_policy(path, value, new):
+    assert changes(op("add", path, value), policy=ENTRA) == {"emails": [WORK, HOME, new]}
+
+
+@pytest.mark.parametrize("path", ['emails[type ne "work" and type ne "home"].value'])
+def test_a_filter_that_describes_no_value_makes_none(path):
+    refusal(NoTarget, op("add", path, "n"), policy=ENTRA)
+
+
+def test_a_value_that_contradicts_its_filter_is_not_made():
+    refusal(InvalidValue, op("add", 'emails[type eq "other"].type', "fax"), policy=ENTRA)
+
+
+def test_clearing_what_no_filter_matches_makes_nothing():
+    assert changes(op("replace", 'emails[type eq "other"].value', ""), policy=ENTRA) == {}
+
+
+def test_a_sub_attribute_without_filter_is_set_in_all_values():
+    assert changes(op("replace", "emails.display", "D")) == {
+        "emails": [WORK | {"display": "D"}, HOME | {"display": "D"}]
+    }
+
+
+def test_a_sub_attribute_without_filter_makes_the_first_value():
+    assert changes(op("add", "roles.value", "r")) == {"roles": [{"value": "r"}]}
+
+
+def test_values_that_become_equal_are_one():
+    values = [{"value": "a", "type": "work"}, {"value": "a", "type": "home"}]
+    attributes = USER_NOW | {"ims": values}
+
+    change = changes(op("remove", "ims.type"), attributes=attributes)
+
+    assert change == {"ims": [{"value": "a"}]}
+
+
+def test_removing_by_filter_removes_every_match():
+    assert changes(op("remove", 'emails[type eq "work"]')) == {"emails": [HOME]}
+    assert changes(op("remove", "emails[value pr]")) == {"emails": None}
+    assert changes(op("remove", 'emails[type eq "fax"]')) == {}
+
+
+def test_removing_a_sub_attribute_by_filter_keeps_the_value():
+    assert changes(op("remove", 'emails[type eq "home"].type')) == {
+        "emails": [WORK, {"value": "h@x.org"}]
+    }
+
+
+def test_a_value_without_sub_attributes_left_is_removed():
+    attributes = USER_NOW | {"roles": [{"value": "r"}, {"value": "s", "type": "t"}]}
+
+    change = changes(op("remove", "roles.value"), attributes=attributes)
+
+    assert change == {"roles": [{"type": "t"}]}
+
+
+# Remove with a value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"value": "h@x.org"}],
+        {"value": "h@x.org"},
+        [{"value": "H@X.ORG", "type": "HOME"}],
+        [{"value": "h@x.org", "display": "some name"}],
+        ["h@x.org"],
+        [{"type": "home"}],
+        [{"value": "h@x.org"}, {"value": "nobody"}],
+    ],
+)
+def test_remove_with_a_value_removes_only_that(value):
+    assert changes(op("Remove", "emails", value)) == {"emails": [WORK]}
+    refusal(InvalidValue, op("remove", "emails", value), policy=STRICT)
+
+
+@pytest.mark.parametrize("value", [[], [{}], "", [{"value": "h@x.org", "type": "work"}]])
+def test_remove_with_a_value_that_matches_nothing_changes_nothing(value):
+    assert changes(op("remove", "emails", value)) == {}
+
+
+def test_remove_by_the_values_of_a_sub_attribute_is_refused():
+    refusal(InvalidValue, op("remove", "emails.value", "h@x.org"))
+
+
+def test_remove_with_a_value_removes_a_single_value_whatever_it_is():
+    assert changes(op("remove", "title", "T")) == {"title": None}
+    assert changes(op("remove", MANAGER, "m1")) == {MANAGER: None}
+
+
+# primary
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("add", "emails", [{"value": "n", "primary": True}]),
+        op("add", "emails", {"value": "n", "primary": "True"}),
+    ],
+)
+def test_a_new_primary_value_unmarks_the_others(operation):
+    assert changes(operation) == {
+        "emails": [WORK | {"primary": False}, HOME, {"value": "n", "primary": True}]
+    }
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("replace", 'emails[type eq "home"].primary', True),
+        op("replace", 'emails[type eq "home"]', {"primary": True}),
+        op("add", 'emails[type eq "home"]', {"primary": True}),
+    ],
+)
+def test_a_value_made_primary_unmarks_the_others(operation):
+    assert changes(operation) == {"emails": [WORK | {"primary": False}, HOME | {"primary": True}]}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("replace", "emails.primary", True),
+        op("replace", "emails[value pr]", {"primary": True}),
+        op("add", "emails", [{"value": v, "primary": True} for v in "nm"]),
+        op("replace", "emails", [{"value": v, "primary": True} for v in "nm"]),
+    ],
+)
+def test_an_operation_marks_one_value_at_most(operation):
+    assert "primary" in refusal(InvalidValue, operation)
+
+
+def test_a_primary_value_stays_when_another_part_of_it_changes():
+    assert changes(op("replace", 'emails[type eq "work"].value', "n")) == {
+        "emails": [WORK | {"value": "n"}, HOME]
+    }
+
+
+# Immutable and required parts
+
+
+def ticket_changes(*operations, **attributes):
+    return changes(*operations, attributes=attributes, resource_type=TICKET)
+
+
+def test_an_immutable_attribute_may_be_set_once():
+    assert ticket_changes(op("add", "number", "1")) == {"number": "1"}
+    assert ticket_changes(op("replace", "number", "1"), number="1") == {}
+
+
+@pytest.mark.parametrize(
+    "operation", [op("replace", "number", "2"), op("add", "number", None), op("remove", "number")]
+)
+def test_an_immutable_attribute_does_not_change(operation):
+    refusal(Mutability, operation, attributes={"number": "1"}, resource_type=TICKET)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("replace", "origin", {"place": "y"}),
+        op("replace", "origin.place", "y"),
+        op("remove", "origin.place"),
+        op("remove", "origin"),
+        op("replace", 'parts[value eq "1"].value', "2"),
+        op("replace", 'parts[value eq "1"]', {"value": "2"}),
+        op("remove", "parts.value"),
+    ],
+)
+def test_an_immutable_sub_attribute_does_not_change(operation):
+    attributes = {"origin": {"place": "x"}, "parts": [{"value": "1"}]}
+
+    refusal(Mutability, operation, attributes=attributes, resource_type=TICKET)
+
+
+@pytest.mark.parametrize(
+    ("operation", "change"),
+    [
+        (op("add", "origin", {"place": "x", "note": "n"}), {"origin": {"place": "x", "note": "n"}}),
+        (op("remove", 'parts[value eq "1"]'), {"parts": None}),
+        (op("replace", "parts", [{"value": "2"}]), {"parts": [{"value": "2"}]}),
+        (op("add", "parts.note", "n"), {"parts": [{"value": "1", "note": "n"}]}),
+    ],
+)
+def test_what_holds_an_immutable_part_may_change_around_it(operation, change):
+    attributes = {"origin": {"place": "x"}, "parts": [{"value": "1"}]}
+
+    assert ticket_changes(operation, **attributes) == change
+
+
+def test_a_required_part_must_be_there_in_the_end():
+    operations = [op("add", "parts.note", "n"), op("add", "parts.value", "1")]
+
+    assert ticket_changes(*operations) == {"parts": [{"note": "n", "value": "1"}]}
+    refusal(InvalidValue, operations[0], attributes={}, resource_type=TICKET)
+    refusal(InvalidValue, op("add", "parts", {"note": "n"}), attributes={}, resource_type=TICKET)
+
+
+def test_plain_values_are_added_replaced_and_removed():
+    assert ticket_changes(op("add", "tags", ["b", "a", "b"]), tags=["a"]) == {"tags": ["a", "b"]}
+    assert ticket_changes(op("add", "tags", "b"), tags=["a"]) == {"tags": ["a", "b"]}
+    assert ticket_changes(op("replace", "tags", ["b"]), tags=["a"]) == {"tags": ["b"]}
+    assert ticket_changes(op("remove", 'tags[value eq "a"]'), tags=["a", "b"]) == {"tags": ["b"]}
+    assert ticket_changes(op("remove", "tags", ["a"]), tags=["a", "b"]) == {"tags": ["b"]}
+
+
+def test_plain_values_cannot_be_rewritten_by_a_filter():
+    operation = op("replace", 'tags[value eq "a"]', "b")
+
+    refusal(InvalidPath, operation, attributes={"tags": ["a"]}, resource_type=TICKET)
+
+
+# Tolerances
+
+
+@pytest.mark.parametrize(
+    ("setting", "operation"),
+    [
+        ("patch_op_any_case", op("Replace", "title", "x")),
+        ("patch_dotted_keys", op("replace", None, {"name.givenName": "x"})),
+        ("patch_remove_by_value", op("remove", "emails", [{"value": "x"}])),
+        ("patch_filter_creates", op("add", 'emails[type eq "fax"].value', "x")),
+        ("unquoted_filter_literal", op("remove", "emails[type eq work]")),
+        ("boolean_strings", op("replace", "active", "False")),
+        ("unknown_attributes_ignored", op("replace", None, {"shoe": 1})),
+    ],
+)
+def test_a_tolerance_that_was_used_is_told(setting, operation):
+    told = []
+
+    apply(USER, USER_NOW, message(operation), ENTRA, told.append)
+
+    assert told == [setting]
+
+
+def test_an_unquoted_literal_in_a_path_is_refused_by_the_strict():
+    refusal(InvalidFilter, op("remove", "emails[type eq work]"), policy=STRICT)
