@@ -3,6 +3,7 @@
 import getpass
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from ledger.terminal import HELP, Exit, Failure, Group, examples
 from projections import runner
 from projections.credentials import Credentials
 from projections.resources import Resources
-from scim_api import commands, logs
+from scim_api import commands, demo, logs
 from scim_api import settings as settings_
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
@@ -117,6 +118,10 @@ class Console:
         request = {"operator": getpass.getuser(), "client": f"scim-ledger {VERSION}"}
         return Metadata("operator", via, clock.uuid7(), request)
 
+    def web(self) -> Flask:
+        """Return the application, quiet but for errors."""
+        return create_app(replace(self.settings, log_level="error"))
+
     def create(self, name: str) -> Tenant:
         """Make a ledger with its projections; raises LedgerError when there is one already."""
         path = self.path(name)
@@ -152,7 +157,12 @@ def cli(ctx: click.Context) -> None:
     ctx.find_root().obj = Console()
 
 
-for _command in (*ledger.commands.COMMANDS, *projections.commands.COMMANDS, *commands.COMMANDS):
+for _command in (
+    *ledger.commands.COMMANDS,
+    *projections.commands.COMMANDS,
+    *commands.COMMANDS,
+    *demo.COMMANDS,
+):
     cli.add_command(_command)
 
 

@@ -1,13 +1,31 @@
 """The one clock and the one generator of ids: SQL is never asked for either."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
+
+_pretended: datetime | None = None
 
 
 def now() -> datetime:
     """Return the time, in UTC."""
-    return datetime.now(UTC)
+    return _pretended or datetime.now(UTC)
+
+
+@contextmanager
+def pretending(moment: datetime) -> Iterator[None]:
+    """Let this whole process take a moment for now: only to write the history of a demonstration.
+
+    A ledger's time never goes back, so this can add nothing before its last event.
+    """
+    global _pretended
+    _pretended = moment
+    try:
+        yield
+    finally:
+        _pretended = None
 
 
 def timestamp(moment: datetime | None = None) -> str:

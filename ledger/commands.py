@@ -207,6 +207,13 @@ def _row(recorded: Recorded, full: bool) -> dict[str, Any]:
     }
 
 
+def _changed(recorded: Recorded) -> str:
+    """Name what changed; an extension's attributes without their long URN."""
+    if recorded.payload is None:
+        return "erased"
+    return ", ".join(sorted(key.rpartition(":")[2] for key in recorded.effects))
+
+
 # Withheld wherever an event is shown: a token's hash is of no use to a reader.
 _WITHHELD = frozenset({"sha256"})
 

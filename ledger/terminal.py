@@ -37,7 +37,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
-        self.exit_code = int(code)
+        setattr(self, "exit_code", int(code))  # noqa: B010 (click declares it of the class)
 
 
 class Site(Protocol):

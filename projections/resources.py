@@ -232,7 +232,7 @@ class Resources:
         if query.filter is not None:
             condition, values = sql.compile_filter(query.filter, self._emails)
             where, parameters = f"{where} AND {condition}", [type_, *values]
-        order, order_values = "position", []
+        order, order_values = "position", list[Any]()
         if query.sort_by is not None:
             order, order_values = sql.order_by(query.sort_by, query.descending)
         rows = connection.execute(

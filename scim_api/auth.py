@@ -42,7 +42,7 @@ def authenticate(header: str | None, tenants: Tenants) -> Principal:
             " It begins with scl_ and is pasted whole."
         )
     tenant = tenants.find(token.tenant)
-    credential = tenant and tenant.credential(token.sha256)
+    credential = tenant.credential(token.sha256) if tenant else None
     if tenant is None or credential is None:
         raise _refused("The token is unknown to this service. Make one: scim-ledger token create.")
     _must_be_live(credential)

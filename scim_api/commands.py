@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -106,7 +107,7 @@ def _prepare_ledgers(site: Site, settings: Settings) -> str | None:
             f"there is no ledger in {settings.data_dir}; run: scim-ledger init", Exit.CONFIGURATION
         )
     if not names:
-        return issue_token(site, site.create("default"), "first", None)["token"]
+        return issue_token(site.metadata("cli"), site.create("default"), "first", None).token
     for name in names:
         try:
             site.migrate(name)
@@ -185,28 +186,33 @@ def token_group() -> None:
 @examples("scim-ledger token create okta", "scim-ledger token create okta --expires 365d --json")
 def create_token(site: Site, name: str, ledger: str, as_json: bool, expires: str | None) -> None:
     """Make a token. It is printed once; only its SHA-256 is kept."""
-    made = issue_token(site, site.tenant(ledger), name, _expiry(expires))
+    made = issue_token(site.metadata("cli"), site.tenant(ledger), name, _expiry(expires))
     if as_json:
-        emit(made)
+        emit(asdict(made))
     else:
-        click.echo(made["token"])
+        click.echo(made.token)
         click.echo("shown this once; paste it into Okta now", err=True)
 
 
-def issue_token(site: Site, tenant: Tenant, name: str, expires_at: str | None) -> dict[str, Any]:
-    """Issue a credential by an event and return it with its token."""
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A credential just issued, with the only copy of its token."""
+
+    id: str
+    name: str
+    ledger: str
+    expires_at: str | None
+    token: str
+
+
+def issue_token(metadata: Metadata, tenant: Tenant, name: str, expires_at: str | None) -> Issued:
+    """Issue a credential by an event."""
     token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
     effects = {"name": name, "sha256": tokens.digest(token), "expires_at": expires_at}
     event = Event(CREDENTIAL_ISSUED, {k: v for k, v in effects.items() if v is not None})
     append = Append(f"Credential-{id_}", NO_STREAM, [event])
-    tenant.ledger.append([append], site.metadata("cli"))
-    return {
-        "id": id_,
-        "name": name,
-        "ledger": tenant.name,
-        "expires_at": expires_at,
-        "token": token,
-    }
+    tenant.ledger.append([append], metadata)
+    return Issued(id_, name, tenant.name, expires_at, token)
 
 
 def _expiry(age: str | None) -> str | None:

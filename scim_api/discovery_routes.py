@@ -42,7 +42,9 @@ def add_discovery(scim: Blueprint, settings: Settings) -> None:
 
     def resource_type(name: str) -> Response:
         found = next((t for t in RESOURCE_TYPES if t.name == name), None)
-        return document(lambda base: found and discovery.resource_type_document(found, base))
+        return document(
+            lambda base: discovery.resource_type_document(found, base) if found else None
+        )
 
     def schemas() -> Response:
         used = discovery.schemas_of(RESOURCE_TYPES)
@@ -51,7 +53,7 @@ def add_discovery(scim: Blueprint, settings: Settings) -> None:
     def schema(urn: str) -> Response:
         used = discovery.schemas_of(RESOURCE_TYPES)
         found = next((s for s in used if s.id.lower() == urn.lower()), None)
-        return document(lambda base: found and discovery.schema_document(found, base))
+        return document(lambda base: discovery.schema_document(found, base) if found else None)
 
     rules: list[tuple[str, View]] = [
         ("/ServiceProviderConfig", config),

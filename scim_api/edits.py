@@ -113,7 +113,7 @@ def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> lis
     """Append the values not there yet: adding twice is adding once (RFC 7644 §3.5.2.1)."""
     present = {identity(value) for value in current}
     values = current + [value for value in given if identity(value) not in present]
-    return _one_primary(attribute, values, range(len(current), len(values)))
+    return distinct(_one_primary(attribute, values, range(len(current), len(values))))
 
 
 def _rewritten(

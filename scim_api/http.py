@@ -98,8 +98,8 @@ def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
         raw.decode()
     except UnicodeDecodeError as fault:
         return f"The body is not UTF-8: byte {fault.start + 1} does not belong there."
-    fault = error.msg.split(":")[0]
-    return f"The body is not JSON: {fault} (line {error.lineno}, column {error.colno})."
+    words = error.msg.split(":")[0]
+    return f"The body is not JSON: {words} (line {error.lineno}, column {error.colno})."
 
 
 def _deeper_than(value: Any, levels: int) -> bool:

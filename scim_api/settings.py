@@ -77,7 +77,7 @@ def _number(least: int, most: int) -> validate.Range:
     )
 
 
-def _setting(field: fields.Field, variable: str, meaning: str) -> fields.Field:
+def _setting(field: fields.Field[Any], variable: str, meaning: str) -> fields.Field[Any]:
     field.data_key = variable
     field.metadata = {"meaning": meaning}
     return field
@@ -211,7 +211,7 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 
 def _sentences(error: ValidationError, given: Mapping[str, str]) -> list[str]:
-    messages: dict[str, list[str]] = error.normalized_messages()
+    messages: dict[str, list[str]] = error.normalized_messages()  # type: ignore[no-untyped-call]
     return [
         f"{variable}={given.get(variable, '')}: {variable} {text.removesuffix('.')}"
         for variable, texts in messages.items()

@@ -27,12 +27,11 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     app.before_request(_begin)
     app.after_request(_finish)
     app.register_error_handler(Exception, _failed)
-    app.wsgi_app = tidy_path(app.wsgi_app)  # type: ignore[method-assign]
+    wsgi_app: Any = tidy_path(app.wsgi_app)
     if settings.trusted_proxies:
         count = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=count, x_proto=count, x_host=count
-        )
+        wsgi_app = ProxyFix(wsgi_app, x_for=count, x_proto=count, x_host=count)
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
 
 

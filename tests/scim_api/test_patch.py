@@ -574,6 +574,15 @@ def test_values_that_become_equal_are_one():
     assert change == {"ims": [{"value": "a"}]}
 
 
+def test_values_that_an_unmarking_makes_equal_are_one():
+    values = [{"value": "a", "primary": False}, {"value": "a", "primary": True}]
+    new = {"value": "b", "primary": True}
+
+    change = changes(op("add", "ims", new), attributes=USER_NOW | {"ims": values})
+
+    assert change == {"ims": [values[0], new]}
+
+
 def test_removing_by_filter_removes_every_match():
     assert changes(op("remove", 'emails[type eq "work"]')) == {"emails": [HOME]}
     assert changes(op("remove", "emails[value pr]")) == {"emails": None}
