@@ -59,6 +59,8 @@ class Cursor:
     def takes_word(self, word: str) -> bool:
         """Take one word, in any case, if it stands next."""
         self.skip()
-        taken = self._peek().lower() == word
-        self.at += len(word) if taken else 0
-        return taken
+        end = self.at + len(word)
+        if self.text[self.at : end].lower() != word or len(self._peek()) != len(word):
+            return False
+        self.at = end
+        return True
