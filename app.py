@@ -18,7 +18,7 @@ from ledger import clock
 from ledger.events import Metadata
 from ledger.sqlite import SQLiteLedger, create, migrate
 from ledger.store import LedgerUnavailable
-from ledger.terminal import HELP, Exit, Failure, Group, examples
+from ledger.terminal import HELP, SITE, Exit, Failure, Group, examples
 from projections import runner
 from projections.credentials import Credentials
 from projections.resources import Resources
@@ -154,7 +154,7 @@ def cli(ctx: click.Context) -> None:
     Exit codes: 0 ok, 1 failed, 2 usage, 3 verification failed, 4 configuration, 5 not found,
     75 busy.
     """
-    ctx.find_root().obj = Console()
+    ctx.meta[SITE] = Console()
 
 
 for _command in (

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from uuid import UUID
 
 _pretended: datetime | None = None
 
@@ -30,7 +29,8 @@ def pretending(moment: datetime) -> Iterator[None]:
 
 def timestamp(moment: datetime | None = None) -> str:
     """Return a moment (now by default) as RFC 3339 in UTC with six decimals and Z."""
-    return (moment or now()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    text = (moment or now()).astimezone(UTC).isoformat(timespec="microseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def uuid7() -> str:
@@ -42,4 +42,5 @@ def uuid7() -> str:
     bits = milliseconds << 80 | int.from_bytes(os.urandom(10))
     bits = bits & ~(0xF << 76) | 0x7 << 76
     bits = bits & ~(0x3 << 62) | 0x2 << 62
-    return str(UUID(int=bits))
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

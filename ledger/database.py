@@ -102,6 +102,8 @@ def speaking(path: Path) -> Iterator[None]:
         raise unavailable(path, error) from error
 
 
+DAMAGED = "damaged file"
+
 # What SQLite says -> the reason for anyone, the sentence for the operator.
 _TROUBLES = {
     "not a database": (
@@ -109,7 +111,7 @@ _TROUBLES = {
         "is not a ledger: it is not a SQLite database, or its first page is damaged",
     ),
     "malformed": (
-        "damaged file",
+        DAMAGED,
         "is damaged. `scim-ledger verify` says what is wrong; restore the last good backup",
     ),
     "full": ("disk full", "is on a full disk; nothing was written. Free some space"),
@@ -164,21 +166,20 @@ class Turns:
 
 
 def begin(connection: Connection, deadline: float) -> None:
-    """Take the write lock before `deadline` (monotonic seconds), or raise LedgerBusy."""
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                return
-            except driver.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-            if time.monotonic() > deadline:
-                raise LedgerBusy("another process kept the ledger's write lock too long")
-            time.sleep(random.uniform(0.0005, 0.0015))
-    finally:
-        connection.execute("PRAGMA busy_timeout=5000")
+    """Take the write lock before `deadline` (monotonic seconds), or raise LedgerBusy.
+
+    The connection must not wait by itself (busy_timeout 0): its waits grow, and are unfair.
+    """
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except driver.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        if time.monotonic() > deadline:
+            raise LedgerBusy("another process kept the ledger's write lock too long")
+        time.sleep(random.uniform(0.0005, 0.0015))
 
 
 def roll_back(connection: Connection) -> None:

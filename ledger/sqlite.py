@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ledger import clock, codec, migrations
-from ledger.database import Connection, Turns, connect, connect_read_only, driver, speaking
+from ledger.database import (
+    DAMAGED,
+    Connection,
+    Turns,
+    connect,
+    connect_read_only,
+    driver,
+    speaking,
+)
 from ledger.events import LEDGER_OPENED, REVISIONS, Event, Metadata, Recorded
 from ledger.store import (
     NO_STREAM,
@@ -42,6 +50,7 @@ class SQLiteLedger:
         self._local = threading.local()
         self._writer: Connection | None = None
         self._opened: list[Connection] = []
+        self._damage: LedgerUnavailable | None = None
         look_at(path, migrations.check_identity)
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
@@ -62,7 +71,7 @@ class SQLiteLedger:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Give this thread's connection for reading; SQLite's errors become LedgerErrors."""
-        with speaking(self.path):
+        with self._speaking():
             connection = getattr(self._local, "connection", None)
             if connection is None:
                 connection = self._local.connection = self._open()
@@ -71,11 +80,25 @@ class SQLiteLedger:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give the process's writing connection for one transaction, when its turn comes."""
-        with speaking(self.path):
+        if self._damage:
+            raise self._damage
+        with self._speaking():
             if self._writer is None:
                 self._writer = self._open()
+                self._writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
             with self._turns.transaction(self._writer):
                 yield self._writer
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Name SQLite's errors; once a page proved damaged, nothing more is written."""
+        try:
+            with speaking(self.path):
+                yield
+        except LedgerUnavailable as trouble:
+            if trouble.reason == DAMAGED:
+                self._damage = trouble
+            raise
 
     def _open(self) -> Connection:
         connection = connect(self.path)

@@ -78,6 +78,7 @@ class Group(click.Group):
             ctx.exit(Exit.OK)
 
 
+SITE = "scim_ledger.site"  # where the program leaves its Site for the commands
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -168,7 +169,7 @@ def pass_site(function: F) -> F:
 
     @functools.wraps(function)
     def with_site(*args: Any, **kwargs: Any) -> Any:
-        site: Site = click.get_current_context().find_root().obj
+        site: Site = click.get_current_context().meta[SITE]
         return function(site, *args, **kwargs)
 
     return with_site  # type: ignore[return-value]

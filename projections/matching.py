@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from projections.comparison import Comparable, comparable
-from projections.query import And, AnyValue, Compare, Filter, Not, Operator, Or, Path, Present
+from projections.query import And, Compare, Filter, Not, Operator, Or, Path, Present
 
 _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQ: operator.eq,
@@ -63,8 +63,7 @@ def _holds(filter: Filter, subject: Any) -> bool:
             return all(_holds(term, subject) for term in terms)
         case Or(terms):
             return any(_holds(term, subject) for term in terms)
-        case AnyValue(path, inner):
-            return any(_holds(inner, entry) for entry in _entries(_reach(path, subject)))
+    return any(_holds(filter.filter, entry) for entry in _entries(_reach(filter.path, subject)))
 
 
 def _compare(compare: Compare, values: Iterable[Any]) -> bool:

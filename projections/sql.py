@@ -153,8 +153,7 @@ class _Compiler:
                 return self._joined(" AND ", terms)
             case Or(terms):
                 return self._joined(" OR ", terms)
-            case AnyValue():
-                return self._any_value(filter)
+        return self._any_value(filter)
 
     def _joined(self, word: str, terms: Sequence[Filter]) -> Sql:
         compiled = [self.condition(term) for term in terms]

@@ -26,7 +26,7 @@ class Returned(StrEnum):
     REQUEST = "request"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a declaration equals itself only, which hashes at once
 class Attribute:
     """One attribute with its characteristics; the defaults are those of RFC 7643 §2.2."""
 
@@ -53,7 +53,7 @@ class Attribute:
         return self.mutability is Mutability.READ_ONLY
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schema:
     """A SCIM schema (RFC 7643 §7): its URN and the attributes it declares."""
 
@@ -89,7 +89,7 @@ class Declared:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ResourceType:
     """A kind of resource, its endpoint and schemas (RFC 7643 §6)."""
 

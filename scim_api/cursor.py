@@ -40,8 +40,8 @@ class Cursor:
 
     def skip(self) -> None:
         """Pass over white space."""
-        if found := _SPACE.match(self.text, self.at):
-            self.at = found.end()
+        found = _SPACE.match(self.text, self.at)
+        self.at = found.end() if found else self.at
 
     def word(self) -> str:
         """Take everything up to white space, a bracket or a double quote."""

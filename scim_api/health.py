@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 from flask import Blueprint, Response
 
-from ledger.database import connect_read_only, speaking
+from ledger.database import DAMAGED, connect_read_only, speaking
 from ledger.store import LedgerError, LedgerUnavailable
 from scim_api.tenants import Tenant, Tenants
 
@@ -48,7 +48,7 @@ def _quick_check(path: Path) -> str | None:
         return trouble.reason
     except LedgerError:
         return None  # busy is not broken
-    return None if result == "ok" else "damaged file"
+    return None if result == "ok" else DAMAGED
 
 
 def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:

@@ -160,6 +160,8 @@ def _conditions() -> Conditions:
 
 def _client() -> str:
     agent = request.headers.get("User-Agent", "unknown")
+    if len(agent) <= 120 and agent.isascii() and agent.isprintable():
+        return agent
     return "".join(c for c in agent[:120] if c.isascii() and c.isprintable()) or "unknown"
 
 

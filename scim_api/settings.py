@@ -77,6 +77,15 @@ def _number(least: int, most: int) -> validate.Range:
     )
 
 
+def _whole(default: int, least: int, most: int) -> fields.Integer:
+    """Return the field of a setting that is a whole number within bounds."""
+    return fields.Integer(
+        load_default=default,
+        validate=_number(least, most),
+        error_messages={"invalid": "is a whole number"},
+    )
+
+
 def _setting(field: fields.Field[Any], variable: str, meaning: str) -> fields.Field[Any]:
     field.data_key = variable
     field.metadata = {"meaning": meaning}
@@ -106,16 +115,14 @@ class SettingsSchema(Schema):
         "SCIM_BIND",
         "address to listen on",
     )
-    port = _setting(
-        fields.Integer(load_default=8000, validate=_number(1, 65535)), "PORT", "port to listen on"
-    )
+    port = _setting(_whole(8000, 1, 65535), "PORT", "port to listen on")
     workers = _setting(
-        fields.Integer(load_default=2, validate=_number(1, 64)),
+        _whole(2, 1, 64),
         "WEB_CONCURRENCY",
         "worker processes",
     )
     threads = _setting(
-        fields.Integer(load_default=4, validate=_number(1, 128)),
+        _whole(4, 1, 128),
         "SCIM_THREADS",
         "threads of each worker process",
     )
@@ -130,7 +137,7 @@ class SettingsSchema(Schema):
         "public SCIM base URL as pasted into Okta; by default, what the request says",
     )
     trusted_proxies = _setting(
-        fields.Integer(load_default=0, validate=_number(0, 10)),
+        _whole(0, 0, 10),
         "SCIM_TRUSTED_PROXIES",
         "how many proxies in front set X-Forwarded-For, -Proto and -Host",
     )
@@ -146,12 +153,12 @@ class SettingsSchema(Schema):
         "debug, info, warning or error",
     )
     max_body = _setting(
-        fields.Integer(load_default=1_048_576, validate=_number(10_000, 100_000_000)),
+        _whole(1_048_576, 10_000, 100_000_000),
         "SCIM_MAX_BODY",
         "largest request body, in bytes",
     )
     max_results = _setting(
-        fields.Integer(load_default=1000, validate=_number(100, 10_000)),
+        _whole(1000, 100, 10_000),
         "SCIM_MAX_RESULTS",
         "most resources on one page, whatever count says",
     )
@@ -159,12 +166,13 @@ class SettingsSchema(Schema):
         fields.Float(
             load_default=10.0,
             validate=validate.Range(0.1, 50, error="is a number of seconds from 0.1 to 50"),
+            error_messages={"invalid": "is a number of seconds"},
         ),
         "SCIM_WRITE_PATIENCE",
         "longest wait for a turn to write, in seconds, before 429 is answered",
     )
     shutdown_grace = _setting(
-        fields.Integer(load_default=30, validate=_number(1, 600)),
+        _whole(30, 1, 600),
         "SCIM_SHUTDOWN_GRACE",
         "seconds for requests in flight to finish after SIGTERM",
     )

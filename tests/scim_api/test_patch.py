@@ -427,6 +427,10 @@ def test_removing_an_extension_from_schemas_removes_its_attributes():
     assert changes(operation) == {DEPARTMENT: None, MANAGER: None}
 
 
+def test_removing_an_unknown_schema_changes_nothing():
+    assert changes(op("remove", 'schemas[value eq "urn:x"]')) == {}
+
+
 @pytest.mark.parametrize("path", ["schemas", f'schemas[value eq "{USER_URN}"]'])
 def test_the_core_schema_cannot_be_removed(path):
     refusal(Mutability, op("remove", path))
