@@ -189,6 +189,21 @@ def roll_back(connection: Connection) -> None:
 
 
 @contextmanager
+def within(connection: Connection, seconds: float) -> Iterator[None]:
+    """Give up on reading after some time; raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
+    try:
+        yield
+    except driver.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        raise TimeoutError(f"longer than {seconds} s") from error
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+@contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """Read one state of the file throughout."""
     connection.execute("BEGIN")

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ MAX_FINDINGS = 100
 _HEADER_KEYS = (
     "actor at attributes commitment id ledger position revision stream txn type v version via"
 ).split()
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _COLUMNS = (
     "position, event.id, stream, version, type, revision, recorded_at, txn, actor, header,"
@@ -324,12 +326,19 @@ def _check_erasure(row: Row, connection: Connection) -> Iterator[Finding]:
 def _commitment(payload: dict[str, Any], event_salt: bytes) -> str:
     salts = hashlib.shake_256(event_salt).digest(16 * len(payload))
     leaves = [
-        hashlib.sha256(
-            b"\x00" + salts[16 * i : 16 * i + 16] + _canonical([path, payload[path]])
-        ).digest()
+        hashlib.sha256(b"\x00" + salts[16 * i : 16 * i + 16] + _entry(path, payload[path])).digest()
         for i, path in enumerate(sorted(payload))
     ]
     return tree_hash(leaves).hex()
+
+
+def _entry(path: str, value: Any) -> bytes:
+    """Write one payload entry; most values are text, which needs no encoder of its own."""
+    if isinstance(value, str):
+        return f"[{encode_basestring(path)},{encode_basestring(value)}]".encode(
+            errors="surrogatepass"
+        )
+    return _canonical([path, value])
 
 
 def _parse(text: bytes) -> dict[str, Any] | None:
@@ -342,8 +351,7 @@ def _parse(text: bytes) -> dict[str, Any] | None:
 
 def _canonical(value: Any) -> bytes:
     """Write canonical JSON with the standard library, not with what wrote it."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode(errors="surrogatepass")
+    return _ENCODER.encode(value).encode(errors="surrogatepass")
 
 
 def _short(value: object) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from ledger.database import Connection, snapshot
+from ledger.database import Connection, snapshot, within
 from ledger.events import Recorded
 from ledger.migrations import statements
 from projections import sql
@@ -14,6 +14,7 @@ from projections.query import Page, Query
 from projections.state import Resource, document_of, evolve, resource_of
 
 BLOCK = 1024  # positions counted together in the census
+PATIENCE = 20.0  # seconds a list may take; Okta waits 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class NotUnique(Exception):
         super().__init__(f"{attribute} is taken by {holder}")
         self.attribute = attribute
         self.holder = holder
+
+
+class TooCostly(Exception):
+    """A list would take longer than PATIENCE; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +202,18 @@ class Resources:
         return sum(live for _, live in self._blocks(connection, type_))
 
     def search(self, connection: Connection, type_: str, query: Query) -> Page:
-        """Return one page of a list, in order of creation unless the query sorts."""
+        """Return one page of a list, in order of creation unless the query sorts.
+
+        Raises TooCostly.
+        """
         if query.filter is None and query.sort_by is None:
             with snapshot(connection):
                 return self._whole_list(connection, type_, query)
-        return self._filtered_list(connection, type_, query)
+        try:
+            with within(connection, PATIENCE):
+                return self._filtered_list(connection, type_, query)
+        except TimeoutError as error:
+            raise TooCostly(str(error)) from error
 
     def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
         rows: list[tuple[int, int]] = connection.execute(
@@ -228,13 +240,14 @@ class Resources:
         return Page(total, query.start_index, [row[0] for row in rows])
 
     def _filtered_list(self, connection: Connection, type_: str, query: Query) -> Page:
+        name = self._kinds[type_].name_attribute
         where, parameters = "type = ?", [type_]
         if query.filter is not None:
-            condition, values = sql.compile_filter(query.filter, self._emails)
+            condition, values = sql.compile_filter(query.filter, self._emails, unique_name=name)
             where, parameters = f"{where} AND {condition}", [type_, *values]
         order, order_values = "position", list[Any]()
         if query.sort_by is not None:
-            order, order_values = sql.order_by(query.sort_by, query.descending)
+            order, order_values = sql.order_by(query.sort_by, query.descending, unique_name=name)
         rows = connection.execute(
             f"SELECT document FROM {self._table} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
             (*parameters, *order_values, query.count, query.start_index - 1),

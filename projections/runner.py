@@ -180,12 +180,12 @@ def check(
         projection.prepare(scratch)
         projection.create_tables(scratch)
         scratch.execute("BEGIN")
-        position = 0
-        for recorded in ledger.read_all():
+        position, end = 0, ledger.last_position()
+        for recorded in ledger.read_all(upto=end):
             projection.project(scratch, recorded)
             position = recorded.position
             if position % CHUNK == 0:
-                progress(position, position)
+                progress(position, end)
         with ledger.reading() as connection, snapshot(connection):
             _project_all_into(scratch, connection, projection, position)
             return next(_differences(connection, scratch, projection), None)

@@ -7,6 +7,7 @@ repeats a value that could be a secret.
 from typing import Any, ClassVar
 
 from ledger.store import LedgerBusy, LedgerUnavailable
+from projections.resources import PATIENCE, TooCostly
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -39,6 +40,12 @@ class InvalidFilter(ScimError):
     """The filter's syntax is wrong, or its attribute and operator do not go together."""
 
     scim_type = "invalidFilter"
+
+
+class TooMany(ScimError):
+    """The filter asks for more work than the service is willing to do."""
+
+    scim_type = "tooMany"
 
 
 class InvalidSyntax(ScimError):
@@ -137,6 +144,11 @@ def answer_to(error: Exception) -> ScimError | None:
         return TooManyRequests(
             "The service is busy writing and did nothing with this request. Repeat it shortly.",
             headers={"Retry-After": "2"},
+        )
+    if isinstance(error, TooCostly):
+        return TooMany(
+            f"The filter or sort took longer than {PATIENCE:.0f} s over all resources. Use fewer"
+            " comparisons, or eq on userName, externalId, id or emails.value, which are indexed."
         )
     if isinstance(error, LedgerUnavailable):
         return Unavailable(

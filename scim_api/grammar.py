@@ -234,7 +234,7 @@ class _Reader(Cursor):
         if bare and self._tolerated:
             self._tolerated("unquoted_filter_literal")
         elif isinstance(value, str) and attribute.type is Type.BOOLEAN and self._tolerated:
-            self._tolerated("boolean_as_string")
+            self._tolerated("boolean_strings")
         self.at = end
         return value
 

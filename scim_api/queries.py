@@ -30,7 +30,9 @@ def list_request(
     """Read the parameters; raises InvalidFilter or InvalidValue. Unknown ones do nothing."""
     filter_, sort_by = parameters.get("filter"), parameters.get("sortBy")
     query = Query(
-        filter=parse_filter(filter_, resource_type, tolerated=tolerated) if filter_ else None,
+        filter=None
+        if filter_ is None
+        else parse_filter(filter_, resource_type, tolerated=tolerated),
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
         descending=_descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),

@@ -268,7 +268,7 @@ def test_a_boolean_in_quotes_is_reported() -> None:
 
     parse_filter('active eq "False" or active eq true', USER, tolerated=tolerated.append)
 
-    assert tolerated == ["boolean_as_string"]
+    assert tolerated == ["boolean_strings"]
 
 
 @pytest.mark.parametrize("literal", ["1", '"yes"', "yes", '""'])
@@ -530,7 +530,7 @@ def test_a_path_reports_what_was_tolerated() -> None:
 
     parse_path('roles[primary eq "True" and type eq x].value', USER, tolerated=tolerated.append)
 
-    assert tolerated == ["boolean_as_string", "unquoted_filter_literal"]
+    assert tolerated == ["boolean_strings", "unquoted_filter_literal"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,89 @@
+"""The current-state projection: totals, pages and lists, without HTTP."""
+
+import pytest
+
+import app
+from ledger.clock import uuid7
+from ledger.events import CREATED, DELETED, Event, Metadata
+from ledger.store import Append
+from projections import resources
+from projections.query import Query
+from scim_api.grammar import parse_filter
+from scim_api.resource_types import USER
+
+METADATA = Metadata("operator", "cli", "test")
+
+
+@pytest.fixture
+def tenant(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIM_DATA_DIR", str(tmp_path))
+    made = app.Console().create("default")
+    yield made
+    made.close()
+
+
+def add_users(tenant, count: int) -> list[str]:
+    ids = [uuid7() for _ in range(count)]
+    users = [
+        Append(f"User-{id_}", 0, [Event(CREATED, {"userName": f"user{id_}", "active": True})])
+        for id_ in ids
+    ]
+    tenant.ledger.append(users, METADATA)
+    return ids
+
+
+def delete(tenant, id_: str) -> None:
+    tenant.ledger.append([Append(f"User-{id_}", 1, [Event(DELETED)])], METADATA)
+
+
+def page_ids(tenant, **query) -> list[str]:
+    with tenant.ledger.reading() as connection:
+        page = tenant.resources.search(connection, "User", Query(**query))
+    return [resources.resource_of(document).id for document in page.documents]
+
+
+def test_pages_are_the_same_as_slices_of_the_whole_list_across_blocks_and_gaps(tenant) -> None:
+    ids = add_users(tenant, 3000)
+    for id_ in ids[100:1200:7]:
+        delete(tenant, id_)
+    left = [id_ for id_ in ids if id_ not in set(ids[100:1200:7])]
+
+    for start in (1, 2, 90, 700, 900, 1024, 2000, len(left) - 5, len(left), len(left) + 1):
+        assert page_ids(tenant, start_index=start, count=60) == left[start - 1 : start + 59]
+
+
+def test_the_total_counts_what_is_there(tenant) -> None:
+    ids = add_users(tenant, 10)
+    delete(tenant, ids[3])
+
+    with tenant.ledger.reading() as connection:
+        assert tenant.resources.total(connection, "User") == 9
+
+
+def test_an_import_by_pages_misses_and_doubles_nobody_while_users_arrive(tenant) -> None:
+    before = add_users(tenant, 250)
+    seen = []
+    for start in (1, 101, 201):
+        seen += page_ids(tenant, start_index=start, count=100)
+        add_users(tenant, 20)
+
+    assert seen[:250] == before
+
+
+def test_a_list_that_takes_too_long_is_given_up(tenant, monkeypatch) -> None:
+    add_users(tenant, 500)
+    monkeypatch.setattr(resources, "PATIENCE", -1.0)
+    costly = parse_filter(" or ".join(['title co "x"'] * 100), USER)
+
+    with pytest.raises(resources.TooCostly):
+        page_ids(tenant, filter=costly)
+
+
+def test_a_connection_reads_on_after_a_list_was_given_up(tenant, monkeypatch) -> None:
+    ids = add_users(tenant, 500)
+    with monkeypatch.context() as patience:
+        patience.setattr(resources, "PATIENCE", -1.0)
+        with pytest.raises(resources.TooCostly):
+            page_ids(tenant, filter=parse_filter(" or ".join(['title co "x"'] * 100), USER))
+
+    assert page_ids(tenant, filter=parse_filter("not (title pr)", USER), count=500) == ids

@@ -1,0 +1,55 @@
+"""Desired state -> events."""
+
+from ledger.events import Event
+from scim_api.translate import creation, difference
+
+
+def test_a_created_resource_that_does_not_say_so_is_active() -> None:
+    assert creation({"userName": "a"}) == [Event("Created", {"active": True, "userName": "a"})]
+
+
+def test_a_created_resource_can_be_inactive() -> None:
+    assert creation({"active": False}) == [Event("Created", {"active": False})]
+
+
+def test_no_difference_is_no_event() -> None:
+    assert difference({"title": "T", "active": True}, {"title": "T", "active": True}) == []
+
+
+def test_an_attribute_left_out_becomes_unassigned() -> None:
+    assert difference({"title": "T"}, {}) == [Event("Updated", {"title": None})]
+
+
+def test_only_what_changed_is_recorded() -> None:
+    events = difference({"title": "T", "locale": "en"}, {"title": "U", "locale": "en"})
+
+    assert events == [Event("Updated", {"title": "U"})]
+
+
+def test_a_missing_active_keeps_it() -> None:
+    assert difference({"active": False}, {}) == []
+
+
+def test_deactivating_is_an_event_of_its_own_after_the_others() -> None:
+    events = difference({"active": True, "title": "T"}, {"active": False, "title": "U"})
+
+    assert events == [Event("Updated", {"title": "U"}), Event("Deactivated", {"active": False})]
+
+
+def test_reactivating_is_an_event_of_its_own() -> None:
+    assert difference({"active": False}, {"active": True}) == [
+        Event("Reactivated", {"active": True})
+    ]
+
+
+def test_the_order_of_many_values_is_no_difference() -> None:
+    before = {"emails": [{"value": "a", "type": "work"}, {"value": "b"}]}
+    after = {"emails": [{"value": "b"}, {"type": "work", "value": "a"}]}
+
+    assert difference(before, after) == []
+
+
+def test_a_value_twice_is_not_the_same_as_two_values() -> None:
+    events = difference({"roles": [{"value": "a"}, {"value": "b"}]}, {"roles": [{"value": "a"}]})
+
+    assert events == [Event("Updated", {"roles": [{"value": "a"}]})]

@@ -1,0 +1,71 @@
+"""What the documents promise is there, and what is there is in the documents."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from app import cli
+from ledger.events import REVISIONS
+from scim_api.policy import Policy
+from scim_api.settings import SCHEMA
+
+ROOT = Path(__file__).parent.parent
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert re.search(rf"^\| `{name}[ `]", text_of("README.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("field", SCHEMA.fields.values(), ids=lambda field: field.data_key)
+def test_every_setting_is_documented_with_its_default(field) -> None:
+    [row] = re.findall(rf"^\| `{field.data_key}` \|.*$", text_of("docs/operating.md"), re.MULTILINE)
+
+    assert field.load_default is None or f"`{field.load_default}`" in row
+
+
+@pytest.mark.parametrize("name", [tolerance.name for tolerance in fields(Policy)])
+def test_every_tolerance_is_documented_with_its_default(name: str) -> None:
+    [row] = re.findall(rf"^\| `{name}` \|.*$", text_of("docs/tolerances.md"), re.MULTILINE)
+
+    word = row.rsplit("|", 2)[1].strip()
+    assert word.startswith("on" if getattr(Policy(), name) else "off")
+
+
+@pytest.mark.parametrize("type_", sorted(REVISIONS))
+def test_every_event_type_is_in_the_catalogue(type_: str) -> None:
+    assert f"| `{type_}` |" in text_of("docs/events.md")
+
+
+def commands(group: click.Group, *names: str) -> list[tuple[tuple[str, ...], click.Command]]:
+    found = []
+    for name, command in group.commands.items():
+        found.append(((*names, name), command))
+        if isinstance(command, click.Group):
+            found += commands(command, *names, name)
+    return found
+
+
+@pytest.mark.parametrize(("names", "command"), commands(cli))
+def test_every_command_has_examples_that_name_it(names: tuple[str, ...], command) -> None:
+    examples = command.help.partition("Examples:")[2].split("\n")
+
+    assert any(f"scim-ledger {' '.join(names)}" in line for line in examples)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    links = [
+        (document, target)
+        for document in documents
+        for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", document.read_text())
+    ]
+
+    assert [(d.name, t) for d, t in links if not (d.parent / t).exists()] == []
