@@ -224,19 +224,16 @@ class Resources:
     def _whole_list(self, connection: Connection, type_: str, query: Query) -> Page:
         """Seek the first resource of the page by the census, so that every page costs the same."""
         blocks = self._blocks(connection, type_)
-        skip, first_block = query.start_index - 1, 0
-        for block, live in blocks:
-            first_block = block
-            if skip < live:
-                break
-            skip -= live
+        total = sum(live for _, live in blocks)
+        if query.start_index > total:
+            return Page(total, query.start_index, [])
+        block, skip = _seek(blocks, query.start_index - 1)
         rows = connection.execute(
             f"SELECT document FROM {self._table} WHERE position IN ("
             f"SELECT position FROM {self._table} WHERE type = ? AND position >= ?"
             " ORDER BY position LIMIT ? OFFSET ?) ORDER BY position",
-            (type_, first_block * BLOCK, query.count, skip),
+            (type_, block * BLOCK, query.count, skip),
         )
-        total = sum(live for _, live in blocks)
         return Page(total, query.start_index, [row[0] for row in rows])
 
     def _filtered_list(self, connection: Connection, type_: str, query: Query) -> Page:
@@ -259,6 +256,15 @@ class Resources:
             f"SELECT count(*) FROM {self._table} WHERE {where}", parameters
         ).fetchone()[0]
         return Page(total, query.start_index, documents)
+
+
+def _seek(blocks: list[tuple[int, int]], skip: int) -> tuple[int, int]:
+    """Return the block in which so many resources are skipped, and how many are left to skip."""
+    for block, live in blocks:
+        if skip < live:
+            return block, skip
+        skip -= live
+    raise IndexError("more to skip than there are")
 
 
 def _email_keys(resource: Resource) -> set[str]:
