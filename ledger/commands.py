@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -143,9 +144,9 @@ def list_events(
     """List events, oldest first."""
     start = moment(since) if since else ""
     opened = site.ledger(ledger)
-    found = opened.read_stream(stream) if stream else opened.read_all()
-    chosen = [e for e in found if e.at >= start and type_ in (None, e.type)]
-    emit_rows((_row(e, as_json) for e in chosen[-(limit or 0) :]), as_json, "no such events")
+    found = opened.read_stream(stream) if stream else opened.read_all(opened.position_before(start))
+    chosen = deque((e for e in found if e.at >= start and type_ in (None, e.type)), limit)
+    emit_rows((_row(e, as_json) for e in chosen), as_json, "no such events")
 
 
 @events_group.command("tail")
@@ -201,9 +202,7 @@ def _row(recorded: Recorded, full: bool) -> dict[str, Any]:
         "stream": recorded.stream,
         "version": recorded.version,
         "via": recorded.via,
-        "changed": ", ".join(sorted(recorded.effects))
-        if recorded.payload is not None
-        else "erased",
+        "changed": _changed(recorded),
     }
 
 

@@ -48,6 +48,7 @@ class SQLiteLedger:
         self.projectors = tuple(projectors)
         self._turns = Turns(patience)
         self._local = threading.local()
+        self._opening = threading.Lock()
         self._writer: Connection | None = None
         self._opened: list[Connection] = []
         self._damage: LedgerUnavailable | None = None
@@ -83,11 +84,17 @@ class SQLiteLedger:
         if self._damage:
             raise self._damage
         with self._speaking():
+            writer = self._only_writer()
+            with self._turns.transaction(writer):
+                yield writer
+
+    def _only_writer(self) -> Connection:
+        with self._opening:  # or threads that are the first to write would open one each
             if self._writer is None:
-                self._writer = self._open()
-                self._writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
-            with self._turns.transaction(self._writer):
-                yield self._writer
+                writer = self._open()
+                writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
+                self._writer = writer
+            return self._writer
 
     @contextmanager
     def _speaking(self) -> Iterator[None]:
@@ -123,6 +130,14 @@ class SQLiteLedger:
         """Return the position of the newest event."""
         with self.reading() as connection:
             return last_position(connection)
+
+    def position_before(self, at: str) -> int:
+        """Return the position of the last event recorded before a timestamp, 0 if none was."""
+        with self.reading() as connection:
+            position: int = connection.execute(
+                "SELECT coalesce(max(position), 0) FROM event WHERE recorded_at < ?", (at,)
+            ).fetchone()[0]
+        return position
 
     def read_all(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield events by position, each chunk its own read; see store.Ledger."""

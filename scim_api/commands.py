@@ -315,16 +315,13 @@ def _status(tenant: Tenant) -> dict[str, Any]:
             "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
         ).fetchone()
         users = tenant.resources.total(connection, "User")
-        before = connection.execute(
-            "SELECT coalesce(max(position), 0) FROM event WHERE recorded_at < ?", (week_ago,)
-        ).fetchone()[0]
     credentials = {c.id: c for c in _credentials(tenant)}
     return {
         "ledger": tenant.name,
         "origin": tenant.ledger.origin,
         "events": position,
         "last_event_at": last_at,
-        "events_last_7_days": position - before,
+        "events_last_7_days": position - tenant.ledger.position_before(week_ago),
         "users": users,
         "bytes": _size(tenant),
         "clients": [
