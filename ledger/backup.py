@@ -1,6 +1,7 @@
 """Online backup: a consistent copy of a ledger while it is written to."""
 
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +24,7 @@ def backup(source: Path, target: Path, progress: Progress) -> int:
         raise LedgerError(f"there is a file at {target} already; nothing was written")
     if not target.parent.is_dir():
         raise LedgerError(f"there is no folder {target.parent}; nothing was written")
-    draft = target.with_name(target.name + ".part")
-    draft.unlink(missing_ok=True)
+    draft = target.with_name(f"{target.name}.{secrets.token_hex(4)}.part")  # one for each backup
     try:
         _copy(source, draft, progress)
         os.link(draft, target)  # fails if somebody was quicker, unlike a rename

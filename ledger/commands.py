@@ -14,6 +14,7 @@ from ledger import backup as backup_
 from ledger import clock
 from ledger.events import Recorded
 from ledger.sqlite import SQLiteLedger
+from ledger.store import LedgerBusy
 from ledger.terminal import (
     HELP,
     Exit,
@@ -53,7 +54,7 @@ def verify_command(site: Site, ledger: str, as_json: bool, file: Path | None) ->
     report = verify(file or site.path(ledger), progress)
     findings = list(report.findings)
     if report.good and file is None:
-        faults = site.projection_faults(ledger, progress)
+        faults = _projection_faults(site, ledger, progress)
         findings += [Finding(None, "projection", "what a rebuild gives", f) for f in faults]
     progress.end()
     if as_json:
@@ -72,6 +73,15 @@ def verify_command(site: Site, ledger: str, as_json: bool, file: Path | None) ->
         _say(findings, report.events, report.origin)
     if findings:
         click.get_current_context().exit(Exit.NOT_VERIFIED)
+
+
+def _projection_faults(site: Site, ledger: str, progress: Progress) -> list[str]:
+    try:
+        return site.projection_faults(ledger, progress)
+    except LedgerBusy:
+        raise
+    except Exception as error:  # whatever stops a rebuild is a finding too
+        return [f"the current state cannot be rebuilt: {type(error).__name__}: {error}"]
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def speaking(path: Path) -> Iterator[None]:
         raise unavailable(path, error) from error
     except driver.DatabaseError as error:
         raise unavailable(path, error) from error
+    except UnicodeDecodeError as error:  # the driver's, at a name in a damaged schema
+        raise unavailable(path, ValueError("malformed text")) from error
 
 
 DAMAGED = "damaged file"

@@ -268,12 +268,23 @@ def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
     with file_lock(path.parent), speaking(path):
         if path.exists():
             raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
+        _refuse_stray_log(path)
         draft = path.with_suffix(".new")
         draft.unlink(missing_ok=True)
         _write_first_event(draft, name, software, metadata)
         os.chmod(draft, 0o600)
         os.rename(draft, path)
         _sync_folder(path.parent)
+
+
+def _refuse_stray_log(path: Path) -> None:
+    """Stop at a log without its file: SQLite would play it into whatever new file is beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size > 0:
+        raise LedgerError(
+            f"there is {log}, a log without its ledger: put the ledger back beside it, or move"
+            " the log away; nothing was changed"
+        )
 
 
 def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:

@@ -23,6 +23,7 @@ from ledger.store import LedgerMissing, LedgerUnavailable
 Progress = Callable[[int, int], None]
 
 CHUNK = 2000
+LOWEST, HIGHEST = -(2**63), 2**63 - 1  # the positions that a table can hold at all
 MAX_FINDINGS = 100
 
 _HEADER_KEYS = (
@@ -92,7 +93,7 @@ def verify(path: Path, progress: Progress = _ignore) -> Report:
                 report.findings.append(finding)
                 if len(report.findings) >= MAX_FINDINGS:
                     break
-    except (driver.DatabaseError, LedgerUnavailable) as error:
+    except (driver.DatabaseError, LedgerUnavailable, UnicodeDecodeError) as error:
         report.findings.append(_unreadable(report, error))
     finally:
         connection.close()
@@ -122,22 +123,27 @@ def _check(connection: Connection, report: Report, progress: Progress) -> Iterat
 
 
 def _check_schema(connection: Connection) -> Iterator[Finding]:
-    """Find tables and triggers that are missing or not as this program makes them."""
-    found = dict(
-        connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    )
-    for name, sql in schema_sql().items():
+    """Find tables and triggers that are missing, not as this program makes them, or not its own."""
+    rows = connection.execute(
+        "SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL"
+    ).fetchall()
+    found = {name: sql for name, sql, _ in rows}
+    ours = schema_sql()
+    for name, sql in ours.items():
         if found.get(name) != sql:
             state = "another definition" if name in found else "none"
             yield Finding(None, f"schema of {name}", "as this program makes it", state)
+    for name, _, type_ in rows:
+        if type_ == "trigger" and name not in ours:
+            yield Finding(None, f"schema of {name}", "no such trigger", "a trigger")
 
 
 def _check_ledger_row(connection: Connection, report: Report) -> Iterator[Finding]:
     """Compare the ledger's own row with its first event."""
-    rows = connection.execute("SELECT origin, opened_at, format FROM ledger").fetchall()
+    rows = connection.execute("SELECT id, origin, opened_at, format FROM ledger").fetchall()
     first = connection.execute("SELECT type, recorded_at FROM event WHERE position = 1").fetchone()
-    report.origin = str(rows[0][0]) if rows else ""
-    expected = [(report.origin, first and first[1], FORMAT)]
+    report.origin = str(rows[0][1]) if rows else ""
+    expected = [(1, report.origin, first and first[1], FORMAT)]
     if rows != expected:
         yield Finding(None, "table ledger", _short(expected), _short(rows))
     if first is not None and first[0] != LEDGER_OPENED:
@@ -187,12 +193,12 @@ def _chunks(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
     """Walk the table in key order; where a chunk cannot be read, up to the very row that cannot."""
     statement = (
         f"SELECT {_COLUMNS} FROM event LEFT JOIN payload USING (position)"
-        " WHERE position > ? ORDER BY position LIMIT ?"
+        " WHERE position >= ? ORDER BY position LIMIT ?"
     )
-    after, size = -(2**62), CHUNK
-    while True:
+    start, size = LOWEST, CHUNK
+    while start <= HIGHEST:
         try:
-            rows = connection.execute(statement, (after, size)).fetchall()
+            rows = connection.execute(statement, (start, size)).fetchall()
         except driver.DatabaseError:
             if size == 1:
                 raise
@@ -201,7 +207,7 @@ def _chunks(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
         if not rows:
             return
         yield rows
-        after = rows[-1][0]
+        start = rows[-1][0] + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +242,7 @@ class _Reader:
 
     def read(self, row: Row, connection: Connection) -> Iterator[Finding]:
         def differs(what: str, expected: object, found: object) -> Iterator[Finding]:
-            if expected != found:
+            if expected != found or type(expected) is not type(found):  # 1 == 1.0 == True
                 yield Finding(row.position, what, _short(expected), _short(found))
 
         expected, self.position = self.position + 1, row.position
@@ -289,8 +295,10 @@ class _Reader:
 def _check_payload(row: Row, header: dict[str, Any], connection: Connection) -> Iterator[Finding]:
     if row.payload_position is None:
         yield Finding(row.position, "payload", "a row", "none")
-    elif row.body is None or row.salt is None:
+    elif row.body is None and row.salt is None:
         yield from _check_erasure(row, connection)
+    elif row.body is None or row.salt is None or row.erased_by is not None:
+        yield Finding(row.position, "payload", "all of it or none", "half of an erasure")
     else:
         yield from _check_commitment(row, header, row.body, row.salt)
 
@@ -315,12 +323,12 @@ def _check_commitment(
 
 def _check_erasure(row: Row, connection: Connection) -> Iterator[Finding]:
     erasure = connection.execute(
-        "SELECT type, stream FROM event WHERE position = ?", (row.erased_by,)
+        "SELECT type, stream FROM event WHERE position = ? AND position > ?",
+        (row.erased_by, row.position),
     ).fetchone()
     if erasure != (ERASED, row.stream):
-        yield Finding(
-            row.position, "payload", "erased by an Erased event of its stream", "gone without one"
-        )
+        expected = "erased by a later Erased event of its stream"
+        yield Finding(row.position, "payload", expected, "gone without one")
 
 
 def _commitment(payload: dict[str, Any], event_salt: bytes) -> str:

@@ -66,7 +66,7 @@ def serve(site: Site, bind: str | None, port: str | None, workers: str | None) -
     """
     given = {"SCIM_BIND": bind, "PORT": port, "WEB_CONCURRENCY": workers}
     os.environ.update({name: value for name, value in given.items() if value is not None})
-    settings = settings_.load(os.environ)
+    settings = site.settings
     for sentence in settings_.unknown(os.environ):
         click.echo(f"warning: {sentence}", err=True)
     _refuse_unsafe(settings)
@@ -219,7 +219,7 @@ def _expiry(age: str | None) -> str | None:
     if age is None:
         return None
     units = {"d": "days", "h": "hours", "m": "minutes"}
-    if not age[:-1].isdigit() or age[-1] not in units or len(age) > 7:
+    if not (age.isascii() and age[:-1].isdigit()) or age[-1] not in units or len(age) > 7:
         raise click.UsageError(f"--expires is an age such as 90d or 12h, not {age!r}")
     return clock.timestamp(clock.now() + timedelta(**{units[age[-1]]: int(age[:-1])}))
 
@@ -376,10 +376,11 @@ def config_group() -> None:
 
 @config_group.command("show")
 @json_option
+@pass_site
 @examples("scim-ledger config show", "scim-ledger config show --json")
-def show_config(as_json: bool) -> None:
+def show_config(site: Site, as_json: bool) -> None:
     """Show every setting: its value, where it comes from, its default and its meaning."""
-    settings = settings_.load(os.environ)
+    settings = site.settings
     for sentence in settings_.unknown(os.environ):
         click.echo(f"warning: {sentence}", err=True)
     emit_rows(

@@ -7,8 +7,10 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
+from ledger import clock
 from scim_api.errors import error_document
 from scim_api.http import SCIM_JSON
+from scim_api.logs import LOGGER
 
 _REASONS = {
     400: "Bad Request",
@@ -24,11 +26,15 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no HTTP, or too long for this server."""
         status, detail = _meaning(exc)
+        request_id = clock.uuid7()
         body = orjson.dumps(error_document(status, detail))
         head = (
             f"HTTP/1.1 {status} {_REASONS[status]}\r\nConnection: close\r\n"
-            f"Content-Type: {SCIM_JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: {SCIM_JSON}\r\nContent-Length: {len(body)}\r\n"
+            f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\n\r\n"
         )
+        fields = {"request_id": request_id, "status": status, "error": type(exc).__name__}
+        LOGGER.info("request refused", extra={"fields": fields})
         try:
             write_nonblock(client, head.encode() + body)
         except OSError:

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 from flask import Request, Response
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from ledger import clock
 from scim_api.errors import (
@@ -64,10 +65,7 @@ def json_response(request: Request, body: bytes, status: int = 200) -> Response:
 def read_json(request: Request) -> Any:
     """Return the body of a POST, PUT or PATCH; raises ScimError."""
     _check_media_type(request)
-    try:
-        raw = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise too_large(request.max_content_length or 0) from None
+    raw = _read_whole(request)
     if not raw:
         raise InvalidSyntax("The request has no body; a JSON object is expected.")
     try:
@@ -77,6 +75,23 @@ def read_json(request: Request) -> Any:
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper_than(body, MAX_DEPTH):
         raise InvalidSyntax(f"The body is nested deeper than {MAX_DEPTH} levels.")
     return body
+
+
+def _read_whole(request: Request) -> bytes:
+    """Return a body to its end: neither what breaks off nor what goes on is taken for the whole."""
+    limit = request.max_content_length or 0
+    request.max_content_length = limit + 1  # where Werkzeug cuts off a body that comes in chunks
+    try:
+        raw = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise too_large(limit) from None
+    except (ClientDisconnected, ParseException):
+        raise InvalidSyntax("The body breaks off, or its chunks are not well-formed.") from None
+    if len(raw) > limit:
+        raise too_large(limit)
+    if len(raw) < (request.content_length or 0):
+        raise InvalidSyntax("The body is shorter than the request says.")
+    return raw
 
 
 def too_large(limit: int) -> BodyTooLarge:
@@ -91,6 +106,8 @@ def _check_media_type(request: Request) -> None:
     charset = request.mimetype_params.get("charset", "utf-8").lower().strip("\"'")
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("The body has to be in UTF-8.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("The body has to be sent as it is, not compressed.")
 
 
 def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> str:

@@ -44,7 +44,11 @@ def configure(level: str) -> None:
 
 
 def gunicorn_logging(level: str) -> dict[str, Any]:
-    """Return the logging configuration under which gunicorn speaks JSON too."""
+    """Return the logging configuration under which gunicorn speaks JSON too.
+
+    Never to the point of debugging: gunicorn then repeats requests that broke off, tokens and all.
+    """
+    level = "info" if level == "debug" else level
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -91,7 +91,7 @@ class Views:
         """GET one resource, or 304 when the client has it already."""
         found = _service(resource_type).read(id_)
         if _conditions().unchanged(found.etag):
-            return Response(status=304, headers={"ETag": found.etag})
+            return _empty(304, ETag=found.etag)
         return self._resource(found, resource_type, shown(request.args, resource_type))
 
     def replace(self, resource_type: ResourceType, id_: str) -> Response:
@@ -113,7 +113,7 @@ class Views:
     def delete(self, resource_type: ResourceType, id_: str) -> Response:
         """DELETE a resource."""
         _service(resource_type).delete(id_, _conditions(), _metadata("scim.delete"))
-        return Response(status=204)
+        return _empty(204)
 
     def _resource(
         self,
@@ -130,6 +130,13 @@ class Views:
 
     def _base(self) -> bytes:
         return base_url(request, self.settings).encode()
+
+
+def _empty(status: int, **headers: str) -> Response:
+    """Return an answer without a body, and so without a media type."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
 
 
 def _service(resource_type: ResourceType) -> Service:

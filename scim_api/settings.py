@@ -12,6 +12,10 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 
 DEVELOPMENT, PRODUCTION = "development", "production"
 
+_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)*"
+)
+
 
 class SettingsError(Exception):
     """A setting is wrong; the message says how to mend it."""
@@ -63,12 +67,16 @@ class _Url(fields.String):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         text = str(super()._deserialize(value, *args, **kwargs)).rstrip("/")
-        parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        if not _URL.fullmatch(text):  # its bytes go into answers as they are
             raise ValidationError("is a URL such as https://scim.example.com/scim/v2")
         if "_" in text:
             raise ValidationError("has an underscore, which Okta refuses in a base URL")
         return text
+
+
+def _is_no_file(folder: str) -> None:
+    if Path(folder).is_file():
+        raise ValidationError("is a folder, and this is a file")
 
 
 def _number(least: int, most: int) -> validate.Range:
@@ -106,7 +114,7 @@ class SettingsSchema(Schema):
         "development or production; production refuses what is unsafe there",
     )
     data_dir = _setting(
-        fields.String(load_default="var", validate=validate.Length(min=1)),
+        fields.String(load_default="var", validate=_is_no_file),
         "SCIM_DATA_DIR",
         "folder of the ledgers, each in a folder of its own",
     )
@@ -166,7 +174,7 @@ class SettingsSchema(Schema):
         fields.Float(
             load_default=10.0,
             validate=validate.Range(0.1, 50, error="is a number of seconds from 0.1 to 50"),
-            error_messages={"invalid": "is a number of seconds"},
+            error_messages=dict.fromkeys(("invalid", "special"), "is a number of seconds"),
         ),
         "SCIM_WRITE_PATIENCE",
         "longest wait for a turn to write, in seconds, before 429 is answered",

@@ -45,6 +45,11 @@ class Tenant:
         self.ledger.close()
 
 
+def _looks_copied(tenant: Tenant) -> bool:
+    """Tell whether a ledger stands in a folder of another name than the one it was made with."""
+    return tenant.ledger.origin.partition("/")[0] != tenant.name
+
+
 class Tenants:
     """The ledgers of a data directory, opened when first asked for and found by their random id."""
 
@@ -67,26 +72,38 @@ class Tenants:
             self.discover()
             tenant = self._by_id.get(id_)
         if tenant is None and self.troubles:
-            raise LedgerUnavailable(next(iter(self.troubles.values())).args[0])
+            trouble = next(iter(self.troubles.values()))
+            raise LedgerUnavailable(str(trouble), reason=getattr(trouble, "reason", "busy"))
         return tenant
 
     def discover(self) -> None:
         """Open the ledgers that are there and not yet open; note which cannot be."""
         with self._lock:
             self.troubles = {}
-            for name in ledger_names(self._data_dir):
-                path = ledger_path(self._data_dir, name)
-                if path not in self._by_path:
-                    self._try(name, path)
+            paths = [ledger_path(self._data_dir, name) for name in ledger_names(self._data_dir)]
+            found = [self._try(path) for path in paths if path not in self._by_path]
+            for tenant in sorted(filter(None, found), key=_looks_copied):
+                self._add(tenant)
 
-    def _try(self, name: str, path: Path) -> None:
+    def _try(self, path: Path) -> Tenant | None:
         try:
-            tenant = self._open(path)
+            return self._open(path)
         except LedgerError as trouble:
-            self.troubles[name] = trouble
+            self.troubles[path.parent.name] = trouble
+            return None
+
+    def _add(self, tenant: Tenant) -> None:
+        """Take a ledger in, but for a copy of one: what it acknowledged would soon be missed."""
+        path, other = tenant.ledger.path, self._by_id.get(tenant.ledger.tenant)
+        if other is None:
+            self._by_path[path] = self._by_id[tenant.ledger.tenant] = tenant
             return
-        self._by_path[path] = tenant
-        self._by_id[tenant.ledger.tenant] = tenant
+        tenant.close()
+        self.troubles[tenant.name] = LedgerUnavailable(
+            f"{path} holds the same ledger as {other.ledger.path}, which is the one served; move"
+            " the copy out of the data directory",
+            reason="two files hold one ledger",
+        )
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter(list(self._by_path.values()))
