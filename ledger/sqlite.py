@@ -51,7 +51,7 @@ class SQLiteLedger:
         self._opening = threading.Lock()
         self._writer: Connection | None = None
         self._opened: list[Connection] = []
-        self._damage: LedgerUnavailable | None = None
+        self.damage: LedgerUnavailable | None = None
         look_at(path, migrations.check_identity)
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
@@ -69,21 +69,23 @@ class SQLiteLedger:
         self._writer = None
         self._local = threading.local()
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> "_Reading":
         """Give this thread's connection for reading; SQLite's errors become LedgerErrors."""
-        with self._speaking():
-            connection = getattr(self._local, "connection", None)
-            if connection is None:
-                connection = self._local.connection = self._open()
-            yield connection
+        return _Reading(self)
+
+    def reader(self) -> Connection:
+        """Return this thread's connection for reading; `reading` also names its errors."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._open()
+        return connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give the process's writing connection for one transaction, when its turn comes."""
-        if self._damage:
-            raise self._damage
-        with self._speaking():
+        if self.damage:
+            raise self.damage
+        with _Speaking(self):
             writer = self._only_writer()
             with self._turns.transaction(writer):
                 yield writer
@@ -95,17 +97,6 @@ class SQLiteLedger:
                 writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
                 self._writer = writer
             return self._writer
-
-    @contextmanager
-    def _speaking(self) -> Iterator[None]:
-        """Name SQLite's errors; once a page proved damaged, nothing more is written."""
-        try:
-            with speaking(self.path):
-                yield
-        except LedgerUnavailable as trouble:
-            if trouble.reason == DAMAGED:
-                self._damage = trouble
-            raise
 
     def _open(self) -> Connection:
         connection = connect(self.path)
@@ -155,6 +146,33 @@ class SQLiteLedger:
         with self.reading() as connection:
             rows = connection.execute(f"{_SELECT} WHERE stream = ? ORDER BY version", (stream,))
             return [codec.decode(header, body) for header, body in rows]
+
+
+class _Speaking(speaking):
+    """Names SQLite's errors; once a page proved damaged, nothing more is written."""
+
+    __slots__ = ("_ledger",)
+
+    def __init__(self, ledger: SQLiteLedger) -> None:
+        super().__init__(ledger.path)
+        self._ledger = ledger
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        except LedgerUnavailable as trouble:
+            if trouble.reason == DAMAGED:
+                self._ledger.damage = trouble
+            raise
+
+
+class _Reading(_Speaking):
+    """The same, and what it gives is the thread's reading connection."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Connection:
+        return self._ledger.reader()
 
 
 class _Draft:

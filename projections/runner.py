@@ -221,9 +221,14 @@ def _difference(
     found: tuple[Any, ...] | None,
     expected: tuple[Any, ...] | None,
 ) -> Difference:
-    row = dict(zip(columns, found or expected or (), strict=True))
-    key = {column: row[column] for column in keys}
-    if found is None or expected is None:
+    rows = [dict(zip(columns, row, strict=True)) for row in (found, expected) if row is not None]
+    key, *others = sorted(({k: row[k] for k in keys} for row in rows), key=_order)
+    if others != [key]:
         return Difference(name, table, key, ["the whole row"])
-    pairs = zip(columns, found, expected, strict=True)
-    return Difference(name, table, key, [c for c, left, right in pairs if left != right])
+    left, right = rows
+    return Difference(name, table, key, [c for c in columns if left[c] != right[c]])
+
+
+def _order(key: Mapping[str, Any]) -> list[tuple[bool, Any]]:
+    """Order keys as SQLite does: NULL comes first."""
+    return [(value is not None, value) for value in key.values()]

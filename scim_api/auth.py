@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from ledger import clock
 from projections.credentials import Credential
 from scim_api import tokens
 from scim_api.errors import Unauthorized
@@ -22,8 +21,8 @@ class Principal:
     credential: Credential
 
 
-def authenticate(header: str | None, tenants: Tenants) -> Principal:
-    """Return the principal of a request; raises Unauthorized.
+def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
+    """Return the principal of a request made `now` (a timestamp); raises Unauthorized.
 
     `Bearer T`, `bearer T`, a bare `T` and a doubled `Bearer` are the same (Okta's header mode
     sends the token alone, and admins paste it with and without the word).
@@ -45,12 +44,12 @@ def authenticate(header: str | None, tenants: Tenants) -> Principal:
     credential = tenant.credential(token.sha256) if tenant else None
     if tenant is None or credential is None:
         raise _refused("The token is unknown to this service. Make one: scim-ledger token create.")
-    _must_be_live(credential)
+    _must_be_live(credential, now)
     return Principal(tenant, credential)
 
 
-def _must_be_live(credential: Credential) -> None:
-    state = credential.state(clock.timestamp())
+def _must_be_live(credential: Credential, now: str) -> None:
+    state = credential.state(now)
     if state != "live":
         ended = "has expired" if state == "expired" else "was revoked"
         raise _refused(

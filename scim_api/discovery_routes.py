@@ -9,6 +9,7 @@ from flask import Blueprint, Response, request
 from scim_api import discovery
 from scim_api.documents import list_response
 from scim_api.errors import Forbidden, NotFound, NotServed
+from scim_api.exchange import exchange_of
 from scim_api.http import base_url, json_response
 from scim_api.queries import whole_number
 from scim_api.resource_types import RESOURCE_TYPES
@@ -22,15 +23,15 @@ def add_discovery(scim: Blueprint, settings: Settings) -> None:
 
     def document(make: Callable[[str], dict[str, Any] | None]) -> Response:
         _refuse_filter()
-        found = make(base_url(request, settings))
+        found = make(base_url(exchange_of(request), settings))
         if found is None:
             raise NotFound("There is no schema or resource type of this name here.")
-        return json_response(request, orjson.dumps(found))
+        return json_response(exchange_of(request), orjson.dumps(found))
 
     def listed(make: Callable[[str], list[dict[str, Any]]]) -> Response:
         _refuse_filter()
-        items = [orjson.dumps(item) for item in make(base_url(request, settings))]
-        return json_response(request, list_response(len(items), 1, items))
+        items = [orjson.dumps(item) for item in make(base_url(exchange_of(request), settings))]
+        return json_response(exchange_of(request), list_response(len(items), 1, items))
 
     def config() -> Response:
         return document(lambda base: discovery.service_provider_config(settings.max_results, base))
@@ -78,7 +79,7 @@ def add_not_yet_served(scim: Blueprint) -> None:
     def no_groups() -> Response:
         start_index = max(1, whole_number(request.args, "startIndex", 1))
         whole_number(request.args, "count", 0)
-        return json_response(request, list_response(0, start_index, ()))
+        return json_response(exchange_of(request), list_response(0, start_index, ()))
 
     def no_group(id_: str) -> Response:
         raise NotFound("There is no Group with this id: this service keeps no groups yet.")

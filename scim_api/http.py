@@ -1,6 +1,6 @@
-"""SCIM on HTTP: media types, bodies, answers and errors, request ids."""
+"""SCIM on HTTP: media types, bodies, answers and errors."""
 
-import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -8,7 +8,6 @@ from flask import Request, Response
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
-from ledger import clock
 from scim_api.errors import (
     BodyTooLarge,
     InvalidSyntax,
@@ -17,13 +16,13 @@ from scim_api.errors import (
     answer_to,
     error_document,
 )
+from scim_api.exchange import Exchange, exchange_of
 from scim_api.settings import Settings
 
 SCIM_JSON = "application/scim+json"
 JSON = "application/json"
 MAX_DEPTH = 32  # of JSON in JSON; a user needs four
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
 _INTERNAL = (
     "Something went wrong in the service; nothing was half done."
     " Its operator finds the reason in the log under the request id of this answer."
@@ -37,29 +36,32 @@ _WORDS = {
 }
 
 
-def request_id(request: Request) -> str:
-    """Return the id the caller gave the request, if it is one, or a new one."""
-    given = request.headers.get("X-Request-Id", "")
-    return given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
-
-
-def media_type(request: Request) -> str:
+def media_type(exchange: Exchange) -> str:
     """Return the answer's media type: SCIM's, unless the client takes plain JSON only.
 
     Nothing is refused with 406: clients send odd Accept headers and read the answer all the same.
     """
-    accept = request.headers.get("Accept", "")
+    accept = exchange.environ.get("HTTP_ACCEPT", "")
     return JSON if JSON in accept and SCIM_JSON not in accept else SCIM_JSON
 
 
-def base_url(request: Request, settings: Settings) -> str:
+def base_url(exchange: Exchange, settings: Settings) -> str:
     """Return the SCIM base URL as clients know it: the setting, or what the request says."""
-    return settings.base_url or f"{request.scheme}://{request.host}{settings.base_path}"
+    return settings.base_url or exchange.origin() + settings.base_path
 
 
-def json_response(request: Request, body: bytes, status: int = 200) -> Response:
+def json_response(
+    exchange: Exchange, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return an answer that is JSON already."""
-    return Response(body, status, content_type=media_type(request))
+    return Response(body, status, headers, content_type=media_type(exchange))
+
+
+def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer without a body, and so without a media type."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
 
 
 def read_json(request: Request) -> Any:
@@ -136,9 +138,7 @@ def error_response(error: Exception, request: Request) -> Response:
     else:
         status, detail, headers = known
         document = error_document(status, detail)
-    answer = json_response(request, orjson.dumps(document), status)
-    answer.headers.update(headers)
-    return answer
+    return json_response(exchange_of(request), orjson.dumps(document), status, headers)
 
 
 def _http_error(error: HTTPException) -> tuple[int, str, dict[str, str]]:

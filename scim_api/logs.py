@@ -43,6 +43,15 @@ def configure(level: str) -> None:
     LOGGER.propagate = False
 
 
+def log_request(line: dict[str, Any]) -> None:
+    """Write the line of a request, without the detour through a log record."""
+    if LOGGER.isEnabledFor(logging.INFO):
+        text = orjson.dumps({"time": clock.timestamp(), "level": "info", **line}).decode()
+        for handler in LOGGER.handlers:
+            if isinstance(handler, logging.StreamHandler):
+                handler.stream.write(text + "\n")
+
+
 def gunicorn_logging(level: str) -> dict[str, Any]:
     """Return the logging configuration under which gunicorn speaks JSON too.
 

@@ -3,16 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
-from ledger import clock
-from ledger.events import Metadata
 from scim_api.attributes import ResourceType
-from scim_api.auth import Principal, authenticate
-from scim_api.conditions import Conditions, conditions
+from scim_api.auth import authenticate
 from scim_api.discovery_routes import add_discovery, add_not_yet_served
 from scim_api.documents import Selection, answer, page_response
-from scim_api.http import base_url, json_response, read_json
+from scim_api.exchange import Exchange, exchange_of
+from scim_api.http import base_url, empty_response, json_response, read_json
 from scim_api.policy import OKTA
 from scim_api.queries import list_request, shown
 from scim_api.resource_types import RESOURCE_TYPES, kind_of
@@ -29,10 +27,10 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
 
     @scim.before_request
     def _authenticate() -> None:
-        principal = authenticate(request.headers.get("Authorization"), tenants)
-        client = _client()
-        principal.tenant.usage.note(principal.credential.id, client)
-        g.principal, g.client = principal, client
+        exchange = exchange_of(request)
+        header = exchange.environ.get("HTTP_AUTHORIZATION")
+        principal = exchange.principal = authenticate(header, tenants, exchange.at)
+        principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
 
     views = Views(settings)
     for resource_type in RESOURCE_TYPES:
@@ -71,118 +69,82 @@ class Views:
 
     def search(self, resource_type: ResourceType) -> Response:
         """GET a page of resources."""
+        exchange = exchange_of(request)
         asked = list_request(
-            request.args, resource_type, self.settings.max_results, _count_tolerance
+            request.args, resource_type, self.settings.max_results, exchange.tolerated.add
         )
-        page = _service(resource_type).search(asked.query)
-        return json_response(
-            request, page_response(page, self._base(), resource_type, asked.selection)
-        )
+        page = _service(exchange, resource_type).search(asked.query)
+        body = page_response(page, self._base(exchange), resource_type, asked.selection)
+        return json_response(exchange, body)
 
     def create(self, resource_type: ResourceType) -> Response:
         """POST a new resource."""
+        exchange = exchange_of(request)
         selection = shown(request.args, resource_type)
-        made = _service(resource_type).create(read_json(request), _metadata("scim.post"))
-        response = self._resource(made, resource_type, selection, 201)
-        response.headers["Location"] = f"{self._base().decode()}{resource_type.endpoint}/{made.id}"
-        return response
+        service = _service(exchange, resource_type)
+        made = service.create(read_json(request), exchange.metadata("scim.post"))
+        location = f"{base_url(exchange, self.settings)}{resource_type.endpoint}/{made.id}"
+        return self._resource(exchange, made, resource_type, selection, location)
 
     def read(self, resource_type: ResourceType, id_: str) -> Response:
         """GET one resource, or 304 when the client has it already."""
-        found = _service(resource_type).read(id_)
-        if _conditions().unchanged(found.etag):
-            return _empty(304, ETag=found.etag)
-        return self._resource(found, resource_type, shown(request.args, resource_type))
+        exchange = exchange_of(request)
+        found = _service(exchange, resource_type).read(id_)
+        if exchange.conditions().unchanged(found.etag):
+            return empty_response(304, {"ETag": found.etag})
+        selection = shown(request.args, resource_type)
+        return self._resource(exchange, found, resource_type, selection)
 
     def replace(self, resource_type: ResourceType, id_: str) -> Response:
         """PUT a resource."""
+        exchange = exchange_of(request)
         selection = shown(request.args, resource_type)
-        changed = _service(resource_type).replace(
-            id_, read_json(request), _conditions(), _metadata("scim.put")
+        changed = _service(exchange, resource_type).replace(
+            id_, read_json(request), exchange.conditions(), exchange.metadata("scim.put")
         )
-        return self._resource(changed, resource_type, selection)
+        return self._resource(exchange, changed, resource_type, selection)
 
     def patch(self, resource_type: ResourceType, id_: str) -> Response:
         """PATCH a resource; answers 200 with the resource, which every client understands."""
+        exchange = exchange_of(request)
         selection = shown(request.args, resource_type)
-        changed = _service(resource_type).patch(
-            id_, read_json(request), _conditions(), _metadata("scim.patch")
+        changed = _service(exchange, resource_type).patch(
+            id_, read_json(request), exchange.conditions(), exchange.metadata("scim.patch")
         )
-        return self._resource(changed, resource_type, selection)
+        return self._resource(exchange, changed, resource_type, selection)
 
     def delete(self, resource_type: ResourceType, id_: str) -> Response:
         """DELETE a resource."""
-        _service(resource_type).delete(id_, _conditions(), _metadata("scim.delete"))
-        return _empty(204)
+        exchange = exchange_of(request)
+        service = _service(exchange, resource_type)
+        service.delete(id_, exchange.conditions(), exchange.metadata("scim.delete"))
+        return empty_response(204)
 
     def _resource(
         self,
+        exchange: Exchange,
         found: Answer,
         resource_type: ResourceType,
         selection: Selection | None,
-        status: int = 200,
+        location: str | None = None,
     ) -> Response:
-        response = json_response(
-            request, answer(found.document, self._base(), resource_type, selection), status
-        )
-        response.headers["ETag"] = found.etag
-        return response
+        """Return a resource's answer; one with a location is new."""
+        body = answer(found.document, self._base(exchange), resource_type, selection)
+        if location is None:
+            return json_response(exchange, body, 200, {"ETag": found.etag})
+        return json_response(exchange, body, 201, {"ETag": found.etag, "Location": location})
 
-    def _base(self) -> bytes:
-        return base_url(request, self.settings).encode()
-
-
-def _empty(status: int, **headers: str) -> Response:
-    """Return an answer without a body, and so without a media type."""
-    response = Response(status=status, headers=headers)
-    del response.headers["Content-Type"]
-    return response
+    def _base(self, exchange: Exchange) -> bytes:
+        return base_url(exchange, self.settings).encode()
 
 
-def _service(resource_type: ResourceType) -> Service:
-    tenant = _principal().tenant
+def _service(exchange: Exchange, resource_type: ResourceType) -> Service:
+    tenant = exchange.principal.tenant
     return Service(
         tenant.ledger,
         tenant.resources,
         resource_type,
         kind_of(resource_type),
         OKTA,
-        _count_tolerance,
-    )
-
-
-def _principal() -> Principal:
-    principal: Principal = g.principal
-    return principal
-
-
-def _count_tolerance(name: str) -> None:
-    """Note that a tolerance was used; the log line of the request names it."""
-    g.setdefault("tolerated", set()).add(name)
-
-
-def _conditions() -> Conditions:
-    return conditions(request.headers.get("If-Match"), request.headers.get("If-None-Match"))
-
-
-def _client() -> str:
-    agent = request.headers.get("User-Agent", "unknown")
-    if len(agent) <= 120 and agent.isascii() and agent.isprintable():
-        return agent
-    return "".join(c for c in agent[:120] if c.isascii() and c.isprintable()) or "unknown"
-
-
-def _metadata(via: str) -> Metadata:
-    """Say who caused a change: in the header an opaque id, the rest where it can be forgotten."""
-    return Metadata(
-        actor=_principal().credential.id,
-        via=via,
-        txn=clock.uuid7(),
-        request={
-            "method": request.method,
-            "path": request.path,
-            "client": g.client,
-            "address": request.remote_addr or "",
-            "id": g.request_id,
-        },
+        exchange.tolerated.add,
     )

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from ledger import clock
 from ledger.database import connect, driver
 from ledger.store import LedgerError
 
@@ -36,12 +35,12 @@ class Usage:
         self._pending: dict[tuple[str, str], tuple[str, int]] = {}
         self._timer: threading.Timer | None = None
 
-    def note(self, credential: str, client: str) -> None:
-        """Note a request; costs the request no input or output."""
+    def note(self, credential: str, client: str, at: str) -> None:
+        """Note a request at a time (a timestamp); costs it no input or output."""
         key = credential, client
         with self._lock:
             _, requests = self._pending.get(key, ("", 0))
-            self._pending[key] = clock.timestamp(), requests + 1
+            self._pending[key] = at, requests + 1
             if self._timer is None:
                 self._timer = threading.Timer(INTERVAL, self.flush)
                 self._timer.daemon = True

