@@ -15,7 +15,7 @@ from scim_api.conditions import Conditions, conditions
 
 _KEY = "scim_ledger.exchange"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 
 class Exchange:

@@ -46,7 +46,9 @@ def configure(level: str) -> None:
 def log_request(line: dict[str, Any]) -> None:
     """Write the line of a request, without the detour through a log record."""
     if LOGGER.isEnabledFor(logging.INFO):
-        text = orjson.dumps({"time": clock.timestamp(), "level": "info", **line}).decode()
+        text = orjson.dumps(
+            {"time": clock.timestamp(), "level": "info", "message": "request", **line}
+        ).decode()
         for handler in LOGGER.handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.stream.write(text + "\n")

@@ -7,6 +7,7 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_api import health, routes
+from scim_api.errors import NotServed
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import error_response
 from scim_api.logs import LOGGER, log_request
@@ -67,7 +68,7 @@ def _route() -> str | None:
 
 def _failed(error: Exception) -> Response:
     response = error_response(error, request)
-    if response.status_code >= 500:
+    if response.status_code >= 500 and not isinstance(error, NotServed):
         fields = {"request_id": exchange_of(request).id}
         LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
     return response
