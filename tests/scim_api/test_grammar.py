@@ -1,7 +1,6 @@
 """What filters, paths and sortBy may say, and how they are refused."""
 
 import json
-import time
 from dataclasses import replace
 
 import pytest
@@ -464,12 +463,9 @@ def test_a_filter_beyond_the_bounds_is_refused(text: str, reason: str) -> None:
     ],
     ids=range(12),
 )
+@pytest.mark.timeout(10)  # each takes about a millisecond; what grows with its square would not
 def test_hostile_filters_are_refused_at_once(text: str) -> None:
-    started = time.perf_counter()
-
     assert refusal(text)
-
-    assert time.perf_counter() - started < 0.1
 
 
 # Paths of PATCH (RFC 7644 figure 7)
