@@ -18,11 +18,11 @@ from ledger import clock
 from ledger.events import Metadata
 from ledger.sqlite import SQLiteLedger, create, migrate
 from ledger.store import LedgerUnavailable
-from ledger.terminal import HELP, SITE, Exit, Failure, Group, examples
+from ledger.terminal import HELP, SITE, Group, examples
 from projections import runner
 from projections.credentials import Credentials
 from projections.resources import Resources
-from scim_api import commands, demo, logs
+from scim_api import commands, demo, logs, token_commands
 from scim_api import settings as settings_
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
@@ -84,11 +84,8 @@ class Console:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings; raises Failure with exit code 4 when one is wrong."""
-        try:
-            return settings_.load(os.environ)
-        except settings_.SettingsError as error:
-            raise Failure(str(error), Exit.CONFIGURATION) from error
+        """The settings; raises SettingsError when one is wrong."""
+        return settings_.load(os.environ)
 
     def path(self, name: str) -> Path:
         """Return where the ledger of a name is kept."""
@@ -161,6 +158,7 @@ for _command in (
     *ledger.commands.COMMANDS,
     *projections.commands.COMMANDS,
     *commands.COMMANDS,
+    *token_commands.COMMANDS,
     *demo.COMMANDS,
 ):
     cli.add_command(_command)

@@ -4,6 +4,7 @@ import json
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,12 @@ def tail(site: Site, ledger: str, as_json: bool, follow: bool, count: int) -> No
     """Show the newest events, one a line."""
     opened = site.ledger(ledger)
     position = max(0, opened.last_position() - count)
-    for recorded in _follow(opened, position, follow):
+    with suppress(KeyboardInterrupt):  # how following ends
+        _show_each(_follow(opened, position, follow), as_json)
+
+
+def _show_each(events: Iterator[Recorded], as_json: bool) -> None:
+    for recorded in events:
         if as_json:
             click.echo(json.dumps(_full(recorded), ensure_ascii=False))
         else:

@@ -125,6 +125,8 @@ def meaning_of(path: Path, error: BaseException) -> LedgerError | None:
 
 
 DAMAGED = "damaged file"
+UNREADABLE = "file not readable"
+UNWRITABLE = "file not writable"
 
 # What SQLite says -> the reason for anyone, the sentence for the operator.
 _TROUBLES = {
@@ -138,11 +140,11 @@ _TROUBLES = {
     ),
     "full": ("disk full", "is on a full disk; nothing was written. Free some space"),
     "readonly": (
-        "file not writable",
+        UNWRITABLE,
         "cannot be written: check the owner and the rights of the file and its folder",
     ),
     "unable to open": (
-        "file not readable",
+        UNREADABLE,
         "cannot be opened: check the owner and the rights of the file and its folder",
     ),
 }

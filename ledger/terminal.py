@@ -76,6 +76,8 @@ class Group(click.Group):
         except BrokenPipeError:
             sys.stderr.close()  # the reader of a pipe went away: nothing to say to it
             ctx.exit(Exit.OK)
+        except OSError as error:
+            raise Failure(f"{error.filename or 'a file'}: {error.strerror}") from error
 
 
 SITE = "scim_ledger.site"  # where the program leaves its Site for the commands

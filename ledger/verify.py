@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.codec import FORMAT, tree_hash
-from ledger.database import Connection, connect_read_only, driver, snapshot
+from ledger.database import UNREADABLE, UNWRITABLE, Connection, connect_read_only, driver, snapshot
 from ledger.events import ERASED, LEDGER_OPENED, REVISIONS
 from ledger.migrations import check_identity, schema_sql
 from ledger.store import LedgerMissing, LedgerUnavailable
@@ -77,13 +77,15 @@ def _ignore(done: int, total: int) -> None:
 
 
 def verify(path: Path, progress: Progress = _ignore) -> Report:
-    """Verify a ledger file; raises LedgerMissing when there is none. Nothing is written."""
+    """Verify a ledger file; raises LedgerUnavailable when it cannot be opened. Writes nothing."""
     report = Report(path)
     try:
         connection = connect_read_only(path)
     except LedgerMissing:
         raise
     except LedgerUnavailable as trouble:
+        if trouble.reason in (UNREADABLE, UNWRITABLE):  # says nothing about what is in it
+            raise
         report.findings.append(Finding(None, "file", "a readable database", str(trouble)))
         return report
     connection.text_factory = _text

@@ -91,6 +91,18 @@ class AnyValue:
 Filter = Compare | Present | Not | And | Or | AnyValue
 
 
+def terms_of(filter: Filter) -> int:
+    """Return how many comparisons a filter makes."""
+    match filter:
+        case Not(term):
+            return terms_of(term)
+        case And(terms) | Or(terms):
+            return sum(map(terms_of, terms))
+        case AnyValue():
+            return terms_of(filter.filter)
+    return 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """A list request; `start_index` counts from 1, `count` is the page's most."""

@@ -144,6 +144,11 @@ class ResourceType:
         """Find one of the type's schema extensions by its URN, in any case."""
         return self._extensions_by_urn.get(urn.lower())
 
+    def find_schema(self, urn: str) -> Schema | None:
+        """Find the type's own schema or one of its extensions by URN, in any case."""
+        own = urn.lower() == self.schema.id.lower()
+        return self.schema if own else self.find_extension(urn)
+
     @cached_property
     def writable(self) -> dict[str, Declared]:
         """What a client may write, by payload key."""

@@ -1,18 +1,17 @@
-"""Commands about the service: serve, init, migrate, token, status, doctor, config."""
+"""Commands about the service: serve, init, migrate, status, doctor, config."""
 
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Protocol
 
 import click
 
 from ledger import clock
-from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Event, Metadata
-from ledger.store import NO_STREAM, Append, LedgerError
+from ledger.events import Metadata
+from ledger.store import LedgerError
 from ledger.terminal import (
     HELP,
     Exit,
@@ -29,9 +28,9 @@ from ledger.terminal import (
 from projections.credentials import Credential
 from scim_api import doctor as doctor_
 from scim_api import settings as settings_
-from scim_api import tokens
 from scim_api.settings import SCHEMA, Settings
 from scim_api.tenants import Tenant, ledger_names
+from scim_api.token_commands import credentials_of, issue_token
 
 EXPIRES_SOON = timedelta(days=30)
 
@@ -163,127 +162,6 @@ def migrate(site: Site) -> None:
         click.echo("no ledger yet; scim-ledger init makes one", err=True)
 
 
-@click.group("token", cls=Group, context_settings=HELP)
-@examples(
-    "scim-ledger token create okta --expires 365d",
-    "scim-ledger token list",
-    "scim-ledger token revoke okta",
-)
-def token_group() -> None:
-    """Make, list and revoke the bearer tokens of a ledger.
-
-    Several may be live at once, so that one can be replaced without a pause: make the new one,
-    paste it into Okta, then revoke the old one.
-    """
-
-
-@token_group.command("create")
-@click.argument("name")
-@ledger_option
-@json_option
-@click.option("--expires", metavar="AGE", help="When it expires, counted from now: 90d, 12h.")
-@pass_site
-@examples("scim-ledger token create okta", "scim-ledger token create okta --expires 365d --json")
-def create_token(site: Site, name: str, ledger: str, as_json: bool, expires: str | None) -> None:
-    """Make a token. It is printed once; only its SHA-256 is kept."""
-    made = issue_token(site.metadata("cli"), site.tenant(ledger), name, _expiry(expires))
-    if as_json:
-        emit(asdict(made))
-    else:
-        click.echo(made.token)
-        click.echo("shown this once; paste it into Okta now", err=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A credential just issued, with the only copy of its token."""
-
-    id: str
-    name: str
-    ledger: str
-    expires_at: str | None
-    token: str
-
-
-def issue_token(metadata: Metadata, tenant: Tenant, name: str, expires_at: str | None) -> Issued:
-    """Issue a credential by an event."""
-    token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
-    effects = {"name": name, "sha256": tokens.digest(token), "expires_at": expires_at}
-    event = Event(CREDENTIAL_ISSUED, {k: v for k, v in effects.items() if v is not None})
-    append = Append(f"Credential-{id_}", NO_STREAM, [event])
-    tenant.ledger.append([append], metadata)
-    return Issued(id_, name, tenant.name, expires_at, token)
-
-
-def _expiry(age: str | None) -> str | None:
-    if age is None:
-        return None
-    units = {"d": "days", "h": "hours", "m": "minutes"}
-    if not (age.isascii() and age[:-1].isdigit()) or age[-1] not in units or len(age) > 7:
-        raise click.UsageError(f"--expires is an age such as 90d or 12h, not {age!r}")
-    return clock.timestamp(clock.now() + timedelta(**{units[age[-1]]: int(age[:-1])}))
-
-
-@token_group.command("list")
-@ledger_option
-@json_option
-@pass_site
-@examples("scim-ledger token list", "scim-ledger token list --json")
-def list_tokens(site: Site, ledger: str, as_json: bool) -> None:
-    """List the tokens ever issued, with state and last use."""
-    tenant = site.tenant(ledger)
-    emit_rows(_token_rows(tenant), as_json, "no tokens yet; scim-ledger token create makes one")
-
-
-def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
-    now = clock.timestamp()
-    uses = {use.credential: use for use in reversed(tenant.usage.last_uses())}
-    for credential in _credentials(tenant):
-        use = uses.get(credential.id)
-        yield {
-            "id": credential.id,
-            "name": credential.name,
-            "state": credential.state(now),
-            "issued_at": credential.issued_at,
-            "expires_at": credential.expires_at,
-            "revoked_at": credential.revoked_at,
-            "last_used_at": use and use.last_at,
-            "last_client": use and use.client,
-        }
-
-
-def _credentials(tenant: Tenant) -> list[Credential]:
-    with tenant.ledger.reading() as connection:
-        return tenant.credentials.all(connection)
-
-
-@token_group.command("revoke")
-@click.argument("token", metavar="ID|NAME")
-@ledger_option
-@pass_site
-@examples("scim-ledger token revoke okta", "scim-ledger token revoke 019ab6d3-...")
-def revoke_token(site: Site, token: str, ledger: str) -> None:
-    """Revoke a token: the next request with it is refused."""
-    tenant = site.tenant(ledger)
-    credential = _one_token(_credentials(tenant), token)
-    append = Append(f"Credential-{credential.id}", 1, [Event(CREDENTIAL_REVOKED)])
-    tenant.ledger.append([append], site.metadata("cli"))
-    click.echo(f"revoked {credential.name} ({credential.id})", err=True)
-
-
-def _one_token(credentials: list[Credential], token: str) -> Credential:
-    by_id = [c for c in credentials if c.id == token]
-    found = by_id or [c for c in credentials if c.name == token and not c.revoked_at]
-    if not found:
-        raise Failure(f"there is no live token {token!r}", Exit.NOT_FOUND)
-    if len(found) > 1:
-        ids = ", ".join(c.id for c in found)
-        raise Failure(f"several live tokens are named {token!r}; name one by its id: {ids}")
-    if found[0].revoked_at:
-        raise Failure(f"token {token!r} was revoked already, at {found[0].revoked_at}")
-    return found[0]
-
-
 @click.command("status", context_settings=HELP)
 @json_option
 @pass_site
@@ -307,15 +185,13 @@ def status(site: Site, as_json: bool) -> None:
 
 
 def _status(tenant: Tenant) -> dict[str, Any]:
-    now = clock.now()
-    week_ago = clock.timestamp(now - timedelta(days=7))
-    soon = clock.timestamp(now + EXPIRES_SOON)
+    week_ago = clock.timestamp(clock.now() - timedelta(days=7))
     with tenant.ledger.reading() as connection:
         position, last_at = connection.execute(
             "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
         ).fetchone()
         users = tenant.resources.total(connection, "User")
-    credentials = {c.id: c for c in _credentials(tenant)}
+    credentials = {c.id: c for c in credentials_of(tenant)}
     return {
         "ledger": tenant.name,
         "origin": tenant.ledger.origin,
@@ -324,22 +200,31 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "events_last_7_days": position - tenant.ledger.position_before(week_ago),
         "users": users,
         "bytes": _size(tenant),
-        "clients": [
-            {
-                "client": use.client,
-                "token": credentials[use.credential].name,
-                "last_request_at": use.last_at,
-                "requests": use.requests,
-            }
-            for use in tenant.usage.last_uses()
-            if use.credential in credentials
-        ],
-        "tokens_expiring_soon": [
-            {"name": c.name, "id": c.id, "expires_at": c.expires_at}
-            for c in credentials.values()
-            if c.expires_at and c.expires_at < soon and c.state(clock.timestamp(now)) == "live"
-        ],
+        "clients": _clients(tenant, credentials),
+        "tokens_expiring_soon": _expiring_soon(credentials),
     }
+
+
+def _clients(tenant: Tenant, credentials: dict[str, Credential]) -> list[dict[str, Any]]:
+    return [
+        {
+            "client": use.client,
+            "token": credentials[use.credential].name,
+            "last_request_at": use.last_at,
+            "requests": use.requests,
+        }
+        for use in tenant.usage.last_uses()
+        if use.credential in credentials
+    ]
+
+
+def _expiring_soon(credentials: dict[str, Credential]) -> list[dict[str, Any]]:
+    now, soon = clock.timestamp(), clock.timestamp(clock.now() + EXPIRES_SOON)
+    return [
+        {"name": c.name, "id": c.id, "expires_at": c.expires_at}
+        for c in credentials.values()
+        if c.expires_at and c.expires_at < soon and c.state(now) == "live"
+    ]
 
 
 def _size(tenant: Tenant) -> int:
@@ -403,7 +288,6 @@ COMMANDS: list[click.Command] = [
     serve,
     init,
     migrate,
-    token_group,
     status,
     doctor,
     config_group,

@@ -69,11 +69,11 @@ def _named(names: str | Iterable[str], resource_type: ResourceType) -> dict[str,
 
 
 def _found(name: str, resource_type: ResourceType) -> list[tuple[Declared, Attribute | None]]:
-    """Find what a name stands for; an extension's URN stands for all of its attributes."""
-    extension = resource_type.find_extension(name)
-    if extension:
-        keys = [f"{extension.id}:{attribute.name}" for attribute in extension.attributes]
-        return [(resource_type.declared[key], None) for key in keys]
+    """Find what a name stands for; a schema's URN stands for all of its attributes."""
+    schema = resource_type.find_schema(name)
+    if schema:
+        keys = [f"{schema.id}:{attribute.name}" for attribute in schema.attributes]
+        return [(known, None) for key in keys if (known := resource_type.find(key))]
     found = resource_type.find_path(name)
     return [found] if found else []
 

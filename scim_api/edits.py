@@ -7,7 +7,7 @@ from typing import Any
 
 from projections.comparison import fold
 from projections.matching import matches_value
-from projections.query import And, Compare, Filter, Operator, Type
+from projections.query import And, Compare, Filter, Operator, Type, terms_of
 from scim_api.attributes import Attribute, Declared, Mutability
 from scim_api.errors import InvalidPath, InvalidValue, NoTarget
 from scim_api.errors import Mutability as MutabilityError
@@ -38,6 +38,11 @@ class Edit:
     @property
     def attribute(self) -> Attribute:
         return self.declared.attribute
+
+    def work(self, current: Any) -> int:
+        """Return how many comparisons the edit may take of the attribute's current value."""
+        values = len(current) if isinstance(current, list) else 1
+        return values * (1 if self.filter is None else terms_of(self.filter))
 
     @property
     def whole(self) -> bool:

@@ -78,13 +78,6 @@ class Mutability(ScimError):
     scim_type = "mutability"
 
 
-class Sensitive(ScimError):
-    """The request would put something confidential into a URI."""
-
-    scim_type = "sensitive"
-    status = 403
-
-
 class Uniqueness(ScimError):
     """A value that must be unique is taken."""
 

@@ -14,7 +14,7 @@ from scim_api.auth import Principal
 from scim_api.conditions import Conditions, conditions
 
 _KEY = "scim_ledger.exchange"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{8,64}")
+_REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 

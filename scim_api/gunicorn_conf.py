@@ -6,7 +6,10 @@ from typing import Any
 from scim_api import settings as _settings
 from scim_api.logs import gunicorn_logging
 
-_checked = _settings.load(os.environ)
+try:
+    _checked = _settings.load(os.environ)
+except _settings.SettingsError as _error:
+    raise SystemExit(f"Error: {_error.message}") from None
 
 _host = f"[{_checked.bind}]" if ":" in _checked.bind else _checked.bind
 bind = f"{_host}:{_checked.port}"

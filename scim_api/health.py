@@ -90,6 +90,8 @@ def _fault(tenant: Tenant, inspection: Inspection) -> str | None:
         return "file not writable"
     try:
         tenant.ledger.last_position()
+        with tenant.ledger.writing():
+            pass  # a turn to write can be had
     except LedgerUnavailable as trouble:
         return trouble.reason
     except LedgerError:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from ledger.terminal import Exit, Failure
+
 DEVELOPMENT, PRODUCTION = "development", "production"
 
 _URL = re.compile(
@@ -17,8 +19,11 @@ _URL = re.compile(
 )
 
 
-class SettingsError(Exception):
+class SettingsError(Failure):
     """A setting is wrong; the message says how to mend it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Exit.CONFIGURATION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from ledger.database import connect, driver
+from ledger.database import connect, connect_read_only, driver
 from ledger.store import LedgerError
 
 INTERVAL = 2.0  # seconds between two writes
@@ -83,7 +83,7 @@ class Usage:
         self.flush()
         if not self._path.exists():
             return []
-        db = Database(connect(self._path), execute_plugins=False)
+        db = Database(connect_read_only(self._path), execute_plugins=False)
         try:
             rows = db["usage"].rows_where(order_by="last_at desc")
             return [LastUse(**row) for row in rows]

@@ -1,0 +1,161 @@
+"""Commands about tokens: create, list, revoke."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+import click
+
+from ledger import clock
+from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Event, Metadata
+from ledger.store import NO_STREAM, Append
+from ledger.terminal import (
+    HELP,
+    Exit,
+    Failure,
+    Group,
+    emit,
+    emit_rows,
+    examples,
+    json_option,
+    ledger_option,
+    pass_site,
+)
+from projections.credentials import Credential
+from scim_api import tokens
+from scim_api.tenants import Tenant
+
+
+class Site(Protocol):
+    """What the program gives these commands."""
+
+    def tenant(self, name: str) -> Tenant: ...
+    def metadata(self, via: str) -> Metadata: ...
+
+
+@click.group("token", cls=Group, context_settings=HELP)
+@examples(
+    "scim-ledger token create okta --expires 365d",
+    "scim-ledger token list",
+    "scim-ledger token revoke okta",
+)
+def token_group() -> None:
+    """Make, list and revoke the bearer tokens of a ledger.
+
+    Several may be live at once, so that one can be replaced without a pause: make the new one,
+    paste it into Okta, then revoke the old one.
+    """
+
+
+@token_group.command("create")
+@click.argument("name")
+@ledger_option
+@json_option
+@click.option("--expires", metavar="AGE", help="When it expires, counted from now: 90d, 12h.")
+@pass_site
+@examples("scim-ledger token create okta", "scim-ledger token create okta --expires 365d --json")
+def create_token(site: Site, name: str, ledger: str, as_json: bool, expires: str | None) -> None:
+    """Make a token. It is printed once; only its SHA-256 is kept."""
+    if not name.strip():
+        raise click.UsageError("a token needs a name, to be told from others later")
+    made = issue_token(site.metadata("cli"), site.tenant(ledger), name, _expiry(expires))
+    if as_json:
+        emit(asdict(made))
+    else:
+        click.echo(made.token)
+        click.echo("shown this once; paste it into Okta now", err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A credential just issued, with the only copy of its token."""
+
+    id: str
+    name: str
+    ledger: str
+    expires_at: str | None
+    token: str
+
+
+def issue_token(metadata: Metadata, tenant: Tenant, name: str, expires_at: str | None) -> Issued:
+    """Issue a credential by an event."""
+    token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
+    effects = {"name": name, "sha256": tokens.digest(token), "expires_at": expires_at}
+    event = Event(CREDENTIAL_ISSUED, {k: v for k, v in effects.items() if v is not None})
+    append = Append(f"Credential-{id_}", NO_STREAM, [event])
+    tenant.ledger.append([append], metadata)
+    return Issued(id_, name, tenant.name, expires_at, token)
+
+
+def _expiry(age: str | None) -> str | None:
+    if age is None:
+        return None
+    units = {"d": "days", "h": "hours", "m": "minutes"}
+    if not re.fullmatch(r"[1-9]\d{0,5}[dhm]", age, re.ASCII):
+        raise click.UsageError(f"--expires is an age such as 90d or 12h, not {age!r}")
+    return clock.timestamp(clock.now() + timedelta(**{units[age[-1]]: int(age[:-1])}))
+
+
+@token_group.command("list")
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger token list", "scim-ledger token list --json")
+def list_tokens(site: Site, ledger: str, as_json: bool) -> None:
+    """List the tokens ever issued, with state and last use."""
+    tenant = site.tenant(ledger)
+    emit_rows(_token_rows(tenant), as_json, "no tokens yet; scim-ledger token create makes one")
+
+
+def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
+    now = clock.timestamp()
+    uses = {use.credential: use for use in reversed(tenant.usage.last_uses())}
+    for credential in credentials_of(tenant):
+        use = uses.get(credential.id)
+        yield {
+            "id": credential.id,
+            "name": credential.name,
+            "state": credential.state(now),
+            "issued_at": credential.issued_at,
+            "expires_at": credential.expires_at,
+            "revoked_at": credential.revoked_at,
+            "last_used_at": use and use.last_at,
+            "last_client": use and use.client,
+        }
+
+
+def credentials_of(tenant: Tenant) -> list[Credential]:
+    with tenant.ledger.reading() as connection:
+        return tenant.credentials.all(connection)
+
+
+@token_group.command("revoke")
+@click.argument("token", metavar="ID|NAME")
+@ledger_option
+@pass_site
+@examples("scim-ledger token revoke okta", "scim-ledger token revoke 019ab6d3-...")
+def revoke_token(site: Site, token: str, ledger: str) -> None:
+    """Revoke a token: the next request with it is refused."""
+    tenant = site.tenant(ledger)
+    credential = _one_token(credentials_of(tenant), token)
+    append = Append(f"Credential-{credential.id}", 1, [Event(CREDENTIAL_REVOKED)])
+    tenant.ledger.append([append], site.metadata("cli"))
+    click.echo(f"revoked {credential.name} ({credential.id})", err=True)
+
+
+def _one_token(credentials: list[Credential], token: str) -> Credential:
+    by_id = [c for c in credentials if c.id == token]
+    found = by_id or [c for c in credentials if c.name == token and not c.revoked_at]
+    if not found:
+        raise Failure(f"there is no live token {token!r}", Exit.NOT_FOUND)
+    if len(found) > 1:
+        ids = ", ".join(c.id for c in found)
+        raise Failure(f"several live tokens are named {token!r}; name one by its id: {ids}")
+    if found[0].revoked_at:
+        raise Failure(f"token {token!r} was revoked already, at {found[0].revoked_at}")
+    return found[0]
+
+
+COMMANDS: list[click.Command] = [token_group]
