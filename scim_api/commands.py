@@ -1,8 +1,10 @@
 """Commands about the service: serve, init, migrate, status, doctor, config."""
 
+import errno
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Protocol
@@ -32,6 +34,7 @@ from scim_api.settings import SCHEMA, Settings
 from scim_api.tenants import Tenant, ledger_names
 from scim_api.token_commands import credentials_of, issue_token
 
+PORT_PATIENCE = 3.0  # seconds
 EXPIRES_SOON = timedelta(days=30)
 
 
@@ -86,11 +89,17 @@ def _refuse_unsafe(settings: Settings) -> None:
 def _must_be_free(settings: Settings) -> None:
     """Find out before a token is made whether the port is to be had."""
     family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    deadline = time.monotonic() + PORT_PATIENCE
+    while True:
         try:
-            probe.bind((settings.bind.strip("[]"), settings.port))
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((settings.bind.strip("[]"), settings.port))
+            return
         except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < deadline:
+                time.sleep(0.1)  # a service that was killed lets go of it within a second
+                continue
             raise Failure(
                 f"cannot listen on {settings.bind} port {settings.port}: {error.strerror}."
                 " Set PORT or SCIM_BIND to another",

@@ -22,7 +22,7 @@ FOUNDERS = 40
 
 _GIVEN = (
     "Ada Amara Anna Bruno Carla Chen Clara Daniel David Elena Emil Fatima Felix Grace Hana"
-    " Hugo Ines Ivan Jana Jonas Julia Kofi Lara Leo Lena Luis Maya Mei Milan Nadia Nina Noah"
+    " Hugo Ivan Jana Jonas Julia Kofi Lara Leo Lena Luis Maya Mei Milan Nadia Nina Noah"
     " Olga Omar Paul Petra Priya Rosa Sami Sara Simon Sofia Tara Theo Tom Uma Vera Victor"
     " Wanda Yara Yusuf"
 ).split()

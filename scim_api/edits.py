@@ -11,7 +11,15 @@ from projections.query import And, Compare, Filter, Operator, Type, terms_of
 from scim_api.attributes import Attribute, Declared, Mutability
 from scim_api.errors import InvalidPath, InvalidValue, NoTarget
 from scim_api.errors import Mutability as MutabilityError
-from scim_api.intake import assigned, distinct, identity, load_parts, load_value, unassigned
+from scim_api.intake import (
+    assigned,
+    distinct,
+    identity,
+    is_primary,
+    load_parts,
+    load_value,
+    unassigned,
+)
 from scim_api.policy import Door
 
 _IDENTIFYING = ("value", "type")  # together they stand once in an attribute (RFC 7643 §2.4)
@@ -116,9 +124,10 @@ def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
 
 def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> list[Any]:
     """Append the values not there yet: adding twice is adding once (RFC 7644 §3.5.2.1)."""
-    present = {identity(value) for value in current}
-    values = current + [value for value in given if identity(value) not in present]
-    return distinct(_one_primary(attribute, values, range(len(current), len(values))))
+    values = distinct(current + given)
+    primary = {identity(value) for value in given if is_primary(value)}
+    touched = [place for place, value in enumerate(values) if identity(value) in primary]
+    return _one_primary(attribute, values, touched)
 
 
 def _rewritten(

@@ -40,6 +40,19 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
         except OSError:
             self.log.debug("the client of a refused request was gone")
 
+    def is_parent_alive(self) -> bool:
+        """Tell whether gunicorn's master lives; without it, let go of the port at once.
+
+        Else the orphans would keep a new service from starting until their last client is gone.
+        """
+        alive = bool(super().is_parent_alive())
+        if not alive:
+            self.set_accept_enabled(False)
+            for listener in self.sockets:
+                listener.close()
+            self.alive = False  # what is in flight is answered with Connection: close
+        return alive
+
     def close_ledgers(self) -> None:
         """Close the application's ledgers."""
         close = getattr(self.wsgi, "close_ledgers", None)

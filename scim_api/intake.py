@@ -70,19 +70,25 @@ def assigned(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def distinct(values: list[Any]) -> list[Any]:
-    """Return the values, each once (RFC 7643 §2.4)."""
+    """Return the values, each once; of those that are the same, the later adds to the former."""
     if len(values) < 2:
         return values
-    first: dict[Any, Any] = {}
+    found: dict[Any, Any] = {}
     for value in values:
-        first.setdefault(identity(value), value)
-    return list(first.values())
+        key = identity(value)
+        found[key] = {**found[key], **value} if key in found and isinstance(value, dict) else value
+    return list(found.values())
 
 
 def identity(value: Any) -> Any:
-    """Return what two values of a multi-valued attribute share exactly if they are equal."""
+    """Return what makes a value the same as another: `value` and `type` (RFC 7643 §2.4).
+
+    Without a `value`, as an address is, all of it.
+    """
     if not isinstance(value, dict):
         return value
+    if "value" in value:
+        return value["value"], value.get("type")
     return frozenset(
         (name, tuple(part) if isinstance(part, list) else part) for name, part in value.items()
     )
@@ -156,7 +162,7 @@ def _settled(attribute: Attribute, value: Any, path: str) -> Any:
         return _settled_one(attribute, value)
     left = (_settled_one(attribute, item) for item in value)
     values = distinct([item for item in left if item is not None])
-    if len(values) > 1 and sum(_is_primary(item) for item in values) > 1:
+    if len(values) > 1 and sum(is_primary(item) for item in values) > 1:
         raise InvalidValue(f"{path} must have at most one value with primary true")
     return values or None
 
@@ -167,5 +173,6 @@ def _settled_one(attribute: Attribute, value: Any) -> Any:
     return assigned(value) or None
 
 
-def _is_primary(value: Any) -> bool:
+def is_primary(value: Any) -> bool:
+    """Say whether a value is marked as the preferred one."""
     return isinstance(value, dict) and value.get("primary") is True

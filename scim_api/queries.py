@@ -1,9 +1,9 @@
 """List requests: query parameters -> Query and Selection (RFC 7644 §3.4.2)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from projections.query import Query
+from projections.query import And, Compare, Filter, Not, Or, Path, Query
 from scim_api.attributes import ResourceType
 from scim_api.documents import Selection, selection
 from scim_api.errors import InvalidValue
@@ -24,21 +24,38 @@ class ListRequest:
 def list_request(
     parameters: Mapping[str, str],
     resource_type: ResourceType,
+    *,
     max_results: int,
+    base_url: str,
     tolerated: Callable[[str], None],
 ) -> ListRequest:
-    """Read the parameters; raises InvalidFilter or InvalidValue. Unknown ones do nothing."""
+    """Read the parameters; raises InvalidFilter or InvalidValue. Unknown ones do nothing.
+
+    `base_url` is what locations begin with when shown; stored, they are relative.
+    """
     filter_, sort_by = parameters.get("filter"), parameters.get("sortBy")
     query = Query(
         filter=None
         if filter_ is None
-        else parse_filter(filter_, resource_type, tolerated=tolerated),
+        else _relative(parse_filter(filter_, resource_type, tolerated=tolerated), base_url),
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
         descending=_descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),
         count=min(max(0, whole_number(parameters, "count", DEFAULT_COUNT)), max_results),
     )
     return ListRequest(query, shown(parameters, resource_type))
+
+
+def _relative(filter_: Filter, base_url: str) -> Filter:
+    """Take the base URL off what is compared with meta.location."""
+    match filter_:
+        case Compare(Path(key="meta", sub="location"), _, str(value)):
+            return replace(filter_, value=value.removeprefix(base_url))
+        case Not(term):
+            return Not(_relative(term, base_url))
+        case And(terms) | Or(terms):
+            return type(filter_)(tuple(_relative(term, base_url) for term in terms))
+    return filter_
 
 
 def shown(parameters: Mapping[str, str], resource_type: ResourceType) -> Selection | None:

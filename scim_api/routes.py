@@ -71,7 +71,11 @@ class Views:
         """GET a page of resources."""
         exchange = exchange_of(request)
         asked = list_request(
-            request.args, resource_type, self.settings.max_results, exchange.tolerated.add
+            request.args,
+            resource_type,
+            max_results=self.settings.max_results,
+            base_url=base_url(exchange, self.settings),
+            tolerated=exchange.tolerated.add,
         )
         page = _service(exchange, resource_type).search(asked.query)
         body = page_response(page, self._base(exchange), resource_type, asked.selection)

@@ -9,7 +9,7 @@ from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
 from projections.credentials import Credential, Credentials
 from projections.resources import Resources
-from scim_api.usage import Usage
+from scim_api.usage import USAGE_FILE, Usage
 
 LEDGER_FILE = "ledger.db"
 
@@ -20,8 +20,9 @@ def ledger_path(data_dir: Path, name: str) -> Path:
 
 
 def ledger_names(data_dir: Path) -> list[str]:
-    """Return the names of all ledgers there are."""
-    return sorted(path.parent.name for path in data_dir.glob(f"*/{LEDGER_FILE}"))
+    """Return the names of all ledgers there are, and of those that were served and are gone."""
+    files = (path for name in (LEDGER_FILE, USAGE_FILE) for path in data_dir.glob(f"*/{name}"))
+    return sorted({path.parent.name for path in files})
 
 
 @dataclass(frozen=True)

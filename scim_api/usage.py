@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from ledger.database import connect, connect_read_only, driver
 from ledger.store import LedgerError
 
+USAGE_FILE = "usage.db"
 INTERVAL = 2.0  # seconds between two writes
 
 

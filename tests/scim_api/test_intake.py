@@ -9,7 +9,7 @@ import pytest
 from projections.query import Type
 from scim_api.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_api.errors import InvalidSyntax, InvalidValue
-from scim_api.intake import load_resource, load_value
+from scim_api.intake import distinct, load_resource, load_value
 from scim_api.policy import ENTRA, OKTA, STRICT, Door, Policy
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
@@ -456,9 +456,23 @@ def test_a_value_given_twice_is_kept_once():
 
 
 def test_values_with_lists_in_them_are_compared_whole():
-    owners = [{"value": "a", "marks": ["x"]}, {"value": "a", "marks": ["y"]}]
+    values = [{"marks": ["x"]}, {"marks": ["y"]}]
 
-    assert gadget(owners=[*owners, owners[0]])["owners"] == owners
+    assert distinct([*values, values[0]]) == values
+
+
+def test_values_of_the_same_value_and_type_are_one_and_the_later_adds_to_the_former():
+    emails = [{"value": "a", "type": "work", "display": "A"}, {"value": "a", "type": "work"}]
+    shown = {"value": "a", "type": "work", "primary": True}
+
+    assert loaded(emails=emails) == {"emails": emails[:1]}
+    assert loaded(emails=[*emails, shown]) == {"emails": [{**emails[0], **shown}]}
+
+
+def test_values_of_another_type_are_kept_apart():
+    emails = [{"value": "a", "type": "work"}, {"value": "a", "type": "home"}, {"value": "a"}]
+
+    assert loaded(emails=emails) == {"emails": emails}
 
 
 def test_at_most_one_value_is_primary():
