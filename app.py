@@ -27,7 +27,7 @@ from scim_api import settings as settings_
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
 from scim_api.tenants import Tenant, Tenants, ledger_path
-from scim_api.usage import Usage
+from scim_api.usage import USAGE_FILE, Usage
 from scim_api.web import application
 
 VERSION = version("scim-ledger")
@@ -70,7 +70,7 @@ def wire(path: Path, patience: float = 10.0) -> Tenant:
     """Open one ledger, whatever the state of its projections."""
     resources, credentials = Resources(KINDS), Credentials()
     ledger = SQLiteLedger(path, [credentials, resources], patience=patience)
-    usage = Usage(path.with_name("usage.db"))
+    usage = Usage(path.with_name(USAGE_FILE))
     return Tenant(path.parent.name, ledger, resources, credentials, usage)
 
 

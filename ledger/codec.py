@@ -5,11 +5,13 @@ The bytes are those of docs/ledger-format.md. They can never change for format 1
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from ledger.events import REQUEST_PREFIX, REVISIONS, Event, Metadata, Payload, Recorded
+from ledger.store import LedgerUnavailable
 
 FORMAT = 1
 SALT_SIZE = 32
@@ -20,8 +22,15 @@ Upcaster = Callable[[Payload], Payload]
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
 
 
-class UnknownEvent(Exception):
+class UnknownEvent(LedgerUnavailable):
     """An event of a type or revision newer than this program: reading on would guess."""
+
+    def __init__(self, type_: str, revision: int) -> None:
+        super().__init__(
+            f"event type {type_!r} revision {revision} is newer than this program;"
+            " install the version of scim-ledger that wrote this ledger, or a later one",
+            reason="ledger newer than the program",
+        )
 
 
 def canonical(value: Any) -> bytes:
@@ -89,18 +98,30 @@ def leaf_hash(header: bytes) -> bytes:
 
 
 def decode(header: bytes, body: bytes | None) -> Recorded:
-    """Read an event back from its header and payload, upcast to the newest revision."""
-    fields = orjson.loads(header)
-    revision, payload = upcast(
-        fields["type"], fields["revision"], None if body is None else orjson.loads(body)
-    )
+    """Read an event back from its header and payload, upcast to the newest revision.
+
+    Raises UnknownEvent, or LedgerUnavailable when the bytes are no event.
+    """
+    try:
+        recorded = _as_written(orjson.loads(header), None if body is None else orjson.loads(body))
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerUnavailable(
+            "an event is damaged; `scim-ledger verify` says what is wrong", reason="damaged file"
+        ) from error
+    revision, payload = upcast(recorded.type, recorded.revision, recorded.payload)
+    if revision == recorded.revision:
+        return recorded
+    return replace(recorded, revision=revision, payload=payload)
+
+
+def _as_written(fields: dict[str, Any], payload: Payload | None) -> Recorded:
     return Recorded(
         position=fields["position"],
         id=fields["id"],
         stream=fields["stream"],
         version=fields["version"],
         type=fields["type"],
-        revision=revision,
+        revision=fields["revision"],
         at=fields["at"],
         txn=fields["txn"],
         actor=fields["actor"],
@@ -113,10 +134,7 @@ def upcast(type_: str, revision: int, payload: Payload | None) -> tuple[int, Pay
     """Bring a payload to the newest revision of its type, one step at a time."""
     newest = REVISIONS.get(type_)
     if newest is None or revision > newest:
-        raise UnknownEvent(
-            f"event type {type_!r} revision {revision} is newer than this program;"
-            " install the version of scim-ledger that wrote this ledger, or a later one"
-        )
+        raise UnknownEvent(type_, revision)
     while revision < newest:
         payload = None if payload is None else UPCASTERS[type_, revision](payload)
         revision += 1

@@ -1,8 +1,9 @@
 """Reads everything, trusts nothing of the writer: every byte of the ledger against every other.
 
 It shares only the tree hash with the writer, and reads with a connection that cannot write.
-What no check on a file alone can show: a tail cut off whole, or a ledger rewritten from the start
-by somebody who has the file; that takes a tree head that others hold.
+What no check on a file alone can show: a tail cut off whole, or an event or a ledger written anew,
+header, leaf and payload together, by somebody who has the file; that takes a tree head that others
+hold.
 """
 
 import hashlib

@@ -1,0 +1,1 @@
+"""What a request costs, beside a bare Flask application that answers the same bytes."""

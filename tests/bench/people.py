@@ -1,0 +1,73 @@
+"""The users of the benchmark, no two alike, in the bodies that Okta sends."""
+
+from typing import Any
+
+from scim_api.patch import PATCH_URN
+from scim_api.resource_types import ENTERPRISE_URN, USER_URN
+
+Body = dict[str, Any]
+
+_GIVEN = (
+    "Ada Amara Bruno Chiara Dmitri Élodie Fatima Grace Hana Ivan Jürgen Kofi Lucía Maximiliane"
+    " Noah Olga Petra Quentin Rosa Søren Tara Uma Wanda"
+).split()
+_FAMILY = (
+    "Abebe Bianchi Castro Dubois Eriksen Fischer García Haddad Ito Jansen Kaya Lindqvist Mensah"
+    " Nguyen Okafor Patel Quist Rossi Sato Tanaka Usman Vogel Wagner Xu Yilmaz Zimmermann"
+    " Oyelaran-Whitfield Björk Novák"
+).split()
+_DEPARTMENTS = "Engineering Sales Support Finance People Legal Research".split()
+_LEVELS = ("Associate", "Specialist", "Senior Specialist", "Lead", "Director")
+_CITIES = "Lisbon Oslo Nairobi Kyoto Toronto".split()
+
+
+def user_name(number: int) -> str:
+    """Return the userName of the user of a number."""
+    return f"user.{number:07d}@example.com"
+
+
+def created(number: int) -> Body:
+    """Return what Okta posts to create the user of a number: a mapped profile, about 1 KB."""
+    given, family = _GIVEN[number % len(_GIVEN)], _FAMILY[number // 7 % len(_FAMILY)]
+    return {
+        "schemas": [USER_URN, ENTERPRISE_URN],
+        "userName": user_name(number),
+        "name": {"givenName": given, "familyName": family},
+        "emails": [{"primary": True, "value": user_name(number), "type": "work"}],
+        "phoneNumbers": [{"primary": True, "value": f"+1 555 {number:07d}", "type": "work"}],
+        "displayName": f"{given} {family}",
+        "title": _title(number, 0),
+        "locale": "en-US",
+        "externalId": f"00ub{number:016d}",
+        "groups": [],
+        "password": f"pass-{number}",
+        "active": True,
+        ENTERPRISE_URN: _employment(number),
+    }
+
+
+def _employment(number: int) -> Body:
+    return {
+        "employeeNumber": str(1_000_000 + number),
+        "costCenter": f"CC-{number % 97:03d}",
+        "organization": f"Example {_CITIES[number % len(_CITIES)]}",
+        "department": _DEPARTMENTS[number % len(_DEPARTMENTS)],
+    }
+
+
+def _title(number: int, change: int) -> str:
+    step = number + change
+    return f"{_LEVELS[step % len(_LEVELS)]}, {_DEPARTMENTS[number % len(_DEPARTMENTS)]}"
+
+
+def replaced(number: int, id_: str, change: int) -> Body:
+    """Return the PUT of a whole profile whose title is another than that of the change before."""
+    body = created(number)
+    del body["password"]
+    return body | {"id": id_, "meta": {"resourceType": "User"}, "title": _title(number, change)}
+
+
+def activated(active: bool) -> Body:
+    """Return the PATCH with which Okta deactivates or reactivates a user."""
+    operation = {"op": "replace", "value": {"active": active}}
+    return {"schemas": [PATCH_URN], "Operations": [operation]}

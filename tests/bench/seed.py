@@ -1,0 +1,105 @@
+"""A ledger with many users, written with the product's own append before its server starts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scim_api.token_commands import issue_token
+
+import app
+from ledger import clock
+from ledger.events import Metadata
+from ledger.store import NO_STREAM, Append
+from scim_api import settings
+from scim_api.intake import load_resource
+from scim_api.resource_types import ENTERPRISE_URN, USER
+from scim_api.tenants import Tenant
+from scim_api.translate import creation
+from tests.bench import people
+
+BATCH = 500  # users a transaction
+NAME = "bench"
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Population:
+    """The users of a ledger at the start; the place in `ids` is the user's number."""
+
+    data_dir: Path
+    token: str
+    ids: list[str]
+
+    @property
+    def size(self) -> int:
+        return len(self.ids)
+
+
+def populate(data_dir: Path, users: int, progress: Progress) -> Population:
+    """Make a ledger with so many users, as if each had been created over HTTP."""
+    console = app.Console()
+    console.settings = settings.load({"SCIM_DATA_DIR": str(data_dir)})
+    tenant = console.create(NAME)
+    token = issue_token(_metadata(), tenant, "okta", None).token
+    ids: list[str] = []
+    for first in range(0, users, BATCH):
+        ids += _create(tenant, range(first, min(first + BATCH, users)))
+        progress(len(ids))
+    tenant.close()
+    return Population(data_dir, token, ids)
+
+
+def _create(tenant: Tenant, numbers: range) -> list[str]:
+    """Create users in one transaction; return their ids."""
+    _must_be_what_the_door_makes(numbers[0])
+    ids = [clock.uuid7() for _ in numbers]
+    appends = [
+        Append(f"User-{id_}", NO_STREAM, creation(_attributes(number)))
+        for id_, number in zip(ids, numbers, strict=True)
+    ]
+    tenant.ledger.append(appends, _metadata())
+    return ids
+
+
+def _attributes(number: int) -> dict[str, Any]:
+    """Return what the service makes of a user's body, without checking it."""
+    body = people.created(number)
+    extension = body.pop(ENTERPRISE_URN)
+    for key in ("schemas", "groups", "password"):
+        del body[key]
+    return body | {f"{ENTERPRISE_URN}:{name}": value for name, value in extension.items()}
+
+
+def _must_be_what_the_door_makes(number: int) -> None:
+    if _attributes(number) != load_resource(USER, people.created(number)):
+        raise RuntimeError("the seeded users are not those that POST /Users would make")
+
+
+def _metadata() -> Metadata:
+    request = {
+        "method": "POST",
+        "path": "/scim/v2/Users",
+        "client": "Okta SCIM Client 1.0.0",
+        "address": "127.0.0.1",
+        "id": clock.uuid7(),
+    }
+    return Metadata(clock.uuid7(), "scim.post", clock.uuid7(), request)
+
+
+@contextmanager
+def opened(population: Population) -> Iterator[Tenant]:
+    """Open the ledger of a population."""
+    tenant = app.open_tenant(population.data_dir / NAME / "ledger.db")
+    try:
+        yield tenant
+    finally:
+        tenant.close()
+
+
+def events_of(population: Population) -> int:
+    """Return how many events the ledger holds."""
+    with opened(population) as tenant:
+        return tenant.ledger.last_position()

@@ -1,0 +1,164 @@
+"""token create, list, revoke."""
+
+import pytest
+from freezegun import freeze_time
+
+from tests.scim_api.client import Api, Site
+
+
+@pytest.fixture
+def credentials(shell):
+    """Return a function that lists the tokens by name."""
+    return lambda: {row["name"]: row for row in shell("token", "list", "--json").json}
+
+
+def test_create_prints_the_token_alone_on_stdout(shell):
+    made = shell("token", "create", "okta")
+
+    assert made.out.startswith("scl_")
+    assert len(made.out.split()) == 1
+    assert made.err == "shown this once; paste it into Okta now\n"
+
+
+def test_create_can_answer_in_json(shell):
+    made = shell("token", "create", "okta", "--json")
+
+    assert made.json.keys() == {"id", "name", "ledger", "expires_at", "token"}
+    assert (made.json["name"], made.json["ledger"]) == ("okta", "default")
+    assert made.err == ""
+
+
+def test_a_created_token_works(api):
+    assert api.get("/Users").status_code == 200
+
+
+def test_two_tokens_may_have_one_name(shell):
+    assert shell("token", "create", "okta").out != shell("token", "create", "okta").out
+    assert len(shell("token", "list", "--json").json) == 2
+
+
+@pytest.mark.parametrize("age", ["90d", "12h", "30m", "9999d"])
+def test_a_token_can_expire(shell, credentials, age):
+    shell("token", "create", "okta", "--expires", age)
+
+    assert credentials()["okta"]["expires_at"] > credentials()["okta"]["issued_at"]
+
+
+@pytest.mark.parametrize("age", ["", "d", "90", "90x", "-1d", "1.5d", "²d", "٣d", "9999999d"])
+def test_an_age_that_is_none_is_a_usage_error(shell, credentials, age):
+    shell("token", "create", "okta", "--expires", age, code=2)
+
+    assert credentials() == {}
+
+
+def test_list_says_state_and_last_use(shell, api, credentials):
+    api.get("/Users", headers={"User-Agent": "Okta SCIM Client 1.0.0"})
+    api.site.close()
+
+    okta = credentials()["okta"]
+
+    assert okta["state"] == "live"
+    assert okta["last_client"] == "Okta SCIM Client 1.0.0"
+    assert okta["last_used_at"] > okta["issued_at"]
+
+
+def test_list_tells_live_expired_and_revoked_tokens_apart(shell, credentials):
+    shell("token", "create", "live")
+    shell("token", "create", "short", "--expires", "1d")
+    shell("token", "create", "gone")
+    shell("token", "revoke", "gone")
+
+    with freeze_time(tick=True) as time:
+        time.tick(86_401)
+        states = {name: row["state"] for name, row in credentials().items()}
+
+    assert states == {"live": "live", "short": "expired", "gone": "revoked"}
+
+
+def test_list_without_tokens_says_so_on_stderr(shell):
+    listed = shell("token", "list")
+
+    assert listed.out == ""
+    assert "scim-ledger token create" in listed.err
+    assert shell("token", "list", "--json").json == []
+
+
+def test_list_shows_neither_tokens_nor_hashes(shell):
+    token = shell("token", "create", "okta").out.strip()
+
+    for shown in (shell("token", "list").out, shell("token", "list", "--json").out):
+        assert token[21:] not in shown
+        assert "sha256" not in shown
+
+
+def test_revoke_ends_a_token_by_name(shell, api):
+    revoked = shell("token", "revoke", "okta")
+
+    assert revoked.out == ""
+    assert revoked.err.startswith("revoked okta (")
+    assert api.get("/Users").status_code == 401
+
+
+def test_revoke_ends_a_token_by_id(shell, credentials):
+    shell("token", "create", "okta")
+    shell("token", "revoke", credentials()["okta"]["id"])
+
+    assert credentials()["okta"]["state"] == "revoked"
+
+
+def test_a_token_can_be_replaced_without_a_pause(shell, api):
+    new = Api(api.site, "default", shell("token", "create", "next").out.strip())
+    assert new.get("/Users").status_code == api.get("/Users").status_code == 200
+
+    shell("token", "revoke", "okta")
+
+    assert new.get("/Users").status_code == 200
+    assert api.get("/Users").status_code == 401
+
+
+def test_revoking_what_is_not_there_ends_with_5(shell):
+    assert "there is no live token 'okta'" in shell("token", "revoke", "okta", code=5).err
+
+
+def test_revoking_twice_by_id_says_so(shell, credentials):
+    shell("token", "create", "okta")
+    id_ = credentials()["okta"]["id"]
+    shell("token", "revoke", id_)
+
+    assert "revoked already" in shell("token", "revoke", id_, code=1).err
+
+
+def test_a_name_that_several_tokens_have_is_not_enough(shell):
+    ids = [shell("token", "create", "okta", "--json").json["id"] for _ in range(2)]
+
+    ended = shell("token", "revoke", "okta", code=1)
+
+    assert all(id_ in ended.err for id_ in ids)
+
+
+def test_issuing_and_revoking_are_events_by_the_operator(shell):
+    shell("token", "create", "okta")
+    shell("token", "revoke", "okta")
+
+    events = shell("events", "list", "--json").json
+
+    assert [event["type"] for event in events[1:]] == ["CredentialIssued", "CredentialRevoked"]
+    assert {event["actor"] for event in events} == {"operator"}
+
+
+def test_a_token_belongs_to_the_ledger_named(shell):
+    shell("init", "--ledger", "acme")
+    token = shell("token", "create", "okta", "--ledger", "acme").out.strip()
+
+    site = Site(shell.data_dir)
+    Api(site, "acme", token).create("jane@example.com")
+    site.close()
+
+    assert shell("token", "list", "--json").json == []
+    assert shell("user", "show", "jane@example.com", "--ledger", "acme").code == 0
+    assert shell("user", "show", "jane@example.com", code=5)
+
+
+def test_a_ledger_that_is_not_there_ends_with_5(empty):
+    for words in (["create", "x"], ["list"], ["revoke", "x"]):
+        assert "scim-ledger init" in empty("token", *words, code=5).err

@@ -1,0 +1,175 @@
+"""What the tests of every room share: real ledgers in temporary folders, and what writes them."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+from click.testing import CliRunner, Result
+
+import app
+from ledger import clock, events
+from ledger.database import Connection, driver
+from ledger.events import Event, Metadata, Recorded
+from ledger.sqlite import SQLiteLedger, create
+from ledger.store import Append
+from scim_api.tenants import Tenant
+
+Record = Callable[..., list[Recorded]]
+Run = Callable[..., Result]
+
+hypothesis.settings.register_profile("tests", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("tests")
+
+
+def _metadata() -> Metadata:
+    return Metadata("operator", "test", clock.uuid7(), {"method": "POST", "path": "/Users"})
+
+
+def _recorder(ledger: SQLiteLedger) -> Record:
+    def record(stream: str, *events: Event) -> list[Recorded]:
+        version = len(ledger.read_stream(stream))
+        return ledger.append([Append(stream, version, events)], _metadata())
+
+    return record
+
+
+@pytest.fixture
+def metadata() -> Metadata:
+    return _metadata()
+
+
+@pytest.fixture
+def recorder() -> Callable[[SQLiteLedger], Record]:
+    """Give what appends events to the end of a ledger's streams, whatever their version."""
+    return _recorder
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the data directory that commands use, empty."""
+    monkeypatch.setenv("SCIM_DATA_DIR", str(tmp_path / "var"))
+    return tmp_path / "var"
+
+
+@pytest.fixture
+def ledger_path(data_dir: Path) -> Path:
+    """Make a new ledger, acme, without projections."""
+    path = data_dir / "acme" / "ledger.db"
+    create(path, "acme", software="scim-ledger test", metadata=_metadata())
+    return path
+
+
+@pytest.fixture
+def ledger(ledger_path: Path) -> Iterator[SQLiteLedger]:
+    opened = SQLiteLedger(ledger_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def record(ledger: SQLiteLedger) -> Record:
+    """Append events to the end of a stream."""
+    return _recorder(ledger)
+
+
+@pytest.fixture
+def tenant(ledger_path: Path) -> Iterator[Tenant]:
+    """Open a new ledger with its projections."""
+    app.Console().migrate("acme")
+    opened = app.open_tenant(ledger_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a command on the ledger acme of the data directory."""
+    runner = CliRunner()
+
+    def invoke(*arguments: str) -> Result:
+        return runner.invoke(app.cli, [*arguments, "--ledger", "acme"])
+
+    return invoke
+
+
+@pytest.fixture
+def foreign() -> Iterator[Callable[[Path], Connection]]:
+    """Open a connection that knows none of our settings, as a stranger's program has."""
+    opened: list[Connection] = []
+
+    def connect(path: Path) -> Connection:
+        connection = driver.connect(str(path), isolation_level=None)
+        connection.execute("PRAGMA recursive_triggers=OFF")
+        opened.append(connection)
+        return connection
+
+    yield connect
+    for connection in opened:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the closed file of a ledger of 30 mixed events, projections and one erasure included.
+
+    Position 17 is an Updated of a user that lives. Contact-1 has 8, 9, 10 and 30, the last of all;
+    10 is its Erased event, by which 8 was erased.
+    """
+    folder = tmp_path_factory.mktemp("template")
+    path = folder / "acme" / "ledger.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCIM_DATA_DIR", str(folder))
+        app.Console().create("acme").close()
+    tenant = app.wire(path)
+    _write_history(_recorder(tenant.ledger))
+    with tenant.ledger.writing() as connection:
+        connection.execute(
+            "UPDATE payload SET body = NULL, salt = NULL, erased_by = 10 WHERE position = 8"
+        )
+    tenant.close()
+    return path
+
+
+def _write_history(record: Record) -> None:
+    users = [f"User-01a20b63-a5ba-75ab-a2b5-0dfef08b84f{n}" for n in range(6)]
+    for n, user in enumerate(users):  # 2 to 7
+        record(user, Event(events.CREATED, _person(n)))
+    record("Contact-1", Event(events.CREATED, {"name": "Jürgen"}))  # 8
+    record("Contact-1", Event(events.UPDATED, {"name": "Jörg"}))
+    record("Contact-1", Event(events.ERASED))  # 10
+    for n in range(3):  # 11 to 13
+        issued = {"name": f"okta {n}", "sha256": f"{n:064x}", "expires_at": clock.timestamp()}
+        record(f"Credential-{n}", Event(events.CREDENTIAL_ISSUED, issued))
+    record("Credential-1", Event(events.CREDENTIAL_REVOKED))
+    for user in users:  # 15 to 26
+        record(user, Event(events.UPDATED, {"title": "Ingénieure", "externalId": None}))
+        record(user, Event(events.DEACTIVATED, {"active": False}))
+    record(users[0], Event(events.REACTIVATED, {"active": True}))
+    record(users[5], Event(events.DELETED))
+    record("Note-1", Event(events.CREATED, {"x": [1, {"y": None}]}))
+    record("Contact-1", Event(events.UPDATED, {"name": "Georg"}))  # 30
+
+
+def _person(n: int) -> dict[str, Any]:
+    return {
+        "userName": f"user{n}@example.com",
+        "externalId": f"00u{n}",
+        "active": True,
+        "name": {"givenName": "Zoë", "familyName": "Straße"},
+        "emails": [{"value": f"User{n}@Example.com", "type": "work", "primary": True}],
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "R&D",
+    }
+
+
+@pytest.fixture
+def history(template: Path, data_dir: Path) -> Path:
+    """Copy the template to where the commands find the ledger acme."""
+    path = data_dir / "acme" / "ledger.db"
+    path.parent.mkdir(parents=True)
+    shutil.copy(template, path)
+    os.chmod(path, 0o600)
+    return path

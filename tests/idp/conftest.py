@@ -1,0 +1,5 @@
+"""The fixtures of the service's tests serve here too."""
+
+from tests.scim_api.conftest import api, made, make_site, server, site, start
+
+__all__ = ["api", "made", "make_site", "server", "site", "start"]

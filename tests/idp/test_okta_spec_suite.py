@@ -1,0 +1,101 @@
+"""Okta's own SPEC suite, run against a real service: all of its 53 assertions have to hold.
+
+The suite is an exported Runscope test. Its pauses are left out, and of its scripts the one that
+asserts something is said again here.
+"""
+
+import http.client
+import json
+import re
+import time
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+
+from tests.scim_api.client import user
+
+SUITE = Path(__file__).parent / "okta-suite" / "Okta-SCIM-20-SPEC-Test.json"
+FIRST = user(
+    "first@example.com",
+    name={"givenName": "First", "familyName": "User"},
+    emails=[{"value": "first@example.com", "primary": True}],
+    active=True,
+)
+VARIABLES = {
+    "InvalidUserEmail": "abcdefgh@atko.com",
+    "UserIdThatDoesNotExist": "010101001010101011001010101011",
+    "randomGivenName": "Runscope123",
+    "randomFamilyName": "Abcdefghi456",
+    "randomEmail": "Runscope123Abcdefghi456@atko.com",
+    "randomUsername": "Runscope123Abcdefghi456@atko.com",
+    "randomUsernameCaps": "RUNSCOPE123ABCDEFGHI456@ATKO.COM",
+}
+COMPARISONS = {
+    "equal_number": lambda found, wanted: float(found) == float(wanted),
+    "is_less_than": lambda found, wanted: float(found) < float(wanted),
+    "is_a_number": lambda found, _: type(found) in (int, float),
+    "not_empty": lambda found, _: found not in (None, "", [], {}),
+    "equal": lambda found, wanted: (
+        (json.dumps(found) if isinstance(found, bool) else str(found)) == wanted
+    ),
+    "has_value": lambda found, wanted: wanted in found,
+    "contains": lambda found, wanted: wanted in json.dumps(found),
+}
+
+
+def filled_in(text, variables):
+    return re.sub(r"{{(.*?)}}", lambda found: variables[found[1].strip()], text or "")
+
+
+def dig(document, path):
+    """Return what a property such as `emails[0].value` names; None where there is nothing."""
+    for part in re.findall(r"[^.\[\]]+", path or ""):
+        try:
+            document = document[int(part) if part.isdigit() else part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return document
+
+
+def ask(step, variables):
+    """Send a step's request; return status, milliseconds and document."""
+    url = urlsplit(quote(filled_in(step["url"], variables), safe=":/?&=%@+"))
+    headers = {k: filled_in(v[0], variables) for k, v in step["headers"].items()}
+    connection = http.client.HTTPConnection(url.netloc, timeout=60)
+    started = time.monotonic()
+    body = filled_in(step.get("body"), variables).encode() or None
+    connection.request(step["method"], f"{url.path}?{url.query}", body, headers)
+    response = connection.getresponse()
+    document = json.loads(response.read())
+    connection.close()
+    return response.status, (time.monotonic() - started) * 1000, document
+
+
+def outcomes(step, variables):
+    """Yield a sentence and whether it holds for each assertion of a step."""
+    status, milliseconds, document = ask(step, variables)
+    for variable in step.get("variables") or []:
+        variables[variable["name"]] = dig(document, variable["property"])
+    sources = {"response_status": status, "response_time": milliseconds}
+    for each in step["assertions"]:
+        found = sources.get(each["source"], dig(document, each.get("property")))
+        wanted = filled_in(each.get("value"), variables)
+        says = f"{step['note']}: {each.get('property') or each['source']} {each['comparison']}"
+        yield f"{says} {wanted}, found {found!r}", COMPARISONS[each["comparison"]](found, wanted)
+    if "Groups" in step["note"]:  # its script
+        yield "Resources is an array", isinstance(document["Resources"], list)
+
+
+@pytest.mark.slow
+def test_all_assertions_of_the_suite_hold(start):
+    server = start()
+    server.ask("POST", "/Users", FIRST)
+    authorization = f"Bearer {server.token}"
+    variables = {**VARIABLES, "SCIMBaseURL": server.url, "auth": authorization}
+    steps = [step for step in json.loads(SUITE.read_text())["steps"] if "url" in step]
+
+    found = [outcome for step in steps for outcome in outcomes(step, variables)]
+
+    assert [says for says, holds in found if not holds] == []
+    assert len(found) == 53

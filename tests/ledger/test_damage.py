@@ -1,0 +1,129 @@
+"""A ledger whose bytes are damaged, or newer than the program, is refused in a sentence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+from click.testing import Result
+
+import app
+from ledger import events
+from ledger.codec import canonical, leaf_hash
+from ledger.database import Connection
+from ledger.events import Event, Metadata
+from ledger.sqlite import SQLiteLedger
+from ledger.store import NO_STREAM, Append, LedgerUnavailable
+
+Run = Callable[..., Result]
+Foreign = Callable[[Path], Connection]
+CREATED = Event(events.CREATED)
+
+
+def write_header(connection: Connection, position: int, header: bytes) -> None:
+    """Put a header in place of an event's."""
+    connection.execute("DROP TRIGGER event_is_not_updated")
+    connection.execute(
+        "UPDATE event SET header = ?, leaf_hash = ? WHERE position = ?",
+        (header, leaf_hash(header), position),
+    )
+    connection.close()
+
+
+def change_header(connection: Connection, position: int, **changes: object) -> None:
+    [header] = connection.execute(
+        "SELECT header FROM event WHERE position = ?", (position,)
+    ).fetchone()
+    write_header(connection, position, canonical({**json.loads(header), **changes}))
+
+
+HEADERS = {"no JSON": b"\xff", "another name": b'{"positixn":1}', "no object": b"[]"}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_a_ledger_is_not_opened_when_its_first_header_is(
+    name: str, history: Path, foreign: Foreign
+) -> None:
+    write_header(foreign(history), 1, HEADERS[name])
+
+    with pytest.raises(LedgerUnavailable, match="damaged"):
+        app.open_tenant(history)
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_reading_stops_in_a_sentence_at_a_header_that_is(
+    name: str, history: Path, run: Run, foreign: Foreign
+) -> None:
+    write_header(foreign(history), 17, HEADERS[name])
+
+    result = run("events", "list")
+
+    assert result.exit_code == 1
+    assert "`scim-ledger verify` says what is wrong" in result.stderr
+
+
+def test_a_ledger_is_not_opened_when_its_first_event_is_newer_than_the_program(
+    history: Path, foreign: Foreign
+) -> None:
+    change_header(foreign(history), 1, revision=2)
+
+    with pytest.raises(LedgerUnavailable, match="newer than this program"):
+        app.open_tenant(history)
+
+
+def test_reading_stops_in_a_sentence_at_an_unknown_event(
+    history: Path, run: Run, foreign: Foreign
+) -> None:
+    change_header(foreign(history), 17, type="Levitated")
+
+    result = run("events", "list")
+
+    assert result.exit_code == 1
+    assert "'Levitated' revision 1 is newer than this program" in result.stderr
+
+
+@pytest.fixture
+def damaged(history: Path, foreign: Foreign) -> SQLiteLedger:
+    """Open a ledger one page of whose payloads is zeroed."""
+    [page] = (
+        foreign(history)
+        .execute("SELECT rootpage FROM sqlite_master WHERE name = 'payload'")
+        .fetchone()
+    )
+    file = bytearray(history.read_bytes())
+    file[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    history.write_bytes(file)
+    return SQLiteLedger(history)
+
+
+def test_nothing_is_written_once_a_page_proved_damaged(
+    damaged: SQLiteLedger, metadata: Metadata
+) -> None:
+    with pytest.raises(LedgerUnavailable):
+        list(damaged.read_all())
+
+    with pytest.raises(LedgerUnavailable, match="is damaged"):
+        damaged.append([Append("Note-9", NO_STREAM, [CREATED])], metadata)
+
+    damaged.close()
+
+
+def test_a_refusal_to_write_does_not_grow_with_every_refusal(
+    damaged: SQLiteLedger, metadata: Metadata
+) -> None:
+    with pytest.raises(LedgerUnavailable):
+        list(damaged.read_all())
+
+    lengths = set()
+    for _ in range(3):
+        with pytest.raises(LedgerUnavailable) as raised:
+            damaged.append([Append("Note-9", NO_STREAM, [CREATED])], metadata)
+        lengths.add(frames(raised.value.__traceback__))
+
+    assert len(lengths) == 1
+    damaged.close()
+
+
+def frames(trace: TracebackType | None) -> int:
+    return 0 if trace is None else 1 + frames(trace.tb_next)

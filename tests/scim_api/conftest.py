@@ -1,0 +1,69 @@
+"""What tests of the service share: an application of its own, a real server."""
+
+import shutil
+
+import pytest
+
+from tests.scim_api.client import Api, Site
+from tests.scim_api.process import Server
+
+
+@pytest.fixture
+def make_site(tmp_path):
+    """Return a maker of data directories, each with settings of its own."""
+    sites = []
+
+    def make(name="data", **environment):
+        sites.append(Site(tmp_path / name, **environment))
+        return sites[-1]
+
+    yield make
+    for site in sites:
+        site.close()
+
+
+@pytest.fixture
+def site(make_site):
+    """Return an empty data directory."""
+    return make_site()
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """Return a data directory with a new ledger, to be copied, and the token of its client."""
+    site = Site(tmp_path_factory.mktemp("made") / "data")
+    client = site.make()
+    site.close()
+    return site.data_dir, client.token
+
+
+@pytest.fixture
+def api(site, made):
+    """Return a client of a ledger that holds no user yet."""
+    data_dir, token = made
+    shutil.copytree(data_dir, site.data_dir)
+    return Api(site, "default", token)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """Return a running service with one ledger; tests share it and must leave it running."""
+    started = Server(tmp_path_factory.mktemp("server"))
+    yield started
+    started.clean_up()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Return a maker of services that end with the test."""
+    servers = []
+
+    def starting(name="server", **settings):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        servers.append(Server(folder, **settings))
+        return servers[-1]
+
+    yield starting
+    for started in servers:
+        started.clean_up()

@@ -1,0 +1,72 @@
+"""If-Match and If-None-Match (RFC 7644 §3.14)."""
+
+import pytest
+
+from tests.scim_api.client import patch, refusal, replace, user
+
+CURRENT = ['W/"2"', '"2"', "*", 'W/"1", W/"2"', '"7","2"', "2"]
+OTHER = ['W/"1"', '"1"', 'W/"3"', 'W/"1", "3"', '""', "x", ""]
+
+
+@pytest.fixture
+def second_version(api):
+    return api.put(api.create(), user(title="Boss")).json
+
+
+def change(api, method, resource, headers):
+    bodies = {"PUT": user(title="Chief"), "PATCH": patch(replace("Chief", "title"))}
+    return api.ask(method, api.path(resource), bodies.get(method), headers=headers)
+
+
+@pytest.mark.parametrize("tag", CURRENT)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_if_match_with_the_current_version_lets_a_change_through(api, second_version, method, tag):
+    response = change(api, method, second_version, {"If-Match": tag})
+
+    assert response.status_code in (200, 204)
+
+
+@pytest.mark.parametrize("tag", OTHER)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_if_match_with_another_version_is_412_and_changes_nothing(api, second_version, method, tag):
+    response = change(api, method, second_version, {"If-Match": tag})
+
+    assert refusal(response)[0] == 412
+    assert api.get(api.path(second_version)).json == second_version
+
+
+@pytest.mark.parametrize("tag", CURRENT)
+def test_if_none_match_with_the_current_version_answers_a_read_with_304(api, second_version, tag):
+    response = api.get(api.path(second_version), headers={"If-None-Match": tag})
+
+    assert (response.status_code, response.data) == (304, b"")
+    assert response.headers["ETag"] == 'W/"2"'
+    assert "Content-Type" not in response.headers
+
+
+@pytest.mark.parametrize("tag", OTHER)
+def test_if_none_match_with_another_version_gives_the_resource(api, second_version, tag):
+    response = api.get(api.path(second_version), headers={"If-None-Match": tag})
+
+    assert response.json == second_version
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_if_none_match_with_the_current_version_refuses_a_change(api, second_version, method):
+    response = change(api, method, second_version, {"If-None-Match": 'W/"2"'})
+
+    assert refusal(response)[0] == 412
+
+
+def test_if_match_on_a_user_that_is_gone_is_404(api, second_version):
+    api.delete(second_version)
+
+    response = change(api, "PUT", second_version, {"If-Match": "*"})
+
+    assert response.status_code == 404
+
+
+def test_the_detail_names_the_current_version(api, second_version):
+    response = change(api, "PUT", second_version, {"If-Match": 'W/"1"'})
+
+    assert 'W/"2"' in refusal(response)[2]

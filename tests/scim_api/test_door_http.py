@@ -1,0 +1,183 @@
+"""Media types, addresses and hosts as clients send them."""
+
+import pytest
+
+from scim_api.resource_types import USER_URN
+from tests.scim_api.client import patch, refusal, replace, user
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "application/scim+json",
+        "application/scim+json; charset=utf-8",
+        "application/scim+json;charset=UTF-8",
+        'application/scim+json; charset="utf-8"',
+        "application/json",
+        "application/json; charset=utf-8",
+        "APPLICATION/SCIM+JSON",
+        None,
+    ],
+)
+def test_these_media_types_are_taken(api, media_type):
+    response = api.ask("POST", "/Users", user(), content_type=media_type)
+
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "media_type",
+    [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "application/scim+json; charset=iso-8859-1",
+        "application/json; charset=utf-16",
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+def test_other_media_types_are_415(api, method, media_type):
+    path = "/Users" if method == "POST" else api.path(api.create())
+
+    response = api.ask(method, path, data=b"{}", content_type=media_type)
+
+    assert refusal(response)[0] == 415
+
+
+def test_a_body_in_another_coding_is_415(api):
+    response = api.ask("POST", "/Users", user(), headers={"Content-Encoding": "gzip"})
+
+    assert refusal(response)[0] == 415
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, "application/scim+json"),
+        ("*/*", "application/scim+json"),
+        ("application/scim+json", "application/scim+json"),
+        ("application/scim+json; charset=utf-8", "application/scim+json"),
+        ("application/scim+json, application/json", "application/scim+json"),
+        ("application/json", "application/json"),
+        ("text/html", "application/scim+json"),
+        ("", "application/scim+json"),
+    ],
+)
+def test_no_accept_is_refused(api, accept, expected):
+    response = api.get("/Users", headers={"Accept": accept})
+
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == expected
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/scim+json"])
+def test_errors_follow_accept_too(api, accept):
+    response = api.get("/Users/none", headers={"Accept": accept})
+
+    assert response.headers["Content-Type"] == accept
+
+
+@pytest.mark.parametrize("path", ["//Users", "/Users/", "//Users//", "///Users"])
+def test_slashes_too_many_do_no_harm_to_a_list(api, path):
+    api.create()
+
+    assert api.get(path).json["totalResults"] == 1
+
+
+@pytest.mark.parametrize("path", ["//Users", "/Users/"])
+def test_slashes_too_many_do_no_harm_to_a_create(api, path):
+    assert api.post(user(), path).status_code == 201
+
+
+@pytest.mark.parametrize("path", ["//Users/{}", "/Users//{}", "/Users/{}/"])
+def test_slashes_too_many_do_no_harm_to_a_change(api, path):
+    created = api.create()
+
+    response = api.ask("PATCH", path.format(created["id"]), patch(replace({"active": False})))
+
+    assert response.json["active"] is False
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_content_type_without_a_body_does_no_harm(api, method):
+    created = api.create()
+
+    response = api.ask(method, api.path(created), headers={"Content-Type": "application/scim+json"})
+
+    assert response.status_code in (200, 204)
+
+
+def test_unknown_query_parameters_do_no_harm(api):
+    created = api.create()
+
+    response = api.patch(created, replace({"active": False}), query_string="aadOptscim062020")
+
+    assert response.json["active"] is False
+
+
+def test_attribute_names_may_have_any_case(api):
+    body = {"SCHEMAS": [USER_URN.upper()], "USERNAME": "jane@example.com", "Active": False}
+
+    response = api.post(body)
+
+    assert response.json["userName"] == "jane@example.com"
+    assert response.json["active"] is False
+
+
+def test_the_base_url_is_what_the_request_says_unless_set(api):
+    created = api.post(user(), headers={"Host": "scim.example.com:8443"}).json
+
+    location = created["meta"]["location"]
+    assert location == f"http://scim.example.com:8443/scim/v2/Users/{created['id']}"
+
+
+def test_a_setting_fixes_the_base_url(make_site):
+    api = make_site(SCIM_BASE_URL="https://scim.example.com/in/v2").make()
+
+    created = api.post(user(), headers={"Host": "elsewhere.example"}).json
+
+    location = created["meta"]["location"]
+    assert location == f"https://scim.example.com/in/v2/Users/{created['id']}"
+
+
+def test_the_base_url_is_laid_on_when_read_and_not_stored(api):
+    created = api.create()
+
+    response = api.get(api.path(created), headers={"Host": "other.example"})
+
+    assert response.json["meta"]["location"].startswith("http://other.example/scim/v2/Users/")
+
+
+def test_forwarded_headers_are_not_believed_unasked(api):
+    headers = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
+
+    location = api.post(user(), headers=headers).json["meta"]["location"]
+
+    assert location.startswith("http://localhost/")
+
+
+def test_forwarded_headers_of_a_trusted_proxy_are_believed(make_site):
+    api = make_site(SCIM_TRUSTED_PROXIES="1").make()
+    headers = {"X-Forwarded-Host": "scim.example.com", "X-Forwarded-Proto": "https"}
+
+    location = api.post(user(), headers=headers).json["meta"]["location"]
+
+    assert location.startswith("https://scim.example.com/scim/v2/Users/")
+
+
+def test_the_path_of_the_base_can_be_another(make_site):
+    api = make_site(SCIM_BASE_PATH="/services/scim/v2/").make()
+
+    assert api.get("/Users", base="/services/scim/v2").status_code == 200
+    assert api.get("/Users").status_code == 404
+
+
+@pytest.mark.parametrize("host", ['a"b', "a b", "a\\b", "<x>", "é.example"])
+def test_a_host_that_is_none_is_refused_before_it_can_break_the_json(api, host):
+    created = api.create()
+
+    response = api.get(api.path(created), headers={"Host": host})
+
+    assert response.status_code == 400
+    assert response.json["detail"] == "The Host header is not a host."
