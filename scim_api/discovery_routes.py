@@ -1,7 +1,8 @@
 """/ServiceProviderConfig, /ResourceTypes and /Schemas on HTTP, and what is not offered yet."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import orjson
 from flask import Blueprint, Response, request
@@ -18,53 +19,68 @@ from scim_api.settings import Settings
 View = Callable[..., Response]
 
 
+@dataclass(frozen=True, slots=True)
+class DiscoveryViews:
+    """What RFC 7644 §4 lists, the same for every ledger."""
+
+    settings: Settings
+
+    def config(self) -> Response:
+        """GET what the service can do."""
+        document = discovery.service_provider_config(self.settings.max_results, self._base())
+        return _document(document)
+
+    def resource_types(self) -> Response:
+        """GET every resource type."""
+        base = self._base()
+        return _listed(discovery.resource_type_document(t, base) for t in RESOURCE_TYPES)
+
+    def resource_type(self, name: str) -> Response:
+        """GET one resource type by its name."""
+        for resource_type in RESOURCE_TYPES:
+            if resource_type.name == name:
+                return _document(discovery.resource_type_document(resource_type, self._base()))
+        raise NotFound("There is no resource type of this name here.")
+
+    def schemas(self) -> Response:
+        """GET every schema."""
+        base, used = self._base(), discovery.schemas_of(RESOURCE_TYPES)
+        return _listed(discovery.schema_document(schema, base) for schema in used)
+
+    def schema(self, urn: str) -> Response:
+        """GET one schema by its URN."""
+        for schema in discovery.schemas_of(RESOURCE_TYPES):
+            if schema.id.lower() == urn.lower():
+                return _document(discovery.schema_document(schema, self._base()))
+        raise NotFound("There is no schema of this name here.")
+
+    def _base(self) -> str:
+        return base_url(exchange_of(request), self.settings)
+
+
 def add_discovery(scim: Blueprint, settings: Settings) -> None:
-    """Serve what RFC 7644 §4 lists, the same for every ledger."""
-
-    def document(make: Callable[[str], dict[str, Any] | None]) -> Response:
-        _refuse_filter()
-        found = make(base_url(exchange_of(request), settings))
-        if found is None:
-            raise NotFound("There is no schema or resource type of this name here.")
-        return json_response(exchange_of(request), orjson.dumps(found))
-
-    def listed(make: Callable[[str], list[dict[str, Any]]]) -> Response:
-        _refuse_filter()
-        items = [orjson.dumps(item) for item in make(base_url(exchange_of(request), settings))]
-        return json_response(exchange_of(request), list_response(len(items), 1, items))
-
-    def config() -> Response:
-        return document(lambda base: discovery.service_provider_config(settings.max_results, base))
-
-    def resource_types() -> Response:
-        return listed(
-            lambda base: [discovery.resource_type_document(t, base) for t in RESOURCE_TYPES]
-        )
-
-    def resource_type(name: str) -> Response:
-        found = next((t for t in RESOURCE_TYPES if t.name == name), None)
-        return document(
-            lambda base: discovery.resource_type_document(found, base) if found else None
-        )
-
-    def schemas() -> Response:
-        used = discovery.schemas_of(RESOURCE_TYPES)
-        return listed(lambda base: [discovery.schema_document(s, base) for s in used])
-
-    def schema(urn: str) -> Response:
-        used = discovery.schemas_of(RESOURCE_TYPES)
-        found = next((s for s in used if s.id.lower() == urn.lower()), None)
-        return document(lambda base: discovery.schema_document(found, base) if found else None)
-
+    """Serve the discovery documents."""
+    views = DiscoveryViews(settings)
     rules: list[tuple[str, View]] = [
-        ("/ServiceProviderConfig", config),
-        ("/ResourceTypes", resource_types),
-        ("/ResourceTypes/<name>", resource_type),
-        ("/Schemas", schemas),
-        ("/Schemas/<urn>", schema),
+        ("/ServiceProviderConfig", views.config),
+        ("/ResourceTypes", views.resource_types),
+        ("/ResourceTypes/<name>", views.resource_type),
+        ("/Schemas", views.schemas),
+        ("/Schemas/<urn>", views.schema),
     ]
     for rule, view in rules:
-        scim.add_url_rule(rule, view_func=view, methods=["GET"], provide_automatic_options=False)
+        _add(scim, rule, view, "GET")
+
+
+def _document(document: dict[str, Any]) -> Response:
+    _refuse_filter()
+    return json_response(exchange_of(request), orjson.dumps(document))
+
+
+def _listed(documents: Iterable[dict[str, Any]]) -> Response:
+    _refuse_filter()
+    items = [orjson.dumps(document) for document in documents]
+    return json_response(exchange_of(request), list_response(len(items), 1, items))
 
 
 def _refuse_filter() -> None:
@@ -75,32 +91,35 @@ def _refuse_filter() -> None:
 
 def add_not_yet_served(scim: Blueprint) -> None:
     """Answer for the parts of SCIM that are not offered: no group exists, so the list is empty."""
+    _add(scim, "/Groups", _no_groups, "GET")
+    _add(scim, "/Groups/<id_>", _no_group, "GET")
+    _add(scim, "/Groups", _not_served, "POST")
+    _add(scim, "/Groups/<id_>", _not_served, "PUT", "PATCH", "DELETE")
+    _add(scim, "/Me", _not_served, "GET", "POST", "PUT", "PATCH", "DELETE")
+    _add(scim, "/Bulk", _not_served, "POST")
+    _add(scim, "/.search", _not_served, "POST")
+    _add(scim, "/Users/.search", _not_served, "POST")
 
-    def no_groups() -> Response:
-        start_index = max(1, whole_number(request.args, "startIndex", 1))
-        whole_number(request.args, "count", 0)
-        return json_response(exchange_of(request), list_response(0, start_index, ()))
 
-    def no_group(id_: str) -> Response:
-        raise NotFound("There is no Group with this id: this service keeps no groups yet.")
+def _no_groups() -> Response:
+    start_index = max(1, whole_number(request.args, "startIndex", 1))
+    whole_number(request.args, "count", 0)
+    return json_response(exchange_of(request), list_response(0, start_index, ()))
 
-    def not_served(**_: str) -> Response:
-        raise NotServed(f"This service does not offer {request.method} on this address.")
 
-    def add(rule: str, view: View, *methods: str) -> None:
-        scim.add_url_rule(
-            rule,
-            f"{view.__name__}{rule}".replace(".", ""),
-            view,
-            methods=methods,
-            provide_automatic_options=False,
-        )
+def _no_group(id_: str) -> NoReturn:
+    raise NotFound("There is no Group with this id: this service keeps no groups yet.")
 
-    add("/Groups", no_groups, "GET")
-    add("/Groups/<id_>", no_group, "GET")
-    add("/Groups", not_served, "POST")
-    add("/Groups/<id_>", not_served, "PUT", "PATCH", "DELETE")
-    add("/Me", not_served, "GET", "POST", "PUT", "PATCH", "DELETE")
-    add("/Bulk", not_served, "POST")
-    add("/.search", not_served, "POST")
-    add("/Users/.search", not_served, "POST")
+
+def _not_served(**_: str) -> NoReturn:
+    raise NotServed(f"This service does not offer {request.method} on this address.")
+
+
+def _add(scim: Blueprint, rule: str, view: View, *methods: str) -> None:
+    scim.add_url_rule(
+        rule,
+        f"{view.__name__}{rule}".replace(".", ""),
+        view,
+        methods=methods,
+        provide_automatic_options=False,
+    )

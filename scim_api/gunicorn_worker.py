@@ -1,5 +1,8 @@
 """gunicorn's threaded worker, which says in SCIM JSON what it refuses before Flask sees it."""
 
+import socket
+import time
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -20,8 +23,35 @@ _REASONS = {
 }
 
 
+ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
+
+
 class ScimWorker(ThreadWorker):  # type: ignore[misc]
-    """A worker whose own refusals Okta can read."""
+    """A worker whose own refusals Okta can read, and whose threads no client can hold for ever."""
+
+    def init_process(self) -> None:
+        """Begin without a connection."""
+        self._begun: dict[Any, float] = {}
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """Serve one request, noting when it began."""
+        self._begun[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self._begun[conn]
+
+    def murder_pending(self) -> None:
+        """Once a second, read no more from clients that dribble or stall.
+
+        A request that has arrived and is being worked on is answered all the same.
+        """
+        super().murder_pending()
+        for conn, begun in list(self._begun.items()):
+            if time.monotonic() - begun > ARRIVAL:
+                with suppress(OSError):
+                    conn.sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what is no HTTP, or too long for this server."""
