@@ -16,7 +16,8 @@ import ledger.commands
 import projections.commands
 from ledger import clock
 from ledger.events import Metadata
-from ledger.sqlite import SQLiteLedger, create, migrate
+from ledger.files import create, migrate
+from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerUnavailable
 from ledger.terminal import HELP, SITE, Group, examples
 from projections import runner

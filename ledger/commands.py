@@ -31,7 +31,8 @@ from ledger.terminal import (
     ledger_option,
     pass_site,
 )
-from ledger.verify import Finding, verify
+from ledger.verify import verify
+from ledger.verify_events import Finding
 
 POLL = 0.5  # seconds between two looks for new events
 

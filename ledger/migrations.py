@@ -1,11 +1,19 @@
 """The ledger file's schema, step by step; a step that has been released is never changed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.resources import files
+from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
-from ledger.database import APPLICATION_ID, SCHEMA_VERSION, Connection, driver
+from ledger.database import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Connection,
+    connect_read_only,
+    driver,
+    speaking,
+)
 from ledger.store import LedgerUnavailable
 
 migrations = Migrations("ledger")
@@ -77,3 +85,13 @@ def check_origin(connection: Connection, path: object) -> int:
             reason="ledger newer than the program",
         )
     return schema
+
+
+def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:
+    """Check a file with a connection that cannot write: one that is not ours stays as it is."""
+    with speaking(path):
+        connection = connect_read_only(path)
+        try:
+            check(connection, path)
+        finally:
+            connection.close()

@@ -1,11 +1,9 @@
 """SQLiteLedger: one file is one ledger."""
 
-import fcntl
 import os
 import re
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,15 +13,11 @@ from ledger.database import (
     Connection,
     Turns,
     connect,
-    connect_read_only,
-    driver,
     speaking,
 )
-from ledger.events import LEDGER_OPENED, REVISIONS, Event, Metadata, Recorded
+from ledger.events import REVISIONS, Metadata, Recorded
 from ledger.store import (
-    NO_STREAM,
     Append,
-    LedgerError,
     LedgerUnavailable,
     Projector,
     WrongExpectedVersion,
@@ -52,7 +46,7 @@ class SQLiteLedger:
         self._writer: Connection | None = None
         self._opened: list[Connection] = []
         self.damage: LedgerUnavailable | None = None
-        look_at(path, migrations.check_identity)
+        migrations.look_at(path, migrations.check_identity)
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
             first = connection.execute("SELECT header FROM event WHERE position = 1").fetchone()
@@ -109,7 +103,7 @@ class SQLiteLedger:
 
     def append(self, appends: Sequence[Append], metadata: Metadata) -> list[Recorded]:
         """Record events of one or several streams in one transaction; see store.Ledger."""
-        drafts = [_Draft(append, metadata) for append in appends]
+        drafts = [Draft(append, metadata) for append in appends]
         with self.writing() as connection:
             recorded = [r for draft in drafts for r in draft.insert(connection, self.origin)]
             for event in recorded:
@@ -175,7 +169,7 @@ class _Reading(_Speaking):
         return self._ledger.reader()
 
 
-class _Draft:
+class Draft:
     """An append with all that can be made before its turn comes: bodies, salts, commitments."""
 
     def __init__(self, append: Append, metadata: Metadata) -> None:
@@ -271,96 +265,3 @@ def read_chunk(connection: Connection, after: int, upto: int) -> list[Recorded]:
         f"{_SELECT} WHERE position > ? AND position <= ? ORDER BY position", (after, upto)
     )
     return [codec.decode(header, body) for header, body in rows]
-
-
-def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
-    """Make a new ledger file with its LedgerOpened event, whole or not at all.
-
-    Raises LedgerError when there is a file already or the name is not fit for one.
-    """
-    if not _NAME.fullmatch(name):
-        raise LedgerError(
-            f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
-        )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with file_lock(path.parent), speaking(path):
-        if path.exists():
-            raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
-        _refuse_stray_log(path)
-        draft = path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        _write_first_event(draft, name, software, metadata)
-        os.chmod(draft, 0o600)
-        os.rename(draft, path)
-        _sync_folder(path.parent)
-
-
-def _refuse_stray_log(path: Path) -> None:
-    """Stop at a log without its file: SQLite would play it into whatever new file is beside it."""
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists() and log.stat().st_size > 0:
-        raise LedgerError(
-            f"there is {log}, a log without its ledger: put the ledger back beside it, or move"
-            " the log away; nothing was changed"
-        )
-
-
-def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:
-    """Check a file with a connection that cannot write: one that is not ours stays as it is."""
-    with speaking(path):
-        connection = connect_read_only(path)
-        try:
-            check(connection, path)
-        finally:
-            connection.close()
-
-
-def migrate(path: Path) -> list[str]:
-    """Bring a ledger file's schema up to date; return the names of the steps taken.
-
-    Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
-    """
-    look_at(path, migrations.check_origin)
-    with file_lock(path.parent), speaking(path):
-        connection = connect(path)
-        try:
-            return migrations.migrate(connection)
-        finally:
-            connection.close()
-
-
-def _write_first_event(path: Path, name: str, software: str, metadata: Metadata) -> None:
-    tenant = secrets.token_hex(8)
-    origin = f"{name}/{tenant}"
-    event = Event(LEDGER_OPENED, {"format": codec.FORMAT, "software": software})
-    connection = connect(path, create=True)
-    try:
-        migrations.migrate(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        append = Append(f"Ledger-{tenant}", NO_STREAM, [event])
-        [opened] = _Draft(append, metadata).insert(connection, origin)
-        connection.execute(
-            "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
-        )
-        connection.execute("COMMIT")
-    except driver.Error:
-        connection.close()
-        path.unlink(missing_ok=True)
-        raise
-    connection.close()  # the last one to close writes the log back and removes it
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def file_lock(folder: Path) -> Iterator[None]:
-    """Hold what only one process may do at a time: making and migrating a ledger."""
-    with open(folder / "ledger.lock", "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

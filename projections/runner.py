@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from ledger.database import Connection, snapshot, temporary
 from ledger.events import Recorded
-from ledger.sqlite import SQLiteLedger, file_lock, last_position, read_chunk
+from ledger.files import file_lock
+from ledger.sqlite import SQLiteLedger, last_position, read_chunk
 
 Progress = Callable[[int, int], None]
 

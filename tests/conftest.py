@@ -14,7 +14,8 @@ import app
 from ledger import clock, events
 from ledger.database import Connection, driver
 from ledger.events import Event, Metadata, Recorded
-from ledger.sqlite import SQLiteLedger, create
+from ledger.files import create
+from ledger.sqlite import SQLiteLedger
 from ledger.store import Append
 from scim_api.tenants import Tenant
 

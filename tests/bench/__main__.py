@@ -40,8 +40,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     names = ",".join(operation.name for operation in OPERATIONS)
     parser.add_argument("--sizes", type=_sizes, default=[1000, 100_000], metavar="N,N")
-    parser.add_argument("--rounds", type=int, default=8, help="how often each is measured")
-    parser.add_argument("--seconds", type=float, default=0.6, help="how long each time")
+    parser.add_argument("--rounds", type=int, default=10, help="how often each is measured")
+    parser.add_argument("--seconds", type=float, default=0.5, help="how long each time")
     parser.add_argument("--each", type=int, default=2, help="connections to each worker")
     parser.add_argument("--only", type=_operations, default=OPERATIONS, metavar=names)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -94,9 +94,7 @@ def _held(
         contest.challenge(loads[-1])
     watch = Watch([load.server for load in loads])
     hold(contests, options.rounds, options.seconds, _say)
-    return circumstances(
-        each=options.each, rounds=options.rounds, seconds=options.seconds, others=watch.others()
-    )
+    return circumstances(watch, each=options.each, rounds=options.rounds, seconds=options.seconds)
 
 
 def _populated(folder: Path, size: int) -> Population:

@@ -29,9 +29,10 @@ class Circumstances:
 
 
 class Watch:
-    """Finds how much of the machine other processes take while it is running."""
+    """Notes what is measured when it starts, and finds how much others take of the machine."""
 
     def __init__(self, servers: Sequence[Server]) -> None:
+        self.commit = _commit()
         self._servers = servers
         self._own, (self._busy, self._all) = self._own_seconds(), machine()
 
@@ -44,11 +45,11 @@ class Watch:
         return max(0.0, (busy - self._busy) - (own - self._own)) / max(all_ - self._all, 0.01)
 
 
-def circumstances(*, each: int, rounds: int, seconds: float, others: float) -> Circumstances:
-    """Describe a run of just now."""
+def circumstances(watch: Watch, *, each: int, rounds: int, seconds: float) -> Circumstances:
+    """Describe a run that has just ended."""
     return Circumstances(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
-        commit=_commit(),
+        commit=watch.commit,
         cores=len(os.sched_getaffinity(0)),
         python=platform.python_version(),
         machine=platform.machine(),
@@ -57,7 +58,7 @@ def circumstances(*, each: int, rounds: int, seconds: float, others: float) -> C
         connections=WORKERS * each,
         rounds=rounds,
         seconds=seconds,
-        others=others,
+        others=watch.others(),
     )
 
 

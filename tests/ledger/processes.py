@@ -4,14 +4,16 @@
 """
 
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
 
 from ledger import clock, events
 from ledger.events import Event, Metadata
-from ledger.sqlite import SQLiteLedger, create
-from ledger.store import NO_STREAM, Append
+from ledger.files import create
+from ledger.sqlite import SQLiteLedger
+from ledger.store import NO_STREAM, Append, LedgerUnavailable
 from projections.credentials import Credentials
 from projections.resources import Kind, Resources
 
@@ -60,6 +62,23 @@ def hold(path: str) -> None:
     with open_ledger(path).writing():
         say("held")
         sys.stdin.read()
+
+
+def starve(path: str) -> None:
+    """Append until no file may grow, tell what was refused, then with room again append once."""
+    ledger = open_ledger(path)
+    say(*append_user(ledger))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = Path(f"{path}-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100_000, most))
+    try:
+        while True:
+            say(*append_user(ledger))
+    except LedgerUnavailable:
+        say("refused")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    say(*append_user(ledger))
 
 
 def create_for_ever(folder: str) -> None:

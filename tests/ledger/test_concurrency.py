@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import app
 from ledger import events
 from ledger.events import Event, Metadata
 from ledger.sqlite import SQLiteLedger
 from ledger.store import NO_STREAM, Append, LedgerBusy, WrongExpectedVersion
 from ledger.verify import verify
+from projections import runner
 from scim_api.tenants import Tenant
 
 PROCESSES = Path(__file__).with_name("processes.py")
@@ -93,6 +95,18 @@ def test_threads_and_processes_that_write_at_once_lose_nothing(
     assert len(acknowledged) == 80
     assert positions == list(range(1, 1 + 4 * 40 + 80 * 2 + 1))
     assert verify(tenant.ledger.path).findings == []
+
+
+@pytest.mark.slow
+def test_processes_that_migrate_at_once_do_not_collide(ledger_path: Path) -> None:
+    migrations = [start("migrate", "acme") for _ in range(3)]
+
+    done = [(migration.communicate(timeout=60), migration.returncode) for migration in migrations]
+
+    tenant = app.open_tenant(ledger_path)
+    assert done == [(("", ""), 0)] * 3
+    assert runner.outdated(tenant.ledger, app.projections_of(tenant)) == []
+    tenant.close()
 
 
 def test_a_writer_gives_up_when_another_process_holds_the_lock_too_long(

@@ -17,7 +17,8 @@ import app
 from ledger import events
 from ledger.database import Connection, driver
 from ledger.events import Event, Metadata
-from ledger.sqlite import SQLiteLedger, create
+from ledger.files import create
+from ledger.sqlite import SQLiteLedger
 from ledger.store import NO_STREAM, Append
 from ledger.verify import verify
 from projections import runner
@@ -77,12 +78,13 @@ def test_what_was_acknowledged_survives_sigkill(tenant: Tenant, metadata: Metada
             lines = processes.life(random.uniform(0.005, 0.15))
             acknowledged |= {int(p): id_ for p, id_ in map(str.split, lines)}
 
+    left_behind = verify(path).findings
     found = {recorded.position: recorded.id for recorded in tenant.ledger.read_all()}
 
     assert acknowledged
     assert acknowledged.items() <= found.items()
+    assert left_behind == []
     assert integrity(path) == ["ok"]
-    assert verify(path).findings == []
     assert whole_users(tenant)
     assert [runner.check(tenant.ledger, p) for p in app.projections_of(tenant)] == [None, None]
     [recorded] = tenant.ledger.append(
@@ -95,6 +97,20 @@ def whole_users(tenant: Tenant) -> bool:
     """Tell whether each user has both events of the append that made it."""
     versions = [r.version for r in tenant.ledger.read_all() if r.category == "User"]
     return versions == [1, 2] * (len(versions) // 2)
+
+
+def test_what_a_full_disk_refuses_is_undone_and_the_ledger_goes_on(tenant: Tenant) -> None:
+    command = [sys.executable, str(PROCESSES), "starve", str(tenant.ledger.path)]
+
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")
+
+    *before, refused, after, end = said
+    acknowledged = [int(line.split()[0]) for line in (*before, after)]
+    assert (refused, end) == ("refused", "")
+    assert acknowledged == list(range(3, 2 * len(acknowledged) + 2, 2))
+    assert tenant.ledger.last_position() == acknowledged[-1]
+    assert verify(tenant.ledger.path).findings == []
+    assert runner.check(tenant.ledger, tenant.resources) is None
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ import pytest
 from ledger import events
 from ledger.database import APPLICATION_ID, SCHEMA_VERSION, driver
 from ledger.events import Event, Metadata
-from ledger.sqlite import SQLiteLedger, create, migrate
+from ledger.files import create, migrate
+from ledger.sqlite import SQLiteLedger
 from ledger.store import NO_STREAM, Append, LedgerError, LedgerMissing
 from ledger.verify import verify
 

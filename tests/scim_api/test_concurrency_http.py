@@ -1,14 +1,17 @@
 """Two processes with many threads: nothing lost, nothing doubled, nothing that blocks."""
 
+import contextlib
 import http.client
 import random
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from ledger.verify import verify
-from tests.scim_api.client import patch, replace, user
+from tests.scim_api.client import BASE, patch, replace, user
+from tests.scim_api.process import wait_until
 
 
 def together(count, ask):
@@ -190,6 +193,25 @@ def test_under_mixed_load_every_acknowledged_write_is_there_and_nothing_else(sta
     assert not any("locked" in line for line in server.stderr.read_text().splitlines())
     assert server.stop() == 0
     assert verify(server.data_dir / "default" / "ledger.db").findings == []
+
+
+@pytest.mark.slow
+def test_clients_that_stall_or_dribble_do_not_keep_a_thread_for_ever(start):
+    server = start(WEB_CONCURRENCY=1, SCIM_THREADS=2)
+    head = f"POST {BASE}/Users HTTP/1.1\r\nAuthorization: Bearer {server.token}\r\n".encode()
+    body = b"Content-Type: application/scim+json\r\nContent-Length: 10000\r\n\r\n{"
+    address = "127.0.0.1", server.port
+
+    with socket.create_connection(address) as stalls, socket.create_connection(address) as dribbles:
+        stalls.sendall(head)
+        dribbles.sendall(head + body)
+
+        def lives():
+            with contextlib.suppress(OSError):
+                dribbles.sendall(b" ")
+                return server.ask("GET", "/livez", base="", timeout=1).status == 200
+
+        assert wait_until(lives, patience=30)
 
 
 def test_a_writer_that_waits_too_long_is_429_and_nothing_happened(make_site):

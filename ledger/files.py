@@ -1,0 +1,100 @@
+"""Ledger files: making one whole or not at all, bringing one up to date, who may do so."""
+
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ledger import codec, migrations
+from ledger.database import connect, driver, speaking
+from ledger.events import LEDGER_OPENED, Event, Metadata
+from ledger.sqlite import Draft
+from ledger.store import NO_STREAM, Append, LedgerError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
+    """Make a new ledger file with its LedgerOpened event, whole or not at all.
+
+    Raises LedgerError when there is a file already or the name is not fit for one.
+    """
+    if not _NAME.fullmatch(name):
+        raise LedgerError(
+            f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with file_lock(path.parent), speaking(path):
+        if path.exists():
+            raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
+        _refuse_stray_log(path)
+        draft = path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        _write_first_event(draft, name, software, metadata)
+        os.chmod(draft, 0o600)
+        os.rename(draft, path)
+        _sync_folder(path.parent)
+
+
+def _refuse_stray_log(path: Path) -> None:
+    """Stop at a log without its file: SQLite would play it into whatever new file is beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size > 0:
+        raise LedgerError(
+            f"there is {log}, a log without its ledger: put the ledger back beside it, or move"
+            " the log away; nothing was changed"
+        )
+
+
+def migrate(path: Path) -> list[str]:
+    """Bring a ledger file's schema up to date; return the names of the steps taken.
+
+    Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
+    """
+    migrations.look_at(path, migrations.check_origin)
+    with file_lock(path.parent), speaking(path):
+        connection = connect(path)
+        try:
+            return migrations.migrate(connection)
+        finally:
+            connection.close()
+
+
+def _write_first_event(path: Path, name: str, software: str, metadata: Metadata) -> None:
+    tenant = secrets.token_hex(8)
+    origin = f"{name}/{tenant}"
+    event = Event(LEDGER_OPENED, {"format": codec.FORMAT, "software": software})
+    connection = connect(path, create=True)
+    try:
+        migrations.migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        append = Append(f"Ledger-{tenant}", NO_STREAM, [event])
+        [opened] = Draft(append, metadata).insert(connection, origin)
+        connection.execute(
+            "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
+        )
+        connection.execute("COMMIT")
+    except driver.Error:
+        connection.close()
+        path.unlink(missing_ok=True)
+        raise
+    connection.close()  # the last one to close writes the log back and removes it
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def file_lock(folder: Path) -> Iterator[None]:
+    """Hold what only one process may do at a time: making and migrating a ledger."""
+    with open(folder / "ledger.lock", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
