@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from ledger.codec import FORMAT
-from ledger.database import UNREADABLE, UNWRITABLE, Connection, connect_read_only, driver, snapshot
+from ledger.database import (
+    UNREADABLE,
+    UNWRITABLE,
+    Connection,
+    connect_read_only,
+    driver,
+    meaning_of,
+    snapshot,
+)
 from ledger.events import LEDGER_OPENED
 from ledger.migrations import check_identity, schema_sql
-from ledger.store import LedgerMissing, LedgerUnavailable
+from ledger.store import LedgerBusy, LedgerMissing, LedgerUnavailable
 from ledger.verify_events import Finding, Reader, Row, short
 
 Progress = Callable[[int, int], None]
@@ -23,6 +31,7 @@ Progress = Callable[[int, int], None]
 CHUNK = 2000
 LOWEST, HIGHEST = -(2**63), 2**63 - 1  # the positions that a table can hold at all
 MAX_FINDINGS = 100
+OUT_OF_REACH = (UNREADABLE, UNWRITABLE)
 
 _COLUMNS = (
     "position, event.id, stream, version, type, revision, recorded_at, txn, actor, header,"
@@ -63,7 +72,7 @@ def verify(path: Path, progress: Progress = _ignore) -> Report:
     except LedgerMissing:
         raise
     except LedgerUnavailable as trouble:
-        if trouble.reason in (UNREADABLE, UNWRITABLE):  # says nothing about what is in it
+        if trouble.reason in OUT_OF_REACH:  # says nothing about what is in it
             raise
         report.findings.append(Finding(None, "file", "a readable database", str(trouble)))
         return report
@@ -88,7 +97,15 @@ def _text(raw: bytes) -> str:
 
 
 def _unreadable(report: Report, error: Exception) -> Finding:
-    """Name the place reading stopped at: the event after the last one that could be read."""
+    """Name the place reading stopped at: the event after the last one that could be read.
+
+    Raises LedgerBusy and LedgerUnavailable for what says nothing about what is in the file.
+    """
+    meaning = meaning_of(report.path, error)
+    if isinstance(meaning, LedgerBusy) or (
+        isinstance(meaning, LedgerUnavailable) and meaning.reason in OUT_OF_REACH
+    ):
+        raise meaning from error
     if isinstance(error, LedgerUnavailable):
         return Finding(None, "identity", "a ledger this program knows", str(error))
     return Finding(report.events + 1, "database page", "readable", str(error))

@@ -104,6 +104,17 @@ def test_migrating_refuses_and_leaves_as_it_is(name: str, history: Path) -> None
     assert digest(history) == before
 
 
+def test_a_file_that_cannot_be_looked_into_is_not_said_to_be_changed(
+    history: Path, run: Run
+) -> None:
+    (history.parent / "ledger.db-wal").mkdir()  # where SQLite looks before it reads
+
+    result = run("verify", "--json")
+
+    assert result.exit_code == 1
+    assert "check the owner and the rights" in result.stderr
+
+
 # Any byte at all
 
 

@@ -401,6 +401,7 @@ def take(tenant: Tenant, step: tuple[str, int, dict[str, Any]]) -> None:
         assert len(tenant.ledger.read_stream(stream)) == len(known)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(STEPS)
 def test_whatever_happened_the_live_rows_are_those_of_a_rebuild(

@@ -99,6 +99,31 @@ def test_simultaneous_deletes_give_one_204_and_the_rest_404(server):
     assert sorted(reply.status for reply in replies) == [204] + [404] * 7
 
 
+def test_an_import_while_users_arrive_loses_and_doubles_nobody(server):
+    there = [server.ask("POST", "/Users", user(f"there{n}@x.org")).json["id"] for n in range(110)]
+    over = threading.Event()
+
+    def arrive(number):
+        turn = 0
+        while not over.is_set():
+            turn += 1
+            server.ask("POST", "/Users", user(f"arrival{number}-{turn}@x.org"))
+
+    with ThreadPoolExecutor(4) as pool:
+        arrivals = [pool.submit(arrive, number) for number in range(4)]
+        seen, start, total = [], 1, 1
+        while start <= total:
+            found = server.ask("GET", f"/Users?startIndex={start}&count=100").json
+            seen += [resource["id"] for resource in found["Resources"]]
+            start, total = start + 100, found["totalResults"]
+        over.set()
+        for arrival in arrivals:
+            arrival.result()
+
+    assert set(there) <= set(seen)
+    assert len(set(seen)) == len(seen)
+
+
 def test_what_one_process_acknowledged_the_other_shows_at_once(server):
     jane = server.ask("POST", "/Users", user("everywhere@example.com")).json
     path = f"/Users/{jane['id']}"

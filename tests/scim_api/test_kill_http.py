@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 
@@ -11,7 +12,7 @@ import pytest
 from ledger.database import begin, connect
 from ledger.verify import verify
 from tests.scim_api.client import patch, replace, user
-from tests.scim_api.process import Server, wait_until
+from tests.scim_api.process import PROGRAM, Server, environment, wait_until
 
 
 class Writer(threading.Thread):
@@ -137,6 +138,35 @@ def test_master_and_workers_killed_under_load_lose_nothing(start):
     check_all_is_there(server, writers)
     assert server.stop() == 0
     assert verify(server.data_dir / "default" / "ledger.db").findings == []
+
+
+def run_and_kill(server, *words):
+    """Start a command and kill it at some moment of its short life."""
+    command = subprocess.Popen(
+        [*PROGRAM, *words],
+        env=environment(server.data_dir),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(random.uniform(0.2, 0.6))
+    command.kill()
+    command.wait(10)
+
+
+@pytest.mark.slow
+def test_commands_killed_while_the_service_writes_harm_nothing(start):
+    server = start()
+    writers = let_write(server, 2)
+
+    for number in range(8):
+        run_and_kill(server, *(["projections", "rebuild"], ["token", "create", "x"])[number % 2])
+    stop(writers)
+
+    check_all_is_there(server, writers)
+    assert server.stop() == 0
+    for words in (["verify"], ["projections", "rebuild"], ["projections", "check"]):
+        ended = subprocess.run([*PROGRAM, *words], env=environment(server.data_dir))
+        assert ended.returncode == 0
 
 
 @pytest.mark.slow

@@ -43,9 +43,9 @@ def ways(secret):
     yield "PATCH", patch(replace(secret, f"{USER_URN}:password"))
     yield "PATCH", patch(replace(secret, "password.value"))
     yield "PATCH", patch(replace(secret, 'password[type eq "x"]'))
-    yield "PATCH", patch(replace(secret, "pasword"))
+    yield "PATCH", patch(replace(secret, "passKey"))
     yield "PATCH", patch(replace({"password": secret}), replace("x", "noSuchAttribute"))
-    yield "PATCH", patch(replace({"pasword": secret}))
+    yield "PATCH", patch(replace({"passKey": secret}))
     yield "PATCH", patch(replace(secret))
     yield "PATCH", patch({"op": "move", "value": secret})
     yield "PATCH", secret
