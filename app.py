@@ -18,7 +18,7 @@ from ledger import clock
 from ledger.events import Metadata
 from ledger.files import create, migrate
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerUnavailable
+from ledger.store import LedgerUnavailable, Projector
 from ledger.terminal import HELP, SITE, Group, examples
 from projections import runner
 from projections.credentials import Credentials
@@ -67,10 +67,11 @@ def open_tenant(path: Path, patience: float = 10.0) -> Tenant:
     return tenant
 
 
-def wire(path: Path, patience: float = 10.0) -> Tenant:
+def wire(path: Path, patience: float = 10.0, *, read_only: bool = False) -> Tenant:
     """Open one ledger, whatever the state of its projections."""
     resources, credentials = Resources(KINDS), Credentials()
-    ledger = SQLiteLedger(path, [credentials, resources], patience=patience)
+    projectors: list[Projector] = [credentials, resources]
+    ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
     usage = Usage(path.with_name(USAGE_FILE))
     return Tenant(path.parent.name, ledger, resources, credentials, usage)
 
@@ -106,9 +107,9 @@ class Console:
         return tenant.ledger, projections_of(tenant)
 
     def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
-        """Return how a ledger's projections differ from a rebuild."""
-        ledger, projections = self.projections(name)
-        found = [runner.check(ledger, projection, progress) for projection in projections]
+        """Return how a ledger's projections differ from a rebuild; the file stays as it is."""
+        tenant = wire(self.path(name), read_only=True)
+        found = [runner.check(tenant.ledger, p, progress) for p in projections_of(tenant)]
         return [str(difference) for difference in found if difference]
 
     def metadata(self, via: str) -> Metadata:

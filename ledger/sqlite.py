@@ -13,6 +13,7 @@ from ledger.database import (
     Connection,
     Turns,
     connect,
+    connect_read_only,
     speaking,
 )
 from ledger.events import REVISIONS, Metadata, Recorded
@@ -32,13 +33,20 @@ class SQLiteLedger:
     """A ledger in one SQLite file: a reader for each thread, one writer for the process."""
 
     def __init__(
-        self, path: Path, projectors: Sequence[Projector] = (), *, patience: float = 10.0
+        self,
+        path: Path,
+        projectors: Sequence[Projector] = (),
+        *,
+        patience: float = 10.0,
+        read_only: bool = False,
     ) -> None:
         """Open the ledger at `path`; `patience` is the longest wait for a turn to write, seconds.
 
-        Raises LedgerMissing or LedgerUnavailable.
+        `read_only` leaves the file as it is, to the byte. Raises LedgerMissing or
+        LedgerUnavailable.
         """
         self.path = path
+        self._connect = connect_read_only if read_only else connect
         self.projectors = tuple(projectors)
         self._turns = Turns(patience)
         self._local = threading.local()
@@ -93,7 +101,7 @@ class SQLiteLedger:
             return self._writer
 
     def _open(self) -> Connection:
-        connection = connect(self.path)
+        connection = self._connect(self.path)
         for projector in self.projectors:
             prepare = getattr(projector, "prepare", None)
             if prepare:

@@ -8,11 +8,12 @@ import orjson
 
 from ledger import events
 from ledger.events import Recorded
+from ledger.store import LedgerError
 
 Attributes = Mapping[str, Any]
 
 
-class UnknownChange(Exception):
+class UnknownChange(LedgerError):
     """An event about a resource whose meaning this program does not know."""
 
 

@@ -110,6 +110,23 @@ def test_verify_finds_nothing_in_a_sound_ledger(shell, api):
     assert verified.err == ""
 
 
+def test_verify_leaves_a_restored_backup_as_it_is_to_the_byte(shell, api, tmp_path):
+    api.create()
+    copy = tmp_path / "copy.db"
+    shell("backup", str(copy))
+    file = ledger_file(shell)
+    api.site.close()
+    for old in file.parent.glob("ledger.db*"):
+        old.unlink()
+    copy.rename(file)
+    before = file.read_bytes()
+
+    verified = shell("verify")
+
+    assert verified.code == 0
+    assert file.read_bytes() == before
+
+
 def test_verify_can_answer_in_json(shell, api):
     api.create()
 
