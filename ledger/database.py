@@ -76,8 +76,12 @@ def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
             check_same_thread=False,  # the thread that closes at exit is not the one that opened
             timeout=5,
         )
-        for statement in settings:
-            connection.execute(statement).fetchall()
+        try:
+            for statement in settings:
+                connection.execute(statement).fetchall()
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 

@@ -33,11 +33,6 @@ class Resource:
         """The weak entity tag of RFC 7644 §3.14: the stream's version."""
         return f'W/"{self.version}"'
 
-    @property
-    def active(self) -> bool:
-        """Whether the resource is active; one that never said so is."""
-        return self.attributes.get("active", True) is not False
-
 
 def evolve(resource: Resource | None, recorded: Recorded) -> Resource | None:
     """Return the resource after an event; None once it is deleted."""
@@ -96,6 +91,11 @@ def _change(type_: str) -> Callable[[Resource | None, Recorded], Resource | None
         return _CHANGES[type_]
     except KeyError:
         raise UnknownChange(f"an event of type {type_} says nothing about a resource") from None
+
+
+def is_active(attributes: Attributes) -> bool:
+    """Tell whether a resource is active: it is unless `active` is false."""
+    return attributes.get("active") is not False
 
 
 def laid_over(attributes: Attributes, effects: Attributes) -> dict[str, Any]:

@@ -80,7 +80,12 @@ class Service:
         """
         self._must_exist(id_)
         desired = load_resource(self._type, body, self._policy, self._tolerated)
-        return self._change(id_, lambda _: desired, conditions, metadata)
+
+        def replaced(attributes: Attributes) -> Attributes:
+            kept = {key: attributes[key] for key in ("active",) if key in attributes}
+            return {**kept, **desired}
+
+        return self._change(id_, replaced, conditions, metadata)
 
     def patch(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2); raises ScimError."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from ledger import events
 from ledger.events import Event
-from projections.state import Attributes
+from projections.state import Attributes, is_active
 
 _FLIPS = {True: events.REACTIVATED, False: events.DEACTIVATED}
 
@@ -18,17 +18,18 @@ def creation(attributes: Attributes) -> list[Event]:
 def difference(before: Attributes, after: Attributes) -> list[Event]:
     """Return the events that lead from one state to another; none when nothing changes.
 
-    A change of `active` is an event of its own, after that of the other attributes. An `after`
-    that says nothing of `active` keeps it.
+    Becoming active or inactive is an event of its own, after that of the other attributes. A
+    resource is active unless `active` is false.
     """
     changed = {
         key: after.get(key)
         for key in sorted(before.keys() | after.keys())
         if not _same(before.get(key), after.get(key))
     }
-    active = changed.pop("active", None)
+    flipped = []
+    if is_active(before) != is_active(after):
+        flipped = [Event(_FLIPS[is_active(after)], {"active": changed.pop("active")})]
     updated = [Event(events.UPDATED, changed)] if changed else []
-    flipped = [] if active is None else [Event(_FLIPS[active], {"active": active})]
     return updated + flipped
 
 

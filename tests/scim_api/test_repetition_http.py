@@ -53,7 +53,6 @@ def test_a_put_of_a_password_only_changes_nothing(api):
         replace({"noSuchAttribute": 1}),
         {"op": "add", "path": "emails", "value": EMAILS[1:]},
         {"op": "remove", "path": "nickName"},
-        {"op": "remove", "path": "active"},
     ],
     ids=str,
 )

@@ -8,8 +8,6 @@ from tests.scim_api.client import BASE
 
 GOOD = {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE}
 ON_PURPOSE = {
-    # Nobody is reactivated or deactivated by leaving something out: docs/decisions/0006.
-    "PATCH modify() did not remove attribute 'active'",
     # POST /.search is not served, and not announced.
     "POST /.search: searching several resource types at once is not supported by the server",
 }

@@ -26,8 +26,14 @@ def test_only_what_changed_is_recorded() -> None:
     assert events == [Event("Updated", {"title": "U"})]
 
 
-def test_a_missing_active_keeps_it() -> None:
-    assert difference({"active": False}, {}) == []
+def test_a_resource_that_does_not_say_so_is_active() -> None:
+    assert difference({"active": True}, {}) == [Event("Updated", {"active": None})]
+    assert difference({}, {"active": True}) == [Event("Updated", {"active": True})]
+    assert difference({}, {"active": False}) == [Event("Deactivated", {"active": False})]
+
+
+def test_taking_a_false_active_away_is_to_reactivate() -> None:
+    assert difference({"active": False}, {}) == [Event("Reactivated", {"active": None})]
 
 
 def test_deactivating_is_an_event_of_its_own_after_the_others() -> None:

@@ -262,6 +262,16 @@ def test_put_without_active_keeps_it(api, active):
     assert api.put(created, user(title="Boss")).json["active"] is active
 
 
+def test_a_patch_that_removes_active_unassigns_it(api):
+    created = api.create()
+
+    patched = api.patch(created, {"op": "remove", "path": "active"})
+
+    assert patched.status_code == 200
+    assert "active" not in patched.json
+    assert "active" not in api.put(created, user()).json
+
+
 @pytest.mark.parametrize("active", [None, "", []])
 def test_put_with_an_active_without_a_value_keeps_it(api, active):
     created = api.create(active=False)
