@@ -11,7 +11,7 @@ test: .venv/dev
 	$(BIN)/python -m pytest -n 2
 
 lint: .venv/dev
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

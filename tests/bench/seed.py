@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scim_api.token_commands import issue_token
-
 import app
 from ledger import clock
 from ledger.events import Metadata
@@ -16,6 +14,7 @@ from scim_api import settings
 from scim_api.intake import load_resource
 from scim_api.resource_types import ENTERPRISE_URN, USER
 from scim_api.tenants import Tenant
+from scim_api.token_commands import issue_token
 from scim_api.translate import creation
 from tests.bench import people
 

@@ -2,13 +2,12 @@
 
 from functools import cached_property
 
-from scim_api.token_commands import issue_token
-
 from app import Console, create_app
 from ledger.events import Event
 from ledger.store import Append
 from scim_api import settings
 from scim_api.resource_types import ENTERPRISE_URN, USER_URN
+from scim_api.token_commands import issue_token
 
 BASE = "/scim/v2"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
