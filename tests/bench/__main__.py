@@ -5,8 +5,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -42,6 +43,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sizes", type=_sizes, default=[1000, 100_000], metavar="N,N")
     parser.add_argument("--rounds", type=int, default=10, help="how often each is measured")
     parser.add_argument("--seconds", type=float, default=0.5, help="how long each time")
+    parser.add_argument("--workers", type=int, default=2, help="gunicorn workers of each server")
     parser.add_argument("--each", type=int, default=2, help="connections to each worker")
     parser.add_argument("--only", type=_operations, default=OPERATIONS, metavar=names)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -72,13 +74,14 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Circumstances, l
     populations = [_populated(folder, size) for size in options.sizes]
     before = [events_of(population) for population in populations]
     with ExitStack() as stack:
-        loads = [_product(stack, options.each, one, folder) for one in populations]
+        field = Field(stack, options.workers, options.each, folder)
+        loads = [field.product(population) for population in populations]
         contests = [
             Contest.of(operation, population, load)
             for operation in options.only
             for population, load in zip(populations, loads, strict=True)
         ]
-        loads.append(_hello(stack, options.each, contests, folder))
+        loads.append(field.hello(contests))
         run = _held(options, contests, loads)
     for population, events in zip(populations, before, strict=True):
         _must_have_written(contests, population, events_of(population) - events)
@@ -94,7 +97,13 @@ def _held(
         contest.challenge(loads[-1])
     watch = Watch([load.server for load in loads])
     hold(contests, options.rounds, options.seconds, _say)
-    return circumstances(watch, each=options.each, rounds=options.rounds, seconds=options.seconds)
+    return circumstances(
+        watch,
+        workers=options.workers,
+        each=options.each,
+        rounds=options.rounds,
+        seconds=options.seconds,
+    )
 
 
 def _populated(folder: Path, size: int) -> Population:
@@ -104,21 +113,30 @@ def _populated(folder: Path, size: int) -> Population:
     return population
 
 
-def _product(stack: ExitStack, each: int, population: Population, folder: Path) -> Load:
-    settings = {"SCIM_DATA_DIR": str(population.data_dir)}
-    log = folder / f"product-{population.size}.log"
-    server = stack.enter_context(
-        serving(f"product with {population.size:,} users", PRODUCT, settings, log)
-    )
-    return stack.enter_context(closing(Load(server, each)))
+@dataclass(frozen=True)
+class Field:
+    """Where the contests take place: servers of one shape, each with its load."""
 
+    stack: ExitStack
+    workers: int
+    each: int
+    folder: Path
 
-def _hello(stack: ExitStack, each: int, contests: Sequence[Contest], folder: Path) -> Load:
-    answers = folder / "answers.json"
-    answers.write_bytes(orjson.dumps({c.place: c.prepared() for c in contests}))
-    settings = {ANSWERS: str(answers)}
-    server = stack.enter_context(serving("hello", HELLO, settings, folder / "hello.log"))
-    return stack.enter_context(closing(Load(server, each)))
+    def product(self, population: Population) -> Load:
+        """Start the product over the ledger of a population."""
+        settings = {"SCIM_DATA_DIR": str(population.data_dir)}
+        return self._load(f"product-{population.size}", PRODUCT, settings)
+
+    def hello(self, contests: Sequence[Contest]) -> Load:
+        """Start the bare application with the answers that the product gave."""
+        answers = self.folder / "answers.json"
+        answers.write_bytes(orjson.dumps({c.place: c.prepared() for c in contests}))
+        return self._load("hello", HELLO, {ANSWERS: str(answers)})
+
+    def _load(self, name: str, target: str, settings: Mapping[str, str]) -> Load:
+        log = self.folder / f"{name}.log"
+        server = self.stack.enter_context(serving(name, target, settings, log, self.workers))
+        return self.stack.enter_context(closing(Load(server, self.each)))
 
 
 def _must_have_written(contests: Sequence[Contest], population: Population, events: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tests.bench.server import ROOT, THREADS, WORKERS, Server, machine
+from tests.bench.server import ROOT, THREADS, Server, machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class Watch:
         return max(0.0, (busy - self._busy) - (own - self._own)) / max(all_ - self._all, 0.01)
 
 
-def circumstances(watch: Watch, *, each: int, rounds: int, seconds: float) -> Circumstances:
+def circumstances(
+    watch: Watch, *, workers: int, each: int, rounds: int, seconds: float
+) -> Circumstances:
     """Describe a run that has just ended."""
     return Circumstances(
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -53,9 +55,9 @@ def circumstances(watch: Watch, *, each: int, rounds: int, seconds: float) -> Ci
         cores=len(os.sched_getaffinity(0)),
         python=platform.python_version(),
         machine=platform.machine(),
-        workers=WORKERS,
+        workers=workers,
         threads=THREADS,
-        connections=WORKERS * each,
+        connections=workers * each,
         rounds=rounds,
         seconds=seconds,
         others=watch.others(),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-WORKERS, THREADS = 2, 4  # the product's defaults, for both
+THREADS = 4  # of each worker, for both
 ROOT = Path(__file__).parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START, _STOP = 30.0, 15.0  # seconds
@@ -60,25 +60,31 @@ def _link(path: str) -> str:
 
 
 @contextmanager
-def serving(name: str, target: str, settings: Mapping[str, str], log: Path) -> Iterator[Server]:
+def serving(
+    name: str, target: str, settings: Mapping[str, str], log: Path, workers: int
+) -> Iterator[Server]:
     """Run an application under the product's own gunicorn configuration."""
     port = _free_port()
     command = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.gunicorn_conf", target]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=_environment(port, settings), stdout=stderr, stderr=stderr
+            command,
+            cwd=ROOT,
+            env=_environment(port, settings, workers),
+            stdout=stderr,
+            stderr=stderr,
         )
-        workers: tuple[int, ...] = ()
+        pids: tuple[int, ...] = ()
         try:
-            workers = _started(name, process, port, log)
-            yield Server(name, port, process.pid, workers)
+            pids = _started(name, process, port, log, workers)
+            yield Server(name, port, process.pid, pids)
         finally:
-            _stop(process, workers)
+            _stop(process, pids)
 
 
-def _environment(port: int, settings: Mapping[str, str]) -> dict[str, str]:
+def _environment(port: int, settings: Mapping[str, str], workers: int) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SCIM_", "GUNICORN"))}
-    size = {"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS), "SCIM_THREADS": str(THREADS)}
+    size = {"PORT": str(port), "WEB_CONCURRENCY": str(workers), "SCIM_THREADS": str(THREADS)}
     return {**inherited, **size, **settings}
 
 
@@ -89,14 +95,16 @@ def _free_port() -> int:
         return port
 
 
-def _started(name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> tuple[int, ...]:
+def _started(
+    name: str, process: subprocess.Popen[bytes], port: int, log: Path, workers: int
+) -> tuple[int, ...]:
     """Wait until every worker is there and one answers; raises RuntimeError."""
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline and process.poll() is None:
-        workers = _children(process.pid)
-        if len(workers) == WORKERS and _listens(port):
+        pids = _children(process.pid)
+        if len(pids) == workers and _listens(port):
             time.sleep(0.5)  # for the other worker's socket
-            return workers
+            return pids
         time.sleep(0.1)
     raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
