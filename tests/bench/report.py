@@ -32,8 +32,8 @@ def heading(run: Circumstances) -> str:
     return (
         f"scim-ledger {run.commit} beside a bare Flask application answering the same bytes.\n"
         f"{run.date}, {run.cores} cores, Python {run.python}; each under gunicorn gthread,"
-        f" {run.workers} workers x {run.threads} threads, {run.connections} kept-alive"
-        f" connections;\n{run.rounds} rounds of {run.seconds} s; other processes took"
+        f" workers x threads {run.workers} x {run.threads}, connections kept alive:"
+        f" {run.connections};\n{run.rounds} rounds of {run.seconds} s; other processes took"
         f" {run.others:.0%} of the machine meanwhile.\n"
         "CPU is that of the server, milliseconds a request, user and system; the ratio is the"
         " median of the rounds."
