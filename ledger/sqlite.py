@@ -119,6 +119,11 @@ class SQLiteLedger:
                     projector.project(connection, event)
         return recorded
 
+    def end(self) -> tuple[int, str]:
+        """Return the position of the newest event and when it was recorded."""
+        with self.reading() as connection:
+            return _end(connection)
+
     def last_position(self) -> int:
         """Return the position of the newest event."""
         with self.reading() as connection:

@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 
 from ledger.database import Connection
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
-from ledger.migrations import statements
+from projections.tables import create_tables
 
 _COLUMNS = "id, name, issued_at, expires_at, revoked_at"
 
@@ -46,9 +45,7 @@ class Credentials:
 
     def create_tables(self, connection: Connection) -> None:
         """Make the table, empty."""
-        script = files("projections").joinpath("credentials.sql").read_text()
-        for statement in statements(script.replace("{s}", self._suffix)):
-            connection.execute(statement)
+        create_tables(connection, "credentials.sql", self._suffix)
 
     def prepare(self, connection: Connection) -> None:
         """Do nothing: plain SQL is enough here."""

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from ledger.database import Connection, snapshot, within
 from ledger.events import Recorded
-from ledger.migrations import statements
 from projections import sql
 from projections.comparison import fold
 from projections.query import Page, Query
 from projections.state import Resource, document_of, evolve, resource_of
+from projections.tables import create_tables
 
 BLOCK = 1024  # positions counted together in the census
 PATIENCE = 20.0  # seconds a list may take; Okta waits 60
@@ -74,9 +73,7 @@ class Resources:
 
     def create_tables(self, connection: Connection) -> None:
         """Make the tables, empty."""
-        script = files("projections").joinpath("resources.sql").read_text()
-        for statement in statements(script.replace("{s}", self._suffix)):
-            connection.execute(statement)
+        create_tables(connection, "resources.sql", self._suffix)
 
     def prepare(self, connection: Connection) -> None:
         """Give a connection the functions that filters compile to."""

@@ -98,7 +98,7 @@ def rebuild(ledger: SQLiteLedger, projection: Projection, progress: Progress = _
         position = _replay(ledger, twin, progress)
         with ledger.writing() as connection:
             end = last_position(connection)
-            _project_all(connection, twin, position, end)
+            _project_all(connection, connection, twin, position, end)
             _swap(connection, projection, suffix, end)
         _sweep_remains(ledger, projection)
     return end
@@ -109,16 +109,19 @@ def _replay(ledger: SQLiteLedger, twin: Projection, progress: Progress) -> int:
     position, end = 0, ledger.last_position()
     while end - position > CHUNK:
         with ledger.writing() as connection:
-            _project_all(connection, twin, position, position + CHUNK)
+            _project_all(connection, connection, twin, position, position + CHUNK)
         position += CHUNK
         end = ledger.last_position()
         progress(position, end)
     return position
 
 
-def _project_all(connection: Connection, twin: Projection, after: int, upto: int) -> None:
-    for recorded in read_chunk(connection, after, upto):
-        twin.project(connection, recorded)
+def _project_all(
+    source: Connection, target: Connection, projection: Projection, after: int, upto: int
+) -> None:
+    """Project the events of one connection into the tables of another, or of the same."""
+    for recorded in read_chunk(source, after, upto):
+        projection.project(target, recorded)
 
 
 def _swap(connection: Connection, projection: Projection, suffix: str, position: int) -> None:
@@ -188,17 +191,11 @@ def check(
             if position % CHUNK == 0:
                 progress(position, end)
         with ledger.reading() as connection, snapshot(connection):
-            _project_all_into(scratch, connection, projection, position)
+            end = last_position(connection)
+            _project_all(connection, scratch, projection, position, end)
             return next(_differences(connection, scratch, projection), None)
     finally:
         scratch.close()
-
-
-def _project_all_into(
-    scratch: Connection, connection: Connection, projection: Projection, after: int
-) -> None:
-    for recorded in read_chunk(connection, after, last_position(connection)):
-        projection.project(scratch, recorded)
 
 
 def _differences(

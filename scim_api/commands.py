@@ -195,10 +195,8 @@ def status(site: Site, as_json: bool) -> None:
 
 def _status(tenant: Tenant) -> dict[str, Any]:
     week_ago = clock.timestamp(clock.now() - timedelta(days=7))
+    position, last_at = tenant.ledger.end()
     with tenant.ledger.reading() as connection:
-        position, last_at = connection.execute(
-            "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
-        ).fetchone()
         users = tenant.resources.total(connection, "User")
     credentials = {c.id: c for c in credentials_of(tenant)}
     return {

@@ -76,10 +76,7 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     label = f"ledger {name}"
     try:
         tenant = open_()
-        with tenant.ledger.reading() as connection:
-            last = connection.execute(
-                "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
-            ).fetchone()
+        last = tenant.ledger.end()
     except LedgerError as error:
         yield Check(label, False, str(error))
         return

@@ -82,7 +82,7 @@ class Service:
         desired = load_resource(self._type, body, self._policy, self._tolerated)
 
         def replaced(attributes: Attributes) -> Attributes:
-            kept = {key: attributes[key] for key in ("active",) if key in attributes}
+            kept = {"active": attributes["active"]} if "active" in attributes else {}
             return {**kept, **desired}
 
         return self._change(id_, replaced, conditions, metadata)
