@@ -10,7 +10,15 @@ from typing import Any
 
 import orjson
 
-from ledger.events import REQUEST_PREFIX, REVISIONS, Event, Metadata, Payload, Recorded
+from ledger.events import (
+    CREDENTIAL_ISSUED,
+    REQUEST_PREFIX,
+    REVISIONS,
+    Event,
+    Metadata,
+    Payload,
+    Recorded,
+)
 from ledger.store import LedgerUnavailable
 
 FORMAT = 1
@@ -18,8 +26,14 @@ SALT_SIZE = 32
 
 Upcaster = Callable[[Payload], Payload]
 
+
+def _credential_issued_1(payload: Payload) -> Payload:
+    """Revision 2 may also hold `user` and `policy`: an older program must not pass over them."""
+    return payload
+
+
 # (type, revision) -> what turns its payload into that of the next revision. Never deleted.
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {(CREDENTIAL_ISSUED, 1): _credential_issued_1}
 
 
 class UnknownEvent(LedgerUnavailable):

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -224,10 +224,13 @@ def _row(recorded: Recorded, full: bool) -> dict[str, Any]:
 
 
 def _changed(recorded: Recorded) -> str:
-    """Name what changed; an extension's attributes without their long URN."""
+    """Name what changed: attributes of extensions without their long URN, members by number."""
     if recorded.payload is None:
         return "erased"
-    return ", ".join(sorted(key.rpartition(":")[2] for key in recorded.effects))
+    kinds = {key: key.partition(":")[0] for key in recorded.effects}
+    named = (key.rpartition(":")[2] if kind == "urn" else kind for key, kind in kinds.items())
+    counts = Counter(named)
+    return ", ".join(f"{name} ({n})" if n > 1 else name for name, n in sorted(counts.items()))
 
 
 # Withheld wherever an event is shown: a token's hash is of no use to a reader.

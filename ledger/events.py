@@ -12,10 +12,13 @@ UPDATED = "Updated"
 DEACTIVATED = "Deactivated"
 REACTIVATED = "Reactivated"
 DELETED = "Deleted"
+MEMBERS_ADDED = "MembersAdded"
+MEMBERS_REMOVED = "MembersRemoved"
 ERASED = "Erased"
 LEDGER_OPENED = "LedgerOpened"
 CREDENTIAL_ISSUED = "CredentialIssued"
 CREDENTIAL_REVOKED = "CredentialRevoked"
+SETTINGS_CHANGED = "SettingsChanged"
 
 # The newest payload revision of each type that this program writes.
 REVISIONS: Mapping[str, int] = {
@@ -24,10 +27,13 @@ REVISIONS: Mapping[str, int] = {
     DEACTIVATED: 1,
     REACTIVATED: 1,
     DELETED: 1,
+    MEMBERS_ADDED: 1,
+    MEMBERS_REMOVED: 1,
     ERASED: 1,
     LEDGER_OPENED: 1,
-    CREDENTIAL_ISSUED: 1,
+    CREDENTIAL_ISSUED: 2,
     CREDENTIAL_REVOKED: 1,
+    SETTINGS_CHANGED: 1,
 }
 
 REQUEST_PREFIX = "request."

@@ -1,4 +1,4 @@
-"""Commands about what the events add up to: users, their history, projections."""
+"""Commands about what the events add up to: users, groups, their history, projections."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -25,6 +25,9 @@ from ledger.terminal import (
 from projections import runner
 from projections.resources import Resources
 from projections.state import Resource, evolve
+
+NAMES = {"User": "userName", "Group": "displayName"}
+RELATIONS = {"User": "groups", "Group": "members"}
 
 
 class Tenant(Protocol):
@@ -56,16 +59,8 @@ def user_group() -> None:
 @pass_site
 @examples("scim-ledger user show jane@example.com", "scim-ledger user show jane@example.com --json")
 def show_user(site: Site, user: str, ledger: str, as_json: bool) -> None:
-    """Show a user as it is now."""
-    tenant = site.tenant(ledger)
-    found = _find(tenant, user)
-    with tenant.ledger.reading() as connection:
-        row = tenant.resources.document(connection, found.type, found.id)
-    document = orjson.loads(row[0]) if row else {}
-    if as_json:
-        emit(document)
-    else:
-        emit_record({key: _text(value) for key, value in document.items()}, False)
+    """Show a user as it is now, with its groups."""
+    _show(site.tenant(ledger), "User", user, as_json)
 
 
 @user_group.command("history")
@@ -79,10 +74,58 @@ def user_history(site: Site, user: str, ledger: str, as_json: bool) -> None:
 
     A deleted user is found by its id.
     """
-    tenant = site.tenant(ledger)
-    events = tenant.ledger.read_stream(f"User-{user}")
+    _history(site.tenant(ledger), "User", user, as_json)
+
+
+@click.group("group", cls=Group, context_settings=HELP)
+@examples("scim-ledger group show Engineering", "scim-ledger group history Engineering")
+def group_group() -> None:
+    """Look at a group, by id or by displayName."""
+
+
+@group_group.command("show")
+@click.argument("group", metavar="ID|NAME")
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger group show Engineering", "scim-ledger group show Engineering --json")
+def show_group(site: Site, group: str, ledger: str, as_json: bool) -> None:
+    """Show a group as it is now, with its members."""
+    _show(site.tenant(ledger), "Group", group, as_json)
+
+
+@group_group.command("history")
+@click.argument("group", metavar="ID|NAME")
+@ledger_option
+@json_option
+@pass_site
+@examples("scim-ledger group history Engineering", "scim-ledger group history ID --json")
+def group_history(site: Site, group: str, ledger: str, as_json: bool) -> None:
+    """Show every event of a group: who joined, who left, what else changed.
+
+    A deleted group is found by its id.
+    """
+    _history(site.tenant(ledger), "Group", group, as_json)
+
+
+def _show(tenant: Tenant, type_: str, name: str, as_json: bool) -> None:
+    found = _find(tenant, type_, name)
+    with tenant.ledger.reading() as connection:
+        row = tenant.resources.row(connection, type_, found.id)
+        related = tenant.resources.relations(connection, type_, [row.place]) if row else {}
+    document = orjson.loads(row.document) if row else {}
+    relations = related.get(row.position, ()) if row else ()
+    document |= {RELATIONS[type_]: [one._asdict() for one in relations]}
+    if as_json:
+        emit(document)
+    else:
+        emit_record({key: _text(value) for key, value in document.items()}, False)
+
+
+def _history(tenant: Tenant, type_: str, name: str, as_json: bool) -> None:
+    events = tenant.ledger.read_stream(f"{type_}-{name}")
     if not events:
-        events = tenant.ledger.read_stream(f"User-{_find(tenant, user).id}")
+        events = tenant.ledger.read_stream(f"{type_}-{_find(tenant, type_, name).id}")
     changes = list(_changes(events))
     if as_json:
         emit(changes)
@@ -129,12 +172,14 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _find(tenant: Tenant, user: str) -> Resource:
+def _find(tenant: Tenant, type_: str, name: str) -> Resource:
     with tenant.ledger.reading() as connection:
-        found = tenant.resources.get(connection, "User", user)
-        found = found or tenant.resources.find_by_name(connection, "User", user)
+        found = tenant.resources.get(connection, type_, name)
+        found = found or tenant.resources.find_by_name(connection, type_, name)
     if found is None:
-        raise Failure(f"there is no user with the id or userName {user!r}", Exit.NOT_FOUND)
+        raise Failure(
+            f"there is no {type_.lower()} with the id or {NAMES[type_]} {name!r}", Exit.NOT_FOUND
+        )
     return found
 
 
@@ -216,4 +261,4 @@ def _named(
     return chosen
 
 
-COMMANDS: list[click.Command] = [user_group, projections_group]
+COMMANDS: list[click.Command] = [user_group, group_group, projections_group]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from ledger.database import Connection
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
+from projections.configuration import Configuration
 from projections.tables import create_tables
 
-_COLUMNS = "id, name, issued_at, expires_at, revoked_at"
+_COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Credential:
     issued_at: str
     expires_at: str | None
     revoked_at: str | None
+    user: str | None = None  # the id of the user whose own it is (/Me)
+    policy: str | None = None  # instead of the ledger's
 
     def state(self, now: str) -> str:
         """Return live, expired or revoked at a moment (a timestamp)."""
@@ -31,7 +34,7 @@ class Credentials:
     """The credential projection; reads take a ledger's reading connection."""
 
     name = "credentials"
-    revision = 1
+    revision = 2
     tables: Mapping[str, str] = {"credential": "id"}
 
     def __init__(self, suffix: str = "") -> None:
@@ -55,13 +58,15 @@ class Credentials:
         if recorded.type == CREDENTIAL_ISSUED:
             effects = recorded.effects
             connection.execute(
-                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, NULL)",
+                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, NULL, ?, ?)",
                 (
                     recorded.subject,
                     effects["name"],
                     effects["sha256"],
                     recorded.at,
                     effects.get("expires_at"),
+                    effects.get("user"),
+                    effects.get("policy"),
                 ),
             )
         elif recorded.type == CREDENTIAL_REVOKED:
@@ -70,12 +75,16 @@ class Credentials:
                 (recorded.at, recorded.subject),
             )
 
-    def by_hash(self, connection: Connection, sha256: str) -> Credential | None:
-        """Return the credential whose token has this hash, live or not."""
+    def by_hash(self, connection: Connection, sha256: str) -> tuple[Credential, int] | None:
+        """Return the credential whose token has this hash, live or not.
+
+        With it the version of the ledger's settings: a request needs both, and asks once.
+        """
         row = connection.execute(
-            f"SELECT {_COLUMNS} FROM {self._table} WHERE sha256 = ?", (sha256,)
+            f"SELECT {_COLUMNS}, ({Configuration.VERSION}) FROM {self._table} WHERE sha256 = ?",
+            (sha256,),
         ).fetchone()
-        return Credential(*row) if row else None
+        return (Credential(*row[:-1]), row[-1]) if row else None
 
     def all(self, connection: Connection) -> list[Credential]:
         """Return every credential ever issued, oldest first."""

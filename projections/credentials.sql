@@ -5,6 +5,8 @@ CREATE TABLE credential{s} (
   sha256 TEXT NOT NULL,
   issued_at TEXT NOT NULL,
   expires_at TEXT,
-  revoked_at TEXT
+  revoked_at TEXT,
+  user TEXT,           -- the id of the user whose own credential it is
+  policy TEXT          -- instead of the ledger's
 ) STRICT;
 CREATE UNIQUE INDEX credential{s}_sha256 ON credential{s} (sha256);

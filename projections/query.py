@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Type(StrEnum):
@@ -103,21 +104,71 @@ def terms_of(filter: Filter) -> int:
     return 1
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Where a walk by cursor stands: the last resource's position, and its sort key if sorted."""
+
+    position: int = 0
+    key: str | int | float | None = None
+
+
+START = Mark()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A list request; `start_index` counts from 1, `count` is the page's most."""
+    """A list request; `start_index` counts from 1, `count` is the page's most.
+
+    With `after` the page begins behind that mark instead (START: at the beginning).
+    """
 
     filter: Filter | None = None
     sort_by: Path | None = None
     descending: bool = False
     start_index: int = 1
     count: int = 100
+    after: Mark | None = None
+
+
+class Stored(NamedTuple):
+    """A resource's row: its document is without base URL, groups and members."""
+
+    position: int
+    id: str
+    type: str
+    version: int
+    grouped: int  # whether it is a member of a group
+    document: bytes
+
+    @property
+    def place(self) -> tuple[int, str | None]:
+        """Its position, and its id if it is in a group: what relations are asked for by."""
+        return self.position, self.id if self.grouped else None
+
+    @property
+    def etag(self) -> str:
+        """The weak entity tag of RFC 7644 §3.14."""
+        return f'W/"{self.version}"'
+
+
+# A resource in a list: position, type, its id if it is in a group, and its stored document.
+# A plain tuple: a page has a hundred of them.
+Listed = tuple[int, str, str | None, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Stored documents of one page, and how many resources match in all."""
+    """The rows of one page, and how many resources match in all.
+
+    `next` is where the next page begins in a walk by cursor; None when there is none.
+    """
 
     total: int
     start_index: int
-    documents: Sequence[bytes]
+    rows: Sequence[Listed]
+    next: Mark | None = None
+
+    @property
+    def documents(self) -> list[bytes]:
+        """The stored documents."""
+        return [document for *_, document in self.rows]

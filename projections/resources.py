@@ -1,71 +1,72 @@
-"""Current state, projected inline in the append's transaction; uniqueness; lists."""
+"""Current state, projected inline in the append's transaction; uniqueness."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.database import Connection, snapshot, within
-from ledger.events import Recorded
+from ledger.database import Connection
+from ledger.events import DELETED, SETTINGS_CHANGED, Recorded
 from projections import sql
 from projections.comparison import fold
-from projections.query import Page, Query
-from projections.state import Resource, document_of, evolve, resource_of
-from projections.tables import create_tables
+from projections.lists import BLOCK, PATIENCE, Lists, TooCostly
+from projections.memberships import Memberships, Relation, StillMember
+from projections.query import Page, Query, Stored
+from projections.state import MEMBER, Resource, document_of, evolve, resource_of
+from projections.tables import Tables, create_tables
+from projections.uniqueness import NotUnique, Uniqueness
 
-BLOCK = 1024  # positions counted together in the census
-PATIENCE = 20.0  # seconds a list may take; Okta waits 60
+__all__ = ["PATIENCE", "Kind", "NotUnique", "Resources", "StillMember", "TooCostly"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the projection must know of a resource type: names only, no rules."""
+    """What the projection must know of a resource type: names only, no rules.
+
+    `relation` is what is laid on its documents when read: `groups`, `members` or nothing.
+    """
 
     type: str
     schema: str
     endpoint: str
     name_attribute: str
-
-
-class NotUnique(Exception):
-    """The value of a unique attribute is another resource's; the append was undone."""
-
-    def __init__(self, attribute: str, holder: str) -> None:
-        super().__init__(f"{attribute} is taken by {holder}")
-        self.attribute = attribute
-        self.holder = holder
-
-
-class TooCostly(Exception):
-    """A list would take longer than PATIENCE; nothing was changed."""
+    relation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """A resource as it is now, with its stored document."""
+    """A resource as it is now, and its position."""
 
     position: int
     resource: Resource
-    document: bytes
+
+
+Place = tuple[int, str | None]  # a resource's position, and its id if it is in a group
 
 
 class Resources:
     """The current-state projection; reads take a ledger's reading connection."""
 
     name = "resources"
-    revision = 1
+    revision = 2
     tables: Mapping[str, str] = {
         "resource": "position",
         "resource_email": "email_key, position",
         "resource_census": "type, block",
+        "member": "group_position, member_id",
+        "former_member": "member_id",
+        "unique_attribute": "type, key",
+        "unique_value": "type, key, value_key",
     }
 
     def __init__(self, kinds: Mapping[str, Kind], suffix: str = "") -> None:
         """`kinds` by resource type; `suffix` names tables other than the live ones."""
         self._kinds = kinds
-        self._suffix = suffix
-        self._table = f"resource{suffix}"
-        self._emails = f"resource_email{suffix}"
-        self._census = f"resource_census{suffix}"
+        self._tables = Tables(suffix)
+        self._table = self._tables.resource
+        self.memberships = Memberships(self._tables)
+        self._uniqueness = Uniqueness(self._tables)
+        names = {kind.type: kind.name_attribute for kind in kinds.values()}
+        self._lists = Lists(self._tables, names)
 
     def beside(self, suffix: str) -> "Resources":
         """Return the same projection with tables of its own."""
@@ -73,7 +74,7 @@ class Resources:
 
     def create_tables(self, connection: Connection) -> None:
         """Make the tables, empty."""
-        create_tables(connection, "resources.sql", self._suffix)
+        create_tables(connection, "resources.sql", self._tables.suffix)
 
     def prepare(self, connection: Connection) -> None:
         """Give a connection the functions that filters compile to."""
@@ -82,9 +83,11 @@ class Resources:
     # Writing
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
-        """Follow one event; raises NotUnique."""
+        """Follow one event; raises NotUnique, or StillMember."""
         kind = self._kinds.get(recorded.category)
         if kind is None:
+            if recorded.type == SETTINGS_CHANGED:
+                self._uniqueness.settle(connection, recorded.effects)
             return
         old = self._current(connection, recorded.subject)
         new = evolve(old.resource if old else None, recorded)
@@ -94,23 +97,29 @@ class Resources:
             self._insert(connection, kind, recorded.position, new)
         elif old:
             self._delete(connection, old)
+        members = [key for key in recorded.payload or () if key.startswith(MEMBER)]
+        if old and members and recorded.type != DELETED:
+            self.memberships.change(connection, old.position, _only(recorded.payload, members))
 
     def _insert(
         self, connection: Connection, kind: Kind, position: int, resource: Resource
     ) -> None:
         name_key = self._claim(connection, kind, resource)
         connection.execute(
-            f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 position,
                 resource.id,
                 resource.type,
                 name_key,
                 resource.attributes.get("externalId"),
+                _display(kind, resource),
                 resource.version,
                 document_of(resource, kind.schema, kind.endpoint),
             ),
         )
+        place = position, resource.id
+        self._uniqueness.follow(connection, kind.type, place, {}, resource.attributes)
         self._write_emails(connection, position, set(), _email_keys(resource))
         self._count(connection, resource.type, position, +1)
 
@@ -124,16 +133,23 @@ class Resources:
             values["name_key"] = self._claim(connection, kind, new)
         if before.get("externalId") != after.get("externalId"):
             values["external_id"] = after.get("externalId")
+        if (display := _display(kind, new)) != _display(kind, old.resource):
+            values["display"] = display
         columns = ", ".join(f"{column} = ?" for column in values)
         connection.execute(
             f"UPDATE {self._table} SET {columns} WHERE position = ?",
             (*values.values(), old.position),
         )
+        self._uniqueness.follow(connection, kind.type, (old.position, new.id), before, after)
         if before.get("emails") != after.get("emails"):
             keys = _email_keys(old.resource), _email_keys(new)
             self._write_emails(connection, old.position, *keys)
 
     def _delete(self, connection: Connection, old: Current) -> None:
+        self.memberships.forget(connection, old.resource.id)
+        self.memberships.dissolve(connection, old.position)
+        place, gone = (old.position, old.resource.id), old.resource.attributes
+        self._uniqueness.follow(connection, old.resource.type, place, gone, {})
         connection.execute(f"DELETE FROM {self._table} WHERE position = ?", (old.position,))
         self._write_emails(connection, old.position, _email_keys(old.resource), set())
         self._count(connection, old.resource.type, old.position, -1)
@@ -145,23 +161,24 @@ class Resources:
             f"SELECT id FROM {self._table} WHERE type = ? AND name_key = ?", (kind.type, key)
         ).fetchone()
         if row and row[0] != resource.id:
-            raise NotUnique(kind.name_attribute, row[0])
+            raise NotUnique(kind.name_attribute, row[0], resource.id)
         return key
 
     def _write_emails(
         self, connection: Connection, position: int, old: set[str], new: set[str]
     ) -> None:
         connection.executemany(
-            f"DELETE FROM {self._emails} WHERE email_key = ? AND position = ?",
+            f"DELETE FROM {self._tables.email} WHERE email_key = ? AND position = ?",
             [(key, position) for key in old - new],
         )
         connection.executemany(
-            f"INSERT INTO {self._emails} VALUES (?, ?)", [(key, position) for key in new - old]
+            f"INSERT INTO {self._tables.email} VALUES (?, ?)",
+            [(key, position) for key in new - old],
         )
 
     def _count(self, connection: Connection, type_: str, position: int, change: int) -> None:
         connection.execute(
-            f"INSERT INTO {self._census} VALUES (?, ?, ?)"
+            f"INSERT INTO {self._tables.census} VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET live = live + excluded.live",
             (type_, position // BLOCK, change),
         )
@@ -172,19 +189,22 @@ class Resources:
         row = connection.execute(
             f"SELECT position, document FROM {self._table} WHERE id = ?", (id_,)
         ).fetchone()
-        return Current(row[0], resource_of(row[1]), row[1]) if row else None
+        return Current(row[0], resource_of(row[1])) if row else None
 
     def get(self, connection: Connection, type_: str, id_: str) -> Resource | None:
-        """Return a resource as it is now."""
-        found = self.document(connection, type_, id_)
-        return resource_of(found[0]) if found else None
+        """Return a resource as it is now, a group without its members."""
+        found = self.row(connection, type_, id_)
+        return resource_of(found.document) if found else None
 
-    def document(self, connection: Connection, type_: str, id_: str) -> tuple[bytes, int] | None:
-        """Return a resource's stored document and its version."""
-        row: tuple[bytes, int] | None = connection.execute(
-            f"SELECT document, version FROM {self._table} WHERE id = ? AND type = ?", (id_, type_)
+    def row(self, connection: Connection, type_: str, id_: str) -> Stored | None:
+        """Return a resource's row."""
+        row = connection.execute(
+            "SELECT position, id, type, version,"
+            f" EXISTS (SELECT 1 FROM {self._tables.member} WHERE member_id = id), document"
+            f" FROM {self._table} WHERE id = ? AND type = ?",
+            (id_, type_),
         ).fetchone()
-        return row
+        return Stored(*row) if row else None
 
     def find_by_name(self, connection: Connection, type_: str, name: str) -> Resource | None:
         """Return the resource that has a unique name, whatever the case of its letters."""
@@ -194,74 +214,45 @@ class Resources:
         ).fetchone()
         return resource_of(row[0]) if row else None
 
+    def types_of(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
+        """Return the resource type of each id that is one."""
+        marks = sql.json_list(ids)
+        rows = connection.execute(
+            f"SELECT id, type FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
+            (marks,),
+        )
+        return dict(rows.fetchall())
+
+    def relations(
+        self, connection: Connection, type_: str, places: Sequence[Place]
+    ) -> dict[int, list[Relation]]:
+        """Return what is to be laid on documents of a type, by position: members, or groups."""
+        relation = self._kinds[type_].relation
+        if relation == "members":
+            return {at: self.memberships.members(connection, at) for at, _ in places}
+        grouped = {id_: at for at, id_ in places if id_} if relation else {}
+        found = self.memberships.groups(connection, list(grouped)) if grouped else {}
+        return {grouped[id_]: groups for id_, groups in found.items()}
+
     def total(self, connection: Connection, type_: str) -> int:
         """Return how many resources of a type there are."""
-        return sum(live for _, live in self._blocks(connection, type_))
+        return self._lists.total(connection, type_)
 
-    def search(self, connection: Connection, type_: str, query: Query) -> Page:
-        """Return one page of a list, in order of creation unless the query sorts.
+    def search(self, connection: Connection, type_: str | None, query: Query) -> Page:
+        """Return one page of a list, of all types if None; raises TooCostly.
 
-        Raises TooCostly.
+        In order of creation unless the query sorts.
         """
-        if query.filter is None and query.sort_by is None:
-            with snapshot(connection):
-                return self._whole_list(connection, type_, query)
-        try:
-            with within(connection, PATIENCE):
-                return self._filtered_list(connection, type_, query)
-        except TimeoutError as error:
-            raise TooCostly(str(error)) from error
-
-    def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
-        rows: list[tuple[int, int]] = connection.execute(
-            f"SELECT block, live FROM {self._census} WHERE type = ? ORDER BY block", (type_,)
-        ).fetchall()
-        return rows
-
-    def _whole_list(self, connection: Connection, type_: str, query: Query) -> Page:
-        """Seek the first resource of the page by the census, so that every page costs the same."""
-        blocks = self._blocks(connection, type_)
-        total = sum(live for _, live in blocks)
-        if query.start_index > total:
-            return Page(total, query.start_index, [])
-        block, skip = _seek(blocks, query.start_index - 1)
-        rows = connection.execute(
-            f"SELECT document FROM {self._table} WHERE position IN ("
-            f"SELECT position FROM {self._table} WHERE type = ? AND position >= ?"
-            " ORDER BY position LIMIT ? OFFSET ?) ORDER BY position",
-            (type_, block * BLOCK, query.count, skip),
-        )
-        return Page(total, query.start_index, [row[0] for row in rows])
-
-    def _filtered_list(self, connection: Connection, type_: str, query: Query) -> Page:
-        name = self._kinds[type_].name_attribute
-        where, parameters = "type = ?", [type_]
-        if query.filter is not None:
-            condition, values = sql.compile_filter(query.filter, self._emails, unique_name=name)
-            where, parameters = f"{where} AND {condition}", [type_, *values]
-        order, order_values = "position", list[Any]()
-        if query.sort_by is not None:
-            order, order_values = sql.order_by(query.sort_by, query.descending, unique_name=name)
-        rows = connection.execute(
-            f"SELECT document FROM {self._table} WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?",
-            (*parameters, *order_values, query.count, query.start_index - 1),
-        ).fetchall()
-        documents = [row[0] for row in rows]
-        if query.start_index == 1 and len(documents) < query.count:
-            return Page(len(documents), 1, documents)
-        total = connection.execute(
-            f"SELECT count(*) FROM {self._table} WHERE {where}", parameters
-        ).fetchone()[0]
-        return Page(total, query.start_index, documents)
+        return self._lists.page(connection, type_, query)
 
 
-def _seek(blocks: list[tuple[int, int]], skip: int) -> tuple[int, int]:
-    """Return the block in which so many resources are skipped, and how many are left to skip."""
-    for block, live in blocks:
-        if skip < live:
-            return block, skip
-        skip -= live
-    raise IndexError("more to skip than there are")
+def _only(payload: Mapping[str, Any] | None, keys: list[str]) -> dict[str, Any]:
+    return {key: payload[key] for key in keys} if payload else {}
+
+
+def _display(kind: Kind, resource: Resource) -> str:
+    shown: str = resource.attributes.get("displayName") or resource.attributes[kind.name_attribute]
+    return shown
 
 
 def _email_keys(resource: Resource) -> set[str]:

@@ -7,8 +7,9 @@ CREATE TABLE resource{s} (
   type TEXT NOT NULL,
   name_key TEXT NOT NULL,        -- the unique name, folded
   external_id TEXT,
+  display TEXT NOT NULL,         -- what others show of it: displayName, or else the name
   version INTEGER NOT NULL,
-  document BLOB NOT NULL         -- the answer's bytes, but for base URL and groups
+  document BLOB NOT NULL         -- the answer's bytes, but for base URL, groups, members
 ) STRICT;
 CREATE UNIQUE INDEX resource{s}_id ON resource{s} (id);
 CREATE UNIQUE INDEX resource{s}_name ON resource{s} (type, name_key);
@@ -29,4 +30,34 @@ CREATE TABLE resource_census{s} (
   block INTEGER NOT NULL,
   live INTEGER NOT NULL,
   PRIMARY KEY (type, block)
+) STRICT, WITHOUT ROWID;
+
+-- Who is a member of which group; a change of one member is a change of one row.
+CREATE TABLE member{s} (
+  group_position INTEGER NOT NULL,
+  member_id TEXT NOT NULL,       -- also an id that no resource has, where the policy keeps it
+  member_type TEXT NOT NULL,
+  PRIMARY KEY (group_position, member_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX member{s}_groups ON member{s} (member_id, group_position);
+
+-- Who ever left a group: what is shown of them changed without a new version of their own.
+CREATE TABLE former_member{s} (
+  member_id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- Which attributes of the operator's schemas are unique, and who has which value of them.
+CREATE TABLE unique_attribute{s} (
+  type TEXT NOT NULL,
+  key TEXT NOT NULL,             -- as in payloads: URN, colon, name
+  case_exact INTEGER NOT NULL,
+  PRIMARY KEY (type, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE unique_value{s} (
+  type TEXT NOT NULL,
+  key TEXT NOT NULL,
+  value_key TEXT NOT NULL,       -- folded unless case counts
+  position INTEGER NOT NULL,
+  PRIMARY KEY (type, key, value_key)
 ) STRICT, WITHOUT ROWID;

@@ -5,15 +5,32 @@ and every JSON path, is a bound parameter. The common look-ups become index seek
 holds U+0000 (the door refuses it): text given to SQL functions would end there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from ledger.database import Connection
+from projections import kinship
 from projections.comparison import by_instant, comparable, fold, instant
-from projections.query import And, AnyValue, Compare, Filter, Not, Operator, Or, Path, Present, Type
+from projections.query import (
+    And,
+    AnyValue,
+    Compare,
+    Filter,
+    Not,
+    Operator,
+    Or,
+    Path,
+    Present,
+    Type,
+)
+from projections.tables import Tables
 
 Sql = tuple[str, list[Any]]
+
+LIVE = Tables()
 
 # The values of one multi-valued attribute, as rows v. An integer key says that it is an array;
 # `object` keeps JSON functions from reading a plain text value as JSON.
@@ -55,46 +72,34 @@ def _sql_ends_with(value: Any, end: str) -> bool:
     return isinstance(value, str) and value.endswith(end)
 
 
+def json_list(values: Collection[str]) -> str:
+    """Return texts as a parameter for json_each."""
+    return orjson.dumps(list(values)).decode()
+
+
 def compile_filter(
-    filter: Filter, emails: str = "resource_email", *, unique_name: str = "userName"
+    filter: Filter, tables: Tables = LIVE, *, unique_name: str | None = "userName"
 ) -> Sql:
-    """Return a condition on rows of `resource` and its parameters.
+    """Return a condition on rows of the resource table, called `resource`, and its parameters.
 
-    `emails` is the table of e-mail keys; `unique_name` the attribute whose folded value is
-    `name_key`.
+    `unique_name` is the attribute whose folded value is `name_key`; None where rows of several
+    types are meant.
     """
-    return _Compiler(emails, unique_name).condition(filter)
+    return _Compiler(tables, unique_name).condition(filter)
 
 
-def order_by(path: Path, descending: bool, *, unique_name: str = "userName") -> Sql:
-    """Return the terms of ORDER BY and their parameters; ties stand by position.
+def rows_of(path: Path, tables: Tables) -> Sql:
+    """Return the rows v of a multi-valued attribute's values: from the document, or from members.
 
-    Resources without a value come last ascending and first descending (RFC 7644 §3.4.2.3).
+    Members and groups do not stand in documents.
     """
-    direction = "DESC NULLS FIRST" if descending else "ASC NULLS LAST"
-    if _is_core(path, unique_name) and not path.case_exact:
-        return f"name_key {direction.split()[0]}, position", []
-    value, parameters = _sort_value(path)
-    if not path.many:
-        return f"{value} {direction}, position", parameters
-    preferred = (
-        f"(SELECT {value} FROM {_VALUES}"
-        " ORDER BY json_type(v.object, '$.primary') IS 'true' DESC, v.key LIMIT 1)"
-    )
-    return f"{preferred} {direction}, position", [*parameters, _json_path(path.steps)]
-
-
-def _sort_value(path: Path) -> Sql:
-    leaf = _leaf(path)
-    if path.type is Type.BOOLEAN:
-        return f"CASE {leaf.type} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END", leaf.parameters
-    form = _form(path, Operator.EQ, leaf)
-    text = f"CASE WHEN {leaf.type} IN {_json_types(path)} THEN {form} END"
-    return text, leaf.parameters * 2
+    if kinship.is_apart(path):
+        return kinship.rows(path, tables), []
+    return _VALUES, [json_path(path.steps)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
+class Leaf:
     """SQL that reads one value and its JSON type; each takes the parameters once."""
 
     value: str
@@ -102,26 +107,26 @@ class _Leaf:
     parameters: list[Any]
 
 
-def _leaf(path: Path) -> _Leaf:
+def leaf_of(path: Path) -> Leaf:
     """Read the value a path leads to: from the document, or from a row of values."""
     if path.steps and not path.many:
         steps = (*path.steps, path.sub) if path.sub else path.steps
-        return _Leaf("json_extract(document, ?)", "json_type(document, ?)", [_json_path(steps)])
+        return Leaf("json_extract(document, ?)", "json_type(document, ?)", [json_path(steps)])
     if path.sub is None:
-        return _Leaf("v.value", "v.type", [])
-    return _Leaf("json_extract(v.object, ?)", "json_type(v.object, ?)", [_json_path((path.sub,))])
+        return Leaf("v.value", "v.type", [])
+    return Leaf("json_extract(v.object, ?)", "json_type(v.object, ?)", [json_path((path.sub,))])
 
 
-def _json_path(steps: Sequence[str]) -> str:
+def json_path(steps: Sequence[str]) -> str:
     """Quote every step: URNs hold dots and colons (and no name holds a quotation mark)."""
     return "$" + "".join(f'."{step}"' for step in steps)
 
 
-def _json_types(path: Path) -> str:
+def json_types(path: Path) -> str:
     return "('integer', 'real')" if path.type in _NUMBERS else "('text')"
 
 
-def _form(path: Path, operator: Operator, leaf: _Leaf) -> str:
+def form_of(path: Path, operator: Operator, leaf: Leaf) -> str:
     """Return SQL for the form in which a value compares: `comparison.comparable` in SQL."""
     if path.type in _NUMBERS:
         return leaf.value
@@ -130,23 +135,23 @@ def _form(path: Path, operator: Operator, leaf: _Leaf) -> str:
     return leaf.value if path.case_exact else f"scim_fold({leaf.value})"
 
 
-def _is_core(path: Path, key: str, sub: str | None = None) -> bool:
+def is_core(path: Path, key: str | None, sub: str | None = None) -> bool:
     return path.key == key and path.sub == sub and path.steps == (key,)
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiler:
-    emails: str
-    unique_name: str
+    tables: Tables
+    unique_name: str | None
 
     def condition(self, filter: Filter) -> Sql:
         match filter:
             case Compare(path, Operator.NE, value):
                 return self.condition(Not(Compare(path, Operator.EQ, value)))
             case Compare():
-                return self._indexed(filter) or _compare(filter)
+                return self._indexed(filter) or self._compare(filter)
             case Present(path):
-                return _present(path)
+                return self._present(path)
             case Not(term):
                 text, parameters = self.condition(term)
                 return f"NOT ({text})", parameters
@@ -163,57 +168,87 @@ class _Compiler:
 
     def _any_value(self, filter: AnyValue) -> Sql:
         inner, parameters = self.condition(filter.filter)
-        text = f"EXISTS (SELECT 1 FROM {_VALUES} WHERE {inner})"
-        parameters = [_json_path(filter.path.steps), *parameters]
-        address = _implied_value(filter.filter) if _is_core(filter.path, "emails") else None
-        if not address:
+        rows, row_parameters = rows_of(filter.path, self.tables)
+        text = f"EXISTS (SELECT 1 FROM {rows} WHERE {inner})"
+        parameters = [*row_parameters, *parameters]
+        value = _implied_value(filter.filter)
+        seek = self._seek(filter.path, value) if value else None
+        if not seek:
             return text, parameters
-        return f"({self._by_email()} AND {text})", [fold(address), *parameters]
+        return f"({seek[0]} AND {text})", [*seek[1], *parameters]
 
-    def _by_email(self) -> str:
-        return f"position IN (SELECT position FROM {self.emails} WHERE email_key = ?)"
+    def _seek(self, path: Path, value: str) -> Sql | None:
+        """Find by an index the resources that have a value of an attribute."""
+        if kinship.is_apart(path):
+            return kinship.seek(path, self.tables), [value]
+        if is_core(path, "emails"):
+            return self._by_email(value)
+        return None
+
+    def _by_email(self, value: str) -> Sql:
+        table = self.tables.email
+        return f"position IN (SELECT position FROM {table} WHERE email_key = ?)", [fold(value)]
 
     def _indexed(self, compare: Compare) -> Sql | None:
         """Use a column where it says exactly the same as the document."""
         path, value = compare.path, compare.value
         if compare.operator is not Operator.EQ or not isinstance(value, str):
             return None
+        if path.sub == "value" and path.steps and kinship.is_apart(path):
+            return kinship.seek(path, self.tables), [value]
         if path.case_exact:
-            if _is_core(path, "id"):
+            if is_core(path, "id"):
                 return "id = ?", [value]
-            if _is_core(path, "externalId"):
+            if is_core(path, "externalId"):
                 return "(external_id IS NOT NULL AND external_id = ?)", [value]
-        elif _is_core(path, self.unique_name):
+        elif is_core(path, self.unique_name):
             return "name_key = ?", [fold(value)]
-        elif value and _is_core(path, "emails", "value"):
-            return self._by_email(), [fold(value)]
+        elif value and is_core(path, "emails", "value"):
+            return self._by_email(value)
         return None
+
+    def _compare(self, compare: Compare) -> Sql:
+        path, leaf = compare.path, leaf_of(compare.path)
+        test, parameters = _test(compare, leaf)
+        if not path.many:
+            return test, parameters
+        rows, row_parameters = rows_of(path, self.tables)
+        exists = f"EXISTS (SELECT 1 FROM {rows} WHERE {test})"
+        if compare.value is None and compare.operator is Operator.EQ:
+            absent = f"NOT EXISTS (SELECT 1 FROM {rows})"
+            return f"({absent} OR {exists})", [*row_parameters, *row_parameters, *parameters]
+        return exists, [*row_parameters, *parameters]
+
+    def _present(self, path: Path) -> Sql:
+        """Look for any non-empty value at or under the path; False is a value."""
+        leaf = "EXISTS (SELECT 1 FROM json_tree({}) WHERE atom IS NOT NULL AND atom <> '')"
+        if path.many and path.steps and kinship.is_apart(path) and path.sub is None:
+            return f"EXISTS (SELECT 1 FROM {rows_of(path, self.tables)[0]})", []
+        if path.steps and (path.sub is None or not path.many):
+            return _present_in_document(path, leaf.format("document, ?"))
+        if path.sub is None:
+            return leaf.format(_WHOLE_VALUE), []
+        here, parameters = leaf.format("v.object, ?"), [json_path((path.sub,))]
+        if not path.steps:
+            return here, parameters
+        rows, row_parameters = rows_of(path, self.tables)
+        return f"EXISTS (SELECT 1 FROM {rows} WHERE {here})", [*row_parameters, *parameters]
+
+
+_WHOLE_VALUE = "CASE WHEN v.type IN ('object', 'array') THEN v.value ELSE json_array(v.value) END"
 
 
 def _implied_value(filter: Filter) -> str | None:
     """Return the `value` that any value satisfying the filter must have, if it says so."""
     match filter:
-        case Compare(Path(sub="value", case_exact=False), Operator.EQ, str(value)):
+        case Compare(Path(sub="value"), Operator.EQ, str(value)):
             return value
         case And(terms):
             return next((found for found in map(_implied_value, terms) if found), None)
     return None
 
 
-def _compare(compare: Compare) -> Sql:
-    path, leaf = compare.path, _leaf(compare.path)
-    test, parameters = _test(compare, leaf)
-    if not path.many:
-        return test, parameters
-    values = _json_path(path.steps)
-    exists = f"EXISTS (SELECT 1 FROM {_VALUES} WHERE {test})"
-    if compare.value is None and compare.operator is Operator.EQ:
-        absent = f"NOT EXISTS (SELECT 1 FROM {_VALUES})"
-        return f"({absent} OR {exists})", [values, values, *parameters]
-    return exists, [values, *parameters]
-
-
-def _test(compare: Compare, leaf: _Leaf) -> Sql:
+def _test(compare: Compare, leaf: Leaf) -> Sql:
     """Test one value. The JSON type is looked at last: it costs another reading of the JSON."""
     path, operator = compare.path, compare.operator
     if compare.value is None:
@@ -223,28 +258,13 @@ def _test(compare: Compare, leaf: _Leaf) -> Sql:
         return "0", []
     if path.type is Type.BOOLEAN:
         return f"{leaf.type} IS ?", [*leaf.parameters, "true" if wanted else "false"]
-    test = _TESTS[operator].format(_form(path, operator, leaf))
-    text = f"(({test} AND {leaf.type} IN {_json_types(path)}) IS TRUE)"
+    test = _TESTS[operator].format(form_of(path, operator, leaf))
+    text = f"(({test} AND {leaf.type} IN {json_types(path)}) IS TRUE)"
     return text, [*leaf.parameters, wanted, *leaf.parameters]
 
 
-def _present(path: Path) -> Sql:
-    """Look for any non-empty value at or under the path; False is a value."""
-    leaf = "EXISTS (SELECT 1 FROM json_tree({}) WHERE atom IS NOT NULL AND atom <> '')"
-    if path.steps and (path.sub is None or not path.many):
-        return _present_in_document(path, leaf.format("document, ?"))
-    if path.sub is None:
-        whole = "CASE WHEN v.type IN ('object', 'array') THEN v.value ELSE json_array(v.value) END"
-        return leaf.format(whole), []
-    here, parameters = leaf.format("v.object, ?"), [_json_path((path.sub,))]
-    if not path.steps:
-        return here, parameters
-    exists = f"EXISTS (SELECT 1 FROM {_VALUES} WHERE {here})"
-    return exists, [_json_path(path.steps), *parameters]
-
-
 def _present_in_document(path: Path, test: str) -> Sql:
-    at = _json_path((*path.steps, path.sub) if path.sub else path.steps)
+    at = json_path((*path.steps, path.sub) if path.sub else path.steps)
     if not path.many:
         return test, [at]
     return f"(json_type(document, ?) IS 'array' AND {test})", [at, at]

@@ -12,6 +12,8 @@ from ledger.store import LedgerError
 
 Attributes = Mapping[str, Any]
 
+MEMBER = "members:"  # before the id of a member in the payloads of a group's events
+
 
 class UnknownChange(LedgerError):
     """An event about a resource whose meaning this program does not know."""
@@ -82,6 +84,8 @@ _CHANGES: Mapping[str, Callable[[Resource | None, Recorded], Resource | None]] =
     events.UPDATED: _updated,
     events.DEACTIVATED: _updated,
     events.REACTIVATED: _updated,
+    events.MEMBERS_ADDED: _updated,
+    events.MEMBERS_REMOVED: _updated,
     events.DELETED: _deleted,
 }
 
@@ -105,7 +109,7 @@ def laid_over(attributes: Attributes, effects: Attributes) -> dict[str, Any]:
 
 
 def document_of(resource: Resource, schema: str, endpoint: str) -> bytes:
-    """Return the resource's SCIM document with a relative location and no `groups`.
+    """Return the SCIM document with a relative location, without `groups` and `members`.
 
     Keys stand sorted, so that rebuilding gives the same bytes; `meta` comes last and `location`
     last in it, where `located` finds it.
@@ -129,11 +133,13 @@ def document_of(resource: Resource, schema: str, endpoint: str) -> bytes:
 
 
 def _split(attributes: Attributes) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Part payload keys into core attributes and, by URN, those of extensions."""
+    """Part payload keys into core attributes and, by URN, those of extensions; not members."""
     own: dict[str, Any] = {}
     extensions: dict[str, dict[str, Any]] = {}
     for key, value in attributes.items():
         urn, colon, name = key.rpartition(":")
+        if key.startswith(MEMBER):
+            continue
         if colon:
             extensions.setdefault(urn, {})[name] = value
         else:

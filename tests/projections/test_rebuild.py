@@ -106,7 +106,7 @@ def test_a_rebuilt_projection_goes_on_following(projected: Tenant) -> None:
 
     projected.ledger.append([create("new@example.com")], METADATA)
 
-    assert faults(projected) == [None, None]
+    assert faults(projected) == [None, None, None]
 
 
 def test_names_stay_unique_after_a_rebuild(projected: Tenant) -> None:
@@ -123,7 +123,7 @@ def test_progress_is_told_once_for_each_chunk(tenant: Tenant) -> None:
     runner.rebuild(tenant.ledger, tenant.resources, lambda done, end: told.append((done, end)))
 
     assert told == [(500, 1201), (1000, 1201)]
-    assert faults(tenant) == [None, None]
+    assert faults(tenant) == [None, None, None]
 
 
 # While others write
@@ -152,7 +152,7 @@ def test_what_a_thread_writes_during_a_rebuild_is_not_lost(tenant: Tenant) -> No
 
     assert len(written) >= 2
     assert len(contents(tenant.ledger)["resource"]) == 1200 + len(written)
-    assert faults(tenant) == [None, None]
+    assert faults(tenant) == [None, None, None]
 
 
 @pytest.mark.slow
@@ -168,7 +168,7 @@ def test_what_a_process_writes_during_a_rebuild_is_not_lost(tenant: Tenant) -> N
 
     assert writer.returncode == 0
     assert len(contents(tenant.ledger)["resource"]) == 660
-    assert faults(tenant) == [None, None]
+    assert faults(tenant) == [None, None, None]
 
 
 def test_readers_see_the_live_tables_whole_throughout(projected: Tenant) -> None:
@@ -214,7 +214,7 @@ EDITS = {
     "DELETE FROM resource WHERE position = 5": (
         "table resource differs from a rebuild at position 5 (the whole row)"
     ),
-    "INSERT INTO resource VALUES (99, 'i', 'User', 'n', NULL, 1, x'7b7d')": (
+    "INSERT INTO resource VALUES (99, 'i', 'User', 'n', NULL, 'n', 1, x'7b7d')": (
         "table resource differs from a rebuild at position 99 (the whole row)"
     ),
     "INSERT INTO resource_email VALUES ('zoe@example.com', 4)": (
@@ -257,6 +257,7 @@ def test_the_check_command_exits_with_3_and_names_the_row(
     assert result.exit_code == 3
     assert result.stdout.splitlines() == [
         "credentials: the same rows as a rebuild gives",
+        "configuration: the same rows as a rebuild gives",
         "projection resources: table resource differs from a rebuild at position 4 (version)",
     ]
 
@@ -267,7 +268,7 @@ def test_the_check_command_exits_with_3_and_names_the_row(
 class NextResources(Resources):
     """The projection as a later version of the program may have it."""
 
-    revision = 2
+    revision = Resources.revision + 1
 
     def beside(self, suffix: str) -> Resources:
         return NextResources(KINDS, suffix)
@@ -292,7 +293,7 @@ def test_a_rebuild_brings_the_revision_up_to_date(projected: Tenant) -> None:
 def test_a_ledger_with_an_outdated_projection_is_not_opened_before_it_is_migrated(
     history: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Resources, "revision", 2)
+    monkeypatch.setattr(Resources, "revision", Resources.revision + 1)
 
     with pytest.raises(LedgerUnavailable, match="run `scim-ledger migrate`"):
         app.open_tenant(history)
@@ -308,11 +309,19 @@ def test_projections_that_were_never_built_are_outdated(ledger: SQLiteLedger) ->
 
 
 def test_the_status_tells_revision_position_and_rows(projected: Tenant) -> None:
-    [credentials, resources] = runner.status(projected.ledger, app.projections_of(projected))
+    projections = app.projections_of(projected)
+
+    [credentials, configuration, resources] = runner.status(projected.ledger, projections)
 
     assert (credentials.name, credentials.rows) == ("credentials", {"credential": 3})
-    assert (resources.revision, resources.position) == (1, 30)
-    assert resources.rows == {"resource": 5, "resource_email": 5, "resource_census": 1}
+    assert (configuration.name, configuration.rows) == ("configuration", {"configuration": 0})
+    assert (resources.revision, resources.position) == (Resources.revision, 30)
+    assert {table: rows for table, rows in resources.rows.items() if rows} == {
+        "resource": 5,
+        "resource_email": 5,
+        "resource_census": 1,
+    }
+    assert set(resources.rows) == set(Resources.tables)
 
 
 # What was cut off
@@ -327,12 +336,12 @@ def test_the_remains_of_a_rebuild_cut_off_are_swept(projected: Tenant) -> None:
             "INSERT INTO resource_email_building_0badcafe VALUES ('x', ?)",
             [(n,) for n in range(2 * runner.SWEEP + 1)],
         )
-    assert len(tables(projected.ledger)) == 13
+    assert len([name for name in tables(projected.ledger) if "building" in name]) == 8
 
     runner.rebuild(projected.ledger, projected.resources)
 
     assert [name for name in tables(projected.ledger) if "building" in name] == []
-    assert faults(projected) == [None, None]
+    assert faults(projected) == [None, None, None]
 
 
 def test_a_rebuild_leaves_other_projections_alone(projected: Tenant) -> None:
@@ -421,10 +430,10 @@ def test_whatever_happened_the_live_rows_are_those_of_a_rebuild(
 
     assert rebuilt == live
     assert {r.id: r for r in folded if r} == {
-        row[1]: resource_of(row[6]) for row in live["resource"]
+        row[1]: resource_of(row[7]) for row in live["resource"]
     }
     assert what_the_documents_say(live["resource"]) == {
-        "resource": [row[:6] for row in live["resource"]],
+        "resource": [row[:7] for row in live["resource"]],
         "resource_email": live["resource_email"],
         "resource_census": [row for row in live["resource_census"] if row[2]],
     }
@@ -447,6 +456,7 @@ def what_the_documents_say(rows: list[tuple[Any, ...]]) -> dict[str, list[tuple[
                 "User",
                 comparison.fold(resource.attributes["userName"]),
                 resource.attributes.get("externalId"),
+                resource.attributes["userName"],
                 resource.version,
             )
             for position, resource in found

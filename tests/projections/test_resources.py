@@ -6,8 +6,9 @@ import app
 from ledger.clock import uuid7
 from ledger.events import CREATED, DELETED, Event, Metadata
 from ledger.store import Append
-from projections import resources
+from projections import lists
 from projections.query import Query
+from projections.state import resource_of
 from scim_api.grammar import parse_filter
 from scim_api.resource_types import USER
 
@@ -39,7 +40,7 @@ def delete(tenant, id_: str) -> None:
 def page_ids(tenant, **query) -> list[str]:
     with tenant.ledger.reading() as connection:
         page = tenant.resources.search(connection, "User", Query(**query))
-    return [resources.resource_of(document).id for document in page.documents]
+    return [resource_of(document).id for document in page.documents]
 
 
 def test_pages_are_the_same_as_slices_of_the_whole_list_across_blocks_and_gaps(tenant) -> None:
@@ -72,18 +73,18 @@ def test_an_import_by_pages_misses_and_doubles_nobody_while_users_arrive(tenant)
 
 def test_a_list_that_takes_too_long_is_given_up(tenant, monkeypatch) -> None:
     add_users(tenant, 500)
-    monkeypatch.setattr(resources, "PATIENCE", -1.0)
+    monkeypatch.setattr(lists, "PATIENCE", -1.0)
     costly = parse_filter(" or ".join(['title co "x"'] * 100), USER)
 
-    with pytest.raises(resources.TooCostly):
+    with pytest.raises(lists.TooCostly):
         page_ids(tenant, filter=costly)
 
 
 def test_a_connection_reads_on_after_a_list_was_given_up(tenant, monkeypatch) -> None:
     ids = add_users(tenant, 500)
     with monkeypatch.context() as patience:
-        patience.setattr(resources, "PATIENCE", -1.0)
-        with pytest.raises(resources.TooCostly):
+        patience.setattr(lists, "PATIENCE", -1.0)
+        with pytest.raises(lists.TooCostly):
             page_ids(tenant, filter=parse_filter(" or ".join(['title co "x"'] * 100), USER))
 
     assert page_ids(tenant, filter=parse_filter("not (title pr)", USER), count=500) == ids
