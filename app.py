@@ -21,9 +21,18 @@ from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerUnavailable, Projector
 from ledger.terminal import HELP, SITE, Group, examples
 from projections import runner
+from projections.configuration import Configuration
 from projections.credentials import Credentials
 from projections.resources import Resources
-from scim_api import commands, demo, logs, token_commands
+from scim_api import (
+    commands,
+    configuration_commands,
+    demo,
+    logs,
+    policy_commands,
+    role_commands,
+    token_commands,
+)
 from scim_api import settings as settings_
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
@@ -69,16 +78,16 @@ def open_tenant(path: Path, patience: float = 10.0) -> Tenant:
 
 def wire(path: Path, patience: float = 10.0, *, read_only: bool = False) -> Tenant:
     """Open one ledger, whatever the state of its projections."""
-    resources, credentials = Resources(KINDS), Credentials()
-    projectors: list[Projector] = [credentials, resources]
+    resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
+    projectors: list[Projector] = [credentials, configuration, resources]
     ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
     usage = Usage(path.with_name(USAGE_FILE))
-    return Tenant(path.parent.name, ledger, resources, credentials, usage)
+    return Tenant(path.parent.name, ledger, resources, credentials, configuration, usage)
 
 
 def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
     """Return a ledger's projections, in the order in which they are built."""
-    return [tenant.credentials, tenant.resources]
+    return [tenant.credentials, tenant.configuration, tenant.resources]
 
 
 class Console:
@@ -161,6 +170,9 @@ for _command in (
     *projections.commands.COMMANDS,
     *commands.COMMANDS,
     *token_commands.COMMANDS,
+    *configuration_commands.COMMANDS,
+    *policy_commands.COMMANDS,
+    *role_commands.COMMANDS,
     *demo.COMMANDS,
 ):
     cli.add_command(_command)

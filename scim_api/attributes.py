@@ -1,9 +1,10 @@
 """Attribute declarations: characteristics, schemas, finding an attribute by any spelling."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 from projections.query import Path, Type
 
@@ -52,6 +53,11 @@ class Attribute:
     def read_only(self) -> bool:
         return self.mutability is Mutability.READ_ONLY
 
+    @cached_property
+    def uneven(self) -> bool:
+        """Whether some sub-attributes are returned at other times than others."""
+        return any(sub.returned is not Returned.DEFAULT for sub in self.sub_attributes)
+
 
 @dataclass(frozen=True, eq=False)
 class Schema:
@@ -99,6 +105,8 @@ class ResourceType:
     schema: Schema
     extensions: tuple[Schema, ...] = ()
     common: tuple[Attribute, ...] = field(default=(), repr=False)
+    name_attribute: str = "displayName"  # required, and unique whatever its case
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of a new resource
 
     @cached_property
     def declared(self) -> dict[str, Declared]:
@@ -153,3 +161,43 @@ class ResourceType:
     def writable(self) -> dict[str, Declared]:
         """What a client may write, by payload key."""
         return {key: item for key, item in self.declared.items() if not item.attribute.read_only}
+
+    @cached_property
+    def withholds(self) -> bool:
+        """Whether something that is kept is left out of an answer unless it is asked for."""
+        kept = (
+            item.attribute
+            for item in self.declared.values()
+            if item.attribute.mutability is not Mutability.WRITE_ONLY  # taken and dropped
+            and item.key != "members"  # laid on by what is shown of them
+        )
+        withheld = (Returned.NEVER, Returned.REQUEST)
+        return any(
+            part.returned in withheld
+            for attribute in kept
+            for part in (attribute, *attribute.sub_attributes)
+        )
+
+
+class AllTypes(ResourceType):
+    """Several resource types as one, for queries across them (RFC 7644 §3.4.2.1, §3.4.3).
+
+    An attribute that several types declare is the same attribute; one that a resource's own type
+    does not declare is one that the resource does not have.
+    """
+
+    types: tuple[ResourceType, ...]
+
+    @classmethod
+    def of(cls, types: tuple[ResourceType, ...]) -> "AllTypes":
+        """Return the types as one."""
+        joined = cls("resource", "", "Resources of every type.", types[0].schema)
+        object.__setattr__(joined, "types", types)
+        return joined
+
+    @cached_property
+    def _by_folded_key(self) -> dict[str, Declared]:
+        found: dict[str, Declared] = {}
+        for resource_type in reversed(self.types):
+            found |= resource_type._by_folded_key
+        return found

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from projections.credentials import Credential
 from scim_api import tokens
+from scim_api.catalogue import Catalogue, preset
 from scim_api.errors import Unauthorized
+from scim_api.policy import Policy
 from scim_api.tenants import Tenant, Tenants
 
 _SCHEME = re.compile(r"(?:bearer[ \t]+)+", re.IGNORECASE)
@@ -19,6 +21,9 @@ class Principal:
 
     tenant: Tenant
     credential: Credential
+    catalogue: Catalogue
+    policy: Policy  # the credential's own, or else the ledger's
+    token_sha256: str  # seals what only this client may send back (RFC 9865)
 
 
 def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
@@ -41,11 +46,13 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
             " It begins with scl_ and is pasted whole."
         )
     tenant = tenants.find(token.tenant)
-    credential = tenant.credential(token.sha256) if tenant else None
-    if tenant is None or credential is None:
+    admitted = tenant.admit(token.sha256) if tenant else None
+    if tenant is None or admitted is None:
         raise _refused("The token is unknown to this service. Make one: scim-ledger token create.")
+    credential, catalogue = admitted
     _must_be_live(credential, now)
-    return Principal(tenant, credential)
+    policy = preset(credential.policy) if credential.policy else catalogue.policy
+    return Principal(tenant, credential, catalogue, policy, token.sha256)
 
 
 def _must_be_live(credential: Credential, now: str) -> None:

@@ -198,6 +198,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     position, last_at = tenant.ledger.end()
     with tenant.ledger.reading() as connection:
         users = tenant.resources.total(connection, "User")
+        groups = tenant.resources.total(connection, "Group")
     credentials = {c.id: c for c in credentials_of(tenant)}
     return {
         "ledger": tenant.name,
@@ -206,6 +207,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "last_event_at": last_at,
         "events_last_7_days": position - tenant.ledger.position_before(week_ago),
         "users": users,
+        "groups": groups,
         "bytes": _size(tenant),
         "clients": _clients(tenant, credentials),
         "tokens_expiring_soon": _expiring_soon(credentials),
@@ -213,12 +215,16 @@ def _status(tenant: Tenant) -> dict[str, Any]:
 
 
 def _clients(tenant: Tenant, credentials: dict[str, Credential]) -> list[dict[str, Any]]:
+    forgiven: dict[tuple[str, str], list[str]] = {}
+    for each in tenant.usage.tolerance_uses():
+        forgiven.setdefault((each.credential, each.client), []).append(each.name)
     return [
         {
             "client": use.client,
             "token": credentials[use.credential].name,
             "last_request_at": use.last_at,
             "requests": use.requests,
+            "forgiven": ", ".join(sorted(forgiven.get((use.credential, use.client), ()))),
         }
         for use in tenant.usage.last_uses()
         if use.credential in credentials

@@ -12,7 +12,8 @@ from flask import Flask
 from ledger import clock
 from ledger.events import Metadata
 from ledger.terminal import HELP, Failure, Progress, emit, examples, json_option, pass_site
-from scim_api.resource_types import ENTERPRISE_URN, USER_URN
+from scim_api.patch import PATCH_URN
+from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
 from scim_api.settings import Settings
 from scim_api.tenants import Tenant
 from scim_api.token_commands import issue_token
@@ -154,9 +155,32 @@ class Okta:
             "Content-Type": "application/scim+json; charset=utf-8",
             "User-Agent": "Okta SCIM Client 1.0.0",
         }
+        self._groups: dict[str, str] = {}  # team -> the id of its group
+        self._pushed: dict[int, str] = {}  # employee number -> the team whose group they are in
 
     def send(self, action: str, person: Person) -> None:
-        """Carry out one action."""
+        """Carry out one action, and push the groups that it changes."""
+        self._provision(action, person)
+        team, before = person.team if person.active else None, self._pushed.get(person.number)
+        if team == before:
+            return
+        if before:
+            path = f'members[value eq "{person.id}"]'
+            self._push(before, {"op": "remove", "path": path})
+            del self._pushed[person.number]
+        if team:
+            value = [{"value": person.id, "display": person.mail}]
+            self._push(team, {"op": "add", "path": "members", "value": value})
+            self._pushed[person.number] = team
+
+    def _push(self, team: str, operation: dict[str, Any]) -> None:
+        if team not in self._groups:
+            group = {"schemas": [GROUP_URN], "displayName": team, "members": []}
+            self._groups[team] = self._call("POST", "/Groups", group)["id"]
+        patch = {"schemas": [PATCH_URN], "Operations": [operation]}
+        self._call("PATCH", f"/Groups/{self._groups[team]}", patch)
+
+    def _provision(self, action: str, person: Person) -> None:
         if action == "join":
             person.id = self._call("POST", "/Users", person.body())["id"]
         elif action == "move":
@@ -164,7 +188,7 @@ class Okta:
         else:
             value = {"active": person.active}
             body = {
-                "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+                "schemas": [PATCH_URN],
                 "Operations": [{"op": "replace", "value": value}],
             }
             self._call("PATCH", f"/Users/{person.id}", body)

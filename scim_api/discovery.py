@@ -5,6 +5,11 @@ from typing import Any
 
 from projections.query import Type
 from scim_api.attributes import Attribute, ResourceType, Schema
+from scim_api.bulk_request import MAX_OPERATIONS
+from scim_api.cursors import TIMEOUT
+from scim_api.policy import Policy
+from scim_api.queries import DEFAULT_COUNT
+from scim_api.resource_types import BUILT_IN_URNS
 
 CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
@@ -13,16 +18,34 @@ SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 _STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
 
 
-def service_provider_config(max_results: int, base_url: str) -> dict[str, Any]:
-    """Return what this service can do (RFC 7643 §5): nothing that does not run."""
-    return {
+def service_provider_config(
+    policy: Policy, base_url: str, *, max_results: int, max_payload: int
+) -> dict[str, Any]:
+    """Return what this service can do (RFC 7643 §5): nothing that does not run.
+
+    Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
+    """
+    conforms = policy.interop_profile
+    document: dict[str, Any] = {
         "schemas": [CONFIG_URN],
         "patch": {"supported": True},
-        "bulk": {"supported": False, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {
+            "supported": True,
+            "maxOperations": MAX_OPERATIONS,
+            "maxPayloadSize": max_payload,
+        },
         "filter": {"supported": True, "maxResults": max_results},
         "changePassword": {"supported": False},
         "sort": {"supported": True},
-        "etag": {"supported": True},
+        "etag": {"supported": not conforms},
+        "pagination": {  # RFC 9865 §4
+            "cursor": True,
+            "index": True,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": min(DEFAULT_COUNT, max_results),
+            "maxPageSize": max_results,
+            "cursorTimeout": TIMEOUT,
+        },
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",
@@ -35,6 +58,7 @@ def service_provider_config(max_results: int, base_url: str) -> dict[str, Any]:
         ],
         "meta": _meta("ServiceProviderConfig", f"{base_url}/ServiceProviderConfig"),
     }
+    return document | ({"interopProfileConformant": True} if conforms else {})
 
 
 def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[str, Any]:
@@ -47,32 +71,42 @@ def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[s
         "endpoint": resource_type.endpoint,
         "schema": resource_type.schema.id,
         "schemaExtensions": [
-            {"schema": extension.id, "required": False} for extension in resource_type.extensions
+            {"schema": extension.id, "required": _is_required(extension)}
+            for extension in resource_type.extensions
         ],
         "meta": _meta("ResourceType", f"{base_url}/ResourceTypes/{resource_type.name}"),
     }
 
 
+def _is_required(extension: Schema) -> bool:
+    """Say whether every resource must have some of an extension (RFC 7643 §6)."""
+    return any(attribute.required for attribute in extension.attributes)
+
+
 def schema_document(schema: Schema, base_url: str) -> dict[str, Any]:
-    """Return a schema (RFC 7643 §7)."""
+    """Return a schema as it is served (RFC 7643 §7)."""
+    return declaration(schema) | {"meta": _meta("Schema", f"{base_url}/Schemas/{schema.id}")}
+
+
+def declaration(schema: Schema) -> dict[str, Any]:
+    """Return a schema's document without its address."""
     return {
         "schemas": [SCHEMA_URN],
         "id": schema.id,
         "name": schema.name,
         "description": schema.description,
         "attributes": [attribute_document(attribute) for attribute in schema.attributes],
-        "meta": _meta("Schema", f"{base_url}/Schemas/{schema.id}"),
     }
 
 
 def schemas_of(resource_types: Sequence[ResourceType]) -> list[Schema]:
-    """Return every schema in use, each once."""
+    """Return every schema in use, each once; those that an operator added come last."""
     found = {
         schema.id: schema
         for resource_type in resource_types
         for schema in (resource_type.schema, *resource_type.extensions)
     }
-    return list(found.values())
+    return sorted(found.values(), key=lambda schema: schema.id not in BUILT_IN_URNS)
 
 
 def attribute_document(attribute: Attribute) -> dict[str, Any]:
@@ -88,6 +122,8 @@ def attribute_document(attribute: Attribute) -> dict[str, Any]:
     }
     if attribute.type in _STRINGS:
         document |= {"caseExact": attribute.case_exact, "uniqueness": attribute.uniqueness}
+    elif attribute.uniqueness != "none":
+        document["uniqueness"] = attribute.uniqueness
     if attribute.canonical_values:
         document["canonicalValues"] = list(attribute.canonical_values)
     if attribute.reference_types:

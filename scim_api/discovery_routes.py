@@ -1,19 +1,20 @@
-"""/ServiceProviderConfig, /ResourceTypes and /Schemas on HTTP, and what is not offered yet."""
+"""/ServiceProviderConfig, /ResourceTypes and /Schemas on HTTP."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 from flask import Blueprint, Response, request
 
 from scim_api import discovery
+from scim_api.attributes import Schema
+from scim_api.bulk_routes import payload_limit
+from scim_api.catalogue import Catalogue
 from scim_api.documents import list_response
-from scim_api.errors import Forbidden, NotFound, NotServed
+from scim_api.errors import Forbidden, NotFound
 from scim_api.exchange import exchange_of
 from scim_api.http import base_url, json_response
-from scim_api.queries import whole_number
-from scim_api.resource_types import RESOURCE_TYPES
 from scim_api.settings import Settings
 
 View = Callable[..., Response]
@@ -21,41 +22,56 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryViews:
-    """What RFC 7644 §4 lists, the same for every ledger."""
+    """What RFC 7644 §4 lists: of the ledger of the one who asks."""
 
     settings: Settings
 
     def config(self) -> Response:
         """GET what the service can do."""
-        document = discovery.service_provider_config(self.settings.max_results, self._base())
+        document = discovery.service_provider_config(
+            exchange_of(request).principal.policy,
+            self._base(),
+            max_results=self.settings.max_results,
+            max_payload=payload_limit(self.settings),
+        )
         return _document(document)
 
     def resource_types(self) -> Response:
         """GET every resource type."""
-        base = self._base()
-        return _listed(discovery.resource_type_document(t, base) for t in RESOURCE_TYPES)
+        base, catalogue = self._base(), _catalogue()
+        return _listed(
+            discovery.resource_type_document(each, base) for each in catalogue.resource_types
+        )
 
     def resource_type(self, name: str) -> Response:
         """GET one resource type by its name."""
-        for resource_type in RESOURCE_TYPES:
-            if resource_type.name == name:
-                return _document(discovery.resource_type_document(resource_type, self._base()))
-        raise NotFound("There is no resource type of this name here.")
+        resource_type = _catalogue().by_name.get(name)
+        if resource_type is None:
+            raise NotFound("There is no resource type of this name here.")
+        return _document(discovery.resource_type_document(resource_type, self._base()))
 
     def schemas(self) -> Response:
         """GET every schema."""
-        base, used = self._base(), discovery.schemas_of(RESOURCE_TYPES)
-        return _listed(discovery.schema_document(schema, base) for schema in used)
+        base = self._base()
+        return _listed(discovery.schema_document(schema, base) for schema in _schemas())
 
     def schema(self, urn: str) -> Response:
         """GET one schema by its URN."""
-        for schema in discovery.schemas_of(RESOURCE_TYPES):
+        for schema in _schemas():
             if schema.id.lower() == urn.lower():
                 return _document(discovery.schema_document(schema, self._base()))
         raise NotFound("There is no schema of this name here.")
 
     def _base(self) -> str:
         return base_url(exchange_of(request), self.settings)
+
+
+def _catalogue() -> Catalogue:
+    return exchange_of(request).principal.catalogue
+
+
+def _schemas() -> list[Schema]:
+    return discovery.schemas_of(_catalogue().resource_types)
 
 
 def add_discovery(scim: Blueprint, settings: Settings) -> None:
@@ -87,32 +103,6 @@ def _refuse_filter() -> None:
     """Refuse as RFC 7644 §4 asks: a filter here could be mistaken for one that worked."""
     if "filter" in request.args:
         raise Forbidden("Discovery answers whole; it takes no filter.")
-
-
-def add_not_yet_served(scim: Blueprint) -> None:
-    """Answer for the parts of SCIM that are not offered: no group exists, so the list is empty."""
-    _add(scim, "/Groups", _no_groups, "GET")
-    _add(scim, "/Groups/<id_>", _no_group, "GET")
-    _add(scim, "/Groups", _not_served, "POST")
-    _add(scim, "/Groups/<id_>", _not_served, "PUT", "PATCH", "DELETE")
-    _add(scim, "/Me", _not_served, "GET", "POST", "PUT", "PATCH", "DELETE")
-    _add(scim, "/Bulk", _not_served, "POST")
-    _add(scim, "/.search", _not_served, "POST")
-    _add(scim, "/Users/.search", _not_served, "POST")
-
-
-def _no_groups() -> Response:
-    start_index = max(1, whole_number(request.args, "startIndex", 1))
-    whole_number(request.args, "count", 0)
-    return json_response(exchange_of(request), list_response(0, start_index, ()))
-
-
-def _no_group(id_: str) -> NoReturn:
-    raise NotFound("There is no Group with this id: this service keeps no groups yet.")
-
-
-def _not_served(**_: str) -> NoReturn:
-    raise NotServed(f"This service does not offer {request.method} on this address.")
 
 
 def _add(scim: Blueprint, rule: str, view: View, *methods: str) -> None:

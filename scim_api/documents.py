@@ -1,24 +1,42 @@
 """Stored documents -> answers: attributes and excludedAttributes, lists (RFC 7644 §3.9, §3.4.2)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from projections.query import Page
+from projections.memberships import Relation
 from projections.state import located
 from scim_api.attributes import Attribute, Declared, ResourceType, Returned
+from scim_api.resource_types import kind_of
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which attributes an answer shows: payload key -> sub-attributes, None for all of them."""
+    """Which attributes an answer shows: payload key -> sub-attributes, None for all of them.
+
+    `specified` are those that the request wrote: its answer shows them even where they are
+    returned on request only (RFC 7643 §7).
+    """
 
     only: Mapping[str, set[str] | None] | None
     without: Mapping[str, set[str] | None]
+    specified: frozenset[str] = frozenset()
+
+    def shows(self, key: str) -> bool:
+        """Tell whether anything of an attribute, returned by default, is shown."""
+        named = self.only is None or key in self.only
+        return named and self.without.get(key, ()) is not None
+
+    def parts(self, declared: Declared) -> frozenset[str]:
+        """Return the names of the sub-attributes that are shown of a relation."""
+        named = (self.only or {}).get(declared.key)
+        dropped = self.without.get(declared.key) or ()
+        subs = (sub for sub in declared.attribute.sub_attributes if _is_kept(sub, named))
+        return frozenset(sub.name for sub in subs if sub.name not in dropped)
 
     def apply(self, document: bytes, resource_type: ResourceType) -> bytes:
         """Return a document that shows what was asked for."""
@@ -32,18 +50,21 @@ class Selection:
         return orjson.dumps(answer)
 
     def _shown(self, declared: Declared, value: Any) -> Any:
-        attribute = declared.attribute
-        if attribute.returned is Returned.ALWAYS:
-            return value
+        attribute, named = declared.attribute, self.only or {}
+        always = attribute.returned is Returned.ALWAYS
         if attribute.returned is Returned.NEVER:
             return None
-        if self.only is not None:
-            if declared.key not in self.only:
-                return None
-            value = _keep(value, self.only[declared.key])
-        if declared.key in self.without:
-            value = _drop(value, self.without[declared.key])
+        written = declared.key in self.specified
+        asked = self.only is None and (written or attribute.returned is not Returned.REQUEST)
+        if not (always or asked or declared.key in named):
+            return None
+        value = _keep(attribute, value, named.get(declared.key), written)
+        if value and declared.key in self.without and not always:
+            value = _drop(attribute, value, self.without[declared.key])
         return value
+
+
+DEFAULT = Selection(None, {})
 
 
 def selection(
@@ -54,7 +75,8 @@ def selection(
     """Read the two parameters; None when the default set is asked for. Unknown names do nothing."""
     only = _named(attributes, resource_type) if attributes else None
     without = _named(excluded, resource_type) if excluded else {}
-    return Selection(only, without) if only is not None or without else None
+    chosen = only is not None or without or resource_type.withholds
+    return Selection(only, without) if chosen else None
 
 
 def _named(names: str | Iterable[str], resource_type: ResourceType) -> dict[str, set[str] | None]:
@@ -91,43 +113,103 @@ def _put(answer: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
     answer[steps[-1]] = value
 
 
-def _keep(value: Any, subs: set[str] | None) -> Any:
-    if subs is None:
+def _keep(attribute: Attribute, value: Any, subs: set[str] | None, written: bool) -> Any:
+    """Keep the sub-attributes that were named, or else those returned by default or written."""
+    if subs is None and not attribute.uneven:
         return value
-    if isinstance(value, list):
-        return [kept for item in value if (kept := _keep(item, subs))] or None
-    return {name: item for name, item in value.items() if name in subs}
+    kept = {sub.name for sub in attribute.sub_attributes if _is_kept(sub, subs, written)}
+    return _with(value, kept)
 
 
-def _drop(value: Any, subs: set[str] | None) -> Any:
+def _is_kept(sub: Attribute, subs: set[str] | None, written: bool = False) -> bool:
+    if sub.returned in (Returned.ALWAYS, Returned.NEVER):
+        return sub.returned is Returned.ALWAYS
+    return (written or sub.returned is Returned.DEFAULT) if subs is None else sub.name in subs
+
+
+def _drop(attribute: Attribute, value: Any, subs: set[str] | None) -> Any:
+    """Drop the attribute, or the sub-attributes that were named; some are always returned."""
     if subs is None:
         return None
+    kept = {
+        sub.name
+        for sub in attribute.sub_attributes
+        if sub.returned is Returned.ALWAYS or sub.name not in subs
+    }
+    return _with(value, kept)
+
+
+def _with(value: Any, names: set[str]) -> Any:
     if isinstance(value, list):
-        return [kept for item in value if (kept := _drop(item, subs))] or None
-    return {name: item for name, item in value.items() if name not in subs}
+        return [kept for item in value if (kept := _with(item, names))] or None
+    return {name: item for name, item in value.items() if name in names}
 
 
 def answer(
-    document: bytes, base_url: bytes, resource_type: ResourceType, chosen: Selection | None
+    document: bytes,
+    base_url: bytes,
+    resource_type: ResourceType,
+    chosen: Selection | None,
+    relations: Sequence[Relation] = (),
 ) -> bytes:
-    """Return the answer's bytes for one resource."""
+    """Return the answer's bytes for one resource; `relations` are its members, or its groups."""
     document = located(document, base_url)
-    return document if chosen is None else chosen.apply(document, resource_type)
+    if chosen is not None:
+        document = chosen.apply(document, resource_type)
+    if relations:
+        parts = _parts(resource_type, chosen or DEFAULT)
+        document = _related(document, base_url.decode(), relations, *parts)
+    return document
+
+
+def _parts(resource_type: ResourceType, chosen: Selection) -> tuple[str, frozenset[str]]:
+    name = kind_of(resource_type).relation or ""
+    return name, chosen.parts(resource_type.declared[name])
+
+
+def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | None:
+    """Return which relation an answer shows: `members`, `groups`, or None for neither.
+
+    What is not shown is not read: a group may have 100,000 members.
+    """
+    name = kind_of(resource_type).relation
+    return name if name and (chosen is None or chosen.shows(name)) else None
+
+
+def _related(
+    document: bytes, base: str, relations: Sequence[Relation], name: str, parts: frozenset[str]
+) -> bytes:
+    """Lay members or groups on a document, at its end, with the parts that are shown."""
+    whole = (
+        _related_value(one, base, one.type if name == "members" else "Group") for one in relations
+    )
+    values = [{part: text for part, text in value.items() if part in parts} for value in whole]
+    return b"".join((document[:-1], f',"{name}":'.encode(), orjson.dumps(values), b"}"))
+
+
+def _related_value(relation: Relation, base: str, kind: str) -> dict[str, str]:
+    value = {"value": relation.id, "type": relation.type}
+    if relation.display is not None:  # else no resource stands for it
+        value["$ref"] = f"{base}/{kind}s/{relation.id}"
+        value["display"] = relation.display
+    return value
 
 
 def list_response(total: int, start_index: int, resources: Iterable[bytes]) -> bytes:
     """Return a ListResponse; itemsPerPage is the number of resources returned (RFC 7644 §3.4.2)."""
+    return _list_response(total, f'"startIndex":{start_index},', resources)
+
+
+def cursor_response(total: int, next_cursor: str | None, resources: Iterable[bytes]) -> bytes:
+    """Return a ListResponse of a walk by cursor; without nextCursor it is the last (RFC 9865)."""
+    following = f'"nextCursor":"{next_cursor}",' if next_cursor else ""
+    return _list_response(total, following, resources)
+
+
+def _list_response(total: int, place: str, resources: Iterable[bytes]) -> bytes:
     items = list(resources)
     head = (
-        f'{{"schemas":["{LIST_URN}"],"totalResults":{total},"startIndex":{start_index},'
+        f'{{"schemas":["{LIST_URN}"],"totalResults":{total},{place}'
         f'"itemsPerPage":{len(items)},"Resources":['
     )
     return head.encode() + b",".join(items) + b"]}"
-
-
-def page_response(
-    page: Page, base_url: bytes, resource_type: ResourceType, chosen: Selection | None
-) -> bytes:
-    """Return the answer's bytes for a page."""
-    resources = (answer(item, base_url, resource_type, chosen) for item in page.documents)
-    return list_response(page.total, page.start_index, resources)

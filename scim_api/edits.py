@@ -33,6 +33,9 @@ class Op(StrEnum):
     REMOVE = "remove"
 
 
+_CREATES = {Op.ADD: "add_at_filter_creates", Op.REPLACE: "replace_at_filter_creates"}
+
+
 @dataclass(frozen=True, slots=True)
 class Edit:
     """One operation at one attribute; `value` is None where a remove has none."""
@@ -125,9 +128,22 @@ def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
 def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> list[Any]:
     """Append the values not there yet: adding twice is adding once (RFC 7644 §3.5.2.1)."""
     values = distinct(current + given)
+    _check_kept(attribute, current, values)
     primary = {identity(value) for value in given if is_primary(value)}
     touched = [place for place, value in enumerate(values) if identity(value) in primary]
     return _one_primary(attribute, values, touched)
+
+
+def _check_kept(attribute: Attribute, before: list[Any], after: list[Any]) -> None:
+    """Refuse to change immutable parts of a value by adding the same value again."""
+    fixed = [sub.name for sub in attribute.sub_attributes if sub.mutability is Mutability.IMMUTABLE]
+    if not fixed:
+        return
+    now = {identity(value): value for value in after}
+    for value in before:
+        for name in fixed:
+            if name in value and now[identity(value)][name] != value[name]:
+                raise immutable(f"{attribute.name}.{name}")
 
 
 def _rewritten(
@@ -162,7 +178,7 @@ def _described(edit: Edit, door: Door) -> dict[str, Any]:
         for term in terms
         if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
     }
-    if len(equal) != len(terms) or not door.tolerates("patch_filter_creates"):
+    if len(equal) != len(terms) or not door.tolerates(_CREATES[edit.op]):
         raise NoTarget(f"no value of {edit.declared.key} matches the filter of the path")
     return equal
 

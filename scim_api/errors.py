@@ -85,6 +85,30 @@ class Uniqueness(ScimError):
     scim_type = "uniqueness"
 
 
+class InvalidCursor(ScimError):
+    """The cursor is none of this service, or of another query (RFC 9865 §2.1)."""
+
+    scim_type = "invalidCursor"
+
+
+class InvalidCount(ScimError):
+    """The count is not the one that the cursor was made with (RFC 9865 §2.1)."""
+
+    scim_type = "invalidCount"
+
+
+class ExpiredCursor(ScimError):
+    """The cursor is too old (RFC 9865 §2.1)."""
+
+    scim_type = "expiredCursor"
+
+
+class Conflict(ScimError):
+    """The request does not go with the state of what it refers to."""
+
+    status = 409
+
+
 class Unauthorized(ScimError):
     status = 401
 

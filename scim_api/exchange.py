@@ -82,6 +82,13 @@ class Exchange:
             },
         )
 
+    def count_tolerances(self) -> None:
+        """Count what was forgiven, for the operator to see who needs it."""
+        if self._principal and self.tolerated:
+            credential = self._principal.credential.id
+            usage = self._principal.tenant.usage
+            usage.note_tolerances(credential, self.client, self.tolerated, self.at)
+
     def line(self, route: str | None, status: int) -> dict[str, Any]:
         """Return what is logged: the address's pattern, for an address can hold a name."""
         line: dict[str, Any] = {

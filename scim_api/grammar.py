@@ -1,23 +1,23 @@
 """Filter, path and sortBy text read into bound terms (RFC 7644 figures 1 and 7, §3.10)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from projections import query
 from projections.query import Operator, Type
-from scim_api.attributes import Attribute, Declared, Mutability, ResourceType, Returned, Schema
+from scim_api.attributes import Attribute, Declared, ResourceType, Schema
+from scim_api.comparands import compared, find, is_secret, valued
 from scim_api.cursor import Cursor, shown
 from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, ScimError
 from scim_api.operands import Unfit, Value, check_operator, fitted, read_literal
+from scim_api.policy import Door
 
 MAX_LENGTH = 8192
 MAX_TERMS = 200
 MAX_DEPTH = 32
 
 _OPERATORS = {operator.value: operator for operator in Operator}
-
-Tolerated = Callable[[str], None]
+_DEFAULT = Door()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +34,23 @@ class PatchPath:
     sub: Attribute | None = None
 
 
-def parse_filter(
-    text: str,
-    resource_type: ResourceType,
-    *,
-    unquoted: bool = True,
-    tolerated: Tolerated | None = None,
-) -> query.Filter:
-    """Read a filter; raises InvalidFilter.
-
-    `unquoted` takes a bare word for a string. `tolerated` is called with the name of each
-    departure from the grammar that was let pass.
-    """
-    reader = _Reader(text, resource_type, unquoted, tolerated, InvalidFilter)
+def parse_filter(text: str, resource_type: ResourceType, door: Door = _DEFAULT) -> query.Filter:
+    """Read a filter; raises InvalidFilter."""
+    reader = _Reader(text, resource_type, door, InvalidFilter)
     result = reader.disjunction(0)
     if reader.at < len(text):
         reader.expected("and, or, or the end of the filter")
     return result
 
 
-def parse_path(
-    text: str,
-    resource_type: ResourceType,
-    *,
-    unquoted: bool = True,
-    tolerated: Tolerated | None = None,
-) -> PatchPath:
+def parse_path(text: str, resource_type: ResourceType, door: Door = _DEFAULT) -> PatchPath:
     """Read a PATCH path; raises InvalidPath, or InvalidFilter for what stands in brackets."""
     urn = text.strip().lower()
     if urn == resource_type.schema.id.lower():
         return PatchPath()
     if extension := resource_type.find_extension(urn):
         return PatchPath(extension=extension)
-    return _Reader(text, resource_type, unquoted, tolerated, InvalidPath).path()
+    return _Reader(text, resource_type, door, InvalidPath).path()
 
 
 def parse_sort(text: str, resource_type: ResourceType) -> query.Path:
@@ -76,43 +60,23 @@ def parse_sort(text: str, resource_type: ResourceType) -> query.Path:
     if found is None:
         raise InvalidValue(f"sortBy names no attribute of a {resource_type.name}: {shown(name)}.")
     declared, sub = found
-    target = _with_value(declared.attribute) if sub is None else sub
-    if _is_secret(declared.attribute, target):
+    target = valued(declared.attribute) if sub is None else sub
+    if is_secret(declared.attribute, target):
         raise InvalidValue(f"sortBy cannot use {declared.attribute.name}: it is never returned.")
     if target.type is Type.COMPLEX:
         raise InvalidValue(f"sortBy must name a sub-attribute of {target.name}.")
     return declared.path(None if target is declared.attribute else target)
 
 
-def _with_value(attribute: Attribute) -> Attribute:
-    """Return what a comparison with the attribute means: `emails` is short for emails.value."""
-    if attribute.type is Type.COMPLEX and attribute.multi_valued:
-        return attribute.subs.get("value", attribute)
-    return attribute
-
-
-def _is_secret(*attributes: Attribute) -> bool:
-    return any(
-        attribute.returned is Returned.NEVER or attribute.mutability is Mutability.WRITE_ONLY
-        for attribute in attributes
-    )
-
-
 class _Reader(Cursor):
     """Reads a filter or path from left to right by recursive descent."""
 
     def __init__(
-        self,
-        text: str,
-        resource_type: ResourceType,
-        unquoted: bool,
-        tolerated: Tolerated | None,
-        error: type[ScimError],
+        self, text: str, resource_type: ResourceType, door: Door, error: type[ScimError]
     ) -> None:
         super().__init__(text, error)
         self._type = resource_type
-        self._unquoted = unquoted
-        self._tolerated = tolerated
+        self._door = door
         self._terms = 0
         self._inside: Declared | None = None
         if len(text) > MAX_LENGTH:
@@ -123,6 +87,7 @@ class _Reader(Cursor):
     def disjunction(self, depth: int) -> query.Filter:
         terms = [self._conjunction(depth)]
         while self.takes_word("or"):
+            self._check_offered("or")
             terms.append(self._conjunction(depth))
         return terms[0] if len(terms) == 1 else query.Or(tuple(terms))
 
@@ -138,6 +103,7 @@ class _Reader(Cursor):
         start = self.at
         name = self.word()
         if name.lower() == "not":
+            self._check_offered("not")
             if not self.takes("("):
                 self.expected("( after not")
             return query.Not(self._group(depth))
@@ -147,6 +113,11 @@ class _Reader(Cursor):
         if self.text.startswith("[", self.at):
             return self._any_value(name, start, depth)
         return self._expression(name, start)
+
+    def _check_offered(self, word: str) -> None:
+        """Refuse, by policy, an operator just read that is neither eq nor and."""
+        if word not in ("eq", "and") and not self._door.tolerates("every_filter_operator"):
+            self.refuse(f"{word} is not offered, only eq and and", self.at - len(word))
 
     def _group(self, depth: int) -> query.Filter:
         inner = self.disjunction(self._deeper(depth))
@@ -186,6 +157,8 @@ class _Reader(Cursor):
 
     def _and_value(self, declared: Declared, inner: query.Filter) -> query.Filter:
         """Read Entra's `emails[type eq "work"].value eq "x"`: both of the same value."""
+        if not self._door.tolerates("part_after_brackets"):
+            self.refuse("nothing may follow the bracket but and, or, or the end", self.at)
         self.at += 1
         start = self.at
         self._inside = declared
@@ -196,7 +169,7 @@ class _Reader(Cursor):
 
     def _expression(self, name: str, start: int) -> query.Filter:
         declared, sub = self._find(name, start)
-        if _is_secret(declared.attribute, sub or declared.attribute):
+        if is_secret(declared.attribute, sub or declared.attribute):
             self.refuse(
                 f"{declared.attribute.name} is never returned, so no filter can use it", start
             )
@@ -205,10 +178,13 @@ class _Reader(Cursor):
             self.refuse(f"it has more than {MAX_TERMS} comparisons", start)
         self.skip()
         at = self.at
-        word = self.word()
-        if word.lower() == "pr":
+        word = self.word().lower()
+        operator = _OPERATORS.get(word)
+        if operator or word == "pr":
+            self._check_offered(word)
+        if word == "pr":
             return query.Present(self._path(declared, sub))
-        if operator := _OPERATORS.get(word.lower()):
+        if operator:
             return self._comparison(declared, sub, operator, at)
         self.at = at
         self.expected("pr or one of the operators eq, ne, co, sw, ew, gt, ge, lt, le")
@@ -216,7 +192,7 @@ class _Reader(Cursor):
     def _comparison(
         self, declared: Declared, sub: Attribute | None, operator: Operator, at: int
     ) -> query.Filter:
-        attribute = sub or _with_value(declared.attribute)
+        attribute = sub or compared(declared.attribute, self._door)
         try:
             check_operator(attribute, operator)
             self.skip()
@@ -229,12 +205,11 @@ class _Reader(Cursor):
 
     def _literal(self, attribute: Attribute) -> Value:
         value, end, bare = read_literal(self.text, self.at)
-        if bare and not self._unquoted:
+        if bare and not self._door.tolerates("unquoted_filter_literal"):
             raise Unfit("a text value must be in double quotes", self.at)
-        if bare and self._tolerated:
-            self._tolerated("unquoted_filter_literal")
-        elif isinstance(value, str) and attribute.type is Type.BOOLEAN and self._tolerated:
-            self._tolerated("boolean_strings")
+        quoted = isinstance(value, str) and attribute.type is Type.BOOLEAN
+        if quoted and not self._door.tolerates("boolean_strings"):
+            raise Unfit(f"{attribute.name} is compared with true or false, without quotes", self.at)
         self.at = end
         return value
 
@@ -242,7 +217,8 @@ class _Reader(Cursor):
 
     def _find(self, name: str, start: int) -> tuple[Declared, Attribute | None]:
         if self._inside is None:
-            return self._type.find_path(name) or self._unknown(name, start, self._type.name)
+            found = find(self._type, name, self._door)
+            return found or self._unknown(name, start, self._type.name)
         attribute = self._inside.attribute
         if sub := attribute.subs.get(name.lower()):
             return self._inside, sub

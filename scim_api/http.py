@@ -64,10 +64,13 @@ def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Res
     return response
 
 
-def read_json(request: Request) -> Any:
-    """Return the body of a POST, PUT or PATCH; raises ScimError."""
+def read_json(request: Request, *, limit: int | None = None) -> Any:
+    """Return the body of a POST, PUT or PATCH; raises ScimError.
+
+    `limit` is in bytes; by default that of every request.
+    """
     _check_media_type(request)
-    raw = _read_whole(request)
+    raw = _read_whole(request, request.max_content_length or 0 if limit is None else limit)
     if not raw:
         raise InvalidSyntax("The request has no body; a JSON object is expected.")
     try:
@@ -79,9 +82,8 @@ def read_json(request: Request) -> Any:
     return body
 
 
-def _read_whole(request: Request) -> bytes:
+def _read_whole(request: Request, limit: int) -> bytes:
     """Return a body to its end: neither what breaks off nor what goes on is taken for the whole."""
-    limit = request.max_content_length or 0
     request.max_content_length = limit + 1  # where Werkzeug cuts off a body that comes in chunks
     try:
         raw = request.get_data(cache=False)
@@ -130,15 +132,20 @@ def _deeper_than(value: Any, levels: int) -> bool:
 
 def error_response(error: Exception, request: Request) -> Response:
     """Return the answer to any failure: SCIM JSON, whatever went wrong."""
+    document, headers = refusal(error)
+    status = int(document["status"])
+    return json_response(exchange_of(request), orjson.dumps(document), status, headers)
+
+
+def refusal(error: Exception) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what any failure is answered with: a SCIM error document, and headers."""
     known = _http_error(error) if isinstance(error, HTTPException) else answer_to(error)
     if known is None:
-        status, document, headers = 500, error_document(500, _INTERNAL), {}
-    elif isinstance(known, ScimError):
-        status, document, headers = known.status, known.document(), known.headers
-    else:
-        status, detail, headers = known
-        document = error_document(status, detail)
-    return json_response(exchange_of(request), orjson.dumps(document), status, headers)
+        return error_document(500, _INTERNAL), {}
+    if isinstance(known, ScimError):
+        return known.document(), known.headers
+    status, detail, headers = known
+    return error_document(status, detail), headers
 
 
 def _http_error(error: HTTPException) -> tuple[int, str, dict[str, str]]:

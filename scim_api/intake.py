@@ -10,6 +10,8 @@ from scim_api.normal_form import by_key, printable, single_of, value_of
 from scim_api.policy import OKTA, Door, Policy, Tolerated
 from scim_api.schemas import check_parts, check_resource, check_value, is_secret
 
+_SCIM_1 = "urn:scim:schemas:"
+
 
 def load_resource(
     resource_type: ResourceType,
@@ -113,13 +115,20 @@ def check_urns(resource_type: ResourceType, urns: list[Any], door: Door) -> None
 def _schemas(resource_type: ResourceType, value: Any, door: Door) -> set[str]:
     """Return the folded URNs of `schemas`, which must name the core schema (RFC 7643 §3)."""
     core = resource_type.schema.id
+    if value in (None, []) and door.tolerates("core_schema_missing"):
+        return set()
     if not isinstance(value, list):
         raise InvalidValue(f'schemas is required: a list of URNs, at least "{core}"')
     check_urns(resource_type, value, door)
     urns = {urn.lower() for urn in value}
-    if core.lower() not in urns:
-        raise InvalidValue(f'schemas must contain "{core}"')
-    return urns
+    if core.lower() in urns or _are_older(urns, door):
+        return urns
+    raise InvalidValue(f'schemas must contain "{core}"')
+
+
+def _are_older(urns: set[str], door: Door) -> bool:
+    older = any(urn.startswith(_SCIM_1) for urn in urns)
+    return older and door.tolerates("core_schema_missing")
 
 
 def _normal(

@@ -87,7 +87,7 @@ def parts_of(
     """Return an object's sub-attributes by declared name; None for one that is unassigned."""
     found: dict[str, Any] = {}
     for name, item in value.items():
-        sub = attribute.subs.get(name.lower())
+        sub = attribute.subs.get(name.lower()) or _older(attribute, name, value, door)
         if sub is None:
             ignore(f"{path}.{name}", door)
         elif sub.name in found:
@@ -95,6 +95,16 @@ def parts_of(
         elif not sub.read_only:  # RFC 7644 §3.3, §3.5.1: ignored
             found[sub.name] = value_of(sub, item, door, path)
     return found
+
+
+def _older(
+    attribute: Attribute, name: str, siblings: Mapping[str, Any], door: Door
+) -> Attribute | None:
+    """Find the `value` of a reference under the name it had in SCIM 1.1, as `managerId`."""
+    if name.lower() != f"{attribute.name}id".lower() or "$ref" not in attribute.subs:
+        return None
+    given = any(sibling.lower() == "value" for sibling in siblings)
+    return None if given or not door.tolerates("manager_id") else attribute.subs.get("value")
 
 
 def single_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:

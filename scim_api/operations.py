@@ -22,6 +22,7 @@ from scim_api.policy import Door
 from scim_api.schemas import is_secret
 
 _ROOT = PatchPath()
+_NO_PATH = (None, "")
 _OPS = {op.value: op for op in Op}
 
 
@@ -44,6 +45,8 @@ def operation_of(resource_type: ResourceType, item: Any, door: Door) -> Operatio
         raise InvalidValue("remove takes no value: say in a filter of the path what to remove")
     if op is not Op.REMOVE and "value" not in given:
         raise InvalidValue(f"{op} needs a value")
+    if op is not Op.REMOVE and text in _NO_PATH and not door.tolerates("pathless_patch"):
+        raise InvalidSyntax(f"{op} without a path is not accepted here: name the attribute in path")
     return Operation(op, _path(resource_type, text, door), value)
 
 
@@ -64,12 +67,11 @@ def _op(text: Any, door: Door) -> Op:
 
 
 def _path(resource_type: ResourceType, text: Any, door: Door) -> PatchPath:
-    if text is None or text == "":
+    if text in _NO_PATH:
         return _ROOT
     if not isinstance(text, str):
         raise InvalidPath("path must be text in quotes")
-    unquoted = door.policy.unquoted_filter_literal
-    return parse_path(text, resource_type, unquoted=unquoted, tolerated=door.tolerated)
+    return parse_path(text, resource_type, door)
 
 
 def edits_of(resource_type: ResourceType, operation: Operation, door: Door) -> Iterator[Edit]:
@@ -117,7 +119,9 @@ def _by_key(resource_type: ResourceType, operation: Operation, door: Door) -> It
         if path is None:
             ignore(prefix + name, door)
         elif not _is_passed_over(path):
-            yield from edits_of(resource_type, Operation(operation.op, path, item), door)
+            # A filter as a key is no path of RFC 7644 §3.5.2.3: where none matches, it may create.
+            op = Op.ADD if path.filter else operation.op
+            yield from edits_of(resource_type, Operation(op, path, item), door)
 
 
 def _path_of_key(
@@ -129,8 +133,10 @@ def _path_of_key(
         return PatchPath(declared=declared)
     if not prefix and (extension := resource_type.find_extension(name)):
         return PatchPath(extension=extension)
+    if name.isalnum():  # a plain name that nothing declares is no path
+        return None
     try:
-        path = _path(resource_type, prefix + name, door)
+        path = parse_path(prefix + name, resource_type, door)
     except (InvalidPath, InvalidFilter):
         return None
     if not door.tolerates("patch_dotted_keys"):

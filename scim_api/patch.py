@@ -7,12 +7,13 @@ from scim_api.attributes import Declared, Mutability, ResourceType
 from scim_api.edits import edited, immutable
 from scim_api.errors import BodyTooLarge, InvalidSyntax
 from scim_api.errors import Mutability as MutabilityError
+from scim_api.members import MEMBERS, Membership
 from scim_api.operations import by_folded_name, edits_of, operation_of
 from scim_api.policy import OKTA, Door, Policy, Tolerated
 from scim_api.schemas import check_value
 
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-MAX_OPERATIONS = 1000
+MAX_OPERATIONS = 10_000
 MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
 
 
@@ -22,12 +23,19 @@ def apply(
     body: Any,
     policy: Policy = OKTA,
     tolerated: Tolerated | None = None,
+    members: Membership | None = None,
 ) -> dict[str, Any]:
-    """Return the attributes after all operations; if one raises ScimError, none is applied."""
+    """Return the attributes after all operations; if one raises ScimError, none is applied.
+
+    What happens to a group's members is told to `members`: they are not among the attributes.
+    """
     door = Door(policy, tolerated)
     after, work = dict(attributes), 0
-    for item in _operations(body):
+    for item in _operations(body, door):
         for edit in edits_of(resource_type, operation_of(resource_type, item, door), door):
+            if members is not None and edit.declared.key == MEMBERS:
+                members.edit(edit, door)
+                continue
             current = after.get(edit.declared.key)
             work += edit.work(current)
             if work > MAX_WORK:
@@ -37,7 +45,7 @@ def apply(
     return after
 
 
-def _operations(body: Any) -> list[Any]:
+def _operations(body: Any, door: Door) -> list[Any]:
     """Return the operations of a PatchOp message, not yet looked at."""
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object with schemas and Operations.")
@@ -45,8 +53,10 @@ def _operations(body: Any) -> list[Any]:
     if not _is_patch(message.get("schemas")):
         raise InvalidSyntax(f'schemas must contain "{PATCH_URN}"')
     operations = message.get("operations")
-    if not isinstance(operations, list) or not operations:
+    if not isinstance(operations, list):
         raise InvalidSyntax("Operations must be a list of at least one operation")
+    if not operations and not door.tolerates("patch_without_operations"):
+        raise InvalidSyntax("Operations is empty: it must hold at least one operation")
     if len(operations) > MAX_OPERATIONS:
         raise BodyTooLarge(f"More than {MAX_OPERATIONS} Operations: send them in several requests.")
     return operations

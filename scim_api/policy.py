@@ -1,63 +1,203 @@
 """Named tolerances: what is forgiven of a client at the door, each with the client that needs it.
 
-Where a tolerance is off, RFC 7643 and 7644 are taken at their word and the request gets a 400.
+Where all are off, only what draft-ietf-scim-interop-profile allows is let in.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 
 Tolerated = Callable[[str], None]
 
 
+def _setting(forgiven: str, needed_by: str, otherwise: str, *, on: bool = True) -> bool:
+    about = {"forgiven": forgiven, "needed_by": needed_by, "otherwise": otherwise}
+    setting: bool = field(default=on, metadata=about)
+    return setting
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Which departures from the RFCs are forgiven; the defaults suit Okta."""
+    """What is forgiven; the defaults suit Okta and all that contradicts no RFC."""
 
-    boolean_strings: bool = True
-    """"True" or "false" in quotes, for every boolean attribute: Entra (`active` and
-    `roles.primary`), OneLogin's templates, Okta where a custom attribute is mapped as text."""
+    # Values
 
-    empty_means_unassigned: bool = True
-    """"" for any attribute, and [] for one that takes a single value, like null: Okta (OIN test
-    C9337 pushes empty values), Entra (clears a manager with {"value": ""})."""
+    boolean_strings: bool = _setting(
+        '`"True"` or `"false"` in quotes for a boolean, in bodies, paths and filters',
+        "Entra (`active`, `roles.primary`), OneLogin's templates, Okta with an attribute"
+        " mapped as text",
+        "400 invalidValue, in a filter invalidFilter",
+    )
+    empty_means_unassigned: bool = _setting(
+        '`""` for any attribute, and `[]` for one that takes a single value, like null',
+        'Okta (OIN test C9337 pushes empty values), Entra (clears a manager with `""`)',
+        '`""` is a text; where no text fits, 400 invalidValue',
+    )
+    values_as_strings: bool = _setting(
+        '`"ADMIN"`, `["ADMIN"]` or one object where a list of objects is due',
+        "Okta with roles or entitlements mapped by their plain name",
+        "400 invalidValue",
+    )
+    reference_as_string: bool = _setting(
+        "`manager` as its id alone or as a list of one; in a filter, `manager eq` for its value",
+        "Entra",
+        "400 invalidValue, in a filter invalidFilter",
+    )
+    manager_id: bool = _setting(
+        "`managerId` for the `value` of `manager`, as SCIM 1.1 had it",
+        "OneLogin's templates",
+        "an unknown attribute",
+    )
 
-    values_as_strings: bool = True
-    """"ADMIN", ["ADMIN"] or one object for an attribute that takes a list of objects: Okta where
-    roles or entitlements are mapped by their plain name."""
+    # Bodies
 
-    reference_as_string: bool = True
-    """The id alone, or a list of one, for a single object with a `value`: Entra's `manager`."""
+    unknown_attributes_ignored: bool = _setting(
+        "attributes that no schema declares: they are passed over",
+        "every client whose mapping is richer than the schemas",
+        "400 invalidValue",
+    )
+    unknown_schemas_ignored: bool = _setting(
+        "URNs in `schemas` of schemas that are not served",
+        "Entra (its 2006 ADSCIM group URN), OneLogin",
+        "400 invalidValue",
+    )
+    extension_without_schema: bool = _setting(
+        "attributes of an extension whose URN is missing from `schemas`",
+        "hand-written templates",
+        "400 invalidValue",
+    )
+    core_schema_missing: bool = _setting(
+        "a body without `schemas`, or one that names SCIM 1.0 schemas instead of the core schema",
+        "OneLogin's templates",
+        "400 invalidValue, as RFC 7643 §3 requires `schemas`",
+        on=False,
+    )
 
-    unquoted_filter_literal: bool = True
-    """`userName eq someone` without quotes: Entra's samples, the wso2 suite."""
+    # Filters and paths
 
-    unknown_attributes_ignored: bool = True
-    """Attributes that no schema declares: every client whose mapping is richer than ours."""
+    unquoted_filter_literal: bool = _setting(
+        "`userName eq someone`, a text without quotes",
+        "Entra's samples, the wso2 suite",
+        "400 invalidFilter",
+    )
+    extension_without_urn: bool = _setting(
+        "an extension's attribute by its name alone, as `manager`, in a filter or a path",
+        "Entra",
+        "400 invalidFilter, in a path invalidPath",
+    )
+    part_after_brackets: bool = _setting(
+        '`emails[type eq "work"].value eq "x"` as a filter: both of the same value',
+        "Entra (matching by e-mail address)",
+        "400 invalidFilter",
+    )
+    every_filter_operator: bool = _setting(
+        "operators other than `eq` and `and`",
+        "RFC 7644 offers them; Entra's samples, sync tools",
+        "400 invalidFilter",
+    )
 
-    unknown_schemas_ignored: bool = True
-    """Other URNs in `schemas`: Entra's 2006 ADSCIM group URN, OneLogin's SCIM 1.0 templates."""
+    # PATCH
 
-    extension_without_schema: bool = True
-    """Attributes of an extension whose URN is missing from `schemas`: hand-written templates."""
+    patch_op_any_case: bool = _setting(
+        "`Add`, `Replace`, `Remove`",
+        "Entra without its aadOptscim062020 flag",
+        "400 invalidSyntax",
+    )
+    pathless_patch: bool = _setting(
+        "add and replace without a path: each key of the value is an attribute",
+        "RFC 7644 offers it; Okta's (de)activation, Entra with its flag",
+        "400 invalidSyntax",
+    )
+    patch_dotted_keys: bool = _setting(
+        "`name.givenName`, a URN with a name, or a path with a filter as a key of such a value",
+        "Entra with its flag",
+        "400 invalidValue",
+    )
+    patch_without_operations: bool = _setting(
+        "`Operations: []`, which changes nothing",
+        "Microsoft's SCIM Validator",
+        "400 invalidSyntax",
+    )
+    patch_remove_by_value: bool = _setting(
+        "a remove that says in `value` which values go: only those do",
+        "Entra and JumpCloud (members)",
+        "400 invalidValue",
+    )
+    add_at_filter_creates: bool = _setting(
+        'an add at `emails[type eq "work"].value` that finds no such value makes it',
+        "Entra",
+        "400 noTarget",
+    )
+    replace_at_filter_creates: bool = _setting(
+        "a replace does, too",
+        "Entra",
+        "400 noTarget, as RFC 7644 §3.5.2.3 has it",
+        on=False,
+    )
 
-    patch_op_any_case: bool = True
-    """"Add", "Replace", "Remove": Entra without its aadOptscim062020 flag."""
+    # Groups, and users that come back
 
-    patch_dotted_keys: bool = True
-    """"name.givenName" or a URN and name as a key of a PATCH value without path: Entra with its
-    aadOptscim062020 flag."""
+    put_keeps_members: bool = _setting(
+        "a PUT of a group without `members`: it keeps those it has",
+        "Okta, Entra and others that read groups without their members",
+        "the group has no members afterwards",
+    )
+    unknown_members_kept: bool = _setting(
+        "members that are not known here (yet): the others are taken, these are recorded",
+        "Okta's group push",
+        "400 invalidValue, and nothing is changed",
+    )
+    adopt: bool = _setting(
+        "a POST of a user that is there but inactive, with the same userName and externalId:"
+        " it is reactivated",
+        "Okta, where a user was deactivated behind its back",
+        "409 uniqueness",
+        on=False,
+    )
 
-    patch_remove_by_value: bool = True
-    """A remove that says in `value` which values go; only those do: Entra, JumpCloud (members)."""
-
-    patch_filter_creates: bool = False
-    """An add or replace at `emails[type eq "work"].value` that matches nothing makes the entry:
-    Entra. Off for Okta: RFC 7644 §3.5.2.3 asks for noTarget."""
+    @property
+    def interop_profile(self) -> bool:
+        """Whether nothing is forgiven, as draft-ietf-scim-interop-profile has it."""
+        return not any(getattr(self, setting.name) for setting in fields(self))
 
 
 OKTA = Policy()
-ENTRA = Policy(patch_filter_creates=True)
-STRICT = Policy(**{tolerance.name: False for tolerance in fields(Policy)})
+ENTRA = Policy(replace_at_filter_creates=True)
+ONELOGIN = Policy(core_schema_missing=True)
+STRICT = Policy(**{setting.name: False for setting in fields(Policy)})
+
+PRESETS: Mapping[str, Policy] = {
+    "okta": OKTA,
+    "entra": ENTRA,
+    "onelogin": ONELOGIN,
+    "strict": STRICT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A tolerance in words: what is forgiven, who needs it, what comes of it where it is off."""
+
+    name: str
+    forgiven: str
+    needed_by: str
+    otherwise: str
+
+
+def described() -> list[Setting]:
+    """Return every setting of a policy in words, in the order of the declarations."""
+    return [Setting(setting.name, **setting.metadata) for setting in fields(Policy)]
+
+
+def with_settings(base: Policy, overrides: Mapping[str, bool]) -> Policy:
+    """Return a policy with some settings changed; raises ValueError for a name it does not know."""
+    names = [setting.name for setting in fields(Policy)]
+    for name in overrides:
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise ValueError(f"{name} is no setting of a policy.{hint}")
+    return replace(base, **overrides)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,71 +1,107 @@
-"""List requests: query parameters -> Query and Selection (RFC 7644 §3.4.2)."""
+"""List requests: parameters of a URL or of a SearchRequest -> Query (RFC 7644 §3.4.2, §3.4.3)."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from projections.query import And, Compare, Filter, Not, Or, Path, Query
+from projections.query import And, AnyValue, Compare, Filter, Not, Or, Query
 from scim_api.attributes import ResourceType
 from scim_api.documents import Selection, selection
-from scim_api.errors import InvalidValue
+from scim_api.errors import InvalidSyntax, InvalidValue
 from scim_api.grammar import parse_filter, parse_sort
+from scim_api.policy import Door
 
+SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 DEFAULT_COUNT = 100
 _MOST = 2**53
+_NUMBERS = ("startIndex", "count")
+_LISTS = ("attributes", "excludedAttributes")
+_TEXTS = ("filter", "sortBy", "sortOrder", "cursor")
+
+Parameters = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ListRequest:
-    """What a list request asks for, and what its resources are to show."""
-
-    query: Query
-    selection: Selection | None
-
-
-def list_request(
-    parameters: Mapping[str, str],
+def list_query(
+    parameters: Parameters,
     resource_type: ResourceType,
+    door: Door,
     *,
     max_results: int,
     base_url: str,
-    tolerated: Callable[[str], None],
-) -> ListRequest:
-    """Read the parameters; raises InvalidFilter or InvalidValue. Unknown ones do nothing.
+) -> Query:
+    """Read the parameters but for `cursor`; raises InvalidFilter or InvalidValue.
 
-    `base_url` is what locations begin with when shown; stored, they are relative.
+    Unknown ones do nothing. `base_url` is what URIs begin with when shown; in the projections
+    they are relative.
     """
     filter_, sort_by = parameters.get("filter"), parameters.get("sortBy")
-    query = Query(
+    return Query(
         filter=None
         if filter_ is None
-        else _relative(parse_filter(filter_, resource_type, tolerated=tolerated), base_url),
+        else _relative(parse_filter(filter_, resource_type, door), base_url),
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
         descending=_descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),
         count=min(max(0, whole_number(parameters, "count", DEFAULT_COUNT)), max_results),
     )
-    return ListRequest(query, shown(parameters, resource_type))
 
 
 def _relative(filter_: Filter, base_url: str) -> Filter:
-    """Take the base URL off what is compared with meta.location."""
+    """Take the base URL off what is compared with URIs that this service makes."""
     match filter_:
-        case Compare(Path(key="meta", sub="location"), _, str(value)):
-            return replace(filter_, value=value.removeprefix(base_url))
+        case Compare(path, _, str(value)) if path.sub in ("location", "$ref"):
+            own = path.key in ("meta", "members", "groups")
+            return replace(filter_, value=value.removeprefix(base_url)) if own else filter_
         case Not(term):
             return Not(_relative(term, base_url))
+        case AnyValue(path, inner):
+            return AnyValue(path, _relative(inner, base_url))
         case And(terms) | Or(terms):
             return type(filter_)(tuple(_relative(term, base_url) for term in terms))
     return filter_
 
 
-def shown(parameters: Mapping[str, str], resource_type: ResourceType) -> Selection | None:
+def shown(parameters: Parameters, resource_type: ResourceType) -> Selection | None:
     """Read `attributes` and `excludedAttributes`."""
     return selection(
         parameters.get("attributes"), parameters.get("excludedAttributes"), resource_type
     )
 
 
-def whole_number(parameters: Mapping[str, str], name: str, default: int) -> int:
+def search_parameters(body: Any) -> dict[str, str]:
+    """Return the parameters of a SearchRequest message as those of a URL (RFC 7644 §3.4.3).
+
+    Raises InvalidSyntax or InvalidValue.
+    """
+    if not isinstance(body, dict):
+        raise InvalidSyntax("The body must be a JSON object, a SearchRequest.")
+    given = {name.lower(): value for name, value in body.items() if value is not None}
+    urns = given.get("schemas")
+    if not isinstance(urns, list) or SEARCH_URN.lower() not in [str(urn).lower() for urn in urns]:
+        raise InvalidValue(f'schemas must contain "{SEARCH_URN}"')
+    names = (*_NUMBERS, *_LISTS, *_TEXTS)
+    return {name: _as_text(name, given[name.lower()]) for name in names if name.lower() in given}
+
+
+def _as_text(name: str, value: Any) -> str:
+    if name in _NUMBERS:
+        return _number_as_text(name, value)
+    if name in _LISTS and isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            raise InvalidValue(f"{name} must be a list of attribute names in quotes.")
+        return ",".join(value)
+    if not isinstance(value, str):
+        raise InvalidValue(f"{name} must be text in quotes.")
+    return value
+
+
+def _number_as_text(name: str, value: Any) -> str:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidValue(f"{name} must be a whole number, without quotes.")
+    return str(value)
+
+
+def whole_number(parameters: Parameters, name: str, default: int) -> int:
     """Return a parameter that is a whole number; raises InvalidValue."""
     text = parameters.get(name, "").strip()
     if not text:

@@ -5,39 +5,13 @@ from dataclasses import replace
 from projections.query import Type
 from projections.resources import Kind
 from scim_api.attributes import Attribute, Mutability, ResourceType, Returned, Schema
+from scim_api.user_schemas import ENTERPRISE_SCHEMA, USER_SCHEMA
+from scim_api.user_schemas import ENTERPRISE_URN as ENTERPRISE_URN
+from scim_api.user_schemas import USER_URN as USER_URN
 
-USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
-ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
-
-
-def _complex(name: str, description: str, *subs: Attribute, many: bool = False) -> Attribute:
-    return Attribute(name, description, Type.COMPLEX, multi_valued=many, sub_attributes=subs)
-
-
-def _values(
-    name: str,
-    description: str,
-    *types: str,
-    value_type: Type = Type.STRING,
-    reference_types: tuple[str, ...] = (),
-) -> Attribute:
-    """Declare a multi-valued attribute with the sub-attributes of RFC 7643 §2.4."""
-    value = Attribute(
-        "value",
-        f"The value itself, one of the user's {name}.",
-        value_type,
-        case_exact=value_type in (Type.BINARY, Type.REFERENCE),
-        reference_types=reference_types,
-    )
-    return _complex(name, description, value, *_labels(*types), many=True)
-
-
-def _labels(*types: str) -> tuple[Attribute, ...]:
-    return (
-        Attribute("display", "A name for the value, for people to read."),
-        Attribute("type", "What the value is for.", canonical_values=types),
-        Attribute("primary", "True for the preferred value; at most one is.", Type.BOOLEAN),
-    )
+GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
+ROLE_URN = "urn:okta:scim:schemas:core:1.0:Role"
+ENTITLEMENT_URN = "urn:okta:scim:schemas:core:1.0:Entitlement"
 
 
 COMMON = (  # RFC 7643 §3.1
@@ -78,146 +52,115 @@ COMMON = (  # RFC 7643 §3.1
     ),
 )
 
-_NAME = _complex(
-    "name",
-    "The parts of the user's name.",
-    Attribute("formatted", "The whole name as it is shown."),
-    Attribute("familyName", "The family name, or last name."),
-    Attribute("givenName", "The given name, or first name."),
-    Attribute("middleName", "The middle names."),
-    Attribute("honorificPrefix", "A title before the name, such as Dr."),
-    Attribute("honorificSuffix", "A suffix after the name, such as III."),
-)
-
-_ADDRESSES = _complex(
-    "addresses",
-    "Postal addresses of the user.",
-    Attribute("formatted", "The whole address as it is shown or printed."),
-    Attribute("streetAddress", "Street, house number and what belongs to them."),
-    Attribute("locality", "The city or town."),
-    Attribute("region", "The state or region."),
-    Attribute("postalCode", "The postal code."),
-    Attribute("country", "The country, an ISO 3166-1 alpha-2 code."),
-    Attribute("type", "What the address is for.", canonical_values=("work", "home", "other")),
-    Attribute("primary", "True for the preferred address; at most one is.", Type.BOOLEAN),
-    many=True,
-)
-
-_GROUPS = Attribute(
-    "groups",
-    "The groups the user belongs to, kept by this service.",
+_MEMBERS = Attribute(
+    "members",
+    "The members of the group; each change of one is an event of its own.",
     Type.COMPLEX,
     multi_valued=True,
-    mutability=Mutability.READ_ONLY,
-    sub_attributes=tuple(
-        replace(sub, mutability=Mutability.READ_ONLY)
-        for sub in (
-            Attribute("value", "The id of the group.", case_exact=True),
-            Attribute(
-                "$ref",
-                "The URI of the group.",
-                Type.REFERENCE,
-                case_exact=True,
-                reference_types=("User", "Group"),
-            ),
-            Attribute("display", "The group's name."),
-            Attribute("type", "How the user belongs.", canonical_values=("direct", "indirect")),
-        )
+    sub_attributes=(
+        Attribute(
+            "value",
+            "The id of the member.",
+            required=True,
+            case_exact=True,
+            mutability=Mutability.IMMUTABLE,
+        ),
+        Attribute(
+            "$ref",
+            "The URI of the member.",
+            Type.REFERENCE,
+            case_exact=True,
+            mutability=Mutability.IMMUTABLE,
+            reference_types=("User", "Group"),
+        ),
+        Attribute(
+            "type",
+            "What the member is.",
+            mutability=Mutability.IMMUTABLE,
+            canonical_values=("User", "Group"),
+        ),
+        Attribute(  # what a client reads back is what it wrote, unless it asks for more
+            "display",
+            "The member's name.",
+            mutability=Mutability.READ_ONLY,
+            returned=Returned.REQUEST,
+        ),
     ),
 )
 
-USER_SCHEMA = Schema(  # RFC 7643 §4.1
-    USER_URN,
-    "User",
-    "A user account.",
-    (
+_GROUP_NAME = Attribute(
+    "displayName",
+    "The group's name; unique, whatever its case.",
+    required=True,
+    uniqueness="server",
+)
+
+GROUP_SCHEMA = Schema(GROUP_URN, "Group", "A group of users.", (_GROUP_NAME, _MEMBERS))
+
+
+def _grantable(name: str) -> tuple[Attribute, ...]:
+    """Declare what Okta's entitlement management reads of a role or an entitlement."""
+    return (
         Attribute(
-            "userName",
-            "The name the user signs in with; unique, whatever its case.",
+            "displayName",
+            f"The {name}'s name; unique, whatever its case.",
             required=True,
             uniqueness="server",
         ),
-        _NAME,
-        Attribute("displayName", "The name shown to others."),
-        Attribute("nickName", "The casual name."),
-        Attribute(
-            "profileUrl",
-            "A page that describes the user.",
-            Type.REFERENCE,
-            case_exact=True,
-            reference_types=("external",),
-        ),
-        Attribute("title", "The job title."),
-        Attribute("userType", "How the user relates to the organisation."),
-        Attribute("preferredLanguage", "Preferred languages, as in Accept-Language."),
-        Attribute("locale", "The user's locale, such as en-US."),
-        Attribute("timezone", "The user's time zone, such as Europe/Berlin."),
-        Attribute("active", "False once the user is deactivated.", Type.BOOLEAN),
-        Attribute(
-            "password",
-            "Accepted so that clients that always send one succeed, and dropped: never stored.",
-            mutability=Mutability.WRITE_ONLY,
-            returned=Returned.NEVER,
-        ),
-        _values("emails", "E-mail addresses.", "work", "home", "other"),
-        _values(
-            "phoneNumbers", "Phone numbers.", "work", "home", "mobile", "fax", "pager", "other"
-        ),
-        _values(
-            "ims",
-            "Instant messaging addresses.",
-            *("aim", "gtalk", "icq", "xmpp", "msn", "skype", "qq", "yahoo"),
-        ),
-        _values(
-            "photos",
-            "Pictures of the user, by URI.",
-            *("photo", "thumbnail"),
-            value_type=Type.REFERENCE,
-            reference_types=("external",),
-        ),
-        _ADDRESSES,
-        _GROUPS,
-        _values("entitlements", "What the user is entitled to."),
-        _values("roles", "The user's roles."),
-        _values("x509Certificates", "X.509 certificates, base64 DER.", value_type=Type.BINARY),
-    ),
+        Attribute("type", f"The kind of {name}."),
+        Attribute("description", f"What the {name} allows; Okta shows 1000 characters."),
+    )
+
+
+ROLE_SCHEMA = Schema(ROLE_URN, "Role", "A role that users can have.", _grantable("role"))
+ENTITLEMENT_SCHEMA = Schema(
+    ENTITLEMENT_URN,
+    "Entitlement",
+    "Something that users can be entitled to.",
+    _grantable("entitlement"),
 )
 
-ENTERPRISE_SCHEMA = Schema(  # RFC 7643 §4.3
-    ENTERPRISE_URN,
-    "EnterpriseUser",
-    "What organisations commonly record of a user.",
-    (
-        Attribute("employeeNumber", "The number the organisation gave the user."),
-        Attribute("costCenter", "The cost centre."),
-        Attribute("organization", "The organisation."),
-        Attribute("division", "The division."),
-        Attribute("department", "The department."),
-        _complex(
-            "manager",
-            "The user's manager.",
-            Attribute("value", "The id of the manager.", case_exact=True),
-            Attribute(
-                "$ref",
-                "The URI of the manager.",
-                Type.REFERENCE,
-                case_exact=True,
-                reference_types=("User",),
-            ),
-            Attribute("displayName", "The manager's name.", mutability=Mutability.READ_ONLY),
-        ),
-    ),
+USER = ResourceType(
+    "User",
+    "/Users",
+    "User accounts.",
+    USER_SCHEMA,
+    (ENTERPRISE_SCHEMA,),
+    COMMON,
+    name_attribute="userName",
+    defaults={"active": True},
+)
+GROUP = ResourceType("Group", "/Groups", "Groups.", GROUP_SCHEMA, (), COMMON)
+ROLE = ResourceType("Role", "/Roles", "Roles that users can have.", ROLE_SCHEMA, (), COMMON)
+ENTITLEMENT = ResourceType(
+    "Entitlement",
+    "/Entitlements",
+    "What users can be entitled to.",
+    ENTITLEMENT_SCHEMA,
+    (),
+    COMMON,
+    defaults={"type": "Entitlement"},  # as Okta's entitlement management has it
 )
 
-USER = ResourceType("User", "/Users", "User accounts.", USER_SCHEMA, (ENTERPRISE_SCHEMA,), COMMON)
-
-RESOURCE_TYPES = (USER,)
-
-KINDS = {
-    USER.name: Kind(USER.name, USER.schema.id, USER.endpoint, name_attribute="userName"),
-}
+RESOURCE_TYPES = (USER, GROUP, ROLE, ENTITLEMENT)
+BUILT_IN_URNS = frozenset(
+    schema.id for each in RESOURCE_TYPES for schema in (each.schema, *each.extensions)
+)
 
 
 def kind_of(resource_type: ResourceType) -> Kind:
-    """Return what the projection knows of a resource type."""
+    """Return what the projection knows of a resource type, with or without extensions."""
     return KINDS[resource_type.name]
+
+
+def _kind_of(resource_type: ResourceType) -> Kind:
+    return Kind(
+        resource_type.name,
+        resource_type.schema.id,
+        resource_type.endpoint,
+        resource_type.name_attribute,
+        next((name for name in ("members", "groups") if name in resource_type.declared), None),
+    )
+
+
+KINDS = {resource_type.name: _kind_of(resource_type) for resource_type in RESOURCE_TYPES}

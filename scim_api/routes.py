@@ -1,22 +1,27 @@
-"""/Users and what will stand beside it: one thin view per operation, for any resource type."""
+"""Everything under the SCIM base: one thin view per operation, for any resource type."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, request
 
 from scim_api.attributes import ResourceType
 from scim_api.auth import authenticate
-from scim_api.discovery_routes import add_discovery, add_not_yet_served
-from scim_api.documents import Selection, answer, page_response
+from scim_api.bulk_routes import add_bulk
+from scim_api.discovery_routes import add_discovery
+from scim_api.documents import Selection, answer, relation_of
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import base_url, empty_response, json_response, read_json
-from scim_api.policy import OKTA
-from scim_api.queries import list_request, shown
-from scim_api.resource_types import RESOURCE_TYPES, kind_of
-from scim_api.service import Answer, Service
+from scim_api.list_routes import add_lists
+from scim_api.me_routes import add_me
+from scim_api.queries import shown
+from scim_api.reading import Answer
+from scim_api.resource_types import RESOURCE_TYPES
+from scim_api.service import Service
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
+
+MOST_SHOWN = 1000  # members that a PATCH answers with, unless it is asked for more
 
 View = Callable[..., Response]
 
@@ -35,15 +40,16 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     views = Views(settings)
     for resource_type in RESOURCE_TYPES:
         _add_resource_type(scim, views, resource_type)
+    add_lists(scim, settings, service_of)
+    add_me(scim, settings, views)
+    add_bulk(scim, settings, service_of)
     add_discovery(scim, settings)
-    add_not_yet_served(scim)
     return scim
 
 
 def _add_resource_type(scim: Blueprint, views: "Views", resource_type: ResourceType) -> None:
     endpoint = resource_type.endpoint
     rules: list[tuple[str, str, View]] = [
-        (endpoint, "GET", views.search),
         (endpoint, "POST", views.create),
         (f"{endpoint}/<id_>", "GET", views.read),
         (f"{endpoint}/<id_>", "PUT", views.replace),
@@ -56,99 +62,117 @@ def _add_resource_type(scim: Blueprint, views: "Views", resource_type: ResourceT
             f"{view.__name__}_{resource_type.name}",
             view,
             methods=[method],
-            defaults={"resource_type": resource_type},
+            defaults={"name": resource_type.name},
             provide_automatic_options=False,
         )
 
 
+def service_of(exchange: Exchange, resource_type: ResourceType) -> Service:
+    """Return the operations on a resource type for the one who asks."""
+    principal = exchange.principal
+    return Service(
+        principal.tenant.ledger,
+        principal.tenant.resources,
+        resource_type,
+        principal.catalogue,
+        principal.policy,
+        exchange.tolerated.add,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The operations on resources: HTTP in, the service, HTTP out."""
+    """The operations on one resource: HTTP in, the service, HTTP out."""
 
     settings: Settings
 
-    def search(self, resource_type: ResourceType) -> Response:
-        """GET a page of resources."""
-        exchange = exchange_of(request)
-        asked = list_request(
-            request.args,
-            resource_type,
-            max_results=self.settings.max_results,
-            base_url=base_url(exchange, self.settings),
-            tolerated=exchange.tolerated.add,
-        )
-        page = _service(exchange, resource_type).search(asked.query)
-        body = page_response(page, self._base(exchange), resource_type, asked.selection)
-        return json_response(exchange, body)
-
-    def create(self, resource_type: ResourceType) -> Response:
+    def create(self, name: str) -> Response:
         """POST a new resource."""
-        exchange = exchange_of(request)
-        selection = shown(request.args, resource_type)
-        service = _service(exchange, resource_type)
-        made = service.create(read_json(request), exchange.metadata("scim.post"))
-        location = f"{base_url(exchange, self.settings)}{resource_type.endpoint}/{made.id}"
-        return self._resource(exchange, made, resource_type, selection, location)
+        asked = self._asked(name)
+        made = asked.service.create(read_json(request), asked.exchange.metadata("scim.post"))
+        location = f"{asked.base}{asked.type.endpoint}/{made.id}"
+        return asked.response(made, 201, {"ETag": made.etag, "Location": location})
 
-    def read(self, resource_type: ResourceType, id_: str) -> Response:
+    def read(self, name: str, id_: str) -> Response:
         """GET one resource, or 304 when the client has it already."""
-        exchange = exchange_of(request)
-        found = _service(exchange, resource_type).read(id_)
-        if exchange.conditions().unchanged(found.etag):
+        asked = self._asked(name)
+        found = asked.service.read(id_)
+        unchanged = asked.exchange.conditions().unchanged(found.etag)
+        if unchanged and asked.is_whole(found):
             return empty_response(304, {"ETag": found.etag})
-        selection = shown(request.args, resource_type)
-        return self._resource(exchange, found, resource_type, selection)
+        return asked.response(found)
 
-    def replace(self, resource_type: ResourceType, id_: str) -> Response:
+    def replace(self, name: str, id_: str) -> Response:
         """PUT a resource."""
-        exchange = exchange_of(request)
-        selection = shown(request.args, resource_type)
-        changed = _service(exchange, resource_type).replace(
-            id_, read_json(request), exchange.conditions(), exchange.metadata("scim.put")
+        asked = self._asked(name)
+        changed = asked.service.replace(
+            id_,
+            read_json(request),
+            asked.exchange.conditions(),
+            asked.exchange.metadata("scim.put"),
         )
-        return self._resource(exchange, changed, resource_type, selection)
+        return asked.response(changed)
 
-    def patch(self, resource_type: ResourceType, id_: str) -> Response:
-        """PATCH a resource; answers 200 with the resource, which every client understands."""
-        exchange = exchange_of(request)
-        selection = shown(request.args, resource_type)
-        changed = _service(exchange, resource_type).patch(
-            id_, read_json(request), exchange.conditions(), exchange.metadata("scim.patch")
+    def patch(self, name: str, id_: str) -> Response:
+        """PATCH a resource; answers 200 with the resource, which every client understands.
+
+        But for a large group: one member more would be answered with all of them. Then it is 204,
+        unless the client says which attributes it wants (RFC 7644 §3.5.2).
+        """
+        asked = self._asked(name)
+        changed = asked.service.patch(
+            id_,
+            read_json(request),
+            asked.exchange.conditions(),
+            asked.exchange.metadata("scim.patch"),
         )
-        return self._resource(exchange, changed, resource_type, selection)
+        if asked.selection is None and asked.service.has_more_members(changed.row, MOST_SHOWN):
+            return empty_response(204, {"ETag": changed.etag})
+        return asked.response(changed)
 
-    def delete(self, resource_type: ResourceType, id_: str) -> Response:
+    def delete(self, name: str, id_: str) -> Response:
         """DELETE a resource."""
-        exchange = exchange_of(request)
-        service = _service(exchange, resource_type)
-        service.delete(id_, exchange.conditions(), exchange.metadata("scim.delete"))
+        asked = self._asked(name)
+        asked.service.delete(
+            id_, asked.exchange.conditions(), asked.exchange.metadata("scim.delete")
+        )
         return empty_response(204)
 
-    def _resource(
-        self,
-        exchange: Exchange,
-        found: Answer,
-        resource_type: ResourceType,
-        selection: Selection | None,
-        location: str | None = None,
+    def _asked(self, name: str) -> "Asked":
+        exchange = exchange_of(request)
+        resource_type = exchange.principal.catalogue.by_name[name]
+        return Asked(
+            exchange,
+            resource_type,
+            service_of(exchange, resource_type),
+            shown(request.args, resource_type),
+            base_url(exchange, self.settings),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request about one resource: who asks, of what type, what is to be shown."""
+
+    exchange: Exchange
+    type: ResourceType
+    service: Service
+    selection: Selection | None
+    base: str
+
+    def is_whole(self, found: Answer) -> bool:
+        """Tell whether the version stands for all that is shown: a user's groups have none."""
+        shows_groups = relation_of(self.type, self.selection) == "groups"
+        return not shows_groups or self.service.never_grouped(found.row)
+
+    def response(
+        self, found: Answer, status: int = 200, headers: dict[str, str] | None = None
     ) -> Response:
-        """Return a resource's answer; one with a location is new."""
-        body = answer(found.document, self._base(exchange), resource_type, selection)
-        if location is None:
-            return json_response(exchange, body, 200, {"ETag": found.etag})
-        return json_response(exchange, body, 201, {"ETag": found.etag, "Location": location})
-
-    def _base(self, exchange: Exchange) -> bytes:
-        return base_url(exchange, self.settings).encode()
-
-
-def _service(exchange: Exchange, resource_type: ResourceType) -> Service:
-    tenant = exchange.principal.tenant
-    return Service(
-        tenant.ledger,
-        tenant.resources,
-        resource_type,
-        kind_of(resource_type),
-        OKTA,
-        exchange.tolerated.add,
-    )
+        """Return a resource's answer."""
+        chosen, row = self.selection, found.row
+        if chosen and found.written:
+            chosen = replace(chosen, specified=found.written)
+        related = relation_of(self.type, chosen) is not None
+        relations = self.service.relations([row.place]).get(row.position, ()) if related else ()
+        body = answer(row.document, self.base.encode(), self.type, chosen, relations)
+        return json_response(self.exchange, body, status, headers or {"ETag": found.etag})

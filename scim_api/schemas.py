@@ -110,8 +110,11 @@ class Complex(fields.Field[dict[str, Any]]):
         if not isinstance(value, dict):
             raise ValidationError(self.expected)
         errors = dict(self._errors(value))
-        if self.needed and value and not kwargs.get("partial"):
-            errors |= {name: [_REQUIRED] for name in self.needed if value.get(name) is None}
+        if not kwargs.get("partial"):
+            if self.required and not _holds(value):
+                raise ValidationError(self.error_messages["required"])
+            missing = [name for name in self.needed if value.get(name) is None]
+            errors |= {name: [_REQUIRED] for name in missing if value}
         if errors:
             raise ValidationError(errors)
         return value
@@ -136,7 +139,16 @@ class Values(fields.List[Any]):
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValidationError(self.expected)
+        if self.required and not any(_holds(item) for item in value):
+            raise ValidationError(_REQUIRED)
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+def _holds(value: Any) -> bool:
+    """Say whether anything is left of a value once its empty parts are dropped."""
+    if isinstance(value, dict):
+        return any(part is not None for part in value.values())
+    return value is not None
 
 
 _FIELDS: Mapping[Type, type[fields.Field[Any]]] = {
@@ -195,8 +207,16 @@ def _field(attribute: Attribute, data_key: str | None = None) -> fields.Field[An
     else:
         field = _single(attribute, data_key=data_key)
     field.required = attribute.required
-    field.error_messages["required"] = _REQUIRED
+    field.error_messages["required"] = _missing(attribute)
     return field
+
+
+def _missing(attribute: Attribute) -> Any:
+    """Return what is said where an attribute is missing; of one object, which parts it needs."""
+    needed = [sub.name for sub in attribute.sub_attributes if sub.required]
+    if attribute.multi_valued or not needed:
+        return _REQUIRED
+    return {name: [_REQUIRED] for name in needed}
 
 
 def _single(attribute: Attribute, **kwargs: Any) -> fields.Field[Any]:

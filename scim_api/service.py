@@ -1,176 +1,295 @@
 """The operations of SCIM: read, decide, append. No HTTP and no SQL here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger import clock
 from ledger.events import DELETED, Event, Metadata
 from ledger.sqlite import SQLiteLedger
-from ledger.store import NO_STREAM, Append, WrongExpectedVersion
-from projections.query import Page, Query
-from projections.resources import Kind, NotUnique, Resources
-from projections.state import Attributes, Resource, document_of, evolve, resource_of
+from ledger.store import Append, WrongExpectedVersion
+from projections.query import Stored
+from projections.resources import NotUnique, Resources, StillMember
+from projections.state import Attributes, Resource, document_of, evolve, is_active, resource_of
 from scim_api import patch as patching
-from scim_api.attributes import ResourceType
+from scim_api.attributes import Mutability, ResourceType
+from scim_api.catalogue import Catalogue
 from scim_api.conditions import Conditions
-from scim_api.errors import NotFound, PreconditionFailed, TooManyRequests, Uniqueness
+from scim_api.edits import immutable
+from scim_api.enrolment import Enrolment, Roll, enrol, taken, typed
+from scim_api.errors import PreconditionFailed, ScimError, TooManyRequests
 from scim_api.intake import load_resource
-from scim_api.policy import Policy
-from scim_api.translate import creation, difference
+from scim_api.members import Membership, parted
+from scim_api.policy import Door, Policy
+from scim_api.reading import Answer, Reader
+from scim_api.translate import creation, difference, membership
 
 ATTEMPTS = 50  # how often a change that lost a race is decided anew
 
-Decide = Callable[[Attributes], Attributes]
+NOTHING: Mapping[str, str] = {}
+
+T = TypeVar("T")
+Decide = Callable[[Attributes, Membership], Attributes]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A resource's stored document and its version."""
+class Service(Reader):
+    """The operations on one resource type of one ledger.
 
-    id: str
-    etag: str
-    document: bytes
-
-
-class Service:
-    """The operations on one resource type of one ledger."""
+    Where a method takes `expected`, it names ids that are about to exist, with their types: in a
+    bulk request resources refer to each other before they are there.
+    """
 
     def __init__(
         self,
         ledger: SQLiteLedger,
         resources: Resources,
         resource_type: ResourceType,
-        kind: Kind,
+        catalogue: Catalogue,
         policy: Policy,
         tolerated: Callable[[str], None],
     ) -> None:
         """`tolerated` is told the name of each tolerance of the policy that was made use of."""
-        self._ledger = ledger
-        self._resources = resources
-        self._type = resource_type
-        self._kind = kind
-        self._policy = policy
-        self._tolerated = tolerated
+        super().__init__(ledger, resources, resource_type)
+        self._catalogue = catalogue
+        self._door = Door(policy, tolerated)
 
-    def create(self, body: Any, metadata: Metadata) -> Answer:
-        """Create a resource (RFC 7644 §3.3); raises ScimError."""
-        attributes = load_resource(self._type, body, self._policy, self._tolerated)
-        id_ = clock.uuid7()
-        return self._append(id_, None, creation(attributes), metadata)
+    def create(
+        self,
+        body: Any,
+        metadata: Metadata,
+        id_: str | None = None,
+        expected: Mapping[str, str] = NOTHING,
+    ) -> Answer:
+        """Create a resource (RFC 7644 §3.3), with an id allotted beforehand if given.
 
-    def read(self, id_: str) -> Answer:
-        """Return a resource (RFC 7644 §3.4.1); raises NotFound."""
-        with self._ledger.reading() as connection:
-            found = self._resources.document(connection, self._kind.type, id_)
-        if found is None:
-            raise self._not_found()
-        document, version = found
-        return Answer(id_, f'W/"{version}"', document)
+        Raises ScimError.
+        """
+        enrolment = self.enrolment(body, id_ or clock.uuid7(), expected)
+        try:
+            return enrol(self._ledger, [enrolment], metadata)[0]
+        except NotUnique as fault:
+            return self._adopted(enrolment.attributes, fault, metadata)
 
-    def search(self, query: Query) -> Page:
-        """Return a page of a list (RFC 7644 §3.4.2)."""
-        with self._ledger.reading() as connection:
-            return self._resources.search(connection, self._kind.type, query)
+    def enrolment(self, body: Any, id_: str, expected: Mapping[str, str] = NOTHING) -> Enrolment:
+        """Check the body of a POST and return what is to be appended; raises ScimError."""
+        given = parted(body, self._type.schema.id, self._door)
+        loaded = self._loaded(given.body)
+        attributes = {**self._type.defaults, **self._default_role(), **loaded}
+        joining = self._typed(given.members or {}, expected)
+        events = creation(attributes) + membership(joining, ())
+        return Enrolment(self._kind, id_, attributes, frozenset(loaded), events)
 
-    def replace(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
+    def _default_role(self) -> Attributes:
+        role = self._catalogue.default_role
+        return {"roles": [dict(role)]} if role and "roles" in self._type.declared else {}
+
+    def _adopted(self, attributes: Attributes, fault: NotUnique, metadata: Metadata) -> Answer:
+        """Reactivate the inactive user that is meant, by policy; raises Uniqueness.
+
+        Both userName and externalId must be the same: nobody's account is taken over.
+        """
+        external_id = attributes.get("externalId")
+        if external_id is None or not self._door.policy.adopt:
+            raise taken(self._kind.type, fault) from fault
+
+        def reactivated(before: Attributes, _: Membership) -> Attributes:
+            if is_active(before) or before.get("externalId") != external_id:
+                raise taken(self._kind.type, fault) from fault
+            self._door.tolerates("adopt")
+            return self._laid_over(before, {**attributes, "active": True})
+
+        return self._change(fault.holder, reactivated, Conditions(), metadata, NOTHING)
+
+    def replace(
+        self,
+        id_: str,
+        body: Any,
+        conditions: Conditions,
+        metadata: Metadata,
+        expected: Mapping[str, str] = NOTHING,
+    ) -> Answer:
         """Replace a resource (RFC 7644 §3.5.1); raises ScimError.
 
-        Okta sends back what it read, so a missing `active` keeps its value.
+        Okta sends back what it read, so a missing `active` keeps its value; so do, by policy, the
+        members of a group whose body does not name them.
         """
-        self._must_exist(id_)
-        desired = load_resource(self._type, body, self._policy, self._tolerated)
+        self._row(id_)
+        given = parted(body, self._type.schema.id, self._door)
+        desired = self._loaded(given.body)
 
-        def replaced(attributes: Attributes) -> Attributes:
-            kept = {"active": attributes["active"]} if "active" in attributes else {}
-            return {**kept, **desired}
+        def replaced(before: Attributes, members: Membership) -> Attributes:
+            if given.members is not None:
+                members.replace(given.members)
+            elif self._kind.relation == "members":
+                self._keep_or_empty(members)
+            return self._laid_over(before, desired)
 
-        return self._change(id_, replaced, conditions, metadata)
+        return self._change(id_, replaced, conditions, metadata, expected)
 
-    def patch(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
+    def _keep_or_empty(self, members: Membership) -> None:
+        if not self._door.tolerates("put_keeps_members"):
+            members.replace({})
+
+    def _laid_over(self, before: Attributes, desired: Attributes) -> Attributes:
+        """Lay a whole new state over what a client cannot take away (RFC 7644 §3.5.1)."""
+        kept = {key: value for key, value in before.items() if self._is_kept(key)}
+        for key, value in kept.items():
+            if key != "active" and desired.get(key, value) != value:
+                raise immutable(key)
+        return {**kept, **desired}
+
+    def _is_kept(self, key: str) -> bool:
+        """Tell whether a PUT that does not name an attribute leaves it as it is."""
+        declared = self._type.declared.get(key)
+        fixed = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
+        return declared is None or key == "active" or declared.attribute.mutability in fixed
+
+    def patch(
+        self,
+        id_: str,
+        body: Any,
+        conditions: Conditions,
+        metadata: Metadata,
+        expected: Mapping[str, str] = NOTHING,
+    ) -> Answer:
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2); raises ScimError."""
+        door = self._door
 
-        def patched(attributes: Attributes) -> Mapping[str, Any]:
-            return patching.apply(self._type, attributes, body, self._policy, self._tolerated)
+        def patched(before: Attributes, members: Membership) -> Attributes:
+            return patching.apply(self._type, before, body, door.policy, door.tolerated, members)
 
-        return self._change(id_, patched, conditions, metadata)
+        return self._change(id_, patched, conditions, metadata, expected)
 
     def delete(self, id_: str, conditions: Conditions, metadata: Metadata) -> None:
-        """Delete a resource (RFC 7644 §3.6): a tombstone, after which its name is free."""
-        for _ in range(ATTEMPTS):
-            current = self._current(id_)
-            conditions.check_change(current.etag)
-            append = Append(self._stream(id_), current.version, [Event(DELETED)])
-            try:
-                self._ledger.append([append], metadata)
-            except WrongExpectedVersion:
-                continue
-            return
-        raise _contended()
+        """Delete a resource (RFC 7644 §3.6): a tombstone, after which its name is free.
+
+        It leaves its groups in the same transaction.
+        """
+
+        def deleted() -> None:
+            row = self._row(id_)
+            conditions.check_change(row.etag)
+            departures = self._departures(id_)
+            itself = departures.pop(id_, None)  # a group can be a member of itself
+            left = itself.events if itself else ()
+            own = Append(self._stream(id_), row.version, [*left, Event(DELETED)])
+            self._ledger.append([*departures.values(), own], metadata)
+
+        _repeated(deleted, conditions)
+
+    def _departures(self, id_: str) -> dict[str, Append]:
+        """Return how a resource leaves its groups, by the group's id."""
+        with self._ledger.reading() as connection:
+            groups = self._resources.memberships.direct_groups(connection, id_)
+        return {
+            group: Append(f"Group-{group}", version, membership({}, [id_]))
+            for group, version in groups
+        }
+
+    def _loaded(self, body: Any) -> Attributes:
+        return load_resource(self._type, body, self._door.policy, self._door.tolerated)
+
+    def _typed(
+        self, joining: Mapping[str, str | None], expected: Mapping[str, str]
+    ) -> dict[str, str]:
+        return typed(self._ledger, self._resources, joining, expected, self._door)
 
     def _change(
-        self, id_: str, decide: Decide, conditions: Conditions, metadata: Metadata
+        self,
+        id_: str,
+        decide: Decide,
+        conditions: Conditions,
+        metadata: Metadata,
+        expected: Mapping[str, str],
     ) -> Answer:
-        for _ in range(ATTEMPTS):
-            current = self._current(id_)
-            conditions.check_change(current.etag)
-            events = difference(current.attributes, decide(current.attributes))
-            if not events:
-                return self._answer(current)
-            try:
-                return self._append(id_, current, events, metadata)
-            except WrongExpectedVersion as race:
-                if conditions.exact:
-                    raise PreconditionFailed(
-                        "The resource was changed by another request at the same moment."
-                        " Read it again, then repeat the change."
-                    ) from race
-        raise _contended()
+        def changed() -> Answer:
+            row = self._row(id_)
+            conditions.check_change(row.etag)
+            before = resource_of(row.document)
+            members = Membership(Roll(self._ledger, self._resources, row.position))
+            after = decide(before.attributes, members)
+            events = difference(before.attributes, after) + self._moves(members, expected)
+            written = frozenset(key for event in events for key in event.effects)
+            row = self._append(row, before, events, metadata) if events else row
+            return Answer(row, written)
+
+        return _repeated(changed, conditions)
+
+    def _moves(self, members: Membership, expected: Mapping[str, str]) -> list[Event]:
+        changes = members.changes()
+        return membership(self._typed(changes.joining, expected), changes.leaving)
 
     def _append(
-        self, id_: str, current: Resource | None, events: list[Event], metadata: Metadata
-    ) -> Answer:
-        expected = current.version if current else NO_STREAM
-        append = Append(self._stream(id_), expected, events)
+        self, row: Stored, before: Resource, events: Sequence[Event], metadata: Metadata
+    ) -> Stored:
         try:
-            recorded = self._ledger.append([append], metadata)
-        except NotUnique as taken:
-            raise self._taken(taken) from taken
-        resource = current
+            recorded = self._ledger.append(
+                [Append(self._stream(row.id), row.version, events)], metadata
+            )
+        except NotUnique as fault:
+            raise taken(self._kind.type, fault) from fault
+        after: Resource | None = before
         for event in recorded:
-            resource = evolve(resource, event)
-        if resource is None:
+            after = evolve(after, event)
+        if after is None:
             raise RuntimeError("an update left no resource")
-        return self._answer(resource)
-
-    def _answer(self, resource: Resource) -> Answer:
-        document = document_of(resource, self._kind.schema, self._kind.endpoint)
-        return Answer(resource.id, resource.etag, document)
+        document = document_of(after, self._kind.schema, self._kind.endpoint)
+        return row._replace(version=after.version, document=document)
 
     def _stream(self, id_: str) -> str:
         return f"{self._kind.type}-{id_}"
 
-    def _current(self, id_: str) -> Resource:
-        return resource_of(self.read(id_).document)
 
-    def _must_exist(self, id_: str) -> None:
-        self.read(id_)
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """One of several resources to be created together."""
 
-    def _not_found(self) -> NotFound:
-        return NotFound(
-            f"There is no {self._kind.type} with this id. If it was deleted, Okta has to create it"
-            " anew: remove the assignment in Okta, then assign again."
-        )
-
-    def _taken(self, taken: NotUnique) -> Uniqueness:
-        return Uniqueness(
-            f"Another {self._kind.type} has this {taken.attribute} already"
-            f" (upper and lower case do not matter); its id is {taken.holder}."
-        )
+    service: Service
+    id: str
+    body: Any
 
 
-def _contended() -> TooManyRequests:
-    return TooManyRequests(
+class Together(Exception):
+    """One of several creations cannot be, so none was done: which, and why."""
+
+    def __init__(self, index: int, error: ScimError) -> None:
+        super().__init__(error.detail)
+        self.index = index
+        self.error = error
+
+
+def create_together(
+    creations: Sequence[Creation], metadata: Metadata, expected: Mapping[str, str]
+) -> list[Answer]:
+    """Create resources of one ledger that refer to each other, in one transaction.
+
+    Raises Together, and then creates none.
+    """
+    enrolments: list[Enrolment] = []
+    for index, creation_ in enumerate(creations):
+        try:
+            enrolments.append(creation_.service.enrolment(creation_.body, creation_.id, expected))
+        except ScimError as error:
+            raise Together(index, error) from error
+    try:
+        return enrol(creations[0].service._ledger, enrolments, metadata)
+    except NotUnique as fault:
+        index = [creation_.id for creation_ in creations].index(fault.claimant)
+        raise Together(index, taken(enrolments[index].kind.type, fault)) from fault
+
+
+def _repeated(act: Callable[[], T], conditions: Conditions) -> T:
+    """Decide anew as long as others were faster, unless the client insists on a version."""
+    for _ in range(ATTEMPTS):
+        try:
+            return act()
+        except (WrongExpectedVersion, StillMember) as race:
+            if conditions.exact:
+                raise PreconditionFailed(
+                    "The resource was changed by another request at the same moment."
+                    " Read it again, then repeat the change."
+                ) from race
+    raise TooManyRequests(
         "Many requests change this resource at once. Repeat this one in a few seconds.",
         headers={"Retry-After": "2"},
     )

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
+from projections.configuration import Configuration, Settings
 from projections.credentials import Credential, Credentials
 from projections.resources import Resources
+from scim_api.catalogue import Catalogue, Newest
 from scim_api.usage import USAGE_FILE, Usage
 
 LEDGER_FILE = "ledger.db"
@@ -27,18 +29,31 @@ def ledger_names(data_dir: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Tenant:
-    """One ledger, its projections, and when its credentials were last used."""
+    """One ledger, its projections, what it serves, and when its credentials were last used."""
 
     name: str
     ledger: SQLiteLedger
     resources: Resources
     credentials: Credentials
+    configuration: Configuration
     usage: Usage
+    newest: Newest = field(default_factory=Newest, repr=False)
 
-    def credential(self, sha256: str) -> Credential | None:
-        """Return the credential of a token's hash."""
+    def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:
+        """Return the credential of a token's hash, and what the ledger serves now."""
         with self.ledger.reading() as connection:
-            return self.credentials.by_hash(connection, sha256)
+            found = self.credentials.by_hash(connection, sha256)
+        return (found[0], self.newest.at(found[1], self.settings)) if found else None
+
+    def settings(self) -> Settings:
+        """Read what the operator configured."""
+        with self.ledger.reading() as connection:
+            return self.configuration.read(connection)
+
+    def catalogue(self) -> Catalogue:
+        """Return what the ledger serves now."""
+        settings = self.settings()
+        return self.newest.at(settings.version, lambda: settings)
 
     def close(self) -> None:
         """Write down what is pending and close the files."""

@@ -25,6 +25,7 @@ from ledger.terminal import (
 )
 from projections.credentials import Credential
 from scim_api import tokens
+from scim_api.policy import PRESETS
 from scim_api.tenants import Tenant
 
 
@@ -54,15 +55,36 @@ def token_group() -> None:
 @ledger_option
 @json_option
 @click.option("--expires", metavar="AGE", help="When it expires, counted from now: 90d, 12h.")
+@click.option(
+    "--policy", type=click.Choice(list(PRESETS)), help="Its policy, whatever the ledger's is."
+)
+@click.option("--user", metavar="ID|USERNAME", help="The user whose own it is, for /Me.")
 @pass_site
-@examples("scim-ledger token create okta", "scim-ledger token create okta --expires 365d --json")
-def create_token(site: Site, name: str, ledger: str, as_json: bool, expires: str | None) -> None:
-    """Make a token. It is printed once; only its SHA-256 is kept."""
+@examples(
+    "scim-ledger token create okta",
+    "scim-ledger token create okta --expires 365d --json",
+    "scim-ledger token create entra --policy entra",
+)
+def create_token(
+    site: Site,
+    name: str,
+    ledger: str,
+    as_json: bool,
+    expires: str | None,
+    policy: str | None,
+    user: str | None,
+) -> None:
+    """Make a token. It is printed once; only its SHA-256 is kept.
+
+    A policy of its own stands in place of the ledger's, with what was turned on or off there.
+    """
     if not name.strip():
         raise click.UsageError("a token needs a name, to be told from others later")
-    made = issue_token(site.metadata("cli"), site.tenant(ledger), name, _expiry(expires))
+    tenant = site.tenant(ledger)
+    own = {"policy": policy, "user": None if user is None else _user_id(tenant, user)}
+    made = issue_token(site.metadata("cli"), tenant, name, _expiry(expires), **own)
     if as_json:
-        emit(asdict(made))
+        emit({key: value for key, value in asdict(made).items() if own.get(key, "") is not None})
     else:
         click.echo(made.token)
         click.echo("shown this once; paste it into Okta now", err=True)
@@ -77,16 +99,41 @@ class Issued:
     ledger: str
     expires_at: str | None
     token: str
+    policy: str | None = None
+    user: str | None = None
 
 
-def issue_token(metadata: Metadata, tenant: Tenant, name: str, expires_at: str | None) -> Issued:
-    """Issue a credential by an event."""
+def issue_token(
+    metadata: Metadata,
+    tenant: Tenant,
+    name: str,
+    expires_at: str | None,
+    *,
+    policy: str | None = None,
+    user: str | None = None,
+) -> Issued:
+    """Issue a credential by an event; `user` is the id of the one whose own it is."""
     token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
-    effects = {"name": name, "sha256": tokens.digest(token), "expires_at": expires_at}
+    effects = {
+        "name": name,
+        "sha256": tokens.digest(token),
+        "expires_at": expires_at,
+        "policy": policy,
+        "user": user,
+    }
     event = Event(CREDENTIAL_ISSUED, {k: v for k, v in effects.items() if v is not None})
     append = Append(f"Credential-{id_}", NO_STREAM, [event])
     tenant.ledger.append([append], metadata)
-    return Issued(id_, name, tenant.name, expires_at, token)
+    return Issued(id_, name, tenant.name, expires_at, token, policy, user)
+
+
+def _user_id(tenant: Tenant, user: str) -> str:
+    with tenant.ledger.reading() as connection:
+        found = tenant.resources.get(connection, "User", user)
+        found = found or tenant.resources.find_by_name(connection, "User", user)
+    if found is None:
+        raise Failure(f"there is no user {user!r}", Exit.NOT_FOUND)
+    return found.id
 
 
 def _expiry(age: str | None) -> str | None:
@@ -118,6 +165,8 @@ def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
             "id": credential.id,
             "name": credential.name,
             "state": credential.state(now),
+            "policy": credential.policy,
+            "user": credential.user,
             "issued_at": credential.issued_at,
             "expires_at": credential.expires_at,
             "revoked_at": credential.revoked_at,

@@ -1,18 +1,20 @@
 """Desired state -> events: what a request changes, in the ledger's words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger import events
 from ledger.events import Event
-from projections.state import Attributes, is_active
+from projections.state import MEMBER, Attributes, is_active
+
+MOST_MEMBERS = 1000  # in one event; more are split within the transaction
 
 _FLIPS = {True: events.REACTIVATED, False: events.DEACTIVATED}
 
 
 def creation(attributes: Attributes) -> list[Event]:
-    """Return the events of a new resource; one that does not say so is active."""
-    return [Event(events.CREATED, {"active": True, **attributes})]
+    """Return the events of a new resource."""
+    return [Event(events.CREATED, dict(attributes))]
 
 
 def difference(before: Attributes, after: Attributes) -> list[Event]:
@@ -31,6 +33,20 @@ def difference(before: Attributes, after: Attributes) -> list[Event]:
         flipped = [Event(_FLIPS[is_active(after)], {"active": changed.pop("active")})]
     updated = [Event(events.UPDATED, changed)] if changed else []
     return updated + flipped
+
+
+def membership(joining: Mapping[str, str], leaving: Sequence[str]) -> list[Event]:
+    """Return the events of members (id -> type) who join a group and of those who leave it."""
+    gone = _split(events.MEMBERS_REMOVED, [(f"{MEMBER}{id_}", None) for id_ in leaving])
+    come = [(f"{MEMBER}{id_}", {"type": type_}) for id_, type_ in joining.items()]
+    return gone + _split(events.MEMBERS_ADDED, come)
+
+
+def _split(type_: str, entries: Sequence[tuple[str, Any]]) -> list[Event]:
+    return [
+        Event(type_, dict(entries[start : start + MOST_MEMBERS]))
+        for start in range(0, len(entries), MOST_MEMBERS)
+    ]
 
 
 def _same(before: Any, after: Any) -> bool:

@@ -1,19 +1,33 @@
-"""When each credential was last used and by which client: beside the ledger, off the request path.
+"""What each credential was used for, by which client, and what was forgiven: off the request path.
 
-It is kept in memory and written down every few seconds, so a crash loses at most those.
+It is kept in memory and written down beside the ledger every few seconds, so a crash loses at most
+those.
 """
 
 import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from ledger.database import connect, connect_read_only, driver
+from ledger.database import Connection, connect, connect_read_only, driver
 from ledger.store import LedgerError
 
 USAGE_FILE = "usage.db"
 INTERVAL = 2.0  # seconds between two writes
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS usage (credential TEXT, client TEXT, last_at TEXT,"
+    " requests INTEGER, PRIMARY KEY (credential, client)) STRICT",
+    "CREATE TABLE IF NOT EXISTS tolerance (credential TEXT, client TEXT, name TEXT, last_at TEXT,"
+    " requests INTEGER, PRIMARY KEY (credential, client, name)) STRICT",
+)
+
+_Key = tuple[str, ...]  # (credential, client) of a use; and the name of a tolerance
+_Pending = Mapping[_Key, tuple[str, int]]
+_Row = TypeVar("_Row", bound="LastUse | ToleranceUse")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,17 @@ class LastUse:
     requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class ToleranceUse:
+    """In how many requests of a client with a credential something was forgiven."""
+
+    credential: str
+    client: str
+    name: str
+    last_at: str
+    requests: int
+
+
 class Usage:
     """What a tenant's credentials were used for, in `usage.db` beside its ledger."""
 
@@ -33,19 +58,27 @@ class Usage:
         """`path` is the file; it is made when first written."""
         self._path = path
         self._lock = threading.Lock()
-        self._pending: dict[tuple[str, str], tuple[str, int]] = {}
+        self._pending: dict[_Key, tuple[str, int]] = {}
         self._timer: threading.Timer | None = None
 
     def note(self, credential: str, client: str, at: str) -> None:
         """Note a request at a time (a timestamp); costs it no input or output."""
-        key = credential, client
         with self._lock:
-            _, requests = self._pending.get(key, ("", 0))
-            self._pending[key] = at, requests + 1
-            if self._timer is None:
-                self._timer = threading.Timer(INTERVAL, self.flush)
-                self._timer.daemon = True
-                self._timer.start()
+            self._add((credential, client), at)
+
+    def note_tolerances(self, credential: str, client: str, names: Iterable[str], at: str) -> None:
+        """Note the tolerances that a request made use of; costs it no input or output."""
+        with self._lock:
+            for name in names:
+                self._add((credential, client, name), at)
+
+    def _add(self, key: _Key, at: str) -> None:
+        _, requests = self._pending.get(key, ("", 0))
+        self._pending[key] = at, requests + 1
+        if self._timer is None:
+            self._timer = threading.Timer(INTERVAL, self.flush)
+            self._timer.daemon = True
+            self._timer.start()
 
     def flush(self) -> None:
         """Write down what is pending; what cannot be written is kept for the next time."""
@@ -60,33 +93,46 @@ class Usage:
             with self._lock:
                 self._pending = {**pending, **self._pending}
 
-    def _write(self, pending: dict[tuple[str, str], tuple[str, int]]) -> None:
+    def _write(self, pending: _Pending) -> None:
         connection = connect(self._path, create=True)
         try:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS usage (credential TEXT, client TEXT, last_at TEXT,"
-                " requests INTEGER, PRIMARY KEY (credential, client)) STRICT"
-            )
+            for table in _TABLES:
+                connection.execute(table)
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("BEGIN IMMEDIATE")
-            connection.executemany(
-                "INSERT INTO usage VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " last_at = max(last_at, excluded.last_at),"
-                " requests = requests + excluded.requests",
-                [(*key, *use) for key, use in pending.items()],
-            )
+            _insert(connection, "usage", 2, pending)
+            _insert(connection, "tolerance", 3, pending)
             connection.execute("COMMIT")
         finally:
             connection.close()
 
     def last_uses(self) -> list[LastUse]:
         """Return the last request of each client with each credential, newest first."""
+        return self._rows("usage", LastUse)
+
+    def tolerance_uses(self) -> list[ToleranceUse]:
+        """Return what was forgiven each client with each credential, newest first."""
+        return self._rows("tolerance", ToleranceUse)
+
+    def _rows(self, table: str, row_type: type[_Row]) -> list[_Row]:
         self.flush()
         if not self._path.exists():
             return []
         db = Database(connect_read_only(self._path), execute_plugins=False)
         try:
-            rows = db["usage"].rows_where(order_by="last_at desc")
-            return [LastUse(**row) for row in rows]
+            if not db[table].exists():  # a file of an earlier version
+                return []
+            rows: list[dict[str, Any]] = list(db[table].rows_where(order_by="last_at desc"))
+            return [row_type(**row) for row in rows]
         finally:
             db.close()
+
+
+def _insert(connection: Connection, table: str, width: int, pending: _Pending) -> None:
+    """Add up the uses whose keys have so many parts."""
+    connection.executemany(
+        f"INSERT INTO {table} VALUES ({'?, ' * width}?, ?) ON CONFLICT DO UPDATE SET"
+        " last_at = max(last_at, excluded.last_at),"
+        " requests = requests + excluded.requests",
+        [(*key, *use) for key, use in pending.items() if len(key) == width],
+    )

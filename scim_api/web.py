@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from scim_api import health, routes
+from scim_api import health, openapi_routes, routes
 from scim_api.errors import NotServed
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import error_response
@@ -25,6 +25,7 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     app.url_map.strict_slashes = False
     app.register_blueprint(routes.blueprint(settings, tenants))
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
+    app.register_blueprint(openapi_routes.blueprint(settings, tenants))
     app.register_error_handler(Exception, _failed)
     wsgi_app: Any = surrounded(app.wsgi_app)
     if settings.trusted_proxies:
@@ -47,6 +48,7 @@ def surrounded(wsgi_app: WsgiApp) -> WsgiApp:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             headers += (("X-Request-Id", exchange.id), ("Cache-Control", "no-store"))
             log_request(exchange.line(_route(), int(status[:3])))
+            exchange.count_tolerances()
             return start_response(status, headers, *error)
 
         return wsgi_app(environ, start)

@@ -1,5 +1,6 @@
 """What the documents promise is there, and what is there is in the documents."""
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from scim_api.policy import Policy
 from scim_api.settings import SCHEMA
 
 ROOT = Path(__file__).parent.parent
+GOLDEN = sorted((ROOT / "tests" / "golden").glob("*.json"))
 
 
 def text_of(name: str) -> str:
@@ -42,6 +44,18 @@ def test_every_tolerance_is_documented_with_its_default(name: str) -> None:
 @pytest.mark.parametrize("type_", sorted(REVISIONS))
 def test_every_event_type_is_in_the_catalogue(type_: str) -> None:
     assert f"| `{type_}` |" in text_of("docs/events.md")
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_the_catalogue_shows_every_revision_as_it_is_recorded(path: Path) -> None:
+    payload = json.loads(path.read_text())["payload"]
+
+    [shown] = re.findall(
+        rf"^```json {path.stem}\n(.*?)^```$", text_of("docs/events.md"), re.MULTILINE | re.DOTALL
+    )
+
+    effects = {key: value for key, value in payload.items() if not key.startswith("request.")}
+    assert json.loads(shown) == effects
 
 
 def commands(group: click.Group, *names: str) -> list[tuple[tuple[str, ...], click.Command]]:

@@ -102,6 +102,7 @@ def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, ja
 
     assert {each["name"]: each["ok"] for each in faults} == {
         "credentials": True,
+        "configuration": True,
         "resources": False,
     }
     shell("projections", "rebuild", "resources")
@@ -110,7 +111,7 @@ def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, ja
 
 def test_a_projection_that_is_not_there_ends_with_5(shell):
     for what in ("check", "rebuild"):
-        assert "credentials, resources" in shell("projections", what, "none", code=5).err
+        assert "credentials, configuration, resources" in shell("projections", what, "none", code=5).err
 
 
 # status

@@ -6,13 +6,15 @@ from app import Console, create_app
 from ledger.events import Event
 from ledger.store import Append
 from scim_api import settings
-from scim_api.resource_types import ENTERPRISE_URN, USER_URN
+from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
 from scim_api.token_commands import issue_token
 
 BASE = "/scim/v2"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+RESOURCES = ("User", "Group", "Role", "Entitlement")
 
 
 def user(user_name="jane@example.com", /, **attributes):
@@ -26,6 +28,17 @@ def employee(user_name="jane@example.com", /, *, department="Sales", **attribute
     return own | {"schemas": [USER_URN, ENTERPRISE_URN], ENTERPRISE_URN: {"department": department}}
 
 
+def group(display_name="Staff", /, *members, **attributes):
+    """Return a group as a client writes it; members by id, or None for a body that names none."""
+    named = {} if members == (None,) else {"members": [{"value": id_of(m)} for m in members]}
+    return {"schemas": [GROUP_URN], "displayName": display_name, **named, **attributes}
+
+
+def id_of(resource):
+    """Return the id of a resource, given whole or by its id."""
+    return resource if isinstance(resource, str) else resource["id"]
+
+
 def patch(*operations):
     """Return a PATCH body."""
     return {"schemas": [PATCH_URN], "Operations": list(operations)}
@@ -34,6 +47,16 @@ def patch(*operations):
 def replace(value, path=None):
     """Return a replace operation."""
     return {"op": "replace", "value": value} | ({"path": path} if path else {})
+
+
+def add(*members):
+    """Return an add operation of members."""
+    return {"op": "add", "path": "members", "value": [{"value": id_of(m)} for m in members]}
+
+
+def remove(member):
+    """Return a remove operation of one member, as Okta writes it."""
+    return {"op": "remove", "path": f'members[value eq "{id_of(member)}"]'}
 
 
 class Site:
@@ -58,10 +81,11 @@ class Site:
         """Return a client with a new token of a ledger that is there."""
         return Api(self, name, self.issue(name, **credential).token)
 
-    def issue(self, name="default", *, called="okta", expires_at=None):
+    def issue(self, name="default", *, called="okta", expires_at=None, **own):
+        """Issue a token; `policy` or `user` make it one of its own."""
         tenant = self.console.tenant(name)
         try:
-            return issue_token(self.console.metadata("cli"), tenant, called, expires_at)
+            return issue_token(self.console.metadata("cli"), tenant, called, expires_at, **own)
         finally:
             tenant.close()
 
@@ -122,15 +146,39 @@ class Api:
         return self.ask("DELETE", self.path(resource), **more)
 
     def path(self, resource):
-        """Return the address of a resource, given whole or by its id."""
-        id_ = resource if isinstance(resource, str) else resource["id"]
-        return f"/Users/{id_}"
+        """Return the address of a resource given whole, or of a user given by id."""
+        kind = "User" if isinstance(resource, str) else resource["meta"]["resourceType"]
+        return f"/{kind}s/{id_of(resource)}"
 
     def create(self, user_name="jane@example.com", /, **attributes):
         """Create a user and return it."""
         response = self.post(user(user_name, **attributes))
         assert response.status_code == 201, response.text
         return response.json
+
+    def group(self, display_name="Staff", /, *members, **attributes):
+        """Create a group and return it."""
+        response = self.post(group(display_name, *members, **attributes), "/Groups")
+        assert response.status_code == 201, response.text
+        return response.json
+
+    def read(self, resource, **parameters):
+        """Return a resource as it is now."""
+        response = self.get(self.path(resource), query_string=parameters)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    def members(self, group):
+        """Return the ids of a group's members, sorted."""
+        return sorted(member["value"] for member in self.read(group).get("members", ()))
+
+    def groups(self, user):
+        """Return a user's groups: how the user belongs, by the group's id."""
+        return {one["value"]: one["type"] for one in self.read(user).get("groups", ())}
+
+    def search(self, path="", /, **request):
+        """POST a SearchRequest."""
+        return self.post({"schemas": [SEARCH_URN], **request}, f"{path}/.search")
 
     def fill(self, count, **attributes):
         """Create so many users and return their names, in order."""
@@ -151,6 +199,11 @@ class Api:
     def types(self):
         """Return the types of all events about users."""
         return [e.type for e in self.site.events(self.ledger) if e.category == "User"]
+
+    def happened(self, since=0):
+        """Return the types of all events about resources, from a number of events on."""
+        events = [e for e in self.site.events(self.ledger) if e.category in RESOURCES]
+        return [event.type for event in events[since:]]
 
     def recorded(self):
         """Return how many events the ledger holds."""

@@ -19,12 +19,14 @@ from scim2_models import EnterpriseUser, ScimFilter, SearchRequest, User
 from projections.matching import matches
 from scim_api.errors import InvalidFilter
 from scim_api.grammar import parse_filter
+from scim_api.policy import STRICT, Door, with_settings
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 OracleUser = User[EnterpriseUser]
 OracleFilter = ScimFilter[OracleUser]
 OracleRequest = SearchRequest[OracleUser]
 
+RFC = with_settings(STRICT, {"every_filter_operator": True, "part_after_brackets": True})
 PROPERTY = settings(max_examples=300, deadline=None)
 
 TEXTS = st.sampled_from(["", "a", "A", "ab", "aB", "b", "%", "_", '"', "\\", "a) or (b", " "])
@@ -132,7 +134,7 @@ def nearly_filters(draw: st.DrawFn) -> str:
 
 def is_accepted(text: str) -> bool:
     try:
-        parse_filter(text, USER, unquoted=False)
+        parse_filter(text, USER, Door(RFC))
     except InvalidFilter:
         return False
     return True

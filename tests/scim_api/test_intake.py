@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +10,7 @@ from projections.query import Type
 from scim_api.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_api.errors import InvalidSyntax, InvalidValue
 from scim_api.intake import distinct, load_resource, load_value
-from scim_api.policy import ENTRA, OKTA, STRICT, Door, Policy
+from scim_api.policy import OKTA, STRICT, Door
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 SECRET = "correct horse battery staple"
@@ -437,12 +437,6 @@ def test_no_tolerance_is_told_for_what_conforms():
     )
 
     assert told == []
-
-
-def test_every_setting_of_a_policy_is_documented_and_a_switch():
-    assert all(isinstance(getattr(OKTA, setting.name), bool) for setting in fields(Policy))
-    assert not any(getattr(STRICT, setting.name) for setting in fields(Policy))
-    assert replace(OKTA, patch_filter_creates=True) == ENTRA
 
 
 # Many values

@@ -175,7 +175,7 @@ def test_a_tolerance_made_use_of_is_named(api, lines):
 
     api.patch(created, replace({"active": "False"}), query_string="aadOptscim062020")
 
-    assert lines()[0]["tolerated"] == ["boolean_strings"]
+    assert lines()[0]["tolerated"] == ["boolean_strings", "pathless_patch"]
 
 
 def test_an_unforeseen_failure_is_logged_by_type_and_place_only(api, lines):

@@ -11,9 +11,10 @@ from scim2_models import Context, EnterpriseUser, PatchOp, SCIMException, User
 from scim_api.errors import NoTarget, ScimError
 from scim_api.intake import distinct, load_resource
 from scim_api.patch import PATCH_URN, apply
-from scim_api.policy import ENTRA, STRICT
+from scim_api.policy import ENTRA, STRICT, with_settings
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
+RFC = with_settings(STRICT, {"every_filter_operator": True, "pathless_patch": True})
 MANAGER = f"{ENTERPRISE_URN}:manager"
 DEPARTMENT = f"{ENTERPRISE_URN}:department"
 
@@ -116,7 +117,7 @@ def message(*operations):
     return {"schemas": [PATCH_URN], "Operations": list(operations)}
 
 
-def patched(state, *operations, policy=STRICT):
+def patched(state, *operations, policy=RFC):
     return apply(USER, state, message(*operations), policy)
 
 

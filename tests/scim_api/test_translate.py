@@ -4,12 +4,8 @@ from ledger.events import Event
 from scim_api.translate import creation, difference
 
 
-def test_a_created_resource_that_does_not_say_so_is_active() -> None:
-    assert creation({"userName": "a"}) == [Event("Created", {"active": True, "userName": "a"})]
-
-
-def test_a_created_resource_can_be_inactive() -> None:
-    assert creation({"active": False}) == [Event("Created", {"active": False})]
+def test_a_created_resource_is_one_event() -> None:
+    assert creation({"userName": "a"}) == [Event("Created", {"userName": "a"})]
 
 
 def test_no_difference_is_no_event() -> None:

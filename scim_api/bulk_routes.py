@@ -1,0 +1,59 @@
+"""/Bulk on HTTP."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, request
+
+from ledger.events import Metadata
+from scim_api.attributes import ResourceType
+from scim_api.bulk import Surroundings, carry_out
+from scim_api.bulk_request import MAX_PAYLOAD, bulk_request
+from scim_api.exchange import Exchange, exchange_of
+from scim_api.http import base_url, json_response, read_json, refusal
+from scim_api.logs import LOGGER
+from scim_api.service import Service
+from scim_api.settings import Settings
+
+ServiceOf = Callable[[Exchange, ResourceType], Service]
+
+
+def payload_limit(settings: Settings) -> int:
+    """Return the most bytes a bulk request may have."""
+    return min(MAX_PAYLOAD, settings.max_body)
+
+
+def add_bulk(scim: Blueprint, settings: Settings, service_of: ServiceOf) -> None:
+    """Serve /Bulk; `service_of` returns the service of a resource type to the one who asks."""
+
+    def bulk() -> Response:
+        exchange = exchange_of(request)
+        asked = bulk_request(read_json(request, limit=payload_limit(settings)))
+        answer = carry_out(asked, _surroundings(exchange, settings, service_of))
+        return json_response(exchange, orjson.dumps(answer))
+
+    scim.add_url_rule("/Bulk", "bulk", bulk, methods=["POST"], provide_automatic_options=False)
+
+
+def _surroundings(exchange: Exchange, settings: Settings, service_of: ServiceOf) -> Surroundings:
+    def metadata(method: str, path: str) -> Metadata:
+        own = exchange.metadata("scim.bulk")
+        operation = {"method": method, "path": settings.base_path + path}
+        return replace(own, request={**own.request, **operation})
+
+    def refused(error: Exception) -> dict[str, Any]:
+        document, _ = refusal(error)
+        if int(document["status"]) >= 500:
+            fields = {"request_id": exchange.id}
+            LOGGER.error("bulk operation failed", exc_info=error, extra={"fields": fields})
+        return document
+
+    return Surroundings(
+        resource_types=exchange.principal.catalogue.resource_types,
+        service_of=lambda resource_type: service_of(exchange, resource_type),
+        metadata=metadata,
+        refusal=refused,
+        base_url=base_url(exchange, settings),
+    )

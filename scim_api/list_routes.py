@@ -1,0 +1,143 @@
+"""Lists of one resource type, or of all: GET with parameters, POST /.search (RFC 7644 §3.4.2-3)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, request
+
+from projections.memberships import Relation
+from projections.query import Listed, Page, Query
+from scim_api import walks
+from scim_api.attributes import AllTypes, ResourceType
+from scim_api.documents import answer, cursor_response, list_response, relation_of
+from scim_api.exchange import Exchange, exchange_of
+from scim_api.http import base_url, json_response, read_json
+from scim_api.policy import Door
+from scim_api.queries import Parameters, list_query, search_parameters, shown
+from scim_api.reading import search_all
+from scim_api.resource_types import RESOURCE_TYPES
+from scim_api.service import Service
+from scim_api.settings import Settings
+
+ServiceOf = Callable[[Exchange, ResourceType], Service]
+
+
+def add_lists(scim: Blueprint, settings: Settings, service_of: ServiceOf) -> None:
+    """Serve the lists."""
+    views = ListViews(settings, service_of)
+    for endpoint, name in [("", None), *((t.endpoint, t.name) for t in RESOURCE_TYPES)]:
+        for rule, method, view in (
+            (endpoint, "GET", views.read),
+            (f"{endpoint}/.search", "POST", views.search),
+        ):
+            scim.add_url_rule(
+                rule,
+                f"{view.__name__}_list_{name}",
+                view,
+                methods=[method],
+                defaults={"name": name},
+                provide_automatic_options=False,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ListViews:
+    """Lists: of the type that is named, or across all types if none is."""
+
+    settings: Settings
+    service_of: ServiceOf
+
+    def read(self, name: str | None) -> Response:
+        """GET a page of resources."""
+        return self._answered(name, request.args)
+
+    def search(self, name: str | None) -> Response:
+        """POST a SearchRequest for a page of resources."""
+        return self._answered(name, search_parameters(read_json(request)))
+
+    def _answered(self, name: str | None, parameters: Parameters) -> Response:
+        asked = self._asked(name, parameters)
+        query = asked.query
+        page = asked.page(query)
+        resources = asked.documents(page.rows)
+        if walks.is_walk(parameters):
+            following = walks.following(page, query, parameters, asked.about, asked.key)
+            body = cursor_response(page.total, following, resources)
+        else:
+            body = list_response(page.total, page.start_index, resources)
+        return json_response(asked.exchange, body)
+
+    def _asked(self, name: str | None, parameters: Parameters) -> "Listing":
+        exchange = exchange_of(request)
+        by_name = exchange.principal.catalogue.by_name
+        types = (by_name[name],) if name else tuple(by_name.values())
+        return Listing(exchange, types, parameters, self.settings, self.service_of)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A request for a list: who asks, of which types, by which parameters."""
+
+    exchange: Exchange
+    types: Sequence[ResourceType]
+    parameters: Parameters
+    settings: Settings
+    service_of: ServiceOf
+
+    @property
+    def about(self) -> str:
+        """What is listed, in a word."""
+        return ",".join(resource_type.name for resource_type in self.types)
+
+    @property
+    def key(self) -> bytes:
+        """The client's own key of cursors."""
+        return bytes.fromhex(self.exchange.principal.token_sha256)
+
+    @property
+    def query(self) -> Query:
+        """The query, behind its cursor in a walk."""
+        bound = self.types[0] if len(self.types) == 1 else AllTypes.of(tuple(self.types))
+        door = Door(self.exchange.principal.policy, self.exchange.tolerated.add)
+        query = list_query(
+            self.parameters,
+            bound,
+            door,
+            max_results=self.settings.max_results,
+            base_url=base_url(self.exchange, self.settings),
+        )
+        if not walks.is_walk(self.parameters):
+            return query
+        return walks.resumed(query, self.parameters, self.about, self.key)
+
+    def page(self, query: Query) -> Page:
+        """Return the page."""
+        if len(self.types) == 1:
+            return self.service_of(self.exchange, self.types[0]).search(query)
+        tenant = self.exchange.principal.tenant
+        return search_all(tenant.ledger, tenant.resources, query)
+
+    def documents(self, rows: Sequence[Listed]) -> list[bytes]:
+        """Return the resources of a page as they are shown, in its order."""
+        if len(self.types) == 1:
+            return self._of_type(self.types[0], rows)
+        found: dict[int, bytes] = {}
+        for resource_type in self.types:
+            own = [row for row in rows if row[1] == resource_type.name]
+            documents = self._of_type(resource_type, own) if own else []
+            found.update(zip((position for position, *_ in own), documents, strict=True))
+        return [found[position] for position, *_ in rows]
+
+    def _of_type(self, resource_type: ResourceType, rows: Sequence[Listed]) -> list[bytes]:
+        selection = shown(self.parameters, resource_type)
+        base = base_url(self.exchange, self.settings).encode()
+        relations: Mapping[int, Sequence[Relation]] = {}
+        if relation_of(resource_type, selection) is not None:
+            places = [(position, id_) for position, _, id_, _ in rows]
+            relations = self.service_of(self.exchange, resource_type).relations(places)
+        if not relations:
+            return [answer(document, base, resource_type, selection) for *_, document in rows]
+        return [
+            answer(document, base, resource_type, selection, relations.get(position, ()))
+            for position, _, _, document in rows
+        ]

@@ -1,0 +1,216 @@
+"""The members of a group: read from a request, edited without reading all of them."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from projections.matching import matches_value
+from projections.memberships import Relation
+from projections.query import And, Compare, Filter, Operator
+from scim_api.edits import Edit, Op, immutable
+from scim_api.errors import InvalidValue, NoTarget
+from scim_api.normal_form import given_twice, ignore
+from scim_api.operations import by_folded_name
+from scim_api.policy import Door
+
+MEMBERS = "members"
+TYPES = ("User", "Group")
+MAX_ID = 256
+
+Given = dict[str, str | None]  # id -> the type the client gave
+
+
+class Roll(Protocol):
+    """Who is a member now; each question costs the size of its answer."""
+
+    def among(self, ids: Collection[str]) -> set[str]: ...
+    def all(self) -> list[Relation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Who joins a group, with the type the client gave, and who leaves it."""
+
+    joining: Given
+    leaving: list[str]
+
+
+class Membership:
+    """The members of one group under edits: what is added and removed, whatever its size."""
+
+    def __init__(self, roll: Roll) -> None:
+        self._roll = roll
+        self._added: Given = {}
+        self._removed: set[str] = set()
+        self._emptied = False
+
+    # What a request does
+
+    def edit(self, edit: Edit, door: Door) -> None:
+        """Apply one PATCH edit; raises ScimError."""
+        if edit.filter is not None:
+            self._edit_some(edit, edit.filter, door)
+        elif edit.sub is not None:
+            raise immutable(f"{MEMBERS}.{edit.sub.name}")
+        elif edit.op is Op.REMOVE:
+            self._remove_named(edit.value, door)
+        elif edit.op is Op.ADD:
+            self.add(given_members(edit.value, door))
+        else:
+            self.replace(given_members(edit.value, door))
+
+    def add(self, members: Given) -> None:
+        """Add members; those already there stay as they are."""
+        self._removed.difference_update(members)
+        self._added.update(members)
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Remove members; those not there make no difference."""
+        for id_ in ids:
+            self._added.pop(id_, None)
+            self._removed.add(id_)
+
+    def replace(self, members: Given) -> None:
+        """Make these the only members."""
+        self._emptied = True
+        self._removed.clear()
+        self._added = dict(members)
+
+    def _remove_named(self, value: Any, door: Door) -> None:
+        """Remove those that a remove names in its value, or all if it names none (Entra)."""
+        if value is None:
+            self.replace({})
+        else:
+            self.remove(given_members(value, door))
+
+    def _edit_some(self, edit: Edit, filter: Filter, door: Door) -> None:
+        id_ = _wanted_id(filter)
+        if edit.op is Op.REMOVE and edit.sub is not None:
+            raise immutable(f"{MEMBERS}.{edit.sub.name}")
+        if edit.op is Op.REMOVE:
+            self.remove(self._chosen(filter) if id_ is None else [id_])
+        elif chosen := self._chosen(filter):
+            _must_be_the_same(chosen, edit, door)
+        else:
+            self.add({_creatable(edit, filter, door): None})
+
+    def _chosen(self, filter: Filter) -> set[str]:
+        """Return the members that satisfy a filter; by id without looking at the others."""
+        id_ = _wanted_id(filter)
+        if id_ is None:
+            shown = (_shown(relation) for relation in self._roll.all() if self._stays(relation.id))
+            mine = {id_: {"value": id_, "type": type_} for id_, type_ in self._added.items()}
+            values = {**{value["value"]: value for value in shown}, **mine}
+            return {id_ for id_, value in values.items() if matches_value(filter, value)}
+        there = id_ in self._added or (self._stays(id_) and id_ in self._roll.among([id_]))
+        return {id_} if there else set()
+
+    def _stays(self, id_: str) -> bool:
+        return not self._emptied and id_ not in self._removed
+
+    # What that comes to
+
+    def changes(self) -> Changes:
+        """Return who joins and who leaves, beside those who were members all along."""
+        if self._emptied:
+            before = {relation.id for relation in self._roll.all()}
+            leaving = sorted(before - self._added.keys())
+        else:
+            before = self._roll.among([*self._added, *self._removed])
+            leaving = sorted(before & self._removed)
+        joining = {id_: type_ for id_, type_ in self._added.items() if id_ not in before}
+        return Changes(joining, leaving)
+
+
+def _wanted_id(filter: Filter) -> str | None:
+    """Return the id that a filter of the form `value eq "id"` asks for."""
+    match filter:
+        case Compare(path, Operator.EQ, str(value)) if path.sub == "value":
+            return value
+    return None
+
+
+def _shown(relation: Relation) -> dict[str, Any]:
+    return {"value": relation.id, "type": relation.type, "display": relation.display}
+
+
+def _must_be_the_same(chosen: set[str], edit: Edit, door: Door) -> None:
+    """Allow only what changes nothing: who is a member is added and removed, never changed."""
+    if edit.sub is not None and edit.sub.name != "value":
+        raise immutable(f"{MEMBERS}.{edit.sub.name}")
+    if given_members(edit.value, door).keys() != chosen:
+        raise immutable(f"{MEMBERS}.value")
+
+
+def _creatable(edit: Edit, filter: Filter, door: Door) -> str:
+    """Return the id to be added where a path asks for it in vain; raises NoTarget."""
+    id_ = _wanted_id(filter.terms[0] if isinstance(filter, And) else filter)
+    setting = f"{edit.op}_at_filter_creates"
+    if id_ is None or not door.tolerates(setting):
+        raise NoTarget("no member matches the filter of the path")
+    return id_
+
+
+def given_members(value: Any, door: Door) -> Given:
+    """Read members as clients write them: id -> type, or None where it is not said.
+
+    Raises InvalidValue. Names and URIs of members are passed over: they are derived when read.
+    """
+    if value is None or value == "":
+        return {}
+    if isinstance(value, dict | str):
+        value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)
+    if not isinstance(value, list):
+        raise InvalidValue('members must be a list such as [{"value": "<id>"}]')
+    return dict(_given_member(item, door) for item in value)
+
+
+def _given_member(item: Any, door: Door) -> tuple[str, str | None]:
+    if isinstance(item, str) and door.tolerates("values_as_strings"):
+        return _id(item), None
+    if not isinstance(item, dict):
+        raise InvalidValue('each of members must be an object such as {"value": "<id>"}')
+    if item.keys() <= {"value", "display", "$ref"}:
+        return _id(item.get("value")), None
+    given = by_folded_name(item)
+    for name in given.keys() - {"value", "display", "$ref", "type"}:
+        ignore(f"{MEMBERS}.{name}", door)
+    return _id(given.get("value")), _type(given.get("type"))
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidValue("members.value is required: the id of the member, in quotes")
+    if len(value) > MAX_ID or not (value.isascii() and value.isprintable()):
+        raise InvalidValue(f"members.value must be an id of at most {MAX_ID} ASCII characters")
+    return value
+
+
+def _type(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    known = {name.lower(): name for name in TYPES}
+    if not isinstance(value, str) or value.lower() not in known:
+        raise InvalidValue("members.type must be User or Group")
+    return known[value.lower()]
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A body without its members, and they; None where the body does not name them."""
+
+    body: Any
+    members: Given | None
+
+
+def parted(body: Any, urn: str, door: Door) -> Parted:
+    """Take `members`, in any spelling, out of the body of a POST or PUT."""
+    if not isinstance(body, Mapping):
+        return Parted(body, None)
+    names = [name for name in body if name.lower() in (MEMBERS, f"{urn}:{MEMBERS}".lower())]
+    if len(names) > 1:
+        raise given_twice(MEMBERS)
+    if not names:
+        return Parted(body, None)
+    rest = {name: value for name, value in body.items() if name not in names}
+    return Parted(rest, given_members(body[names[0]], door))

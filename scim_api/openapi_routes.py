@@ -1,0 +1,47 @@
+"""/openapi.json: the OpenAPI document, without a token or as a token's ledger is set up."""
+
+from importlib.metadata import version
+
+import orjson
+from flask import Blueprint, Response, request
+
+from scim_api.auth import authenticate
+from scim_api.catalogue import BUILT_IN, Catalogue
+from scim_api.exchange import exchange_of
+from scim_api.http import JSON, base_url
+from scim_api.openapi import PATH, document
+from scim_api.settings import Settings
+from scim_api.tenants import Tenants
+
+VERSION = version("scim-ledger")
+
+
+def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
+    """Return the one address; a token is not needed, but one that is wrong is refused."""
+    openapi = Blueprint("openapi", __name__)
+
+    @openapi.get(PATH, provide_automatic_options=False)
+    def openapi_json() -> Response:
+        described = document(
+            _catalogue(tenants),
+            server=_server(settings),
+            base_path=settings.base_path,
+            version=VERSION,
+        )
+        return Response(orjson.dumps(described), content_type=JSON)
+
+    return openapi
+
+
+def _catalogue(tenants: Tenants) -> Catalogue:
+    exchange = exchange_of(request)
+    header = exchange.environ.get("HTTP_AUTHORIZATION")
+    return authenticate(header, tenants, exchange.at).catalogue if header else BUILT_IN
+
+
+def _server(settings: Settings) -> str:
+    """Return the URL under which clients find the root of this server."""
+    exchange = exchange_of(request)
+    base = base_url(exchange, settings)
+    path = settings.base_path
+    return base.removesuffix(path) if base.endswith(path) else exchange.origin()

@@ -1,0 +1,110 @@
+"""Declarations -> JSON Schema: what a client writes of a resource, and what it is answered."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from projections.query import Type
+from scim_api.attributes import Attribute, Mutability, ResourceType, Returned, Schema
+from scim_api.discovery import attribute_document
+
+JsonSchema = dict[str, Any]
+
+_TYPES: dict[Type, JsonSchema] = {
+    Type.STRING: {"type": "string"},
+    Type.BOOLEAN: {"type": "boolean"},
+    Type.DECIMAL: {"type": "number"},
+    Type.INTEGER: {"type": "integer"},
+    Type.DATE_TIME: {"type": "string", "format": "date-time"},
+    Type.REFERENCE: {"type": "string"},
+    Type.BINARY: {"type": "string", "contentEncoding": "base64"},
+}
+_CHARACTERISTICS = ("required", "mutability", "returned", "uniqueness", "caseExact")
+
+
+def answered(resource_type: ResourceType) -> JsonSchema:
+    """Return the schema of a resource in an answer: `attributes` can leave out almost all."""
+    common = _answered(resource_type.common)
+    properties = common | _answered(resource_type.schema.attributes)
+    for extension in resource_type.extensions:
+        properties[extension.id] = _part(extension, _answered(extension.attributes))
+    always = [a.name for a in resource_type.common if a.returned is Returned.ALWAYS]
+    return {
+        "type": "object",
+        "description": resource_type.description,
+        "properties": properties,
+        "required": always,
+    }
+
+
+def written(resource_type: ResourceType) -> JsonSchema:
+    """Return the schema of the body of a POST or PUT."""
+    own = (*resource_type.common, *resource_type.schema.attributes)
+    properties = _written(own)
+    for extension in resource_type.extensions:
+        properties[extension.id] = {
+            **_part(extension, _written(extension.attributes)),
+            "required": _required(extension.attributes),
+        }
+    urns = [resource_type.schema.id, *(extension.id for extension in resource_type.extensions)]
+    properties["schemas"] = {
+        "type": "array",
+        "description": "The URNs of the schemas the body uses.",
+        "items": {"type": "string", "enum": urns},
+        "minItems": 1,
+    }
+    return {
+        "type": "object",
+        "description": f"{resource_type.description} What a client may write.",
+        "properties": properties,
+        "required": _required(own),
+    }
+
+
+def _part(extension: Schema, properties: JsonSchema) -> JsonSchema:
+    return {"type": "object", "description": extension.description, "properties": properties}
+
+
+def _answered(attributes: Iterable[Attribute]) -> JsonSchema:
+    return {
+        attribute.name: _schema(attribute, writing=False)
+        for attribute in attributes
+        if attribute.returned is not Returned.NEVER
+    }
+
+
+def _written(attributes: Iterable[Attribute]) -> JsonSchema:
+    return {
+        attribute.name: _schema(attribute, writing=True)
+        for attribute in attributes
+        if not attribute.read_only
+    }
+
+
+def _required(attributes: Iterable[Attribute]) -> list[str]:
+    return [a.name for a in attributes if a.required and not a.read_only]
+
+
+def _schema(attribute: Attribute, *, writing: bool) -> JsonSchema:
+    value = _value(attribute, writing=writing)
+    schema: JsonSchema = {"type": "array", "items": value} if attribute.multi_valued else value
+    document = attribute_document(attribute)
+    schema |= {
+        "description": attribute.description,
+        "x-scim": {name: document[name] for name in _CHARACTERISTICS if name in document},
+    }
+    if attribute.read_only:
+        schema["readOnly"] = True
+    if attribute.mutability is Mutability.WRITE_ONLY:
+        schema["writeOnly"] = True
+    return schema
+
+
+def _value(attribute: Attribute, *, writing: bool) -> JsonSchema:
+    """Return the schema of one value."""
+    if attribute.type is not Type.COMPLEX:
+        examples = {"examples": list(attribute.canonical_values)}
+        return _TYPES[attribute.type] | (examples if attribute.canonical_values else {})
+    subs = attribute.sub_attributes
+    value = {"type": "object", "properties": (_written if writing else _answered)(subs)}
+    required = _required(subs) if writing else []
+    return value | ({"required": required} if required else {})

@@ -1,0 +1,86 @@
+"""Reading the resources of one type of one ledger, and what is laid on them when shown."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ledger.sqlite import SQLiteLedger
+from projections.memberships import Relation
+from projections.query import Page, Query, Stored
+from projections.resources import Kind, Place, Resources
+from scim_api.attributes import ResourceType
+from scim_api.errors import NotFound
+from scim_api.resource_types import kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A resource as it now is: its row, without what is laid on it when shown.
+
+    `written` are the payload keys of the attributes that the request gave.
+    """
+
+    row: Stored
+    written: frozenset[str] = frozenset()
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    @property
+    def etag(self) -> str:
+        return self.row.etag
+
+
+class Reader:
+    """Reads resources of one type."""
+
+    def __init__(
+        self, ledger: SQLiteLedger, resources: Resources, resource_type: ResourceType
+    ) -> None:
+        self._ledger = ledger
+        self._resources = resources
+        self._type = resource_type
+        self._kind: Kind = kind_of(resource_type)
+
+    def read(self, id_: str) -> Answer:
+        """Return a resource (RFC 7644 §3.4.1); raises NotFound."""
+        return Answer(self._row(id_))
+
+    def search(self, query: Query) -> Page:
+        """Return a page of a list (RFC 7644 §3.4.2); raises TooCostly."""
+        with self._ledger.reading() as connection:
+            return self._resources.search(connection, self._kind.type, query)
+
+    def relations(self, places: Sequence[Place]) -> Mapping[int, Sequence[Relation]]:
+        """Return what is laid on documents when they are shown, by position."""
+        with self._ledger.reading() as connection:
+            return self._resources.relations(connection, self._kind.type, places)
+
+    def never_grouped(self, row: Stored) -> bool:
+        """Tell whether a resource was never in a group, so that its version says all of it."""
+        with self._ledger.reading() as connection:
+            left_one = self._resources.memberships.was_member(connection, row.id)
+        return not (row.grouped or left_one)
+
+    def has_more_members(self, row: Stored, number: int) -> bool:
+        """Tell whether the resource is a group with more members than a number."""
+        if self._kind.relation != "members":
+            return False
+        with self._ledger.reading() as connection:
+            return self._resources.memberships.more_than(connection, row.position, number)
+
+    def _row(self, id_: str) -> Stored:
+        with self._ledger.reading() as connection:
+            row = self._resources.row(connection, self._kind.type, id_)
+        if row is None:
+            raise NotFound(
+                f"There is no {self._kind.type} with this id. If it was deleted, Okta has to"
+                " create it anew: remove the assignment in Okta, then assign again."
+            )
+        return row
+
+
+def search_all(ledger: SQLiteLedger, resources: Resources, query: Query) -> Page:
+    """Return a page of a list across all resource types; raises TooCostly."""
+    with ledger.reading() as connection:
+        return resources.search(connection, None, query)

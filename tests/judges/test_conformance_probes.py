@@ -1,0 +1,79 @@
+"""Two checkers that others wrote, scim2-tester and scim-sanity, find nothing wrong with a server."""
+
+import http.client
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scim2_client.engines.wsgi import WSGISCIMClient
+from scim2_tester import Status, check_server
+
+GOOD = {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE}
+SANITY = Path(sys.executable).with_name("scim-sanity")
+RESOURCE_TYPES = {"User", "Group", "Role", "Entitlement"}
+
+
+def relay(server):
+    """Return a WSGI application that passes every request on to a server's port."""
+
+    def passed_on(environ, start_response):
+        query = environ["QUERY_STRING"]
+        address = environ["PATH_INFO"] + (f"?{query}" if query else "")
+        headers = {
+            key[5:].replace("_", "-"): value
+            for key, value in environ.items()
+            if key.startswith("HTTP_")
+        }
+        if environ.get("CONTENT_TYPE"):
+            headers["Content-Type"] = environ["CONTENT_TYPE"]
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request(environ["REQUEST_METHOD"], address, body or None, headers)
+        response = connection.getresponse()
+        content = response.read()
+        connection.close()
+        start_response(f"{response.status} {response.reason}", response.getheaders())
+        return [content]
+
+    return passed_on
+
+
+@pytest.fixture(scope="module")
+def checks(server):
+    client = WSGISCIMClient(
+        relay(server), base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}
+    )
+    return check_server(client)
+
+
+def test_every_check_of_scim2_tester_succeeds(checks):
+    failed = [(check.title, check.reason) for check in checks if check.status not in GOOD]
+
+    assert failed == []
+
+
+def test_scim2_tester_checks_every_resource_type(checks):
+    assert {check.resource_type for check in checks} == RESOURCE_TYPES | {None}
+    assert len(checks) > 150
+
+
+@pytest.fixture(scope="module")
+def probe(server):
+    """Return what scim-sanity reports about the service."""
+    how = ["--token", server.token, "--strict", "--i-accept-side-effects", "--json-output"]
+    run = subprocess.run(
+        [SANITY, "probe", server.url, *how], capture_output=True, text=True, timeout=60
+    )
+    return json.loads(run.stdout)
+
+
+def test_every_check_of_scim_sanity_succeeds(probe):
+    assert probe["summary"]["failed"] == 0, probe
+
+
+def test_scim_sanity_skips_only_what_is_not_served(probe):
+    skipped = [one["name"] for one in probe["results"] if one["status"].lower() == "skip"]
+
+    assert all("Agent" in name for name in skipped)

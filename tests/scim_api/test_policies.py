@@ -1,0 +1,374 @@
+"""What each setting of a policy lets pass, what comes of it where it is off, and the presets."""
+
+from collections import Counter
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from scim_api.errors import InvalidFilter, InvalidPath, InvalidSyntax, InvalidValue, NoTarget
+from scim_api.grammar import parse_filter
+from scim_api.intake import load_resource
+from scim_api.patch import PATCH_URN, apply
+from scim_api.policy import PRESETS, STRICT, Door, Policy, described, with_settings
+from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "tolerances.md"
+MANAGER = f"{ENTERPRISE_URN}:manager"
+SETTINGS = [setting.name for setting in fields(Policy)]
+ELSEWHERE = {"put_keeps_members", "unknown_members_kept", "adopt"}  # they act in the service
+LENIENT = with_settings(STRICT, dict.fromkeys(SETTINGS, True))
+WORK = {"type": "work", "value": "w@x.org"}
+NOW = {"userName": "a", "title": "T", "emails": [WORK]}
+FAX = 'emails[type eq "fax"]'
+BOTH = [USER_URN, ENTERPRISE_URN]
+
+
+def posted(policy, tolerated, body):
+    return load_resource(USER, {"schemas": [USER_URN], "userName": "a"} | body, policy, tolerated)
+
+
+def patched(policy, tolerated, *operations):
+    message = {"schemas": [PATCH_URN], "Operations": list(operations)}
+    return apply(USER, NOW, message, policy, tolerated)
+
+
+def read(policy, tolerated, text):
+    return parse_filter(text, USER, Door(policy, tolerated))
+
+
+def meaning(text):
+    return read(LENIENT, None, text)
+
+
+def body(_schemas=(USER_URN,), **attributes):
+    return partial(posted, body={"schemas": list(_schemas), **attributes})
+
+
+def reference(value):
+    return body(BOTH, **{MANAGER: value})
+
+
+def operation(op, path=None, **value):
+    return lambda policy, tolerated: patched(
+        policy, tolerated, {"op": op} | ({"path": path} if path else {}) | value
+    )
+
+
+def filtered(text):
+    return partial(read, text=text)
+
+
+def made(**attributes):
+    return {"userName": "a", **attributes}
+
+
+def now(**attributes):
+    return NOW | attributes
+
+
+TWO = now(emails=[WORK, {"type": "fax", "value": "1"}])
+CASES = [  # setting, the request, what it comes to where that is on, and where it is off
+    ("boolean_strings", body(active="False"), made(active=False), InvalidValue),
+    ("boolean_strings", filtered('active eq "True"'), meaning("active eq true"), InvalidFilter),
+    (
+        "boolean_strings",
+        operation("remove", 'emails[primary eq "True"]'),
+        NOW,
+        InvalidFilter,
+    ),
+    ("empty_means_unassigned", body(title=""), made(), made(title="")),
+    ("empty_means_unassigned", body(name=[]), made(), InvalidValue),
+    (
+        "values_as_strings",
+        body(roles="ADMIN"),
+        made(roles=[{"value": "ADMIN"}]),
+        InvalidValue,
+    ),
+    (
+        "values_as_strings",
+        body(roles=["ADMIN"]),
+        made(roles=[{"value": "ADMIN"}]),
+        InvalidValue,
+    ),
+    ("values_as_strings", body(emails=WORK), made(emails=[WORK]), InvalidValue),
+    ("reference_as_string", reference("m"), made(**{MANAGER: {"value": "m"}}), InvalidValue),
+    (
+        "reference_as_string",
+        reference([{"value": "m"}]),
+        made(**{MANAGER: {"value": "m"}}),
+        InvalidValue,
+    ),
+    (
+        "reference_as_string",
+        filtered(f'{MANAGER} eq "m"'),
+        meaning(f'{MANAGER}.value eq "m"'),
+        InvalidFilter,
+    ),
+    ("manager_id", reference({"managerId": "m"}), made(**{MANAGER: {"value": "m"}}), made()),
+    ("unknown_attributes_ignored", body(shoeSize=44), made(), InvalidValue),
+    (
+        "unknown_attributes_ignored",
+        operation("replace", value={"title": "x", "shoeSize": 44}),
+        now(title="x"),
+        InvalidValue,
+    ),
+    ("unknown_schemas_ignored", body([USER_URN, "urn:x"]), made(), InvalidValue),
+    (
+        "extension_without_schema",
+        body(**{f"{ENTERPRISE_URN}:department": "D"}),
+        made(**{f"{ENTERPRISE_URN}:department": "D"}),
+        InvalidValue,
+    ),
+    ("core_schema_missing", body(()), made(), InvalidValue),
+    ("core_schema_missing", partial(posted, body={"schemas": None}), made(), InvalidValue),
+    ("core_schema_missing", body(["urn:scim:schemas:core:1.0"]), made(), InvalidValue),
+    (
+        "unquoted_filter_literal",
+        filtered("userName eq jane"),
+        meaning('userName eq "jane"'),
+        InvalidFilter,
+    ),
+    (
+        "unquoted_filter_literal",
+        operation("remove", "emails[type eq work]"),
+        made(title="T"),
+        InvalidFilter,
+    ),
+    (
+        "extension_without_urn",
+        filtered('id eq "1" and manager.value eq "m"'),
+        meaning(f'id eq "1" and {MANAGER}.value eq "m"'),
+        InvalidFilter,
+    ),
+    (
+        "extension_without_urn",
+        operation("add", "manager", value={"value": "m"}),
+        now(**{MANAGER: {"value": "m"}}),
+        InvalidPath,
+    ),
+    (
+        "part_after_brackets",
+        filtered('emails[type eq "work"].value eq "x"'),
+        meaning('emails[type eq "work" and value eq "x"]'),
+        InvalidFilter,
+    ),
+    (
+        "every_filter_operator",
+        operation("remove", "emails[value pr]"),
+        made(title="T"),
+        InvalidFilter,
+    ),
+    *(
+        ("every_filter_operator", filtered(text), meaning(text), InvalidFilter)
+        for text in (
+            "title pr",
+            "not (active eq true)",
+            'title eq "x" or title eq "y"',
+            *(f'title {operator} "x"' for operator in "ne co SW ew gt ge lt le".split()),
+        )
+    ),
+    ("patch_op_any_case", operation("Replace", "title", value="x"), now(title="x"), InvalidSyntax),
+    ("pathless_patch", operation("add", value={"title": "x"}), now(title="x"), InvalidSyntax),
+    ("pathless_patch", operation("replace", value={"title": "x"}), now(title="x"), InvalidSyntax),
+    (
+        "pathless_patch",
+        lambda *door: patched(*door, {"op": "add", "path": "", "value": {"title": "x"}}),
+        now(title="x"),
+        InvalidSyntax,
+    ),
+    (
+        "patch_dotted_keys",
+        operation("replace", value={"name.givenName": "G"}),
+        now(name={"givenName": "G"}),
+        InvalidValue,
+    ),
+    (
+        "patch_dotted_keys",
+        operation("replace", value={f"{ENTERPRISE_URN}:manager": {"value": "m"}}),
+        now(**{MANAGER: {"value": "m"}}),
+        InvalidValue,
+    ),
+    ("patch_without_operations", patched, NOW, InvalidSyntax),
+    (
+        "patch_remove_by_value",
+        operation("remove", "emails", value=[{"value": "none"}]),
+        NOW,
+        InvalidValue,
+    ),
+    ("add_at_filter_creates", operation("add", f"{FAX}.value", value="1"), TWO, NoTarget),
+    ("replace_at_filter_creates", operation("replace", f"{FAX}.value", value="1"), TWO, NoTarget),
+]
+
+
+IDS = [f"{setting}-{number}" for number, (setting, *_) in enumerate(CASES)]
+
+
+@pytest.mark.parametrize(("setting", "request_", "on", "off"), CASES, ids=IDS)
+def test_a_setting_that_is_on_lets_pass_and_its_use_is_told(setting, request_, on, off):
+    told = Counter()
+
+    result = request_(LENIENT, lambda name: told.update([name]))
+
+    assert result == on
+    assert told[setting]
+
+
+@pytest.mark.parametrize(("setting", "request_", "on", "off"), CASES, ids=IDS)
+def test_a_setting_that_is_off_does_not_and_nothing_is_told(setting, request_, on, off):
+    told, policy = [], with_settings(LENIENT, {setting: False})
+
+    if isinstance(off, dict):
+        assert request_(policy, told.append) == off
+    else:
+        with pytest.raises(off):
+            request_(policy, told.append)
+    assert setting not in told
+
+
+def test_every_setting_is_tested():
+    assert {case[0] for case in CASES} | ELSEWHERE == set(SETTINGS)
+
+
+# What settings leave alone
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_what_conforms_needs_no_tolerance(preset):
+    told = []
+
+    result = posted(
+        preset,
+        told.append,
+        {
+            "schemas": BOTH,
+            "id": None,
+            "title": None,
+            "active": True,
+            "emails": [WORK],
+            ENTERPRISE_URN: {"manager": {"value": "m"}},
+        },
+    )
+    patched(preset, told.append, {"op": "remove", "path": "emails"})
+    read(preset, told.append, f'userName eq "a" and (active eq true) and {MANAGER}.value eq "m"')
+
+    assert result == made(active=True, emails=[WORK], **{MANAGER: {"value": "m"}})
+    assert told == []
+
+
+def test_where_value_is_given_a_manager_id_is_an_unknown_attribute():
+    given = {"managerId": "old", "VALUE": "m"}
+
+    assert reference(given)(LENIENT, None) == made(**{MANAGER: {"value": "m"}})
+
+
+def test_only_a_reference_has_its_value_under_an_older_name():
+    sent = {"emails": [{"value": "w@x.org"}, {"emailsId": "x"}], "name": {"nameId": "x"}}
+    told = set()
+
+    assert body(**sent)(LENIENT, told.add) == made(emails=[{"value": "w@x.org"}])
+    assert "manager_id" not in told
+
+
+@pytest.mark.parametrize("schemas", [["urn:x"], [ENTERPRISE_URN], [1], {}, "urn:scim:schemas:x"])
+def test_the_core_schema_may_not_be_missing_beside_anything_but_older_ones(schemas):
+    with pytest.raises(InvalidValue):
+        posted(PRESETS["onelogin"], None, {"schemas": schemas})
+
+
+def test_a_core_attribute_is_meant_before_one_of_an_extension():
+    result = operation("replace", "displayName", value="D")(LENIENT, None)
+
+    assert result == now(displayName="D")
+
+
+def test_a_plain_key_that_only_an_extension_declares_is_unknown():
+    assert operation("replace", value={"department": "D"})(LENIENT, None) == NOW
+
+
+# Presets
+
+
+def test_the_presets_differ_from_the_default_in_what_contradicts_the_rfc():
+    okta = Policy()
+
+    assert list(PRESETS) == ["okta", "entra", "onelogin", "strict"]
+    assert PRESETS["okta"] == okta
+    assert PRESETS["entra"] == with_settings(okta, {"replace_at_filter_creates": True})
+    assert PRESETS["onelogin"] == with_settings(okta, {"core_schema_missing": True})
+    assert PRESETS["strict"] == with_settings(okta, dict.fromkeys(SETTINGS, False))
+
+
+def test_no_preset_adopts_users():
+    assert not any(preset.adopt for preset in PRESETS.values())
+
+
+def test_only_the_strict_follow_the_interop_profile():
+    assert [name for name, preset in PRESETS.items() if preset.interop_profile] == ["strict"]
+    assert not with_settings(STRICT, {"boolean_strings": True}).interop_profile
+
+
+ONELOGIN_USER = {
+    "schemas": ["urn:scim:schemas:core:1.0", "urn:scim:schemas:extension:enterprise:1.0"],
+    "id": None,
+    "userName": "a",
+    "active": "true",
+    "title": None,
+    "name": {"givenName": "G", "familyName": "", "formatted": None},
+    "emails": [{"value": "w@x.org", "type": "work", "primary": "true"}],
+    ENTERPRISE_URN: {"department": None, "manager": {"managerId": "m", "displayName": "M"}},
+}
+
+
+@pytest.mark.parametrize("schemas", [[], [USER_URN], ONELOGIN_USER["schemas"]])
+def test_what_onelogins_templates_make_is_taken_by_the_policy_of_their_own(schemas):
+    result = posted(PRESETS["onelogin"], None, ONELOGIN_USER | {"schemas": schemas})
+
+    assert result == made(
+        active=True,
+        name={"givenName": "G"},
+        emails=[{"value": "w@x.org", "type": "work", "primary": True}],
+        **{MANAGER: {"value": "m"}},
+    )
+
+
+def test_but_for_the_schemas_the_default_takes_it_too():
+    sent = ONELOGIN_USER | {"schemas": [USER_URN]}
+
+    assert posted(PRESETS["okta"], None, sent) == posted(PRESETS["onelogin"], None, sent)
+
+
+# Settings by name
+
+
+def test_settings_are_changed_by_name():
+    policy = with_settings(STRICT, {"boolean_strings": True, "adopt": True})
+
+    switched_on = {name for name in SETTINGS if getattr(policy, name)}
+    assert switched_on == {"boolean_strings", "adopt"}
+
+
+def test_an_unknown_setting_is_refused_and_a_near_one_suggested():
+    with pytest.raises(
+        ValueError, match=r"^boolean_string is no .* Did you mean boolean_strings\?$"
+    ):
+        with_settings(STRICT, {"boolean_string": True})
+    with pytest.raises(ValueError, match=r"^xyzzy is no setting of a policy\.$"):
+        with_settings(STRICT, {"xyzzy": True})
+
+
+def test_every_setting_is_described_in_the_order_of_the_policy():
+    settings = described()
+
+    assert [setting.name for setting in settings] == SETTINGS
+    assert all(setting.forgiven and setting.needed_by and setting.otherwise for setting in settings)
+
+
+@pytest.mark.parametrize("setting", described(), ids=lambda setting: setting.name)
+def test_every_setting_is_in_the_document_in_the_same_words_with_what_each_preset_has(setting):
+    presets = [PRESETS[name] for name in ("entra", "onelogin", "okta")]
+    switches = ["on" if getattr(preset, setting.name) else "off" for preset in presets]
+
+    cells = [f"`{setting.name}`", setting.forgiven, setting.needed_by, setting.otherwise]
+    assert f"\n| {' | '.join(cells + switches)} |\n" in DOCUMENT.read_text()

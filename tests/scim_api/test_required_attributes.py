@@ -1,0 +1,128 @@
+"""Attributes that an operator declared required: who leaves one out is told its name."""
+
+import pytest
+
+from scim_api import configuration
+from scim_api.resource_types import ENTERPRISE_URN, USER_URN
+from tests.scim_api.client import employee, refusal, replace, user
+from tests.scim_api.schemas_of_operators import opened, require
+
+EMAILS = [{"value": "jane@example.com"}]
+NAME = {"givenName": "Jane", "familyName": "Doe"}
+DEPARTMENT = f"{ENTERPRISE_URN}:department"
+
+
+@pytest.fixture
+def demanding(api):
+    """Return a client of a ledger whose users need an e-mail address and a whole name."""
+    require(api.site, "emails", "name.givenName", "name.familyName")
+    return api
+
+
+@pytest.mark.parametrize(
+    ("attributes", "missing"),
+    [
+        ({"name": NAME}, "emails"),
+        ({"name": NAME, "emails": []}, "emails"),
+        ({"name": NAME, "emails": None}, "emails"),
+        ({"name": NAME, "emails": ""}, "emails"),
+        ({"name": NAME, "emails": [{"value": ""}]}, "emails"),
+        ({"name": NAME, "emails": [{}]}, "emails"),
+        ({"emails": EMAILS, "name": {"familyName": "Doe"}}, "name.givenName"),
+        ({"emails": EMAILS, "name": NAME | {"givenName": ""}}, "name.givenName"),
+        ({"emails": EMAILS, "name": NAME | {"givenName": " "}}, "name.givenName"),
+        ({"emails": EMAILS, "name": {}}, "name.givenName"),
+        ({"emails": EMAILS}, "name.givenName"),
+        ({"emails": EMAILS}, "name.familyName"),
+    ],
+    ids=str,
+)
+def test_a_user_without_a_required_attribute_is_refused_and_it_is_named(
+    demanding, attributes, missing
+):
+    status, scim_type, detail = refusal(demanding.post(user() | attributes))
+
+    assert (status, scim_type) == (400, "invalidValue")
+    assert f"{missing} is required and must not be empty" in detail
+    assert demanding.types() == []
+
+
+def test_all_that_is_missing_is_named_at_once(demanding):
+    detail = refusal(demanding.post(user()))[2]
+
+    for name in ("emails", "name.givenName", "name.familyName"):
+        assert f"{name} is required" in detail
+
+
+def test_a_user_with_all_of_it_is_taken(demanding):
+    assert demanding.post(user(emails=EMAILS, name=NAME)).status_code == 201
+
+
+def test_a_put_that_leaves_one_out_is_refused(demanding):
+    created = demanding.create(emails=EMAILS, name=NAME)
+
+    assert "emails is required" in refusal(demanding.put(created, user(name=NAME)))[2]
+
+
+@pytest.mark.parametrize("path", ["emails", "name", "name.givenName"])
+def test_a_patch_cannot_remove_one(demanding, path):
+    created = demanding.create(emails=EMAILS, name=NAME)
+
+    response = demanding.patch(created, {"op": "remove", "path": path})
+
+    assert refusal(response)[0] == 400
+    assert path.partition(".")[0] in refusal(response)[2]
+
+
+def test_a_patch_of_something_else_is_taken(demanding):
+    created = demanding.create(emails=EMAILS, name=NAME)
+
+    assert demanding.patch(created, replace({"active": False})).json["active"] is False
+
+
+def test_a_part_of_each_value_can_be_required(api):
+    require(api.site, "emails.value")
+
+    detail = refusal(api.post(user(emails=[{"type": "work"}])))[2]
+
+    assert "emails[0].value is required" in detail
+    assert "emails is required" in refusal(api.post(user()))[2]
+
+
+def test_an_attribute_of_an_extension_can_be_required(api):
+    require(api.site, DEPARTMENT)
+
+    assert f"{DEPARTMENT} is required" in refusal(api.post(user()))[2]
+    assert api.post(employee()).status_code == 201
+
+
+def test_schemas_announces_what_is_required(demanding):
+    attributes = demanding.get(f"/Schemas/{USER_URN}").json["attributes"]
+
+    required = {each["name"]: each for each in attributes if each["required"]}
+    subs = {each["name"]: each["required"] for each in required["name"]["subAttributes"]}
+    assert required.keys() == {"userName", "name", "emails"}
+    assert {name for name, needed in subs.items() if needed} == {"givenName", "familyName"}
+
+
+def test_groups_need_what_they_needed_before(demanding):
+    body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "g"}
+
+    assert demanding.post(body, "/Groups").status_code == 201
+
+
+def test_a_released_attribute_is_not_needed_any_more(demanding):
+    with opened(demanding.site) as (tenant, metadata):
+        names = ["EMAILS", "name.givenName", "name.familyName"]
+        gone = configuration.release(tenant, names, metadata)
+
+    assert gone == ["emails", "name.givenName", "name.familyName"]
+    assert demanding.post(user()).status_code == 201
+
+
+def test_another_ledger_does_not_need_it(site):
+    one, other = site.make("one"), site.make("other")
+    require(site, "emails", ledger="one")
+
+    assert one.post(user()).status_code == 400
+    assert other.post(user()).status_code == 201
