@@ -74,7 +74,7 @@ class Contest:
     def prepared(self) -> dict[str, Any]:
         """Return what the bare application has to know."""
         first = next(self.operation.requests(self.population))
-        names_one = first.path.startswith("/Users/")
+        names_one = first.path.startswith(("/Users/", "/Groups/"))
         return {**self.answer, "method": first.method, "names_one": names_one}
 
     def challenge(self, load: Load) -> None:

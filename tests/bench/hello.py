@@ -27,5 +27,6 @@ def _add(app: Flask, place: str, prepared: dict[str, Any]) -> None:
             orjson.loads(request.get_data(cache=False))
         return Response(body, status, content_type=content_type)
 
-    rule = f"/{place}/Users/<id_>" if prepared["names_one"] else f"/{place}/Users"
-    app.add_url_rule(rule, place, hello, methods=[prepared["method"]])
+    for endpoint in ("Users", "Groups"):
+        rule = f"/{place}/{endpoint}" + ("/<id_>" if prepared["names_one"] else "")
+        app.add_url_rule(rule, f"{place}{endpoint}", hello, methods=[prepared["method"]])

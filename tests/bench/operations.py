@@ -89,6 +89,13 @@ def _create(population: Population) -> Iterator[Request]:
         yield Request("POST", "/Users", people.created(number))
 
 
+def _member(population: Population) -> Iterator[Request]:
+    """Add one more member to the group of everyone."""
+    path = f"/Groups/{population.group}?excludedAttributes=members"
+    for number in count():
+        yield Request("PATCH", path, people.joined(f"member-{number:08d}"))
+
+
 # Creates come last: what is measured before them has exactly the users it is said to have.
 OPERATIONS = (
     Operation("get", "get by id", 1.3, 200, _get, must_not_grow=True),
@@ -97,6 +104,7 @@ OPERATIONS = (
     Operation("deep", "deep page of 100", 2.0, 200, _deep_page),
     Operation("patch", "PATCH active", 2.2, 200, _patch, writes=True),
     Operation("put", "PUT profile", 2.6, 200, _put, writes=True),
+    Operation("member", "PATCH member", 2.6, 200, _member, writes=True, must_not_grow=True),
     Operation("create", "POST create", 3.0, 201, _create, True, must_not_grow=True),
 )
 

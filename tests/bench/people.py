@@ -71,3 +71,9 @@ def activated(active: bool) -> Body:
     """Return the PATCH with which Okta deactivates or reactivates a user."""
     operation = {"op": "replace", "value": {"active": active}}
     return {"schemas": [PATCH_URN], "Operations": [operation]}
+
+
+def joined(member: str) -> Body:
+    """Return the PATCH with which Okta adds a member to a group."""
+    operation = {"op": "add", "path": "members", "value": [{"value": member, "display": member}]}
+    return {"schemas": [PATCH_URN], "Operations": [operation]}

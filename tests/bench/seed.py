@@ -15,7 +15,7 @@ from scim_api.intake import load_resource
 from scim_api.resource_types import ENTERPRISE_URN, USER
 from scim_api.tenants import Tenant
 from scim_api.token_commands import issue_token
-from scim_api.translate import creation
+from scim_api.translate import creation, membership
 from tests.bench import people
 
 BATCH = 500  # users a transaction
@@ -31,6 +31,7 @@ class Population:
     data_dir: Path
     token: str
     ids: list[str]
+    group: str  # everyone is a member
 
     @property
     def size(self) -> int:
@@ -47,8 +48,9 @@ def populate(data_dir: Path, users: int, progress: Progress) -> Population:
     for first in range(0, users, BATCH):
         ids += _create(tenant, range(first, min(first + BATCH, users)))
         progress(len(ids))
+    group = _create_group(tenant, ids)
     tenant.close()
-    return Population(data_dir, token, ids)
+    return Population(data_dir, token, ids, group)
 
 
 def _create(tenant: Tenant, numbers: range) -> list[str]:
@@ -56,11 +58,19 @@ def _create(tenant: Tenant, numbers: range) -> list[str]:
     _must_be_what_the_door_makes(numbers[0])
     ids = [clock.uuid7() for _ in numbers]
     appends = [
-        Append(f"User-{id_}", NO_STREAM, creation(_attributes(number)))
+        Append(f"User-{id_}", NO_STREAM, creation({"active": True} | _attributes(number)))
         for id_, number in zip(ids, numbers, strict=True)
     ]
     tenant.ledger.append(appends, _metadata())
     return ids
+
+
+def _create_group(tenant: Tenant, ids: list[str]) -> str:
+    """Create a group of all users; return its id."""
+    id_ = clock.uuid7()
+    events = creation({"displayName": "Everyone"}) + membership(dict.fromkeys(ids, "User"), ())
+    tenant.ledger.append([Append(f"Group-{id_}", NO_STREAM, events)], _metadata())
+    return id_
 
 
 def _attributes(number: int) -> dict[str, Any]:
