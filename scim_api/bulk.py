@@ -21,7 +21,8 @@ from scim_api.conditions import conditions
 from scim_api.cursor import shown
 from scim_api.errors import Conflict, InvalidValue, ScimError
 from scim_api.reading import Answer
-from scim_api.service import Creation, Service, Together, create_together
+from scim_api.service import Service
+from scim_api.together import Creation, Together, create_together
 
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 

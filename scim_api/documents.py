@@ -31,6 +31,10 @@ class Selection:
         named = self.only is None or key in self.only
         return named and self.without.get(key, ()) is not None
 
+    def shows_part(self, key: str, sub: str) -> bool:
+        """Tell whether a sub-attribute that is returned on request is shown."""
+        return sub in ((self.only or {}).get(key) or ())
+
     def parts(self, declared: Declared) -> frozenset[str]:
         """Return the names of the sub-attributes that are shown of a relation."""
         named = (self.only or {}).get(declared.key)

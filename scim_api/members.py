@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from projections.matching import matches_value
 from projections.memberships import Relation
-from projections.query import And, Compare, Filter, Operator
+from projections.query import And, Compare, Filter, Operator, terms_of
 from scim_api.edits import Edit, Op, immutable
-from scim_api.errors import InvalidValue, NoTarget
+from scim_api.errors import BodyTooLarge, InvalidValue, NoTarget
 from scim_api.normal_form import given_twice, ignore
 from scim_api.operations import by_folded_name
 from scim_api.policy import Door
@@ -16,6 +16,7 @@ from scim_api.policy import Door
 MEMBERS = "members"
 TYPES = ("User", "Group")
 MAX_ID = 256
+MAX_LOOKS = 200_000  # members looked at in search of some, times comparisons: about a second
 
 Given = dict[str, str | None]  # id -> the type the client gave
 
@@ -43,6 +44,7 @@ class Membership:
         self._added: Given = {}
         self._removed: set[str] = set()
         self._emptied = False
+        self._looks = 0
 
     # What a request does
 
@@ -98,12 +100,26 @@ class Membership:
         """Return the members that satisfy a filter; by id without looking at the others."""
         id_ = _wanted_id(filter)
         if id_ is None:
-            shown = (_shown(relation) for relation in self._roll.all() if self._stays(relation.id))
-            mine = {id_: {"value": id_, "type": type_} for id_, type_ in self._added.items()}
-            values = {**{value["value"]: value for value in shown}, **mine}
-            return {id_ for id_, value in values.items() if matches_value(filter, value)}
+            return self._matching(filter)
         there = id_ in self._added or (self._stays(id_) and id_ in self._roll.among([id_]))
         return {id_} if there else set()
+
+    def _matching(self, filter: Filter) -> set[str]:
+        """Look at every member; raises BodyTooLarge when a request does so again and again."""
+        if self._looks > MAX_LOOKS:
+            raise BodyTooLarge(
+                "This PATCH searches the whole group too often: send it in several,"
+                ' or name members by their ids, as in members[value eq "<id>"].'
+            )
+        added = {id_: {"value": id_, "type": type_} for id_, type_ in self._added.items()}
+        there = {
+            relation.id: _shown(relation)
+            for relation in self._roll.all()
+            if self._stays(relation.id)
+        }
+        values = {**added, **there}
+        self._looks += len(values) * terms_of(filter)
+        return {id_ for id_, value in values.items() if matches_value(filter, value)}
 
     def _stays(self, id_: str) -> bool:
         return not self._emptied and id_ not in self._removed

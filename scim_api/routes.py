@@ -9,7 +9,7 @@ from scim_api.attributes import ResourceType
 from scim_api.auth import authenticate
 from scim_api.bulk_routes import add_bulk
 from scim_api.discovery_routes import add_discovery
-from scim_api.documents import Selection, answer, relation_of
+from scim_api.documents import DEFAULT, Selection, answer, relation_of
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import base_url, empty_response, json_response, read_json
 from scim_api.list_routes import add_lists
@@ -126,7 +126,8 @@ class Views:
             asked.exchange.conditions(),
             asked.exchange.metadata("scim.patch"),
         )
-        if asked.selection is None and asked.service.has_more_members(changed.row, MOST_SHOWN):
+        asked_for_all = asked.selection in (None, DEFAULT)
+        if asked_for_all and asked.service.has_more_members(changed.row, MOST_SHOWN):
             return empty_response(204, {"ETag": changed.etag})
         return asked.response(changed)
 
@@ -161,9 +162,11 @@ class Asked:
     base: str
 
     def is_whole(self, found: Answer) -> bool:
-        """Tell whether the version stands for all that is shown: a user's groups have none."""
-        shows_groups = relation_of(self.type, self.selection) == "groups"
-        return not shows_groups or self.service.never_grouped(found.row)
+        """Tell whether the version stands for all that is shown: not for a user's groups."""
+        relation = relation_of(self.type, self.selection)
+        if relation == "members":  # their names are no part of the group's version
+            return not (self.selection and self.selection.shows_part("members", "display"))
+        return relation is None or self.service.never_grouped(found.row)
 
     def response(
         self, found: Answer, status: int = 200, headers: dict[str, str] | None = None

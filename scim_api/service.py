@@ -1,7 +1,6 @@
 """The operations of SCIM: read, decide, append. No HTTP and no SQL here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ledger import clock
@@ -17,9 +16,9 @@ from scim_api.catalogue import Catalogue
 from scim_api.conditions import Conditions
 from scim_api.edits import immutable
 from scim_api.enrolment import Enrolment, Roll, enrol, taken, typed
-from scim_api.errors import PreconditionFailed, ScimError, TooManyRequests
+from scim_api.errors import PreconditionFailed, TooManyRequests
 from scim_api.intake import load_resource
-from scim_api.members import Membership, parted
+from scim_api.members import Membership, Parted, parted
 from scim_api.policy import Door, Policy
 from scim_api.reading import Answer, Reader
 from scim_api.translate import creation, difference, membership
@@ -72,7 +71,7 @@ class Service(Reader):
 
     def enrolment(self, body: Any, id_: str, expected: Mapping[str, str] = NOTHING) -> Enrolment:
         """Check the body of a POST and return what is to be appended; raises ScimError."""
-        given = parted(body, self._type.schema.id, self._door)
+        given = self._parted(body)
         loaded = self._loaded(given.body)
         attributes = {**self._type.defaults, **self._default_role(), **loaded}
         joining = self._typed(given.members or {}, expected)
@@ -89,7 +88,8 @@ class Service(Reader):
         Both userName and externalId must be the same: nobody's account is taken over.
         """
         external_id = attributes.get("externalId")
-        if external_id is None or not self._door.policy.adopt:
+        same_name = fault.attribute == self._type.name_attribute
+        if not (self._door.policy.adopt and same_name and external_id):
             raise taken(self._kind.type, fault) from fault
 
         def reactivated(before: Attributes, _: Membership) -> Attributes:
@@ -114,7 +114,7 @@ class Service(Reader):
         members of a group whose body does not name them.
         """
         self._row(id_)
-        given = parted(body, self._type.schema.id, self._door)
+        given = self._parted(body)
         desired = self._loaded(given.body)
 
         def replaced(before: Attributes, members: Membership) -> Attributes:
@@ -175,7 +175,7 @@ class Service(Reader):
             own = Append(self._stream(id_), row.version, [*left, Event(DELETED)])
             self._ledger.append([*departures.values(), own], metadata)
 
-        _repeated(deleted, conditions)
+        _repeated(deleted, conditions, self._stream(id_))
 
     def _departures(self, id_: str) -> dict[str, Append]:
         """Return how a resource leaves its groups, by the group's id."""
@@ -185,6 +185,11 @@ class Service(Reader):
             group: Append(f"Group-{group}", version, membership({}, [id_]))
             for group, version in groups
         }
+
+    def _parted(self, body: Any) -> Parted:
+        """Part the body of a group from its members; no other type has any."""
+        is_group = self._kind.relation == "members"
+        return parted(body, self._type.schema.id, self._door) if is_group else Parted(body, None)
 
     def _loaded(self, body: Any) -> Attributes:
         return load_resource(self._type, body, self._door.policy, self._door.tolerated)
@@ -213,7 +218,7 @@ class Service(Reader):
             row = self._append(row, before, events, metadata) if events else row
             return Answer(row, written)
 
-        return _repeated(changed, conditions)
+        return _repeated(changed, conditions, self._stream(id_))
 
     def _moves(self, members: Membership, expected: Mapping[str, str]) -> list[Event]:
         changes = members.changes()
@@ -240,51 +245,16 @@ class Service(Reader):
         return f"{self._kind.type}-{id_}"
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
-    """One of several resources to be created together."""
+def _repeated(act: Callable[[], T], conditions: Conditions, stream: str) -> T:
+    """Decide anew as long as others were faster, unless the client insists on a version.
 
-    service: Service
-    id: str
-    body: Any
-
-
-class Together(Exception):
-    """One of several creations cannot be, so none was done: which, and why."""
-
-    def __init__(self, index: int, error: ScimError) -> None:
-        super().__init__(error.detail)
-        self.index = index
-        self.error = error
-
-
-def create_together(
-    creations: Sequence[Creation], metadata: Metadata, expected: Mapping[str, str]
-) -> list[Answer]:
-    """Create resources of one ledger that refer to each other, in one transaction.
-
-    Raises Together, and then creates none.
+    That is one of the resource's own stream, not of a group that it leaves.
     """
-    enrolments: list[Enrolment] = []
-    for index, creation_ in enumerate(creations):
-        try:
-            enrolments.append(creation_.service.enrolment(creation_.body, creation_.id, expected))
-        except ScimError as error:
-            raise Together(index, error) from error
-    try:
-        return enrol(creations[0].service._ledger, enrolments, metadata)
-    except NotUnique as fault:
-        index = [creation_.id for creation_ in creations].index(fault.claimant)
-        raise Together(index, taken(enrolments[index].kind.type, fault)) from fault
-
-
-def _repeated(act: Callable[[], T], conditions: Conditions) -> T:
-    """Decide anew as long as others were faster, unless the client insists on a version."""
     for _ in range(ATTEMPTS):
         try:
             return act()
         except (WrongExpectedVersion, StillMember) as race:
-            if conditions.exact:
+            if conditions.exact and getattr(race, "stream", None) == stream:
                 raise PreconditionFailed(
                     "The resource was changed by another request at the same moment."
                     " Read it again, then repeat the change."

@@ -166,7 +166,7 @@ class SettingsSchema(Schema):
         "debug, info, warning or error",
     )
     max_body = _setting(
-        _whole(1_048_576, 10_000, 100_000_000),
+        _whole(33_554_432, 10_000, 100_000_000),
         "SCIM_MAX_BODY",
         "largest request body, in bytes",
     )

@@ -1,0 +1,62 @@
+"""The policy setting `adopt`: a POST of a user that is there but inactive brings it back."""
+
+import pytest
+from tests.scim_api.client import refusal, user
+
+from scim_api.configuration import set_policy
+
+
+@pytest.fixture
+def adopting(api):
+    """Return a client of a ledger that adopts."""
+    tenant = api.site.console.tenant(api.ledger)
+    set_policy(tenant, "okta", {"adopt": True}, api.site.console.metadata("cli"))
+    tenant.close()
+    return api
+
+
+def inactive(api, **attributes):
+    created = api.create("jane@example.com", externalId="00u1", **attributes)
+    api.patch(created, {"op": "replace", "path": "active", "value": False})
+    return created
+
+
+def test_an_inactive_user_of_both_names_is_reactivated_with_what_is_posted(adopting):
+    before = inactive(adopting, title="Old")
+
+    response = adopting.post(user("JANE@example.com", externalId="00u1", nickName="J"))
+
+    assert response.status_code == 201
+    assert response.json["id"] == before["id"]
+    assert response.headers["Location"].endswith(before["id"])
+    assert (response.json["active"], response.json["nickName"]) == (True, "J")
+    assert "title" not in response.json
+    assert adopting.types()[-2:] == ["Updated", "Reactivated"]
+
+
+def test_off_by_default_it_is_409(api):
+    inactive(api)
+
+    assert refusal(api.post(user("jane@example.com", externalId="00u1")))[:2] == (409, "uniqueness")
+
+
+@pytest.mark.parametrize("external_id", ["00u2", "00U1", None])
+def test_another_external_id_takes_nobody_over(adopting, external_id):
+    before = inactive(adopting)
+    given = {"externalId": external_id} if external_id else {}
+
+    assert refusal(adopting.post(user("jane@example.com", **given)))[0] == 409
+    assert adopting.get(adopting.path(before)).json["active"] is False
+
+
+def test_two_users_without_external_id_are_not_the_same(adopting):
+    created = adopting.create("jane@example.com")
+    adopting.patch(created, {"op": "replace", "path": "active", "value": False})
+
+    assert refusal(adopting.post(user("jane@example.com")))[0] == 409
+
+
+def test_an_active_user_is_not_taken_over(adopting):
+    adopting.create("jane@example.com", externalId="00u1")
+
+    assert refusal(adopting.post(user("jane@example.com", externalId="00u1")))[0] == 409
