@@ -1,12 +1,14 @@
 """SCIM on HTTP: media types, bodies, answers and errors."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from flask import Request, Response
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 
 from scim_api.errors import (
     BodyTooLarge,
@@ -84,18 +86,29 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
 
 def _read_whole(request: Request, limit: int) -> bytes:
     """Return a body to its end: neither what breaks off nor what goes on is taken for the whole."""
-    request.max_content_length = limit + 1  # where Werkzeug cuts off a body that comes in chunks
+    length = request.environ.get("CONTENT_LENGTH", "")
+    said = int(length) if length.isascii() and length.isdigit() else None
+    if said is not None and said > limit:
+        raise too_large(limit)
     try:
-        raw = request.get_data(cache=False)
+        raw = (
+            _in_chunks(request, limit) if said is None else request.environ["wsgi.input"].read(said)
+        )
     except RequestEntityTooLarge:
         raise too_large(limit) from None
-    except (ClientDisconnected, ParseException):
+    except (ClientDisconnected, ParseException, OSError):
         raise InvalidSyntax("The body breaks off, or its chunks are not well-formed.") from None
     if len(raw) > limit:
         raise too_large(limit)
-    if len(raw) < (request.content_length or 0):
+    if len(raw) < (said or 0):
         raise InvalidSyntax("The body is shorter than the request says.")
     return raw
+
+
+def _in_chunks(request: Request, limit: int) -> bytes:
+    """Return a body whose length is not said beforehand."""
+    request.max_content_length = limit + 1  # where Werkzeug cuts it off
+    return request.get_data(cache=False)
 
 
 def too_large(limit: int) -> BodyTooLarge:
@@ -104,14 +117,21 @@ def too_large(limit: int) -> BodyTooLarge:
 
 
 def _check_media_type(request: Request) -> None:
-    mimetype = request.mimetype
+    environ = request.environ
+    mimetype, charset = _media_type(environ.get("CONTENT_TYPE", ""))
     if mimetype and mimetype not in (SCIM_JSON, JSON):
         raise UnsupportedMediaType(f"The body has to be {SCIM_JSON} or {JSON}, in UTF-8.")
-    charset = request.mimetype_params.get("charset", "utf-8").lower().strip("\"'")
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("The body has to be in UTF-8.")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMediaType("The body has to be sent as it is, not compressed.")
+
+
+@lru_cache(maxsize=64)
+def _media_type(header: str) -> tuple[str, str]:
+    """Return type and character set; the same few headers come all the time."""
+    mimetype, options = parse_options_header(header)
+    return mimetype.lower(), options.get("charset", "utf-8").lower().strip("\"'")
 
 
 def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> str:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.scim_api.client import BASE, ERROR_URN, PATCH_URN, refusal, user
+from tests.scim_api.process import Server
 
 # Addresses and methods
 
@@ -417,27 +418,35 @@ def test_a_chunked_body_is_read_whole(server):
     assert answers(raw)[-1][0] == 201
 
 
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory):
+    """Return a running service that takes no more than 1 MiB at once."""
+    started = Server(tmp_path_factory.mktemp("narrow"), SCIM_MAX_BODY=1_048_576)
+    yield started
+    started.clean_up()
+
+
 @pytest.mark.parametrize("size", [1_048_577, 1_200_000, 5_000_000])
-def test_a_body_over_the_limit_is_413_with_a_length(server, size):
-    data = request(server, CREATE, SCIM, b"Content-Length: %d" % size, body=b" " * size)
+def test_a_body_over_the_limit_is_413_with_a_length(narrow, size):
+    data = request(narrow, CREATE, SCIM, b"Content-Length: %d" % size, body=b" " * size)
 
-    check_refused(server.say(data), 413)
+    check_refused(narrow.say(data), 413)
 
 
 @pytest.mark.parametrize("size", [1_048_577, 1_200_000, 5_000_000])
-def test_a_body_over_the_limit_is_413_in_chunks(server, size):
+def test_a_body_over_the_limit_is_413_in_chunks(narrow, size):
     body = b"%x\r\n%s\r\n0\r\n\r\n" % (size, b" " * size)
 
     check_refused(
-        server.say(request(server, CREATE, SCIM, b"Transfer-Encoding: chunked", body=body)), 413
+        narrow.say(request(narrow, CREATE, SCIM, b"Transfer-Encoding: chunked", body=body)), 413
     )
 
 
-def test_the_part_of_a_chunked_body_within_the_limit_is_not_taken_for_the_whole(server):
-    body = whole(server, "cut-off").ljust(1_048_576) + b"garbage"
+def test_the_part_of_a_chunked_body_within_the_limit_is_not_taken_for_the_whole(narrow):
+    body = whole(narrow, "cut-off").ljust(1_048_576) + b"garbage"
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
 
-    raw = server.say(request(server, CREATE, SCIM, b"Transfer-Encoding: chunked", body=chunks))
+    raw = narrow.say(request(narrow, CREATE, SCIM, b"Transfer-Encoding: chunked", body=chunks))
 
     check_refused(raw, 413)
 
@@ -451,12 +460,12 @@ def test_a_body_of_the_greatest_size_in_chunks_is_taken(server):
     assert answers(raw)[-1][0] == 201
 
 
-def test_the_rest_of_a_refused_body_is_never_taken_for_a_request(server):
-    smuggled = request(server, LIST).replace(b"Connection: close\r\n", b"") * 8000
+def test_the_rest_of_a_refused_body_is_never_taken_for_a_request(narrow):
+    smuggled = request(narrow, LIST).replace(b"Connection: close\r\n", b"") * 8000
     length = b"Content-Length: %d" % len(smuggled)
-    refused = request(server, CREATE, SCIM, length, body=smuggled)
+    refused = request(narrow, CREATE, SCIM, length, body=smuggled)
 
-    raw = server.say(refused.replace(b"Connection: close\r\n", b"", 1))
+    raw = narrow.say(refused.replace(b"Connection: close\r\n", b"", 1))
 
     assert [status for status, _, _ in answers(raw)] == [413]
 
