@@ -24,16 +24,9 @@ from projections import runner
 from projections.configuration import Configuration
 from projections.credentials import Credentials
 from projections.resources import Resources
-from scim_api import (
-    commands,
-    configuration_commands,
-    demo,
-    logs,
-    policy_commands,
-    role_commands,
-    token_commands,
-)
+from scim_api import logs
 from scim_api import settings as settings_
+from scim_api.commands import configuration, demo, looks, policies, roles, service, tokens
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
 from scim_api.tenants import Tenant, Tenants, ledger_path
@@ -168,11 +161,12 @@ def cli(ctx: click.Context) -> None:
 for _command in (
     *ledger.commands.COMMANDS,
     *projections.commands.COMMANDS,
-    *commands.COMMANDS,
-    *token_commands.COMMANDS,
-    *configuration_commands.COMMANDS,
-    *policy_commands.COMMANDS,
-    *role_commands.COMMANDS,
+    *service.COMMANDS,
+    *looks.COMMANDS,
+    *tokens.COMMANDS,
+    *policies.COMMANDS,
+    *configuration.COMMANDS,
+    *roles.COMMANDS,
     *demo.COMMANDS,
 ):
     cli.add_command(_command)

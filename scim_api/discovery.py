@@ -5,7 +5,7 @@ from typing import Any
 
 from projections.query import Type
 from scim_api.attributes import Attribute, ResourceType, Schema
-from scim_api.bulk_request import MAX_OPERATIONS
+from scim_api.bulk.message import MAX_OPERATIONS
 from scim_api.cursors import TIMEOUT
 from scim_api.policy import Policy
 from scim_api.queries import DEFAULT_COUNT

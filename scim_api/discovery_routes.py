@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 
 from scim_api import discovery
 from scim_api.attributes import Schema
-from scim_api.bulk_routes import payload_limit
+from scim_api.bulk.routes import payload_limit
 from scim_api.catalogue import Catalogue
 from scim_api.documents import list_response
 from scim_api.errors import Forbidden, NotFound

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 
 from scim_api.attributes import ResourceType
 from scim_api.auth import authenticate
-from scim_api.bulk_routes import add_bulk
+from scim_api.bulk.routes import add_bulk
 from scim_api.discovery_routes import add_discovery
 from scim_api.documents import DEFAULT, Selection, answer, relation_of
 from scim_api.exchange import Exchange, exchange_of

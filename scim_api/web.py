@@ -6,11 +6,12 @@ from typing import Any
 from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from scim_api import health, openapi_routes, routes
+from scim_api import health, routes
 from scim_api.errors import NotServed
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import error_response
 from scim_api.logs import LOGGER, log_request
+from scim_api.openapi import routes as openapi_routes
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
 

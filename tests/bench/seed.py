@@ -11,10 +11,10 @@ from ledger import clock
 from ledger.events import Metadata
 from ledger.store import NO_STREAM, Append
 from scim_api import settings
+from scim_api.commands.tokens import issue_token
 from scim_api.intake import load_resource
 from scim_api.resource_types import ENTERPRISE_URN, USER
 from scim_api.tenants import Tenant
-from scim_api.token_commands import issue_token
 from scim_api.translate import creation, membership
 from tests.bench import people
 

@@ -6,8 +6,8 @@ from app import Console, create_app
 from ledger.events import Event
 from ledger.store import Append
 from scim_api import settings
+from scim_api.commands.tokens import issue_token
 from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
-from scim_api.token_commands import issue_token
 
 BASE = "/scim/v2"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"

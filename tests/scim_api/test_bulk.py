@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scim_api.bulk_request import MAX_OPERATIONS, MAX_PAYLOAD
+from scim_api.bulk.message import MAX_OPERATIONS, MAX_PAYLOAD
 from scim_api.configuration import set_policy
 from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
 from tests.scim_api.client import ERROR_URN, employee, patch, refusal, user

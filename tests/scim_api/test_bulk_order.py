@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scim_api.bulk_order import in_order
-from scim_api.bulk_references import reference_names, resolved, resolved_patch
+from scim_api.bulk.order import in_order
+from scim_api.bulk.references import reference_names, resolved, resolved_patch
 from scim_api.resource_types import GROUP, USER
 
 IDS = {"a": "1", "b": "2", "a/b": "3", 'q"': "4"}

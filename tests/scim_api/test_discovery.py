@@ -3,7 +3,7 @@
 import pytest
 
 from scim_api.attributes import Mutability, Returned
-from scim_api.bulk_request import REQUEST_URN as BULK_URN
+from scim_api.bulk.message import REQUEST_URN as BULK_URN
 from scim_api.resource_types import (
     ENTERPRISE_URN,
     ENTITLEMENT_URN,

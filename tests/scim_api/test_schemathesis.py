@@ -13,9 +13,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from scim_api.catalogue import BUILT_IN
-from scim_api.openapi import document
+from scim_api.commands.tokens import issue_token
+from scim_api.openapi.document import document
 from scim_api.resource_types import GROUP_URN, RESOURCE_TYPES, USER
-from scim_api.token_commands import issue_token
 from tests.scim_api.client import BASE, Site
 
 pytestmark = pytest.mark.slow

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scim_api.bulk import RESPONSE_URN
-from scim_api.bulk_request import MAX_OPERATIONS, METHODS, REQUEST_URN
+from scim_api.bulk.message import MAX_OPERATIONS, METHODS, REQUEST_URN
+from scim_api.bulk.operations import RESPONSE_URN
 from scim_api.discovery import CONFIG_URN, RESOURCE_TYPE_URN, SCHEMA_URN
 from scim_api.documents import LIST_URN
 from scim_api.errors import ERROR_URN, ScimError

@@ -12,11 +12,11 @@ from flask import Flask
 from ledger import clock
 from ledger.events import Metadata
 from ledger.terminal import HELP, Failure, Progress, emit, examples, json_option, pass_site
+from scim_api.commands.tokens import issue_token
 from scim_api.patch import PATCH_URN
 from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
 from scim_api.settings import Settings
 from scim_api.tenants import Tenant
-from scim_api.token_commands import issue_token
 
 DAYS = 90
 FOUNDERS = 40

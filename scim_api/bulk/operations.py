@@ -8,21 +8,21 @@ from ledger import clock
 from ledger.events import Metadata
 from ledger.store import LedgerBusy, LedgerUnavailable
 from scim_api.attributes import ResourceType
-from scim_api.bulk_order import in_order
-from scim_api.bulk_references import (
+from scim_api.bulk.message import BulkOperation, BulkRequest, check_id, target_of
+from scim_api.bulk.order import in_order
+from scim_api.bulk.references import (
     MARK,
     Swap,
     reference_names,
     resolved,
     resolved_patch,
 )
-from scim_api.bulk_request import BulkOperation, BulkRequest, check_id, target_of
+from scim_api.bulk.together import Creation, Together, create_together
 from scim_api.conditions import conditions
 from scim_api.cursor import shown
 from scim_api.errors import Conflict, InvalidValue, ScimError
 from scim_api.reading import Answer
 from scim_api.service import Service
-from scim_api.together import Creation, Together, create_together
 
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from scim_api import openapi_operations as operations
 from scim_api.catalogue import Catalogue
-from scim_api.openapi_messages import NUMBER, TEXT, listed, messages, ref
-from scim_api.openapi_operations import Operation, failures
-from scim_api.openapi_schemas import answered, written
+from scim_api.openapi import operations
+from scim_api.openapi.messages import NUMBER, TEXT, listed, messages, ref
+from scim_api.openapi.operations import Operation, failures
+from scim_api.openapi.schemas import answered, written
 
 JsonObject = dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from scim_api.attributes import ResourceType
-from scim_api.bulk_references import MARK
+from scim_api.bulk.references import MARK
 from scim_api.cursor import shown
 from scim_api.errors import BodyTooLarge, InvalidSyntax, InvalidValue, NotFound
 from scim_api.operations import by_folded_name

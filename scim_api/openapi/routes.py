@@ -9,7 +9,7 @@ from scim_api.auth import authenticate
 from scim_api.catalogue import BUILT_IN, Catalogue
 from scim_api.exchange import exchange_of
 from scim_api.http import JSON, base_url
-from scim_api.openapi import PATH, document
+from scim_api.openapi.document import PATH, document
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
 

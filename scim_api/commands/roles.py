@@ -23,8 +23,8 @@ from projections.query import START, Mark, Query
 from projections.state import Resource
 from scim_api import configuration
 from scim_api.attributes import ResourceType
+from scim_api.commands.configuration import tell
 from scim_api.conditions import Conditions
-from scim_api.configuration_commands import tell
 from scim_api.errors import ScimError
 from scim_api.resource_types import ENTITLEMENT, ROLE
 from scim_api.service import Service

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from scim_api.attributes import ResourceType
-from scim_api.openapi_messages import ref
+from scim_api.openapi.messages import ref
 
 JsonObject = dict[str, Any]
 

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, request
 
 from ledger.events import Metadata
 from scim_api.attributes import ResourceType
-from scim_api.bulk import Surroundings, carry_out
-from scim_api.bulk_request import MAX_PAYLOAD, bulk_request
+from scim_api.bulk.message import MAX_PAYLOAD, bulk_request
+from scim_api.bulk.operations import Surroundings, carry_out
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import base_url, json_response, read_json, refusal
 from scim_api.logs import LOGGER

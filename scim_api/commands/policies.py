@@ -17,10 +17,10 @@ from ledger.terminal import (
 )
 from scim_api import configuration
 from scim_api.catalogue import POLICY
-from scim_api.configuration_commands import tell
+from scim_api.commands.configuration import tell
+from scim_api.commands.tokens import credentials_of
 from scim_api.policy import PRESETS, described
 from scim_api.tenants import Tenant
-from scim_api.token_commands import credentials_of
 
 
 class Site(Protocol):

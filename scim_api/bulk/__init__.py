@@ -1,0 +1,1 @@
+"""/Bulk: several operations in one request (RFC 7644 §3.7)."""
