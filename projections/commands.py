@@ -24,7 +24,7 @@ from ledger.terminal import (
 )
 from projections import runner
 from projections.resources import Resources
-from projections.state import Resource, evolve
+from projections.state import Resource
 
 NAMES = {"User": "userName", "Group": "displayName"}
 RELATIONS = {"User": "groups", "Group": "members"}
@@ -134,10 +134,11 @@ def _history(tenant: Tenant, type_: str, name: str, as_json: bool) -> None:
 
 
 def _changes(events: Sequence[Recorded]) -> Any:
-    resource: Resource | None = None
+    """Yield each event with the values before and after it, at the cost of what it changed."""
+    state: dict[str, Any] = {}
     for recorded in events:
-        before = resource.attributes if resource else {}
-        resource = evolve(resource, recorded)
+        before = {key: state.get(key) for key in recorded.effects}
+        state.update(recorded.effects)
         yield {
             "position": recorded.position,
             "version": recorded.version,

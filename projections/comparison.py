@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from math import isinf
 from typing import Any
 from unicodedata import normalize
 
@@ -14,6 +15,9 @@ SUBSTRING = frozenset({Operator.CO, Operator.SW, Operator.EW})
 _DATE_TIME = re.compile(
     r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?", re.ASCII
 )
+
+
+_DECIMAL = re.compile(r"[+-]?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,9})?", re.ASCII)
 
 
 def fold(text: str) -> str:
@@ -39,6 +43,15 @@ def instant(text: str) -> str | None:
     return f"{utc.isoformat()[:19]}.{(fraction or '')[:6]:0<6}Z"
 
 
+def number(value: Any) -> int | float | None:
+    """Return the number that a value is; decimals are kept as text, to be exact."""
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or isinf(value):
+        return None
+    return value
+
+
 def by_instant(path: Path, operator: Operator) -> bool:
     """Tell whether values compare as times; a part of a time can only be text."""
     return path.type is Type.DATE_TIME and operator not in SUBSTRING
@@ -48,9 +61,10 @@ def comparable(path: Path, operator: Operator, value: Any) -> Comparable | None:
     """Return the form in which a value compares; None for a value that is not of the type."""
     if path.type is Type.BOOLEAN:
         return value if isinstance(value, bool) else None
-    if path.type in (Type.INTEGER, Type.DECIMAL):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return value if number else None
+    if path.type is Type.DECIMAL:
+        return number(value)
+    if path.type is Type.INTEGER:
+        return None if isinstance(value, str) else number(value)
     if not isinstance(value, str):
         return None
     if by_instant(path, operator):

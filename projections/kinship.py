@@ -30,13 +30,14 @@ def seek(path: Path, tables: Tables) -> str:
     if path.key == MEMBERS:
         return f"position IN (SELECT group_position FROM {tables.member} WHERE member_id = ?)"
     return (
-        f"({_HAS_GROUPS} AND id IN (WITH RECURSIVE within (id) AS ("
+        f"({_HAS_GROUPS} AND position IN (WITH RECURSIVE within (id) AS ("
         f"SELECT member_id FROM {tables.member} WHERE group_position ="
         f" (SELECT position FROM {tables.resource} WHERE id = ?)"
         f" UNION SELECT inner_member.member_id FROM within"
         f" JOIN {tables.resource} AS nested ON nested.id = within.id"
         f" JOIN {tables.member} AS inner_member ON inner_member.group_position = nested.position"
-        ") SELECT id FROM within))"
+        f") SELECT found.position FROM within JOIN {tables.resource} AS found"
+        " ON found.id = within.id))"  # by position: asked for ids, SQLite reads all of the type
     )
 
 

@@ -42,6 +42,8 @@ def behind(key: str, parameters: list[Any], query: Query) -> Sql:
         return "1", []
     if query.sort_by is None:
         return "position > ?", [mark.position]
+    if key == "name_key":  # unique and never NULL: the index is sought
+        return f"name_key {'<' if query.descending else '>'} ?", [mark.key]
     if mark.key is None:
         nulls = f"({key} IS NULL AND position > ?)"
         others = f" OR {key} IS NOT NULL" if query.descending else ""

@@ -13,7 +13,7 @@ import orjson
 
 from ledger.database import Connection
 from projections import kinship
-from projections.comparison import by_instant, comparable, fold, instant
+from projections.comparison import by_instant, comparable, fold, instant, number
 from projections.query import (
     And,
     AnyValue,
@@ -50,13 +50,12 @@ _TESTS = {
     Operator.LE: "{} <= ?",
 }
 
-_NUMBERS = (Type.INTEGER, Type.DECIMAL)
-
 
 def register(connection: Connection) -> None:
     """Give a connection the functions that compiled conditions call."""
     connection.create_function("scim_fold", 1, _sql_fold, deterministic=True)
     connection.create_function("scim_instant", 1, _sql_instant, deterministic=True)
+    connection.create_function("scim_number", 1, number, deterministic=True)
     connection.create_function("scim_ends_with", 2, _sql_ends_with, deterministic=True)
 
 
@@ -123,12 +122,16 @@ def json_path(steps: Sequence[str]) -> str:
 
 
 def json_types(path: Path) -> str:
-    return "('integer', 'real')" if path.type in _NUMBERS else "('text')"
+    if path.type is Type.DECIMAL:
+        return "('integer', 'real', 'text')"
+    return "('integer', 'real')" if path.type is Type.INTEGER else "('text')"
 
 
 def form_of(path: Path, operator: Operator, leaf: Leaf) -> str:
     """Return SQL for the form in which a value compares: `comparison.comparable` in SQL."""
-    if path.type in _NUMBERS:
+    if path.type is Type.DECIMAL:
+        return f"scim_number({leaf.value})"
+    if path.type is Type.INTEGER:
         return leaf.value
     if by_instant(path, operator):
         return f"scim_instant({leaf.value})"

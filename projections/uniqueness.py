@@ -12,13 +12,17 @@ SCHEMA = "schema:"  # before the URN in the payload of SettingsChanged
 
 
 class NotUnique(Exception):
-    """The value of a unique attribute is another resource's; the append was undone."""
+    """The value of a unique attribute is another resource's; the append was undone.
 
-    def __init__(self, attribute: str, holder: str, claimant: str) -> None:
+    `folded` says that values count as the same whatever the case of their letters.
+    """
+
+    def __init__(self, attribute: str, holder: str, claimant: str, *, folded: bool = True) -> None:
         super().__init__(f"{attribute} is taken by {holder}")
         self.attribute = attribute
         self.holder = holder
         self.claimant = claimant
+        self.folded = folded
 
 
 class Uniqueness:
@@ -109,7 +113,7 @@ class Uniqueness:
             (type_, key, value_key),
         ).fetchone()
         if row:
-            raise NotUnique(key, row[0], id_)
+            raise NotUnique(key, row[0], id_, folded=not exact and isinstance(value, str))
         connection.execute(
             f"INSERT INTO {self._value} VALUES (?, ?, ?, ?)", (type_, key, value_key, position)
         )

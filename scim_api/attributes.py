@@ -54,6 +54,11 @@ class Attribute:
         return self.mutability is Mutability.READ_ONLY
 
     @cached_property
+    def has_decimals(self) -> bool:
+        """Whether decimal numbers, kept as text, are shown in its values as JSON numbers."""
+        return self.type is Type.DECIMAL or any(sub.has_decimals for sub in self.sub_attributes)
+
+    @cached_property
     def uneven(self) -> bool:
         """Whether some sub-attributes are returned at other times than others."""
         return any(sub.returned is not Returned.DEFAULT for sub in self.sub_attributes)
@@ -161,6 +166,11 @@ class ResourceType:
     def writable(self) -> dict[str, Declared]:
         """What a client may write, by payload key."""
         return {key: item for key, item in self.declared.items() if not item.attribute.read_only}
+
+    @cached_property
+    def reshaped(self) -> bool:
+        """Whether an answer is not simply what is stored."""
+        return self.withholds or any(item.attribute.has_decimals for item in self.declared.values())
 
     @cached_property
     def withholds(self) -> bool:

@@ -51,6 +51,8 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
         raise _refused("The token is unknown to this service. Make one: scim-ledger token create.")
     credential, catalogue = admitted
     _must_be_live(credential, now)
+    if credential.user and not tenant.has_active_user(credential.user):
+        raise _refused("The token belongs to a user who was deactivated or deleted.")
     policy = preset(credential.policy) if credential.policy else catalogue.policy
     return Principal(tenant, credential, catalogue, policy, token.sha256)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import orjson
 
+from projections.comparison import number
 from projections.memberships import Relation
+from projections.query import Type
 from projections.state import located
 from scim_api.attributes import Attribute, Declared, ResourceType, Returned
 from scim_api.resource_types import kind_of
@@ -65,7 +67,7 @@ class Selection:
         value = _keep(attribute, value, named.get(declared.key), written)
         if value and declared.key in self.without and not always:
             value = _drop(attribute, value, self.without[declared.key])
-        return value
+        return _as_numbers(attribute, value) if attribute.has_decimals else value
 
 
 DEFAULT = Selection(None, {})
@@ -79,7 +81,7 @@ def selection(
     """Read the two parameters; None when the default set is asked for. Unknown names do nothing."""
     only = _named(attributes, resource_type) if attributes else None
     without = _named(excluded, resource_type) if excluded else {}
-    chosen = only is not None or without or resource_type.withholds
+    chosen = only is not None or without or resource_type.reshaped
     return Selection(only, without) if chosen else None
 
 
@@ -123,6 +125,16 @@ def _keep(attribute: Attribute, value: Any, subs: set[str] | None, written: bool
         return value
     kept = {sub.name for sub in attribute.sub_attributes if _is_kept(sub, subs, written)}
     return _with(value, kept)
+
+
+def _as_numbers(attribute: Attribute, value: Any) -> Any:
+    """Return a value with its decimals, kept as text, as JSON numbers (RFC 7643 §2.3.3)."""
+    if isinstance(value, list):
+        return [_as_numbers(attribute, item) for item in value]
+    if isinstance(value, dict):
+        subs = attribute.subs
+        return {name: _as_numbers(subs[name.lower()], item) for name, item in value.items()}
+    return number(value) if attribute.type is Type.DECIMAL else value
 
 
 def _is_kept(sub: Attribute, subs: set[str] | None, written: bool = False) -> bool:
@@ -187,7 +199,10 @@ def _related(
     whole = (
         _related_value(one, base, one.type if name == "members" else "Group") for one in relations
     )
-    values = [{part: text for part, text in value.items() if part in parts} for value in whole]
+    parted = [{part: text for part, text in value.items() if part in parts} for value in whole]
+    values = [value for value in parted if value]
+    if not values:
+        return document
     return b"".join((document[:-1], f',"{name}":'.encode(), orjson.dumps(values), b"}"))
 
 

@@ -55,9 +55,9 @@ def _answer(enrolment: Enrolment, recorded: Sequence[Recorded]) -> Answer:
 
 def taken(type_: str, fault: NotUnique) -> Uniqueness:
     """Return the error for a name that another resource has."""
+    case = " (upper and lower case do not matter)" if fault.folded else ""
     return Uniqueness(
-        f"Another {type_} has this {fault.attribute} already"
-        f" (upper and lower case do not matter); its id is {fault.holder}."
+        f"Another {type_} has this {fault.attribute} already{case}; its id is {fault.holder}."
     )
 
 

@@ -170,9 +170,7 @@ class _Reader(Cursor):
     def _expression(self, name: str, start: int) -> query.Filter:
         declared, sub = self._find(name, start)
         if is_secret(declared.attribute, sub or declared.attribute):
-            self.refuse(
-                f"{declared.attribute.name} is never returned, so no filter can use it", start
-            )
+            self.refuse(f"{shown(name)} is never returned, so no filter can use it", start)
         self._terms += 1
         if self._terms > MAX_TERMS:
             self.refuse(f"it has more than {MAX_TERMS} comparisons", start)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from projections.matching import matches_value
 from projections.memberships import Relation
-from projections.query import And, Compare, Filter, Operator, terms_of
+from projections.query import And, Compare, Filter, Operator, Or, terms_of
 from scim_api.edits import Edit, Op, immutable
 from scim_api.errors import BodyTooLarge, InvalidValue, NoTarget
 from scim_api.normal_form import given_twice, ignore
@@ -86,11 +86,11 @@ class Membership:
             self.remove(given_members(value, door))
 
     def _edit_some(self, edit: Edit, filter: Filter, door: Door) -> None:
-        id_ = _wanted_id(filter)
+        ids = _wanted_ids(filter)
         if edit.op is Op.REMOVE and edit.sub is not None:
             raise immutable(f"{MEMBERS}.{edit.sub.name}")
         if edit.op is Op.REMOVE:
-            self.remove(self._chosen(filter) if id_ is None else [id_])
+            self.remove(self._chosen(filter) if ids is None else ids)
         elif chosen := self._chosen(filter):
             _must_be_the_same(chosen, edit, door)
         else:
@@ -98,11 +98,11 @@ class Membership:
 
     def _chosen(self, filter: Filter) -> set[str]:
         """Return the members that satisfy a filter; by id without looking at the others."""
-        id_ = _wanted_id(filter)
-        if id_ is None:
+        ids = _wanted_ids(filter)
+        if ids is None:
             return self._matching(filter)
-        there = id_ in self._added or (self._stays(id_) and id_ in self._roll.among([id_]))
-        return {id_} if there else set()
+        known = {id_ for id_ in ids if self._stays(id_)}
+        return (ids & self._added.keys()) | (self._roll.among(known) if known else set())
 
     def _matching(self, filter: Filter) -> set[str]:
         """Look at every member; raises BodyTooLarge when a request does so again and again."""
@@ -138,11 +138,14 @@ class Membership:
         return Changes(joining, leaving)
 
 
-def _wanted_id(filter: Filter) -> str | None:
-    """Return the id that a filter of the form `value eq "id"` asks for."""
+def _wanted_ids(filter: Filter) -> set[str] | None:
+    """Return the ids that a filter such as `value eq "id"` asks for, and for nothing else."""
     match filter:
         case Compare(path, Operator.EQ, str(value)) if path.sub == "value":
-            return value
+            return {value}
+        case Or(terms):
+            each = [_wanted_ids(term) for term in terms]
+            return None if None in each else set[str]().union(*(ids or () for ids in each))
     return None
 
 
@@ -160,11 +163,11 @@ def _must_be_the_same(chosen: set[str], edit: Edit, door: Door) -> None:
 
 def _creatable(edit: Edit, filter: Filter, door: Door) -> str:
     """Return the id to be added where a path asks for it in vain; raises NoTarget."""
-    id_ = _wanted_id(filter.terms[0] if isinstance(filter, And) else filter)
+    ids = _wanted_ids(filter.terms[0] if isinstance(filter, And) else filter) or set()
     setting = f"{edit.op}_at_filter_creates"
-    if id_ is None or not door.tolerates(setting):
+    if len(ids) != 1 or not door.tolerates(setting):
         raise NoTarget("no member matches the filter of the path")
-    return id_
+    return ids.pop()
 
 
 def given_members(value: Any, door: Door) -> Given:

@@ -128,6 +128,8 @@ def _one(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
         return _object(attribute, value, door, path)
     if attribute.type is Type.BOOLEAN and isinstance(value, str):
         return _boolean(value, door)
+    if attribute.type is Type.DECIMAL and isinstance(value, int | float):
+        return value if isinstance(value, bool) else repr(value)  # kept as text, to be exact
     return value
 
 

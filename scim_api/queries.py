@@ -107,8 +107,10 @@ def whole_number(parameters: Parameters, name: str, default: int) -> int:
     if not text:
         return default
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 16:
+    if not (digits.isascii() and digits.isdigit()):
         raise InvalidValue(f"{name} is a whole number, such as {default}.")
+    if len(digits) > 16:  # more than any list has; not even converted
+        return _MOST if digits == text else -_MOST
     return min(int(text), _MOST)
 
 

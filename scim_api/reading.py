@@ -11,6 +11,13 @@ from scim_api.attributes import ResourceType
 from scim_api.errors import NotFound
 from scim_api.resource_types import kind_of
 
+_ANEW = {  # what makes Okta create it again
+    "User": " If it was deleted, Okta has to create it anew: remove the assignment in Okta,"
+    " then assign again.",
+    "Group": " If it was deleted, Okta has to create it anew: unlink the pushed group in Okta,"
+    " then push it again.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -73,10 +80,8 @@ class Reader:
         with self._ledger.reading() as connection:
             row = self._resources.row(connection, self._kind.type, id_)
         if row is None:
-            raise NotFound(
-                f"There is no {self._kind.type} with this id. If it was deleted, Okta has to"
-                " create it anew: remove the assignment in Okta, then assign again."
-            )
+            type_ = self._kind.type
+            raise NotFound(f"There is no {type_} with this id.{_ANEW.get(type_, '')}")
         return row
 
 

@@ -65,9 +65,9 @@ class Binary(Text):
 
 
 class Decimal(Text):
-    """A decimal number as text: as a JSON number it would not be exact."""
+    """A decimal number as text, in which normal form keeps it: as JSON it would not be exact."""
 
-    expected = 'must be a decimal number in quotes, such as "1.5"'
+    expected = "must be a decimal number, such as 1.5"
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)

@@ -93,7 +93,8 @@ class Service(Reader):
             raise taken(self._kind.type, fault) from fault
 
         def reactivated(before: Attributes, _: Membership) -> Attributes:
-            if is_active(before) or before.get("externalId") != external_id:
+            stays_away = is_active(before) or not is_active(attributes)
+            if stays_away or before.get("externalId") != external_id:
                 raise taken(self._kind.type, fault) from fault
             self._door.tolerates("adopt")
             return self._laid_over(before, {**attributes, "active": True})

@@ -10,6 +10,7 @@ from ledger.store import LedgerError, LedgerUnavailable
 from projections.configuration import Configuration, Settings
 from projections.credentials import Credential, Credentials
 from projections.resources import Resources
+from projections.state import is_active
 from scim_api.catalogue import Catalogue, Newest
 from scim_api.usage import USAGE_FILE, Usage
 
@@ -54,6 +55,12 @@ class Tenant:
         """Return what the ledger serves now."""
         settings = self.settings()
         return self.newest.at(settings.version, lambda: settings)
+
+    def has_active_user(self, id_: str) -> bool:
+        """Tell whether there is an active user of an id."""
+        with self.ledger.reading() as connection:
+            user = self.resources.get(connection, "User", id_)
+        return user is not None and is_active(user.attributes)
 
     def close(self) -> None:
         """Write down what is pending and close the files."""

@@ -8,6 +8,7 @@ from scim_api.cursors import open_cursor, seal_cursor
 from scim_api.errors import InvalidValue
 from scim_api.queries import Parameters
 
+_LONGEST = 1000  # characters of a sort key: a cursor must fit into a URL
 _BOUND = ("filter", "sortBy", "sortOrder")
 
 
@@ -39,6 +40,8 @@ def following(
     """Return the cursor of the next page; None on the last one."""
     if page.next is None:
         return None
+    if isinstance(page.next.key, str) and len(page.next.key) > _LONGEST:
+        raise InvalidValue("sortBy meets values too long for a cursor: page by startIndex.")
     position = [page.next.position, page.next.key]
     return seal_cursor(_fingerprint(parameters, about), query.count, position, key)
 

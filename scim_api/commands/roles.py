@@ -114,11 +114,20 @@ def _removing(resource_type: ResourceType, word: str, sample: str) -> click.Comm
         found = _find(tenant, resource_type, name)
         if found is None:
             raise Failure(f"there is no {word} {name!r}", Exit.NOT_FOUND)
+        _must_not_be_the_default(tenant, found.id)
         metadata = site.metadata("cli")
         _refused_aloud(lambda: _service(tenant, resource_type).delete(found.id, _ANY, metadata))
         tell(as_json, True, f"removed {found.attributes['displayName']} ({found.id})", "")
 
     return remove
+
+
+def _must_not_be_the_default(tenant: Tenant, id_: str) -> None:
+    default = tenant.catalogue().default_role
+    if default and default["value"] == id_:
+        raise Failure(
+            "created users get this role; first choose another with scim-ledger role default"
+        )
 
 
 _ANY = Conditions()

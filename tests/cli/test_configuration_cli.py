@@ -243,6 +243,16 @@ def test_the_name_of_a_role_in_place_of_its_id_is_taken_with_a_note(shell, api):
     assert api.create()["roles"] == [{"value": "Member"}]
 
 
+def test_the_role_that_created_users_get_cannot_be_removed(shell, api):
+    id_ = shell("role", "add", "Viewer").out.strip()
+    shell("role", "default", id_)
+
+    said = shell("role", "remove", "Viewer", code=1).err
+
+    assert "created users get this role" in said
+    assert api.get(f"/Roles/{id_}").status_code == 200
+
+
 def test_the_default_role_can_be_taken_back(shell, api):
     shell("role", "default", "member")
 

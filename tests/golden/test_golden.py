@@ -84,7 +84,11 @@ def test_a_golden_event_still_changes_a_resource_as_it_did(name: str) -> None:
 
 def test_every_event_about_a_resource_has_a_golden_state() -> None:
     about_resources = {
-        f"{type_}-1" for type_ in ("Created", "Updated", "Deactivated", "Reactivated", "Deleted")
+        f"{type_}-1"
+        for type_ in (
+            *("Created", "Updated", "Deactivated", "Reactivated", "Deleted"),
+            *("MembersAdded", "MembersRemoved"),
+        )
     }
 
     assert about_resources <= set(OF_RESOURCES)

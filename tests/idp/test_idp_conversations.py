@@ -1,37 +1,58 @@
-"""What Okta sends, as conversations: each file is a list of requests, each with what is expected.
+"""What Okta and Entra send, as conversations: files of requests, each with what is expected.
 
-A step's `when` names the shape of Okta's traffic it stands for; `{id}` is the id of the user last
-created or found. `expect.body` is a part of the answer; `recorded` are the events the step causes.
+A step's `when` says what it stands for, with the names of Okta's shapes in parentheses. `{id}` and
+`{group}` stand for the user and the group last created or found; `known_as` gives the resource that
+a step creates a name of its own. `expect.body` is a part of the answer, `{"in any order": [...]}` a
+list of it; `without` are paths that must not be there; `recorded` are the events the step causes.
 """
 
 import json
+import re
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-CONVERSATIONS = sorted((Path(__file__).parent / "okta").glob("*.json"))
+HERE = Path(__file__).parent
+OKTA = sorted((HERE / "okta").glob("*.json"))
+CONVERSATIONS = [*OKTA, *sorted((HERE / "entra").glob("*.json"))]
+SHAPES = json.loads((HERE / "okta-suite" / "wire-shapes.json").read_text())
 HEADERS = {
-    "Accept": "application/scim+json",
-    "Accept-Charset": "utf-8",
-    "User-Agent": "Okta SCIM Client 1.0.0",
-    "Authorization": "Bearer {token}",
-    "Accept-Encoding": "gzip,deflate",
-    "Connection": "Keep-Alive",
+    "okta": {
+        "Accept": "application/scim+json",
+        "Accept-Charset": "utf-8",
+        "User-Agent": "Okta SCIM Client 1.0.0",
+        "Authorization": "Bearer {token}",
+        "Accept-Encoding": "gzip,deflate",
+        "Connection": "Keep-Alive",
+    },
+    "entra": {"Accept": "application/scim+json", "Authorization": "Bearer {token}"},
 }
 
 
-def filled_in(value, id_, token):
-    return json.loads(json.dumps(value).replace("{id}", id_).replace("{token}", token))
+def filled_in(value, names):
+    text = json.dumps(value)
+    for name, meaning in names.items():
+        text = text.replace(f"{{{name}}}", meaning)
+    return json.loads(text)
 
 
-def id_in(answer, known):
-    """Return the id of the one user an answer is about, or the one known before."""
+def noted(answer, step, names):
+    """Return the names after an answer: whom the next steps are about."""
     resources = answer.get("Resources", [answer])
-    return resources[0].get("id", known) if len(resources) == 1 else known
+    if len(resources) != 1 or "id" not in resources[0]:
+        return names
+    name = "group" if step["path"].startswith("/Groups") else "id"
+    keys = {name} | ({step["known_as"]} if "known_as" in step else set())
+    return names | dict.fromkeys(keys, resources[0]["id"])
 
 
 def is_part(expected, found):
     """Tell whether everything expected is found; lists have to be of the same length."""
+    if isinstance(expected, dict) and "in any order" in expected:
+        wanted = expected["in any order"]
+        same = isinstance(found, list) and len(wanted) == len(found)
+        return same and all(any(is_part(one, other) for other in found) for one in wanted)
     if isinstance(expected, dict):
         return isinstance(found, dict) and all(
             is_part(v, found.get(k)) for k, v in expected.items()
@@ -42,28 +63,60 @@ def is_part(expected, found):
     return expected == found and type(expected) is type(found)
 
 
-@pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: path.stem)
-def test_okta_is_answered_as_it_expects(api, path):
-    id_ = ""
+def at(document, path):
+    """Return what is at a path such as Resources.0.members; None where there is nothing."""
+    parts = [path.rpartition(".")[0], path.rpartition(".")[2]] if ":" in path else path.split(".")
+    for part in parts:
+        document = document[int(part)] if isinstance(document, list) else document.get(part)
+        if document is None:
+            return None
+    return document
+
+
+@pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_client_is_answered_as_it_expects(api, path):
+    names = {"token": api.token}
     for step in json.loads(path.read_text()):
-        before = api.types()
-        headers = filled_in(HEADERS | step.get("headers", {}), id_, api.token)
-        body = filled_in(step.get("body"), id_, api.token)
-        media_type = "application/scim+json; charset=utf-8" if body else None
+        before = len(api.happened())
+        headers = filled_in(HEADERS[path.parent.name] | step.get("headers", {}), names)
+        body = filled_in(step.get("body"), names)
+        media_type = headers.pop("Content-Type", "application/scim+json; charset=utf-8")
+        sent = {"content_type": media_type} if body or "headers" in step else {}
 
         response = api.ask(
-            step["method"],
-            step["path"].replace("{id}", id_),
-            body,
-            headers=headers,
-            content_type=media_type,
+            step["method"], filled_in(step["path"], names), body, headers=headers, **sent
         )
 
-        expected = step["expect"]
+        expected, answer = step["expect"], response.json if response.data else {}
         assert response.status_code == expected["status"], (step["when"], response.text)
-        if response.status_code < 400 and "/Users" in step["path"]:
-            id_ = id_in(response.json, id_)
-            assert "password" not in response.text, step["when"]
-        wanted = filled_in(expected.get("body", {}), id_, api.token)
-        assert is_part(wanted, response.json), (step["when"], response.json)
-        assert api.types()[len(before) :] == expected["recorded"], step["when"]
+        assert "password" not in response.text or "/Schemas" in step["path"], step["when"]
+        if response.status_code < 400:
+            names = noted(answer, step, names)
+        assert is_part(filled_in(expected.get("body", {}), names), answer), (step["when"], answer)
+        assert [p for p in expected.get("without", ()) if at(answer, p)] == [], step["when"]
+        assert api.happened(since=before) == expected["recorded"], step["when"]
+
+
+def outline(shape):
+    """Return what tells a request from others: how it asks for what, whatever ids and values."""
+    url = urlsplit(re.sub(r"/[0-9a-f-]{36}$|\{\w+\}$", "/{}", shape["path"]).replace("//", "/"))
+    query = {name: ["?"] if name == "filter" else at for name, at in parse_qs(url.query).items()}
+    return shape["method"], url.path, query, shape.get("operations"), shape.get("attributes")
+
+
+def sent_by(step):
+    """Return a step's request in the form that the known shapes have."""
+    body, known = step.get("body", {}), {}
+    if "Operations" in body:
+        known["operations"] = [[one["op"], one.get("path")] for one in body["Operations"]]
+    elif body:
+        known["attributes"] = sorted(body)
+    return json.loads(re.sub(r'eq \\"[^"]*\\"', "eq ?", json.dumps({**step, **known})))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_that_okta_is_known_to_send_is_in_a_conversation(name):
+    steps = [step for path in OKTA for step in json.loads(path.read_text())]
+    named = [step for step in steps if re.search(rf"[(, ]{name}[),]", step["when"])]
+
+    assert outline(sent_by(SHAPES[name])) in [outline(sent_by(step)) for step in named]

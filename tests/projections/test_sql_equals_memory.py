@@ -1,20 +1,17 @@
 """A compiled filter finds what the filter means in memory, and sorts as memory sorts."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pysqlite3 import dbapi2 as sqlite3
 
 from projections import ordering, sql
 from projections.comparison import fold
 from projections.matching import matches, sort_key
 from projections.query import Compare, Filter, Operator, Path, Type
-from projections.resources import Resources
 from projections.tables import Tables
 from scim_api.grammar import parse_filter, parse_sort
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
@@ -24,16 +21,6 @@ PROPERTY = settings(
 )
 
 Documents = list[dict[str, Any]]
-
-
-@pytest.fixture
-def database() -> Iterator[Any]:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    projection = Resources({})
-    projection.create_tables(connection)
-    projection.prepare(connection)
-    yield connection
-    connection.close()
 
 
 def store(database: Any, documents: Documents) -> None:

@@ -231,6 +231,14 @@ def test_a_document_does_not_depend_on_the_order_of_changes() -> None:
     assert document_of(backwards, USER, "/Users") == document_of(JANE, USER, "/Users")
 
 
+def test_members_stand_in_no_document() -> None:
+    attributes = {**JANE.attributes, "members:01a4": {"type": "User"}, "members:a:b": {}}
+
+    document = document_of(replace(JANE, attributes=attributes), USER, "/Users")
+
+    assert document == document_of(JANE, USER, "/Users")
+
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 leaves = st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | texts
 stored = leaves | st.lists(st.dictionaries(st.sampled_from(["value", "location"]), leaves))

@@ -1,9 +1,10 @@
 """The policy setting `adopt`: a POST of a user that is there but inactive brings it back."""
 
 import pytest
-from tests.scim_api.client import refusal, user
 
-from scim_api.configuration import set_policy
+from scim_api.attributes import Attribute, Schema
+from scim_api.configuration import add_schema, set_policy
+from tests.scim_api.client import refusal, user
 
 
 @pytest.fixture
@@ -60,3 +61,27 @@ def test_an_active_user_is_not_taken_over(adopting):
     adopting.create("jane@example.com", externalId="00u1")
 
     assert refusal(adopting.post(user("jane@example.com", externalId="00u1")))[0] == 409
+
+
+def test_a_user_who_is_to_stay_inactive_is_not_brought_back(adopting):
+    before = inactive(adopting)
+
+    response = adopting.post(user("jane@example.com", externalId="00u1", active=False))
+
+    assert refusal(response)[0] == 409
+    assert adopting.get(adopting.path(before)).json["active"] is False
+
+
+def test_another_unique_attribute_is_no_reason_to_adopt(adopting):
+    tenant = adopting.site.console.tenant(adopting.ledger)
+    badge = Attribute("badge", "The card.", uniqueness="server")
+    schema = Schema("urn:example:scim:2.0:User", "Badge", "Badges.", (badge,))
+    add_schema(tenant, schema, "User", adopting.site.console.metadata("cli"), lambda *_: None)
+    tenant.close()
+    badged = {schema.id: {"badge": "7"}}
+    before = inactive(adopting, **badged)
+
+    response = adopting.post(user("other@example.com", externalId="00u1", **badged))
+
+    assert refusal(response)[0] == 409
+    assert adopting.get(adopting.path(before)).json["userName"] == "jane@example.com"

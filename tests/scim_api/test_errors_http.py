@@ -228,6 +228,17 @@ def test_operations_that_are_none_are_400(api):
         assert refusal(api.ask("PATCH", api.path(created), body))[0] == 400
 
 
+@pytest.mark.parametrize("parameter", ["count", "startIndex"])
+@pytest.mark.parametrize("number", ["9" * 20, "-" + "9" * 20])
+def test_a_number_too_large_is_taken_for_as_much_as_there_is(api, parameter, number):
+    api.create()
+
+    response = api.get("/Users", query_string={parameter: number})
+
+    assert response.status_code == 200
+    assert response.json["totalResults"] == 1
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
 def test_a_body_over_the_limit_is_413_with_words(make_site, method):
     api = make_site(SCIM_MAX_BODY="10000").make()

@@ -185,22 +185,23 @@ def test_a_put_cannot_change_an_immutable_attribute(extended):
 
 
 def test_what_is_returned_on_request_only_is_left_out_unless_asked_for(extended):
-    created = create(extended, salary="1.5", shoeSize=42)
+    created = create(extended, salary=1.5, shoeSize=42)
     path = extended.path(created)
 
     assert extended.get(path).json[BADGE_URN] == {"shoeSize": 42}
     asked = extended.get(path, query_string={"attributes": f"{BADGE_URN}:salary"}).json
-    assert asked[BADGE_URN] == {"salary": "1.5"}
+    assert asked[BADGE_URN] == {"salary": 1.5}
 
 
 def test_what_is_returned_on_request_only_is_in_the_answer_to_the_write_that_gave_it(extended):
-    created = create(extended, salary="1.5", shoeSize=42)
+    created = create(extended, salary=1.5, shoeSize=42)
     other = extended.patch(created, {"op": "add", "path": "title", "value": "T"}).json
-    raised = extended.patch(created, {"op": "add", "path": f"{BADGE_URN}:salary", "value": "2"}).json
+    operation = {"op": "add", "path": f"{BADGE_URN}:salary", "value": 2}
+    raised = extended.patch(created, operation).json
 
-    assert created[BADGE_URN] == {"salary": "1.5", "shoeSize": 42}
+    assert created[BADGE_URN] == {"salary": 1.5, "shoeSize": 42}
     assert other[BADGE_URN] == {"shoeSize": 42}
-    assert raised[BADGE_URN] == {"salary": "2", "shoeSize": 42}
+    assert raised[BADGE_URN] == {"salary": 2, "shoeSize": 42}
 
 
 @pytest.mark.parametrize("attributes", [None, f"{BADGE_URN}:riddle,userName", BADGE_URN])
@@ -251,13 +252,13 @@ def test_parts_of_an_attribute_are_returned_as_each_declares(extended, query, sh
 
 
 def test_what_is_not_returned_is_kept_by_a_patch_of_something_else(extended):
-    created = create(extended, salary="1.5")
+    created = create(extended, salary=1.5)
 
     extended.patch(created, replace("Boss", "title"))
 
     query = {"attributes": f"{BADGE_URN}:salary"}
     asked = extended.get(extended.path(created), query_string=query).json
-    assert asked[BADGE_URN] == {"salary": "1.5"}
+    assert asked[BADGE_URN] == {"salary": 1.5}
 
 
 def test_what_is_taken_and_dropped_is_in_no_event(api):
@@ -331,3 +332,31 @@ def test_a_rebuild_gives_the_same_rows(extended):
     assert not any(faults)
     assert extended.get("/Users").json == before
     assert refusal(extended.post(badged("two@example.com", code="A1")))[0] == 409
+
+
+# Decimals
+
+
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [("eq 1.50", ["b"]), ("gt 1.5", ["c"]), ("le 1.5", ["a", "b"]), ("ne 1.5", ["a", "c", "d"])],
+)
+def test_decimals_are_found_by_their_value(extended, term, found):
+    for name, salary in (("c", 10), ("b", "1.5"), ("a", 0.25)):
+        create_named(extended, name, salary=salary)
+    create_named(extended, "d")
+    query = {"filter": f"{BADGE_URN}:salary {term}", "sortBy": "userName"}
+
+    assert extended.names(**query) == found
+
+
+def test_decimals_sort_by_their_value(extended):
+    for name, salary in (("c", 10), ("b", "9.5"), ("a", -0.25)):
+        create_named(extended, name, salary=salary)
+
+    assert extended.names(sortBy=f"{BADGE_URN}:salary") == ["a", "b", "c"]
+
+
+def create_named(api, name, **attributes):
+    body = badged(**attributes) | {"userName": name}
+    assert api.post(body).status_code == 201

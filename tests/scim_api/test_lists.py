@@ -114,7 +114,7 @@ def test_without_a_count_a_page_holds_a_hundred(api):
 
 
 @pytest.mark.parametrize("name", ["startIndex", "count"])
-@pytest.mark.parametrize("value", ["ten", "1.5", "1e3", "0x10", "9" * 40, "²", "--1", "1;2"])
+@pytest.mark.parametrize("value", ["ten", "1.5", "1e3", "0x10", "²", "--1", "1;2"])
 def test_what_is_no_whole_number_is_400_invalid_value(five, name, value):
     status, type_, detail = refusal(five.get("/Users", query_string={name: value}))
 

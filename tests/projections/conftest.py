@@ -1,0 +1,19 @@
+"""What tests of the projections share: the current-state tables, without a ledger."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ledger.database import Connection, temporary
+from projections.resources import Resources
+from scim_api.resource_types import KINDS
+
+
+@pytest.fixture
+def database() -> Iterator[Connection]:
+    connection = temporary()
+    projection = Resources(KINDS)
+    projection.create_tables(connection)
+    projection.prepare(connection)
+    yield connection
+    connection.close()

@@ -1,0 +1,281 @@
+"""A group's members under edits, against a plain list of them; and who is asked what."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from projections.memberships import Relation
+from scim_api import patch as patching
+from scim_api.errors import BodyTooLarge, InvalidValue, Mutability, NoTarget
+from scim_api.members import Membership
+from scim_api.policy import OKTA, STRICT, Policy
+from scim_api.resource_types import GROUP
+from tests.scim_api.client import add, patch, remove
+
+IDS = ["a", "b", "c", "d", "e"]
+ATTRIBUTES = {"displayName": "Staff"}
+
+
+@dataclass
+class Roll:
+    """Members known beforehand; notes the questions."""
+
+    there: list[str]
+    asked: list = field(default_factory=list)
+
+    def among(self, ids):
+        self.asked.append(set(ids))
+        return set(self.there) & set(ids)
+
+    def all(self):
+        self.asked.append("all")
+        return [Relation(id_, type_of(id_), None) for id_ in self.there]
+
+
+def type_of(id_):
+    return "Group" if id_ in "de" else "User"
+
+
+def after(there, *operations, policy=OKTA):
+    """Return the members after a PATCH."""
+    membership = Membership(Roll(there))
+    patching.apply(GROUP, ATTRIBUTES, patch(*operations), policy, None, membership)
+    changes = membership.changes()
+    assert set(changes.joining).isdisjoint(there)
+    assert set(changes.leaving) <= set(there)
+    return sorted({*there, *changes.joining} - set(changes.leaving))
+
+
+def values(ids):
+    return [{"value": id_, "type": type_of(id_)} for id_ in ids]
+
+
+def ruled_by_list(there, operation):
+    """Do to a list what an operation says, as one would do it by hand."""
+    op, path, value = operation["op"], operation.get("path"), operation.get("value")
+    named = [one["value"] for one in value or ()] if isinstance(value, list) else []
+    if path is None:
+        named = [one["value"] for one in value["members"]]
+    if path == 'members[type eq "Group"]':
+        return [id_ for id_ in there if type_of(id_) != "Group"]
+    if path and "[" in path:
+        wanted = path.split('"')[1::2]
+        left = [id_ for id_ in there if id_ not in wanted]
+        return left if op == "remove" else [*left, *wanted]
+    if op == "remove":
+        return [id_ for id_ in there if value is not None and id_ not in named]
+    return named if op == "replace" else [*there, *named]
+
+
+ids = st.lists(st.sampled_from(IDS), max_size=4)
+one = st.sampled_from(IDS)
+operations = st.one_of(
+    st.builds(lambda of: {"op": "add", "path": "members", "value": values(of)}, ids),
+    st.builds(lambda of: {"op": "replace", "path": "members", "value": values(of)}, ids),
+    st.builds(lambda of: {"op": "remove", "path": "members", "value": values(of)}, ids),
+    st.builds(lambda of: {"op": "replace", "value": {"members": values(of)}}, ids),
+    st.builds(lambda of: {"op": "add", "value": {"members": values(of)}}, ids),
+    st.builds(remove, one),
+    st.builds(
+        lambda a, b: {"op": "remove", "path": f'members[value eq "{a}" or value eq "{b}"]'},
+        one,
+        one,
+    ),
+    st.builds(
+        lambda id_: {"op": "add", "path": f'members[value eq "{id_}"]', "value": {"value": id_}},
+        st.sampled_from(["a", "b", "c"]),  # what it is nobody says: a group is found once recorded
+    ),
+    st.just({"op": "remove", "path": 'members[type eq "Group"]'}),
+    st.just({"op": "remove", "path": "members"}),
+)
+
+
+@given(st.sets(one), st.lists(operations, max_size=6))
+def test_edits_come_to_what_they_do_to_a_list(before, several):
+    there, expected = sorted(before), sorted(before)
+    for operation in several:
+        expected = ruled_by_list(expected, operation)
+
+    assert after(there, *several) == sorted(set(expected))
+
+
+@given(st.sets(one), st.lists(operations, max_size=6))
+def test_one_patch_comes_to_the_same_as_one_for_each_operation(before, several):
+    step_by_step = sorted(before)
+    for operation in several:
+        step_by_step = after(step_by_step, operation)
+
+    assert after(sorted(before), *several) == step_by_step
+
+
+@given(st.sets(one), st.lists(operations, min_size=1, max_size=6))
+def test_repeating_a_patch_changes_nothing_more(before, several):
+    once = after(sorted(before), *several)
+
+    assert after(once, *several) == once
+
+
+@given(st.sets(one), ids)
+def test_a_put_comes_to_who_is_named(before, named):
+    membership = Membership(Roll(sorted(before)))
+
+    membership.replace(dict.fromkeys(named))
+
+    changes = membership.changes()
+    assert set(changes.joining) == set(named) - before
+    assert set(changes.leaving) == before - set(named)
+
+
+def test_single_members_are_changed_without_asking_for_all():
+    roll = Roll(IDS)
+    membership = Membership(roll)
+
+    operations = patch(remove("a"), add("x", "b"), remove("y"))
+    patching.apply(GROUP, ATTRIBUTES, operations, OKTA, None, membership)
+    changes = membership.changes()
+
+    assert roll.asked == [{"a", "b", "x", "y"}]
+    assert (set(changes.joining), changes.leaving) == ({"x"}, ["a"])
+
+
+def test_a_group_without_changes_is_not_asked():
+    roll = Roll(IDS)
+    membership = Membership(roll)
+
+    membership.changes()
+
+    assert [question for question in roll.asked if question] == []
+
+
+def test_thousands_of_operations_ask_once():
+    roll = Roll(IDS)
+    membership = Membership(roll)
+
+    operations = patch(*[remove(f"x{n}") for n in range(2000)], *[add(f"y{n}") for n in range(9)])
+    patching.apply(GROUP, ATTRIBUTES, operations, OKTA, None, membership)
+    membership.changes()
+
+    assert len(roll.asked) == 1
+
+
+@pytest.mark.parametrize("value", ["x", ["x"], {"value": "x"}, [{"value": "x"}], [{"Value": "x"}]])
+@pytest.mark.parametrize("op", ["add", "replace", "remove"])
+def test_a_member_may_be_written_in_these_ways(op, value):
+    left = after(["a", "x"], {"op": op, "path": "members", "value": value})
+
+    assert left == {"add": ["a", "x"], "replace": ["x"], "remove": ["a"]}[op]
+
+
+@pytest.mark.parametrize("value", [None, "", []])
+def test_an_add_of_nobody_adds_nobody(value):
+    assert after(["a"], {"op": "add", "path": "members", "value": value}) == ["a"]
+
+
+@pytest.mark.parametrize("value", ["", []])
+def test_a_remove_that_names_nobody_removes_nobody(value):
+    assert after(["a"], {"op": "remove", "path": "members", "value": value}) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        7,
+        True,
+        [7],
+        [[]],
+        [{}],
+        [{"display": "x"}],
+        [{"value": ""}],
+        [{"value": None}],
+        [{"value": 7}],
+    ],
+)
+@pytest.mark.parametrize("op", ["add", "replace", "remove"])
+def test_what_names_no_member_is_refused(op, value):
+    with pytest.raises(InvalidValue, match="members"):
+        after(["a"], {"op": op, "path": "members", "value": value})
+
+
+@pytest.mark.parametrize("id_", ["é", "x" * 257, "x\ny", "\x00"])
+def test_what_cannot_be_an_id_is_refused(id_):
+    with pytest.raises(InvalidValue, match="at most 256 ASCII"):
+        after([], add(id_))
+
+
+def test_a_type_that_is_neither_user_nor_group_is_refused():
+    with pytest.raises(InvalidValue, match="User or Group"):
+        after([], {"op": "add", "path": "members", "value": [{"value": "x", "type": "Device"}]})
+
+
+@pytest.mark.parametrize("path", ["members.value", 'members[value eq "a"].value', "members.type"])
+@pytest.mark.parametrize("op", ["add", "replace", "remove"])
+def test_a_part_of_a_member_cannot_be_changed(op, path):
+    with pytest.raises(Mutability):
+        after(["a"], {"op": op, "path": path, "value": "User"})
+
+
+def test_a_member_cannot_be_replaced_by_another_in_place():
+    with pytest.raises(Mutability):
+        after(["a"], {"op": "replace", "path": 'members[value eq "a"]', "value": {"value": "b"}})
+
+
+def test_a_replace_at_a_filter_that_matches_nobody_has_no_target():
+    with pytest.raises(NoTarget):
+        after(["a"], {"op": "replace", "path": 'members[value eq "b"]', "value": {"value": "b"}})
+
+
+def test_ids_are_told_apart_by_case():
+    assert after(["a"], remove("A"), add("B", "b")) == ["B", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("filter_", "left"),
+    [
+        ('type eq "group"', ["a", "b", "c"]),
+        ('not (type eq "Group")', ["d", "e"]),
+        ('value sw "a" or value eq "e"', ["b", "c", "d"]),
+        ('type eq "User" and value eq "a"', ["b", "c", "d", "e"]),
+        ("display pr", IDS),
+    ],
+)
+def test_members_can_be_removed_by_any_filter(filter_, left):
+    assert after(IDS, {"op": "remove", "path": f"members[{filter_}]"}) == left
+
+
+def test_those_who_joined_in_the_same_patch_are_found_too():
+    assert (
+        after([], add("a", "d"), remove("a"), {"op": "remove", "path": "members[value pr]"}) == []
+    )
+
+
+def test_searching_a_large_group_over_and_over_is_refused():
+    many = [f"x{number}" for number in range(50_000)]
+    search = {"op": "remove", "path": 'members[type eq "Group"]'}
+
+    assert after(many, search) == sorted(many)
+    with pytest.raises(BodyTooLarge, match="too often"):
+        after(many, *[search] * 20)
+
+
+def test_without_tolerance_a_remove_takes_no_value():
+    policy = Policy(patch_remove_by_value=False)
+
+    with pytest.raises(InvalidValue, match="takes no value"):
+        after(["a"], {"op": "remove", "path": "members", "value": [{"value": "a"}]}, policy=policy)
+
+
+def test_the_strict_policy_takes_members_in_their_one_form():
+    with pytest.raises(InvalidValue):
+        after([], {"op": "add", "path": "members", "value": ["x"]}, policy=STRICT)
+    assert after(["a"], add("b"), remove("a"), policy=STRICT) == ["b"]
+
+
+def test_what_was_forgiven_is_told():
+    told, membership = [], Membership(Roll([]))
+
+    operation = {"op": "Add", "path": "members", "value": ["x"]}
+    patching.apply(GROUP, ATTRIBUTES, patch(operation), OKTA, told.append, membership)
+
+    assert set(told) == {"patch_op_any_case", "values_as_strings"}
