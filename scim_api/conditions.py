@@ -20,13 +20,17 @@ class Conditions:
         """Whether the client insists on a version, so that a lost race is not to be retried."""
         return self.if_match is not None and "*" not in self.if_match
 
-    def check_change(self, etag: str) -> None:
-        """Raise PreconditionFailed unless the request may change this version."""
+    def check_match(self, etag: str) -> None:
+        """Raise PreconditionFailed unless If-Match allows this version (RFC 9110 §13.1.1)."""
         if self.if_match is not None and not _names(self.if_match, etag):
             raise PreconditionFailed(
                 "The resource has changed since the version named in If-Match;"
                 f" its version is now {etag}. Read it again, then repeat the change."
             )
+
+    def check_change(self, etag: str) -> None:
+        """Raise PreconditionFailed unless the request may change this version."""
+        self.check_match(etag)
         if self.if_none_match is not None and _names(self.if_none_match, etag):
             raise PreconditionFailed(
                 f"If-None-Match rules out the resource's current version, {etag}."

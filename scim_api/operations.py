@@ -169,6 +169,8 @@ def _edits_of_schemas(
     filter_, value, core = operation.path.filter, operation.value, resource_type.schema.id
     if operation.op is not Op.REMOVE:
         check_urns(resource_type, value if isinstance(value, list) else [value], door)
+        if operation.op is Op.REPLACE and value == []:  # unassigned (RFC 7643 §2.5)
+            raise Mutability(f"schemas is required, and must contain {core}")
         return
     if filter_ is None or matches_value(filter_, core):
         raise Mutability(f"schemas is required, and must contain {core}")

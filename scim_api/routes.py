@@ -97,8 +97,9 @@ class Views:
         """GET one resource, or 304 when the client has it already."""
         asked = self._asked(name)
         found = asked.service.read(id_)
-        unchanged = asked.exchange.conditions().unchanged(found.etag)
-        if unchanged and asked.is_whole(found):
+        conditions = asked.exchange.conditions()
+        conditions.check_match(found.etag)
+        if conditions.unchanged(found.etag) and asked.is_whole(found):
             return empty_response(304, {"ETag": found.etag})
         return asked.response(found)
 

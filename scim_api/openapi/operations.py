@@ -143,8 +143,8 @@ def _on_one(name: str, tag: str, id_: str, *errors: int) -> dict[str, Operation]
             "Read",
             tag,
             {"200": now, "304": same},
-            (404, *errors),
-            (*_SHOWN, "If-None-Match"),
+            (404, 412, *errors),
+            (*_SHOWN, *_IF),
         ),
         "put": Operation(
             f"replace{id_}",

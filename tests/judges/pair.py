@@ -30,7 +30,6 @@ ADJUSTED = {
     "order-of-equals",
 }
 _DEFAULTS = {"/Users": {"active": True}, "/Entitlements": {"type": "Entitlement"}}
-_NAMES = ("userName", "displayName")
 
 
 @dataclass(frozen=True)
@@ -139,9 +138,7 @@ class Pair:
     def _theirs(self, asked: Asked, body: Any) -> Answer:
         headers = {"Content-Type": "application/scim+json", **self._headers(asked, 1)}
         data = b"" if body is None else json.dumps(body).encode()
-        request = ScimRequest(
-            asked.method, HOST + BASE, asked.path, asked.query, headers, data
-        )
+        request = ScimRequest(asked.method, HOST + BASE, asked.path, asked.query, headers, data)
         try:
             response = self.handler.handle(request)
         except SCIMException as error:
@@ -166,7 +163,7 @@ class Pair:
     def _allot(self, asked: Asked, ours: Answer) -> None:
         if not ours.good or asked.method != "POST" or not isinstance(ours.body, dict):
             return
-        for path, body, location in _created(asked, ours):
+        for path, body, location in created(asked, ours):
             name = body[_name_key(path)]
             self.storage.allotted[path, name] = location.rpartition("/")[2]
 
@@ -195,19 +192,17 @@ class Pair:
         return both
 
     def _note(self, asked: Asked, ours: Answer, theirs: Answer) -> None:
-        if asked.method == "POST" and asked.path == asked.endpoint and asked.path != "/Bulk":
+        if asked.path == "/Bulk":
+            for one in ours.body["Operations"]:
+                if one["status"] != "failed" and one["method"] != "DELETE":
+                    self.compare_now(one["location"].removeprefix(HOST + BASE))
+        elif asked.method == "POST" and asked.path == asked.endpoint:
             path = f"{asked.endpoint}/{ours.body.get('id')}"
             self.tags[path] = ours.tag or "", theirs.tag or ""
 
-    def changed(self, path: str) -> tuple[bool, bool]:
-        """Say of both whether the version of a resource is new, and remember it."""
-        before = self.tags.get(path)
-        self.compare_now(path)
-        after = self.tags[path]
-        return (before is None or before[0] != after[0]), (before is None or before[1] != after[1])
 
-
-def _created(asked: Asked, ours: Answer) -> list[tuple[str, dict[str, Any], str]]:
+def created(asked: Asked, ours: Answer) -> list[tuple[str, dict[str, Any], str]]:
+    """Return what a request made: its endpoint, its body and its place."""
     if asked.path == "/Bulk":
         operations = zip(asked.body["Operations"], ours.body["Operations"], strict=False)
         return [
@@ -248,16 +243,16 @@ def _jsonable(body: Any) -> Any:
 def _answer(status: int, body: Any, tag: str | None) -> Answer:
     if status >= 400:
         return Answer(status, (body or {}).get("scimType"), None, None)
-    return Answer(status, None, _normal(body), tag)
+    return Answer(status, None, normal(body), tag)
 
 
-def _normal(body: Any) -> Any:
+def normal(body: Any) -> Any:
     """Take away what must differ: times, versions, and what their storage knows nothing of."""
     if isinstance(body, list):
-        return [_normal(item) for item in body]
+        return [normal(item) for item in body]
     if not isinstance(body, dict):
         return body
-    shown = {name: _normal(value) for name, value in body.items() if name != "groups"}
+    shown = {name: normal(value) for name, value in body.items() if name != "groups"}
     if isinstance(shown.get("meta"), dict):
         for name in ("created", "lastModified", "version"):
             shown["meta"].pop(name, None)
@@ -273,12 +268,13 @@ def _normal(body: Any) -> Any:
 
 
 def _resources(body: dict[str, Any]) -> list[Any] | None:
-    return None if "Resources" not in body else [_normal(item) for item in body["Resources"]]
+    return None if "Resources" not in body else [normal(item) for item in body["Resources"]]
 
 
 def _outcome(one: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: one.get(name) for name in ("method", "bulkId", "status", "location")}
-    return kept | {"scimType": (one.get("response") or {}).get("scimType")}
+    if int(one["status"]) >= 400:  # which-fault-first
+        return {"method": one.get("method"), "bulkId": one.get("bulkId"), "status": "failed"}
+    return {name: one.get(name) for name in ("method", "bulkId", "status", "location")}
 
 
 def _unordered(value: Any) -> Any:

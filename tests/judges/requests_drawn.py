@@ -11,6 +11,7 @@ from scim_api.resource_types import (
 )
 from tests.scim_api.client import PATCH_URN
 
+BULK_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 MANAGER = f"{ENTERPRISE_URN}:manager"
 texts = st.sampled_from(["a", "b", "c", "Ab", "é", "a b", '"'])
 names = st.sampled_from(["ann", "ANN", "bob", "cem", "émile"])
@@ -26,9 +27,15 @@ def _plural(values):
     item = st.fixed_dictionaries(
         {"value": values}, optional={"type": kinds, "display": texts, "primary": st.booleans()}
     )
-    return st.lists(
+    several = st.lists(
         item, min_size=1, max_size=3, unique_by=lambda one: (one["value"].lower(), one.get("type"))
     )
+    return st.one_of(several, several.map(_with_one_primary), several.map(_with_one_primary))
+
+
+def _with_one_primary(values):
+    """Mark the first value, and no other: what the rules about primary begin with."""
+    return [value | {"primary": place == 0} for place, value in enumerate(values)]
 
 
 emails, roles = _plural(mails), _plural(texts)
@@ -49,18 +56,18 @@ good = {
     "roles": roles,
     ENTERPRISE_URN: extension,
 }
-_ODD = dict(
-    title=st.sampled_from([5, None, [], {}, ["a"], ""]),
-    active=st.sampled_from(["true", 1, None, []]),
-    emails=st.sampled_from([{}, [], None, "a@x.org", [5], [{}], [{"value": None}]]),
-    name=st.sampled_from([{}, None, "Ann", [], {"givenName": 5}, {"unknown": "a"}]),
-    userName=st.sampled_from(["", None, 5, " "]),
-    id=st.just("mine"),
-    meta=st.just({"resourceType": "Group"}),
-    unknown=texts,
-    TITLE=texts,
-    schemas=st.sampled_from([None, [], ["urn:x"], [USER_URN.upper()], USER_URN]),
-)
+_ODD = {
+    "title": st.sampled_from([5, None, [], {}, ["a"], ""]),
+    "active": st.sampled_from(["true", 1, None, []]),
+    "emails": st.sampled_from([{}, [], None, "a@x.org", [5], [{}], [{"value": None}]]),
+    "name": st.sampled_from([{}, None, "Ann", [], {"givenName": 5}, {"unknown": "a"}]),
+    "userName": st.sampled_from(["", None, 5, " "]),
+    "id": st.just("mine"),
+    "meta": st.just({"resourceType": "Group"}),
+    "unknown": texts,
+    "TITLE": texts,
+    "schemas": st.sampled_from([None, [], ["urn:x"], [USER_URN.upper()], USER_URN]),
+}
 odd = st.one_of([st.fixed_dictionaries({name: value}) for name, value in _ODD.items()])
 
 
@@ -70,6 +77,7 @@ def _with_schemas(user):
 
 
 sound_users = st.fixed_dictionaries({"userName": names}, optional=good).map(_with_schemas)
+active_users = sound_users.map(lambda user: {"active": True} | user)
 users = st.one_of(
     sound_users, sound_users, sound_users, st.builds(lambda a, b: a | b, sound_users, odd)
 )
@@ -247,6 +255,7 @@ shown = st.one_of(
     st.just({}),
     st.builds(lambda one: {"attributes": one}, attributes),
     st.builds(lambda one: {"excludedAttributes": one}, attributes),
+    st.just({"attributes": "title", "excludedAttributes": "id"}),
 )
 sorted_by = st.sampled_from(
     ["userName", "title", "name.familyName", "emails", "roles.value", "active", "id", "unknown"]
@@ -262,10 +271,26 @@ queries = st.builds(
         count=st.sampled_from(["0", "1", "2", "5", "-1", "ten"]),
     ),
 )
+queries_of_all = some(
+    filter=st.sampled_from(
+        [
+            'meta.resourceType eq "User"',
+            'meta.resourceType eq "Group" or displayName eq "a"',
+            'userName sw "a"',
+            "not (displayName pr)",
+            'externalId eq "a"',
+            "members pr",
+            'unknown eq "a"',
+        ]
+    ),
+    count=st.sampled_from(["0", "1", "5"]),
+)
 conditions = st.one_of(
     st.none(),
     st.none(),
-    st.tuples(
-        st.sampled_from(["If-Match", "If-None-Match"]), st.sampled_from(["now", "old", "*"])
-    ),
+    st.tuples(st.sampled_from(["If-Match", "If-None-Match"]), st.sampled_from(["now", "old", "*"])),
 )
+
+
+def bulk_operation(method, path, data):
+    return st.fixed_dictionaries({"method": st.just(method), "path": path, "data": data})

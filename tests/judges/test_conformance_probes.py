@@ -1,4 +1,4 @@
-"""Two checkers that others wrote, scim2-tester and scim-sanity, find nothing wrong with a server."""
+"""Two checkers that others wrote, scim2-tester and scim-sanity, find nothing to fault."""
 
 import http.client
 import json

@@ -70,3 +70,12 @@ def test_the_detail_names_the_current_version(api, second_version):
     response = change(api, "PUT", second_version, {"If-Match": 'W/"1"'})
 
     assert 'W/"2"' in refusal(response)[2]
+
+
+def test_a_read_of_another_version_than_if_match_names_is_412(api):
+    created = api.create()
+
+    other = api.get(api.path(created), headers={"If-Match": 'W/"9"'})
+    same = api.get(api.path(created), headers={"If-Match": created["meta"]["version"]})
+
+    assert (other.status_code, same.status_code) == (412, 200)
