@@ -112,7 +112,7 @@ def test_a_password_can_be_written_and_is_never_answered(document):
             "/Users",
             "filter sortBy sortOrder startIndex count cursor attributes excludedAttributes",
         ),
-        ("/Groups/{id}", "id attributes excludedAttributes If-None-Match"),
+        ("/Groups/{id}", "id attributes excludedAttributes If-Match If-None-Match"),
     ],
 )
 def test_parameters_are_declared(document, path, names):
