@@ -5,6 +5,7 @@ from typing import Any
 
 from ledger.database import Connection, snapshot, within
 from projections import ordering, sql
+from projections.memberships import grouped_in
 from projections.query import Mark, Page, Query
 from projections.tables import Tables
 
@@ -23,8 +24,7 @@ class Lists:
         """`unique_names`: for each type the attribute whose folded value is `name_key`."""
         self._tables = tables
         self._from = f"{tables.resource} AS resource"
-        in_a_group = f"EXISTS (SELECT 1 FROM {tables.member} WHERE member_id = id)"
-        self._columns = f"position, type, iif({in_a_group}, id, NULL), document"
+        self._columns = f"position, type, {grouped_in(tables)}, document"
         self._unique_names = unique_names
 
     def total(self, connection: Connection, type_: str) -> int:

@@ -1,6 +1,6 @@
 """Who is a member of which group: rows of their own, so that a change costs its own size."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,6 +20,11 @@ class Relation(NamedTuple):
     id: str
     type: str
     display: str | None
+
+
+def grouped_in(tables: Tables) -> str:
+    """Return SQL for the positions of the groups that a row's `id` is a direct member of."""
+    return f"(SELECT group_concat(group_position) FROM {tables.member} WHERE member_id = id)"
 
 
 class StillMember(Exception):
@@ -118,22 +123,49 @@ class Memberships:
         ).fetchall()
         return rows
 
-    def groups(self, connection: Connection, ids: Sequence[str]) -> dict[str, list[Relation]]:
-        """Return the groups of each of several resources, through nested groups too."""
-        rows = connection.execute(
-            "WITH RECURSIVE belongs (member, place, direct) AS ("
-            f"SELECT member_id, group_position, 1 FROM {self._member}"
-            " WHERE member_id IN (SELECT value FROM json_each(?))"
-            " UNION "
-            f"SELECT belongs.member, outer_member.group_position, 0 FROM belongs"
-            f" JOIN {self._resource} ON position = belongs.place"
-            f" JOIN {self._member} AS outer_member ON outer_member.member_id = id)"
-            f" SELECT member, id, max(direct), display FROM belongs JOIN {self._resource}"
-            " ON position = place GROUP BY member, place ORDER BY place",
-            (orjson.dumps(list(ids)).decode(),),
-        )
-        found: dict[str, list[Relation]] = {}
-        for member, group, direct, display in rows:
-            relation = Relation(group, "direct" if direct else "indirect", display)
-            found.setdefault(member, []).append(relation)
-        return found
+    def groups(
+        self, connection: Connection, direct: Collection[str]
+    ) -> dict[str, tuple[Relation, ...]]:
+        """Return the groups of resources, through nested groups too, by their direct ones.
+
+        `direct` are lists of positions as `grouped_in` gives them. Groups are few beside their
+        members: each is looked up once, with those it belongs to.
+        """
+        places = {text: tuple(map(int, text.split(","))) for text in set(direct)}
+        known = self._climb(connection, set[int]().union(*places.values()))
+        return {text: _relations(groups, known) for text, groups in places.items()}
+
+    def _climb(self, connection: Connection, places: set[int]) -> dict[int, "_Group"]:
+        """Return groups by their positions, and all those they belong to."""
+        known: dict[int, _Group] = {}
+        while places:
+            rows = connection.execute(
+                f"SELECT position, id, display, group_position FROM {self._resource}"
+                f" LEFT JOIN {self._member} ON member_id = id"
+                " WHERE position IN (SELECT value FROM json_each(?))",
+                (orjson.dumps(list(places)).decode(),),
+            )
+            for place, id_, display, above in rows:
+                group = known.setdefault(place, _Group(id_, display, set()))
+                if above is not None:
+                    group.above.add(above)
+            places = {above for place in places for above in known[place].above} - known.keys()
+        return known
+
+
+class _Group(NamedTuple):
+    id: str
+    display: str
+    above: set[int]  # the positions of the groups it is a member of
+
+
+def _relations(direct: tuple[int, ...], known: Mapping[int, _Group]) -> tuple[Relation, ...]:
+    """Return the groups of a resource that is a direct member of some."""
+    reached, ahead = set(direct), set(direct)
+    while ahead:
+        ahead = {above for place in ahead for above in known[place].above} - reached
+        reached |= ahead
+    return tuple(
+        Relation(known[place].id, "direct" if place in direct else "indirect", known[place].display)
+        for place in sorted(reached)
+    )

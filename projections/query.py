@@ -137,13 +137,13 @@ class Stored(NamedTuple):
     id: str
     type: str
     version: int
-    grouped: int  # whether it is a member of a group
+    grouped: str | None  # the positions of the groups that it is a direct member of
     document: bytes
 
     @property
     def place(self) -> tuple[int, str | None]:
-        """Its position, and its id if it is in a group: what relations are asked for by."""
-        return self.position, self.id if self.grouped else None
+        """Its position and its groups': what relations are asked for by."""
+        return self.position, self.grouped
 
     @property
     def etag(self) -> str:
@@ -151,7 +151,7 @@ class Stored(NamedTuple):
         return f'W/"{self.version}"'
 
 
-# A resource in a list: position, type, its id if it is in a group, and its stored document.
+# A resource in a list: position, type, the positions of its groups, and its stored document.
 # A plain tuple: a page has a hundred of them.
 Listed = tuple[int, str, str | None, bytes]
 

@@ -9,7 +9,7 @@ from ledger.events import DELETED, SETTINGS_CHANGED, Recorded
 from projections import sql
 from projections.comparison import fold
 from projections.lists import BLOCK, PATIENCE, Lists, TooCostly
-from projections.memberships import Memberships, Relation, StillMember
+from projections.memberships import Memberships, Relation, StillMember, grouped_in
 from projections.query import Page, Query, Stored
 from projections.state import MEMBER, Resource, document_of, evolve, resource_of
 from projections.tables import Tables, create_tables
@@ -40,7 +40,7 @@ class Current:
     resource: Resource
 
 
-Place = tuple[int, str | None]  # a resource's position, and its id if it is in a group
+Place = tuple[int, str | None]  # a resource's position, and those of its groups
 
 
 class Resources:
@@ -200,7 +200,7 @@ class Resources:
         """Return a resource's row."""
         row = connection.execute(
             "SELECT position, id, type, version,"
-            f" EXISTS (SELECT 1 FROM {self._tables.member} WHERE member_id = id), document"
+            f" {grouped_in(self._tables)}, document"
             f" FROM {self._table} WHERE id = ? AND type = ?",
             (id_, type_),
         ).fetchone()
@@ -225,14 +225,14 @@ class Resources:
 
     def relations(
         self, connection: Connection, type_: str, places: Sequence[Place]
-    ) -> dict[int, list[Relation]]:
+    ) -> Mapping[int, Sequence[Relation]]:
         """Return what is to be laid on documents of a type, by position: members, or groups."""
         relation = self._kinds[type_].relation
         if relation == "members":
             return {at: self.memberships.members(connection, at) for at, _ in places}
-        grouped = {id_: at for at, id_ in places if id_} if relation else {}
-        found = self.memberships.groups(connection, list(grouped)) if grouped else {}
-        return {grouped[id_]: groups for id_, groups in found.items()}
+        grouped = {at: groups for at, groups in places if groups} if relation else {}
+        found = self.memberships.groups(connection, grouped.values()) if grouped else {}
+        return {at: found[groups] for at, groups in grouped.items()}
 
     def total(self, connection: Connection, type_: str) -> int:
         """Return how many resources of a type there are."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -173,7 +174,7 @@ def answer(
     if chosen is not None:
         document = chosen.apply(document, resource_type)
     if relations:
-        parts = _parts(resource_type, chosen or DEFAULT)
+        parts = _parts(resource_type, chosen) if chosen else _default_parts(resource_type)
         document = _related(document, base_url.decode(), relations, *parts)
     return document
 
@@ -181,6 +182,11 @@ def answer(
 def _parts(resource_type: ResourceType, chosen: Selection) -> tuple[str, frozenset[str]]:
     name = kind_of(resource_type).relation or ""
     return name, chosen.parts(resource_type.declared[name])
+
+
+@lru_cache(maxsize=64)
+def _default_parts(resource_type: ResourceType) -> tuple[str, frozenset[str]]:
+    return _parts(resource_type, DEFAULT)
 
 
 def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | None:
@@ -196,22 +202,29 @@ def _related(
     document: bytes, base: str, relations: Sequence[Relation], name: str, parts: frozenset[str]
 ) -> bytes:
     """Lay members or groups on a document, at its end, with the parts that are shown."""
-    whole = (
-        _related_value(one, base, one.type if name == "members" else "Group") for one in relations
-    )
-    parted = [{part: text for part, text in value.items() if part in parts} for value in whole]
-    values = [value for value in parted if value]
-    if not values:
+    if name == "groups":
+        values = _known_groups(tuple(relations), base, parts)
+    else:
+        each = (_value(one, base, one.type, parts) for one in relations)
+        values = b",".join([value for value in each if value != b"{}"])
+    if not values:  # no part of any is shown
         return document
-    return b"".join((document[:-1], f',"{name}":'.encode(), orjson.dumps(values), b"}"))
+    return b"".join((document[:-1], f',"{name}":['.encode(), values, b"]}"))
 
 
-def _related_value(relation: Relation, base: str, kind: str) -> dict[str, str]:
+@lru_cache(maxsize=1024)
+def _known_groups(groups: tuple[Relation, ...], base: str, parts: frozenset[str]) -> bytes:
+    """Return the values of groups: many users are in the same ones."""
+    each = (_value(group, base, "Group", parts) for group in groups)
+    return b",".join([value for value in each if value != b"{}"])
+
+
+def _value(relation: Relation, base: str, kind: str, parts: frozenset[str]) -> bytes:
     value = {"value": relation.id, "type": relation.type}
     if relation.display is not None:  # else no resource stands for it
         value["$ref"] = f"{base}/{kind}s/{relation.id}"
         value["display"] = relation.display
-    return value
+    return orjson.dumps({part: text for part, text in value.items() if part in parts})
 
 
 def list_response(total: int, start_index: int, resources: Iterable[bytes]) -> bytes:

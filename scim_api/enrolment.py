@@ -49,7 +49,7 @@ def _answer(enrolment: Enrolment, recorded: Sequence[Recorded]) -> Answer:
         raise RuntimeError("a creation left no resource")
     document = document_of(resource, kind.schema, kind.endpoint)
     position = recorded[0].position
-    row = Stored(position, resource.id, kind.type, resource.version, 0, document)
+    row = Stored(position, resource.id, kind.type, resource.version, None, document)
     return Answer(row, enrolment.given)
 
 

@@ -134,7 +134,7 @@ class Listing:
         base = base_url(self.exchange, self.settings).encode()
         relations: Mapping[int, Sequence[Relation]] = {}
         if relation_of(resource_type, selection) is not None:
-            places = [(position, id_) for position, _, id_, _ in rows]
+            places = [(position, groups) for position, _, groups, _ in rows]
             relations = self.service_of(self.exchange, resource_type).relations(places)
         if not relations and selection is None:  # the common case, and a hundred of them
             return [located(row[3], base) for row in rows]
