@@ -192,7 +192,7 @@ def test_members_and_groups_are_those_of_the_world(
     database: Connection, history: list[Step]
 ) -> None:
     lived = Lived(database, history)
-    memberships, known = lived.resources.memberships, lived.known
+    known = lived.known
 
     for group in set(known) & set(GROUPS):
         found = members_of(lived.resources, database, group)
