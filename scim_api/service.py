@@ -11,16 +11,16 @@ from projections.query import Stored
 from projections.resources import NotUnique, Resources, StillMember
 from projections.state import Attributes, Resource, document_of, evolve, is_active, resource_of
 from scim_api import patch as patching
-from scim_api.attributes import Mutability, ResourceType
+from scim_api.attributes import ResourceType
 from scim_api.catalogue import Catalogue
 from scim_api.conditions import Conditions
-from scim_api.edits import immutable
 from scim_api.enrolment import Enrolment, Roll, enrol, taken, typed
 from scim_api.errors import PreconditionFailed, TooManyRequests
 from scim_api.intake import load_resource
 from scim_api.members import Membership, Parted, parted
 from scim_api.policy import Door, Policy
 from scim_api.reading import Answer, Reader
+from scim_api.replacing import replaced
 from scim_api.translate import creation, difference, membership
 
 ATTEMPTS = 50  # how often a change that lost a race is decided anew
@@ -97,7 +97,7 @@ class Service(Reader):
             if stays_away or before.get("externalId") != external_id:
                 raise taken(self._kind.type, fault) from fault
             self._door.tolerates("adopt")
-            return self._laid_over(before, {**attributes, "active": True})
+            return replaced(self._type, before, {**attributes, "active": True})
 
         return self._change(fault.holder, reactivated, Conditions(), metadata, NOTHING)
 
@@ -118,32 +118,18 @@ class Service(Reader):
         given = self._parted(body)
         desired = self._loaded(given.body)
 
-        def replaced(before: Attributes, members: Membership) -> Attributes:
+        def desired_of(before: Attributes, members: Membership) -> Attributes:
             if given.members is not None:
                 members.replace(given.members)
             elif self._kind.relation == "members":
                 self._keep_or_empty(members)
-            return self._laid_over(before, desired)
+            return replaced(self._type, before, desired)
 
-        return self._change(id_, replaced, conditions, metadata, expected)
+        return self._change(id_, desired_of, conditions, metadata, expected)
 
     def _keep_or_empty(self, members: Membership) -> None:
         if not self._door.tolerates("put_keeps_members"):
             members.replace({})
-
-    def _laid_over(self, before: Attributes, desired: Attributes) -> Attributes:
-        """Lay a whole new state over what a client cannot take away (RFC 7644 §3.5.1)."""
-        kept = {key: value for key, value in before.items() if self._is_kept(key)}
-        for key, value in kept.items():
-            if key != "active" and desired.get(key, value) != value:
-                raise immutable(key)
-        return {**kept, **desired}
-
-    def _is_kept(self, key: str) -> bool:
-        """Tell whether a PUT that does not name an attribute leaves it as it is."""
-        declared = self._type.declared.get(key)
-        fixed = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
-        return declared is None or key == "active" or declared.attribute.mutability in fixed
 
     def patch(
         self,

@@ -1,0 +1,56 @@
+"""PUT: (attributes, body) -> the attributes desired (RFC 7644 §3.5.1)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scim_api.attributes import Attribute, Declared, Mutability, ResourceType
+from scim_api.edits import immutable
+
+Attributes = Mapping[str, Any]
+
+
+def replaced(
+    resource_type: ResourceType, before: Attributes, desired: Attributes
+) -> dict[str, Any]:
+    """Lay a whole new state over what a client cannot take away; raises Mutability.
+
+    Immutable attributes and parts stay, and cannot be given another value. `active` stays where
+    the body does not name it: Okta sends back what it read.
+    """
+    after = dict(desired)
+    for key, value in before.items():
+        declared = resource_type.declared.get(key)
+        if _is_kept(key, declared):
+            after[key] = _whole(key, value, desired.get(key))
+        elif declared and (parts := _fixed_parts(declared.attribute, value)):
+            after[key] = _with_parts(key, parts, desired.get(key))
+    return after
+
+
+def _is_kept(key: str, declared: Declared | None) -> bool:
+    fixed = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
+    return key == "active" or declared is None or declared.attribute.mutability in fixed
+
+
+def _whole(key: str, kept: Any, given: Any) -> Any:
+    """Return the value kept, or given for `active`, which alone may change."""
+    if given is None or given == kept:
+        return kept
+    if key != "active":
+        raise immutable(key)
+    return given
+
+
+def _fixed_parts(attribute: Attribute, value: Any) -> dict[str, Any]:
+    """Return the parts of one object that cannot be changed."""
+    if not isinstance(value, Mapping):
+        return {}
+    fixed = (sub.name for sub in attribute.sub_attributes if sub.mutability is Mutability.IMMUTABLE)
+    return {name: value[name] for name in fixed if name in value}
+
+
+def _with_parts(key: str, kept: Mapping[str, Any], given: Mapping[str, Any] | None) -> Any:
+    for name, part in kept.items():
+        if given and given.get(name, part) != part:
+            raise immutable(f"{key}.{name}")
+    return {**kept, **(given or {})}
