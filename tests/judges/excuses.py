@@ -45,6 +45,8 @@ def _(asked, ours, theirs):
     filtered = any("[" in (one.get("path") or "") for one in operations(asked))
     named = {ours.scim_type, theirs.scim_type}
     several = several or (filtered and named in TWO_FAULTS)
+    nulls = any(one.get("value", 0) is None for one in operations(asked))
+    several = several or (nulls and theirs.scim_type == "invalidValue")
     return several or ours.status != theirs.status
 
 
@@ -93,7 +95,8 @@ def _(asked, ours, theirs):
     parts = ("emails.", "roles.")
     paths = [(one.get("path") or "").lower().rpartition(":")[2] for one in written]
     return any(path.startswith(parts) for path in paths) and (
-        (ours.good or is_refused(ours, "invalidValue")) and theirs.good
+        (ours.good and (theirs.good or is_refused(theirs, "noTarget")))
+        or (is_refused(ours, "invalidValue") and theirs.good)
     )
 
 
