@@ -1,5 +1,6 @@
 """What a change of schemas or of required attributes would do to what is recorded already."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,7 +135,7 @@ def refuse_losses(
 
 
 @dataclass(slots=True)
-class _Demand:
+class _Demand(ABC):
     """Something that an attribute, or a sub-attribute, is newly asked for."""
 
     declared: Declared
@@ -142,8 +143,8 @@ class _Demand:
     failing: int = 0
     first: str = ""
 
-    def note(self, resource: Resource) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def note(self, resource: Resource) -> None: ...
 
     @property
     def path(self) -> str:
