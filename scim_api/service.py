@@ -99,16 +99,9 @@ class Service(Reader):
             self._door.tolerates("adopt")
             return replaced(self._type, before, {**attributes, "active": True})
 
-        return self._change(fault.holder, reactivated, Conditions(), metadata, NOTHING)
+        return self._change(fault.holder, reactivated, Conditions(), metadata)
 
-    def replace(
-        self,
-        id_: str,
-        body: Any,
-        conditions: Conditions,
-        metadata: Metadata,
-        expected: Mapping[str, str] = NOTHING,
-    ) -> Answer:
+    def replace(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
         """Replace a resource (RFC 7644 §3.5.1); raises ScimError.
 
         Okta sends back what it read, so a missing `active` keeps its value; so do, by policy, the
@@ -125,27 +118,20 @@ class Service(Reader):
                 self._keep_or_empty(members)
             return replaced(self._type, before, desired)
 
-        return self._change(id_, desired_of, conditions, metadata, expected)
+        return self._change(id_, desired_of, conditions, metadata)
 
     def _keep_or_empty(self, members: Membership) -> None:
         if not self._door.tolerates("put_keeps_members"):
             members.replace({})
 
-    def patch(
-        self,
-        id_: str,
-        body: Any,
-        conditions: Conditions,
-        metadata: Metadata,
-        expected: Mapping[str, str] = NOTHING,
-    ) -> Answer:
+    def patch(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2); raises ScimError."""
         door = self._door
 
         def patched(before: Attributes, members: Membership) -> Attributes:
             return patching.apply(self._type, before, body, door.policy, door.tolerated, members)
 
-        return self._change(id_, patched, conditions, metadata, expected)
+        return self._change(id_, patched, conditions, metadata)
 
     def delete(self, id_: str, conditions: Conditions, metadata: Metadata) -> None:
         """Delete a resource (RFC 7644 §3.6): a tombstone, after which its name is free.
@@ -187,12 +173,7 @@ class Service(Reader):
         return typed(self._ledger, self._resources, joining, expected, self._door)
 
     def _change(
-        self,
-        id_: str,
-        decide: Decide,
-        conditions: Conditions,
-        metadata: Metadata,
-        expected: Mapping[str, str],
+        self, id_: str, decide: Decide, conditions: Conditions, metadata: Metadata
     ) -> Answer:
         def changed() -> Answer:
             row = self._row(id_)
@@ -200,16 +181,16 @@ class Service(Reader):
             before = resource_of(row.document)
             members = Membership(Roll(self._ledger, self._resources, row.position))
             after = decide(before.attributes, members)
-            events = difference(before.attributes, after) + self._moves(members, expected)
+            events = difference(before.attributes, after) + self._moves(members)
             written = frozenset(key for event in events for key in event.effects)
             row = self._append(row, before, events, metadata) if events else row
             return Answer(row, written)
 
         return _repeated(changed, conditions, self._stream(id_))
 
-    def _moves(self, members: Membership, expected: Mapping[str, str]) -> list[Event]:
+    def _moves(self, members: Membership) -> list[Event]:
         changes = members.changes()
-        return membership(self._typed(changes.joining, expected), changes.leaving)
+        return membership(self._typed(changes.joining, NOTHING), changes.leaving)
 
     def _append(
         self, row: Stored, before: Resource, events: Sequence[Event], metadata: Metadata
