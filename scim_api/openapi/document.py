@@ -3,7 +3,7 @@
 from typing import Any
 
 from scim_api.catalogue import Catalogue
-from scim_api.openapi import operations
+from scim_api.openapi import audit, operations
 from scim_api.openapi.messages import NUMBER, TEXT, listed, messages, ref
 from scim_api.openapi.operations import Operation, failures
 from scim_api.openapi.schemas import answered, written
@@ -59,7 +59,7 @@ def document(catalogue: Catalogue, *, server: str, base_path: str, version: str)
         "servers": [{"url": server or "/"}],
         "security": [{"bearer": []}],
         "tags": [{"name": tag} for tag in _tags(scim)],
-        "paths": found | _beside(),
+        "paths": found | audit.paths() | _beside(),
         "components": {
             "schemas": _schemas(catalogue),
             "parameters": _parameters(),
@@ -85,7 +85,7 @@ def _operations(catalogue: Catalogue) -> dict[str, dict[str, Operation]]:
 
 def _tags(scim: dict[str, dict[str, Operation]]) -> list[str]:
     tags = (operation.tag for methods in scim.values() for operation in methods.values())
-    return [*dict.fromkeys(tags), "health", "document"]
+    return [*dict.fromkeys(tags), "ledger", "health", "document"]
 
 
 def _statuses(scim: dict[str, dict[str, Operation]]) -> list[int]:
@@ -94,7 +94,7 @@ def _statuses(scim: dict[str, dict[str, Operation]]) -> list[int]:
 
 
 def _schemas(catalogue: Catalogue) -> JsonObject:
-    schemas: JsonObject = messages()
+    schemas: JsonObject = messages() | audit.schemas()
     for resource_type in catalogue.resource_types:
         name = resource_type.name
         schemas[name] = answered(resource_type)

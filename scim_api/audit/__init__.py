@@ -1,0 +1,1 @@
+"""The ledger's own HTTP API, under /ledger/v1: what auditors and operators ask, read only."""

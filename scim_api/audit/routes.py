@@ -1,0 +1,40 @@
+"""Everything under /ledger/v1; errors are SCIM's, as everywhere in this service."""
+
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, request
+
+from scim_api.auth import authenticate
+from scim_api.exchange import exchange_of
+from scim_api.http import JSON
+from scim_api.tenants import Tenants
+
+BASE = "/ledger/v1"
+
+
+def blueprint(tenants: Tenants) -> Blueprint:
+    """Return the ledger's own API."""
+    audit = Blueprint("audit", __name__, url_prefix=BASE)
+
+    @audit.before_request
+    def _authenticate() -> None:
+        exchange = exchange_of(request)
+        header = exchange.environ.get("HTTP_AUTHORIZATION")
+        principal = exchange.principal = authenticate(header, tenants, exchange.at)
+        principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
+
+    audit.add_url_rule("", "status", _status, provide_automatic_options=False)
+    return audit
+
+
+def answered(document: Any) -> Response:
+    """Return a document as plain JSON."""
+    return Response(orjson.dumps(document), content_type=JSON)
+
+
+def _status() -> Response:
+    """GET the ledger's name and how far it goes."""
+    ledger = exchange_of(request).principal.tenant.ledger
+    position, at = ledger.end()
+    return answered({"ledger": ledger.origin, "position": position, "at": at})
