@@ -23,6 +23,7 @@ from ledger.terminal import HELP, SITE, Group, examples
 from projections import runner
 from projections.configuration import Configuration
 from projections.credentials import Credentials
+from projections.history import History
 from projections.resources import Resources
 from scim_api import logs
 from scim_api import settings as settings_
@@ -75,7 +76,8 @@ def wire(path: Path, patience: float = 10.0, *, read_only: bool = False) -> Tena
     projectors: list[Projector] = [credentials, configuration, resources]
     ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
     usage = Usage(path.with_name(USAGE_FILE))
-    return Tenant(path.parent.name, ledger, resources, credentials, configuration, usage)
+    history = History(ledger, KINDS)
+    return Tenant(path.parent.name, ledger, resources, credentials, configuration, history, usage)
 
 
 def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:

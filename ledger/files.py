@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ledger import codec, migrations
+from ledger import clock, codec, migrations
 from ledger.database import connect, driver, speaking
 from ledger.events import LEDGER_OPENED, Event, Metadata
 from ledger.sqlite import Draft
@@ -72,7 +72,7 @@ def _write_first_event(path: Path, name: str, software: str, metadata: Metadata)
         migrations.migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
         append = Append(f"Ledger-{tenant}", NO_STREAM, [event])
-        [opened] = Draft(append, metadata).insert(connection, origin)
+        [opened] = Draft(append, metadata).insert(connection, origin, 0, clock.timestamp())
         connection.execute(
             "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
         )

@@ -1,21 +1,12 @@
 """SQLiteLedger: one file is one ledger."""
 
 import os
-import re
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ledger import clock, codec, migrations
-from ledger.database import (
-    DAMAGED,
-    Connection,
-    Turns,
-    connect,
-    connect_read_only,
-    speaking,
-)
+from ledger.database import Connection, connect, connect_read_only
+from ledger.database_file import DatabaseFile
 from ledger.events import REVISIONS, Metadata, Recorded
 from ledger.store import (
     Append,
@@ -26,11 +17,10 @@ from ledger.store import (
 
 CHUNK = 1000
 _SELECT = "SELECT header, body FROM event LEFT JOIN payload USING (position)"
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-class SQLiteLedger:
-    """A ledger in one SQLite file: a reader for each thread, one writer for the process."""
+class SQLiteLedger(DatabaseFile):
+    """A ledger in one SQLite file."""
 
     def __init__(
         self,
@@ -45,15 +35,9 @@ class SQLiteLedger:
         `read_only` leaves the file as it is, to the byte. Raises LedgerMissing or
         LedgerUnavailable.
         """
-        self.path = path
+        super().__init__(path, self._prepared, patience)
         self._connect = connect_read_only if read_only else connect
         self.projectors = tuple(projectors)
-        self._turns = Turns(patience)
-        self._local = threading.local()
-        self._opening = threading.Lock()
-        self._writer: Connection | None = None
-        self._opened: list[Connection] = []
-        self.damage: LedgerUnavailable | None = None
         migrations.look_at(path, migrations.check_identity)
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
@@ -63,60 +47,31 @@ class SQLiteLedger:
         self.origin: str = row[0]
         self.tenant: str = codec.decode(first[0], None).subject
 
-    def close(self) -> None:
-        """Close every connection; the ledger can be used again and then opens new ones."""
-        for connection in self._opened:
-            connection.close()
-        self._opened.clear()
-        self._writer = None
-        self._local = threading.local()
-
-    def reading(self) -> "_Reading":
-        """Give this thread's connection for reading; SQLite's errors become LedgerErrors."""
-        return _Reading(self)
-
-    def reader(self) -> Connection:
-        """Return this thread's connection for reading; `reading` also names its errors."""
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._open()
-        return connection
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """Give the process's writing connection for one transaction, when its turn comes."""
-        if self.damage:  # anew each time: an exception keeps the frames of all its raises
-            raise LedgerUnavailable(str(self.damage), reason=self.damage.reason)
-        with _Speaking(self):
-            writer = self._only_writer()
-            with self._turns.transaction(writer):
-                yield writer
-
-    def _only_writer(self) -> Connection:
-        with self._opening:  # or threads that are the first to write would open one each
-            if self._writer is None:
-                writer = self._open()
-                writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
-                self._writer = writer
-            return self._writer
-
-    def _open(self) -> Connection:
+    def _prepared(self) -> Connection:
         connection = self._connect(self.path)
         for projector in self.projectors:
             prepare = getattr(projector, "prepare", None)
             if prepare:
                 prepare(connection)
-        self._opened.append(connection)
         return connection
 
     def append(self, appends: Sequence[Append], metadata: Metadata) -> list[Recorded]:
         """Record events of one or several streams in one transaction; see store.Ledger."""
         drafts = [Draft(append, metadata) for append in appends]
         with self.writing() as connection:
-            recorded = [r for draft in drafts for r in draft.insert(connection, self.origin)]
+            recorded = self._insert(connection, drafts)
             for event in recorded:
                 for projector in self.projectors:
                     projector.project(connection, event)
+        return recorded
+
+    def _insert(self, connection: Connection, drafts: Sequence["Draft"]) -> list[Recorded]:
+        """Write events at the ledger's end, all at one time: no instant divides a transaction."""
+        position, last_at = _end(connection)
+        at = max(clock.timestamp(), last_at)
+        recorded: list[Recorded] = []
+        for draft in drafts:
+            recorded += draft.insert(connection, self.origin, position + len(recorded), at)
         return recorded
 
     def end(self) -> tuple[int, str]:
@@ -131,18 +86,42 @@ class SQLiteLedger:
 
     def position_before(self, at: str) -> int:
         """Return the position of the last event recorded before a timestamp, 0 if none was."""
+        return self._last_position_where(lambda recorded_at: recorded_at < at)
+
+    def position_at(self, at: str) -> int:
+        """Return the position of the last event recorded at a timestamp or before, 0 if none."""
+        return self._last_position_where(lambda recorded_at: recorded_at <= at)
+
+    def _last_position_where(self, holds: Callable[[str], bool]) -> int:
+        """Bisect: times never go back, and positions have no gaps."""
         with self.reading() as connection:
-            position: int = connection.execute(
-                "SELECT coalesce(max(position), 0) FROM event WHERE recorded_at < ?", (at,)
-            ).fetchone()[0]
-        return position
+            low, high = 0, last_position(connection)
+            while low < high:
+                middle = (low + high + 1) // 2
+                row = connection.execute(
+                    "SELECT recorded_at FROM event WHERE position = ?", (middle,)
+                ).fetchone()
+                low, high = (middle, high) if holds(row[0]) else (low, middle - 1)
+        return low
+
+    def leaf_hash(self, position: int) -> bytes | None:
+        """Return the leaf of an event, None where there is none."""
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT leaf_hash FROM event WHERE position = ?", (position,)
+            ).fetchone()
+        return row[0] if row else None
+
+    def read_chunk(self, after: int, upto: int) -> list[Recorded]:
+        """Return the events after one position up to another."""
+        with self.reading() as connection:
+            return read_chunk(connection, after, upto)
 
     def read_all(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield events by position, each chunk its own read; see store.Ledger."""
         end = self.last_position() if upto is None else upto
         while after < end:
-            with self.reading() as connection:
-                chunk = read_chunk(connection, after, min(after + CHUNK, end))
+            chunk = self.read_chunk(after, min(after + CHUNK, end))
             if not chunk:
                 return
             yield from chunk
@@ -153,33 +132,6 @@ class SQLiteLedger:
         with self.reading() as connection:
             rows = connection.execute(f"{_SELECT} WHERE stream = ? ORDER BY version", (stream,))
             return [codec.decode(header, body) for header, body in rows]
-
-
-class _Speaking(speaking):
-    """Names SQLite's errors; once a page proved damaged, nothing more is written."""
-
-    __slots__ = ("_ledger",)
-
-    def __init__(self, ledger: SQLiteLedger) -> None:
-        super().__init__(ledger.path)
-        self._ledger = ledger
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            super().__exit__(kind, error, trace)
-        except LedgerUnavailable as trouble:
-            if trouble.reason == DAMAGED:
-                self._ledger.damage = trouble
-            raise
-
-
-class _Reading(_Speaking):
-    """The same, and what it gives is the thread's reading connection."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> Connection:
-        return self._ledger.reader()
 
 
 class Draft:
@@ -195,13 +147,12 @@ class Draft:
             for payload, salt in zip(self._payloads, self._salts, strict=True)
         ]
 
-    def insert(self, connection: Connection, origin: str) -> list[Recorded]:
+    def insert(self, connection: Connection, origin: str, position: int, at: str) -> list[Recorded]:
+        """Write the events behind a position, the ledger's end, recorded at a timestamp."""
         stream, expected = self._append.stream, self._append.expected_version
         version = stream_version(connection, stream)
         if version != expected:
             raise WrongExpectedVersion(stream, expected, version)
-        position, at = _end(connection)
-        at = max(clock.timestamp(), at)
         return [
             self._insert_one(connection, origin, i, position + 1 + i, version + 1 + i, at)
             for i in range(len(self._payloads))

@@ -4,12 +4,13 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ledger.database import Connection, snapshot, temporary
+from ledger.database_file import DatabaseFile
 from ledger.events import Recorded
 from ledger.files import file_lock
-from ledger.sqlite import SQLiteLedger, last_position, read_chunk
+from ledger.sqlite import SQLiteLedger, last_position
 
 Progress = Callable[[int, int], None]
 
@@ -28,6 +29,13 @@ class Projection(Protocol):
     def create_tables(self, connection: Connection) -> None: ...
     def prepare(self, connection: Connection) -> None: ...
     def project(self, connection: Connection, recorded: Recorded) -> None: ...
+
+
+@runtime_checkable
+class ByChunks(Protocol):
+    """A projection that follows many events at once faster than one by one."""
+
+    def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +76,17 @@ def outdated(ledger: SQLiteLedger, projections: Sequence[Projection]) -> list[Pr
     return [p for p in projections if built.get(p.name) != p.revision]
 
 
-def status(ledger: SQLiteLedger, projections: Sequence[Projection]) -> list[Status]:
-    """Return where each projection stands; inline ones stand at the ledger's end."""
-    with ledger.reading() as connection, snapshot(connection):
-        end = last_position(connection)
+def status(
+    store: DatabaseFile,
+    projections: Sequence[Projection],
+    end: Callable[[Connection], int] = last_position,
+) -> list[Status]:
+    """Return where each projection of a file stands; `end` reads the position from the file."""
+    with store.reading() as connection, snapshot(connection):
         return [
-            Status(p.name, p.revision, end, {t: _count(connection, t) for t in p.tables})
+            Status(
+                p.name, p.revision, end(connection), {t: _count(connection, t) for t in p.tables}
+            )
             for p in projections
         ]
 
@@ -83,45 +96,53 @@ def _count(connection: Connection, table: str) -> int:
     return count
 
 
-def rebuild(ledger: SQLiteLedger, projection: Projection, progress: Progress = _ignore) -> int:
+def rebuild(
+    ledger: SQLiteLedger,
+    projection: Projection,
+    progress: Progress = _ignore,
+    store: DatabaseFile | None = None,
+) -> int:
     """Rebuild a projection from the events beside its live tables, then swap; return the position.
 
-    The service goes on answering and writing meanwhile: each chunk is a short transaction.
+    `store` is the file of its tables, by default the ledger's own. The service goes on answering
+    and writing meanwhile: each chunk is a short transaction.
     """
+    store = store or ledger
     with file_lock(ledger.path.parent):
-        _sweep_remains(ledger, projection)
+        _sweep_remains(store, projection)
         suffix = f"_building_{secrets.token_hex(4)}"
         twin = projection.beside(suffix)
-        with ledger.writing() as connection:
+        with store.writing() as connection:
             twin.prepare(connection)
             twin.create_tables(connection)
-        position = _replay(ledger, twin, progress)
-        with ledger.writing() as connection:
-            end = last_position(connection)
-            _project_all(connection, connection, twin, position, end)
+        position = _replay(ledger, store, twin, progress)
+        with store.writing() as connection:
+            end = ledger.last_position()
+            project_all(connection, twin, ledger.read_chunk(position, end))
             _swap(connection, projection, suffix, end)
-        _sweep_remains(ledger, projection)
+        _sweep_remains(store, projection)
     return end
 
 
-def _replay(ledger: SQLiteLedger, twin: Projection, progress: Progress) -> int:
+def _replay(ledger: SQLiteLedger, store: DatabaseFile, twin: Projection, progress: Progress) -> int:
     """Project up to less than a chunk before the end; the rest belongs to the swap."""
     position, end = 0, ledger.last_position()
     while end - position > CHUNK:
-        with ledger.writing() as connection:
-            _project_all(connection, connection, twin, position, position + CHUNK)
+        with store.writing() as connection:
+            project_all(connection, twin, ledger.read_chunk(position, position + CHUNK))
         position += CHUNK
         end = ledger.last_position()
         progress(position, end)
     return position
 
 
-def _project_all(
-    source: Connection, target: Connection, projection: Projection, after: int, upto: int
-) -> None:
-    """Project the events of one connection into the tables of another, or of the same."""
-    for recorded in read_chunk(source, after, upto):
-        projection.project(target, recorded)
+def project_all(connection: Connection, projection: Projection, events: Sequence[Recorded]) -> None:
+    """Project events into the tables of a connection."""
+    if isinstance(projection, ByChunks):
+        projection.project_all(connection, events)
+    else:
+        for recorded in events:
+            projection.project(connection, recorded)
 
 
 def _swap(connection: Connection, projection: Projection, suffix: str, position: int) -> None:
@@ -142,13 +163,13 @@ def _tables(connection: Connection) -> set[str]:
     return {name for (name,) in rows}
 
 
-def _sweep_remains(ledger: SQLiteLedger, projection: Projection) -> None:
+def _sweep_remains(store: DatabaseFile, projection: Projection) -> None:
     """Drop retired tables and those of a rebuild that was cut off, a few rows at a time.
 
     Deleted pages are overwritten (secure_delete), so dropping a large table at once would keep
     writers waiting.
     """
-    with ledger.reading() as connection:
+    with store.reading() as connection:
         remains = [
             name
             for name in _tables(connection)
@@ -157,9 +178,9 @@ def _sweep_remains(ledger: SQLiteLedger, projection: Projection) -> None:
         ]
     for table in remains:
         key = projection.tables[next(t for t in _longest_first(projection) if table.startswith(t))]
-        while _delete_some(ledger, table, key):
+        while _delete_some(store, table, key):
             pass
-        with ledger.writing() as connection:
+        with store.writing() as connection:
             connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
@@ -167,8 +188,8 @@ def _longest_first(projection: Projection) -> list[str]:
     return sorted(projection.tables, key=len, reverse=True)
 
 
-def _delete_some(ledger: SQLiteLedger, table: str, key: str) -> int:
-    with ledger.writing() as connection:
+def _delete_some(store: DatabaseFile, table: str, key: str) -> int:
+    with store.writing() as connection:
         deleted: int = connection.execute(
             f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {SWEEP})"
         ).rowcount
@@ -176,26 +197,41 @@ def _delete_some(ledger: SQLiteLedger, table: str, key: str) -> int:
 
 
 def check(
-    ledger: SQLiteLedger, projection: Projection, progress: Progress = _ignore
+    ledger: SQLiteLedger,
+    projection: Projection,
+    progress: Progress = _ignore,
+    store: DatabaseFile | None = None,
+    end: Callable[[Connection], int] = last_position,
 ) -> Difference | None:
-    """Prove that a rebuild gives the same rows; return the first difference."""
+    """Prove that a rebuild gives the same rows; return the first difference.
+
+    `store` and `end` are the file of the projection's tables and what reads from it where they
+    stand: by default the ledger's own, and its last position.
+    """
     scratch = temporary()
     try:
         projection.prepare(scratch)
-        projection.create_tables(scratch)
+        twin = projection.beside("")
+        twin.create_tables(scratch)
         scratch.execute("BEGIN")
-        position, end = 0, ledger.last_position()
-        for recorded in ledger.read_all(upto=end):
-            projection.project(scratch, recorded)
-            position = recorded.position
-            if position % CHUNK == 0:
-                progress(position, end)
-        with ledger.reading() as connection, snapshot(connection):
-            end = last_position(connection)
-            _project_all(connection, scratch, projection, position, end)
+        position = _replay_into(scratch, ledger, twin, progress)
+        with (store or ledger).reading() as connection, snapshot(connection):
+            project_all(scratch, twin, ledger.read_chunk(position, end(connection)))
             return next(_differences(connection, scratch, projection), None)
     finally:
         scratch.close()
+
+
+def _replay_into(
+    scratch: Connection, ledger: SQLiteLedger, twin: Projection, progress: Progress
+) -> int:
+    """Project up to a chunk before the end at the most: the live tables may stand there yet."""
+    position, end = 0, ledger.last_position()
+    while end - position > CHUNK:
+        project_all(scratch, twin, ledger.read_chunk(position, position + CHUNK))
+        position += CHUNK
+        progress(position, end)
+    return position
 
 
 def _differences(

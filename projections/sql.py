@@ -203,9 +203,9 @@ class _Compiler:
             if is_core(path, "id"):
                 return "id = ?", [value]
             if is_core(path, "externalId"):
-                return "(external_id IS NOT NULL AND external_id = ?)", [value]
+                return self.tables.by_external_id, [value]
         elif is_core(path, self.unique_name):
-            return "name_key = ?", [fold(value)]
+            return self.tables.by_name, [fold(value)]
         elif value and is_core(path, "emails", "value"):
             return self._by_email(value)
         return None

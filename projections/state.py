@@ -87,6 +87,7 @@ _CHANGES: Mapping[str, Callable[[Resource | None, Recorded], Resource | None]] =
     events.MEMBERS_ADDED: _updated,
     events.MEMBERS_REMOVED: _updated,
     events.DELETED: _deleted,
+    events.ERASED: _deleted,
 }
 
 

@@ -7,11 +7,25 @@ from ledger.database import Connection
 from ledger.migrations import statements
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tables:
-    """The names of the current-state tables; `suffix` names others than the live ones."""
+    """The current-state tables, by name; `suffix` names others than the live ones.
+
+    What reads them puts a table's name after FROM, so that in its place can also stand a query for
+    the same columns: the rows of a past position (projections.past).
+    """
 
     suffix: str = ""
+
+    @property
+    def by_name(self) -> str:
+        """A condition on rows of `resource`, by index; its parameter is a folded name."""
+        return "name_key = ?"
+
+    @property
+    def by_external_id(self) -> str:
+        """A condition on rows of `resource`, by index; its parameter is an external id."""
+        return "(external_id IS NOT NULL AND external_id = ?)"
 
     @property
     def resource(self) -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from ledger.events import Event, Metadata, Recorded
 from ledger.sqlite import SQLiteLedger
 from ledger.store import NO_STREAM, Append
+from projections.kinds import Kind
 from projections.memberships import Relation
 from projections.query import Stored
-from projections.resources import Kind, NotUnique, Resources
+from projections.resources import NotUnique, Resources
 from projections.state import Attributes, document_of, fold
 from scim_api.errors import InvalidValue, Uniqueness
 from scim_api.members import TYPES

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.sqlite import SQLiteLedger
+from projections.kinds import Kind
 from projections.memberships import Relation
 from projections.query import Page, Query, Stored
-from projections.resources import Kind, Place, Resources
+from projections.readings import Place
+from projections.resources import Resources
 from scim_api.attributes import ResourceType
 from scim_api.errors import NotFound
 from scim_api.resource_types import kind_of

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from projections.kinds import Kind
 from projections.query import Type
-from projections.resources import Kind
 from scim_api.attributes import Attribute, Mutability, ResourceType, Returned, Schema
 from scim_api.user_schemas import ENTERPRISE_SCHEMA, USER_SCHEMA
 from scim_api.user_schemas import ENTERPRISE_URN as ENTERPRISE_URN

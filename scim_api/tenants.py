@@ -9,6 +9,7 @@ from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
 from projections.configuration import Configuration, Settings
 from projections.credentials import Credential, Credentials
+from projections.history import History
 from projections.resources import Resources
 from projections.state import is_active
 from scim_api.catalogue import Catalogue, Newest
@@ -37,6 +38,7 @@ class Tenant:
     resources: Resources
     credentials: Credentials
     configuration: Configuration
+    history: History
     usage: Usage
     newest: Newest = field(default_factory=Newest, repr=False)
 
@@ -65,6 +67,7 @@ class Tenant:
     def close(self) -> None:
         """Write down what is pending and close the files."""
         self.usage.flush()
+        self.history.close()
         self.ledger.close()
 
 

@@ -15,7 +15,8 @@ from ledger.files import create
 from ledger.sqlite import SQLiteLedger
 from ledger.store import NO_STREAM, Append, LedgerUnavailable
 from projections.credentials import Credentials
-from projections.resources import Kind, Resources
+from projections.kinds import Kind
+from projections.resources import Resources
 
 KINDS = {"User": Kind("User", "urn:ietf:params:scim:schemas:core:2.0:User", "/Users", "userName")}
 

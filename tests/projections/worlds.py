@@ -151,7 +151,7 @@ class Lived:
             for event in happened:
                 self.record(stream, event)
 
-    def record(self, stream: str, event: Event) -> None:
+    def record(self, stream: str, event: Event) -> Recorded:
         self._end += 1
         known = self.streams[stream]
         recorded = Recorded(
@@ -169,6 +169,7 @@ class Lived:
         )
         self.resources.project(self.connection, recorded)
         known.append(recorded)
+        return recorded
 
     @property
     def known(self) -> dict[str, Resource]:

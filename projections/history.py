@@ -1,0 +1,170 @@
+"""The history of a ledger, in a file of its own beside it: reads as of any past position."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ledger.database import Connection, connect
+from ledger.database_file import DatabaseFile, Reading
+from ledger.sqlite import SQLiteLedger
+from ledger.store import LedgerError
+from projections.chronicle import Chronicle
+from projections.kinds import Kind
+from projections.past import PastTables
+from projections.readings import Readings
+from projections.runner import project_all
+
+HISTORY_FILE = "history.db"
+CHUNK = 500  # events a transaction while following
+PATIENCE = 10.0  # seconds that one who asks waits for the history to catch up
+
+Progress = Callable[[int, int], None]
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS checkpoint"
+    " (projector TEXT PRIMARY KEY, revision INTEGER NOT NULL, position INTEGER NOT NULL) STRICT",
+    # Which ledger was followed, and the leaf of an event of it: another ledger has another.
+    "CREATE TABLE IF NOT EXISTS source (id INTEGER PRIMARY KEY CHECK (id = 1),"
+    " origin TEXT NOT NULL, position INTEGER NOT NULL, leaf_hash BLOB NOT NULL) STRICT",
+)
+
+
+class HistoryBehind(LedgerError):
+    """The history has not caught up with the ledger yet; it goes on doing so."""
+
+    def __init__(self, reached: int, end: int) -> None:
+        super().__init__(f"the history is being built: {reached:,} of {end:,} events")
+        self.reached = reached
+        self.end = end
+
+
+class History:
+    """The history projection: it follows its ledger when asked, and never takes its write lock."""
+
+    def __init__(
+        self, ledger: SQLiteLedger, kinds: Mapping[str, Kind], *, patience: float = PATIENCE
+    ) -> None:
+        """Name the file, which is made when it is first needed; `patience` is in seconds."""
+        self.ledger = ledger
+        self.projection = Chronicle(kinds)
+        self.file = DatabaseFile(ledger.path.with_name(HISTORY_FILE), self._connect, patience)
+        self._kinds = kinds
+        self._patience = patience
+        self._following = threading.Lock()
+        self._reached = 0  # this history's checkpoint, as far as this process knows
+        self._remembered = 0  # the checkpoint that what the projection remembers belongs to
+
+    def _connect(self) -> Connection:
+        _make(self.file.path)
+        connection = connect(self.file.path)
+        connection.execute("PRAGMA synchronous=NORMAL")  # what is lost is followed again
+        self.projection.prepare(connection)
+        return connection
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+    def at(self, position: int) -> Readings:
+        """Return what reads the resources of a position, from a connection of `caught_up`."""
+        return Readings(self._kinds, PastTables(at=position))
+
+    def caught_up(self) -> Reading:
+        """Give a reading connection, once the history has reached the ledger's end.
+
+        The whole of it, whatever instant is asked for: who was erased lately is to be found at
+        none. Raises HistoryBehind.
+        """
+        self.catch_up(patience=self._patience)
+        return self.file.reading()
+
+    def catch_up(
+        self, *, patience: float | None = None, progress: Progress = lambda done, end: None
+    ) -> int:
+        """Follow the ledger to its end and return it; raises HistoryBehind after `patience` s."""
+        end = self.ledger.last_position()
+        deadline = time.monotonic() + (patience or float("inf"))
+        while self._reached < end:
+            if time.monotonic() > deadline:
+                raise HistoryBehind(self._reached, end)
+            self.follow(end)
+            progress(self._reached, end)
+        return end
+
+    def follow(self, end: int) -> int:
+        """Follow one chunk of events towards a position; return the position reached."""
+        with self._following:
+            try:
+                with self.file.writing() as connection:
+                    self._reached = self._followed(connection, end)
+            except BaseException:
+                self.projection.forget()
+                raise
+            self._remembered = self._reached
+        return self._reached
+
+    def _followed(self, connection: Connection, end: int) -> int:
+        position = self._checkpoint(connection)
+        if position != self._remembered:  # another process went on with it
+            self.projection.forget()
+        if position >= end:
+            return position
+        events = self.ledger.read_chunk(position, min(position + CHUNK, end))
+        project_all(connection, self.projection, events)
+        position = events[-1].position
+        self._set_checkpoint(connection, position)
+        return position
+
+    def _checkpoint(self, connection: Connection) -> int:
+        """Return where the tables stand; of another program or ledger, they begin anew."""
+        for table in _TABLES:
+            connection.execute(table)
+        row = connection.execute(
+            "SELECT revision, position FROM checkpoint WHERE projector = ?",
+            (self.projection.name,),
+        ).fetchone()
+        if row and row[0] == self.projection.revision and self._is_of_this_ledger(connection):
+            position: int = row[1]
+            return position
+        return self._begin_anew(connection)
+
+    def _is_of_this_ledger(self, connection: Connection) -> bool:
+        row = connection.execute("SELECT origin, position, leaf_hash FROM source").fetchone()
+        if row is None:
+            return True  # nothing was followed yet
+        origin, position, leaf_hash = row
+        return bool(origin == self.ledger.origin and leaf_hash == self.ledger.leaf_hash(position))
+
+    def _begin_anew(self, connection: Connection) -> int:
+        for table in self.projection.tables:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        self.projection.create_tables(connection)
+        connection.execute("DELETE FROM source")
+        self._write_checkpoint(connection, 0)
+        return 0
+
+    def _set_checkpoint(self, connection: Connection, position: int) -> None:
+        self._write_checkpoint(connection, position)
+        connection.execute(
+            "INSERT OR REPLACE INTO source VALUES (1, ?, ?, ?)",
+            (self.ledger.origin, position, self.ledger.leaf_hash(position)),
+        )
+
+    def _write_checkpoint(self, connection: Connection, position: int) -> None:
+        connection.execute(
+            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)",
+            (self.projection.name, self.projection.revision, position),
+        )
+
+
+def position_of(connection: Connection) -> int:
+    """Return the position that a history's tables stand for."""
+    row = connection.execute("SELECT position FROM checkpoint").fetchone()
+    return row[0] if row else 0
+
+
+def _make(path: Path) -> None:
+    """Make an empty file that nobody else can read."""
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -1,0 +1,58 @@
+-- The history: every version of every resource and membership. {s} is empty, or the suffix of tables
+-- being rebuilt. A row holds from the position `since` to before the position `until`; what holds
+-- still has 9223372036854775807 there.
+
+-- One row a life: from the Created event of a resource to its Deleted event.
+CREATE TABLE life{s} (
+  born INTEGER PRIMARY KEY,      -- position of the Created event: the order of every list
+  id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  died INTEGER NOT NULL
+) STRICT;
+CREATE INDEX life{s}_id ON life{s} (id, born);
+CREATE INDEX life{s}_type ON life{s} (type, born, died);
+
+-- One row a version: it holds until the next one of the same life.
+CREATE TABLE resource_version{s} (
+  position INTEGER PRIMARY KEY,  -- of the event that made it
+  born INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  name_key TEXT NOT NULL,
+  display TEXT NOT NULL,
+  document BLOB NOT NULL         -- as in the current state
+) STRICT;
+CREATE INDEX resource_version{s}_born ON resource_version{s} (born, position);
+
+-- What resources were looked up by, and when.
+CREATE TABLE resource_key{s} (
+  kind TEXT NOT NULL,            -- name, external (an id) or email
+  key TEXT NOT NULL,             -- folded, but for external ids
+  born INTEGER NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (kind, key, born, since)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE membership{s} (
+  group_born INTEGER NOT NULL,
+  member_id TEXT NOT NULL,
+  member_type TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (group_born, member_id, since)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX membership{s}_member ON membership{s} (member_id, group_born, since, until);
+
+-- How many resources of a type that were born in a block of positions lived, after each change.
+CREATE TABLE life_census{s} (
+  type TEXT NOT NULL,
+  block INTEGER NOT NULL,
+  position INTEGER NOT NULL,     -- of the change
+  live INTEGER NOT NULL,
+  PRIMARY KEY (type, block, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE census_block{s} (
+  type TEXT NOT NULL,
+  block INTEGER NOT NULL,
+  PRIMARY KEY (type, block)
+) STRICT, WITHOUT ROWID;
