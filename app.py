@@ -23,6 +23,7 @@ from ledger.terminal import HELP, SITE, Group, examples
 from projections import runner
 from projections.configuration import Configuration
 from projections.credentials import Credentials
+from projections.follower import Follower
 from projections.history import History
 from projections.resources import Resources
 from scim_api import logs
@@ -43,7 +44,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings.log_level)
     tenants = open_tenants(settings)
     app = application(settings, tenants)
-    app.close_ledgers = tenants.close  # type: ignore[attr-defined]
+    follower = Follower(lambda: [tenant.history for tenant in tenants.opened()])
+
+    def close() -> None:
+        follower.end()
+        tenants.close()
+
+    app.tenants = tenants  # type: ignore[attr-defined]
+    app.start_following = follower.start  # type: ignore[attr-defined]
+    app.close_ledgers = close  # type: ignore[attr-defined]
     app.cli.add_command(cli)
     return app
 

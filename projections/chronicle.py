@@ -105,7 +105,8 @@ class _Chunk:
             self._erase(recorded.subject)
             return
         old = self._living(recorded.subject)
-        new = evolve(old.resource if old else None, _without_members(recorded))
+        attributes = _without_members(recorded) if kind.relation == "members" else recorded
+        new = evolve(old.resource if old else None, attributes)
         if new:
             self._change(kind, recorded, old, new)
         elif old:
@@ -134,8 +135,10 @@ class _Chunk:
         row = (recorded.position, born, new.version, name, display, document)
         self._versions.append(row)
         self._known[new.id] = Living(born, new)
-        self._change_keys(kind, recorded.position, old, Living(born, new))
-        self._change_members(born, recorded)
+        if old is None or not (recorded.payload or {}).keys().isdisjoint(kind.keys):
+            self._change_keys(kind, recorded.position, old, Living(born, new))
+        if kind.relation == "members":
+            self._change_members(born, recorded)
 
     def _change_keys(self, kind: Kind, at: int, old: Living | None, new: Living) -> None:
         before = _keys_of(kind, old.resource) if old else set()

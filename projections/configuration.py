@@ -1,6 +1,6 @@
 """What a ledger's operator configured: the newest value of every setting, by its path."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,20 @@ class Settings:
 
     version: int = 0
     values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stream_of(tenant: str) -> str:
+    """Return the stream of a ledger's settings; `tenant` is the ledger's own id."""
+    return f"Settings-{tenant}"
+
+
+def settings_of(changes: Iterable[Recorded]) -> Settings:
+    """Return what changes of settings, in their order, add up to."""
+    version, values = 0, dict[str, Any]()
+    for recorded in changes:
+        version = recorded.version
+        values |= recorded.effects
+    return Settings(version, {key: value for key, value in values.items() if value is not None})
 
 
 class Configuration:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.database import Connection, connect
@@ -40,6 +41,19 @@ class HistoryBehind(LedgerError):
         self.end = end
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A position of a ledger, and what reads the resources of that position."""
+
+    position: int
+    file: DatabaseFile
+    readings: Readings
+
+    def reading(self) -> Reading:
+        """Give this thread's connection for reading."""
+        return self.file.reading()
+
+
 class History:
     """The history projection: it follows its ledger when asked, and never takes its write lock."""
 
@@ -53,7 +67,7 @@ class History:
         self._kinds = kinds
         self._patience = patience
         self._following = threading.Lock()
-        self._reached = 0  # this history's checkpoint, as far as this process knows
+        self.reached = 0  # where the history stands, as far as this process knows
         self._remembered = 0  # the checkpoint that what the projection remembers belongs to
 
     def _connect(self) -> Connection:
@@ -71,6 +85,11 @@ class History:
         """Return what reads the resources of a position, from a connection of `caught_up`."""
         return Readings(self._kinds, PastTables(at=position))
 
+    def past(self, position: int) -> "Past":
+        """Return the past of a position that the ledger has; raises HistoryBehind."""
+        self.catch_up(patience=self._patience)
+        return Past(position, self.file, self.at(position))
+
     def caught_up(self) -> Reading:
         """Give a reading connection, once the history has reached the ledger's end.
 
@@ -86,11 +105,11 @@ class History:
         """Follow the ledger to its end and return it; raises HistoryBehind after `patience` s."""
         end = self.ledger.last_position()
         deadline = time.monotonic() + (patience or float("inf"))
-        while self._reached < end:
+        while self.reached < end:
             if time.monotonic() > deadline:
-                raise HistoryBehind(self._reached, end)
+                raise HistoryBehind(self.reached, end)
             self.follow(end)
-            progress(self._reached, end)
+            progress(self.reached, end)
         return end
 
     def follow(self, end: int) -> int:
@@ -98,12 +117,12 @@ class History:
         with self._following:
             try:
                 with self.file.writing() as connection:
-                    self._reached = self._followed(connection, end)
+                    self.reached = self._followed(connection, end)
             except BaseException:
                 self.projection.forget()
                 raise
-            self._remembered = self._reached
-        return self._reached
+            self._remembered = self.reached
+        return self.reached
 
     def _followed(self, connection: Connection, end: int) -> int:
         position = self._checkpoint(connection)

@@ -19,6 +19,11 @@ class Kind:
     name_attribute: str
     relation: str | None = None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The attributes by which resources are looked up."""
+        return self.name_attribute, "externalId", "emails"
+
 
 def display_of(kind: Kind, resource: Resource) -> str:
     """Return what others show of a resource: its displayName, or else its unique name."""

@@ -37,7 +37,7 @@ class Readings:
         row = connection.execute(
             "SELECT position, id, type, version,"
             f" {grouped_in(self._tables)}, document"
-            f" FROM {self._table} WHERE id = ? AND type = ?",
+            f" FROM {self._table} WHERE id = ? AND +type = ?",  # +: found by its id, not its type
             (id_, type_),
         ).fetchone()
         return Stored(*row) if row else None

@@ -1,7 +1,7 @@
 """Credential -> principal: the Authorization header in the forms that Okta's admins paste it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from projections.credentials import Credential
 from scim_api import tokens
@@ -24,6 +24,11 @@ class Principal:
     catalogue: Catalogue
     policy: Policy  # the credential's own, or else the ledger's
     token_sha256: str  # seals what only this client may send back (RFC 9865)
+
+    def under(self, catalogue: Catalogue) -> "Principal":
+        """Return the same principal under the rules of another time."""
+        own = self.credential.policy
+        return replace(self, catalogue=catalogue, policy=preset(own) if own else catalogue.policy)
 
 
 def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:

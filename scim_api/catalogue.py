@@ -40,11 +40,12 @@ BUILT_IN = Catalogue()
 
 
 class Newest:
-    """The newest catalogue of a ledger that a process saw; threads share it."""
+    """The catalogues of a ledger that a process saw, the newest above all; threads share them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen = BUILT_IN
+        self._past = {BUILT_IN.version: BUILT_IN}  # by version: as many as there were changes
 
     def at(self, version: int, read: Callable[[], Settings]) -> Catalogue:
         """Return the catalogue of this version or a later one; reads settings if it moved."""
@@ -54,6 +55,15 @@ class Newest:
                     settings = read()
                     self._seen = catalogue_of(settings.version, settings.values)
         return self._seen
+
+    def of(self, settings: Settings) -> Catalogue:
+        """Return the catalogue of settings that were in force at some time."""
+        version = settings.version
+        if version == self._seen.version:
+            return self._seen
+        if version not in self._past:
+            self._past[version] = catalogue_of(version, settings.values)
+        return self._past[version]
 
 
 def catalogue_of(version: int, settings: Mapping[str, Any]) -> Catalogue:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ledger.events import SETTINGS_CHANGED, Event, Metadata
 from ledger.store import Append, LedgerError, WrongExpectedVersion
-from projections.configuration import Settings
+from projections.configuration import Settings, stream_of
 from projections.uniqueness import NotUnique
 from scim_api.attributes import Attribute, ResourceType, Schema
 from scim_api.catalogue import (
@@ -222,7 +222,7 @@ def record(tenant: Tenant, settings: Settings, effects: Values, metadata: Metada
     changed = {key: new for key, new in effects.items() if settings.values.get(key) != new}
     if not changed:
         return False
-    stream = f"Settings-{tenant.ledger.tenant}"
+    stream = stream_of(tenant.ledger.tenant)
     append = Append(stream, settings.version, [Event(SETTINGS_CHANGED, changed)])
     try:
         tenant.ledger.append([append], metadata)

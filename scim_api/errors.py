@@ -7,7 +7,8 @@ repeats a value that could be a secret.
 from typing import Any, ClassVar
 
 from ledger.store import LedgerBusy, LedgerUnavailable
-from projections.resources import PATIENCE, TooCostly
+from projections.history import HistoryBehind
+from projections.lists import PATIENCE, TooCostly
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -166,6 +167,12 @@ def answer_to(error: Exception) -> ScimError | None:
         return TooMany(
             f"The filter or sort took longer than {PATIENCE:.0f} s over all resources. Use fewer"
             " comparisons, or eq on userName, externalId, id or emails.value, which are indexed."
+        )
+    if isinstance(error, HistoryBehind):
+        return Unavailable(
+            f"The history of this ledger is being built: {error.reached:,} of {error.end:,} events"
+            " so far. Ask for the past again shortly.",
+            headers={"Retry-After": "5"},
         )
     if isinstance(error, LedgerUnavailable):
         return Unavailable(

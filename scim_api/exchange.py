@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest
 
 from ledger import clock
 from ledger.events import Metadata
+from projections.history import Past
 from scim_api.auth import Principal
 from scim_api.conditions import Conditions, conditions
 
@@ -24,7 +25,7 @@ class Exchange:
     It reads headers from the WSGI environment: Flask's proxies cost a microsecond a look.
     """
 
-    __slots__ = ("_principal", "_started", "at", "environ", "id", "tolerated")
+    __slots__ = ("_principal", "_started", "at", "environ", "id", "past", "tolerated")
 
     def __init__(self, environ: dict[str, Any]) -> None:
         """Begin an exchange and leave it in the environment; the caller's request id is kept."""
@@ -33,6 +34,7 @@ class Exchange:
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
         self.tolerated: set[str] = set()
+        self.past: Past | None = None  # what is read instead of the present
         self._principal: Principal | None = None
         self._started = time.perf_counter()
         environ[_KEY] = self

@@ -31,6 +31,11 @@ proc_name = "scim-ledger"
 logconfig_dict = gunicorn_logging(_checked.log_level)
 
 
+def post_worker_init(worker: Any) -> None:
+    """Let one of the workers follow the ledgers, so that the past is at hand when asked for."""
+    worker.start_following()
+
+
 def worker_exit(server: Any, worker: Any) -> None:
     """Write down what is kept in memory before a worker ends."""
     close = getattr(worker, "close_ledgers", None)

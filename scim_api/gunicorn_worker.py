@@ -83,6 +83,12 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             self.alive = False  # what is in flight is answered with Connection: close
         return alive
 
+    def start_following(self) -> None:
+        """Follow the ledgers of the application, if it has any."""
+        start = getattr(self.wsgi, "start_following", None)
+        if start:
+            start()
+
     def close_ledgers(self) -> None:
         """Close the application's ledgers."""
         close = getattr(self.wsgi, "close_ledgers", None)

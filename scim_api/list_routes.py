@@ -8,24 +8,23 @@ from flask import Blueprint, Response, request
 from projections.memberships import Relation
 from projections.query import Listed, Page, Query
 from projections.state import located
-from scim_api import walks
+from scim_api import moments, walks
 from scim_api.attributes import AllTypes, ResourceType
 from scim_api.documents import answer, cursor_response, list_response, relation_of
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import base_url, json_response, read_json
 from scim_api.policy import Door
 from scim_api.queries import Parameters, list_query, search_parameters, shown
-from scim_api.reading import search_all
+from scim_api.reading import Reader, search_all
 from scim_api.resource_types import RESOURCE_TYPES
-from scim_api.service import Service
 from scim_api.settings import Settings
 
-ServiceOf = Callable[[Exchange, ResourceType], Service]
+ReaderOf = Callable[[Exchange, ResourceType], Reader]
 
 
-def add_lists(scim: Blueprint, settings: Settings, service_of: ServiceOf) -> None:
+def add_lists(scim: Blueprint, settings: Settings, reader_of: ReaderOf) -> None:
     """Serve the lists."""
-    views = ListViews(settings, service_of)
+    views = ListViews(settings, reader_of)
     for endpoint, name in [("", None), *((t.endpoint, t.name) for t in RESOURCE_TYPES)]:
         for rule, method, view in (
             (endpoint, "GET", views.read),
@@ -46,7 +45,7 @@ class ListViews:
     """Lists: of the type that is named, or across all types if none is."""
 
     settings: Settings
-    service_of: ServiceOf
+    reader_of: ReaderOf
 
     def read(self, name: str | None) -> Response:
         """GET a page of resources."""
@@ -54,7 +53,11 @@ class ListViews:
 
     def search(self, name: str | None) -> Response:
         """POST a SearchRequest for a page of resources."""
-        return self._answered(name, search_parameters(read_json(request)))
+        body = read_json(request)
+        moment = moments.asked_in(body)
+        if moment is not None:
+            moments.enter(exchange_of(request), moment)
+        return self._answered(name, search_parameters(body))
 
     def _answered(self, name: str | None, parameters: Parameters) -> Response:
         asked = self._asked(name, parameters)
@@ -72,7 +75,7 @@ class ListViews:
         exchange = exchange_of(request)
         by_name = exchange.principal.catalogue.by_name
         types = (by_name[name],) if name else tuple(by_name.values())
-        return Listing(exchange, types, parameters, self.settings, self.service_of)
+        return Listing(exchange, types, parameters, self.settings, self.reader_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +86,14 @@ class Listing:
     types: Sequence[ResourceType]
     parameters: Parameters
     settings: Settings
-    service_of: ServiceOf
+    reader_of: ReaderOf
 
     @property
     def about(self) -> str:
-        """What is listed, in a word."""
-        return ",".join(resource_type.name for resource_type in self.types)
+        """What is listed, in a word, and of when: a walk through the past stays there."""
+        past = self.exchange.past
+        then = f"@{past.position}" if past else ""
+        return ",".join(resource_type.name for resource_type in self.types) + then
 
     @property
     def key(self) -> bytes:
@@ -114,7 +119,9 @@ class Listing:
     def page(self, query: Query) -> Page:
         """Return the page."""
         if len(self.types) == 1:
-            return self.service_of(self.exchange, self.types[0]).search(query)
+            return self.reader_of(self.exchange, self.types[0]).search(query)
+        if past := self.exchange.past:
+            return search_all(past, past.readings, query)
         tenant = self.exchange.principal.tenant
         return search_all(tenant.ledger, tenant.resources, query)
 
@@ -135,7 +142,7 @@ class Listing:
         relations: Mapping[int, Sequence[Relation]] = {}
         if relation_of(resource_type, selection) is not None:
             places = [(position, groups) for position, _, groups, _ in rows]
-            relations = self.service_of(self.exchange, resource_type).relations(places)
+            relations = self.reader_of(self.exchange, resource_type).relations(places)
         if not relations and selection is None:  # the common case, and a hundred of them
             return [located(row[3], base) for row in rows]
         return [

@@ -1,14 +1,15 @@
 """Reading the resources of one type of one ledger, and what is laid on them when shown."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
-from ledger.sqlite import SQLiteLedger
+from ledger.database import Connection
 from projections.kinds import Kind
 from projections.memberships import Relation
 from projections.query import Page, Query, Stored
-from projections.readings import Place
-from projections.resources import Resources
+from projections.readings import Place, Readings
 from scim_api.attributes import ResourceType
 from scim_api.errors import NotFound
 from scim_api.resource_types import kind_of
@@ -40,14 +41,18 @@ class Answer:
         return self.row.etag
 
 
+class Source(Protocol):
+    """A file that is read: the ledger's, or that of its history."""
+
+    def reading(self) -> AbstractContextManager[Connection]: ...
+
+
 class Reader:
     """Reads resources of one type."""
 
-    def __init__(
-        self, ledger: SQLiteLedger, resources: Resources, resource_type: ResourceType
-    ) -> None:
-        self._ledger = ledger
-        self._resources = resources
+    def __init__(self, source: Source, readings: Readings, resource_type: ResourceType) -> None:
+        self._source = source
+        self._readings = readings
         self._type = resource_type
         self._kind: Kind = kind_of(resource_type)
 
@@ -57,37 +62,47 @@ class Reader:
 
     def search(self, query: Query) -> Page:
         """Return a page of a list (RFC 7644 §3.4.2); raises TooCostly."""
-        with self._ledger.reading() as connection:
-            return self._resources.search(connection, self._kind.type, query)
+        with self._source.reading() as connection:
+            return self._readings.search(connection, self._kind.type, query)
 
     def relations(self, places: Sequence[Place]) -> Mapping[int, Sequence[Relation]]:
         """Return what is laid on documents when they are shown, by position."""
-        with self._ledger.reading() as connection:
-            return self._resources.relations(connection, self._kind.type, places)
+        with self._source.reading() as connection:
+            return self._readings.relations(connection, self._kind.type, places)
 
     def never_grouped(self, row: Stored) -> bool:
         """Tell whether a resource was never in a group, so that its version says all of it."""
-        with self._ledger.reading() as connection:
-            left_one = self._resources.memberships.was_member(connection, row.id)
+        with self._source.reading() as connection:
+            left_one = self._readings.memberships.was_member(connection, row.id)
         return not (row.grouped or left_one)
 
     def has_more_members(self, row: Stored, number: int) -> bool:
         """Tell whether the resource is a group with more members than a number."""
         if self._kind.relation != "members":
             return False
-        with self._ledger.reading() as connection:
-            return self._resources.memberships.more_than(connection, row.position, number)
+        with self._source.reading() as connection:
+            return self._readings.memberships.more_than(connection, row.position, number)
 
     def _row(self, id_: str) -> Stored:
-        with self._ledger.reading() as connection:
-            row = self._resources.row(connection, self._kind.type, id_)
+        with self._source.reading() as connection:
+            row = self._readings.row(connection, self._kind.type, id_)
         if row is None:
-            type_ = self._kind.type
-            raise NotFound(f"There is no {type_} with this id.{_ANEW.get(type_, '')}")
+            raise self._absent()
         return row
 
+    def _absent(self) -> NotFound:
+        type_ = self._kind.type
+        return NotFound(f"There is no {type_} with this id.{_ANEW.get(type_, '')}")
 
-def search_all(ledger: SQLiteLedger, resources: Resources, query: Query) -> Page:
+
+class PastReader(Reader):
+    """Reads resources of one type as they were at a position."""
+
+    def _absent(self) -> NotFound:
+        return NotFound(f"There was no {self._kind.type} with this id then.")
+
+
+def search_all(source: Source, readings: Readings, query: Query) -> Page:
     """Return a page of a list across all resource types; raises TooCostly."""
-    with ledger.reading() as connection:
-        return resources.search(connection, None, query)
+    with source.reading() as connection:
+        return readings.search(connection, None, query)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, request
 
+from scim_api import moments
 from scim_api.attributes import ResourceType
 from scim_api.auth import authenticate
 from scim_api.bulk.routes import add_bulk
@@ -15,7 +16,7 @@ from scim_api.http import base_url, empty_response, json_response, read_json
 from scim_api.list_routes import add_lists
 from scim_api.me_routes import add_me
 from scim_api.queries import shown
-from scim_api.reading import Answer
+from scim_api.reading import Answer, PastReader, Reader
 from scim_api.resource_types import RESOURCE_TYPES
 from scim_api.service import Service
 from scim_api.settings import Settings
@@ -36,11 +37,14 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
         header = exchange.environ.get("HTTP_AUTHORIZATION")
         principal = exchange.principal = authenticate(header, tenants, exchange.at)
         principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
+        moment = moments.asked(request)
+        if moment is not None:
+            moments.enter(exchange, moment)
 
     views = Views(settings)
     for resource_type in RESOURCE_TYPES:
         _add_resource_type(scim, views, resource_type)
-    add_lists(scim, settings, service_of)
+    add_lists(scim, settings, reader_of)
     add_me(scim, settings, views)
     add_bulk(scim, settings, service_of)
     add_discovery(scim, settings)
@@ -80,6 +84,14 @@ def service_of(exchange: Exchange, resource_type: ResourceType) -> Service:
     )
 
 
+def reader_of(exchange: Exchange, resource_type: ResourceType) -> Reader:
+    """Return what reads a resource type for the one who asks: as it is, or as it was."""
+    past = exchange.past
+    if past is None:
+        return service_of(exchange, resource_type)
+    return PastReader(past, past.readings, resource_type)
+
+
 @dataclass(frozen=True, slots=True)
 class Views:
     """The operations on one resource: HTTP in, the service, HTTP out."""
@@ -96,7 +108,7 @@ class Views:
     def read(self, name: str, id_: str) -> Response:
         """GET one resource, or 304 when the client has it already."""
         asked = self._asked(name)
-        found = asked.service.read(id_)
+        found = asked.reader.read(id_)
         conditions = asked.exchange.conditions()
         conditions.check_match(found.etag)
         if conditions.unchanged(found.etag) and asked.is_whole(found):
@@ -128,7 +140,7 @@ class Views:
             asked.exchange.metadata("scim.patch"),
         )
         asked_for_all = asked.selection in (None, DEFAULT)
-        if asked_for_all and asked.service.has_more_members(changed.row, MOST_SHOWN):
+        if asked_for_all and asked.reader.has_more_members(changed.row, MOST_SHOWN):
             return empty_response(204, {"ETag": changed.etag})
         return asked.response(changed)
 
@@ -146,7 +158,7 @@ class Views:
         return Asked(
             exchange,
             resource_type,
-            service_of(exchange, resource_type),
+            reader_of(exchange, resource_type),
             shown(request.args, resource_type),
             base_url(exchange, self.settings),
         )
@@ -158,16 +170,21 @@ class Asked:
 
     exchange: Exchange
     type: ResourceType
-    service: Service
+    reader: Reader
     selection: Selection | None
     base: str
+
+    @property
+    def service(self) -> Service:
+        """The operations that change something: of the present only."""
+        return service_of(self.exchange, self.type)
 
     def is_whole(self, found: Answer) -> bool:
         """Tell whether the version stands for all that is shown: not for a user's groups."""
         relation = relation_of(self.type, self.selection)
         if relation == "members":  # their names are no part of the group's version
             return not (self.selection and self.selection.shows_part("members", "display"))
-        return relation is None or self.service.never_grouped(found.row)
+        return relation is None or self.reader.never_grouped(found.row)
 
     def response(
         self, found: Answer, status: int = 200, headers: dict[str, str] | None = None
@@ -177,6 +194,6 @@ class Asked:
         if chosen and found.written:
             chosen = replace(chosen, specified=found.written)
         related = relation_of(self.type, chosen) is not None
-        relations = self.service.relations([row.place]).get(row.position, ()) if related else ()
+        relations = self.reader.relations([row.place]).get(row.position, ()) if related else ()
         body = answer(row.document, self.base.encode(), self.type, chosen, relations)
         return json_response(self.exchange, body, status, headers or {"ETag": found.etag})

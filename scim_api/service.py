@@ -49,6 +49,8 @@ class Service(Reader):
     ) -> None:
         """`tolerated` is told the name of each tolerance of the policy that was made use of."""
         super().__init__(ledger, resources, resource_type)
+        self._ledger = ledger
+        self._resources = resources
         self._catalogue = catalogue
         self._door = Door(policy, tolerated)
 

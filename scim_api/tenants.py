@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
-from projections.configuration import Configuration, Settings
+from projections.configuration import Configuration, Settings, settings_of, stream_of
 from projections.credentials import Credential, Credentials
 from projections.history import History
 from projections.resources import Resources
@@ -57,6 +57,12 @@ class Tenant:
         """Return what the ledger serves now."""
         settings = self.settings()
         return self.newest.at(settings.version, lambda: settings)
+
+    def catalogue_at(self, position: int) -> Catalogue:
+        """Return what the ledger served at a position."""
+        changes = self.ledger.read_stream(stream_of(self.ledger.tenant))
+        settings = settings_of(change for change in changes if change.position <= position)
+        return self.newest.of(settings)
 
     def has_active_user(self, id_: str) -> bool:
         """Tell whether there is an active user of an id."""
@@ -130,6 +136,12 @@ class Tenants:
             " the copy out of the data directory",
             reason="two files hold one ledger",
         )
+
+    def opened(self) -> list[Tenant]:
+        """Return the ledgers that are open; at first, all there are."""
+        if not self._by_path:
+            self.discover()
+        return list(self)
 
     def __iter__(self) -> Iterator[Tenant]:
         return iter(list(self._by_path.values()))

@@ -50,6 +50,8 @@ def surrounded(wsgi_app: WsgiApp) -> WsgiApp:
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             headers += (("X-Request-Id", exchange.id), ("Cache-Control", "no-store"))
+            if exchange.past:
+                headers.append(("Ledger-Position", str(exchange.past.position)))
             log_request(exchange.line(_route(), int(status[:3])))
             exchange.count_tolerances()
             return start_response(status, headers, *error)
