@@ -32,8 +32,16 @@ def _credential_issued_1(payload: Payload) -> Payload:
     return payload
 
 
+def _credential_issued_2(payload: Payload) -> Payload:
+    """Revision 3 may also hold `scopes`: an older program would let a token do everything."""
+    return payload
+
+
 # (type, revision) -> what turns its payload into that of the next revision. Never deleted.
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {(CREDENTIAL_ISSUED, 1): _credential_issued_1}
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
+    (CREDENTIAL_ISSUED, 1): _credential_issued_1,
+    (CREDENTIAL_ISSUED, 2): _credential_issued_2,
+}
 
 
 class UnknownEvent(LedgerUnavailable):

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from ledger.database import Connection
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
 from projections.configuration import Configuration
 from projections.tables import create_tables
 
-_COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy"
+_COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy, scopes"
+_WITHOUT_SCOPES = ("provision",)  # what a token may do whose event names no scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,7 @@ class Credential:
     revoked_at: str | None
     user: str | None = None  # the id of the user whose own it is (/Me)
     policy: str | None = None  # instead of the ledger's
+    scopes: frozenset[str] = frozenset()  # what it may do; an unknown one opens nothing
 
     def state(self, now: str) -> str:
         """Return live, expired or revoked at a moment (a timestamp)."""
@@ -34,7 +38,7 @@ class Credentials:
     """The credential projection; reads take a ledger's reading connection."""
 
     name = "credentials"
-    revision = 2
+    revision = 3
     tables: Mapping[str, str] = {"credential": "id"}
 
     def __init__(self, suffix: str = "") -> None:
@@ -58,7 +62,7 @@ class Credentials:
         if recorded.type == CREDENTIAL_ISSUED:
             effects = recorded.effects
             connection.execute(
-                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, NULL, ?, ?)",
+                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?)",
                 (
                     recorded.subject,
                     effects["name"],
@@ -67,6 +71,7 @@ class Credentials:
                     effects.get("expires_at"),
                     effects.get("user"),
                     effects.get("policy"),
+                    " ".join(effects.get("scopes", _WITHOUT_SCOPES)),  # RFC 6749 §3.3: no spaces
                 ),
             )
         elif recorded.type == CREDENTIAL_REVOKED:
@@ -84,9 +89,15 @@ class Credentials:
             f"SELECT {_COLUMNS}, ({Configuration.VERSION}) FROM {self._table} WHERE sha256 = ?",
             (sha256,),
         ).fetchone()
-        return (Credential(*row[:-1]), row[-1]) if row else None
+        return (_credential(row[:-1]), row[-1]) if row else None
 
     def all(self, connection: Connection) -> list[Credential]:
         """Return every credential ever issued, oldest first."""
         rows = connection.execute(f"SELECT {_COLUMNS} FROM {self._table} ORDER BY issued_at, id")
-        return [Credential(*row) for row in rows]
+        return [_credential(row) for row in rows]
+
+
+@lru_cache(maxsize=256)
+def _credential(row: tuple[Any, ...]) -> Credential:
+    """Read a row; the same few come with every request and need not be made anew."""
+    return Credential(*(*row[:-1], frozenset(row[-1].split())))

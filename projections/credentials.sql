@@ -7,6 +7,7 @@ CREATE TABLE credential{s} (
   expires_at TEXT,
   revoked_at TEXT,
   user TEXT,           -- the id of the user whose own credential it is
-  policy TEXT          -- instead of the ledger's
+  policy TEXT,         -- instead of the ledger's
+  scopes TEXT NOT NULL -- what it may do, with spaces between
 ) STRICT;
 CREATE UNIQUE INDEX credential{s}_sha256 ON credential{s} (sha256);

@@ -118,5 +118,3 @@ def _settle(ledger: SQLiteLedger) -> None:
     """
     with ledger.writing():
         pass
-
-

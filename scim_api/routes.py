@@ -7,17 +7,18 @@ from flask import Blueprint, Response, request
 
 from scim_api import moments
 from scim_api.attributes import ResourceType
-from scim_api.auth import authenticate
 from scim_api.bulk.routes import add_bulk
 from scim_api.discovery_routes import add_discovery
 from scim_api.documents import DEFAULT, Selection, answer, relation_of
 from scim_api.exchange import Exchange, exchange_of
+from scim_api.gate import guard
 from scim_api.http import base_url, empty_response, json_response, read_json
 from scim_api.list_routes import add_lists
 from scim_api.me_routes import add_me
 from scim_api.queries import shown
 from scim_api.reading import Answer, PastReader, Reader
 from scim_api.resource_types import RESOURCE_TYPES
+from scim_api.scopes import opening_scim
 from scim_api.service import Service
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
@@ -31,15 +32,13 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     """Return everything that is served under the SCIM base."""
     scim = Blueprint("scim", __name__, url_prefix=settings.base_path)
 
+    guard(scim, tenants, settings.base_path, opening_scim)
+
     @scim.before_request
-    def _authenticate() -> None:
-        exchange = exchange_of(request)
-        header = exchange.environ.get("HTTP_AUTHORIZATION")
-        principal = exchange.principal = authenticate(header, tenants, exchange.at)
-        principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
+    def _enter_the_past() -> None:
         moment = moments.asked(request)
         if moment is not None:
-            moments.enter(exchange, moment)
+            moments.enter(exchange_of(request), moment)
 
     views = Views(settings)
     for resource_type in RESOURCE_TYPES:

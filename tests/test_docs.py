@@ -11,6 +11,7 @@ import pytest
 from app import cli
 from ledger.events import REVISIONS
 from scim_api.policy import Policy
+from scim_api.scopes import Scope
 from scim_api.settings import SCHEMA
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +40,11 @@ def test_every_tolerance_is_documented_with_its_default(name: str) -> None:
 
     word = row.rsplit("|", 2)[1].strip()
     assert word.startswith("on" if getattr(Policy(), name) else "off")
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_every_scope_is_documented(scope: Scope) -> None:
+    assert f"\n| `{scope}` |" in text_of("docs/operating.md")
 
 
 @pytest.mark.parametrize("type_", sorted(REVISIONS))

@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from scim_api.auth import authenticate
 from scim_api.exchange import exchange_of
+from scim_api.gate import guard
 from scim_api.http import JSON
+from scim_api.scopes import opening_ledger
 from scim_api.tenants import Tenants
 
 BASE = "/ledger/v1"
@@ -16,14 +17,7 @@ BASE = "/ledger/v1"
 def blueprint(tenants: Tenants) -> Blueprint:
     """Return the ledger's own API."""
     audit = Blueprint("audit", __name__, url_prefix=BASE)
-
-    @audit.before_request
-    def _authenticate() -> None:
-        exchange = exchange_of(request)
-        header = exchange.environ.get("HTTP_AUTHORIZATION")
-        principal = exchange.principal = authenticate(header, tenants, exchange.at)
-        principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
-
+    guard(audit, tenants, BASE, opening_ledger)
     audit.add_url_rule("", "status", _status, provide_automatic_options=False)
     return audit
 

@@ -1,7 +1,7 @@
 """Commands about tokens: create, list, revoke."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from ledger.terminal import (
 from projections.credentials import Credential
 from scim_api import tokens
 from scim_api.policy import PRESETS
+from scim_api.scopes import DEFAULT, Scope
 from scim_api.tenants import Tenant
 
 
@@ -59,11 +60,21 @@ def token_group() -> None:
     "--policy", type=click.Choice(list(PRESETS)), help="Its policy, whatever the ledger's is."
 )
 @click.option("--user", metavar="ID|USERNAME", help="The user whose own it is, for /Me.")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([str(scope) for scope in Scope]),
+    multiple=True,
+    default=[str(scope) for scope in DEFAULT],
+    show_default=True,
+    help="What it may do; several may be given.",
+)
 @pass_site
 @examples(
     "scim-ledger token create okta",
     "scim-ledger token create okta --expires 365d --json",
     "scim-ledger token create entra --policy entra",
+    "scim-ledger token create auditor --scope audit",
 )
 def create_token(
     site: Site,
@@ -73,21 +84,28 @@ def create_token(
     expires: str | None,
     policy: str | None,
     user: str | None,
+    scopes: tuple[str, ...],
 ) -> None:
     """Make a token. It is printed once; only its SHA-256 is kept.
 
     A policy of its own stands in place of the ledger's, with what was turned on or off there.
+
+    Scopes: provision does everything in SCIM, read only reads it, audit reads it and the ledger's
+    own API, operate reads the ledger's status and its log of requests.
     """
     if not name.strip():
         raise click.UsageError("a token needs a name, to be told from others later")
     tenant = site.tenant(ledger)
     own = {"policy": policy, "user": None if user is None else _user_id(tenant, user)}
-    made = issue_token(site.metadata("cli"), tenant, name, _expiry(expires), **own)
+    made = issue_token(
+        site.metadata("cli"), tenant, name, _expiry(expires), scopes=map(Scope, scopes), **own
+    )
     if as_json:
         emit({key: value for key, value in asdict(made).items() if own.get(key, "") is not None})
     else:
         click.echo(made.token)
-        click.echo("shown this once; paste it into Okta now", err=True)
+        place = "paste it into Okta now" if Scope.PROVISION in made.scopes else "keep it now"
+        click.echo(f"shown this once; {place}", err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +117,7 @@ class Issued:
     ledger: str
     expires_at: str | None
     token: str
+    scopes: tuple[Scope, ...]
     policy: str | None = None
     user: str | None = None
 
@@ -111,20 +130,23 @@ def issue_token(
     *,
     policy: str | None = None,
     user: str | None = None,
+    scopes: Iterable[Scope] = DEFAULT,
 ) -> Issued:
     """Issue a credential by an event; `user` is the id of the one whose own it is."""
     token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
+    opened = tuple(sorted(set(scopes)))
     effects = {
         "name": name,
         "sha256": tokens.digest(token),
         "expires_at": expires_at,
         "policy": policy,
         "user": user,
+        "scopes": [str(scope) for scope in opened],
     }
     event = Event(CREDENTIAL_ISSUED, {k: v for k, v in effects.items() if v is not None})
     append = Append(f"Credential-{id_}", NO_STREAM, [event])
     tenant.ledger.append([append], metadata)
-    return Issued(id_, name, tenant.name, expires_at, token, policy, user)
+    return Issued(id_, name, tenant.name, expires_at, token, opened, policy, user)
 
 
 def _user_id(tenant: Tenant, user: str) -> str:
@@ -153,7 +175,10 @@ def _expiry(age: str | None) -> str | None:
 def list_tokens(site: Site, ledger: str, as_json: bool) -> None:
     """List the tokens ever issued, with state and last use."""
     tenant = site.tenant(ledger)
-    emit_rows(_token_rows(tenant), as_json, "no tokens yet; scim-ledger token create makes one")
+    rows = list(_token_rows(tenant))
+    if not as_json:
+        rows = [row | {"scopes": " ".join(row["scopes"])} for row in rows]
+    emit_rows(rows, as_json, "no tokens yet; scim-ledger token create makes one")
 
 
 def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
@@ -165,6 +190,7 @@ def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
             "id": credential.id,
             "name": credential.name,
             "state": credential.state(now),
+            "scopes": sorted(credential.scopes),
             "policy": credential.policy,
             "user": credential.user,
             "issued_at": credential.issued_at,

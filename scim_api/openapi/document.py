@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document of what a ledger serves, built from its declarations."""
 
+from collections.abc import Callable
 from typing import Any
 
 from scim_api.catalogue import Catalogue
@@ -7,6 +8,7 @@ from scim_api.openapi import audit, operations
 from scim_api.openapi.messages import NUMBER, TEXT, listed, messages, ref
 from scim_api.openapi.operations import Operation, failures
 from scim_api.openapi.schemas import answered, written
+from scim_api.scopes import Opening, opening_ledger, opening_scim
 
 JsonObject = dict[str, Any]
 
@@ -36,7 +38,7 @@ _ANSWER_HEADERS = {
     "ETag": "The version of the resource.",
     "Location": "The URI of the resource.",
     "Content-Location": "The URI of the user under /Users.",
-    "WWW-Authenticate": "What a token looks like.",
+    "WWW-Authenticate": "What a token looks like, or the scope that it lacks (RFC 6750 §3).",
     "Retry-After": "After how many seconds to ask again.",
 }
 
@@ -59,7 +61,9 @@ def document(catalogue: Catalogue, *, server: str, base_path: str, version: str)
         "servers": [{"url": server or "/"}],
         "security": [{"bearer": []}],
         "tags": [{"name": tag} for tag in _tags(scim)],
-        "paths": found | audit.paths() | _beside(),
+        "paths": _guarded(found, base_path, opening_scim)
+        | _guarded(audit.paths(), audit.BASE, opening_ledger)
+        | _beside(),
         "components": {
             "schemas": _schemas(catalogue),
             "parameters": _parameters(),
@@ -68,6 +72,18 @@ def document(catalogue: Catalogue, *, server: str, base_path: str, version: str)
             "securitySchemes": {"bearer": _bearer()},
         },
     }
+
+
+def _guarded(paths: JsonObject, base: str, opening: Callable[[str, str], Opening]) -> JsonObject:
+    """Say of each operation which scopes open it, and that another token gets 403."""
+    for path, methods in paths.items():
+        for method, operation in methods.items():
+            scopes = opening(method.upper(), path.removeprefix(base))
+            answers = operation["responses"] | {"403": operations.failure(403)}
+            operation["responses"] = dict(sorted(answers.items()))
+            if scopes is not None:
+                operation["security"] = [{"bearer": [str(scope)]} for scope in scopes]
+    return paths
 
 
 def _operations(catalogue: Catalogue) -> dict[str, dict[str, Operation]]:
@@ -90,7 +106,7 @@ def _tags(scim: dict[str, dict[str, Operation]]) -> list[str]:
 
 def _statuses(scim: dict[str, dict[str, Operation]]) -> list[int]:
     found = {code for methods in scim.values() for one in methods.values() for code in one.errors}
-    return sorted({*found, *operations.EVERYWHERE, *operations.WITH_BODY})
+    return sorted({*found, 403, *operations.EVERYWHERE, *operations.WITH_BODY})
 
 
 def _schemas(catalogue: Catalogue) -> JsonObject:
@@ -138,7 +154,8 @@ def _bearer() -> JsonObject:
     return {
         "type": "http",
         "scheme": "bearer",
-        "description": "A token made with `scim-ledger token create`.",
+        "description": "A token made with `scim-ledger token create NAME --scope SCOPE`. Where an"
+        " operation names scopes, one of them is enough; where it names none, any token is.",
     }
 
 

@@ -65,7 +65,8 @@ def failure(status: int) -> JsonObject:
 
 def failures(statuses: Iterable[int]) -> JsonObject:
     """Return the SCIM errors, by status."""
-    extra = {401: ("WWW-Authenticate",), 405: ("Allow",), 429: ("Retry-After",)}
+    challenged = ("WWW-Authenticate",)
+    extra = {401: challenged, 403: challenged, 405: ("Allow",), 429: ("Retry-After",)}
     return {
         str(status): success(HTTPStatus(status).phrase, "Error", *extra.get(status, ()))
         for status in statuses

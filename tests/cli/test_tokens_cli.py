@@ -23,7 +23,7 @@ def test_create_prints_the_token_alone_on_stdout(shell):
 def test_create_can_answer_in_json(shell):
     made = shell("token", "create", "okta", "--json")
 
-    assert made.json.keys() == {"id", "name", "ledger", "expires_at", "token"}
+    assert made.json.keys() == {"id", "name", "ledger", "expires_at", "token", "scopes"}
     assert (made.json["name"], made.json["ledger"]) == ("okta", "default")
     assert made.err == ""
 
@@ -35,6 +35,50 @@ def test_a_created_token_works(api):
 def test_two_tokens_may_have_one_name(shell):
     assert shell("token", "create", "okta").out != shell("token", "create", "okta").out
     assert len(shell("token", "list", "--json").json) == 2
+
+
+def test_a_token_provisions_unless_it_is_said_otherwise(shell, credentials):
+    shell("token", "create", "okta")
+
+    assert credentials()["okta"]["scopes"] == ["provision"]
+
+
+def test_scopes_may_be_several_and_named_twice(shell, credentials):
+    scopes = [word for scope in ("read", "audit", "read") for word in ("--scope", scope)]
+
+    made = shell("token", "create", "auditor", *scopes, "--json").json
+
+    assert made["scopes"] == credentials()["auditor"]["scopes"] == ["audit", "read"]
+    assert shell("events", "show", "2", "--json").json["effects"]["scopes"] == ["audit", "read"]
+
+
+def test_scopes_are_shown_to_people_as_words(shell):
+    shell("token", "create", "auditor", "--scope", "read", "--scope", "audit")
+
+    assert "  audit read  " in shell("token", "list").out
+
+
+def test_a_token_that_does_not_provision_is_not_for_okta(shell):
+    made = shell("token", "create", "auditor", "--scope", "audit")
+
+    assert made.err == "shown this once; keep it now\n"
+
+
+@pytest.mark.parametrize("scope", ["", "write", "Read", "read audit"])
+def test_a_scope_that_is_none_is_a_usage_error_that_names_them(shell, credentials, scope):
+    ended = shell("token", "create", "x", "--scope", scope, code=2)
+
+    assert all(name in ended.err for name in ("provision", "read", "audit", "operate"))
+    assert credentials() == {}
+
+
+def test_a_created_token_may_do_what_its_scope_says(shell, api):
+    auditor = shell("token", "create", "auditor", "--scope", "audit").out.strip()
+
+    client = Api(api.site, "default", auditor)
+
+    assert client.get("/ledger/v1", base="").status_code == client.get("/Users").status_code == 200
+    assert client.post({}).status_code == 403
 
 
 @pytest.mark.parametrize("age", ["90d", "12h", "30m", "9999d"])

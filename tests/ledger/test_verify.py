@@ -448,6 +448,7 @@ STATE_CHANGES = {
     "a token's hash": "UPDATE credential SET sha256 = 'evil' WHERE id = '2'",
     "a token's end": "UPDATE credential SET expires_at = NULL WHERE id = '2'",
     "a token no longer revoked": "UPDATE credential SET revoked_at = NULL",
+    "a token that may do more": "UPDATE credential SET scopes = 'audit provision' WHERE id = '2'",
     "text that is no UTF-8": "UPDATE credential SET name = CAST(x'6fff' AS TEXT) WHERE id = '2'",
     "a table gone": "DROP TABLE credential",
 }

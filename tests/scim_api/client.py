@@ -82,7 +82,7 @@ class Site:
         return Api(self, name, self.issue(name, **credential).token)
 
     def issue(self, name="default", *, called="okta", expires_at=None, **own):
-        """Issue a token; `policy` or `user` make it one of its own."""
+        """Issue a token; `policy`, `user` or `scopes` make it one of its own."""
         tenant = self.console.tenant(name)
         try:
             return issue_token(self.console.metadata("cli"), tenant, called, expires_at, **own)

@@ -199,6 +199,7 @@ def test_issuing_and_revoking_are_events_of_the_ledger(api):
     assert credentials[1].effects == {
         "name": "second",
         "sha256": hashlib.sha256(issued.token.encode()).hexdigest(),
+        "scopes": ["provision"],
     }
 
 

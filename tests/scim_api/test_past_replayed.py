@@ -68,7 +68,9 @@ class Client:
         self.api.patch(self.someone(), replace(f"u{self.number}@example.com", "userName"))
 
     def flip(self):
-        self.api.patch(self.someone(), replace({"active": self.draw.random() < 0.5, "title": "Chef"}))
+        self.api.patch(
+            self.someone(), replace({"active": self.draw.random() < 0.5, "title": "Chef"})
+        )
 
     def put(self):
         one = self.someone()

@@ -16,6 +16,7 @@ from scim_api.catalogue import BUILT_IN
 from scim_api.commands.tokens import issue_token
 from scim_api.openapi.document import document
 from scim_api.resource_types import GROUP_URN, RESOURCE_TYPES, USER
+from scim_api.scopes import Scope
 from tests.scim_api.client import BASE, Site
 
 pytestmark = pytest.mark.slow
@@ -51,7 +52,8 @@ ME = f"{BASE}/Me"
 def client(tmp_path_factory):
     """Return a client of a ledger with a user in a group."""
     site = Site(tmp_path_factory.mktemp("schemathesis") / "data")
-    client = site.make()
+    site.make()
+    client = site.client(scopes=list(Scope))
     member = client.create()["id"]
     group = {"schemas": [GROUP_URN], "displayName": "Sales", "members": [{"value": member}]}
     assert client.post(group, "/Groups").status_code == 201
