@@ -316,7 +316,7 @@ def test_the_newest_events_are_a_line_each(told):
 def test_no_event_shows_a_hash_of_a_token(told, words):
     shown = told("events", *words).out
 
-    assert "sha256" not in shown.replace("name, sha256", "")
+    assert "sha256" not in shown.replace("name, scopes, sha256", "")
 
 
 # Everything else that needs a ledger
