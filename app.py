@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     follower = Follower(lambda: [tenant.history for tenant in tenants.opened()])
 
     def close() -> None:
+        app.feeds.lookout.close()  # type: ignore[attr-defined]
         follower.end()
         tenants.close()
 

@@ -1,6 +1,6 @@
 """The index of events: which of them satisfy a filter, page by page in either direction."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -45,6 +45,7 @@ _WITHOUT_WIDE = {
 
 
 FirstAt = Callable[[str, bool], int]
+Positions = Callable[[range, int], Sequence[int]]
 
 
 class Entry(NamedTuple):
@@ -91,11 +92,44 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Which positions a page may be of; both ends are exclusive."""
+class Walk:
+    """Where a page is looked for, which way, and what it leaves behind it."""
 
-    after: int
-    before: int
+    end: int
+    span: range
+    descending: bool
+    behind: range
+
+    @classmethod
+    def of(cls, after: int | None, before: int | None, newest_first: bool, end: int) -> "Walk":
+        """With one bound the page is looked for from there; else from where the order begins."""
+        low = 1 if after is None else after + 1
+        high = end + 1 if before is None else min(before, end + 1)
+        span = range(low, high)
+        if after is not None and before is None:
+            return cls(end, span, False, range(1, min(low, end + 1)))
+        if before is not None and after is None:
+            return cls(end, span, True, range(max(before, 1), end + 1))
+        return cls(end, span, newest_first, range(0))
+
+    def found(self, positions: Positions, newest_first: bool, count: int) -> Found:
+        """Return the page; `positions` finds so many within a span, the way that is walked."""
+        found = positions(self.span, count + 1)
+        more, others = len(found) > count, bool(self.behind) and bool(positions(self.behind, 1))
+        older, newer = (more, others) if self.descending else (others, more)
+        return Found(sorted(found[:count], reverse=newest_first), older, newer)
+
+
+def every(
+    *, after: int | None, before: int | None, newest_first: bool, count: int, upto: int
+) -> Found:
+    """Return the page that Entries.page finds without a filter: positions are dense."""
+    walk = Walk.of(after, before, newest_first, upto)
+
+    def positions(span: range, limit: int) -> Sequence[int]:
+        return (span[::-1] if walk.descending else span)[:limit]
+
+    return walk.found(positions, newest_first, count)
 
 
 class Entries:
@@ -148,33 +182,28 @@ class Entries:
         right before it, whichever way it is sorted; with both, or neither, it begins at the end
         of the span that the order begins with. Nothing beyond `upto` is there.
         """
-        end = self.last_position(connection)
-        end = end if upto is None else min(upto, end)
-        span = Span(after or 0, end + 1 if before is None else min(before, end + 1))
-        one_bound = (after is None) is not (before is None)
-        descending = after is None if one_bound else newest_first
+        last = self.last_position(connection)
+        walk = Walk.of(after, before, newest_first, last if upto is None else min(upto, last))
         try:
             with within(connection, PATIENCE):
-                where = self._where(connection, filter, end)
-                found = self._positions(connection, where, span, descending, count + 1)
-                more = len(found) > count
-                others = one_bound and bool(
-                    self._positions(connection, where, _beyond(after, before, end), descending, 1)
-                )
+                where = self._where(connection, filter, walk.end)
+
+                def positions(span: range, limit: int) -> list[int]:
+                    return self._positions(connection, where, span, walk.descending, limit)
+
+                return walk.found(positions, newest_first, count)
         except TimeoutError as error:
             raise TooCostly(str(error)) from error
-        older, newer = (more, others) if descending else (others, more)
-        return Found(sorted(found[:count], reverse=newest_first), older, newer)
 
     def _positions(
-        self, connection: Connection, where: Sql, span: Span, descending: bool, limit: int
+        self, connection: Connection, where: Sql, span: range, descending: bool, limit: int
     ) -> list[int]:
         condition, parameters = where
         rows = connection.execute(
             f"SELECT position FROM {self._table}"
-            f" WHERE position > ? AND position < ? AND {condition}"
+            f" WHERE position >= ? AND position < ? AND {condition}"
             f" ORDER BY position {'DESC' if descending else 'ASC'} LIMIT ?",
-            (span.after, span.before, *parameters, limit),
+            (span.start, span.stop, *parameters, limit),
         )
         return [position for (position,) in rows]
 
@@ -201,13 +230,6 @@ class Entries:
             else:
                 low = middle + 1
         return low
-
-
-def _beyond(after: int | None, before: int | None, end: int) -> Span:
-    """Return what a page with one bound leaves behind it."""
-    if after is not None:
-        return Span(0, min(after, end) + 1)
-    return Span((before or 0) - 1, end + 1)
 
 
 def _finds_few(filter: Filter) -> bool:

@@ -10,7 +10,7 @@ from ledger import events
 from ledger.database import temporary
 from ledger.events import Recorded
 from projections.comparison import fold
-from projections.entries import Entries, Entry, entry_of
+from projections.entries import Entries, Entry, entry_of, every
 from projections.matching import matches
 from projections.query import Filter
 from projections.sql import register
@@ -191,6 +191,20 @@ def test_bounds_are_exclusive(database: Any, bounds: Any, expected: Any) -> None
     entries = fill(database, [sample(position) for position in range(1, 10)])
 
     assert entries.page(database, None, count=2, **bounds) == expected
+
+
+BOUNDS = st.none() | st.integers(0, 12)
+
+
+@PROPERTY
+@given(BOUNDS, BOUNDS, st.booleans(), st.integers(1, 4), st.integers(0, 9))
+def test_without_a_filter_no_table_is_needed(
+    database: Any, after: Any, before: Any, newest_first: bool, count: int, upto: int
+) -> None:
+    asked = {"after": after, "before": before, "newest_first": newest_first, "count": count}
+    entries = fill(database, [sample(position) for position in range(1, 10)])
+
+    assert every(**asked, upto=upto) == entries.page(database, None, **asked, upto=upto)
 
 
 def sample(position: int, **changes: Any) -> Document:
