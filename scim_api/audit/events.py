@@ -70,7 +70,7 @@ class Events:
     def page(self, question: Question) -> EventPage:
         """Return a page; raises TooMany for a filter that costs too much."""
         end = self.end()
-        found = self._found(question, end)
+        found = self.find(question, end)
         return EventPage(self.shown(found.positions), end, found.older, found.newer)
 
     def one(self, position: int) -> Shown:
@@ -80,7 +80,7 @@ class Events:
             raise NotFound(f"There is no event at position {position}: the last is {self.end()}.")
         return found[0]
 
-    def _found(self, question: Question, end: int) -> Found:
+    def find(self, question: Question, end: int) -> Found:
         """Find the positions; without a filter every position is one, and no index is needed."""
         asked = question.page()
         if question.filter is None:
@@ -97,9 +97,13 @@ class Events:
     def shown(self, positions: Sequence[int]) -> list[Shown]:
         """Return events as they are shown."""
         lines = lines_at(self.tenant.ledger, positions)
-        with self.tenant.ledger.reading() as connection:
-            names = {c.id: c.name for c in self.tenant.credentials.all(connection)}
+        names = self.credential_names()
         return [_shown(line, names) for line in lines]
+
+    def credential_names(self) -> dict[str, str]:
+        """Return the name of each credential there ever was, by its id."""
+        with self.tenant.ledger.reading() as connection:
+            return {c.id: c.name for c in self.tenant.credentials.all(connection)}
 
 
 def _shown(line: Line, names: dict[str, str]) -> Shown:
