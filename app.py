@@ -28,7 +28,7 @@ from projections.history import History
 from projections.resources import Resources
 from scim_api import logs
 from scim_api import settings as settings_
-from scim_api.commands import configuration, demo, looks, policies, roles, service, tokens
+from scim_api.commands import configuration, demo, events, looks, policies, roles, service, tokens
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
 from scim_api.tenants import Tenant, Tenants, ledger_path
@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     follower = Follower(lambda: [tenant.history for tenant in tenants.opened()])
 
     def close() -> None:
+        app.feeds.lookout.close()  # type: ignore[attr-defined]
         follower.end()
         tenants.close()
 
@@ -172,6 +173,7 @@ def cli(ctx: click.Context) -> None:
 for _command in (
     *ledger.commands.COMMANDS,
     *projections.commands.COMMANDS,
+    *events.COMMANDS,
     *service.COMMANDS,
     *looks.COMMANDS,
     *tokens.COMMANDS,

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ledger.database import DAMAGED, Connection, Turns, speaking
@@ -41,6 +41,18 @@ class DatabaseFile:
         if connection is None:
             connection = self._local.connection = self._open()
         return connection
+
+    def leave(self) -> None:
+        """Close this thread's connection for reading; its next read opens another.
+
+        For a thread that is about to wait for long.
+        """
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            self._local.connection = None
+            with suppress(ValueError):  # closed and cleared already
+                self._opened.remove(connection)
+            connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

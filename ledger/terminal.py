@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import click
 from tabulate import tabulate
 
+from ledger import clock
 from ledger.events import Metadata
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerBusy, LedgerError, LedgerMissing
@@ -175,3 +177,19 @@ def pass_site(function: F) -> F:
         return function(site, *args, **kwargs)
 
     return with_site  # type: ignore[return-value]
+
+
+_AGES = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def moment(text: str) -> str:
+    """Read a time or an age as the timestamp it stands for."""
+    try:
+        if text[-1:] in _AGES and text[:-1].isdigit():
+            return clock.timestamp(clock.now() - timedelta(**{_AGES[text[-1]]: int(text[:-1])}))
+        parsed = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise click.UsageError(
+            f"{text!r} is neither a time such as 2026-11-01T10:00:00Z nor an age such as 7d"
+        ) from None
+    return clock.timestamp(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))

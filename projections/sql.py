@@ -39,7 +39,7 @@ _VALUES = (
     " FROM json_each(document, ?) WHERE typeof(key) = 'integer') AS v"
 )
 
-_TESTS = {
+TESTS = {
     Operator.EQ: "{} = ?",
     Operator.CO: "instr({}, ?) > 0",  # no LIKE: a client's % and _ are plain characters
     Operator.SW: "instr({}, ?) = 1",
@@ -261,7 +261,7 @@ def _test(compare: Compare, leaf: Leaf) -> Sql:
         return "0", []
     if path.type is Type.BOOLEAN:
         return f"{leaf.type} IS ?", [*leaf.parameters, "true" if wanted else "false"]
-    test = _TESTS[operator].format(form_of(path, operator, leaf))
+    test = TESTS[operator].format(form_of(path, operator, leaf))
     text = f"(({test} AND {leaf.type} IN {json_types(path)}) IS TRUE)"
     return text, [*leaf.parameters, wanted, *leaf.parameters]
 

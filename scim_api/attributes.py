@@ -189,6 +189,23 @@ class ResourceType:
         )
 
 
+class Records(ResourceType):
+    """Records that are no SCIM resources, such as events: filters over them are read alike.
+
+    Their attributes are few and in no RFC, so a refusal of an unknown one names them.
+    """
+
+    @classmethod
+    def of(cls, name: str, description: str, *attributes: Attribute) -> "Records":
+        """Declare records by their attributes."""
+        return cls(name, "", description, Schema("", name, description, attributes))
+
+    @property
+    def names(self) -> str:
+        """The names of the attributes, for people."""
+        return ", ".join(self.declared)
+
+
 class AllTypes(ResourceType):
     """Several resource types as one, for queries across them (RFC 7644 §3.4.2.1, §3.4.3).
 

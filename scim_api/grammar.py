@@ -5,11 +5,11 @@ from typing import NoReturn
 
 from projections import query
 from projections.query import Operator, Type
-from scim_api.attributes import Attribute, Declared, ResourceType, Schema
+from scim_api.attributes import Attribute, Declared, Records, ResourceType, Schema
 from scim_api.comparands import compared, find, is_secret, valued
 from scim_api.cursor import Cursor, shown
 from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, ScimError
-from scim_api.operands import Unfit, Value, check_operator, fitted, read_literal
+from scim_api.operands import Unfit, Value, check_operator, fitted, read_literal, with_time
 from scim_api.policy import Door
 
 MAX_LENGTH = 8192
@@ -195,7 +195,10 @@ class _Reader(Cursor):
             check_operator(attribute, operator)
             self.skip()
             at = self.at
-            value = fitted(attribute, operator, self._literal(attribute))
+            literal = self._literal(attribute)
+            if isinstance(self._type, Records):
+                literal = with_time(attribute, operator, literal)
+            value = fitted(attribute, operator, literal)
         except Unfit as error:
             self.refuse(error.reason, at if error.at is None else error.at)
         part = None if attribute is declared.attribute else attribute
@@ -232,7 +235,8 @@ class _Reader(Cursor):
         self.at = start
         if not name:
             self.expected("the name of an attribute")
-        self.refuse(f'{owner} has no attribute "{shown(name)}"', start)
+        others = f"; it has {self._type.names}" if isinstance(self._type, Records) else ""
+        self.refuse(f'{owner} has no attribute "{shown(name)}"{others}', start)
 
     def path(self) -> PatchPath:
         self.skip()

@@ -2,7 +2,9 @@
 
 import socket
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -11,6 +13,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
 from ledger import clock
+from scim_api.audit.waiting import waits
 from scim_api.errors import error_document
 from scim_api.http import SCIM_JSON
 from scim_api.logs import LOGGER
@@ -24,6 +27,8 @@ _REASONS = {
 
 
 ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
+STALL = 10.0  # seconds for which a client that waits for events may take nothing
+REFUSING = 4  # threads beside those of who waits: they tell others that there is no place
 
 
 class ScimWorker(ThreadWorker):  # type: ignore[misc]
@@ -32,6 +37,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """Begin without a connection."""
         self._begun: dict[Any, float] = {}
+        self._apart: dict[Any, Any] = {}  # requests that wait, by connection
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
@@ -41,6 +47,53 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             return super().handle(conn)
         finally:
             del self._begun[conn]
+
+    def handle_request(self, req: Any, conn: Any) -> bool:
+        """Answer a request, but put one that waits aside: these threads are SCIM's."""
+        if not waits(req.path, req.query):
+            return bool(super().handle_request(req, conn))
+        self._apart[conn] = req
+        return False
+
+    def finish_request(self, conn: Any, fs: Future[Any]) -> None:
+        """Go on with a connection; a request that was put aside gets a thread of its own."""
+        req = self._apart.pop(conn, None)
+        if req is None:
+            super().finish_request(conn, fs)
+            return
+        finish = super().finish_request
+        answered = self._waiters.submit(self._answer_in_time, req, conn)
+        answered.add_done_callback(lambda future: self.method_queue.defer(finish, conn, future))
+
+    @cached_property
+    def _waiters(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.wsgi.feeds.places + REFUSING, "waiter")
+
+    def _answer_in_time(self, req: Any, conn: Any) -> bool:
+        """Answer a request that waits; tell whether the connection can be used again."""
+        try:
+            conn.sock.settimeout(STALL)
+            return bool(self._keepalive_after(conn, super().handle_request(req, conn)))
+        except (OSError, StopIteration):
+            return False  # the client is gone, or was cut off
+        except Exception as error:
+            self.handle_error(req, conn.sock, conn.client, error)
+            return False
+
+    def _let_waiters_go(self) -> None:
+        feeds = getattr(self.wsgi, "feeds", None)
+        if feeds:
+            feeds.lookout.end()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Begin to stop: who waits for events is let go, who asked is answered."""
+        self._let_waiters_go()
+        super().handle_exit(sig, frame)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """Stop at once."""
+        self._let_waiters_go()
+        super().handle_quit(sig, frame)
 
     def murder_pending(self) -> None:
         """Once a second, read no more from clients that dribble or stall.
@@ -80,6 +133,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             self.set_accept_enabled(False)
             for listener in self.sockets:
                 listener.close()
+            self._let_waiters_go()
             self.alive = False  # what is in flight is answered with Connection: close
         return alive
 

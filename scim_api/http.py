@@ -52,6 +52,12 @@ def base_url(exchange: Exchange, settings: Settings) -> str:
     return settings.base_url or exchange.origin() + settings.base_path
 
 
+def root_url(exchange: Exchange, settings: Settings) -> str:
+    """Return the URL under which clients find the root of this server, without a slash."""
+    base, path = base_url(exchange, settings), settings.base_path
+    return base.removesuffix(path) if base.endswith(path) else exchange.origin()
+
+
 def json_response(
     exchange: Exchange, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:

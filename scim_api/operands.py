@@ -14,6 +14,8 @@ _UNQUOTED = re.compile(r"""[^\x00-\x20()\[\]"'\ud800-\udfff][^\x00-\x20)\]"\ud80
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f\ud800-\udfff]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 _EQUALITY = frozenset({Operator.EQ, Operator.NE})
 _LARGEST = 2**63
@@ -88,6 +90,14 @@ def check_operator(attribute: Attribute, operator: Operator) -> None:
         raise Unfit(f"{name} is {attribute.type}: it can be compared with eq and ne only")
     if attribute.type in (Type.INTEGER, Type.DECIMAL) and operator in SUBSTRING:
         raise Unfit(f"{name} is a number: {operator} compares text only")
+
+
+def with_time(attribute: Attribute, operator: Operator, value: Value) -> Value:
+    """Complete a date alone by its first moment, UTC: so people ask for records."""
+    is_time = attribute.type is Type.DATE_TIME and operator not in SUBSTRING
+    if is_time and isinstance(value, str) and _DATE.fullmatch(value):
+        return f"{value}T00:00:00Z"
+    return value
 
 
 def fitted(attribute: Attribute, operator: Operator, value: Value) -> Value:

@@ -36,6 +36,7 @@ class Settings:
     port: int
     workers: int
     threads: int
+    feeds: int
     base_path: str
     base_url: str | None
     trusted_proxies: int
@@ -138,6 +139,11 @@ class SettingsSchema(Schema):
         _whole(4, 1, 128),
         "SCIM_THREADS",
         "threads of each worker process",
+    )
+    feeds = _setting(
+        _whole(64, 0, 512),
+        "SCIM_FEEDS",
+        "clients of each worker process that may wait for events, beside its threads",
     )
     base_path = _setting(
         _Path(load_default="/scim/v2"),

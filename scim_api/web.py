@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_api import health, routes
 from scim_api.audit import routes as audit_routes
+from scim_api.audit.feeds import Feeds
 from scim_api.errors import NotServed
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import error_response
@@ -26,7 +27,9 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     app.url_map.merge_slashes = False  # would redirect; clients do not follow
     app.url_map.strict_slashes = False
     app.register_blueprint(routes.blueprint(settings, tenants))
-    app.register_blueprint(audit_routes.blueprint(tenants))
+    feeds = Feeds(settings.feeds)
+    app.register_blueprint(audit_routes.blueprint(settings, tenants, feeds))
+    app.feeds = feeds  # type: ignore[attr-defined]
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_routes.blueprint(settings, tenants))
     app.register_error_handler(Exception, _failed)

@@ -5,20 +5,30 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
+from scim_api.audit.event_routes import EventViews
+from scim_api.audit.feed_routes import FeedViews
+from scim_api.audit.feeds import Feeds
+from scim_api.audit.waiting import BASE as BASE
 from scim_api.exchange import exchange_of
 from scim_api.gate import guard
 from scim_api.http import JSON
 from scim_api.scopes import opening_ledger
+from scim_api.settings import Settings
 from scim_api.tenants import Tenants
 
-BASE = "/ledger/v1"
 
-
-def blueprint(tenants: Tenants) -> Blueprint:
+def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
     """Return the ledger's own API."""
     audit = Blueprint("audit", __name__, url_prefix=BASE)
     guard(audit, tenants, BASE, opening_ledger)
-    audit.add_url_rule("", "status", _status, provide_automatic_options=False)
+    events, feed = EventViews(settings, feeds), FeedViews(tenants, feeds)
+    for rule, name, view in (
+        ("", "status", _status),
+        ("/events", "events", events.page),
+        ("/events/<position>", "event", events.one),
+        ("/feed", "feed", feed.stream),
+    ):
+        audit.add_url_rule(rule, name, view, provide_automatic_options=False)
     return audit
 
 

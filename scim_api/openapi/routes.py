@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from scim_api.auth import authenticate
 from scim_api.catalogue import BUILT_IN, Catalogue
 from scim_api.exchange import exchange_of
-from scim_api.http import JSON, base_url
+from scim_api.http import JSON, root_url
 from scim_api.openapi.document import PATH, document
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
@@ -24,7 +24,7 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     def openapi_json() -> Response:
         described = document(
             _catalogue(tenants),
-            server=_server(settings),
+            server=root_url(exchange_of(request), settings),
             base_path=settings.base_path,
             version=VERSION,
         )
@@ -37,11 +37,3 @@ def _catalogue(tenants: Tenants) -> Catalogue:
     exchange = exchange_of(request)
     header = exchange.environ.get("HTTP_AUTHORIZATION")
     return authenticate(header, tenants, exchange.at).catalogue if header else BUILT_IN
-
-
-def _server(settings: Settings) -> str:
-    """Return the URL under which clients find the root of this server."""
-    exchange = exchange_of(request)
-    base = base_url(exchange, settings)
-    path = settings.base_path
-    return base.removesuffix(path) if base.endswith(path) else exchange.origin()

@@ -42,7 +42,8 @@ OPERATIONS = [
     (path, method)
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
-    if operation["operationId"] != "createMe"  # nobody signs up here: a 501 is the whole answer
+    # Nobody signs up here: a 501 is the whole answer. A feed has no end: see test_feed_http.
+    if operation["operationId"] not in ("createMe", "followEvents")
 ]
 WITH_TOKEN = [(path, method) for path, method in OPERATIONS if path.startswith(BASE)]
 ME = f"{BASE}/Me"
@@ -107,6 +108,7 @@ def ask(described, client, make, sign_in):
             token = sign_in() if path == ME else client.token
             if path == own and len(str(case.path_parameters["id"])) % 2:  # some that are there
                 case.path_parameters["id"] = make(resource_type)
+            case.query = {k: v for k, v in (case.query or {}).items() if k != "wait"}
             case.call_and_validate(checks=CHECKS, headers={"Authorization": f"Bearer {token}"})
 
         resource_type = next((t for t in RESOURCE_TYPES if t.endpoint in path), USER)

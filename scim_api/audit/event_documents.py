@@ -1,0 +1,46 @@
+"""Events as the ledger's API shows them: exactly what was hashed, what was kept, who caused it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from ledger.clients import family
+from ledger.events import CREDENTIAL_ISSUED, REQUEST_PREFIX
+from ledger.lines import Line
+
+# Withheld wherever an event is shown: a token's hash is of no use to a reader. With the salt of
+# the event it could be tried, so that is withheld too.
+WITHHELD: Mapping[str, frozenset[str]] = {CREDENTIAL_ISSUED: frozenset({"sha256"})}
+
+
+def event_document(line: Line, credentials: Mapping[str, str]) -> dict[str, Any]:
+    """Return an event; `credentials` are the names of credentials by their ids.
+
+    The payload is as it was stored, so that the commitment in the header can be recomputed.
+    """
+    header = orjson.loads(line.header)
+    payload = None if line.body is None else orjson.loads(line.body)
+    withheld = sorted(WITHHELD.get(header["type"], frozenset()) & set(payload or ()))
+    document: dict[str, Any] = {
+        "position": line.position,
+        "header": line.header.decode(),
+        "leaf_hash": line.leaf_hash.hex(),
+    }
+    if withheld:
+        document["withheld"] = withheld
+    elif line.salt is not None:
+        document["salt"] = line.salt.hex()
+    shown = None if payload is None else {k: v for k, v in payload.items() if k not in withheld}
+    return document | {
+        "payload": shown,
+        "request": None if payload is None else request_of(payload),
+        "credential": credentials.get(header["actor"]),
+    }
+
+
+def request_of(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request that a payload names, and the family of its client."""
+    size = len(REQUEST_PREFIX)
+    request = {k[size:]: v for k, v in payload.items() if k.startswith(REQUEST_PREFIX)}
+    return request | {"family": family(request.get("client", ""))}

@@ -1,0 +1,112 @@
+"""Events found and shown: pages of them in either direction, and what follows a position."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import orjson
+
+from ledger.lines import Line, lines_at
+from projections.entries import Entries, Found, every
+from projections.lists import TooCostly
+from projections.query import Filter
+from scim_api.audit.event_documents import event_document
+from scim_api.audit.history import history_of
+from scim_api.errors import NotFound, TooMany
+from scim_api.queries import DEFAULT_COUNT
+from scim_api.tenants import Tenant
+
+MOST = 1000  # events on a page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Which events are asked for: those of one page, in its order; see Entries.page."""
+
+    filter: Filter | None = None
+    newest_first: bool = True
+    count: int = DEFAULT_COUNT
+    after: int | None = None
+    before: int | None = None
+
+    def page(self) -> dict[str, Any]:
+        """Return all but the filter, by the names of Entries.page."""
+        return {name: getattr(self, name) for name in ("newest_first", "count", "after", "before")}
+
+
+class Shown(NamedTuple):
+    """An event ready to be sent."""
+
+    position: int
+    type: str
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in the order asked for; `end` is how far the ledger went when it was asked."""
+
+    events: Sequence[Shown]
+    end: int
+    older: bool
+    newer: bool
+
+    @property
+    def reached(self) -> int:
+        """Up to which position all events asked for are on this page or before it."""
+        return self.events[-1].position if self.newer and self.events else self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The events of one ledger; every page is read in short reads that pin nothing."""
+
+    tenant: Tenant
+
+    def end(self) -> int:
+        """Return the position of the newest event."""
+        return self.tenant.ledger.last_position()
+
+    def page(self, question: Question) -> EventPage:
+        """Return a page; raises TooMany for a filter that costs too much."""
+        end = self.end()
+        found = self.find(question, end)
+        return EventPage(self.shown(found.positions), end, found.older, found.newer)
+
+    def one(self, position: int) -> Shown:
+        """Return the event at a position; raises NotFound."""
+        found = self.shown([position])
+        if not found:
+            raise NotFound(f"There is no event at position {position}: the last is {self.end()}.")
+        return found[0]
+
+    def find(self, question: Question, end: int) -> Found:
+        """Find the positions; without a filter every position is one, and no index is needed."""
+        asked = question.page()
+        if question.filter is None:
+            return every(**asked, upto=end)
+        try:
+            with history_of(self.tenant).caught_up() as connection:
+                return Entries().page(connection, question.filter, **asked, upto=end)
+        except TooCostly as error:
+            raise TooMany(
+                "The filter takes too long over this many events. Use fewer comparisons, or eq on"
+                " type, stream, actor, txn, requestId or userName, which are indexed."
+            ) from error
+
+    def shown(self, positions: Sequence[int]) -> list[Shown]:
+        """Return events as they are shown."""
+        lines = lines_at(self.tenant.ledger, positions)
+        names = self.credential_names()
+        return [_shown(line, names) for line in lines]
+
+    def credential_names(self) -> dict[str, str]:
+        """Return the name of each credential there ever was, by its id."""
+        with self.tenant.ledger.reading() as connection:
+            return {c.id: c.name for c in self.tenant.credentials.all(connection)}
+
+
+def _shown(line: Line, names: dict[str, str]) -> Shown:
+    document = event_document(line, names)
+    type_ = orjson.loads(line.header)["type"]
+    return Shown(line.position, type_, orjson.dumps(document))
