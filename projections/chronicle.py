@@ -7,12 +7,14 @@ from typing import Any
 from ledger.database import Connection
 from ledger.events import ERASED, Recorded
 from projections import sql
+from projections.entries import Entries, Entry, entry_of
 from projections.intervals import NEVER, Intervals
 from projections.kinds import Kind, display_of, email_keys, name_key
 from projections.lists import BLOCK
 from projections.state import MEMBER, Resource, document_of, evolve, resource_of
 from projections.tables import create_tables
 
+USER = "User"
 _KNOWN = 20_000  # resources kept in memory between chunks
 
 
@@ -36,13 +38,14 @@ class Chronicle:
         "membership": "group_born, member_id, since",
         "life_census": "type, block, position",
         "census_block": "type, block",
+        **Entries.tables,
     }
 
     def __init__(self, kinds: Mapping[str, Kind], suffix: str = "") -> None:
         """`kinds` by resource type; `suffix` names tables other than the live ones."""
         self._kinds = kinds
         self._suffix = suffix
-        self._known: dict[str, Living] = {}
+        self._known: dict[str, Living | None] = {}
 
     def beside(self, suffix: str) -> "Chronicle":
         """Return the same projection with tables of its own."""
@@ -51,6 +54,7 @@ class Chronicle:
     def create_tables(self, connection: Connection) -> None:
         """Make the tables, empty."""
         create_tables(connection, "history.sql", self._suffix)
+        Entries(self._suffix).create_tables(connection)
 
     def prepare(self, connection: Connection) -> None:
         """Give a connection the functions that filters compile to."""
@@ -82,7 +86,7 @@ class _Chunk:
         connection: Connection,
         kinds: Mapping[str, Kind],
         suffix: str,
-        known: dict[str, Living],
+        known: dict[str, Living | None],
     ) -> None:
         self._connection = connection
         self._kinds = kinds
@@ -95,15 +99,25 @@ class _Chunk:
         self._members = Intervals(f"membership{suffix}", ("group_born", "member_id"), 1)
         self._live: dict[tuple[str, int], int] = {}
         self._census: list[tuple[str, int, int, int]] = []
+        self._index = Entries(suffix)
+        self._entries: list[Entry] = []
 
     def take(self, recorded: Recorded) -> None:
-        """Follow one event. One whose payload was forgotten says nothing: its Erased event does."""
-        kind = self._kinds.get(recorded.category)
-        if kind is None or recorded.payload is None:
-            return
+        """Follow one event."""
+        resource = self._follow(recorded)
+        user_name = resource.attributes["userName"] if resource and resource.type == USER else None
+        self._entries.append(entry_of(recorded, user_name))
         if recorded.type == ERASED:
-            self._erase(recorded.subject)
-            return
+            self._erase(recorded)
+
+    def _follow(self, recorded: Recorded) -> Resource | None:
+        """Return the resource that an event is about, as it is then, or was before it was deleted.
+
+        An event whose payload was forgotten says nothing: the Erased event of its stream does.
+        """
+        kind = self._kinds.get(recorded.category)
+        if kind is None or recorded.payload is None or recorded.type == ERASED:
+            return None
         old = self._living(recorded.subject)
         attributes = _without_members(recorded) if kind.relation == "members" else recorded
         new = evolve(old.resource if old else None, attributes)
@@ -111,19 +125,18 @@ class _Chunk:
             self._change(kind, recorded, old, new)
         elif old:
             self._die(kind, recorded, old)
+        return new or (old.resource if old else None)
 
     def _living(self, id_: str) -> Living | None:
-        found = self._known.get(id_)
-        if found is None:
+        if id_ not in self._known:
             row = self._connection.execute(
                 f"SELECT life.born, document FROM life{self._s} AS life"
                 f" JOIN resource_version{self._s} AS seen ON seen.born = life.born"
                 f" WHERE id = ? AND died = {NEVER} ORDER BY position DESC LIMIT 1",
                 (id_,),
             ).fetchone()
-            if row:
-                found = self._known[id_] = Living(row[0], resource_of(row[1]))
-        return found
+            self._known[id_] = Living(row[0], resource_of(row[1])) if row else None
+        return self._known[id_]
 
     def _change(self, kind: Kind, recorded: Recorded, old: Living | None, new: Resource) -> None:
         born = old.born if old else recorded.position
@@ -166,7 +179,7 @@ class _Chunk:
             self._keys.end((*key, born), at)
         self._members.end((born,), at)
         self._count(kind.type, born, at, -1)
-        del self._known[recorded.subject]
+        self._known[recorded.subject] = None  # the row does not say so yet
 
     def _count(self, type_: str, born: int, at: int, change: int) -> None:
         place = type_, born // BLOCK
@@ -188,14 +201,24 @@ class _Chunk:
         many(f"INSERT INTO resource_version{s} VALUES (?, ?, ?, ?, ?, ?)", self._versions)
         many(f"INSERT INTO life_census{s} VALUES (?, ?, ?, ?)", self._census)
         many(f"INSERT OR IGNORE INTO census_block{s} VALUES (?, ?)", list(self._live))
+        self._index.add(self._connection, self._entries)
         self._keys.write(self._connection)
         self._members.write(self._connection)
-        for gathered in (self._deaths, self._lives, self._versions, self._census, self._live):
+        for gathered in (
+            self._deaths,
+            self._lives,
+            self._versions,
+            self._census,
+            self._live,
+            self._entries,
+        ):
             gathered.clear()
 
-    def _erase(self, id_: str) -> None:
+    def _erase(self, recorded: Recorded) -> None:
         """Let a resource never have been: at no instant is it found, counted or a member."""
+        id_ = recorded.subject
         self.write()
+        self._index.forget(self._connection, recorded.stream)
         self._known.pop(id_, None)
         execute, s = self._connection.execute, self._s
         lives = execute(f"SELECT born, type, died FROM life{s} WHERE id = ?", (id_,)).fetchall()

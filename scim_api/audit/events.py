@@ -11,7 +11,6 @@ from projections.entries import Entries, Found, every
 from projections.lists import TooCostly
 from projections.query import Filter
 from scim_api.audit.event_documents import event_document
-from scim_api.audit.history import history_of
 from scim_api.errors import NotFound, TooMany
 from scim_api.queries import DEFAULT_COUNT
 from scim_api.tenants import Tenant
@@ -86,7 +85,7 @@ class Events:
         if question.filter is None:
             return every(**asked, upto=end)
         try:
-            with history_of(self.tenant).caught_up() as connection:
+            with self.tenant.history.caught_up() as connection:
                 return Entries().page(connection, question.filter, **asked, upto=end)
         except TooCostly as error:
             raise TooMany(
