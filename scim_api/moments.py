@@ -77,10 +77,10 @@ def position_of(ledger: SQLiteLedger, text: str) -> int:
 
     An instant stands for the last event that was recorded then or before.
     """
-    text = text.strip()
+    text = text.strip().replace(" ", "+")  # what a plus in an address becomes
     if _POSITION.fullmatch(text):
         return _within(ledger, int(text))
-    moment = instant(text.replace(" ", "+")) if _INSTANT.fullmatch(text) else None
+    moment = instant(text) if _INSTANT.fullmatch(text) else None
     if moment is None:
         raise InvalidValue(_SHAPE)
     return _position_at(ledger, moment)
