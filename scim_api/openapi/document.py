@@ -23,6 +23,11 @@ _QUERY: dict[str, tuple[JsonObject, str]] = {
     "cursor": (TEXT, "Empty to begin a walk, then nextCursor of the last page (RFC 9865)."),
     "attributes": (TEXT, "The only attributes to show, with commas between them."),
     "excludedAttributes": (TEXT, "The attributes to leave out, with commas between them."),
+    "asOf": (
+        TEXT,
+        "Answer as then: an instant (RFC 3339, with its offset) or a position of the ledger."
+        " Needs scope audit.",
+    ),
 }
 _PATH = {
     "id": "The id that this service gave the resource.",
@@ -37,6 +42,7 @@ _ANSWER_HEADERS = {
     "X-Request-Id": "The id under which the request is in the log.",
     "ETag": "The version of the resource.",
     "Location": "The URI of the resource.",
+    "Ledger-Position": "With asOf, the position of the ledger that the answer stands for.",
     "Content-Location": "The URI of the user under /Users.",
     "WWW-Authenticate": "What a token looks like, or the scope that it lacks (RFC 6750 §3).",
     "Retry-After": "After how many seconds to ask again.",

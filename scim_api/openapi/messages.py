@@ -96,6 +96,7 @@ def _search() -> JsonSchema:
             "cursor": TEXT,
             "attributes": names,
             "excludedAttributes": names,
+            "asOf": {"type": ["string", "integer"], "description": "As in the address."},
         },
     )
 

@@ -66,7 +66,13 @@ def failure(status: int) -> JsonObject:
 def failures(statuses: Iterable[int]) -> JsonObject:
     """Return the SCIM errors, by status."""
     challenged = ("WWW-Authenticate",)
-    extra = {401: challenged, 403: challenged, 405: ("Allow",), 429: ("Retry-After",)}
+    extra = {
+        401: challenged,
+        403: challenged,
+        405: ("Allow",),
+        429: ("Retry-After",),
+        503: ("Retry-After",),
+    }
     return {
         str(status): success(HTTPStatus(status).phrase, "Error", *extra.get(status, ()))
         for status in statuses
@@ -79,7 +85,9 @@ def _headers(*names: str) -> JsonObject:
 
 _SHOWN = ("attributes", "excludedAttributes")
 _IF = ("If-Match", "If-None-Match")
-LISTED = ("filter", "sortBy", "sortOrder", "startIndex", "count", "cursor", *_SHOWN)
+_PAST = ("asOf",)  # and what says for which position an answer stands
+_STANDS_FOR = "Ledger-Position"
+LISTED = ("filter", "sortBy", "sortOrder", "startIndex", "count", "cursor", *_SHOWN, *_PAST)
 
 
 def of_type(resource_type: ResourceType) -> dict[str, dict[str, Operation]]:
@@ -119,14 +127,19 @@ def of_me() -> dict[str, dict[str, Operation]]:
 
 
 def _list(tag: str, name: str) -> Operation:
-    found = success("A page.", f"{name}.list")
+    found = success("A page.", f"{name}.list", _STANDS_FOR)
     return Operation(f"list{name}", "List, by filter if need be", tag, {"200": found}, (), LISTED)
 
 
 def _search(tag: str, name: str) -> Operation:
-    found = success("A page.", f"{name}.list")
+    found = success("A page.", f"{name}.list", _STANDS_FOR)
     return Operation(
-        f"search{name}", "List, asked for in a body", tag, {"200": found}, body="SearchRequest"
+        f"search{name}",
+        "List, asked for in a body",
+        tag,
+        {"200": found},
+        parameters=_PAST,
+        body="SearchRequest",
     )
 
 
@@ -134,7 +147,8 @@ def _on_one(name: str, tag: str, id_: str, *errors: int) -> dict[str, Operation]
     """Return the operations on one resource of a type."""
     location = ("Content-Location",) * (tag == "/Me")
     now = success("As it is now.", name, "ETag", *location)
-    same = empty("The client has it already.", "ETag", *location)
+    known = success("As it is, or was.", name, "ETag", _STANDS_FOR, *location)
+    same = empty("The client has it already.", "ETag", _STANDS_FOR, *location)
     short = empty("Changed; a large group is not answered whole.", "ETag", *location)
     gone = empty("Deleted.", *location)
     clash = (404, 409, 412, *errors)
@@ -143,9 +157,9 @@ def _on_one(name: str, tag: str, id_: str, *errors: int) -> dict[str, Operation]
             f"read{id_}",
             "Read",
             tag,
-            {"200": now, "304": same},
+            {"200": known, "304": same},
             (404, 412, *errors),
-            (*_SHOWN, *_IF),
+            (*_SHOWN, *_IF, *_PAST),
         ),
         "put": Operation(
             f"replace{id_}",
@@ -193,9 +207,14 @@ def of_discovery() -> dict[str, dict[str, Operation]]:
 
 
 def _told(name: str, *errors: int, parameters: tuple[str, ...] = ()) -> dict[str, Operation]:
-    answer = success("What is served.", name)
+    answer = success("What is served.", name, _STANDS_FOR)
     return {
         "get": Operation(
-            f"read{name}", f"Read {name}", "discovery", {"200": answer}, (403, *errors), parameters
+            f"read{name}",
+            f"Read {name}",
+            "discovery",
+            {"200": answer},
+            (403, *errors),
+            (*parameters, *_PAST),
         )
     }

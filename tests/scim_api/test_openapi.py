@@ -110,9 +110,9 @@ def test_a_password_can_be_written_and_is_never_answered(document):
     [
         (
             "/Users",
-            "filter sortBy sortOrder startIndex count cursor attributes excludedAttributes",
+            "filter sortBy sortOrder startIndex count cursor attributes excludedAttributes asOf",
         ),
-        ("/Groups/{id}", "id attributes excludedAttributes If-Match If-None-Match"),
+        ("/Groups/{id}", "id attributes excludedAttributes If-Match If-None-Match asOf"),
     ],
 )
 def test_parameters_are_declared(document, path, names):
