@@ -1,0 +1,41 @@
+"""A running service keeps the history of its ledgers up to date by itself."""
+
+import os
+import signal
+
+from ledger.database import connect_read_only
+from ledger.store import LedgerError
+from projections.history import position_of
+from tests.scim_api.client import user
+from tests.scim_api.process import wait_until
+
+
+def reached(server):
+    try:
+        connection = connect_read_only(server.data_dir / "default" / "history.db")
+    except LedgerError:
+        return 0
+    try:
+        return position_of(connection)
+    except Exception:  # the tables are not there yet
+        return 0
+    finally:
+        connection.close()
+
+
+def create(server, number):
+    assert server.ask("POST", "/Users", user(f"user{number}@example.com")).status == 201
+
+
+def test_the_history_follows_without_being_asked_also_when_workers_are_killed(start):
+    server = start()
+    create(server, 1)
+    assert wait_until(lambda: reached(server) == 3)
+
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: len(server.workers()) == 2)
+    create(server, 2)
+
+    assert wait_until(lambda: reached(server) == 4)
+    assert server.stop() == 0
