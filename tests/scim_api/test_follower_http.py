@@ -23,19 +23,22 @@ def reached(server):
         connection.close()
 
 
-def create(server, number):
-    assert server.ask("POST", "/Users", user(f"user{number}@example.com")).status == 201
+def created(server, number):
+    """Create a user; a worker that was just killed may have had the connection."""
+    try:
+        return server.ask("POST", "/Users", user(f"user{number}@example.com")).status == 201
+    except OSError:
+        return False
 
 
 def test_the_history_follows_without_being_asked_also_when_workers_are_killed(start):
     server = start()
-    create(server, 1)
+    assert created(server, 1)
     assert wait_until(lambda: reached(server) == 3)
 
     for pid in server.workers():
         os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: len(server.workers()) == 2)
-    create(server, 2)
+    assert wait_until(lambda: created(server, 2))
 
     assert wait_until(lambda: reached(server) == 4)
     assert server.stop() == 0
