@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ledger.clients import UNKNOWN, family
 from ledger.database import Connection, within
-from ledger.events import Recorded
+from ledger.events import REQUEST_PREFIX, Recorded
 from projections.columns import Column, compile_columns
 from projections.comparison import SUBSTRING, fold
 from projections.lists import PATIENCE, TooCostly
@@ -66,8 +66,8 @@ class Entry(NamedTuple):
 
 def entry_of(recorded: Recorded, user_name: str | None) -> Entry:
     """Return an event's row; `user_name` is that of the user it is about, if it is about one."""
-    request = recorded.request
-    client = family(request.get("client", ""))
+    payload = recorded.payload or {}
+    client = family(payload.get(f"{REQUEST_PREFIX}client", ""))
     return Entry(
         recorded.position,
         recorded.at,
@@ -77,8 +77,8 @@ def entry_of(recorded: Recorded, user_name: str | None) -> Entry:
         recorded.via,
         recorded.txn,
         None if client == UNKNOWN else client,
-        request.get("id"),
-        request.get("operator"),
+        payload.get(f"{REQUEST_PREFIX}id"),
+        payload.get(f"{REQUEST_PREFIX}operator"),
         None if user_name is None else fold(user_name),
     )
 

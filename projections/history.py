@@ -18,7 +18,7 @@ from projections.readings import Readings
 from projections.runner import project_all
 
 HISTORY_FILE = "history.db"
-CHUNK = 500  # events a transaction while following
+CHUNK = 2000  # events a transaction while following, at the most
 PATIENCE = 10.0  # seconds that one who asks waits for the history to catch up
 
 Progress = Callable[[int, int], None]
@@ -74,6 +74,7 @@ class History:
         _make(self.file.path)
         connection = connect(self.file.path)
         connection.execute("PRAGMA synchronous=NORMAL")  # what is lost is followed again
+        connection.execute("PRAGMA wal_autocheckpoint=16000")  # a first build writes all over it
         self.projection.prepare(connection)
         return connection
 

@@ -138,13 +138,11 @@ def _split(attributes: Attributes) -> tuple[dict[str, Any], dict[str, dict[str, 
     own: dict[str, Any] = {}
     extensions: dict[str, dict[str, Any]] = {}
     for key, value in attributes.items():
-        urn, colon, name = key.rpartition(":")
-        if key.startswith(MEMBER):
-            continue
-        if colon:
-            extensions.setdefault(urn, {})[name] = value
-        else:
+        if ":" not in key:
             own[key] = value
+        elif not key.startswith(MEMBER):
+            urn, _, name = key.rpartition(":")
+            extensions.setdefault(urn, {})[name] = value
     return own, extensions
 
 
