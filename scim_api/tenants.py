@@ -13,6 +13,7 @@ from projections.history import History
 from projections.resources import Resources
 from projections.state import is_active
 from scim_api.catalogue import Catalogue, Newest
+from scim_api.request_log import RequestLog
 from scim_api.usage import USAGE_FILE, Usage
 
 LEDGER_FILE = "ledger.db"
@@ -31,7 +32,7 @@ def ledger_names(data_dir: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Tenant:
-    """One ledger, its projections, what it serves, and when its credentials were last used."""
+    """One ledger, its projections, what it serves, and what is kept of requests beside it."""
 
     name: str
     ledger: SQLiteLedger
@@ -40,6 +41,7 @@ class Tenant:
     configuration: Configuration
     history: History
     usage: Usage
+    requests: RequestLog
     newest: Newest = field(default_factory=Newest, repr=False)
 
     def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:
@@ -74,6 +76,7 @@ class Tenant:
         """Write down what is pending and close the files."""
         self.usage.flush()
         self.history.close()
+        self.requests.close()
         self.ledger.close()
 
 
@@ -107,6 +110,15 @@ class Tenants:
             trouble = next(iter(self.troubles.values()))
             raise LedgerUnavailable(str(trouble), reason=getattr(trouble, "reason", "busy"))
         return tenant
+
+    def named_by(self, id_: str | None) -> Tenant | None:
+        """Return the tenant of an id that nothing proves; else the only one, if there is one."""
+        if not self._by_path:
+            self.discover()
+        if id_ in self._by_id:
+            return self._by_id[id_]
+        names = ledger_names(self._data_dir)
+        return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
 
     def discover(self) -> None:
         """Open the ledgers that are there and not yet open; note which cannot be."""

@@ -1,0 +1,37 @@
+"""What the request log keeps of a request: that it was refused, or changed nothing."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from projections.query import Stored
+from scim_api.errors import Refusal
+
+MOST_PARTS = 100  # operations that are noted of one bulk request
+MAX_PATH = 600  # characters of an address that are looked at
+MAX_METHOD = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """A write that changed nothing: the version of the resource it was compared with."""
+
+    type: str
+    id: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One operation of a bulk request, as the client wrote it."""
+
+    method: str
+    path: str
+    outcome: Refusal | Repetition
+
+
+Outcome: TypeAlias = Refusal | Repetition | list[Part]
+
+
+def repetition(row: Stored) -> Repetition:
+    """Return what is noted of a write that left a resource as it was."""
+    return Repetition(row.type, row.id, row.version)
