@@ -28,7 +28,17 @@ from projections.history import History
 from projections.resources import Resources
 from scim_api import logs
 from scim_api import settings as settings_
-from scim_api.commands import configuration, demo, events, looks, policies, roles, service, tokens
+from scim_api.commands import (
+    configuration,
+    demo,
+    events,
+    looks,
+    policies,
+    requests,
+    roles,
+    service,
+    tokens,
+)
 from scim_api.request_log import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
@@ -188,6 +198,7 @@ for _command in (
     *events.COMMANDS,
     *service.COMMANDS,
     *looks.COMMANDS,
+    *requests.COMMANDS,
     *tokens.COMMANDS,
     *policies.COMMANDS,
     *configuration.COMMANDS,

@@ -9,37 +9,27 @@ import orjson
 from projections.columns import Column, compile_columns
 from projections.query import And, Compare, Filter, Operator, Type
 from projections.sql import Sql
-from scim_api.attributes import Attribute, ResourceType, Schema
+from scim_api.attributes import Attribute, Records
 from scim_api.explanations import explain
 from scim_api.request_log import Record, RequestLog
 
 MOST = 1000  # records on one page
 
-REQUEST = ResourceType(
+REQUEST = Records.of(
     "Request",
-    "/requests",
     "A request that was refused, or that changed nothing.",
-    Schema(
-        "urn:scim-ledger:Request",
-        "Request",
-        "A request that was refused, or that changed nothing.",
-        (
-            Attribute("at", "When it came.", Type.DATE_TIME, case_exact=True),
-            Attribute("requestId", "Its id, the X-Request-Id of its answer.", case_exact=True),
-            Attribute("actor", "The id of the credential that asked.", case_exact=True),
-            Attribute("client", "The family of the client, such as Okta."),
-            Attribute("userAgent", "The User-Agent header."),
-            Attribute("method", "GET, POST, PUT, PATCH or DELETE."),
-            Attribute("path", "The address, with … for what clients wrote.", case_exact=True),
-            Attribute("status", "The status of the answer.", Type.INTEGER),
-            Attribute("scimType", "The scimType of the answer."),
-            Attribute("resourceType", "The type of the resource."),
-            Attribute("resourceId", "The id of the resource.", case_exact=True),
-            Attribute(
-                "position", "The event behind the version that was left as it was.", Type.INTEGER
-            ),
-        ),
-    ),
+    Attribute("at", "When it came.", Type.DATE_TIME, case_exact=True),
+    Attribute("requestId", "Its id, the X-Request-Id of its answer.", case_exact=True),
+    Attribute("actor", "The id of the credential that asked.", case_exact=True),
+    Attribute("client", "The family of the client, such as Okta."),
+    Attribute("userAgent", "The User-Agent header."),
+    Attribute("method", "GET, POST, PUT, PATCH or DELETE."),
+    Attribute("path", "The address, with … for what clients wrote.", case_exact=True),
+    Attribute("status", "The status of the answer.", Type.INTEGER),
+    Attribute("scimType", "The scimType of the answer."),
+    Attribute("resourceType", "The type of the resource."),
+    Attribute("resourceId", "The id of the resource.", case_exact=True),
+    Attribute("position", "The event behind the version that was left as it was.", Type.INTEGER),
 )
 
 # Folded columns hold ASCII, which lower() folds as fold() does.

@@ -80,23 +80,23 @@ class Row(NamedTuple):
     attributes: str | None
 
 
-PositionOf = Callable[[Repetition], int | None]
+FindPosition = Callable[[Repetition], int | None]
 
 
-def rows_of(entry: Entry, position_of: PositionOf) -> Iterator[Row]:
+def rows_of(entry: Entry, find_position: FindPosition) -> Iterator[Row]:
     """Yield the rows of a request: one, or one for each operation of a bulk request."""
     if not isinstance(entry.outcome, list):
         whole = Part(entry.method, entry.path, entry.outcome)
-        yield _row(entry, whole, entry.status, position_of)
+        yield _row(entry, whole, entry.status, find_position)
         return
     for part in entry.outcome:
-        yield _row(entry, part, 200, position_of)
+        yield _row(entry, part, 200, find_position)
 
 
-def _row(entry: Entry, part: Part, status: int, position_of: PositionOf) -> Row:
+def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> Row:
     outcome = part.outcome
     refusal = outcome if isinstance(outcome, Refusal) else None
-    position = position_of(outcome) if isinstance(outcome, Repetition) else None
+    position = find_position(outcome) if isinstance(outcome, Repetition) else None
     resource_type, id_ = _resource(entry, part)
     return Row(
         at=entry.at,
