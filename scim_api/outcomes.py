@@ -5,10 +5,18 @@ from typing import TypeAlias
 
 from projections.query import Stored
 from scim_api.errors import Refusal
+from scim_api.quotations import LEFT_OUT
 
 MOST_PARTS = 100  # operations that are noted of one bulk request
 MAX_PATH = 600  # characters of an address that are looked at
 MAX_METHOD = 16
+
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
+
+
+def known_method(method: str) -> str:
+    """Return a method that HTTP has, and … for any other: a client can write what it likes."""
+    return method if method in _METHODS else LEFT_OUT
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,12 @@ import orjson
 from ledger.clients import family
 from scim_api.attributes import ResourceType
 from scim_api.errors import Refusal
-from scim_api.outcomes import Outcome, Part, Repetition
+from scim_api.outcomes import Outcome, Part, Repetition, known_method
 from scim_api.quotations import LEFT_OUT
 
 MAX_DETAIL = 1000  # characters
 _MAX_SEGMENTS = 12
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 _PERSONAL = re.compile(r"@|%40|scl_", re.IGNORECASE)  # an e-mail address, or a token
 
 
@@ -104,7 +103,7 @@ def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> 
         actor=entry.actor,
         client=known_client(entry.client),
         family=family(entry.client),
-        method=part.method if part.method in _METHODS else LEFT_OUT,
+        method=known_method(part.method),
         path=known_path(part.path, entry.served.words, entry.types),
         status=refusal.status if refusal else status,
         scim_type=refusal.scim_type if refusal else None,
