@@ -7,21 +7,16 @@ import time
 
 import pytest
 
-from ledger.database import connect_read_only
+from scim_api.request_log import REQUESTS_FILE, RequestLog
 from tests.scim_api.client import patch, replace, user
 from tests.scim_api.process import PROGRAM, environment, wait_until
 
 
 def ids(server):
     """Return the ids of the requests in the file, whoever wrote it."""
-    path = server.data_dir / "default" / "requests.db"
-    if not path.exists():
-        return []
-    connection = connect_read_only(path)
-    try:
-        return [id_ for (id_,) in connection.execute("SELECT request_id FROM request ORDER BY row")]
-    finally:
-        connection.close()
+    folder = server.data_dir / "default"
+    log = RequestLog(folder / REQUESTS_FILE, folder / "ledger.db")
+    return [record.row.request_id for record in log.oldest(10_000)]
 
 
 def refuse(server, number):
