@@ -4,7 +4,6 @@ from typing import Any, Protocol
 
 import click
 
-from ledger.commands import moment
 from ledger.terminal import (
     HELP,
     Exit,
@@ -16,6 +15,7 @@ from ledger.terminal import (
     examples,
     json_option,
     ledger_option,
+    moment,
     pass_site,
 )
 from projections.query import Filter, Operator

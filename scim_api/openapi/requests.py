@@ -14,7 +14,7 @@ JsonObject = dict[str, Any]
 
 def paths(base: str, tag: str) -> JsonObject:
     """Return the operations by path and method."""
-    requests = _read(tag, "listRequests", "Requests refused, or that changed nothing", "RequestPage")
+    requests = _read(tag, "listRequests", "Requests refused or without effect", "RequestPage")
     one = _read(tag, "readRequest", "One request, and what it means", "RequestExplained")
     one["responses"]["404"] = failure(404)
     id_ = {"name": "id", "in": "path", "required": True, "schema": TEXT}

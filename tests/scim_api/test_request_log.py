@@ -14,6 +14,7 @@ from scim_api.outcomes import Repetition
 from scim_api.request_log import MAX_PENDING, Bounds, RequestLog
 from scim_api.request_rows import Entry, Served, known_client, known_path
 from scim_api.resource_types import ENTERPRISE_URN, RESOURCE_TYPES, USER_URN
+from scim_api.scopes import Scope
 from tests.scim_api.client import add, group, patch, replace, user
 
 LEDGER = "/ledger/v1"
@@ -22,9 +23,26 @@ AN_ID = "019ab6d3-0000-7000-8000-000000000000"
 WORDS = frozenset(("scim", "v2", "Users", "Schemas", "ResourceTypes", ".search"))
 
 
+def with_reader(api):
+    """Give a client another beside it, whose token can read the log of their ledger."""
+    api.reader = api.site.client(api.ledger, scopes=[Scope.OPERATE])
+    return api
+
+
+@pytest.fixture
+def api(api):
+    return with_reader(api)
+
+
+@pytest.fixture
+def two(site):
+    """Return clients of two ledgers."""
+    return with_reader(site.make("one")), with_reader(site.make("other"))
+
+
 def kept(api, **parameters):
     """Return what the log of an API's ledger holds, newest first."""
-    answer = api.get("/requests", base=LEDGER, query_string=parameters)
+    answer = api.reader.get("/requests", base=LEDGER, query_string=parameters)
     assert answer.status_code == 200, answer.text
     return answer.json["requests"]
 
@@ -91,9 +109,11 @@ def test_every_refusal_is_kept_whatever_the_method(api, method, path, status):
 
 
 def test_refusals_of_the_ledgers_own_api_are_kept(api):
-    api.get(f"/requests/{AN_ID}", base=LEDGER)
+    api.reader.get(f"/requests/{AN_ID}", base=LEDGER)
+    api.get("/requests", base=LEDGER)
 
-    [found] = kept(api)
+    forbidden, found = kept(api)
+    assert (forbidden["status"], forbidden["path"]) == (403, "/ledger/v1/requests")
     assert found["path"] == f"/ledger/v1/requests/{AN_ID}"
 
 
@@ -215,8 +235,8 @@ def test_of_a_client_that_names_a_person_or_a_token_only_the_family_is_kept(agen
 # Whose log
 
 
-def test_each_ledger_has_a_log_of_its_own(site):
-    one, other = site.make("one"), site.make("other")
+def test_each_ledger_has_a_log_of_its_own(two):
+    one, other = two
 
     one.get("/Users/x")
 
@@ -224,8 +244,8 @@ def test_each_ledger_has_a_log_of_its_own(site):
     assert kept(other) == []
 
 
-def test_a_refused_token_leads_to_the_ledger_that_it_names(site):
-    one, other = site.make("one"), site.make("other")
+def test_a_refused_token_leads_to_the_ledger_that_it_names(two):
+    one, other = two
     tenant = one.token[4:20]
 
     one.get("/Users", headers={"Authorization": f"Bearer {tokens.issue(tenant)}"})
@@ -243,8 +263,8 @@ def test_a_request_without_a_token_is_in_the_log_of_the_only_ledger(api):
     assert (found["status"], found["path"]) == (401, "/scim/v2/Users")
 
 
-def test_a_request_without_a_token_is_in_no_log_where_there_are_two_ledgers(site):
-    one, other = site.make("one"), site.make("other")
+def test_a_request_without_a_token_is_in_no_log_where_there_are_two_ledgers(two):
+    one, other = two
 
     one.get("/Users", headers={"Authorization": None})
 
