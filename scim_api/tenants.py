@@ -1,6 +1,7 @@
 """Which ledger a request is for: every folder of the data directory that holds one is a tenant."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,7 @@ class Tenants:
         self._lock = threading.Lock()
         self._by_id: dict[str, Tenant] = {}
         self._by_path: dict[Path, Tenant] = {}
+        self._names: tuple[float, list[str]] = 0.0, []
         self.troubles: dict[str, LedgerError] = {}
 
     def find(self, id_: str) -> Tenant | None:
@@ -117,8 +119,16 @@ class Tenants:
             self.discover()
         if id_ in self._by_id:
             return self._by_id[id_]
-        names = ledger_names(self._data_dir)
+        names = self._lately_there()
         return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
+
+    def _lately_there(self) -> list[str]:
+        """Return the names of the ledgers, looked up once a second: a flood asks all the time."""
+        now, (until, names) = time.monotonic(), self._names
+        if now >= until:
+            names = ledger_names(self._data_dir)
+            self._names = now + 1.0, names
+        return names
 
     def discover(self) -> None:
         """Open the ledgers that are there and not yet open; note which cannot be."""

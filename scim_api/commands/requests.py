@@ -1,5 +1,6 @@
 """Commands about the request log: what clients were refused, what they repeated, and why."""
 
+from textwrap import shorten
 from typing import Any, Protocol
 
 import click
@@ -25,6 +26,7 @@ from scim_api.request_log import Record
 from scim_api.request_queries import MOST, REQUEST, all_of, compared, explained, page, shown
 from scim_api.tenants import Tenant
 
+_WIDTH = 60  # of a detail in a table; show has all of it
 _COLUMNS = ("at", "requestId", "client", "method", "path", "status", "scimType", "detail")
 
 
@@ -70,8 +72,13 @@ def list_requests(
     found = page(site.tenant(ledger).requests, all_of(filters), count=limit)
     rows = [shown(record) for record in found.records]
     if not as_json:
-        rows = [{name: row.get(name, "") for name in _COLUMNS} for row in rows]
+        rows = [_cells(row) for row in rows]
     emit_rows(rows, as_json, "no such requests")
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    cells = {name: row.get(name, "") for name in _COLUMNS}
+    return cells | {"detail": shorten(cells["detail"], _WIDTH, placeholder=" …")}
 
 
 def _filters(

@@ -56,6 +56,7 @@ def test_every_entry_of_the_table_can_be_reached(case, explanation):
     own = row(
         case.status,
         case.scim_type,
+        method=case.method or "PUT",
         resource_type=case.resource_type,
         resource_id="1" if case.with_id else None,
     )
@@ -69,3 +70,9 @@ def test_every_entry_says_all_four_things(case, explanation):
     assert "§" in explanation.rfc
     for text in (explanation.rule, explanation.okta, explanation.next):
         assert len(text) > 15
+
+
+def test_a_parameter_that_is_wrong_is_explained_apart_from_a_body():
+    assert "parameter" in explain(row(400, "invalidValue", method="GET")).rule
+    assert "attribute" in explain(row(400, "invalidValue", resource_type="User")).rule
+    assert "members" in explain(row(400, "invalidValue", resource_type="Group")).rule
