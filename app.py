@@ -28,7 +28,18 @@ from projections.history import History
 from projections.resources import Resources
 from scim_api import logs
 from scim_api import settings as settings_
-from scim_api.commands import configuration, demo, events, looks, policies, roles, service, tokens
+from scim_api.commands import (
+    configuration,
+    demo,
+    events,
+    looks,
+    policies,
+    requests,
+    roles,
+    service,
+    tokens,
+)
+from scim_api.request_log import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
 from scim_api.tenants import Tenant, Tenants, ledger_path
@@ -62,14 +73,19 @@ def open_tenants(settings: Settings) -> Tenants:
     """Return the ledgers of the data directory, opened as they are asked for."""
 
     def open_one(path: Path) -> Tenant:
-        return open_tenant(path, settings.write_patience)
+        return open_tenant(path, settings.write_patience, bounds_of(settings))
 
     return Tenants(settings.data_dir, open_one)
 
 
-def open_tenant(path: Path, patience: float = 10.0) -> Tenant:
+def bounds_of(settings: Settings) -> Bounds:
+    """Return how much of the requests is kept."""
+    return Bounds(settings.request_log_rows, settings.request_log_days)
+
+
+def open_tenant(path: Path, patience: float = 10.0, bounds: Bounds | None = None) -> Tenant:
     """Open one ledger with its projections; raises LedgerUnavailable."""
-    tenant = wire(path, patience)
+    tenant = wire(path, patience, bounds=bounds)
     missing = runner.outdated(tenant.ledger, projections_of(tenant))
     if missing:
         tenant.ledger.close()
@@ -80,14 +96,19 @@ def open_tenant(path: Path, patience: float = 10.0) -> Tenant:
     return tenant
 
 
-def wire(path: Path, patience: float = 10.0, *, read_only: bool = False) -> Tenant:
+def wire(
+    path: Path, patience: float = 10.0, *, read_only: bool = False, bounds: Bounds | None = None
+) -> Tenant:
     """Open one ledger, whatever the state of its projections."""
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
     ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
     usage = Usage(path.with_name(USAGE_FILE))
     history = History(ledger, KINDS)
-    return Tenant(path.parent.name, ledger, resources, credentials, configuration, history, usage)
+    log = RequestLog(path.with_name(REQUESTS_FILE), path, bounds)
+    return Tenant(
+        path.parent.name, ledger, resources, credentials, configuration, history, usage, log
+    )
 
 
 def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
@@ -109,7 +130,8 @@ class Console:
 
     def tenant(self, name: str) -> Tenant:
         """Open a ledger with its projections."""
-        return open_tenant(self.path(name), self.settings.write_patience)
+        settings = self.settings
+        return open_tenant(self.path(name), settings.write_patience, bounds_of(settings))
 
     def ledger(self, name: str) -> SQLiteLedger:
         """Open a ledger."""
@@ -176,6 +198,7 @@ for _command in (
     *events.COMMANDS,
     *service.COMMANDS,
     *looks.COMMANDS,
+    *requests.COMMANDS,
     *tokens.COMMANDS,
     *policies.COMMANDS,
     *configuration.COMMANDS,

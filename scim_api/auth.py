@@ -11,6 +11,7 @@ from scim_api.policy import Policy
 from scim_api.tenants import Tenant, Tenants
 
 _SCHEME = re.compile(r"(?:bearer[ \t]+)+", re.IGNORECASE)
+_CLAIM = re.compile(r"scl_([0-9a-f]{16})_")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="SCIM"'}
 _REFUSED = {"WWW-Authenticate": 'Bearer realm="SCIM", error="invalid_token"'}
 
@@ -60,6 +61,12 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
         raise _refused("The token belongs to a user who was deactivated or deleted.")
     policy = preset(credential.policy) if credential.policy else catalogue.policy
     return Principal(tenant, credential, catalogue, policy, token.sha256)
+
+
+def claimed_ledger(header: str | None) -> str | None:
+    """Return the id of the ledger that a token says it is of; nothing was proved by that."""
+    found = _CLAIM.match(_SCHEME.sub("", (header or "").strip(), count=1))
+    return found[1] if found else None
 
 
 def _must_be_live(credential: Credential, now: str) -> None:

@@ -4,13 +4,19 @@ import re
 from typing import NoReturn
 
 from scim_api.errors import InvalidPath, ScimError
+from scim_api.quotations import quoted
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r'[^ \t\r\n()\[\]"]*')
 
 
 def shown(text: str) -> str:
-    """Repeat what a client wrote, but neither at length nor with odd characters."""
+    """Repeat what a client wrote in a sentence that refuses it."""
+    return quoted(readable(text))
+
+
+def readable(text: str) -> str:
+    """Return what a client wrote, but neither at length nor with odd characters."""
     printable = "".join(c if c.isprintable() else "?" for c in text[:40])
     return printable if len(text) <= 40 else f"{printable}..."
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ledger import clock
 from scim_api.errors import ExpiredCursor, InvalidCount, InvalidCursor
+from scim_api.quotations import quoted
 
 TIMEOUT = 3600  # seconds for which a cursor can be used
 
@@ -59,8 +60,8 @@ def open_cursor(cursor: str, fingerprint: str, count: int | None, key: bytes) ->
         )
     if count not in (None, made_for):
         raise InvalidCount(
-            f"The cursor was made for count={made_for}. Send the same count with it or none, or"
-            " begin the list anew, with an empty cursor."
+            f"The cursor was made for count={quoted(str(made_for))}. Send the same count with it or"
+            " none, or begin the list anew, with an empty cursor."
         )
     return Opened(position, made_for)
 

@@ -84,7 +84,9 @@ def merged(
 
 def immutable(path: str) -> MutabilityError:
     """Return the error for a change of what may be set only once."""
-    return MutabilityError(f"{path} is immutable: once set, it cannot be changed or removed")
+    return MutabilityError(
+        f"{path} is immutable: once set, it cannot be changed or removed", attributes=(path,)
+    )
 
 
 def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:

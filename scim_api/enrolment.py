@@ -14,6 +14,7 @@ from projections.state import Attributes, document_of, fold
 from scim_api.errors import InvalidValue, Uniqueness
 from scim_api.members import TYPES
 from scim_api.policy import Door
+from scim_api.quotations import quoted
 from scim_api.reading import Answer
 
 SHOWN_IDS = 5
@@ -58,7 +59,8 @@ def taken(type_: str, fault: NotUnique) -> Uniqueness:
     """Return the error for a name that another resource has."""
     case = " (upper and lower case do not matter)" if fault.folded else ""
     return Uniqueness(
-        f"Another {type_} has this {fault.attribute} already{case}; its id is {fault.holder}."
+        f"Another {type_} has this {fault.attribute} already{case}; its id is {fault.holder}.",
+        attributes=(fault.attribute,),
     )
 
 
@@ -112,6 +114,6 @@ def typed(
 
 def _refuse(ids: Sequence[str], what: str) -> None:
     if ids:
-        shown = ", ".join(ids[:SHOWN_IDS])
+        shown = ", ".join(quoted(id_) for id_ in ids[:SHOWN_IDS])
         more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
-        raise InvalidValue(f"members.value {shown}{more} {what}")
+        raise InvalidValue(f"members.value {shown}{more} {what}", attributes=("members.value",))

@@ -4,29 +4,63 @@
 repeats a value that could be a secret.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ledger.store import LedgerBusy, LedgerUnavailable
 from projections.history import HistoryBehind
 from projections.lists import PATIENCE, TooCostly
+from scim_api.quotations import told, withheld
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a failure is answered with; `sentence` is the detail with what it quotes marked."""
+
+    status: int
+    sentence: str
+    scim_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()  # the names of those it is about, as they are declared
+
+    @property
+    def plain(self) -> str:
+        """The detail without what clients wrote: it may be kept."""
+        return withheld(self.sentence)
+
+    def document(self) -> dict[str, Any]:
+        """Return the error as a SCIM document."""
+        return error_document(self.status, told(self.sentence), self.scim_type)
+
+
 class ScimError(Exception):
-    """A request refused, in the form of RFC 7644 §3.12."""
+    """A request refused, in the form of RFC 7644 §3.12.
+
+    What a client wrote, or what is stored, stands in the sentence marked by quotations.quoted.
+    """
 
     status: ClassVar[int] = 400
     scim_type: ClassVar[str | None] = None
 
-    def __init__(self, detail: str, *, headers: dict[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        headers: dict[str, str] | None = None,
+        attributes: tuple[str, ...] = (),
+    ) -> None:
+        self.detail = told(sentence)
+        super().__init__(self.detail)
         self.headers = headers or {}
+        self._sentence = sentence
+        self._attributes = attributes
 
-    def document(self) -> dict[str, Any]:
-        """Return the error as a SCIM document."""
-        return error_document(self.status, self.detail, self.scim_type)
+    def refusal(self) -> Refusal:
+        """Return what it is answered with."""
+        return Refusal(self.status, self._sentence, self.scim_type, self.headers, self._attributes)
 
 
 def error_document(status: int, detail: str, scim_type: str | None = None) -> dict[str, Any]:

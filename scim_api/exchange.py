@@ -6,13 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Request
-from werkzeug.exceptions import BadRequest
 
 from ledger import clock
 from ledger.events import Metadata
 from projections.history import Past
 from scim_api.auth import Principal
 from scim_api.conditions import Conditions, conditions
+from scim_api.errors import ScimError
+from scim_api.outcomes import Outcome, known_method
 
 _KEY = "scim_ledger.exchange"
 _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
@@ -25,7 +26,7 @@ class Exchange:
     It reads headers from the WSGI environment: Flask's proxies cost a microsecond a look.
     """
 
-    __slots__ = ("_principal", "_started", "at", "environ", "id", "past", "tolerated")
+    __slots__ = ("_principal", "_started", "at", "environ", "id", "outcome", "past", "tolerated")
 
     def __init__(self, environ: dict[str, Any]) -> None:
         """Begin an exchange and leave it in the environment; the caller's request id is kept."""
@@ -35,6 +36,7 @@ class Exchange:
         self.at = clock.timestamp()
         self.tolerated: set[str] = set()
         self.past: Past | None = None  # what is read instead of the present
+        self.outcome: Outcome | None = None  # what the request log keeps of it, if anything
         self._principal: Principal | None = None
         self._started = time.perf_counter()
         environ[_KEY] = self
@@ -64,7 +66,7 @@ class Exchange:
         return conditions(environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH"))
 
     def origin(self) -> str:
-        """Return scheme and host as the caller named them; raises BadRequest for an odd host."""
+        """Return scheme and host as the caller named them; raises ScimError for an odd host."""
         environ = self.environ
         host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
         return _origin(environ["wsgi.url_scheme"], host)
@@ -91,14 +93,24 @@ class Exchange:
             usage = self._principal.tenant.usage
             usage.note_tolerances(credential, self.client, self.tolerated, self.at)
 
+    @property
+    def authenticated(self) -> Principal | None:
+        """Who asks, where that was found out."""
+        return self._principal
+
+    @property
+    def milliseconds(self) -> float:
+        """How long it has taken until now."""
+        return round((time.perf_counter() - self._started) * 1000, 2)
+
     def line(self, route: str | None, status: int) -> dict[str, Any]:
         """Return what is logged: the address's pattern, for an address can hold a name."""
         line: dict[str, Any] = {
             "request_id": self.id,
-            "method": self.environ["REQUEST_METHOD"],
+            "method": known_method(self.environ["REQUEST_METHOD"]),
             "route": route,
             "status": status,
-            "milliseconds": round((time.perf_counter() - self._started) * 1000, 2),
+            "milliseconds": self.milliseconds,
         }
         if self._principal:
             line["ledger"] = self._principal.tenant.name
@@ -118,6 +130,6 @@ def exchange_of(request: Request) -> Exchange:
 def _origin(scheme: str, host: str) -> str:
     """Check a host before it becomes part of answers."""
     if not _HOST.fullmatch(host):
-        raise BadRequest("The Host header is not a host.")
+        raise ScimError("The Host header is not a host.")
     default = {"http": ":80", "https": ":443"}.get(scheme, "")
     return f"{scheme}://{host.removesuffix(default) if default else host}"

@@ -13,10 +13,9 @@ from werkzeug.http import parse_options_header
 from scim_api.errors import (
     BodyTooLarge,
     InvalidSyntax,
-    ScimError,
+    Refusal,
     UnsupportedMediaType,
     answer_to,
-    error_document,
 )
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.settings import Settings
@@ -156,26 +155,23 @@ def _deeper_than(value: Any, levels: int) -> bool:
     return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)
 
 
-def error_response(error: Exception, request: Request) -> Response:
+def error_response(refusal: Refusal, request: Request) -> Response:
     """Return the answer to any failure: SCIM JSON, whatever went wrong."""
-    document, headers = refusal(error)
-    status = int(document["status"])
-    return json_response(exchange_of(request), orjson.dumps(document), status, headers)
+    body = orjson.dumps(refusal.document())
+    return json_response(exchange_of(request), body, refusal.status, refusal.headers)
 
 
-def refusal(error: Exception) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what any failure is answered with: a SCIM error document, and headers."""
-    known = _http_error(error) if isinstance(error, HTTPException) else answer_to(error)
-    if known is None:
-        return error_document(500, _INTERNAL), {}
-    if isinstance(known, ScimError):
-        return known.document(), known.headers
-    status, detail, headers = known
-    return error_document(status, detail), headers
+def refusal_of(error: Exception) -> Refusal:
+    """Return what any failure is answered with."""
+    if isinstance(error, HTTPException):
+        return _http_error(error)
+    known = answer_to(error)
+    return known.refusal() if known else Refusal(500, _INTERNAL)
 
 
-def _http_error(error: HTTPException) -> tuple[int, str, dict[str, str]]:
+def _http_error(error: HTTPException) -> Refusal:
     status = error.code or 500
     detail = _WORDS.get(status) or error.description or error.name
     allowed = getattr(error, "valid_methods", None)
-    return status, detail, {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    return Refusal(status, detail, headers=headers)

@@ -11,6 +11,7 @@ from projections.query import Type
 from scim_api.attributes import Attribute, Declared, ResourceType, Schema
 from scim_api.errors import InvalidSyntax, InvalidValue
 from scim_api.policy import Door
+from scim_api.quotations import quoted
 
 _BOOLEANS = {"true": True, "false": False}
 
@@ -161,10 +162,13 @@ def ignore(name: str, door: Door) -> None:
 
 
 def given_twice(name: str) -> InvalidSyntax:
-    """Return the error for a name that stands twice in one object, in different spellings."""
-    return InvalidSyntax(f"{printable(name)} is given twice: upper and lower case do not matter")
+    """Return the error for a name that stands twice in one object, in different spellings.
+
+    One that no schema declares has to be made `printable` first.
+    """
+    return InvalidSyntax(f"{name} is given twice: upper and lower case do not matter")
 
 
 def printable(name: str) -> str:
-    """Return a client's name for something as an error can show it."""
-    return name[:200].encode("ascii", "backslashreplace").decode()
+    """Return a client's name for something as the sentence of an error can show it."""
+    return quoted(name[:200].encode("ascii", "backslashreplace").decode())

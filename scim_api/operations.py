@@ -55,7 +55,7 @@ def by_folded_name(members: Mapping[str, Any]) -> dict[str, Any]:
     given = {name.lower(): value for name, value in members.items()}
     if len(given) < len(members):
         names = [name.lower() for name in members]
-        raise given_twice(next(name for name in names if names.count(name) > 1))
+        raise given_twice(printable(next(name for name in names if names.count(name) > 1)))
     return given
 
 
@@ -81,7 +81,7 @@ def edits_of(resource_type: ResourceType, operation: Operation, door: Door) -> I
         several = _removals if op is Op.REMOVE else _by_key
         yield from several(resource_type, operation, door)
     elif _is_read_only(path):
-        raise Mutability(f"{_shown(path)} is read-only")
+        raise Mutability(f"{_shown(path)} is read-only", attributes=(_shown(path),))
     elif path.declared.key == "schemas":
         yield from _edits_of_schemas(resource_type, operation, door)
     elif is_secret(path.declared.attribute):

@@ -73,7 +73,10 @@ def _with(state: dict[str, Any], declared: Declared, value: Any) -> dict[str, An
     key, attribute = declared.key, declared.attribute
     if value is None and attribute.required:  # RFC 7644 §3.5.2.2
         needed = [f"{key}.{sub.name}" for sub in attribute.sub_attributes if sub.required] or [key]
-        raise MutabilityError(f"{needed[0]} is required: it can be replaced but not removed")
+        raise MutabilityError(
+            f"{needed[0]} is required: it can be replaced but not removed",
+            attributes=(needed[0],),
+        )
     fixed = attribute.mutability is Mutability.IMMUTABLE and key in state
     if fixed and state[key] != value:
         raise immutable(key)

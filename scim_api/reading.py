@@ -26,11 +26,13 @@ _ANEW = {  # what makes Okta create it again
 class Answer:
     """A resource as it now is: its row, without what is laid on it when shown.
 
-    `written` are the payload keys of the attributes that the request gave.
+    `written` are the payload keys of the attributes that the request gave; `repeated` is a write
+    that changed nothing, so that no event was recorded.
     """
 
     row: Stored
     written: frozenset[str] = frozenset()
+    repeated: bool = False
 
     @property
     def id(self) -> str:

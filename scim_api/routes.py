@@ -15,6 +15,7 @@ from scim_api.gate import guard
 from scim_api.http import base_url, empty_response, json_response, read_json
 from scim_api.list_routes import add_lists
 from scim_api.me_routes import add_me
+from scim_api.outcomes import repetition
 from scim_api.queries import shown
 from scim_api.reading import Answer, PastReader, Reader
 from scim_api.resource_types import RESOURCE_TYPES
@@ -101,6 +102,7 @@ class Views:
         """POST a new resource."""
         asked = self._asked(name)
         made = asked.service.create(read_json(request), asked.exchange.metadata("scim.post"))
+        asked.note(made)
         location = f"{asked.base}{asked.type.endpoint}/{made.id}"
         return asked.response(made, 201, {"ETag": made.etag, "Location": location})
 
@@ -123,6 +125,7 @@ class Views:
             asked.exchange.conditions(),
             asked.exchange.metadata("scim.put"),
         )
+        asked.note(changed)
         return asked.response(changed)
 
     def patch(self, name: str, id_: str) -> Response:
@@ -138,6 +141,7 @@ class Views:
             asked.exchange.conditions(),
             asked.exchange.metadata("scim.patch"),
         )
+        asked.note(changed)
         asked_for_all = asked.selection in (None, DEFAULT)
         if asked_for_all and asked.reader.has_more_members(changed.row, MOST_SHOWN):
             return empty_response(204, {"ETag": changed.etag})
@@ -177,6 +181,11 @@ class Asked:
     def service(self) -> Service:
         """The operations that change something: of the present only."""
         return service_of(self.exchange, self.type)
+
+    def note(self, written: Answer) -> None:
+        """Note for the request log that a write changed nothing."""
+        if written.repeated:
+            self.exchange.outcome = repetition(written.row)
 
     def is_whole(self, found: Answer) -> bool:
         """Tell whether the version stands for all that is shown: not for a user's groups."""

@@ -21,6 +21,7 @@ _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d
 _DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+={0,2}\s*", re.ASCII)
 _SHOWN_ERRORS = 5
+_INDEX = re.compile(r"\[\d+\]")
 _REQUIRED = "is required and must not be empty"
 _UNSTORABLE = "must not contain the character U+0000 or half of a surrogate pair"
 
@@ -251,15 +252,18 @@ def _list_example(attribute: Attribute) -> str:
 
 
 def _refusal(path: str, messages: Any) -> InvalidValue:
-    return InvalidValue("; ".join(islice(_sentences(path, messages), _SHOWN_ERRORS)))
+    faults = list(islice(_faults(path, messages), _SHOWN_ERRORS))
+    names = dict.fromkeys(_INDEX.sub("", where) for where, _ in faults)
+    return InvalidValue("; ".join(map(" ".join, faults)), attributes=tuple(names))
 
 
-def _sentences(path: str, messages: Any) -> Iterator[str]:
+def _faults(path: str, messages: Any) -> Iterator[tuple[str, str]]:
+    """Yield each place where something is wrong, and what is."""
     if not isinstance(messages, dict):
-        yield f"{path} {messages[0]}"
+        yield path, messages[0]
         return
     for step, inner in messages.items():
-        yield from _sentences(_joined(path, step), inner)
+        yield from _faults(_joined(path, step), inner)
 
 
 def _joined(path: str, step: str | int) -> str:

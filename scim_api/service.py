@@ -186,7 +186,7 @@ class Service(Reader):
             events = difference(before.attributes, after) + self._moves(members)
             written = frozenset(key for event in events for key in event.effects)
             row = self._append(row, before, events, metadata) if events else row
-            return Answer(row, written)
+            return Answer(row, written, repeated=not events)
 
         return _repeated(changed, conditions, self._stream(id_))
 

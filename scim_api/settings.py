@@ -45,6 +45,8 @@ class Settings:
     max_results: int
     write_patience: float
     shutdown_grace: int
+    request_log_rows: int
+    request_log_days: int
 
     @property
     def production(self) -> bool:
@@ -194,6 +196,16 @@ class SettingsSchema(Schema):
         _whole(30, 1, 600),
         "SCIM_SHUTDOWN_GRACE",
         "seconds for requests in flight to finish after SIGTERM",
+    )
+    request_log_rows = _setting(
+        _whole(100_000, 100, 1_000_000),
+        "SCIM_REQUEST_LOG_ROWS",
+        "most refused and unchanging requests that are kept of a ledger's clients",
+    )
+    request_log_days = _setting(
+        _whole(90, 1, 3650),
+        "SCIM_REQUEST_LOG_DAYS",
+        "days for which they are kept",
     )
 
     @validates_schema(skip_on_field_errors=True)

@@ -1,6 +1,7 @@
 """Which ledger a request is for: every folder of the data directory that holds one is a tenant."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from projections.history import History
 from projections.resources import Resources
 from projections.state import is_active
 from scim_api.catalogue import Catalogue, Newest
+from scim_api.request_log import RequestLog
 from scim_api.usage import USAGE_FILE, Usage
 
 LEDGER_FILE = "ledger.db"
@@ -31,7 +33,7 @@ def ledger_names(data_dir: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Tenant:
-    """One ledger, its projections, what it serves, and when its credentials were last used."""
+    """One ledger, its projections, what it serves, and what is kept of requests beside it."""
 
     name: str
     ledger: SQLiteLedger
@@ -40,6 +42,7 @@ class Tenant:
     configuration: Configuration
     history: History
     usage: Usage
+    requests: RequestLog
     newest: Newest = field(default_factory=Newest, repr=False)
 
     def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:
@@ -74,6 +77,7 @@ class Tenant:
         """Write down what is pending and close the files."""
         self.usage.flush()
         self.history.close()
+        self.requests.close()
         self.ledger.close()
 
 
@@ -92,6 +96,7 @@ class Tenants:
         self._lock = threading.Lock()
         self._by_id: dict[str, Tenant] = {}
         self._by_path: dict[Path, Tenant] = {}
+        self._names: tuple[float, list[str]] = 0.0, []
         self.troubles: dict[str, LedgerError] = {}
 
     def find(self, id_: str) -> Tenant | None:
@@ -107,6 +112,23 @@ class Tenants:
             trouble = next(iter(self.troubles.values()))
             raise LedgerUnavailable(str(trouble), reason=getattr(trouble, "reason", "busy"))
         return tenant
+
+    def named_by(self, id_: str | None) -> Tenant | None:
+        """Return the tenant of an id that nothing proves; else the only one, if there is one."""
+        if not self._by_path:
+            self.discover()
+        if id_ in self._by_id:
+            return self._by_id[id_]
+        names = self._lately_there()
+        return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
+
+    def _lately_there(self) -> list[str]:
+        """Return the names of the ledgers, looked up once a second: a flood asks all the time."""
+        now, (until, names) = time.monotonic(), self._names
+        if now >= until:
+            names = ledger_names(self._data_dir)
+            self._names = now + 1.0, names
+        return names
 
     def discover(self) -> None:
         """Open the ledgers that are there and not yet open; note which cannot be."""

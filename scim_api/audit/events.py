@@ -13,6 +13,7 @@ from projections.query import Filter
 from scim_api.audit.event_documents import event_document
 from scim_api.errors import NotFound, TooMany
 from scim_api.queries import DEFAULT_COUNT
+from scim_api.quotations import quoted
 from scim_api.tenants import Tenant
 
 MOST = 1000  # events on a page
@@ -76,7 +77,9 @@ class Events:
         """Return the event at a position; raises NotFound."""
         found = self.shown([position])
         if not found:
-            raise NotFound(f"There is no event at position {position}: the last is {self.end()}.")
+            raise NotFound(
+                f"There is no event at position {quoted(str(position))}: the last is {self.end()}."
+            )
         return found[0]
 
     def find(self, question: Question, end: int) -> Found:

@@ -12,6 +12,7 @@ from ledger.store import LedgerError
 from scim_api.audit.events import EventPage, Events, Question, Shown
 from scim_api.audit.lookout import Lookout, Over
 from scim_api.errors import InvalidValue, ScimError, TooManyRequests
+from scim_api.quotations import quoted
 
 HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
 LOOK = 1.0  # seconds between two looks whether a client is still there
@@ -57,7 +58,9 @@ class Feeds:
 def starting_point(after: int | None, end: int) -> int:
     """Return the position that a feed begins behind: by default now. Raises InvalidValue."""
     if after is not None and after > end:
-        raise InvalidValue(f"The ledger ends at position {end}: there is nothing after {after}.")
+        raise InvalidValue(
+            f"The ledger ends at position {end}: there is nothing after {quoted(str(after))}."
+        )
     return end if after is None else after
 
 

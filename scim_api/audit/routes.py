@@ -1,17 +1,14 @@
 """Everything under /ledger/v1; errors are SCIM's, as everywhere in this service."""
 
-from typing import Any
-
-import orjson
 from flask import Blueprint, Response, request
 
 from scim_api.audit.event_routes import EventViews
 from scim_api.audit.feed_routes import FeedViews
 from scim_api.audit.feeds import Feeds
+from scim_api.audit.request_views import RequestViews, answered
 from scim_api.audit.waiting import BASE as BASE
 from scim_api.exchange import exchange_of
 from scim_api.gate import guard
-from scim_api.http import JSON
 from scim_api.scopes import opening_ledger
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
@@ -22,19 +19,17 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
     audit = Blueprint("audit", __name__, url_prefix=BASE)
     guard(audit, tenants, BASE, opening_ledger)
     events, feed = EventViews(settings, feeds), FeedViews(tenants, feeds)
+    requests = RequestViews(settings)
     for rule, name, view in (
         ("", "status", _status),
         ("/events", "events", events.page),
         ("/events/<position>", "event", events.one),
         ("/feed", "feed", feed.stream),
+        ("/requests", "requests", requests.page),
+        ("/requests/<id_>", "request", requests.one),
     ):
         audit.add_url_rule(rule, name, view, provide_automatic_options=False)
     return audit
-
-
-def answered(document: Any) -> Response:
-    """Return a document as plain JSON."""
-    return Response(orjson.dumps(document), content_type=JSON)
 
 
 def _status() -> Response:

@@ -19,8 +19,9 @@ from scim_api.bulk.references import (
 )
 from scim_api.bulk.together import Creation, Together, create_together
 from scim_api.conditions import conditions
-from scim_api.cursor import shown
-from scim_api.errors import Conflict, InvalidValue, ScimError
+from scim_api.cursor import readable, shown
+from scim_api.errors import Conflict, InvalidValue, Refusal, ScimError
+from scim_api.outcomes import Repetition, repetition
 from scim_api.reading import Answer
 from scim_api.service import Service
 
@@ -33,14 +34,15 @@ Result = dict[str, Any]
 class Surroundings:
     """What bulk operations are carried out with.
 
-    `metadata` makes that of one operation from its method and path; `refusal` turns any error
-    into a SCIM error document.
+    `metadata` makes that of one operation from its method and path; `refusal` says what any error
+    is answered with; `note` is told of each operation that was refused or changed nothing.
     """
 
     resource_types: Iterable[ResourceType]
     service_of: Callable[[ResourceType], Service]
     metadata: Callable[[str, str], Metadata]
-    refusal: Callable[[Exception], dict[str, Any]]
+    refusal: Callable[[Exception], Refusal]
+    note: Callable[[BulkOperation, Refusal | Repetition], None]
     base_url: str
 
 
@@ -229,6 +231,8 @@ class _Bulk:
             location = f"{base}{ready.resource_type.endpoint}/{answer.id}"
             status = "201" if operation.creates else "200"
             result |= {"location": location, "version": answer.etag, "status": status}
+        if answer and answer.repeated:
+            self._with.note(operation, repetition(answer.row))
         if answer and operation.creates:
             self._ids[operation.bulk_id] = answer.id  # another, where an inactive user was adopted
         self._results[index] = result
@@ -241,7 +245,9 @@ class _Bulk:
         if isinstance(error, LedgerBusy | LedgerUnavailable):
             self._halted = error  # or each operation to come would wait as long
         operation = self._operations[index]
-        document = self._with.refusal(error)
+        refusal = self._with.refusal(error)
+        document = refusal.document()
+        self._with.note(operation, refusal)
         result = self._begin(operation)
         location = self._location(operation)
         if location:
@@ -254,7 +260,7 @@ class _Bulk:
     def _begin(self, operation: BulkOperation) -> Result:
         result: Result = {}
         if isinstance(operation.method, str):
-            result["method"] = shown(operation.method)
+            result["method"] = readable(operation.method)
         if isinstance(operation.bulk_id, str):
             result["bulkId"] = operation.bulk_id
         return result

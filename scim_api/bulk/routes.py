@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import orjson
 from flask import Blueprint, Response, request
 
 from ledger.events import Metadata
 from scim_api.attributes import ResourceType
-from scim_api.bulk.message import MAX_PAYLOAD, bulk_request
+from scim_api.bulk.message import MAX_PAYLOAD, BulkOperation, bulk_request
 from scim_api.bulk.operations import Surroundings, carry_out
+from scim_api.errors import Refusal
 from scim_api.exchange import Exchange, exchange_of
-from scim_api.http import base_url, json_response, read_json, refusal
+from scim_api.http import base_url, json_response, read_json, refusal_of
 from scim_api.logs import LOGGER
+from scim_api.outcomes import MAX_METHOD, MAX_PATH, MOST_PARTS, Part, Repetition
 from scim_api.service import Service
 from scim_api.settings import Settings
 
@@ -43,17 +44,36 @@ def _surroundings(exchange: Exchange, settings: Settings, service_of: ServiceOf)
         operation = {"method": method, "path": settings.base_path + path}
         return replace(own, request={**own.request, **operation})
 
-    def refused(error: Exception) -> dict[str, Any]:
-        document, _ = refusal(error)
-        if int(document["status"]) >= 500:
+    def refused(error: Exception) -> Refusal:
+        refusal = refusal_of(error)
+        if refusal.status >= 500:
             fields = {"request_id": exchange.id}
             LOGGER.error("bulk operation failed", exc_info=error, extra={"fields": fields})
-        return document
+        return refusal
+
+    base = base_url(exchange, settings)
 
     return Surroundings(
         resource_types=exchange.principal.catalogue.resource_types,
         service_of=lambda resource_type: service_of(exchange, resource_type),
         metadata=metadata,
         refusal=refused,
-        base_url=base_url(exchange, settings),
+        note=noting(exchange, settings.base_path, base),
+        base_url=base,
     )
+
+
+def noting(
+    exchange: Exchange, base_path: str, base_url: str
+) -> Callable[[BulkOperation, Refusal | Repetition], None]:
+    """Return what notes for the request log the first operations that need it."""
+
+    def note(operation: BulkOperation, outcome: Refusal | Repetition) -> None:
+        parts = exchange.outcome if isinstance(exchange.outcome, list) else []
+        if len(parts) < MOST_PARTS:
+            path = operation.path if isinstance(operation.path, str) else ""
+            own = base_path + path.removeprefix(base_url)[:MAX_PATH]
+            parts.append(Part(str(operation.method)[:MAX_METHOD], own, outcome))
+            exchange.outcome = parts
+
+    return note

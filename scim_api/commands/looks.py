@@ -62,6 +62,7 @@ def status(site: Site, as_json: bool) -> None:
 
 def _status(tenant: Tenant) -> dict[str, Any]:
     week_ago = clock.timestamp(clock.now() - timedelta(days=7))
+    day_ago = clock.timestamp(clock.now() - timedelta(days=1))
     position, last_at = tenant.ledger.end()
     with tenant.ledger.reading() as connection:
         users = tenant.resources.total(connection, "User")
@@ -76,6 +77,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "users": users,
         "groups": groups,
         "bytes": _size(tenant),
+        "requests_refused_last_24h": tenant.requests.refused_since(day_ago),
         "clients": _clients(tenant, credentials),
         "tokens_expiring_soon": _expiring_soon(credentials),
     }

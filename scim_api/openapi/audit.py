@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scim_api.openapi import requests
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
 
@@ -26,6 +27,7 @@ def paths() -> JsonObject:
         f"{BASE}/events": {"get": _events()},
         _ONE_EVENT: {"get": _event()},
         f"{BASE}/feed": {"get": _feed()},
+        **requests.paths(BASE, _TAG),
     }
 
 
@@ -48,6 +50,7 @@ def schemas() -> dict[str, JsonSchema]:
             },
             "ledger position events next previous",
         ),
+        **requests.schemas(),
     }
 
 

@@ -292,10 +292,9 @@ def test_a_refused_request_counts_as_a_use_of_the_token(api):
     [
         ("audit.later", f"{LEDGER}/later", "GET", {"audit"}),
         ("audit.later", f"{LEDGER}/requestsome", "GET", {"audit"}),
-        ("audit.later", f"{LEDGER}/<kind>", "GET", {"audit"}),
+        ("audit.later", f"{LEDGER}/<kind>/of/later", "GET", {"audit"}),
         ("audit.later", f"{LEDGER}/later/requests", "GET", {"audit"}),
-        ("audit.later", f"{LEDGER}/requests", "GET", {"audit", "operate"}),
-        ("audit.later", f"{LEDGER}/requests/<id_>", "GET", {"audit", "operate"}),
+        ("audit.later", f"{LEDGER}/requests/<id_>/later", "GET", {"audit", "operate"}),
         ("scim.later", f"{BASE}/Later", "POST", {"provision"}),
         ("scim.later", f"{BASE}/Later/.search", "PUT", {"provision"}),
         ("scim.later", f"{BASE}/Later/.search", "POST", {"provision", "read", "audit"}),

@@ -1,0 +1,104 @@
+"""GET /ledger/v1/requests and /ledger/v1/requests/{id}: the request log, or one request of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+from flask import Response, request
+
+from projections.query import Filter
+from scim_api.errors import InvalidValue, NotFound
+from scim_api.exchange import exchange_of
+from scim_api.grammar import parse_filter
+from scim_api.http import JSON, root_url
+from scim_api.queries import DEFAULT_COUNT, whole_number
+from scim_api.request_log import RequestLog
+from scim_api.request_queries import MOST, REQUEST, Page, explained, page, shown
+from scim_api.settings import Settings
+
+Parameters = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestViews:
+    """The request log of the one who asks."""
+
+    settings: Settings
+
+    def page(self) -> Response:
+        """GET a page of requests, newest first."""
+        asked = _asked(request.args)
+        found = page(
+            _log(), asked.filter, after=asked.after, before=asked.before, count=asked.count
+        )
+        document = {"requests": [shown(record) for record in found.records]}
+        return answered(document | self._links(found, request.args))
+
+    def _links(self, found: Page, parameters: Parameters) -> dict[str, str | None]:
+        """Return where the pages after and before this one are; None where there is none."""
+        first, last = (found.records[0], found.records[-1]) if found.records else (None, None)
+        return {
+            "next": self._address(parameters, "before", last.number)
+            if last and found.older
+            else None,
+            "previous": self._address(parameters, "after", first.number)
+            if first and found.newer
+            else None,
+        }
+
+    def _address(self, parameters: Parameters, bound: str, number: int) -> str:
+        exchange = exchange_of(request)
+        kept = {name: parameters[name] for name in ("filter", "count") if name in parameters}
+        address = f"{root_url(exchange, self.settings)}{exchange.environ['PATH_INFO']}"
+        return f"{address}?{urlencode({**kept, bound: number})}"
+
+    def one(self, id_: str) -> Response:
+        """GET a request by its id, or how that begins, with what each record of it means."""
+        records = _log().of_request(id_)
+        ids = {record.row.request_id for record in records}
+        if not records:
+            raise NotFound(
+                "No request of this id was refused or changed nothing, or it is no longer kept."
+            )
+        if len(ids) > 1:
+            raise InvalidValue(f"The ids of {len(ids)} requests begin like this: give more of it.")
+        return answered({"requestId": ids.pop(), "requests": [explained(one) for one in records]})
+
+
+def answered(document: Any) -> Response:
+    """Return a document as plain JSON."""
+    return Response(orjson.dumps(document), content_type=JSON)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parameters of a list."""
+
+    filter: Filter | None
+    after: int | None
+    before: int | None
+    count: int
+
+
+def _asked(parameters: Parameters) -> Asked:
+    """Read which requests are asked for; raises InvalidFilter or InvalidValue."""
+    text = parameters.get("filter")
+    count = whole_number(parameters, "count", DEFAULT_COUNT)
+    if count < 1:
+        raise InvalidValue(f"count is a whole number from 1 to {MOST}.")
+    return Asked(
+        parse_filter(text, REQUEST) if text is not None else None,
+        _number(parameters, "after"),
+        _number(parameters, "before"),
+        min(count, MOST),
+    )
+
+
+def _number(parameters: Parameters, name: str) -> int | None:
+    return whole_number(parameters, name, 42) if parameters.get(name, "").strip() else None
+
+
+def _log() -> RequestLog:
+    return exchange_of(request).principal.tenant.requests

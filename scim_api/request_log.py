@@ -1,0 +1,243 @@
+"""The request log: refused requests and writes that changed nothing, beside the ledger.
+
+It is kept in memory and written down off the request path every half second, so a crash loses no
+more than that. Bounded by rows and by age; it is no part of the ledger and proves nothing.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from ledger import clock
+from ledger.database import Connection, connect, connect_read_only, driver
+from ledger.store import LedgerError
+from projections import sql
+from scim_api.logs import LOGGER
+from scim_api.outcomes import Repetition
+from scim_api.request_rows import Entry, Row, rows_of
+
+REQUESTS_FILE = "requests.db"
+INTERVAL = 0.5  # seconds between two writes
+MAX_PENDING = 5000  # rows in memory
+STRANGERS = 10  # one row in so many may be of a request that was not authenticated
+_SPARE = 200  # rows that a write removes beyond twice those it adds
+
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS request (row INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL,"
+    " request_id TEXT NOT NULL, actor TEXT, client TEXT NOT NULL, family TEXT NOT NULL,"
+    " method TEXT NOT NULL, path TEXT NOT NULL, status INTEGER NOT NULL, scim_type TEXT,"
+    " detail TEXT, milliseconds REAL NOT NULL, resource_type TEXT, resource_id TEXT,"
+    " position INTEGER, attributes TEXT) STRICT",
+    "CREATE INDEX IF NOT EXISTS request_by_id ON request (request_id)",
+    "CREATE INDEX IF NOT EXISTS request_of_strangers ON request (row) WHERE actor IS NULL",
+)
+_INSERT = (
+    f"INSERT INTO request ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
+)
+_SELECT = f"SELECT row, {', '.join(Row._fields)} FROM request"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is kept: the most rows, and for how many days."""
+
+    rows: int = 100_000
+    days: int = 90
+
+    def oldest(self) -> str:
+        """Return the time before which nothing is kept."""
+        return clock.timestamp(clock.now() - timedelta(days=self.days))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of the log and its number; numbers rise and are given once."""
+
+    number: int
+    row: Row
+
+
+class RequestLog:
+    """What a ledger's clients were refused and repeated, in `requests.db` beside it."""
+
+    def __init__(self, path: Path, ledger: Path, bounds: Bounds | None = None) -> None:
+        """`path` is the file, made when first written; positions are looked up in `ledger`."""
+        self._path = path
+        self._ledger = ledger
+        self._bounds = bounds or Bounds()
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._pending: list[Entry] = []
+        self._room = _room()
+        self._dropped = 0
+        self._timer: threading.Timer | None = None
+        self._closed = False
+        self._failing = False
+
+    def note(self, entry: Entry) -> None:
+        """Note a request; costs it no input or output.
+
+        Where more come than can be written, the later ones are counted and dropped.
+        """
+        size, stranger = entry.size, entry.actor is None
+        with self._lock:
+            if self._room[stranger] < size or self._room[False] < size:
+                self._dropped += size
+            else:
+                self._room[stranger] -= size
+                if stranger:
+                    self._room[False] -= size
+                self._pending.append(entry)
+            self._wait()
+
+    def _wait(self) -> None:
+        if self._timer is None and not self._closed:
+            self._timer = threading.Timer(INTERVAL, self.flush)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def flush(self) -> None:
+        """Write down what is pending; what cannot be written is kept for the next time."""
+        with self._writing:  # so that who reads afterwards finds what another thread took
+            with self._lock:
+                self._timer = None
+                pending, self._pending, self._room = self._pending, [], _room()
+                dropped, self._dropped = self._dropped, 0
+            if dropped:
+                LOGGER.warning("request log overflowed", extra={"fields": {"dropped": dropped}})
+            if pending:
+                self._try(pending)
+
+    def _try(self, pending: list[Entry]) -> None:
+        try:
+            self._write(pending)
+            self._failing = False
+        except (LedgerError, driver.Error, OSError) as error:
+            if not self._failing:
+                fields = {"error": type(error).__name__}
+                LOGGER.warning("request log not writable", extra={"fields": fields})
+            self._failing = True
+            for entry in pending:
+                self.note(entry)
+
+    def _write(self, pending: Sequence[Entry]) -> None:
+        with _Positions(self._ledger) as positions:
+            rows = [row for entry in pending for row in rows_of(entry, positions.of)]
+        self._path.touch(mode=0o600)
+        connection = connect(self._path)
+        try:
+            for statement in _TABLES:
+                connection.execute(statement)
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_INSERT, rows)
+            self._prune(connection, 2 * len(rows) + _SPARE)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+    def _prune(self, connection: Connection, most: int) -> None:
+        """Remove what is too much or too old, but at most so many rows of each."""
+        rows = self._bounds.rows
+        for where, bound in (("actor IS NULL", max(1, rows // STRANGERS)), ("TRUE", rows)):
+            count = connection.execute(f"SELECT count(*) FROM request WHERE {where}").fetchone()[0]
+            connection.execute(
+                "DELETE FROM request WHERE row IN"
+                f" (SELECT row FROM request WHERE {where} ORDER BY row LIMIT ?)",
+                (min(max(0, count - bound), most),),
+            )
+        connection.execute(
+            "DELETE FROM request WHERE at < ? AND row IN"
+            " (SELECT row FROM request ORDER BY row LIMIT ?)",
+            (self._bounds.oldest(), most),
+        )
+
+    def close(self) -> None:
+        """Write down what is pending and take no more."""
+        self._closed = True
+        self.flush()
+
+    # Reading
+
+    def newest(self, count: int, *conditions: sql.Sql) -> list[Record]:
+        """Return the last records that satisfy all conditions, newest first."""
+        return self._records("DESC", count, conditions)
+
+    def oldest(self, count: int, *conditions: sql.Sql) -> list[Record]:
+        """Return the first records that satisfy all conditions, oldest first."""
+        return self._records("ASC", count, conditions)
+
+    def of_request(self, id_: str) -> list[Record]:
+        """Return the records of the requests whose id begins like this, oldest first."""
+        begins = "request_id >= ? AND request_id < ? || char(0x10FFFF)"
+        return self.oldest(10_000, (begins, [id_, id_]))
+
+    def refused_since(self, at: str) -> int:
+        """Return how many requests, or operations of bulk requests, were refused since a time."""
+        with self._reading() as connection:
+            if connection is None:
+                return 0
+            counted = "SELECT count(*) FROM request WHERE at >= ? AND status >= 400"
+            return int(connection.execute(counted, (at,)).fetchone()[0])
+
+    def _records(self, order: str, count: int, conditions: Sequence[sql.Sql]) -> list[Record]:
+        texts, values = zip(("at >= ?", [self._bounds.oldest()]), *conditions, strict=True)
+        statement = f"{_SELECT} WHERE {' AND '.join(texts)} ORDER BY row {order} LIMIT ?"
+        parameters = [value for each in values for value in each]
+        with self._reading() as connection:
+            found = connection.execute(statement, (*parameters, count)) if connection else ()
+            return [Record(number, Row(*row)) for number, *row in found]
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection | None]:
+        """Give a connection; None where nothing was ever written."""
+        self.flush()
+        if not self._path.exists():
+            yield None
+            return
+        connection = connect_read_only(self._path)
+        try:
+            sql.register(connection)
+            made = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request'")
+            yield connection if made.fetchone() else None
+        finally:
+            connection.close()
+
+
+def _room() -> dict[bool, int]:
+    """Return how many rows may yet be pending: of strangers (True), and in all (False)."""
+    return {True: MAX_PENDING // STRANGERS, False: MAX_PENDING}
+
+
+class _Positions:
+    """The positions of the events that made versions of resources; the ledger is opened once."""
+
+    def __init__(self, ledger: Path) -> None:
+        self._ledger = ledger
+        self._connection: Any = None
+
+    def __enter__(self) -> "_Positions":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def of(self, repetition: Repetition) -> int | None:
+        try:
+            return self._look_up(f"{repetition.type}-{repetition.id}", repetition.version)
+        except (LedgerError, driver.Error):
+            return None  # a row without it is better than none
+
+    def _look_up(self, stream: str, version: int) -> int | None:
+        if self._connection is None:
+            self._connection = connect_read_only(self._ledger)
+        found = self._connection.execute(
+            "SELECT position FROM event WHERE stream = ? AND version = ?",
+            (stream, version),
+        ).fetchone()
+        return found[0] if found else None

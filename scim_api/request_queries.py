@@ -1,0 +1,125 @@
+"""What can be asked of the request log: its attributes in filters, its pages, how it is shown."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from projections.columns import Column, compile_columns
+from projections.query import And, Compare, Filter, Operator, Type
+from projections.sql import Sql
+from scim_api.attributes import Attribute, Records
+from scim_api.explanations import explain
+from scim_api.request_log import Record, RequestLog
+
+MOST = 1000  # records on one page
+
+REQUEST = Records.of(
+    "Request",
+    "A request that was refused, or that changed nothing.",
+    Attribute("at", "When it came.", Type.DATE_TIME, case_exact=True),
+    Attribute("requestId", "Its id, the X-Request-Id of its answer.", case_exact=True),
+    Attribute("actor", "The id of the credential that asked.", case_exact=True),
+    Attribute("client", "The family of the client, such as Okta."),
+    Attribute("userAgent", "The User-Agent header."),
+    Attribute("method", "GET, POST, PUT, PATCH or DELETE."),
+    Attribute("path", "The address, with … for what clients wrote.", case_exact=True),
+    Attribute("status", "The status of the answer.", Type.INTEGER),
+    Attribute("scimType", "The scimType of the answer."),
+    Attribute("resourceType", "The type of the resource."),
+    Attribute("resourceId", "The id of the resource.", case_exact=True),
+    Attribute("position", "The event behind the version that was left as it was.", Type.INTEGER),
+)
+
+# Folded columns hold ASCII, which lower() folds as fold() does.
+_COLUMNS: Mapping[str, Column] = {
+    "at": Column("at", nullable=False),
+    "requestId": Column("request_id", nullable=False),
+    "actor": Column("actor"),
+    "client": Column("lower(family)", nullable=False, folded=True),
+    "userAgent": Column("lower(client)", nullable=False, folded=True),
+    "method": Column("lower(method)", nullable=False, folded=True),
+    "path": Column("path", nullable=False),
+    "status": Column("status", nullable=False),
+    "scimType": Column("lower(scim_type)", folded=True),
+    "resourceType": Column("lower(resource_type)", folded=True),
+    "resourceId": Column("resource_id"),
+    "position": Column("position"),
+}
+
+
+def compared(name: str, operator: Operator, value: str | int) -> Filter:
+    """Return a comparison of one attribute."""
+    return Compare(REQUEST.declared[name].path(), operator, value)
+
+
+def all_of(filters: list[Filter]) -> Filter | None:
+    """Return what satisfies every filter; None where there is none."""
+    return And(tuple(filters)) if filters else None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records, newest first; whether there are newer and older ones that satisfy the filter."""
+
+    records: list[Record]
+    newer: bool
+    older: bool
+
+
+def page(
+    log: RequestLog,
+    filter: Filter | None,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    count: int = 100,
+) -> Page:
+    """Return a page of the log; `after` and `before` are numbers of records.
+
+    With `after` alone it is the page that ends right above that record, or else the newest one.
+    """
+    wanted = compile_columns(filter, _COLUMNS) if filter else ("TRUE", [])
+    if after is not None and before is None:
+        found = log.oldest(count + 1, wanted, _newer(after))
+        rest = log.newest(1, wanted, ("row <= ?", [after]))
+        return Page(found[:count][::-1], len(found) > count, bool(rest))
+    bounds = [("row < ?", [before])] if before is not None else []
+    bounds += [_newer(after)] if after is not None else []
+    found = log.newest(count + 1, wanted, *bounds)
+    newer = log.oldest(1, wanted, ("row >= ?", [before])) if before is not None else []
+    return Page(found[:count], bool(newer), len(found) > count)
+
+
+def _newer(number: int) -> Sql:
+    return "row > ?", [number]
+
+
+def shown(record: Record) -> dict[str, Any]:
+    """Return a record as it is shown; what is not known is left out."""
+    row = record.row
+    document = {
+        "number": record.number,
+        "at": row.at,
+        "requestId": row.request_id,
+        "actor": row.actor,
+        "client": row.family,
+        "userAgent": row.client,
+        "method": row.method,
+        "path": row.path,
+        "status": row.status,
+        "scimType": row.scim_type,
+        "detail": row.detail,
+        "milliseconds": row.milliseconds,
+        "resourceType": row.resource_type,
+        "resourceId": row.resource_id,
+        "position": row.position,
+        "attributes": orjson.loads(row.attributes) if row.attributes else None,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def explained(record: Record) -> dict[str, Any]:
+    """Return a record with what it means."""
+    return {**shown(record), "explanation": asdict(explain(record.row))}
