@@ -87,7 +87,7 @@ def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
 
 def temporary() -> Connection:
     """Open a private database that is gone when it is closed."""
-    connection = driver.connect("", isolation_level=None)
+    connection = driver.connect("", isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA secure_delete=ON")
     return connection
 

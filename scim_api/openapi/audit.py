@@ -144,7 +144,7 @@ def _closed(properties: JsonSchema, required: str) -> JsonSchema:
 
 def _read(id_: str, summary: str, schema: str) -> JsonObject:
     content = {"application/json": {"schema": ref(schema)}}
-    errors = {str(code): failure(code) for code in EVERYWHERE}
+    errors = {str(code): failure(code) for code in (*EVERYWHERE, 403)}
     return {
         "operationId": id_,
         "summary": summary,
