@@ -263,7 +263,7 @@ def _changed(recorded: Recorded) -> str:
     """Name what changed: attributes of extensions without their long URN, members by number."""
     if recorded.payload is None:
         return "erased"
-    kinds = {key: key.partition(":")[0] for key in recorded.effects}
+    kinds = {key: key.partition(":")[0] for key in _shown(recorded)}
     named = (key.rpartition(":")[2] if kind == "urn" else kind for key, kind in kinds.items())
     counts = Counter(named)
     return ", ".join(f"{name} ({n})" if n > 1 else name for name, n in sorted(counts.items()))
