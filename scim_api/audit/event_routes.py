@@ -10,7 +10,7 @@ from flask import Response, request
 from projections.query import Filter
 from scim_api.audit.event_type import EVENT
 from scim_api.audit.events import MOST, EventPage, Events, Question
-from scim_api.audit.feeds import Feeds, following
+from scim_api.audit.feeds import Feeds, poll
 from scim_api.errors import InvalidValue, NotFound
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.grammar import parse_filter
@@ -37,14 +37,15 @@ class EventViews:
         asked = read_question(parameters)
         seconds = _seconds(parameters)
         if seconds is None:
-            found = events.page(asked)
-            return self._answer(exchange, found, asked)
+            return self._answer(exchange, events.page(asked), asked)
         place = self.feeds.enter()
         try:
-            found = following(self.feeds.lookout, events, asked, seconds)
+            socket = exchange.environ.get("gunicorn.socket")
+            found = poll(self.feeds.lookout, events, asked, seconds, socket)
         finally:
             place.leave()
-        return self._answer(exchange, found, replace(asked, after=found.reached), waited=True)
+        page = EventPage(found.events, found.end, older=False, newer=True)
+        return self._answer(exchange, page, replace(asked, after=found.reached), waited=True)
 
     def one(self, position: str) -> Response:
         """GET one event."""

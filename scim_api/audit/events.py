@@ -1,7 +1,7 @@
 """Events found and shown: pages of them in either direction, and what follows a position."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,6 +17,7 @@ from scim_api.quotations import quoted
 from scim_api.tenants import Tenant
 
 MOST = 1000  # events on a page
+STRIDE = 50_000  # positions searched at once for who follows: some 10 ms, for many wait in turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +45,20 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events in the order asked for; `end` is how far the ledger went when it was asked."""
+    """Events in the order asked for, and how far the ledger went when it was asked."""
 
     events: Sequence[Shown]
     end: int
     older: bool
     newer: bool
 
-    @property
-    def reached(self) -> int:
-        """Up to which position all events asked for are on this page or before it."""
-        return self.events[-1].position if self.newer and self.events else self.end
+
+class Following(NamedTuple):
+    """Events behind a position: all that are asked for up to `reached`, of a ledger up to `end`."""
+
+    events: Sequence[Shown]
+    reached: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,14 @@ class Events:
         end = self.end()
         found = self.find(question, end)
         return EventPage(self.shown(found.positions), end, found.older, found.newer)
+
+    def following(self, question: Question, after: int) -> Following:
+        """Return the first events behind a position, at a cost that has a bound."""
+        end = self.end()
+        upto = end if question.filter is None else min(end, after + STRIDE)
+        found = self.find(replace(question, newest_first=False, after=after), upto)
+        events = self.shown(found.positions)
+        return Following(events, events[-1].position if found.newer else upto, end)
 
     def one(self, position: int) -> Shown:
         """Return the event at a position; raises NotFound."""

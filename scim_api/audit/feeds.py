@@ -3,13 +3,16 @@
 import select
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from math import inf
 from socket import MSG_PEEK
 from threading import Semaphore
 from typing import Any
 
 from ledger.store import LedgerError
-from scim_api.audit.events import EventPage, Events, Question, Shown
+from scim_api.audit.events import Events, Following, Question, Shown
 from scim_api.audit.lookout import Lookout, Over
 from scim_api.errors import InvalidValue, ScimError, TooManyRequests
 from scim_api.quotations import quoted
@@ -64,28 +67,41 @@ def starting_point(after: int | None, end: int) -> int:
     return end if after is None else after
 
 
-def following(lookout: Lookout, events: Events, asked: Question, seconds: float) -> EventPage:
-    """Return the first events behind a position, waiting so long for one at most."""
-    deadline = time.monotonic() + seconds
-    ledger = events.tenant.ledger
-    asked = replace(asked, after=starting_point(asked.after, events.end()))
-    ledger.leave()
+def follow(
+    lookout: Lookout, events: Events, asked: Question, position: int, until: float = inf
+) -> Iterator[Following | None]:
+    """Yield what is behind a position, piece by piece, and None after a while of nothing.
+
+    After `until`, a monotonic time, it no longer waits. Raises Over.
+    """
+    more = True
     while True:
-        try:
-            page = lookout.run(lambda: events.page(asked))  # noqa: B023 (run returns first)
-        except Over:
-            return EventPage((), asked.after or 0, older=False, newer=False)
-        left = deadline - time.monotonic()
-        if page.events or left <= 0:
-            return page
-        asked = replace(asked, after=page.end)
-        try:
-            lookout.wait(ledger, page.end, left)
-        except Over:
-            return page
+        found = lookout.run(partial(events.following, asked, position)) if more else None
+        position = found.reached if found else position
+        yield found
+        more = found is not None and position < found.end
+        if not more:
+            pause = min(LOOK, max(0.0, until - time.monotonic()))
+            more = lookout.wait(events.tenant.ledger, position, pause)
 
 
-@dataclass(slots=True)
+def poll(
+    lookout: Lookout, events: Events, asked: Question, seconds: float, socket: Any = None
+) -> Following:
+    """Return the first events behind a position, waiting so long for one at most."""
+    until = time.monotonic() + seconds
+    end = events.end()
+    last = Following((), starting_point(asked.after, end), end)
+    events.tenant.ledger.leave()
+    with suppress(Over):
+        for found in follow(lookout, events, asked, last.reached, until):
+            last = found or last
+            if last.events or time.monotonic() >= until or is_gone(socket):
+                break
+    return last
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Server-Sent Events for one client: every event behind `position` that the filter finds."""
 
@@ -93,7 +109,7 @@ class Stream:
     events: Events
     asked: Question
     position: int
-    still_welcome: Callable[[], Any]  # raises a ScimError when its token is none any more
+    still_welcome: Callable[[], object]  # raises a ScimError when its token is none any more
     socket: Any = None  # the client's, where the server gives it
 
     def __iter__(self) -> Iterator[bytes]:
@@ -105,27 +121,23 @@ class Stream:
             return  # the client connects anew, and is told why if it may not
 
     def _frames(self) -> Iterator[bytes]:
-        ledger, sent = self.events.tenant.ledger, self.position
+        reached = sent = self.position  # up to where was looked; the last id sent
         beat = mark = time.monotonic()
-        more = True
-        while not _is_gone(self.socket):
-            page = self.lookout.run(self._page) if more else None
+        for found in follow(self.lookout, self.events, self.asked, self.position):
             now = time.monotonic()
-            if page and page.events:
-                yield b"".join(map(frame, page.events))
-                sent, mark = page.events[-1].position, now
-            self.position = page.reached if page else self.position
-            if self.position > sent and now > mark + MARK:
-                yield b"id: %d\n\n" % self.position  # resuming from here spares a search
-                sent, mark = self.position, now
+            if found and found.events:
+                yield b"".join(map(frame, found.events))
+                sent, mark = found.events[-1].position, now
+            reached = found.reached if found else reached
+            if reached > sent and now > mark + MARK:
+                yield b"id: %d\n\n" % reached  # resuming from here spares a search
+                sent, mark = reached, now
             if now > beat + HEARTBEAT:
                 self.lookout.run(self.still_welcome)
                 yield b": still here\n\n"
                 beat = now
-            more = bool(page and page.newer) or self.lookout.wait(ledger, self.position, LOOK)
-
-    def _page(self) -> EventPage:
-        return self.events.page(replace(self.asked, after=self.position))
+            if is_gone(self.socket):
+                return
 
 
 def frame(event: Shown) -> bytes:
@@ -133,7 +145,7 @@ def frame(event: Shown) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.position, event.type.encode(), event.json)
 
 
-def _is_gone(socket: Any) -> bool:
+def is_gone(socket: Any) -> bool:
     """Tell whether a client has hung up: nothing else would say so before the second write."""
     if socket is None:
         return False

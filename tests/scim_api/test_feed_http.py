@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from scim_api.audit import feeds
+from scim_api.audit import events, feeds
 from scim_api.audit.waiting import waits
 from scim_api.scopes import Scope
 from tests.scim_api.client import Api, Site, refusal, user
@@ -314,6 +314,22 @@ def test_a_token_revoked_while_streaming_ends_the_stream(api, impatient):
     assert ": still here\n\n" not in list(chunks)[2:]  # it ends, and at the next beat
     response.close()
     assert refusal(client.ask("GET", FEED, base=""))[0] == 401
+
+
+def test_what_a_filter_finds_far_behind_is_reached_in_strides(api, impatient, monkeypatch):
+    monkeypatch.setattr(events, "STRIDE", 2)
+    client = api.site.client(scopes=[Scope.AUDIT])
+    for n in range(7):
+        api.create(f"far{n}@example.com")
+    end = api.recorded()
+    response, chunks = streamed(client, after=0, filter=f"position eq {end}")
+
+    assert any(f"id: {end}\nevent: Created" in chunk for chunk in islice(chunks, 30))
+    response.close()
+    page = client.ask(
+        "GET", f"{EVENTS}?after=0&wait=5&filter=position eq {end}".replace(" ", "%20"), base=""
+    ).json
+    assert [event["position"] for event in page["events"]] == [end]
 
 
 def test_a_place_is_given_back_once(make_site):
