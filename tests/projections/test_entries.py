@@ -11,6 +11,7 @@ from ledger.database import temporary
 from ledger.events import Recorded
 from projections.comparison import fold
 from projections.entries import Entries, Entry, entry_of, every
+from projections.entry_filters import bounds
 from projections.matching import matches
 from projections.query import Filter
 from projections.sql import register
@@ -259,6 +260,23 @@ def test_the_index_of_few_events_is_used_before_that_of_many(database: Any) -> N
     database.set_trace_callback(None)
     [query] = [text for text in traced if "LIMIT" in text]
     assert "entry_stream" in database.execute(f"EXPLAIN QUERY PLAN {query}").fetchone()[3]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("position ge 4 and position lt 9", range(4, 9)),
+        ("position gt 4 and (position le 9 and type pr)", range(5, 10)),
+        ("position eq 4", range(4, 5)),
+        ("position eq 4 or position eq 9", range(4, 10)),
+        ("position eq 4 or type pr", range(1, 21)),
+        ("not (position eq 4)", range(1, 21)),
+        ("position lt 0 or position gt 50", range(0)),
+        ("position ne 4", range(1, 21)),
+    ],
+)
+def test_only_the_positions_that_a_filter_leaves_are_searched(asked: str, expected: range) -> None:
+    assert bounds(parse_filter(asked, EVENT), range(1, 21)) == expected
 
 
 def recorded(**changes: Any) -> Recorded:
