@@ -52,4 +52,5 @@ class Noting:
             outcome=outcome,
             types=who.catalogue.resource_types if who else RESOURCE_TYPES,
             served=self.served,
+            position=exchange.past.position if exchange.past else None,
         )

@@ -52,6 +52,7 @@ class Entry:
     outcome: Outcome
     types: Sequence[ResourceType]
     served: Served
+    position: int | None = None  # that of the past which was asked for
 
     @property
     def size(self) -> int:
@@ -95,7 +96,7 @@ def rows_of(entry: Entry, find_position: FindPosition) -> Iterator[Row]:
 def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> Row:
     outcome = part.outcome
     refusal = outcome if isinstance(outcome, Refusal) else None
-    position = find_position(outcome) if isinstance(outcome, Repetition) else None
+    position = find_position(outcome) if isinstance(outcome, Repetition) else entry.position
     resource_type, id_ = _resource(entry, part)
     return Row(
         at=entry.at,

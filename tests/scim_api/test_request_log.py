@@ -153,6 +153,16 @@ def test_a_write_of_a_group_that_changes_nothing_is_kept(api):
     assert (found["resourceType"], found["position"]) == ("Group", api.site.events()[-1].position)
 
 
+def test_a_question_about_the_past_is_kept_with_its_position(api):
+    created = api.create()
+    auditor = api.site.client(scopes=["audit"])
+
+    auditor.get(f"/Users/{created['id']}", query_string={"asOf": 2})
+
+    [found] = kept(api)
+    assert (found["status"], found["position"]) == (404, 2)
+
+
 def test_a_304_is_no_refusal(api):
     created = api.create()
 
