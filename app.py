@@ -150,7 +150,11 @@ class Console:
 
     def metadata(self, via: str) -> Metadata:
         """Say that an operator did it; their name goes where it can be forgotten."""
-        request = {"operator": getpass.getuser(), "client": f"scim-ledger {VERSION}"}
+        request = {
+            "operator": getpass.getuser(),
+            "client": f"scim-ledger {VERSION}",
+            "id": clock.uuid7(),
+        }
         return Metadata("operator", via, clock.uuid7(), request)
 
     def web(self) -> Flask:
