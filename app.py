@@ -25,12 +25,14 @@ from projections.configuration import Configuration
 from projections.credentials import Credentials
 from projections.follower import Follower
 from projections.history import History
+from projections.kept import Inline, Kept
 from projections.resources import Resources
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.commands import (
     configuration,
     demo,
+    differences,
     events,
     looks,
     policies,
@@ -39,6 +41,7 @@ from scim_api.commands import (
     service,
     tokens,
 )
+from scim_api.commands import resources as resource_commands
 from scim_api.request_log import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
@@ -104,7 +107,7 @@ def wire(
     projectors: list[Projector] = [credentials, configuration, resources]
     ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
     usage = Usage(path.with_name(USAGE_FILE))
-    history = History(ledger, KINDS)
+    history = History(ledger, KINDS, read_only=read_only)
     log = RequestLog(path.with_name(REQUESTS_FILE), path, bounds)
     return Tenant(
         path.parent.name, ledger, resources, credentials, configuration, history, usage, log
@@ -114,6 +117,12 @@ def wire(
 def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
     """Return a ledger's projections, in the order in which they are built."""
     return [tenant.credentials, tenant.configuration, tenant.resources]
+
+
+def kept(tenant: Tenant) -> Sequence[Kept]:
+    """Return a ledger's projections where they are kept, the history too."""
+    inline = (Inline(tenant.ledger, each) for each in projections_of(tenant))
+    return [*inline, tenant.history]
 
 
 class Console:
@@ -137,20 +146,22 @@ class Console:
         """Open a ledger."""
         return self.tenant(name).ledger
 
-    def projections(self, name: str) -> tuple[SQLiteLedger, Sequence[runner.Projection]]:
-        """Open a ledger, whatever the state of its projections, to look at or rebuild them."""
-        tenant = wire(self.path(name), self.settings.write_patience)
-        return tenant.ledger, projections_of(tenant)
+    def projections(self, name: str) -> Sequence[Kept]:
+        """Return a ledger's projections, whatever their state, to look at or rebuild them."""
+        return kept(wire(self.path(name), self.settings.write_patience))
 
     def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
-        """Return how a ledger's projections differ from a rebuild; the file stays as it is."""
-        tenant = wire(self.path(name), read_only=True)
-        found = [runner.check(tenant.ledger, p, progress) for p in projections_of(tenant)]
+        """Return how a ledger's projections differ from a rebuild; the files stay as they are."""
+        found = [each.check(progress) for each in kept(wire(self.path(name), read_only=True))]
         return [str(difference) for difference in found if difference]
 
     def metadata(self, via: str) -> Metadata:
         """Say that an operator did it; their name goes where it can be forgotten."""
-        request = {"operator": getpass.getuser(), "client": f"scim-ledger {VERSION}"}
+        request = {
+            "operator": getpass.getuser(),
+            "client": f"scim-ledger {VERSION}",
+            "id": clock.uuid7(),
+        }
         return Metadata("operator", via, clock.uuid7(), request)
 
     def web(self) -> Flask:
@@ -196,6 +207,8 @@ for _command in (
     *ledger.commands.COMMANDS,
     *projections.commands.COMMANDS,
     *events.COMMANDS,
+    *resource_commands.COMMANDS,
+    *differences.COMMANDS,
     *service.COMMANDS,
     *looks.COMMANDS,
     *requests.COMMANDS,

@@ -1,6 +1,6 @@
 """Credentials issued and revoked, looked up by the hash of their token."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from ledger.database import Connection
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
 from projections.configuration import Configuration
+from projections.sql import json_list
 from projections.tables import create_tables
 
 _COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy, scopes"
@@ -90,6 +91,14 @@ class Credentials:
             (sha256,),
         ).fetchone()
         return (_credential(row[:-1]), row[-1]) if row else None
+
+    def names(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
+        """Return the name of each credential of some ids."""
+        rows = connection.execute(
+            f"SELECT id, name FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
+            (json_list(ids),),
+        )
+        return dict(rows.fetchall())
 
     def all(self, connection: Connection) -> list[Credential]:
         """Return every credential ever issued, oldest first."""

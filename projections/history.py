@@ -7,15 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.database import Connection, connect
+from ledger.database import Connection, connect, connect_read_only
 from ledger.database_file import DatabaseFile, Reading
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError
+from projections import runner
 from projections.chronicle import Chronicle
 from projections.kinds import Kind
 from projections.past import PastTables
 from projections.readings import Readings
-from projections.runner import project_all
+from projections.runner import Difference, Status, project_all
 
 HISTORY_FILE = "history.db"
 CHUNK = 2000  # events a transaction while following, at the most
@@ -58,23 +59,35 @@ class History:
     """The history projection: it follows its ledger when asked, and never takes its write lock."""
 
     def __init__(
-        self, ledger: SQLiteLedger, kinds: Mapping[str, Kind], *, patience: float = PATIENCE
+        self,
+        ledger: SQLiteLedger,
+        kinds: Mapping[str, Kind],
+        *,
+        patience: float = PATIENCE,
+        read_only: bool = False,
     ) -> None:
-        """Name the file, which is made when it is first needed; `patience` is in seconds."""
+        """Name the file, which is made when it is first needed; `patience` is in seconds.
+
+        `read_only` leaves it as it is.
+        """
         self.ledger = ledger
         self.projection = Chronicle(kinds)
         self.file = DatabaseFile(ledger.path.with_name(HISTORY_FILE), self._connect, patience)
         self._kinds = kinds
+        self._read_only = read_only
         self._patience = patience
         self._following = threading.Lock()
         self.reached = 0  # where the history stands, as far as this process knows
         self._remembered = 0  # the checkpoint that what the projection remembers belongs to
 
     def _connect(self) -> Connection:
-        _make(self.file.path)
-        connection = connect(self.file.path)
-        connection.execute("PRAGMA synchronous=NORMAL")  # what is lost is followed again
-        connection.execute("PRAGMA wal_autocheckpoint=16000")  # a first build writes all over it
+        if self._read_only:
+            connection = connect_read_only(self.file.path)
+        else:
+            _make(self.file.path)
+            connection = connect(self.file.path)
+            connection.execute("PRAGMA synchronous=NORMAL")  # what is lost is followed again
+            connection.execute("PRAGMA wal_autocheckpoint=16000")  # a first build writes all over
         self.projection.prepare(connection)
         return connection
 
@@ -125,6 +138,46 @@ class History:
             self._remembered = self.reached
         return self.reached
 
+    # As the other projections are looked at
+
+    @property
+    def name(self) -> str:
+        """The projection's name."""
+        return self.projection.name
+
+    def stands_at(self) -> int:
+        """Return the position that the tables stand for, 0 before they are built; writes nothing.
+
+        Those of another program or ledger are as good as none.
+        """
+        if not self.file.path.exists():
+            return 0
+        with self.file.reading() as connection:
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            return self._standing(connection) or 0 if tables else 0
+
+    def status(self) -> Status:
+        """Return where it stands."""
+        revision = self.projection.revision
+        if not self.stands_at():
+            return Status(self.name, revision, 0, {})
+        [found] = runner.status(self.file, [self.projection], position_of)
+        return found
+
+    def rebuild(self, progress: Progress) -> int:
+        """Rebuild it beside the live tables, then swap; return the position."""
+        self.follow(0)  # makes the tables where there are none
+        position = runner.rebuild(self.ledger, self.projection, progress, self.file)
+        with self.file.writing() as connection:
+            self._set_checkpoint(connection, position_of(connection))
+        return position
+
+    def check(self, progress: Progress) -> Difference | None:
+        """Prove that a rebuild gives the same rows, where there are any."""
+        if not self.stands_at():
+            return None
+        return runner.check(self.ledger, self.projection, progress, self.file, position_of)
+
     def _followed(self, connection: Connection, end: int) -> int:
         position = self._checkpoint(connection)
         if position != self._remembered:  # another process went on with it
@@ -141,14 +194,17 @@ class History:
         """Return where the tables stand; of another program or ledger, they begin anew."""
         for table in _TABLES:
             connection.execute(table)
+        position = self._standing(connection)
+        return self._begin_anew(connection) if position is None else position
+
+    def _standing(self, connection: Connection) -> int | None:
+        """Return where the tables stand, None if they are of another program or ledger."""
         row = connection.execute(
             "SELECT revision, position FROM checkpoint WHERE projector = ?",
             (self.projection.name,),
         ).fetchone()
-        if row and row[0] == self.projection.revision and self._is_of_this_ledger(connection):
-            position: int = row[1]
-            return position
-        return self._begin_anew(connection)
+        known = row and row[0] == self.projection.revision and self._is_of_this_ledger(connection)
+        return row[1] if known else None
 
     def _is_of_this_ledger(self, connection: Connection) -> bool:
         row = connection.execute("SELECT origin, position, leaf_hash FROM source").fetchone()

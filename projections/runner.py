@@ -214,7 +214,9 @@ def check(
         twin = projection.beside("")
         twin.create_tables(scratch)
         scratch.execute("BEGIN")
-        position = _replay_into(scratch, ledger, twin, progress)
+        with (store or ledger).reading() as connection:
+            stand = end(connection)
+        position = _replay_into(scratch, ledger, twin, stand, progress)
         with (store or ledger).reading() as connection, snapshot(connection):
             project_all(scratch, twin, ledger.read_chunk(position, end(connection)))
             return next(_differences(connection, scratch, projection), None)
@@ -223,10 +225,10 @@ def check(
 
 
 def _replay_into(
-    scratch: Connection, ledger: SQLiteLedger, twin: Projection, progress: Progress
+    scratch: Connection, ledger: SQLiteLedger, twin: Projection, end: int, progress: Progress
 ) -> int:
-    """Project up to a chunk before the end at the most: the live tables may stand there yet."""
-    position, end = 0, ledger.last_position()
+    """Project up to a chunk before where the live tables stand; the rest belongs to the look."""
+    position = 0
     while end - position > CHUNK:
         project_all(scratch, twin, ledger.read_chunk(position, position + CHUNK))
         position += CHUNK

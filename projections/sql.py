@@ -71,8 +71,8 @@ def _sql_ends_with(value: Any, end: str) -> bool:
     return isinstance(value, str) and value.endswith(end)
 
 
-def json_list(values: Collection[str]) -> str:
-    """Return texts as a parameter for json_each."""
+def json_list(values: Collection[Any]) -> str:
+    """Return texts, or lists, as a parameter for json_each."""
     return orjson.dumps(list(values)).decode()
 
 

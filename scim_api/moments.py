@@ -20,8 +20,8 @@ UNSETTLED = timedelta(seconds=90)  # no transaction is open for longer: its work
 _POSITION = re.compile(r"[0-9]{1,18}", re.ASCII)
 _INSTANT = re.compile(r".*(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _SHAPE = (
-    f"{PARAMETER} is an instant with its offset, such as 2026-10-01T00:00:00Z, or a position of"
-    " the ledger, such as 42."
+    "{} is an instant with its offset, such as 2026-10-01T00:00:00Z, or a position of the ledger,"
+    " such as 42."
 )
 
 
@@ -47,7 +47,7 @@ def asked_in(body: Any) -> str | None:
     given = [value for name, value in body.items() if name.lower() == PARAMETER.lower()]
     for value in given:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise InvalidValue(_SHAPE)
+            raise InvalidValue(_SHAPE.format(PARAMETER))
     return _only([str(value) for value in given]) if given else None
 
 
@@ -72,42 +72,40 @@ def enter(exchange: Exchange, text: str) -> None:
     exchange.past = tenant.history.past(position)
 
 
-def position_of(ledger: SQLiteLedger, text: str) -> int:
-    """Return the position that an asOf stands for; raises InvalidValue.
+def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
+    """Return the position that an asOf stands for, or the parameter of another name.
 
-    An instant stands for the last event that was recorded then or before.
+    An instant stands for the last event that was recorded then or before. Raises InvalidValue.
     """
     text = text.strip().replace(" ", "+")  # what a plus in an address becomes
     if _POSITION.fullmatch(text):
-        return _within(ledger, int(text))
+        return _within(ledger, int(text), name)
     moment = instant(text) if _INSTANT.fullmatch(text) else None
     if moment is None:
-        raise InvalidValue(_SHAPE)
-    return _position_at(ledger, moment)
+        raise InvalidValue(_SHAPE.format(name))
+    return _position_at(ledger, moment, name)
 
 
-def _within(ledger: SQLiteLedger, position: int) -> int:
+def _within(ledger: SQLiteLedger, position: int, name: str) -> int:
     end, at = ledger.end()
     if position < 1:
         raise InvalidValue("Positions of the ledger count from 1.")
     if position > end:
-        raise InvalidValue(f"The ledger ends at position {end} ({at}), before {PARAMETER}.")
+        raise InvalidValue(f"The ledger ends at position {end} ({at}), before {name}.")
     return position
 
 
-def _position_at(ledger: SQLiteLedger, moment: str) -> int:
+def _position_at(ledger: SQLiteLedger, moment: str, name: str) -> int:
     now = clock.now()
     _, last_at = ledger.end()
     if moment > max(clock.timestamp(now), last_at):
-        raise InvalidValue(
-            f"{PARAMETER} is in the future: the ledger's last event was at {last_at}."
-        )
+        raise InvalidValue(f"{name} is in the future: the ledger's last event was at {last_at}.")
     if moment >= last_at and moment > clock.timestamp(now - UNSETTLED):
         _settle(ledger)
     position = ledger.position_at(moment)
     if position == 0:
         began = next(ledger.read_all(upto=1)).at
-        raise InvalidValue(f"The ledger began at {began}, after {PARAMETER}.")
+        raise InvalidValue(f"The ledger began at {began}, after {name}.")
     return position
 
 

@@ -40,7 +40,7 @@ def list_query(
         if filter_ is None
         else _relative(parse_filter(filter_, resource_type, door), base_url),
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
-        descending=_descending(parameters.get("sortOrder")),
+        descending=descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),
         count=min(max(0, whole_number(parameters, "count", DEFAULT_COUNT)), max_results),
     )
@@ -114,7 +114,8 @@ def whole_number(parameters: Parameters, name: str, default: int) -> int:
     return min(int(text), _MOST)
 
 
-def _descending(order: str | None) -> bool:
+def descending(order: str | None) -> bool:
+    """Read sortOrder; raises InvalidValue."""
     word = (order or "ascending").lower()
     if word not in ("ascending", "descending"):
         raise InvalidValue("sortOrder is ascending or descending.")

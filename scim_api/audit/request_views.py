@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from flask import Response, request
 
 from projections.query import Filter
+from scim_api.audit.answers import answered
 from scim_api.errors import InvalidValue, NotFound
 from scim_api.exchange import exchange_of
 from scim_api.grammar import parse_filter
-from scim_api.http import JSON, root_url
+from scim_api.http import root_url
 from scim_api.queries import DEFAULT_COUNT, whole_number
 from scim_api.request_log import RequestLog
 from scim_api.request_queries import MOST, REQUEST, Page, explained, page, shown
@@ -65,11 +64,6 @@ class RequestViews:
         if len(ids) > 1:
             raise InvalidValue(f"The ids of {len(ids)} requests begin like this: give more of it.")
         return answered({"requestId": ids.pop(), "requests": [explained(one) for one in records]})
-
-
-def answered(document: Any) -> Response:
-    """Return a document as plain JSON."""
-    return Response(orjson.dumps(document), content_type=JSON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from flask import Blueprint, Response, request
 
+from scim_api.audit.answers import answered
 from scim_api.audit.event_routes import EventViews
 from scim_api.audit.feed_routes import FeedViews
 from scim_api.audit.feeds import Feeds
-from scim_api.audit.request_views import RequestViews, answered
+from scim_api.audit.request_views import RequestViews
+from scim_api.audit.resource_views import add_resources
 from scim_api.audit.waiting import BASE as BASE
 from scim_api.exchange import exchange_of
 from scim_api.gate import guard
@@ -29,6 +31,7 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
         ("/requests/<id_>", "request", requests.one),
     ):
         audit.add_url_rule(rule, name, view, provide_automatic_options=False)
+    add_resources(audit, settings)
     return audit
 
 

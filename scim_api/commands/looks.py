@@ -68,6 +68,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         users = tenant.resources.total(connection, "User")
         groups = tenant.resources.total(connection, "Group")
     credentials = {c.id: c for c in credentials_of(tenant)}
+    reached = tenant.history.stands_at()
     return {
         "ledger": tenant.name,
         "origin": tenant.ledger.origin,
@@ -78,6 +79,8 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "groups": groups,
         "bytes": _size(tenant),
         "requests_refused_last_24h": tenant.requests.refused_since(day_ago),
+        "history_position": reached,
+        "history_behind": max(position - reached, 0),
         "clients": _clients(tenant, credentials),
         "tokens_expiring_soon": _expiring_soon(credentials),
     }

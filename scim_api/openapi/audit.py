@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scim_api.openapi import requests
+from scim_api.openapi import past, requests
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
 
@@ -28,6 +28,7 @@ def paths() -> JsonObject:
         _ONE_EVENT: {"get": _event()},
         f"{BASE}/feed": {"get": _feed()},
         **requests.paths(BASE, _TAG),
+        **past.paths(BASE),
     }
 
 
@@ -51,6 +52,7 @@ def schemas() -> dict[str, JsonSchema]:
             "ledger position events next previous",
         ),
         **requests.schemas(),
+        **past.schemas(),
     }
 
 

@@ -81,7 +81,53 @@ def test_projections_are_listed_with_rows(shell, jane):
     listed = shell("projections", "list", "--json").json
 
     assert {each["name"]: each["rows"] for each in listed}["resources"]["resource"] == 1
-    assert {each["position"] for each in listed} == {5}
+    assert {each["name"]: each["position"] for each in listed} == {
+        **dict.fromkeys(("credentials", "configuration", "resources"), 5),
+        "history": 0,  # built when it is asked
+    }
+
+
+def test_the_history_is_listed_once_it_is_built(shell, jane):
+    shell("user", "history", jane["id"])
+
+    *_, listed = shell("projections", "list", "--json").json
+
+    assert (listed["name"], listed["position"]) == ("history", 5)
+    assert listed["rows"]["resource_version"] == 3
+
+
+@pytest.mark.parametrize("first", [["user", "history"], ["projections", "rebuild", "history"]])
+def test_a_history_that_was_tampered_with_is_found_and_rebuilt(shell, jane, first):
+    shell(*first, *([jane["id"]] if first[0] == "user" else []))
+    assert shell("projections", "check", "history").code == 0
+    connection = connect(shell.data_dir / "default" / "history.db")
+    connection.execute("UPDATE resource_version SET version = 7 WHERE position = 3")
+    connection.close()
+
+    said = shell("projections", "check", "history", code=3).out
+    found = shell("verify", "--json", code=3).json["findings"]
+
+    assert said.startswith("projection history: table resource_version differs from a rebuild")
+    assert [one["found"] for one in found] == [said.strip()]
+    shell("projections", "rebuild", "history")
+    assert shell("projections", "check", "history").code == 0
+    assert shell("verify").code == 0
+
+
+def test_neither_a_check_nor_verify_makes_a_history(shell, jane):
+    for words in (["projections", "check"], ["projections", "list"], ["verify"], ["status"]):
+        shell(*words)
+
+    assert not (shell.data_dir / "default" / "history.db").exists()
+
+
+def test_a_rebuilt_history_goes_on_with_what_comes(shell, api, jane):
+    shell("projections", "rebuild", "history")
+    api.create("new@example.com")
+    api.site.close()
+
+    shell("user", "blame", "new@example.com")
+    assert shell("projections", "check", "history").code == 0
 
 
 def test_a_rebuild_gives_the_same_rows(shell, jane):
@@ -104,6 +150,7 @@ def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, ja
         "credentials": True,
         "configuration": True,
         "resources": False,
+        "history": True,
     }
     shell("projections", "rebuild", "resources")
     assert shell("projections", "check").code == 0
@@ -112,7 +159,7 @@ def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, ja
 def test_a_projection_that_is_not_there_ends_with_5(shell):
     for what in ("check", "rebuild"):
         assert (
-            "credentials, configuration, resources"
+            "credentials, configuration, resources, history"
             in shell("projections", what, "none", code=5).err
         )
 
@@ -126,6 +173,7 @@ def test_status_says_how_a_ledger_is(shell, api, jane):
     assert (found["ledger"], found["events"], found["users"]) == ("default", 5, 1)
     assert found["events_last_7_days"] == 5
     assert found["bytes"] > 0
+    assert (found["history_position"], found["history_behind"]) == (0, 5)
     assert [client["token"] for client in found["clients"]] == ["okta"]
 
 
@@ -253,6 +301,11 @@ def test_a_wrong_setting_ends_every_command_with_4_and_a_sentence(empty, monkeyp
         ["events", "show", "2"],
         ["user", "show", "jane.doe@example.com"],
         ["user", "history", "jane.doe@example.com"],
+        ["user", "blame", "jane.doe@example.com"],
+        ["user", "diff", "jane.doe@example.com", "--from", "1"],
+        ["user", "show", "jane.doe@example.com", "--at", "5"],
+        ["search", "active eq false"],
+        ["diff", "--from", "1"],
         ["projections", "list"],
         ["projections", "check"],
         ["verify"],

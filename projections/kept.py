@@ -1,0 +1,44 @@
+"""Projections where they are kept: what commands do with each, whatever file it is in."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ledger.sqlite import SQLiteLedger
+from projections import runner
+from projections.runner import Difference, Progress, Projection, Status
+
+
+class Kept(Protocol):
+    """A projection where its tables are kept: what commands do with it."""
+
+    @property
+    def name(self) -> str: ...
+    def status(self) -> Status: ...
+    def rebuild(self, progress: Progress) -> int: ...
+    def check(self, progress: Progress) -> Difference | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A projection whose tables are in the ledger's own file."""
+
+    ledger: SQLiteLedger
+    projection: Projection
+
+    @property
+    def name(self) -> str:
+        """The projection's name."""
+        return self.projection.name
+
+    def status(self) -> Status:
+        """Return where it stands."""
+        [found] = runner.status(self.ledger, [self.projection])
+        return found
+
+    def rebuild(self, progress: Progress) -> int:
+        """Rebuild it; return the position."""
+        return runner.rebuild(self.ledger, self.projection, progress)
+
+    def check(self, progress: Progress) -> Difference | None:
+        """Prove that a rebuild gives the same rows."""
+        return runner.check(self.ledger, self.projection, progress)

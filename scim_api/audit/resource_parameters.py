@@ -1,0 +1,89 @@
+"""The parameters of questions about what became of resources; each raises InvalidValue."""
+
+import re
+from collections.abc import Mapping
+
+from projections import differences
+from projections.blame import BEGINNING, Place
+from projections.intervals import NEVER
+from projections.timelines import Window
+from scim_api.errors import InvalidValue
+from scim_api.queries import DEFAULT_COUNT, descending, whole_number
+from scim_api.resource_types import KINDS, RESOURCE_TYPES
+
+Parameters = Mapping[str, str]
+
+MOST = 1000  # rows on a page
+
+_PLACE = re.compile(r"(?:(members|groups):(.{1,256})|([0-9]{1,16}))", re.ASCII)
+
+
+def count(given: Parameters) -> int:
+    """Read how many rows a page has at most."""
+    number = whole_number(given, "count", DEFAULT_COUNT)
+    if number < 1:
+        raise InvalidValue(f"count is a whole number from 1 to {MOST}.")
+    return min(number, MOST)
+
+
+def position(given: Parameters, name: str) -> int | None:
+    """Read a position, None where it is not given."""
+    if not given.get(name, "").strip():
+        return None
+    number = whole_number(given, name, 42)
+    if number < 0:
+        raise InvalidValue(f"{name} is a position of the ledger, such as 42.")
+    return number
+
+
+def window(given: Parameters) -> Window:
+    """Read which entries of a timeline are asked for."""
+    before = position(given, "before")
+    return Window(
+        after=position(given, "after") or 0,
+        before=NEVER if before is None else before,
+        count=count(given),
+        newest_first=descending(given.get("sortOrder")),
+    )
+
+
+def place(given: Parameters, type_: str) -> Place:
+    """Read where a page of the blame of a resource begins."""
+    text = given.get("after", "")
+    if not text:
+        return BEGINNING
+    found = _PLACE.fullmatch(text)
+    relation, key, values = found.groups() if found else (None, None, None)
+    if values:
+        return Place(int(values))
+    if relation is None or relation != KINDS[type_].relation:
+        raise InvalidValue("after is what next of the page before has, or left out.")
+    if relation == "members":
+        return Place(relation=key)
+    return Place(relation=whole_number({"after": key or ""}, "after", 42))
+
+
+def place_text(begin: Place) -> str:
+    """Return what `place` reads."""
+    if begin.relation is None:
+        return str(begin.values)
+    return f"{'members' if isinstance(begin.relation, str) else 'groups'}:{begin.relation}"
+
+
+def kind(given: Parameters) -> str | None:
+    """Read which kind of difference is asked for, None for all."""
+    word = given.get("kind")
+    if word is not None and word not in differences.KINDS:
+        raise InvalidValue(f"kind is one of {', '.join(differences.KINDS)}.")
+    return word
+
+
+def types(given: Parameters) -> list[str]:
+    """Read which resource types are asked for: one, or all."""
+    names = [resource_type.name for resource_type in RESOURCE_TYPES]
+    name = given.get("resourceType")
+    if name is None:
+        return names
+    if name not in names:
+        raise InvalidValue(f"resourceType is one of {', '.join(names)}.")
+    return [name]

@@ -1,0 +1,160 @@
+"""What commands about the past share: moments, names of resources, an archive that is ready."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import click
+import orjson
+
+from ledger.database_file import Reading
+from ledger.sqlite import SQLiteLedger
+from ledger.terminal import Exit, Failure, Progress, moment
+from projections.archive import Archive
+from projections.causes import Cause
+from projections.readings import Readings
+from projections.timelines import Timeline
+from scim_api import moments
+from scim_api.archives import archive_of
+from scim_api.errors import InvalidValue
+from scim_api.resource_types import KINDS
+from scim_api.tenants import Tenant
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MOMENT = (
+    "a position (42), an instant (2026-10-01T00:00:00Z), a date (2026-10-01: its first instant,"
+    " UTC) or an age (7d, 12h: so long before now)"
+)
+
+
+class Site(Protocol):
+    """What the program gives these commands."""
+
+    def tenant(self, name: str) -> Tenant: ...
+
+
+def at_option(command: F) -> F:
+    """Add --at MOMENT."""
+    return click.option("--at", metavar="MOMENT", help=f"As of then: {MOMENT}.")(command)
+
+
+def span_options(command: F) -> F:
+    """Add --from MOMENT and --to MOMENT."""
+    command = click.option(
+        "--to", "end", metavar="MOMENT", help="The moment after, by default now."
+    )(command)
+    return click.option(
+        "--from", "start", metavar="MOMENT", required=True, help=f"The moment before: {MOMENT}."
+    )(command)
+
+
+def position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
+    """Read a MOMENT as the position it stands for; raises UsageError."""
+    try:
+        return moments.position_of(ledger, _normal(text.strip()), option)
+    except InvalidValue as error:
+        raise click.UsageError(error.detail) from None
+
+
+def start_of(ledger: SQLiteLedger, text: str, option: str) -> int:
+    """Read a MOMENT as the last position before it: what begins then comes after."""
+    text = _normal(text.strip())
+    if text.isdigit():
+        return position_of(ledger, text, option) - 1
+    return ledger.position_before(text)
+
+
+def _normal(text: str) -> str:
+    """Return a position as it is, anything else as an instant."""
+    if text.isascii() and text.isdigit():
+        return text
+    try:
+        return moment(text)
+    except click.UsageError:
+        raise click.UsageError(f"{text!r} is no moment. A moment is {MOMENT}.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The resources of one moment, and the file they are read from."""
+
+    readings: Readings
+    reading: Callable[[], Reading]
+
+    def find(self, type_: str, name: str) -> str | None:
+        """Return the id of a resource, given by id or by its name at that moment."""
+        with self.reading() as connection:
+            found = self.readings.get(connection, type_, name)
+            found = found or self.readings.find_by_name(connection, type_, name)
+        return found.id if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A ledger whose past is asked about."""
+
+    tenant: Tenant
+
+    @property
+    def archive(self) -> Archive:
+        """What is asked, once the history has followed the ledger, however long that takes."""
+        progress = Progress("following the ledger")
+        self.tenant.history.catch_up(progress=progress)
+        progress.end()
+        return archive_of(self.tenant)
+
+    def now(self) -> View:
+        """Return the resources there are."""
+        return View(self.tenant.resources, self.tenant.ledger.reading)
+
+    def at(self, position: int) -> View:
+        """Return the resources there were at a position."""
+        history = self.archive.history
+        return View(history.at(position), history.file.reading)
+
+    def view(self, at: str | None) -> View:
+        """Return the resources of a moment, by default of now."""
+        if at is None:
+            return self.now()
+        return self.at(position_of(self.tenant.ledger, at, "--at"))
+
+    def find(self, type_: str, name: str, *views: View, ever: bool = False) -> str:
+        """Return the id of a resource: by id, or by its name in the first view that has it.
+
+        With `ever` also one that was deleted, by its id or the name it had last. Raises Failure.
+        """
+        id_ = next(filter(None, (view.find(type_, name) for view in views)), None)
+        if id_ is None and ever:
+            archive = self.archive
+            known = Timeline(archive, type_, name).exists()
+            id_ = name if known else archive.last_named(type_, name)
+        if id_ is None:
+            raise absent(type_, name)
+        return id_
+
+
+def absent(type_: str, name: str) -> Failure:
+    """Return what a command ends with that finds no such resource."""
+    attribute = KINDS[type_].name_attribute
+    return Failure(
+        f"there is no {type_.lower()} with the id or {attribute} {name!r}", Exit.NOT_FOUND
+    )
+
+
+def text(value: Any) -> str:
+    """Return a value as it stands in a table."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def cause_columns(cause: Cause) -> dict[str, Any]:
+    """Return the columns of a table that tell of a cause."""
+    return {
+        "position": cause.position,
+        "at": cause.at,
+        "type": cause.type,
+        "who": cause.who,
+        "client": text(cause.client),
+    }

@@ -1,0 +1,261 @@
+"""user and group: a resource now or then, its history, what set its values, what differs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import click
+import orjson
+
+from ledger.terminal import (
+    HELP,
+    Group,
+    emit,
+    emit_record,
+    emit_rows,
+    examples,
+    json_option,
+    ledger_option,
+    pass_site,
+)
+from projections.archive import Change
+from projections.blame import BEGINNING, Blame, Row
+from projections.differences import Differences
+from projections.timelines import Entry, Timeline, Window
+from projections.turnovers import Span, Turnover
+from scim_api.archives import archive_of, difference_documents
+from scim_api.commands.past import (
+    Inquiry,
+    Site,
+    View,
+    absent,
+    at_option,
+    cause_columns,
+    position_of,
+    span_options,
+    start_of,
+    text,
+)
+from scim_api.resource_types import KINDS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PAGE = 500  # entries read at once
+
+
+def _saying(help_: str, *lines: str) -> Callable[[F], F]:
+    """Give a command its help, with examples."""
+
+    def with_help(function: F) -> F:
+        function.__doc__ = help_
+        return examples(*lines)(function)
+
+    return with_help
+
+
+def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
+    """Return the commands about resources of a type; `name` is that of one in examples."""
+
+    @click.group(word, cls=Group, context_settings=HELP)
+    @_saying(
+        f"Look at a {word}, by id or by {KINDS[type_].name_attribute}, now or in the past.",
+        f"scim-ledger {word} show {name}",
+        f"scim-ledger {word} history {name}",
+    )
+    def group() -> None: ...
+
+    argument = click.argument("name", metavar=metavar)
+
+    @group.command("show")
+    @argument
+    @at_option
+    @ledger_option
+    @json_option
+    @pass_site
+    @_saying(
+        f"Show a {word} with its {KINDS[type_].relation}, as it is now or was then.",
+        f"scim-ledger {word} show {name}",
+        f"scim-ledger {word} show {name} --at 2026-10-01 --json",
+    )
+    def show(site: Site, name: str, at: str | None, ledger: str, as_json: bool) -> None:
+        inquiry = Inquiry(site.tenant(ledger))
+        view = inquiry.view(at)
+        document = _shown(view, type_, inquiry.find(type_, name, view))
+        emit(document) if as_json else emit_record(_texts(document), False)
+
+    @group.command("history")
+    @argument
+    @click.option("--limit", type=click.IntRange(1), help="At most so many events, the newest.")
+    @click.option("--since", metavar="MOMENT", help="Only events from this moment on.")
+    @ledger_option
+    @json_option
+    @pass_site
+    @_saying(
+        f"Show every event of a {word}: who did it, each value before and after.\n\n"
+        f"{_JOINING[type_]} A deleted {word} is found by its id or the name it had last.",
+        f"scim-ledger {word} history {name}",
+        f"scim-ledger {word} history {name} --since 7d --limit 20 --json",
+    )
+    def history(
+        site: Site, name: str, limit: int | None, since: str | None, ledger: str, as_json: bool
+    ) -> None:
+        inquiry = Inquiry(site.tenant(ledger))
+        id_ = inquiry.find(type_, name, inquiry.now(), ever=True)
+        after = start_of(inquiry.tenant.ledger, since, "--since") if since else 0
+        entries = _entries(Timeline(inquiry.archive, type_, id_), after, limit)
+        if as_json:
+            emit([entry.document() for entry in entries])
+        else:
+            emit_rows((line for e in entries for line in _lines(e)), False, "no events")
+
+    @group.command("blame")
+    @argument
+    @at_option
+    @ledger_option
+    @json_option
+    @pass_site
+    @_saying(
+        f"Show for every value of a {word} the event that set it, and who caused that.",
+        f"scim-ledger {word} blame {name}",
+        f"scim-ledger {word} blame {name} --at 2026-10-01",
+    )
+    def blame(site: Site, name: str, at: str | None, ledger: str, as_json: bool) -> None:
+        inquiry = Inquiry(site.tenant(ledger))
+        position = position_of(inquiry.tenant.ledger, at, "--at") if at else inquiry.archive.end()
+        id_ = inquiry.find(type_, name, inquiry.at(position))
+        rows = _blamed(Blame(archive_of(inquiry.tenant), type_, id_, position))
+        if as_json:
+            emit([row.document() for row in rows])
+        else:
+            emit_rows(map(_blame_columns, rows), False, "no values")
+
+    @group.command("diff")
+    @argument
+    @span_options
+    @ledger_option
+    @json_option
+    @pass_site
+    @_saying(
+        f"Show what differs of a {word} between two moments.",
+        f"scim-ledger {word} diff {name} --from 2026-10-01 --to 2026-11-01",
+        f"scim-ledger {word} diff {name} --from 7d --json",
+    )
+    def diff(
+        site: Site, name: str, start: str, end: str | None, ledger: str, as_json: bool
+    ) -> None:
+        inquiry = Inquiry(site.tenant(ledger))
+        span = span_of(inquiry, start, end)
+        views = inquiry.at(span.end), inquiry.at(span.start)
+        id_ = inquiry.find(type_, name, *views, ever=True)
+        archive = archive_of(inquiry.tenant)
+        found = Differences(archive, span).of(type_, id_)
+        if found.shown is None:
+            raise absent(type_, name)
+        [document] = difference_documents(archive, [found])
+        if as_json:
+            emit(document)
+            return
+        click.echo(f"{document['name']}: {document['how']}, {document['events']} events")
+        emit_rows(_change_lines(found.changes, found.turnover, type_), False, "nothing differs")
+
+    return group
+
+
+_JOINING = {
+    "User": "The groups that the user joined and left are among them.",
+    "Group": "Among them is who joined, and who left.",
+}
+
+
+def span_of(inquiry: Inquiry, start: str, end: str | None) -> Span:
+    """Read --from and --to; raises UsageError."""
+    ledger = inquiry.tenant.ledger
+    last = position_of(ledger, end, "--to") if end else inquiry.archive.end()
+    span = Span(position_of(ledger, start, "--from"), last)
+    if span.start > span.end:
+        raise click.UsageError("--from is later than --to.")
+    return span
+
+
+def _shown(view: View, type_: str, id_: str) -> dict[str, Any]:
+    """Return a resource's document with its members or groups."""
+    with view.reading() as connection:
+        row = view.readings.row(connection, type_, id_)
+        if row is None:
+            raise absent(type_, id_)
+        related = view.readings.relations(connection, type_, [row.place])
+    document: dict[str, Any] = orjson.loads(row.document)
+    relations = [one._asdict() for one in related.get(row.position, ())]
+    return document | {str(KINDS[type_].relation): relations}
+
+
+def _texts(document: Mapping[str, Any]) -> dict[str, str]:
+    return {key: text(value) for key, value in document.items()}
+
+
+def _entries(timeline: Timeline, after: int, limit: int | None) -> list[Entry]:
+    """Return entries oldest first: all behind a position, or the newest of them."""
+    window = Window(after=after, count=min(limit or PAGE, PAGE), newest_first=limit is not None)
+    entries: list[Entry] = []
+    while True:
+        page = timeline.page(window)
+        entries += page.entries
+        if not page.more or (limit and len(entries) >= limit):
+            break
+        window = window.behind(page.entries[-1].cause.position)
+    return entries[:limit][::-1] if limit else entries
+
+
+def _lines(entry: Entry) -> Iterator[dict[str, Any]]:
+    """Yield a line for each value changed; the event's own columns stand on the first."""
+    head = cause_columns(entry.cause)
+    for attribute, change in (entry.changes or {"": Change(None, None)}).items():
+        yield {
+            **head,
+            "attribute": attribute,
+            "before": text(change.before),
+            "after": text(change.after),
+        }
+        head = dict.fromkeys(head, "")
+
+
+def _blamed(blame: Blame) -> Iterator[Row]:
+    begin = BEGINNING
+    while True:
+        page = blame.page(begin, PAGE)
+        yield from page.rows
+        if page.next is None:
+            return
+        begin = page.next
+
+
+def _blame_columns(row: Row) -> dict[str, Any]:
+    return {"attribute": row.attribute, "value": text(row.value), **cause_columns(row.cause)}
+
+
+def _change_lines(
+    changes: Mapping[str, Change], turnover: Turnover, type_: str
+) -> Iterator[dict[str, str]]:
+    for attribute, change in changes.items():
+        yield {
+            "attribute": attribute,
+            "before": text(change.before),
+            "after": text(change.after),
+        }
+    relation = str(KINDS[type_].relation)
+    for value in turnover.joined_values:
+        yield {"attribute": relation, "before": "", "after": _called(value)}
+    for value in turnover.left_values:
+        yield {"attribute": relation, "before": _called(value), "after": ""}
+    named = len(turnover.joined_values) + len(turnover.left_values)
+    if more := turnover.joined + turnover.left - named:
+        yield {"attribute": relation, "before": "", "after": f"and {more} more"}
+
+
+def _called(value: Mapping[str, Any]) -> str:
+    return str(value.get("display") or value["value"])
+
+
+COMMANDS: list[click.Command] = [
+    _commands("User", "user", "jane@example.com", "ID|USERNAME"),
+    _commands("Group", "group", "Engineering", "ID|NAME"),
+]
