@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.handbook.shown import Runner, with_output
-from tests.handbook.story import Company, tell
+from tests.handbook.story import SETTINGS, Company, tell
 from tests.handbook.test_handbook import HANDBOOK
 from tests.scim_api.process import Server
 
@@ -15,7 +15,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         company = Company(Path(folder) / "data", patch)
         tell(company)
-        server = Server(Path(folder))
+        server = Server(Path(folder), **SETTINGS)
         try:
             HANDBOOK.write_text(with_output(HANDBOOK.read_text(), Runner(company, server)))
         finally:

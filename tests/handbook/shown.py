@@ -71,6 +71,7 @@ class Runner:
     def _filled(self, word):
         for name, id_ in self.company.known.items():
             word = word.replace(f"${name.upper().replace('-', '_')}_ID", id_)
+        word = word.replace("$REFUSED_ID", self.company.refused)
         return word.replace("$AUDIT_TOKEN", self.company.tokens["auditor"])
 
     def _command(self, words):

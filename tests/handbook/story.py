@@ -12,6 +12,7 @@ from tests.scim_api.client import Site, patch
 
 OKTA = "Okta SCIM Client 1.0.0"
 OPERATOR = "rosa"
+SETTINGS = {"SCIM_REQUEST_LOG_DAYS": "3650"}  # what was refused is to be told for years
 
 
 class Company:
@@ -21,7 +22,10 @@ class Company:
         self.data_dir = data_dir
         monkeypatch.setenv("SCIM_DATA_DIR", str(data_dir))
         monkeypatch.setenv("LOGNAME", OPERATOR)
-        self.site = Site(data_dir)
+        monkeypatch.setenv("SCIM_LOG_LEVEL", "error")
+        for name, value in SETTINGS.items():
+            monkeypatch.setenv(name, value)
+        self.site = Site(data_dir, **SETTINGS, SCIM_LOG_LEVEL="error")
         self.tokens = {}
         self.known = {}
 
@@ -43,7 +47,7 @@ class Company:
         self.tokens[name] = self.operator("token", "create", name, *words)
 
     def send(self, method, path, body=None, *, token="okta", agent=OKTA, status=None):
-        """Send a request as a client does; return the document answered."""
+        """Send a request as a client does; return the document; its id is `last`."""
         answer = self.site.app.test_client().open(
             f"/scim/v2{path}",
             method=method,
@@ -52,6 +56,7 @@ class Company:
             environ_overrides={"REMOTE_ADDR": "198.51.100.7" if agent == OKTA else "203.0.113.9"},
         )
         assert status in (None, answer.status_code), answer.text
+        self.last = answer.headers["X-Request-Id"]
         return answer.get_json(force=True, silent=True)
 
     def hire(self, given, family, department, title, **request):
@@ -156,6 +161,7 @@ def _refusals(company):
     with company.at("10-13 09:30"):
         body = {"schemas": [USER_URN], "userName": "ada.lopez@example.com"}
         company.send("POST", "/Users", body, status=409)
+        company.refused = company.last
     with company.at("10-13 09:31"):
         company.send("GET", '/Users?filter=userName%20is%20"ada"', status=400)
     with company.at("10-13 09:40"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.handbook.shown import Runner, alike, shown_in
-from tests.handbook.story import Company, tell
+from tests.handbook.story import SETTINGS, Company, tell
 from tests.scim_api.process import Server
 
 HANDBOOK = Path(__file__).parents[2] / "docs" / "auditing.md"
@@ -19,7 +19,7 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         company = Company(folder / "data", patch)
         tell(company)
-        server = Server(folder)
+        server = Server(folder, **SETTINGS)
         yield Runner(company, server)
         server.clean_up()
 
