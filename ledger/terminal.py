@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Protocol, TypeVar
 
 import click
@@ -123,13 +124,22 @@ def emit(value: Any) -> None:
 
 def emit_rows(rows: Iterable[Mapping[str, Any]], as_json: bool, nothing: str) -> None:
     """Print rows as a table, or as a JSON list; `nothing` is said on stderr when there are none."""
-    rows = list(rows)
     if as_json:
-        emit(rows)
-    elif rows:
-        click.echo(tabulate(rows, headers="keys", disable_numparse=True))
+        _emit_list(rows)
+    elif table := list(rows):
+        click.echo(tabulate(table, headers="keys", disable_numparse=True))
     else:
         click.echo(nothing, err=True)
+
+
+def _emit_list(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print a JSON list row by row: a ledger's events do not fit into memory."""
+    opening = "["
+    for row in rows:
+        text = json.dumps(row, ensure_ascii=False, indent=2, default=str)
+        click.echo(f"{opening}\n{indent(text, '  ')}", nl=False)
+        opening = ","
+    click.echo("[]" if opening == "[" else "\n]")
 
 
 def emit_record(record: Mapping[str, Any], as_json: bool) -> None:
@@ -137,7 +147,13 @@ def emit_record(record: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         emit(record)
     else:
-        click.echo(tabulate(list(record.items()), tablefmt="plain", disable_numparse=True))
+        cells = [(name, _cell(value)) for name, value in record.items()]
+        click.echo(tabulate(cells, tablefmt="plain", disable_numparse=True))
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as it stands in a table: what has parts as JSON."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 class Progress:

@@ -31,6 +31,7 @@ from projections.query import And, Compare, Filter, Operator
 from scim_api.audit.event_documents import WITHHELD
 from scim_api.audit.event_type import EVENT
 from scim_api.audit.events import MOST, Events, Question
+from scim_api.commands.past import follow
 from scim_api.errors import InvalidFilter, TooMany
 from scim_api.grammar import parse_filter
 from scim_api.tenants import Tenant
@@ -167,6 +168,7 @@ class Teller:
     """Finds the events of a ledger and tells of them."""
 
     def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
         self._ledger = tenant.ledger
         self._events = Events(tenant)
         self._names = self._events.credential_names()
@@ -180,19 +182,29 @@ class Teller:
         self, filter: Filter | None, limit: int | None, newest_first: bool
     ) -> Iterator[Recorded]:
         """Yield the events that a filter finds, of those at most so many, the newest."""
+        if filter is not None:
+            follow(self._tenant.history)
+        yield from self._chosen(filter, limit, newest_first, self._events.end())
+
+    def _chosen(
+        self, filter: Filter | None, limit: int | None, newest_first: bool, end: int
+    ) -> Iterator[Recorded]:
         if limit is None:
-            yield from self._walk(Question(filter=filter, newest_first=newest_first, count=MOST))
+            asked = Question(filter=filter, newest_first=newest_first, count=MOST)
+            yield from self._walk(asked, end)
             return
         newest = Question(filter=filter, newest_first=True, count=min(limit, MOST))
-        found = [e for e, _ in zip(self._walk(newest), range(limit), strict=False)]
+        found = [e for e, _ in zip(self._walk(newest, end), range(limit), strict=False)]
         yield from found if newest_first else reversed(found)
 
-    def newest(self, filter: Filter | None, count: int, follow: bool) -> Iterator[Recorded]:
+    def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[Recorded]:
         """Yield the newest events, oldest first, and if asked for those that come."""
+        if filter is not None:
+            follow(self._tenant.history)
         end = self._events.end()
         if count:
-            yield from self.chosen(filter, count, newest_first=False)
-        while follow:
+            yield from self._chosen(filter, count, False, end)
+        while go_on:
             asked = Question(filter=filter, newest_first=False, count=MOST, after=end)
             end = self._events.end()
             if end > (asked.after or 0):
@@ -200,8 +212,7 @@ class Teller:
                 yield from self._walk(asked, end)
             time.sleep(POLL)
 
-    def _walk(self, asked: Question, end: int | None = None) -> Iterator[Recorded]:
-        end = self._events.end() if end is None else end
+    def _walk(self, asked: Question, end: int) -> Iterator[Recorded]:
         more = True
         while more:
             found = self._find(asked, end)

@@ -12,6 +12,7 @@ from ledger.sqlite import SQLiteLedger
 from ledger.terminal import Exit, Failure, Progress, moment
 from projections.archive import Archive
 from projections.causes import Cause
+from projections.history import History
 from projections.readings import Readings
 from projections.timelines import Timeline
 from scim_api import moments
@@ -75,6 +76,13 @@ def _normal(text: str) -> str:
         raise click.UsageError(f"{text!r} is no moment. A moment is {MOMENT}.") from None
 
 
+def follow(history: History) -> None:
+    """Let the history catch up with its ledger, however long that takes, and tell how far it is."""
+    progress = Progress("following the ledger")
+    history.catch_up(progress=progress)
+    progress.end()
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """The resources of one moment, and the file they are read from."""
@@ -99,9 +107,7 @@ class Inquiry:
     @property
     def archive(self) -> Archive:
         """What is asked, once the history has followed the ledger, however long that takes."""
-        progress = Progress("following the ledger")
-        self.tenant.history.catch_up(progress=progress)
-        progress.end()
+        follow(self.tenant.history)
         return archive_of(self.tenant)
 
     def now(self) -> View:
@@ -147,6 +153,23 @@ def text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+RELATIONS = ("members", "groups")
+
+
+def label(key: str) -> str:
+    """Return an attribute's name as it stands in a table: without a URN, or the id of a member."""
+    kind, _, name = key.partition(":")
+    return key.rpartition(":")[2] if kind == "urn" else kind if name else key
+
+
+def told(key: str, value: Any) -> str:
+    """Return an attribute's value as it stands in a table: of a member or group the name."""
+    kind, _, id_ = key.partition(":")
+    if kind in RELATIONS and isinstance(value, dict):
+        return str(value.get("display") or value.get("value") or id_)
+    return text(value)
 
 
 def cause_columns(cause: Cause) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ledger.terminal import (
     pass_site,
 )
 from projections.query import Filter, Operator
+from scim_api.commands.tokens import credentials_of
 from scim_api.errors import InvalidFilter
 from scim_api.grammar import parse_filter
 from scim_api.request_log import Record
@@ -27,7 +28,7 @@ from scim_api.request_queries import MOST, REQUEST, all_of, compared, explained,
 from scim_api.tenants import Tenant
 
 _WIDTH = 60  # of a detail in a table; show has all of it
-_COLUMNS = ("at", "requestId", "client", "method", "path", "status", "scimType", "detail")
+_COLUMNS = ("at", "requestId", "who", "client", "method", "path", "status", "scimType", "detail")
 
 
 class Site(Protocol):
@@ -69,10 +70,12 @@ def list_requests(
 ) -> None:
     """List requests that were refused or changed nothing, newest first."""
     filters = _filters(**chosen) + ([_filter(text)] if text is not None else [])
-    found = page(site.tenant(ledger).requests, all_of(filters), count=limit)
+    tenant = site.tenant(ledger)
+    found = page(tenant.requests, all_of(filters), count=limit)
     rows = [shown(record) for record in found.records]
     if not as_json:
-        rows = [_cells(row) for row in rows]
+        names = {one.id: one.name for one in credentials_of(tenant)}
+        rows = [_cells(row | {"who": names.get(row.get("actor", ""), "")}) for row in rows]
     emit_rows(rows, as_json, "no such requests")
 
 

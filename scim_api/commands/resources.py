@@ -30,10 +30,12 @@ from scim_api.commands.past import (
     absent,
     at_option,
     cause_columns,
+    label,
     position_of,
     span_options,
     start_of,
     text,
+    told,
 )
 from scim_api.resource_types import KINDS
 
@@ -211,9 +213,9 @@ def _lines(entry: Entry) -> Iterator[dict[str, Any]]:
     for attribute, change in (entry.changes or {"": Change(None, None)}).items():
         yield {
             **head,
-            "attribute": attribute,
-            "before": text(change.before),
-            "after": text(change.after),
+            "attribute": label(attribute),
+            "before": told(attribute, change.before),
+            "after": told(attribute, change.after),
         }
         head = dict.fromkeys(head, "")
 
@@ -229,7 +231,8 @@ def _blamed(blame: Blame) -> Iterator[Row]:
 
 
 def _blame_columns(row: Row) -> dict[str, Any]:
-    return {"attribute": row.attribute, "value": text(row.value), **cause_columns(row.cause)}
+    value = told(row.attribute, row.value)
+    return {"attribute": label(row.attribute), "value": value, **cause_columns(row.cause)}
 
 
 def _change_lines(
@@ -237,22 +240,18 @@ def _change_lines(
 ) -> Iterator[dict[str, str]]:
     for attribute, change in changes.items():
         yield {
-            "attribute": attribute,
+            "attribute": label(attribute),
             "before": text(change.before),
             "after": text(change.after),
         }
     relation = str(KINDS[type_].relation)
     for value in turnover.joined_values:
-        yield {"attribute": relation, "before": "", "after": _called(value)}
+        yield {"attribute": relation, "before": "", "after": told(relation, value)}
     for value in turnover.left_values:
-        yield {"attribute": relation, "before": _called(value), "after": ""}
+        yield {"attribute": relation, "before": told(relation, value), "after": ""}
     named = len(turnover.joined_values) + len(turnover.left_values)
     if more := turnover.joined + turnover.left - named:
         yield {"attribute": relation, "before": "", "after": f"and {more} more"}
-
-
-def _called(value: Mapping[str, Any]) -> str:
-    return str(value.get("display") or value["value"])
 
 
 COMMANDS: list[click.Command] = [
