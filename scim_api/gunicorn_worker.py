@@ -80,8 +80,13 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             self.handle_error(req, conn.sock, conn.client, error)
             return False
 
+    @property
+    def _application(self) -> Any:
+        """The application; None while it is being loaded, when a signal can come already."""
+        return getattr(self, "wsgi", None)
+
     def _let_waiters_go(self) -> None:
-        feeds = getattr(self.wsgi, "feeds", None)
+        feeds = getattr(self._application, "feeds", None)
         if feeds:
             feeds.lookout.end()
 
@@ -145,7 +150,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
 
     def close_ledgers(self) -> None:
         """Close the application's ledgers."""
-        close = getattr(self.wsgi, "close_ledgers", None)
+        close = getattr(self._application, "close_ledgers", None)
         if close:
             close()
 

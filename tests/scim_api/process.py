@@ -77,8 +77,14 @@ class Server:
         self.token = tokens[0] if tokens else self.token
 
     def _try(self):
+        process = self.process = self.spawn()
+        wait_until(lambda: process.poll() is not None or self._lives())
+        return process if process.poll() is None else None
+
+    def spawn(self):
+        """Start the service without waiting for it."""
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [*PROGRAM, "serve"],
                 env=environment(self.data_dir, **self.settings),
                 stdin=subprocess.DEVNULL,
@@ -86,9 +92,6 @@ class Server:
                 stderr=err,
                 start_new_session=True,
             )
-        self.process = process
-        wait_until(lambda: process.poll() is not None or self._lives())
-        return process if process.poll() is None else None
 
     def _lives(self):
         try:

@@ -216,6 +216,19 @@ def test_sigterm_finishes_what_is_in_flight(held):
     assert found.json["userName"] == "in-flight@example.com"
 
 
+@pytest.mark.slow
+def test_sigterm_while_the_workers_start_ends_the_service_in_order(start):
+    server = start()
+    assert server.stop() == 0
+    booted = server.stderr.read_text().count("Booting worker")
+
+    server.process = server.spawn()
+    assert wait_until(lambda: server.stderr.read_text().count("Booting worker") == booted + 2)
+
+    assert server.stop() == 0
+    assert "Traceback" not in server.stderr.read_text()
+
+
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
     """Return a service that was asked to create a user and then to stop, and did."""

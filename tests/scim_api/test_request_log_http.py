@@ -94,6 +94,14 @@ def test_the_first_page_has_none_before_it_and_the_last_none_after_it(full):
     assert last["previous"] == "http://localhost/ledger/v1/requests?after=1"
 
 
+def test_a_page_behind_a_record_leads_back_to_it(full):
+    page = full.reader.get("/requests", base=LEDGER, query_string={"after": 9}).json
+
+    assert [each["number"] for each in page["requests"]] == [11, 10]
+    assert page["next"] == "http://localhost/ledger/v1/requests?before=10"
+    assert page["previous"] is None
+
+
 def test_both_bounds_enclose_a_page(full):
     found = kept(full, after=3, before=6)
 
