@@ -179,6 +179,7 @@ class History:
         return runner.check(self.ledger, self.projection, progress, self.file, position_of)
 
     def _followed(self, connection: Connection, end: int) -> int:
+        connection.execute("PRAGMA cache_size=-64000")  # of the one that writes: indexes all over
         position = self._checkpoint(connection)
         if position != self._remembered:  # another process went on with it
             self.projection.forget()

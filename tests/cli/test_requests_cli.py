@@ -46,7 +46,7 @@ def test_list_chooses(shell, refused, options, expected):
 def test_list_is_a_table_for_people(shell, refused):
     lines = shell("requests", "list").out.splitlines()
 
-    assert lines[0].split()[:4] == ["at", "requestId", "who", "client", "method"]
+    assert lines[0].split()[:5] == ["at", "requestId", "who", "client", "method"]
     assert len(lines) == 5
 
 
