@@ -185,10 +185,22 @@ class Service(Reader):
             after = decide(before.attributes, members)
             events = difference(before.attributes, after) + self._moves(members)
             written = frozenset(key for event in events for key in event.effects)
-            row = self._append(row, before, events, metadata) if events else row
-            return Answer(row, written, repeated=not events)
+            if events:
+                return Answer(self._append(row, before, events, metadata), written)
+            self._must_stand(row)
+            return Answer(row, written, repeated=True)
 
         return _repeated(changed, conditions, self._stream(id_))
+
+    def _must_stand(self, row: Stored) -> None:
+        """Raise WrongExpectedVersion if a group moved on while its members were looked at.
+
+        They are read after it: what changed nothing of them may be of a later version.
+        """
+        if self._kind.relation == "members":
+            version = self._row(row.id).version
+            if version != row.version:
+                raise WrongExpectedVersion(self._stream(row.id), row.version, version)
 
     def _moves(self, members: Membership) -> list[Event]:
         changes = members.changes()
