@@ -90,7 +90,7 @@ class Archive:
 
     def lives(self, id_: str) -> list[Life]:
         """Return the lives of a resource, oldest first: none if it never was, or was erased."""
-        with self.history.file.reading() as connection:
+        with self.history.caught_up() as connection:
             rows = connection.execute(
                 "SELECT born, died FROM life WHERE id = ? ORDER BY born", (id_,)
             )
@@ -108,7 +108,7 @@ class Archive:
 
     def stays(self, member: str) -> list[Stay]:
         """Return every direct membership that a resource ever had."""
-        with self.history.file.reading() as connection:
+        with self.history.caught_up() as connection:
             rows = connection.execute(
                 "SELECT group_born, since, until FROM membership WHERE member_id = ?", (member,)
             )
@@ -149,7 +149,7 @@ class Archive:
 
     def last_named(self, type_: str, name: str) -> str | None:
         """Return the id of who last had a name and was deleted with it."""
-        with self.history.file.reading() as connection:
+        with self.history.caught_up() as connection:
             row = connection.execute(
                 "SELECT life.id FROM resource_key JOIN life USING (born)"
                 " WHERE kind = 'name' AND key = ? AND life.type = ? AND until = life.died"

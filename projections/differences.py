@@ -107,7 +107,8 @@ class Differences:
     # One resource
 
     def of(self, type_: str, id_: str) -> Difference:
-        """Return what differs of a resource, with who came and went in it."""
+        """Return what differs of a resource, with who came and went in it; raises HistoryBehind."""
+        self._archive.end()
         stream = f"{type_}-{id_}"
         with self._archive.ledger.reading() as connection:
             first = version_at(connection, stream, self._span.start) + 1
@@ -123,8 +124,10 @@ class Differences:
     def page(self, after: int, count: int, *, types: Sequence[str], kind: str | None) -> Page:
         """Return the resources that differ, in the order of what happened to them first.
 
-        `after` is the position of what happened first to the last one of the page before.
+        `after` is the position of what happened first to the last one of the page before. Raises
+        HistoryBehind.
         """
+        self._archive.end()
         rows: list[Difference] = []
         for read, (position, found) in enumerate(self._rows(after, types, count + 1)):
             if found and kind in (None, found.kind):
