@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger.database import Connection
-from ledger.events import ERASED, Recorded
+from ledger.events import CREATED, ERASED, Recorded
 from projections import sql
 from projections.entries import Entries, Entry, entry_of
 from projections.intervals import NEVER, Intervals
@@ -118,7 +118,7 @@ class _Chunk:
         kind = self._kinds.get(recorded.category)
         if kind is None or recorded.payload is None or recorded.type == ERASED:
             return None
-        old = self._living(recorded.subject)
+        old = None if recorded.type == CREATED else self._living(recorded.subject)
         attributes = _without_members(recorded) if kind.relation == "members" else recorded
         new = evolve(old.resource if old else None, attributes)
         if new:
@@ -130,9 +130,9 @@ class _Chunk:
     def _living(self, id_: str) -> Living | None:
         if id_ not in self._known:
             row = self._connection.execute(
-                f"SELECT life.born, document FROM life{self._s} AS life"
-                f" JOIN resource_version{self._s} AS seen ON seen.born = life.born"
-                f" WHERE id = ? AND died = {NEVER} ORDER BY position DESC LIMIT 1",
+                f"SELECT born, (SELECT document FROM resource_version{self._s} AS seen"
+                " WHERE seen.born = life.born ORDER BY position DESC LIMIT 1)"
+                f" FROM life{self._s} AS life WHERE id = ? AND died = {NEVER}",
                 (id_,),
             ).fetchone()
             self._known[id_] = Living(row[0], resource_of(row[1])) if row else None
