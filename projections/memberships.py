@@ -103,10 +103,14 @@ class Memberships:
         ).fetchone()
         return row is not None
 
-    def members(self, connection: Connection, group: int) -> list[Relation]:
-        """Return the members of a group, in the order of their ids."""
+    def members(self, connection: Connection, group: int, *, named: bool = True) -> list[Relation]:
+        """Return the members of a group, in the order of their ids; their names cost a look each.
+
+        Unless they are to be `named`, that of one who is known is "".
+        """
+        display = "display" if named else "CASE WHEN id IS NOT NULL THEN '' END"
         rows = connection.execute(
-            f"SELECT member_id, member_type, display FROM {self._member}"
+            f"SELECT member_id, member_type, {display} FROM {self._member}"
             f" LEFT JOIN {self._resource} ON id = member_id"
             " WHERE group_position = ? ORDER BY member_id",
             (group,),

@@ -60,12 +60,15 @@ class Readings:
         return dict(rows.fetchall())
 
     def relations(
-        self, connection: Connection, type_: str, places: Sequence[Place]
+        self, connection: Connection, type_: str, places: Sequence[Place], *, named: bool = True
     ) -> Mapping[int, Sequence[Relation]]:
-        """Return what is to be laid on documents of a type, by position: members, or groups."""
+        """Return what is to be laid on documents of a type, by position: members, or groups.
+
+        Unless they are to be `named`, the name of a member that is known may be "".
+        """
         relation = self._kinds[type_].relation
         if relation == "members":
-            return {at: self.memberships.members(connection, at) for at, _ in places}
+            return {at: self.memberships.members(connection, at, named=named) for at, _ in places}
         grouped = {at: groups for at, groups in places if groups} if relation else {}
         found = self.memberships.groups(connection, grouped.values()) if grouped else {}
         return {at: found[groups] for at, groups in grouped.items()}

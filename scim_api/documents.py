@@ -189,6 +189,11 @@ def _default_parts(resource_type: ResourceType) -> tuple[str, frozenset[str]]:
     return _parts(resource_type, DEFAULT)
 
 
+def names_members(chosen: Selection | None) -> bool:
+    """Tell whether members are shown with their names, which are looked up one by one."""
+    return chosen is not None and chosen.shows_part("members", "display")
+
+
 def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | None:
     """Return which relation an answer shows: `members`, `groups`, or None for neither.
 

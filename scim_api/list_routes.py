@@ -10,7 +10,13 @@ from projections.query import Listed, Page, Query
 from projections.state import located
 from scim_api import moments, walks
 from scim_api.attributes import AllTypes, ResourceType
-from scim_api.documents import answer, cursor_response, list_response, relation_of
+from scim_api.documents import (
+    answer,
+    cursor_response,
+    list_response,
+    names_members,
+    relation_of,
+)
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import base_url, json_response, read_json
 from scim_api.policy import Door
@@ -142,7 +148,8 @@ class Listing:
         relations: Mapping[int, Sequence[Relation]] = {}
         if relation_of(resource_type, selection) is not None:
             places = [(position, groups) for position, _, groups, _ in rows]
-            relations = self.reader_of(self.exchange, resource_type).relations(places)
+            reader = self.reader_of(self.exchange, resource_type)
+            relations = reader.relations(places, named=names_members(selection))
         if not relations and selection is None:  # the common case, and a hundred of them
             return [located(row[3], base) for row in rows]
         return [

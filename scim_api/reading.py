@@ -67,10 +67,12 @@ class Reader:
         with self._source.reading() as connection:
             return self._readings.search(connection, self._kind.type, query)
 
-    def relations(self, places: Sequence[Place]) -> Mapping[int, Sequence[Relation]]:
-        """Return what is laid on documents when they are shown, by position."""
+    def relations(
+        self, places: Sequence[Place], *, named: bool
+    ) -> Mapping[int, Sequence[Relation]]:
+        """Return what is laid on documents when they are shown, by position; see Readings."""
         with self._source.reading() as connection:
-            return self._readings.relations(connection, self._kind.type, places)
+            return self._readings.relations(connection, self._kind.type, places, named=named)
 
     def never_grouped(self, row: Stored) -> bool:
         """Tell whether a resource was never in a group, so that its version says all of it."""

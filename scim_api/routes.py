@@ -1,15 +1,16 @@
 """Everything under the SCIM base: one thin view per operation, for any resource type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, request
 
+from projections.memberships import Relation
 from scim_api import moments
 from scim_api.attributes import ResourceType
 from scim_api.bulk.routes import add_bulk
 from scim_api.discovery_routes import add_discovery
-from scim_api.documents import DEFAULT, Selection, answer, relation_of
+from scim_api.documents import DEFAULT, Selection, answer, names_members, relation_of
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.gate import guard
 from scim_api.http import base_url, empty_response, json_response, read_json
@@ -191,7 +192,7 @@ class Asked:
         """Tell whether the version stands for all that is shown: not for a user's groups."""
         relation = relation_of(self.type, self.selection)
         if relation == "members":  # their names are no part of the group's version
-            return not (self.selection and self.selection.shows_part("members", "display"))
+            return not names_members(self.selection)
         return relation is None or self.reader.never_grouped(found.row)
 
     def response(
@@ -201,7 +202,9 @@ class Asked:
         chosen, row = self.selection, found.row
         if chosen and found.written:
             chosen = replace(chosen, specified=found.written)
-        related = relation_of(self.type, chosen) is not None
-        relations = self.reader.relations([row.place]).get(row.position, ()) if related else ()
+        relations: Sequence[Relation] = ()
+        if relation_of(self.type, chosen) is not None:
+            related = self.reader.relations([row.place], named=names_members(chosen))
+            relations = related.get(row.position, ())
         body = answer(row.document, self.base.encode(), self.type, chosen, relations)
         return json_response(self.exchange, body, status, headers or {"ETag": found.etag})
