@@ -42,7 +42,7 @@ from scim_api.commands import (
     tokens,
 )
 from scim_api.commands import resources as resource_commands
-from scim_api.request_log import REQUESTS_FILE, Bounds, RequestLog
+from scim_api.request_log.log import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
 from scim_api.tenants import Tenant, Tenants, ledger_path

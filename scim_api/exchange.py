@@ -13,7 +13,7 @@ from projections.history import Past
 from scim_api.auth import Principal
 from scim_api.conditions import Conditions, conditions
 from scim_api.errors import ScimError
-from scim_api.outcomes import Outcome, known_method
+from scim_api.request_log.outcomes import Outcome, known_method
 
 _KEY = "scim_ledger.exchange"
 _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit

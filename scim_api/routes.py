@@ -16,9 +16,9 @@ from scim_api.gate import guard
 from scim_api.http import base_url, empty_response, json_response, read_json
 from scim_api.list_routes import add_lists
 from scim_api.me_routes import add_me
-from scim_api.outcomes import repetition
 from scim_api.queries import shown
 from scim_api.reading import Answer, PastReader, Reader
+from scim_api.request_log.outcomes import repetition
 from scim_api.resource_types import RESOURCE_TYPES
 from scim_api.scopes import opening_scim
 from scim_api.service import Service

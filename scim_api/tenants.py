@@ -14,7 +14,7 @@ from projections.history import History
 from projections.resources import Resources
 from projections.state import is_active
 from scim_api.catalogue import Catalogue, Newest
-from scim_api.request_log import RequestLog
+from scim_api.request_log.log import RequestLog
 from scim_api.usage import USAGE_FILE, Usage
 
 LEDGER_FILE = "ledger.db"

@@ -14,7 +14,7 @@ from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import error_response, refusal_of
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi import routes as openapi_routes
-from scim_api.request_notes import Noting, served
+from scim_api.request_log.notes import Noting, served
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
 

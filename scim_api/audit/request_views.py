@@ -13,8 +13,8 @@ from scim_api.exchange import exchange_of
 from scim_api.grammar import parse_filter
 from scim_api.http import root_url
 from scim_api.queries import DEFAULT_COUNT, whole_number
-from scim_api.request_log import RequestLog
-from scim_api.request_queries import MOST, REQUEST, Page, explained, page, shown
+from scim_api.request_log.log import RequestLog
+from scim_api.request_log.queries import MOST, REQUEST, Page, explained, page, shown
 from scim_api.settings import Settings
 
 Parameters = Mapping[str, str]

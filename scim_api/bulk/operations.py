@@ -21,8 +21,8 @@ from scim_api.bulk.together import Creation, Together, create_together
 from scim_api.conditions import conditions
 from scim_api.cursor import readable, shown
 from scim_api.errors import Conflict, InvalidValue, Refusal, ScimError
-from scim_api.outcomes import Repetition, repetition
 from scim_api.reading import Answer
+from scim_api.request_log.outcomes import Repetition, repetition
 from scim_api.service import Service
 
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"

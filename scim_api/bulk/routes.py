@@ -14,7 +14,7 @@ from scim_api.errors import Refusal
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import base_url, json_response, read_json, refusal_of
 from scim_api.logs import LOGGER
-from scim_api.outcomes import MAX_METHOD, MAX_PATH, MOST_PARTS, Part, Repetition
+from scim_api.request_log.outcomes import MAX_METHOD, MAX_PATH, MOST_PARTS, Part, Repetition
 from scim_api.service import Service
 from scim_api.settings import Settings
 

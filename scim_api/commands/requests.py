@@ -23,8 +23,8 @@ from projections.query import Filter, Operator
 from scim_api.commands.tokens import credentials_of
 from scim_api.errors import InvalidFilter
 from scim_api.grammar import parse_filter
-from scim_api.request_log import Record
-from scim_api.request_queries import MOST, REQUEST, all_of, compared, explained, page, shown
+from scim_api.request_log.log import Record
+from scim_api.request_log.queries import MOST, REQUEST, all_of, compared, explained, page, shown
 from scim_api.tenants import Tenant
 
 _WIDTH = 60  # of a detail in a table; show has all of it

@@ -4,10 +4,10 @@ from dataclasses import fields
 from typing import Any
 
 from projections.query import Type
-from scim_api.explanation_cases import Explanation
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
-from scim_api.request_queries import MOST, REQUEST
+from scim_api.request_log.explanation_cases import Explanation
+from scim_api.request_log.queries import MOST, REQUEST
 
 JsonObject = dict[str, Any]
 

@@ -4,8 +4,8 @@ import pytest
 
 from scim_api import http
 from scim_api.errors import ScimError
-from scim_api.explanations import _OTHER, _TABLE, explain
-from scim_api.request_rows import Row
+from scim_api.request_log.explanations import _OTHER, _TABLE, explain
+from scim_api.request_log.rows import Row
 
 ERRORS = [ScimError, *ScimError.__subclasses__()]
 

@@ -8,11 +8,12 @@ import pytest
 
 from ledger import clock
 from ledger.database import connect, connect_read_only
-from scim_api import request_log, tokens
+from scim_api import tokens
 from scim_api.errors import Refusal
-from scim_api.outcomes import Repetition
-from scim_api.request_log import MAX_PENDING, Bounds, RequestLog
-from scim_api.request_rows import Entry, Served, known_client, known_path
+from scim_api.request_log import log as request_log
+from scim_api.request_log.log import MAX_PENDING, Bounds, RequestLog
+from scim_api.request_log.outcomes import Repetition
+from scim_api.request_log.rows import Entry, Served, known_client, known_path
 from scim_api.resource_types import ENTERPRISE_URN, RESOURCE_TYPES, USER_URN
 from scim_api.scopes import Scope
 from tests.scim_api.client import add, group, patch, replace, user

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from scim_api.request_log import REQUESTS_FILE, RequestLog
+from scim_api.request_log.log import REQUESTS_FILE, RequestLog
 from tests.scim_api.client import patch, replace, user
 from tests.scim_api.process import PROGRAM, environment, wait_until
 

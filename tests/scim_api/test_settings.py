@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scim_api.settings import VARIABLES, SettingsError, load, unknown
-from tests.scim_api.process import PROGRAM, environment
+from tests.scim_api.process import PROGRAM, environment, free_port
 
 PRODUCTION = {
     "SCIM_ENV": "production",
@@ -219,7 +219,9 @@ def test_a_wrong_setting_stops_gunicorn_with_a_sentence_too(tmp_path):
 
 
 def test_production_makes_no_ledger_by_itself(tmp_path):
-    ended = run(tmp_path, *PROGRAM, "serve", **PRODUCTION | {"SCIM_DATA_DIR": str(tmp_path)})
+    settings = PRODUCTION | {"SCIM_DATA_DIR": str(tmp_path), "PORT": str(free_port())}
+
+    ended = run(tmp_path, *PROGRAM, "serve", **settings)
 
     assert ended.returncode == 4
     assert "scim-ledger init" in ended.stderr

@@ -14,8 +14,8 @@ import orjson
 from ledger.clients import family
 from scim_api.attributes import ResourceType
 from scim_api.errors import Refusal
-from scim_api.outcomes import Outcome, Part, Repetition, known_method
 from scim_api.quotations import LEFT_OUT
+from scim_api.request_log.outcomes import Outcome, Part, Repetition, known_method
 
 MAX_DETAIL = 1000  # characters
 _MAX_SEGMENTS = 12

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from scim_api.auth import claimed_ledger
 from scim_api.exchange import Exchange
-from scim_api.outcomes import MAX_PATH, Outcome
-from scim_api.request_rows import Entry, Served
+from scim_api.request_log.outcomes import MAX_PATH, Outcome
+from scim_api.request_log.rows import Entry, Served
 from scim_api.resource_types import RESOURCE_TYPES
 from scim_api.tenants import Tenant, Tenants
 

@@ -3,8 +3,8 @@
 A table: the first entry that fits a record is its explanation.
 """
 
-from scim_api.explanation_cases import Case, Explanation, means
-from scim_api.request_rows import Row
+from scim_api.request_log.explanation_cases import Case, Explanation, means
+from scim_api.request_log.rows import Row
 
 _MAPPINGS = "Provisioning > To App > Attribute Mappings, and the app's profile in Profile Editor."
 _TASKS = "Dashboard > Tasks: the failed task, with our detail word for word."

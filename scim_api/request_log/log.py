@@ -17,8 +17,8 @@ from ledger.database import Connection, connect, connect_read_only, driver
 from ledger.store import LedgerError
 from projections import sql
 from scim_api.logs import LOGGER
-from scim_api.outcomes import Repetition
-from scim_api.request_rows import Entry, Row, rows_of
+from scim_api.request_log.outcomes import Repetition
+from scim_api.request_log.rows import Entry, Row, rows_of
 
 REQUESTS_FILE = "requests.db"
 INTERVAL = 0.5  # seconds between two writes

@@ -10,8 +10,8 @@ from projections.columns import Column, compile_columns
 from projections.query import And, Compare, Filter, Operator, Type
 from projections.sql import Sql
 from scim_api.attributes import Attribute, Records
-from scim_api.explanations import explain
-from scim_api.request_log import Record, RequestLog
+from scim_api.request_log.explanations import explain
+from scim_api.request_log.log import Record, RequestLog
 
 MOST = 1000  # records on one page
 

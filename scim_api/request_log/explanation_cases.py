@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from scim_api.request_rows import Row
+from scim_api.request_log.rows import Row
 
 
 @dataclass(frozen=True, slots=True)

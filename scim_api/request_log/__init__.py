@@ -1,0 +1,1 @@
+"""The request log: what was refused or changed nothing, beside the ledger, and what that means."""
