@@ -9,13 +9,14 @@ from flask import Response, request
 
 from projections.query import Filter
 from scim_api.audit.event_type import EVENT
-from scim_api.audit.events import MOST, EventPage, Events, Question
+from scim_api.audit.events import EventPage, Events, Question
 from scim_api.audit.feeds import Feeds, poll
+from scim_api.audit.parameters import count, position
 from scim_api.errors import InvalidValue, NotFound
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.grammar import parse_filter
 from scim_api.http import JSON, root_url
-from scim_api.queries import DEFAULT_COUNT, whole_number
+from scim_api.queries import whole_number
 from scim_api.settings import Settings
 
 Parameters = Mapping[str, str]
@@ -101,7 +102,7 @@ def _edges(page: EventPage, asked: Question) -> tuple[int, int]:
 def read_question(parameters: Parameters) -> Question:
     """Read which events are asked for; raises InvalidFilter or InvalidValue."""
     waits = bool(parameters.get("wait"))
-    after, before = read_position(parameters, "after"), read_position(parameters, "before")
+    after, before = position(parameters, "after"), position(parameters, "before")
     if before is not None and (waits or after is not None):
         raise InvalidValue(
             "before does not go with after or wait; a filter says both ends, such as"
@@ -110,7 +111,7 @@ def read_question(parameters: Parameters) -> Question:
     return Question(
         filter=read_filter(parameters),
         newest_first=_newest_first(parameters.get("sortOrder"), waits),
-        count=_count(parameters),
+        count=count(parameters),
         after=after,
         before=before,
     )
@@ -122,16 +123,6 @@ def read_filter(parameters: Parameters) -> Filter | None:
     return None if text is None else parse_filter(text, EVENT)
 
 
-def read_position(parameters: Parameters, name: str) -> int | None:
-    """Read a position; raises InvalidValue."""
-    if not parameters.get(name, "").strip():
-        return None
-    position = whole_number(parameters, name, 42)
-    if position < 0:
-        raise InvalidValue(f"{name} is a position of the ledger, such as 42.")
-    return position
-
-
 def _newest_first(order: str | None, waits: bool) -> bool:
     word = (order or ("ascending" if waits else "descending")).lower()
     if word not in ("ascending", "descending"):
@@ -139,13 +130,6 @@ def _newest_first(order: str | None, waits: bool) -> bool:
     if waits and word == "descending":
         raise InvalidValue("What is waited for comes in ascending order.")
     return word == "descending"
-
-
-def _count(parameters: Parameters) -> int:
-    count = whole_number(parameters, "count", DEFAULT_COUNT)
-    if count < 1:
-        raise InvalidValue(f"count is a whole number from 1 to {MOST}.")
-    return min(count, MOST)
 
 
 def _seconds(parameters: Parameters) -> int | None:

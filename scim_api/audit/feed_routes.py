@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from flask import Response, request
 
 from ledger import clock
-from scim_api.audit.event_routes import read_filter, read_position
+from scim_api.audit.event_routes import read_filter
 from scim_api.audit.events import Events, Question
 from scim_api.audit.feeds import CHUNK, Feeds, Stream, starting_point
+from scim_api.audit.parameters import position
 from scim_api.auth import authenticate
 from scim_api.errors import InvalidValue
 from scim_api.exchange import Exchange, exchange_of
@@ -54,7 +55,7 @@ def _after(exchange: Exchange) -> int | None:
     """Read where the client stands: where it was cut off goes before where it began."""
     given = exchange.environ.get("HTTP_LAST_EVENT_ID", "").strip()
     if not given:
-        return read_position(request.args, "after")
+        return position(request.args, "after")
     if not (given.isascii() and given.isdigit() and len(given) <= 16):
         raise InvalidValue("Last-Event-ID is the position of an event, such as 42.")
     return int(given)

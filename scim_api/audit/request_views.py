@@ -8,13 +8,14 @@ from flask import Response, request
 
 from projections.query import Filter
 from scim_api.audit.answers import answered
+from scim_api.audit.parameters import count
 from scim_api.errors import InvalidValue, NotFound
 from scim_api.exchange import exchange_of
 from scim_api.grammar import parse_filter
 from scim_api.http import root_url
-from scim_api.queries import DEFAULT_COUNT, whole_number
+from scim_api.queries import whole_number
 from scim_api.request_log.log import RequestLog
-from scim_api.request_log.queries import MOST, REQUEST, Page, explained, page, shown
+from scim_api.request_log.queries import REQUEST, Page, explained, page, shown
 from scim_api.settings import Settings
 
 Parameters = Mapping[str, str]
@@ -79,14 +80,11 @@ class Asked:
 def _asked(parameters: Parameters) -> Asked:
     """Read which requests are asked for; raises InvalidFilter or InvalidValue."""
     text = parameters.get("filter")
-    count = whole_number(parameters, "count", DEFAULT_COUNT)
-    if count < 1:
-        raise InvalidValue(f"count is a whole number from 1 to {MOST}.")
     return Asked(
         parse_filter(text, REQUEST) if text is not None else None,
         _number(parameters, "after"),
         _number(parameters, "before"),
-        min(count, MOST),
+        count(parameters),
     )
 
 

@@ -16,7 +16,7 @@ from projections.timelines import Timeline
 from projections.turnovers import Span
 from scim_api import moments
 from scim_api.archives import archive_of, difference_documents
-from scim_api.audit import resource_parameters as parameters
+from scim_api.audit import parameters
 from scim_api.audit.answers import answered
 from scim_api.documents import answer, selection
 from scim_api.errors import InvalidValue, NotFound

@@ -1,4 +1,4 @@
-"""The parameters of questions about what became of resources; each raises InvalidValue."""
+"""The parameters of the ledger's own API; reading each raises InvalidValue."""
 
 import re
 from collections.abc import Mapping
