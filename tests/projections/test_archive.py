@@ -197,7 +197,8 @@ def test_one_resource_differs_as_its_row_says(telling: Telling, history: list[An
 
                 kind, changes, joined, left = in_short(found)
                 row = rows.get(id_)
-                assert kind == (row.kind if row else None)
+                moved = found.before and found.after and (joined or left)
+                assert kind == (row.kind if row else "changed" if moved else None)
                 assert not row or changes == in_short(row)[1]
                 if type_ == "User":
                     before = told.model.groups(id_, span.start)
@@ -325,3 +326,28 @@ def test_parts_of_a_stream_are_found_by_position(telling: Telling) -> None:
             found = [version_at(connection, "User-u0", at) for at in range(11)]
 
         assert found == [0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
+
+
+def test_each_kind_says_how_it_came(telling: Telling) -> None:
+    asleep, awake = {"active": False}, {"active": True}
+    history = [
+        *[("name", id_, (f"Before {id_}", {})) for id_ in ("u0", "u1", "g0", "g1")],
+        *[("set", "u0", asleep), ("set", "u1", asleep)],
+        *[("set", "u0", awake), ("set", "u0", asleep)],  # and was active in between
+        *[("set", "u1", awake), ("delete", "g0", None), ("name", "g1", ("After", {}))],
+        *[("name", "u2", ("New", {})), ("name", "g2", ("Short", {})), ("delete", "g2", None)],
+    ]
+    with telling(history) as told:
+        rows = all_rows(told, Span(7, told.model.end), 1000)
+
+        assert {row.id: (row.kind, row.how) for row in rows} == {
+            "u0": ("passed", "reactivated and deactivated"),
+            "u1": ("reactivated", "reactivated"),
+            "u2": ("joined", "created"),
+            "g0": ("left", "deleted"),
+            "g1": ("changed", "changed"),
+            "g2": ("passed", "created and deleted"),
+        }
+        assert {row.id: row.shown.attributes for row in rows if row.shown}["g2"] == {
+            "displayName": "Short"
+        }

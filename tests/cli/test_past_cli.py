@@ -1,0 +1,210 @@
+"""user, group, diff, search: the past on the command line, by moments and by names of then."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from freezegun import freeze_time
+
+from ledger import clock
+from tests.scim_api.client import add, remove, replace
+
+
+@pytest.fixture
+def moments(api):
+    """Let a company live for some days; return what each day began with, by its name."""
+    found = {}
+    with freeze_time("2099-10-01T12:00:00Z") as time:
+        jane = api.create("jane@example.com", title="Boss")
+        staff = api.group("Staff", jane)
+        found["first"] = api.recorded()
+        time.tick(timedelta(days=1))
+        api.patch(jane, replace({"userName": "jane.doe@example.com", "title": "Chef"}))
+        bob = api.create("bob@example.com")
+        api.patch(staff, add(bob), remove(jane), replace("Crew", "displayName"))
+        found["second"] = api.recorded()
+        time.tick(timedelta(days=1))
+        api.delete(bob)
+        api.patch(jane, replace(False, "active"))
+        found["third"] = api.recorded()
+    api.site.close()
+    return found | {"jane": jane["id"], "bob": bob["id"], "staff": staff["id"]}
+
+
+def test_a_user_is_shown_as_it_was_by_the_name_it_had(shell, moments):
+    for moment in (str(moments["first"]), "2099-10-02", "2099-10-01T12:00:00Z"):
+        shown = shell("user", "show", "JANE@example.com", "--at", moment, "--json").json
+
+        assert (shown["id"], shown["title"], shown["active"]) == (moments["jane"], "Boss", True)
+        assert [group["display"] for group in shown["groups"]] == ["Staff"]
+    assert shell("user", "show", "jane@example.com", "--at", "2099-10-03", code=5).out == ""
+    assert shell("user", "show", "jane@example.com", code=5).out == ""
+
+
+def test_an_age_is_a_moment_before_now(shell, moments):
+    with freeze_time("2099-10-09T00:00:00Z"):
+        shown = shell("group", "show", "Crew", "--at", "7d", "--json", code=5)
+        then = shell("group", "show", "Staff", "--at", "7d", "--json").json
+
+    assert "Crew" in shown.err
+    assert [member["id"] for member in then["members"]] == [moments["jane"]]
+
+
+def test_a_deleted_user_is_found_by_the_name_it_had_last(shell, moments):
+    history = shell("user", "history", "Bob@example.com", "--json").json
+
+    types = [entry["type"] for entry in history]
+    assert types == ["Created", "MembersAdded", "MembersRemoved", "Deleted"]
+    assert shell("user", "history", moments["bob"], "--json").json == history
+    assert shell("user", "history", "jane@example.com", code=5)
+
+
+def test_a_history_can_be_cut(shell, moments):
+    whole = shell("user", "history", moments["jane"], "--json").json
+
+    newest = shell("user", "history", moments["jane"], "--limit", "2", "--json").json
+    since = shell("user", "history", moments["jane"], "--since", "2099-10-02", "--json").json
+
+    assert newest == whole[-2:]
+    assert since == [entry for entry in whole if entry["at"] > "2099-10-02"]
+    position = str(whole[1]["position"])
+    assert (
+        shell("user", "history", moments["jane"], "--since", position, "--json").json == whole[1:]
+    )
+
+
+def test_a_table_names_who_did_it_through_what(shell, moments):
+    head, _, first, *_ = shell("group", "history", "Crew").out.splitlines()
+
+    assert head.split() == [
+        *("position", "at", "type", "who", "client", "attribute", "before", "after")
+    ]
+    assert ("okta" in first, "Created" in first, "displayName" in first) == (True, True, True)
+
+
+def test_blame_says_what_set_each_value(shell, moments):
+    now = shell("user", "blame", "jane.doe@example.com", "--json").json
+    then = shell("user", "blame", "jane@example.com", "--at", "2099-10-02", "--json").json
+
+    assert {row["attribute"]: row["cause"]["type"] for row in now} == {
+        "active": "Deactivated",
+        "title": "Updated",
+        "userName": "Updated",
+    }
+    assert {row["attribute"]: row["cause"]["type"] for row in then} == {
+        "active": "Created",
+        "title": "Created",
+        "userName": "Created",
+        "groups": "MembersAdded",
+    }
+    assert "Deactivated" in shell("user", "blame", moments["jane"]).out
+    members = shell("group", "blame", "Staff", "--at", str(moments["first"]), "--json").json
+    assert members[-1]["value"]["value"] == moments["jane"]
+
+
+def test_a_resource_differs_between_two_moments(shell, moments):
+    span = ("--from", str(moments["first"]), "--to", str(moments["second"]))
+
+    user = shell("user", "diff", "jane.doe@example.com", *span, "--json").json
+    group = shell("group", "diff", "Staff", *span, "--json").json
+
+    assert user["changes"]["title"] == {"before": "Boss", "after": "Chef"}
+    assert [one["display"] for one in user["groups"]["left"]["values"]] == ["Staff"]
+    assert [one["display"] for one in group["members"]["joined"]["values"]] == ["bob@example.com"]
+    table = shell("group", "diff", "Crew", *span).out
+    assert "Staff" in table and "bob@example.com" in table and "jane@example.com" in table
+
+
+def test_the_ledger_differs_between_two_moments(shell, moments):
+    def found(*more):
+        rows = shell("diff", "--from", str(moments["first"]), *more, "--json").json
+        return {(row["name"], row["kind"], row["how"]) for row in rows}
+
+    jane, bob = ("jane.doe@example.com", "left", "deactivated"), ("bob@example.com", "passed")
+    assert found() == {jane, (*bob, "created and deleted"), ("Crew", "changed", "changed")}
+    assert found("--kind", "left") == {jane}
+    assert found("--type", "Group") == {("Crew", "changed", "changed")}
+    assert found("--to", "2099-10-03") >= {("bob@example.com", "joined", "created")}
+    table = shell("diff", "--from", str(moments["first"])).out
+    assert all(word in table for word in ("passed", "members -1", "okta", "displayName"))
+
+
+def test_a_search_is_answered_as_of_then(shell, moments):
+    def names(*words):
+        return [one["userName"] for one in shell("search", *words, "--json").json]
+
+    assert names("active eq true") == []
+    assert names("active eq true", "--at", "2099-10-03", "--sort-by", "userName") == [
+        "bob@example.com",
+        "jane.doe@example.com",
+    ]
+    assert names('groups.display eq "Staff"', "--at", "2099-10-02") == ["jane@example.com"]
+    assert names("userName pr", "--at", "2099-10-03", "--limit", "1") == ["jane.doe@example.com"]
+    every = shell("search", "id pr", "--type", "all", "--at", "2099-10-03").out
+    assert "Crew" in every and "bob@example.com" in every
+    assert "Crew" in shell("search", "displayName pr", "--type", "Group").out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["user", "show", "x", "--at", "yesterday"], "is no moment. A moment is a position (42)"),
+        (["user", "show", "x", "--at", "99999"], "before --at"),
+        (["user", "blame", "x", "--at", "2999-01-01"], "--at is in the future"),
+        (["diff", "--from", "2001-01-01"], "after --from"),
+        (["diff", "--from", "3", "--to", "2"], "--from is later than --to"),
+        (["diff"], "Missing option '--from'"),
+        (["diff", "--from", "1", "--kind", "lost"], "'lost' is not one of"),
+        (["search", "userName is x"], "is"),
+        (["search", "userName pr", "--sort-by", "nothing"], "sortBy names no attribute"),
+        (["group", "history", "x", "--limit", "0"], "--limit"),
+    ],
+)
+def test_what_is_wrong_ends_with_2_and_a_sentence(shell, moments, words, says):
+    ended = shell(*words, code=2)
+
+    assert says in ended.err
+    assert ended.out == ""
+
+
+@pytest.mark.parametrize("word", ["show", "history", "blame", "diff"])
+@pytest.mark.parametrize("type_", ["user", "group"])
+def test_what_never_was_ends_with_5(shell, moments, type_, word):
+    more = ["--from", "1"] if word == "diff" else []
+
+    assert "nobody" in shell(type_, word, "nobody", *more, code=5).err
+
+
+def test_an_erased_user_tells_types_and_times_only(shell, api, moments):
+    tenant = api.site.console.tenant("default")
+    stream = f"User-{moments['bob']}"
+    version = len(tenant.ledger.read_stream(stream))
+    tenant.close()
+    [erased] = api.site.append("default", stream, version, ("Erased",))
+    tenant = api.site.console.tenant("default")
+    with tenant.ledger.writing() as connection:
+        connection.execute(
+            "UPDATE payload SET body = NULL, salt = NULL, erased_by = ? WHERE position IN"
+            " (SELECT position FROM event WHERE stream = ? AND position < ?)",
+            (erased.position, stream, erased.position),
+        )
+    tenant.close()
+
+    history = shell("user", "history", moments["bob"], "--json").json
+
+    assert [entry["type"] for entry in history] == ["Created", "Deleted", "Erased"]
+    assert all(not entry["changes"] for entry in history)
+    assert "bob" not in json.dumps(history)
+    assert shell("user", "show", moments["bob"], "--at", "2099-10-03", code=5)
+    assert shell("user", "history", "bob@example.com", code=5)
+    assert "bob" not in shell("diff", "--from", "1", "--json").out
+
+
+def test_what_a_command_writes_has_a_request_id(shell):
+    shell("role", "add", "Editor")
+    [listed] = shell("role", "list", "--json").json
+
+    shown = shell("events", "list", "--json").json
+
+    assert listed
+    assert shown[-1]["request"]["id"] <= clock.uuid7()
