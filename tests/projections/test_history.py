@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from ledger.database import Connection
 from ledger.events import Event
 from projections.chronicle import Chronicle
+from projections.intervals import Intervals
 from projections.past import PastTables
 from projections.query import START, Query
 from projections.readings import Readings
@@ -132,3 +133,18 @@ def test_the_rows_are_the_same_however_the_events_are_cut(
         dumps.append([sorted(both.execute(f"SELECT * FROM {t}")) for t in Chronicle.tables])
 
     assert dumps[0] == dumps[1] == dumps[2]
+
+
+def test_what_ended_before_its_group_did_keeps_its_end(both: Connection) -> None:
+    members = Intervals("membership", ("group_born", "member_id"), 1)
+    for member in ("a", "b"):
+        members.begin((1, member), 2, "User")
+    members.write(both)
+
+    members.end((1, "a"), 3)
+    members.begin((1, "c"), 4, "User")
+    members.end((1,), 5)
+    members.write(both)
+
+    rows = both.execute("SELECT member_id, since, until FROM membership WHERE group_born = 1")
+    assert sorted(rows) == [("a", 2, 3), ("b", 2, 5), ("c", 4, 5)]

@@ -1,5 +1,7 @@
 """asOf on the SCIM API: what it takes, what it refuses, and that a walk stays at its instant."""
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -7,6 +9,7 @@ from freezegun import freeze_time
 
 from ledger import clock
 from ledger.events import ERASED
+from scim_api.moments import position_of
 from tests.scim_api.client import add, refusal, remove, replace
 from tests.scim_api.schemas_of_operators import BADGE, add_schema
 
@@ -83,6 +86,41 @@ def test_the_etag_is_that_of_the_time(api, auditor):
     assert auditor.get(path, headers={"If-None-Match": 'W/"1"'}).status_code == 304
     assert auditor.get(path, headers={"If-None-Match": 'W/"2"'}).status_code == 200
     assert auditor.get(path, headers={"If-Match": 'W/"2"'}).status_code == 412
+
+
+def test_who_had_left_a_group_is_answered_whole(api, auditor):
+    jane = api.create()
+    alone = end(api)
+    staff = api.group("Staff", jane)
+    api.patch(staff, remove(jane))
+    left = end(api)
+    known = {"If-None-Match": 'W/"1"'}
+
+    def status(moment):
+        return auditor.get(f"/Users/{jane['id']}?asOf={moment}", headers=known).status_code
+
+    assert (status(alone), status(left)) == (304, 200)
+
+
+def test_an_instant_waits_for_the_transaction_that_is_open(api):
+    tenant = api.site.console.tenant(api.ledger)
+    order, held = [], threading.Event()
+
+    def write():
+        with tenant.ledger.writing():
+            held.set()
+            time.sleep(0.2)
+            order.append("written")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    held.wait()
+    position_of(tenant.ledger, clock.timestamp())
+    order.append("answered")
+    writer.join()
+    tenant.close()
+
+    assert order == ["written", "answered"]
 
 
 def test_the_name_of_the_parameter_counts_in_any_case(api, auditor):
