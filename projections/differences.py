@@ -172,10 +172,11 @@ class Differences:
                     " ORDER BY position LIMIT ?",
                     (after, self._span.end, json_list(types), self._span.start, chunk),
                 ).fetchall()
-            if not rows:
+            if rows:
+                yield rows
+                after = rows[-1][0]
+            if len(rows) < chunk:
                 return
-            yield rows
-            after = rows[-1][0]
 
     def _compare(self, firsts: Sequence[tuple[str, int]]) -> list[Difference]:
         """Compare resources, each given by its stream and the first version that is in the span."""

@@ -88,7 +88,8 @@ class Timeline:
         positions = {recorded.position for recorded in own} | moments
         choose = heapq.nlargest if window.newest_first else heapq.nsmallest
         chosen = choose(window.count, positions)
-        entries = self._entries([e for e in own if e.position in chosen], chosen, stays)
+        kept = set(chosen)
+        entries = self._entries([e for e in own if e.position in kept], kept, stays)
         return Page([entries[at] for at in chosen], more or len(positions) > window.count)
 
     def _own(self, window: Window) -> tuple[list[Recorded], bool]:
@@ -112,10 +113,10 @@ class Timeline:
         return self._archive.stays(self._id) if self._relation == "groups" else []
 
     def _entries(
-        self, own: list[Recorded], chosen: Sequence[int], stays: Sequence[Stay]
+        self, own: list[Recorded], chosen: set[int], stays: Sequence[Stay]
     ) -> dict[int, Entry]:
         changes = dict(self._own_changes(sorted(own, key=lambda e: e.position)))
-        changes |= self._group_changes(set(chosen), stays)
+        changes |= self._group_changes(chosen, stays)
         others = self._archive.events_at(changes.keys() - {e.position for e in own})
         events = {e.position: e for e in own} | others
         causes = self._archive.causes(events.values())
