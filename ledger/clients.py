@@ -27,6 +27,8 @@ _FAMILIES = tuple(
     )
 )
 
+FAMILIES = (*dict.fromkeys(name for name, _ in _FAMILIES), OTHER)
+
 
 @lru_cache(maxsize=256)
 def family(user_agent: str) -> str:

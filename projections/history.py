@@ -131,12 +131,12 @@ class History:
         with self._following:
             try:
                 with self.file.writing() as connection:
-                    self.reached = self._followed(connection, end)
+                    reached = self._followed(connection, end)
             except BaseException:
                 self.projection.forget()
                 raise
-            self._remembered = self.reached
-        return self.reached
+            self._remembered = self.reached = reached  # only now others can read it
+        return reached
 
     # As the other projections are looked at
 
@@ -181,6 +181,8 @@ class History:
     def _followed(self, connection: Connection, end: int) -> int:
         connection.execute("PRAGMA cache_size=-64000")  # of the one that writes: indexes all over
         position = self._checkpoint(connection)
+        pages = 16000 if end - position > CHUNK else 4000  # a first build writes all over the file
+        connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
         if position != self._remembered:  # another process went on with it
             self.projection.forget()
         if position >= end:

@@ -8,13 +8,12 @@ import orjson
 from flask import Response, request
 
 from projections.query import Filter
-from scim_api.audit.event_type import EVENT
+from scim_api.audit.event_filters import event_filter
 from scim_api.audit.events import EventPage, Events, Question
 from scim_api.audit.feeds import Feeds, poll
 from scim_api.audit.parameters import count, position
 from scim_api.errors import InvalidValue, NotFound
 from scim_api.exchange import Exchange, exchange_of
-from scim_api.grammar import parse_filter
 from scim_api.http import JSON, root_url
 from scim_api.queries import whole_number
 from scim_api.settings import Settings
@@ -35,7 +34,7 @@ class EventViews:
         """GET a page of events, waiting for one if need be."""
         exchange, parameters = exchange_of(request), request.args
         events = Events(exchange.principal.tenant)
-        asked = read_question(parameters)
+        asked = read_question(parameters, events)
         seconds = _seconds(parameters)
         if seconds is None:
             return self._answer(exchange, events.page(asked), asked)
@@ -99,7 +98,7 @@ def _edges(page: EventPage, asked: Question) -> tuple[int, int]:
     return asked.before or 0, (asked.before or 0) - 1
 
 
-def read_question(parameters: Parameters) -> Question:
+def read_question(parameters: Parameters, events: Events) -> Question:
     """Read which events are asked for; raises InvalidFilter or InvalidValue."""
     waits = bool(parameters.get("wait"))
     after, before = position(parameters, "after"), position(parameters, "before")
@@ -109,7 +108,7 @@ def read_question(parameters: Parameters) -> Question:
             " position gt 100 and position lt 200."
         )
     return Question(
-        filter=read_filter(parameters),
+        filter=read_filter(parameters, events),
         newest_first=_newest_first(parameters.get("sortOrder"), waits),
         count=count(parameters),
         after=after,
@@ -117,10 +116,10 @@ def read_question(parameters: Parameters) -> Question:
     )
 
 
-def read_filter(parameters: Parameters) -> Filter | None:
+def read_filter(parameters: Parameters, events: Events) -> Filter | None:
     """Read the filter; raises InvalidFilter."""
     text = parameters.get("filter")
-    return None if text is None else parse_filter(text, EVENT)
+    return None if text is None else event_filter(text, events.credential_names())
 
 
 def _newest_first(order: str | None, waits: bool) -> bool:

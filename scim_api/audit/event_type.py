@@ -13,6 +13,7 @@ EVENT = Records.of(
     Attribute("resourceType", "The kind of that: User, Group, Credential.", case_exact=True),
     Attribute("userName", "The name, then, of the user it happened to."),
     Attribute("actor", "The id of the credential that caused it, or operator.", case_exact=True),
+    Attribute("credential", "The name of that credential, as it was given to it."),
     Attribute("via", "The way it came, such as scim.patch or cli.", case_exact=True),
     Attribute("txn", "The id that the events of one request share.", case_exact=True),
     Attribute("client", "The family of the client, such as Okta.", case_exact=True),

@@ -29,7 +29,7 @@ class FeedViews:
         """GET events without end."""
         exchange = exchange_of(request)
         events = Events(exchange.principal.tenant)
-        asked = Question(filter=read_filter(request.args), newest_first=False, count=CHUNK)
+        asked = Question(filter=read_filter(request.args, events), newest_first=False, count=CHUNK)
         position = starting_point(_after(exchange), events.end())
         place = self.feeds.enter()
         events.tenant.ledger.leave()  # nothing is held while waiting

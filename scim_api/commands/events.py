@@ -29,11 +29,11 @@ from ledger.terminal import (
 )
 from projections.query import And, Compare, Filter, Operator
 from scim_api.audit.event_documents import WITHHELD
+from scim_api.audit.event_filters import event_filter
 from scim_api.audit.event_type import EVENT
 from scim_api.audit.events import MOST, Events, Question
 from scim_api.commands.past import follow
 from scim_api.errors import InvalidFilter, TooMany
-from scim_api.grammar import parse_filter
 from scim_api.tenants import Tenant
 
 POLL = 0.5  # seconds between two looks for new events
@@ -94,15 +94,17 @@ def list_events(
     """List events, oldest first unless asked otherwise.
 
     A filter compares with eq, ne, co, sw, ew, gt, ge, lt, le, pr; and, or, not and brackets join
-    comparisons. It knows position, at, type, stream, resourceType, userName, actor, via, txn,
-    client, requestId and operator.
+    comparisons. It knows position, at, type, stream, resourceType, userName, credential, actor,
+    via, txn, client, requestId and operator.
     """
+    tenant = site.tenant(ledger)
     given = {"type": type_, "stream": stream}
-    terms = [Compare(path_of(k), Operator.EQ, v) for k, v in given.items() if v is not None]
+    asked = [f"{name} eq {json.dumps(value)}" for name, value in given.items() if value is not None]
+    terms = [read_filter(text, tenant) for text in (filter_, *asked) if text is not None]
     if since:
         terms.append(Compare(path_of("at"), Operator.GE, moment(since)))
-    teller = Teller(site.tenant(ledger))
-    found = teller.chosen(joined(read_filter(filter_), terms), limit, newest_first)
+    teller = Teller(tenant)
+    found = teller.chosen(joined(terms), limit, newest_first)
     emit_rows((teller.row(e, as_json) for e in found), as_json, "no such events")
 
 
@@ -122,9 +124,11 @@ def tail(
     site: Site, ledger: str, as_json: bool, filter_: str | None, follow: bool, count: int
 ) -> None:
     """Show the newest events, one a line."""
-    teller = Teller(site.tenant(ledger))
+    tenant = site.tenant(ledger)
+    teller = Teller(tenant)
+    asked = None if filter_ is None else read_filter(filter_, tenant)
     with suppress(KeyboardInterrupt):  # how following ends
-        for recorded in teller.newest(read_filter(filter_), count, follow):
+        for recorded in teller.newest(asked, count, follow):
             row = teller.row(recorded, as_json)
             line = "  ".join(map(str, row.values()))
             click.echo(json.dumps(row, ensure_ascii=False) if as_json else line)
@@ -145,10 +149,10 @@ def show(site: Site, position: int, ledger: str, as_json: bool) -> None:
     emit_record(teller.row(found[0], True), as_json)
 
 
-def read_filter(text: str | None) -> Filter | None:
+def read_filter(text: str, tenant: Tenant) -> Filter:
     """Read a filter over events; a wrong one is a usage error."""
     try:
-        return None if text is None else parse_filter(text, EVENT)
+        return event_filter(text, Events(tenant).credential_names())
     except InvalidFilter as error:
         raise click.UsageError(error.detail) from None
 
@@ -158,10 +162,9 @@ def path_of(name: str) -> Any:
     return EVENT.declared[name].path()
 
 
-def joined(filter: Filter | None, terms: list[Compare]) -> Filter | None:
+def joined(terms: list[Filter]) -> Filter | None:
     """Return one filter of all that an event has to satisfy; None when that is nothing."""
-    given = (*terms, filter) if filter else tuple(terms)
-    return And(given) if len(given) > 1 else next(iter(given), None)
+    return And(tuple(terms)) if len(terms) > 1 else next(iter(terms), None)
 
 
 class Teller:

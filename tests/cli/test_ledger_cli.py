@@ -329,9 +329,13 @@ def test_the_events_of_one_stream_can_be_chosen(told):
 
 
 def test_no_such_events_is_said_on_stderr(told):
-    listed = told("events", "list", "--type", "None")
+    listed = told("events", "list", "--type", "Erased")
 
     assert (listed.out, listed.err) == ("", "no such events\n")
+
+
+def test_a_type_that_there_is_not_is_a_usage_error(told):
+    assert "there are: Created" in told("events", "list", "--type", "Creatd", code=2).err
 
 
 @pytest.mark.parametrize("since", ["yesterday", "7", "7w", "²d", "2026-13-01", "99999999999d"])

@@ -121,6 +121,22 @@ def test_several_that_catch_up_at_once_do_each_event_once(tenant, record, monkey
     assert faults(tenant) is None
 
 
+def test_nobody_is_told_of_a_chunk_before_it_can_be_read(tenant, people):
+    told = []
+
+    def watch(statement):
+        if statement == "COMMIT":
+            told.append(history.reached)
+
+    history = tenant.history
+    with history.file.writing() as connection:
+        connection.set_trace_callback(watch)
+    history.catch_up()
+    history.follow(0)
+
+    assert told[:2] == [0, 0]
+
+
 def test_a_chunk_that_was_cut_off_leaves_nothing(tenant, people, record, monkeypatch):
     tenant.history.catch_up()
     record("User-12", person(12))

@@ -82,11 +82,10 @@ def test_the_oldest_come_first_if_asked_so(told):
     ("asked", "expected"),
     [
         ('type eq "Deactivated"', [6]),
-        ('type eq "created"', []),
         ('userName eq "JANE@example.com"', [10, 6, 5, 4]),
         ('userName co "JOHN"', [7]),
         ('resourceType eq "Group"', [9, 8]),
-        ('resourceType eq "Gr"', []),
+        ('stream eq "Gr"', []),
         ('stream sw "User-"', [10, 7, 6, 5, 4]),
         ('client eq "Okta"', [7]),
         ('client eq "CLI" and not (type eq null)', [3, 2, 1]),
@@ -255,7 +254,7 @@ def test_what_is_there_already_is_not_waited_for(told):
 
 
 def test_waiting_in_vain_leads_to_where_the_ledger_ended(told):
-    page = ask(told, wait=0, after=5, filter='type eq "Nothing"').json
+    page = ask(told, wait=0, after=5, filter='stream eq "Nothing"').json
 
     assert page["events"] == []
     assert "after=10" in page["next"]

@@ -175,7 +175,7 @@ def test_a_long_poll_answers_as_soon_as_there_is_an_event(shared):
 
 
 def test_a_long_poll_in_vain_ends_when_its_time_is_over(shared):
-    page = shared.read(EVENTS, wait=1, filter='type eq "Nothing"')
+    page = shared.read(EVENTS, wait=1, filter='stream eq "Nothing"')
 
     assert page["events"] == []
     assert "after=" in page["next"]
@@ -297,7 +297,7 @@ def test_a_feed_without_events_shows_that_it_lives(api, impatient):
 
 def test_a_feed_marks_how_far_it_came_without_a_match(api, impatient):
     client = api.site.client(scopes=[Scope.AUDIT])
-    response, chunks = streamed(client, after=0, filter='type eq "Nothing"')
+    response, chunks = streamed(client, after=0, filter='stream eq "Nothing"')
 
     assert f"id: {api.recorded()}\n\n" in islice(chunks, 4)
     response.close()

@@ -1,0 +1,70 @@
+"""Filters over events as they are asked: words in any case, credentials by their name."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ledger.clients import FAMILIES, UNKNOWN
+from ledger.events import REVISIONS
+from projections.matching import matches
+from projections.query import And, Compare, Filter, Not, Operator, Or, Present
+from scim_api.audit.event_type import EVENT
+from scim_api.errors import InvalidFilter
+from scim_api.grammar import parse_filter
+from scim_api.quotations import quoted
+from scim_api.resource_types import KINDS
+
+CREDENTIAL = "credential"
+
+# The words that there are; any other would be equal to none, and be taken for an answer.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    key: {word.lower(): word for word in words}
+    for key, words in {
+        "type": (*REVISIONS,),
+        "resourceType": (*KINDS, "Credential", "Settings", "Ledger"),
+        "client": (*FAMILIES, UNKNOWN),
+    }.items()
+}
+_ACTOR = EVENT.declared["actor"].path()
+_NEVER = Compare(EVENT.declared["position"].path(), Operator.EQ, 0)
+
+
+def event_filter(text: str, credentials: Mapping[str, str]) -> Filter:
+    """Read a filter over events; `credentials` are names by id. Raises InvalidFilter."""
+    return _known(parse_filter(text, EVENT), credentials)
+
+
+def _known(filter_: Filter, credentials: Mapping[str, str]) -> Filter:
+    match filter_:
+        case Compare(path, Operator.NE, value) if value is not None and path.key in _WORDS:
+            return Not(_known(replace(filter_, operator=Operator.EQ), credentials))
+        case Not(term):
+            return Not(_known(term, credentials))
+        case And(terms) | Or(terms):
+            return type(filter_)(tuple(_known(term, credentials) for term in terms))
+        case Compare(path, Operator.NE, value) if path.key == CREDENTIAL:
+            return Not(_by_actor(Compare(path, Operator.EQ, value), credentials))
+        case Compare(path) | Present(path) if path.key == CREDENTIAL:
+            return _by_actor(filter_, credentials)
+        case Compare(path, Operator.EQ, str(value)) if path.key in _WORDS:
+            word = _spelled(path.key, value)
+            return replace(filter_, value=None if word == UNKNOWN else word)
+    return filter_
+
+
+def _by_actor(filter_: Compare | Present, credentials: Mapping[str, str]) -> Filter:
+    """Put the ids of the credentials whose names satisfy a filter in place of it."""
+    ids = [id_ for id_, name in credentials.items() if matches(filter_, {CREDENTIAL: name})]
+    found = Or(tuple(Compare(_ACTOR, Operator.EQ, id_) for id_ in ids)) if ids else _NEVER
+    absent = isinstance(filter_, Compare) and filter_.value is None
+    return Not(_by_actor(Present(filter_.path), credentials)) if absent else found
+
+
+def _spelled(key: str, value: str) -> str:
+    """Return a word as the ledger spells it; raises InvalidFilter for one that there is not."""
+    words = _WORDS[key]
+    word = words.get(value.lower())
+    if word is None:
+        raise InvalidFilter(
+            f"There is no {key} {quoted(value)}; there are: {', '.join(words.values())}."
+        )
+    return word
