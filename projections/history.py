@@ -10,7 +10,7 @@ from pathlib import Path
 from ledger.database import Connection, connect, connect_read_only
 from ledger.database_file import DatabaseFile, Reading
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerError
+from ledger.store import LedgerBusy, LedgerError
 from projections import runner
 from projections.chronicle import Chronicle
 from projections.kinds import Kind
@@ -84,8 +84,7 @@ class History:
         if self._read_only:
             connection = connect_read_only(self.file.path)
         else:
-            _make(self.file.path)
-            connection = connect(self.file.path)
+            connection = _opened(self.file.path, time.monotonic() + self._patience)
             connection.execute("PRAGMA synchronous=NORMAL")  # what is lost is followed again
             connection.execute("PRAGMA wal_autocheckpoint=16000")  # a first build writes all over
         self.projection.prepare(connection)
@@ -244,6 +243,16 @@ def position_of(connection: Connection) -> int:
     return row[0] if row else 0
 
 
-def _make(path: Path) -> None:
-    """Make an empty file that nobody else can read."""
+def _opened(path: Path, deadline: float) -> Connection:
+    """Open the file, made if need be so that nobody else can read it.
+
+    While another makes it a database it is busy, and SQLite does not wait for that by itself.
+    """
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    while True:
+        try:
+            return connect(path)
+        except LedgerBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
