@@ -18,7 +18,7 @@ from ledger import clock
 from ledger.events import Metadata
 from ledger.files import create, migrate
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerUnavailable, Projector
+from ledger.store import LedgerUnavailable, NotMigrated, Projector
 from ledger.terminal import HELP, SITE, Group, examples
 from projections import runner
 from projections.configuration import Configuration
@@ -152,7 +152,10 @@ class Console:
 
     def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
         """Return how a ledger's projections differ from a rebuild; the files stay as they are."""
-        found = [each.check(progress) for each in kept(wire(self.path(name), read_only=True))]
+        tenant = wire(self.path(name), read_only=True)
+        if runner.outdated(tenant.ledger, projections_of(tenant)):
+            raise NotMigrated(name)
+        found = [each.check(progress) for each in kept(tenant)]
         return [str(difference) for difference in found if difference]
 
     def metadata(self, via: str) -> Metadata:

@@ -38,6 +38,15 @@ class LedgerUnavailable(LedgerError):
         self.reason = reason
 
 
+class NotMigrated(LedgerError):
+    """The projections are those of another version of the program."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the projections of {name} are of another version; run `scim-ledger migrate`"
+        )
+
+
 class LedgerMissing(LedgerUnavailable):
     """There is no ledger where one was looked for."""
 

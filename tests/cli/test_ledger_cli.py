@@ -166,6 +166,35 @@ def test_verify_ends_with_3_for_a_file_that_is_no_ledger(shell, tmp_path):
     assert "NOT VERIFIED" in shell("verify", "--file", str(tmp_path / "text"), code=3).out
 
 
+def changed(shell, file, statement):
+    """Change a file of the shell's ledger behind the program's back."""
+    connection = driver.connect(str(shell.data_dir / "default" / file), isolation_level=None)
+    connection.execute(statement)
+    connection.close()
+
+
+def test_verify_tells_a_wrong_projection_from_a_wrong_ledger(shell, api):
+    api.create()
+    changed(shell, "ledger.db", "UPDATE resource SET name_key = 'eve@example.com'")
+
+    out = shell("verify", code=3).out
+
+    assert "events are all as they were written, but what was made of them is not" in out
+    assert "projections rebuild" in out
+
+
+def test_verify_of_another_versions_projections_says_to_migrate(shell, api):
+    api.create()
+    changed(
+        shell, "ledger.db", "UPDATE checkpoint SET revision = 1 WHERE projector = 'credentials'"
+    )
+
+    ended = shell("verify", code=1)
+
+    assert "all as they were written" in ended.out
+    assert "run `scim-ledger migrate`" in ended.err
+
+
 @pytest.mark.parametrize("words", [["--ledger", "none"], ["--file", "none.db"]], ids=" ".join)
 def test_verify_ends_with_5_where_there_is_nothing(shell, words):
     assert shell("verify", *words, code=5).out == ""
