@@ -166,16 +166,9 @@ def test_verify_ends_with_3_for_a_file_that_is_no_ledger(shell, tmp_path):
     assert "NOT VERIFIED" in shell("verify", "--file", str(tmp_path / "text"), code=3).out
 
 
-def changed(shell, file, statement):
-    """Change a file of the shell's ledger behind the program's back."""
-    connection = driver.connect(str(shell.data_dir / "default" / file), isolation_level=None)
-    connection.execute(statement)
-    connection.close()
-
-
 def test_verify_tells_a_wrong_projection_from_a_wrong_ledger(shell, api):
     api.create()
-    changed(shell, "ledger.db", "UPDATE resource SET name_key = 'eve@example.com'")
+    tamper(ledger_file(shell), "UPDATE resource SET name_key = 'eve@example.com'")
 
     out = shell("verify", code=3).out
 
