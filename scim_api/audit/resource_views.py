@@ -55,7 +55,6 @@ class ResourceViews:
     def timeline(self, type_: str, id_: str) -> Response:
         """GET a page of a resource's events, each with what it changed."""
         exchange = exchange_of(request)
-        _refuse_as_of("a timeline: use before, the position to stop at")
         window = parameters.window(request.args)
         timeline = Timeline(archive_of(exchange.principal.tenant), type_, id_)
         if not timeline.exists():
@@ -152,7 +151,6 @@ class ResourceViews:
 
 def _asked_span(exchange: Exchange) -> tuple[Archive, Span]:
     """Return the span between `from` and `to`, and what is asked about it; raises InvalidValue."""
-    _refuse_as_of("a difference: use from and to")
     tenant = exchange.principal.tenant
     archive = archive_of(tenant)
     start, end = (request.args.get(name, "").strip() for name in ("from", "to"))
@@ -165,12 +163,6 @@ def _asked_span(exchange: Exchange) -> tuple[Archive, Span]:
         raise InvalidValue("from is later than to.")
     archive.end()  # the history reaches what was recorded while it was asked
     return archive, span
-
-
-def _refuse_as_of(where: str) -> None:
-    """Refuse an asOf rather than ignore it: the answer would be about another time."""
-    if moments.asked(request) is not None:
-        raise InvalidValue(f"{moments.PARAMETER} does not go with {where}.")
 
 
 def _bounds(archive: Archive, span: Span) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, request
 
+from scim_api import moments
 from scim_api.audit.answers import answered
 from scim_api.audit.event_routes import EventViews
 from scim_api.audit.feed_routes import FeedViews
@@ -9,6 +10,7 @@ from scim_api.audit.feeds import Feeds
 from scim_api.audit.request_views import RequestViews
 from scim_api.audit.resource_views import add_resources
 from scim_api.audit.waiting import BASE as BASE
+from scim_api.errors import InvalidValue
 from scim_api.exchange import exchange_of
 from scim_api.gate import guard
 from scim_api.scopes import opening_ledger
@@ -20,6 +22,7 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
     """Return the ledger's own API."""
     audit = Blueprint("audit", __name__, url_prefix=BASE)
     guard(audit, tenants, BASE, opening_ledger)
+    audit.before_request(_refuse_as_of)
     events, feed = EventViews(settings, feeds), FeedViews(tenants, feeds)
     requests = RequestViews(settings)
     for rule, name, view in (
@@ -33,6 +36,15 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
         audit.add_url_rule(rule, name, view, provide_automatic_options=False)
     add_resources(audit, settings)
     return audit
+
+
+def _refuse_as_of() -> None:
+    """Refuse an asOf where it would be passed over: the answer would be about another time."""
+    if not str(request.url_rule).endswith("/blame") and moments.asked(request) is not None:
+        raise InvalidValue(
+            f"{moments.PARAMETER} goes with SCIM reads and with blame. For a timeline use before,"
+            " for a difference use from and to, for events filter by at or position."
+        )
 
 
 def _status() -> Response:

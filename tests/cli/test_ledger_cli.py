@@ -178,9 +178,7 @@ def test_verify_tells_a_wrong_projection_from_a_wrong_ledger(shell, api):
 
 def test_verify_of_another_versions_projections_says_to_migrate(shell, api):
     api.create()
-    changed(
-        shell, "ledger.db", "UPDATE checkpoint SET revision = 1 WHERE projector = 'credentials'"
-    )
+    tamper(ledger_file(shell), "UPDATE checkpoint SET revision = 1")
 
     ended = shell("verify", code=1)
 

@@ -232,6 +232,7 @@ def test_a_resource_that_never_was_is_404(api, auditor, type_, word):
         ("/Users/{}/blame?asOf=9999", "The ledger ends at position"),
         ("/Users/{}/diff", "from is missing"),
         ("/Users/{}/diff?from=1&asOf=2", "use from and to"),
+        ("/events?asof=1", "filter by at"),
         ("/diff?from=2001-01-01T00:00:00Z", "The ledger began at"),
         ("/diff?from=1&to=2999-01-01T00:00:00Z", "to is in the future"),
         ("/diff?from=3&to=2", "from is later than to"),
