@@ -72,6 +72,7 @@ class Runner:
         for name, id_ in self.company.known.items():
             word = word.replace(f"${name.upper().replace('-', '_')}_ID", id_)
         word = word.replace("$REFUSED_ID", self.company.refused)
+        word = word.replace("$REQUEST_ID", self.company.parting)
         return word.replace("$AUDIT_TOKEN", self.company.tokens["auditor"])
 
     def _command(self, words):

@@ -124,7 +124,8 @@ def tell(company):
             "Carla", {"userName": name, "name.familyName": "Ito", "displayName": "Carla Ito"}
         )
     with company.at("09-14 16:31"):
-        company.change("Bruno", {"active": False})
+        company.change("Bruno", {"active": False, "title": "Former Controller"})
+        company.parting = company.last
         company.exit("Finance-Admins", "Bruno")
     _strange_account(company)
     with company.at("09-28 11:00"):
