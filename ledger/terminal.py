@@ -35,11 +35,20 @@ class Exit(IntEnum):
     BUSY = 75
 
 
+def printable(text: str) -> str:
+    """Return a text with what is not printable escaped: controls of the terminal, of direction."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 class Failure(click.ClickException):
     """A command that ends with a sentence on stderr and an exit code."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
-        super().__init__(message)
+        super().__init__(printable(message))
         setattr(self, "exit_code", int(code))  # noqa: B010 (click declares it of the class)
 
 
@@ -122,11 +131,16 @@ def emit(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line; whatever others put into it, it stays one."""
+    click.echo(printable(line), err=err)
+
+
 def emit_rows(rows: Iterable[Mapping[str, Any]], as_json: bool, nothing: str) -> None:
     """Print rows as a table, or as a JSON list; `nothing` is said on stderr when there are none."""
     if as_json:
         _emit_list(rows)
-    elif table := list(rows):
+    elif table := [{name: _cell(value) for name, value in row.items()} for row in rows]:
         click.echo(tabulate(table, headers="keys", disable_numparse=True))
     else:
         click.echo(nothing, err=True)
@@ -153,7 +167,9 @@ def emit_record(record: Mapping[str, Any], as_json: bool) -> None:
 
 def _cell(value: Any) -> Any:
     """Return a value as it stands in a table: what has parts as JSON."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False)
+    return printable(value) if isinstance(value, str) else value
 
 
 class Progress:

@@ -20,6 +20,7 @@ from ledger.terminal import (
     json_option,
     ledger_option,
     pass_site,
+    say,
 )
 from scim_api import configuration
 from scim_api.attributes import Attribute, ResourceType, Schema
@@ -44,7 +45,7 @@ def tell(as_json: bool, changed: bool, now: str, before: str) -> None:
     if as_json:
         emit({"changed": changed, "says": sentence})
     else:
-        click.echo(sentence, err=True)
+        say(sentence, err=True)
 
 
 @contextmanager

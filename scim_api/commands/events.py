@@ -26,6 +26,7 @@ from ledger.terminal import (
     ledger_option,
     moment,
     pass_site,
+    say,
 )
 from projections.query import And, Compare, Filter, Operator
 from scim_api.audit.event_documents import WITHHELD
@@ -130,8 +131,10 @@ def tail(
     with suppress(KeyboardInterrupt):  # how following ends
         for recorded in teller.newest(asked, count, follow):
             row = teller.row(recorded, as_json)
-            line = "  ".join(map(str, row.values()))
-            click.echo(json.dumps(row, ensure_ascii=False) if as_json else line)
+            if as_json:
+                click.echo(json.dumps(row, ensure_ascii=False))
+            else:
+                say("  ".join(map(str, row.values())))
 
 
 @events_group.command("show")

@@ -19,6 +19,7 @@ from ledger.terminal import (
     examples,
     json_option,
     pass_site,
+    say,
 )
 from projections.credentials import Credential
 from scim_api import settings as settings_
@@ -56,7 +57,7 @@ def status(site: Site, as_json: bool) -> None:
         emit_record(record, False)
         emit_rows(clients, False, "no client has asked for anything yet")
         for item in expiring:
-            click.echo(f"warning: token {item['name']} expires at {item['expires_at']}")
+            say(f"warning: token {item['name']} expires at {item['expires_at']}")
         click.echo("")
 
 
@@ -133,7 +134,7 @@ def doctor(site: Site, as_json: bool) -> None:
         emit(rows)
     else:
         for row in rows:
-            click.echo(f"{'ok  ' if row['ok'] else 'BAD '} {row['check']}: {row['says']}")
+            say(f"{'ok  ' if row['ok'] else 'BAD '} {row['check']}: {row['says']}")
     if not all(c.ok for c in checks):
         click.get_current_context().exit(Exit.FAILED)
 

@@ -16,6 +16,7 @@ from ledger.terminal import (
     json_option,
     ledger_option,
     pass_site,
+    say,
 )
 from projections.archive import Change
 from projections.blame import BEGINNING, Blame, Row
@@ -156,7 +157,7 @@ def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
         if as_json:
             emit(document)
             return
-        click.echo(f"{document['name']}: {document['how']}, {document['events']} events")
+        say(f"{document['name']}: {document['how']}, {document['events']} events")
         emit_rows(_change_lines(found.changes, found.turnover, type_), False, "nothing differs")
 
     return group

@@ -18,6 +18,7 @@ from ledger.terminal import (
     json_option,
     ledger_option,
     pass_site,
+    say,
 )
 from projections.query import START, Mark, Query
 from projections.state import Resource
@@ -222,7 +223,7 @@ def default_role(site: Site, value: str | None, none: bool, ledger: str, as_json
     changed = configuration.set_default_role(tenant, role, site.metadata("cli"))
     says = f"created users get the role {value}" if value else "created users get no role"
     if value and role == {"value": value} and (named := _find(tenant, ROLE, value)):
-        click.echo(f"note: {value} is the name of the role {named.id}; Okta wants its id", err=True)
+        say(f"note: {value} is the name of the role {named.id}; Okta wants its id", err=True)
     tell(as_json, changed, says, f"{says} as before")
 
 

@@ -22,6 +22,7 @@ from ledger.terminal import (
     json_option,
     ledger_option,
     pass_site,
+    say,
 )
 from projections.credentials import Credential
 from scim_api import tokens
@@ -217,7 +218,7 @@ def revoke_token(site: Site, token: str, ledger: str) -> None:
     credential = _one_token(credentials_of(tenant), token)
     append = Append(f"Credential-{credential.id}", 1, [Event(CREDENTIAL_REVOKED)])
     tenant.ledger.append([append], site.metadata("cli"))
-    click.echo(f"revoked {credential.name} ({credential.id})", err=True)
+    say(f"revoked {credential.name} ({credential.id})", err=True)
 
 
 def _one_token(credentials: list[Credential], token: str) -> Credential:
