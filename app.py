@@ -19,7 +19,7 @@ from ledger.events import Metadata
 from ledger.files import create, migrate
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerUnavailable, NotMigrated, Projector
-from ledger.terminal import HELP, SITE, Group, examples
+from ledger.terminal import HELP, SITE, Group, examples, printable, take_any_character
 from projections import runner
 from projections.configuration import Configuration
 from projections.credentials import Credentials
@@ -161,7 +161,7 @@ class Console:
     def metadata(self, via: str) -> Metadata:
         """Say that an operator did it; their name goes where it can be forgotten."""
         request = {
-            "operator": getpass.getuser(),
+            "operator": operator(),
             "client": f"scim-ledger {VERSION}",
             "id": clock.uuid7(),
         }
@@ -189,6 +189,12 @@ class Console:
             steps.append(f"built projection {projection.name}")
         tenant.ledger.close()
         return steps
+
+
+def operator() -> str:
+    """Return who typed the command: under sudo, who they were before."""
+    before = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
+    return printable(before or getpass.getuser())
 
 
 @click.group("ledger", cls=Group, context_settings=HELP)
@@ -226,6 +232,7 @@ for _command in (
 
 def main() -> None:
     """Run the command line."""
+    take_any_character()
     cli(prog_name="scim-ledger")
 
 

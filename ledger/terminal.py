@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from io import TextIOWrapper
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Protocol, TypeVar
@@ -75,6 +76,13 @@ class Site(Protocol):
 class Group(click.Group):
     """A command group whose errors end in a sentence and the right exit code."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse bytes that are no text before any command looks at them."""
+        for word in args:
+            if any("\ud800" <= each <= "\udfff" for each in word):
+                raise click.UsageError(f"The argument {printable(word)} is not UTF-8.", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an error within becomes a Failure."""
         try:
@@ -90,6 +98,13 @@ class Group(click.Group):
             ctx.exit(Exit.OK)
         except OSError as error:
             raise Failure(f"{error.filename or 'a file'}: {error.strerror}") from error
+
+
+def take_any_character() -> None:
+    """Let what the terminal's encoding cannot hold be printed escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 SITE = "scim_ledger.site"  # where the program leaves its Site for the commands
@@ -128,7 +143,13 @@ def examples(*lines: str) -> Callable[[F], F]:
 
 def emit(value: Any) -> None:
     """Print a value as JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    click.echo(in_json(value, indent=2))
+
+
+def in_json(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON that stdout can hold."""
+    wide = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    return json.dumps(value, ensure_ascii=not wide, indent=indent, default=str)
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -150,8 +171,8 @@ def _emit_list(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print a JSON list row by row: a ledger's events do not fit into memory."""
     opening = "["
     for row in rows:
-        text = json.dumps(row, ensure_ascii=False, indent=2, default=str)
-        click.echo(f"{opening}\n{indent(text, '  ')}", nl=False)
+        text = indent(in_json(row, indent=2), "  ")
+        click.echo(f"{opening}\n{text}", nl=False)
         opening = ","
     click.echo("[]" if opening == "[" else "\n]")
 

@@ -1,6 +1,5 @@
 """Commands that read the events of a ledger: list, tail, show."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from ledger.terminal import (
     emit_record,
     emit_rows,
     examples,
+    in_json,
     json_option,
     ledger_option,
     moment,
@@ -132,7 +132,7 @@ def tail(
         for recorded in teller.newest(asked, count, follow):
             row = teller.row(recorded, as_json)
             if as_json:
-                click.echo(json.dumps(row, ensure_ascii=False))
+                click.echo(in_json(row))
             else:
                 say("  ".join(map(str, row.values())))
 

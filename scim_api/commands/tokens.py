@@ -96,6 +96,8 @@ def create_token(
     """
     if not name.strip():
         raise click.UsageError("a token needs a name, to be told from others later")
+    if not name.isprintable():
+        raise click.UsageError("a token's name is of characters that can be printed")
     tenant = site.tenant(ledger)
     own = {"policy": policy, "user": None if user is None else _user_id(tenant, user)}
     made = issue_token(

@@ -1,8 +1,11 @@
 """What reaches a terminal: no character of somebody else's that moves it, whatever it can show."""
 
+import json
 import os
 import subprocess
 import sys
+
+import pytest
 
 from tests.scim_api.client import replace
 
@@ -52,3 +55,52 @@ def test_a_followed_event_is_one_line(shell, api, monkeypatch):
 
 def test_a_sentence_about_what_was_typed_is_escaped(shell):
     assert r"\x1b" in shell("requests", "show", "x\x1b[2K", code=5).err
+
+
+# What a terminal or an environment cannot say
+
+
+def test_an_argument_that_is_not_utf_8_is_refused_with_a_sentence(shell):
+    for words in ((b"user", b"show", b"\xff"), (b"token", b"create", b"\xff"), (b"\xff",)):
+        ended = run(shell, *words)
+
+        assert ended.returncode == 2, ended
+        assert b"Traceback" not in ended.stderr
+        assert rb"\udcff is not UTF-8" in ended.stderr
+
+
+def test_an_encoding_that_cannot_hold_a_character_gets_it_escaped(shell, api):
+    id_ = api.create("jane@example.com", title="Č😀")["id"]
+    narrow = {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
+
+    table = run(shell, "user", "show", id_, **narrow)
+    listed = run(shell, "user", "show", id_, "--json", **narrow)
+
+    assert (table.returncode, listed.returncode) == (0, 0), (table, listed)
+    assert rb"\u010c\U0001f600" in table.stdout
+    assert json.loads(listed.stdout)["title"] == "Č😀"
+
+
+def test_the_name_of_the_operator_is_escaped(shell):
+    surrogate = {"LOGNAME": b"\xff\n", "SUDO_USER": ""}
+    ended = run(shell, "role", "add", "Editor", **surrogate)
+
+    assert ended.returncode == 0, ended
+    assert shell("events", "list", "--json").json[-1]["request"]["operator"] == r"\udcff\n"
+
+
+@pytest.mark.parametrize(("uid", "operator"), [(0, "jane"), (1000, "joe")])
+def test_who_became_root_by_sudo_is_the_operator(shell, monkeypatch, uid, operator):
+    monkeypatch.setenv("SUDO_USER", "jane")
+    monkeypatch.setenv("LOGNAME", "joe")
+    monkeypatch.setattr("os.geteuid", lambda: uid)
+
+    shell("role", "add", "Editor")
+
+    assert shell("events", "list", "--json").json[-1]["request"]["operator"] == operator
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[2K", "a\u202eb"])
+def test_a_token_has_a_name_that_can_be_printed(shell, name):
+    assert "printed" in shell("token", "create", name, code=2).err
+    assert shell("token", "list", "--json").json == []
