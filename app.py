@@ -16,7 +16,7 @@ import ledger.commands
 import projections.commands
 from ledger import clock
 from ledger.events import Metadata
-from ledger.files import create, migrate
+from ledger.files import create, migrate, must_name_a_ledger
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerUnavailable, NotMigrated, Projector
 from ledger.terminal import HELP, SITE, Group, examples, printable, take_any_character
@@ -45,7 +45,7 @@ from scim_api.commands import resources as resource_commands
 from scim_api.request_log.log import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
-from scim_api.tenants import Tenant, Tenants, ledger_path
+from scim_api.tenants import Tenant, Tenants, ledger_names, ledger_path
 from scim_api.usage import USAGE_FILE, Usage
 from scim_api.web import application
 
@@ -134,7 +134,12 @@ class Console:
         return settings_.load(os.environ)
 
     def path(self, name: str) -> Path:
-        """Return where the ledger of a name is kept."""
+        """Return where the ledger of a name is kept; raises LedgerMisnamed.
+
+        A folder that an operator named otherwise is taken as it is called.
+        """
+        if name not in ledger_names(self.settings.data_dir):
+            must_name_a_ledger(name)
         return ledger_path(self.settings.data_dir, name)
 
     def tenant(self, name: str) -> Tenant:

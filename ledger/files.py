@@ -12,9 +12,15 @@ from ledger import clock, codec, migrations
 from ledger.database import connect, driver, speaking
 from ledger.events import LEDGER_OPENED, Event, Metadata
 from ledger.sqlite import Draft
-from ledger.store import NO_STREAM, Append, LedgerError
+from ledger.store import NO_STREAM, Append, LedgerError, LedgerMisnamed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def must_name_a_ledger(name: str) -> None:
+    """Refuse what is not fit for the name of a ledger; raises LedgerMisnamed."""
+    if not _NAME.fullmatch(name):
+        raise LedgerMisnamed(name)
 
 
 def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
@@ -22,10 +28,7 @@ def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
 
     Raises LedgerError when there is a file already or the name is not fit for one.
     """
-    if not _NAME.fullmatch(name):
-        raise LedgerError(
-            f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
-        )
+    must_name_a_ledger(name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with file_lock(path.parent), speaking(path):
         if path.exists():

@@ -51,6 +51,16 @@ class LedgerMissing(LedgerUnavailable):
     """There is no ledger where one was looked for."""
 
 
+class LedgerMisnamed(LedgerError):
+    """What cannot be the name of a ledger was given as one."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
+        )
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True)
 class Append:
     """Events for one stream, and the version the stream must have for them to be written."""

@@ -19,7 +19,7 @@ from tabulate import tabulate
 from ledger import clock
 from ledger.events import Metadata
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerBusy, LedgerError, LedgerMissing
+from ledger.store import LedgerBusy, LedgerError, LedgerMisnamed, LedgerMissing
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -87,6 +87,8 @@ class Group(click.Group):
         """Run the command; an error within becomes a Failure."""
         try:
             return super().invoke(ctx)
+        except LedgerMisnamed as error:
+            raise click.UsageError(str(error)) from error
         except LedgerMissing as error:
             raise Failure(str(error), Exit.NOT_FOUND) from error
         except LedgerBusy as error:

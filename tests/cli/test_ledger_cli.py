@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import shutil
 import stat
 
 import pytest
@@ -59,7 +60,7 @@ def test_init_leaves_a_ledger_that_is_there_alone(shell):
 
 @pytest.mark.parametrize("name", ["", "Acme", "a b", "../acme", "-x", "a/b", "é", ".", "a" * 64])
 def test_init_refuses_a_name_that_is_none(empty, name):
-    empty("init", "--ledger", name, code=1)
+    empty("init", "--ledger", name, code=2)
 
     assert not empty.data_dir.exists() or list(empty.data_dir.glob("**/ledger.db")) == []
 
@@ -430,3 +431,30 @@ def test_a_busy_ledger_ends_with_75(shell, monkeypatch):
     other.close()
     assert "try again" in ended.err
     assert ended.out == ""
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", "", "a/b"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("user", "show", "x"),
+        ("events", "list"),
+        ("token", "list"),
+        ("verify",),
+        ("backup", "copy.db"),
+        ("projections", "check"),
+        ("search", "id pr"),
+    ],
+)
+def test_what_cannot_name_a_ledger_is_refused_by_every_command(shell, words, name):
+    ended = shell(*words, "--ledger", name, code=2)
+
+    assert "cannot name a ledger" in ended.err
+    assert not (shell.data_dir / name / "ledger.db").exists()
+
+
+def test_a_copy_in_a_folder_of_another_name_is_still_looked_at(shell):
+    shutil.copytree(shell.data_dir / "default", shell.data_dir / "default.old")
+
+    assert shell("events", "list", "--ledger", "default.old", "--json").json
+    assert "default.old" in shell("status").out
