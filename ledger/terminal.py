@@ -242,7 +242,7 @@ def moment(text: str) -> str:
     try:
         if text[-1:] in _AGES and text[:-1].isdigit():
             return clock.timestamp(clock.now() - timedelta(**{_AGES[text[-1]]: int(text[:-1])}))
-        parsed = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text.upper())  # small t and z too
     except (ValueError, OverflowError):
         raise click.UsageError(
             f"{text!r} is neither a time such as 2026-11-01T10:00:00Z nor an age such as 7d"

@@ -23,7 +23,16 @@ from projections.query import START, Mark, Query
 from scim_api.archives import archive_of, difference_documents
 from scim_api.attributes import AllTypes, ResourceType
 from scim_api.catalogue import Catalogue
-from scim_api.commands.past import Inquiry, Site, View, at_option, position_of, span_options, text
+from scim_api.commands.past import (
+    Inquiry,
+    Site,
+    View,
+    at_option,
+    position_of,
+    related,
+    span_options,
+    text,
+)
 from scim_api.commands.resources import span_of
 from scim_api.errors import ScimError
 from scim_api.grammar import parse_filter, parse_sort
@@ -141,13 +150,13 @@ def search(
     Names and groups are those of then too.
     """
     inquiry = Inquiry(site.tenant(ledger))
-    position = position_of(inquiry.tenant.ledger, at, "--at") if at else None
+    position = position_of(inquiry.tenant.ledger, at, "--at") if at is not None else None
     view = inquiry.now() if position is None else inquiry.at(position)
     tenant = inquiry.tenant
     catalogue = tenant.catalogue() if position is None else tenant.catalogue_at(position)
     query = _query(_bound(catalogue, type_), filter_, sort_by)
-    documents = list(_found(view, None if type_ == ALL else type_, query, limit))
-    rows = documents if as_json else [_row(document) for document in documents]
+    documents = _found(view, None if type_ == ALL else type_, query, limit)
+    rows = list(documents) if as_json else [_row(document) for document in documents]
     emit_rows(rows, as_json, "nothing found")
 
 
@@ -169,7 +178,7 @@ def _query(bound: ResourceType, filter_: str, sort_by: str | None) -> Query:
 def _found(
     view: View, type_: str | None, query: Query, limit: int | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the documents found, users with their groups; raises Failure."""
+    """Yield the documents found, with their groups or members; raises Failure."""
     mark: Mark | None = START
     left = limit or float("inf")
     while mark is not None and left > 0:
@@ -184,9 +193,22 @@ def _found(
             places = [(at, groups) for at, of, groups, _ in page.rows if of == "User"]
             groups = view.readings.relations(connection, "User", places)
         for position, of, _, document in page.rows:
-            related = [one._asdict() for one in groups.get(position, ())]
-            yield orjson.loads(document) | ({"groups": related} if of == "User" else {})
+            relation = KINDS[of].relation
+            found = groups.get(position, ())
+            if relation == "members":  # one group's at a time: it may have very many
+                with view.reading() as connection:
+                    places = [(position, None)]
+                    found = view.readings.relations(connection, of, places).get(position, ())
+            shown = {relation: [related(one) for one in found]} if relation else {}
+            yield orjson.loads(document) | shown
         mark, left = page.next, left - len(page.rows)
+
+
+def _relation(type_: str, document: dict[str, Any]) -> dict[str, str]:
+    """Name the groups of a user, count the members of a group."""
+    if type_ == "Group":
+        return {"members": str(len(document["members"]))}
+    return {"groups": ", ".join(group["display"] for group in document.get("groups", ()))}
 
 
 def _row(document: dict[str, Any]) -> dict[str, str]:
@@ -195,7 +217,7 @@ def _row(document: dict[str, Any]) -> dict[str, str]:
         "type": type_,
         "name": text(document.get(KINDS[type_].name_attribute)),
         "active": text(document.get("active")),
-        "groups": ", ".join(group["display"] for group in document.get("groups", ())),
+        **_relation(type_, document),
         "id": document["id"],
     }
 

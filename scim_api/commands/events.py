@@ -1,5 +1,6 @@
 """Commands that read the events of a ledger: list, tail, show."""
 
+import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -102,7 +103,7 @@ def list_events(
     given = {"type": type_, "stream": stream}
     asked = [f"{name} eq {json.dumps(value)}" for name, value in given.items() if value is not None]
     terms = [read_filter(text, tenant) for text in (filter_, *asked) if text is not None]
-    if since:
+    if since is not None:
         terms.append(Compare(path_of("at"), Operator.GE, moment(since)))
     teller = Teller(tenant)
     found = teller.chosen(joined(terms), limit, newest_first)

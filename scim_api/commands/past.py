@@ -13,6 +13,7 @@ from ledger.terminal import Exit, Failure, Progress, moment
 from projections.archive import Archive
 from projections.causes import Cause
 from projections.history import History
+from projections.memberships import Relation
 from projections.readings import Readings
 from projections.timelines import Timeline
 from scim_api import moments
@@ -24,8 +25,9 @@ from scim_api.tenants import Tenant
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOMENT = (
-    "a position (42), an instant (2026-10-01T00:00:00Z), a date (2026-10-01: its first instant,"
-    " UTC) or an age (7d, 12h: so long before now)"
+    "a position (42), an instant (2026-10-01T00:00:00Z; without an offset is UTC), a date"
+    " (2026-10-01: its first instant, UTC) or an age (7d, 12h, 30m, 45s: days, hours, minutes,"
+    " seconds before now)"
 )
 
 
@@ -153,6 +155,12 @@ def text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def related(one: Relation) -> dict[str, Any]:
+    """Return a member of a group, or a group of a user, as SCIM shows it."""
+    display = {} if one.display is None else {"display": one.display}
+    return {"value": one.id, **display, "type": one.type}
 
 
 RELATIONS = ("members", "groups")

@@ -93,7 +93,7 @@ def _filters(
     refused: bool | None,
 ) -> list[Filter]:
     filters = []
-    if since:
+    if since is not None:
         filters.append(compared("at", Operator.GE, moment(since)))
     if refused is not None:
         filters.append(compared("status", Operator.GE if refused else Operator.LT, 400))

@@ -33,6 +33,7 @@ from scim_api.commands.past import (
     cause_columns,
     label,
     position_of,
+    related,
     span_options,
     start_of,
     text,
@@ -103,7 +104,7 @@ def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
     ) -> None:
         inquiry = Inquiry(site.tenant(ledger))
         id_ = inquiry.find(type_, name, inquiry.now(), ever=True)
-        after = start_of(inquiry.tenant.ledger, since, "--since") if since else 0
+        after = start_of(inquiry.tenant.ledger, since, "--since") if since is not None else 0
         entries = _entries(Timeline(inquiry.archive, type_, id_), after, limit)
         if as_json:
             emit([entry.document() for entry in entries])
@@ -123,7 +124,11 @@ def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
     )
     def blame(site: Site, name: str, at: str | None, ledger: str, as_json: bool) -> None:
         inquiry = Inquiry(site.tenant(ledger))
-        position = position_of(inquiry.tenant.ledger, at, "--at") if at else inquiry.archive.end()
+        position = (
+            position_of(inquiry.tenant.ledger, at, "--at")
+            if at is not None
+            else inquiry.archive.end()
+        )
         id_ = inquiry.find(type_, name, inquiry.at(position))
         rows = _blamed(Blame(archive_of(inquiry.tenant), type_, id_, position))
         if as_json:
@@ -172,7 +177,7 @@ _JOINING = {
 def span_of(inquiry: Inquiry, start: str, end: str | None) -> Span:
     """Read --from and --to; raises UsageError."""
     ledger = inquiry.tenant.ledger
-    last = position_of(ledger, end, "--to") if end else inquiry.archive.end()
+    last = position_of(ledger, end, "--to") if end is not None else inquiry.archive.end()
     span = Span(position_of(ledger, start, "--from"), last)
     if span.start > span.end:
         raise click.UsageError("--from is later than --to.")
@@ -185,9 +190,9 @@ def _shown(view: View, type_: str, id_: str) -> dict[str, Any]:
         row = view.readings.row(connection, type_, id_)
         if row is None:
             raise absent(type_, id_)
-        related = view.readings.relations(connection, type_, [row.place])
+        found = view.readings.relations(connection, type_, [row.place])
     document: dict[str, Any] = orjson.loads(row.document)
-    relations = [one._asdict() for one in related.get(row.position, ())]
+    relations = [related(one) for one in found.get(row.position, ())]
     return document | {str(KINDS[type_].relation): relations}
 
 

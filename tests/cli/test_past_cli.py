@@ -47,7 +47,7 @@ def test_an_age_is_a_moment_before_now(shell, moments):
         then = shell("group", "show", "Staff", "--at", "7d", "--json").json
 
     assert "Crew" in shown.err
-    assert [member["id"] for member in then["members"]] == [moments["jane"]]
+    assert [member["value"] for member in then["members"]] == [moments["jane"]]
 
 
 def test_a_deleted_user_is_found_by_the_name_it_had_last(shell, moments):
@@ -208,3 +208,62 @@ def test_what_a_command_writes_has_a_request_id(shell):
 
     assert listed
     assert shown[-1]["request"]["id"] <= clock.uuid7()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["user", "show", "bob@example.com", "--at"],
+        ["user", "blame", "bob@example.com", "--at"],
+        ["user", "history", "bob@example.com", "--since"],
+        ["user", "diff", "bob@example.com", "--from"],
+        ["diff", "--from"],
+        ["diff", "--from", "1", "--to"],
+        ["search", "id pr", "--at"],
+        ["events", "list", "--since"],
+        ["requests", "list", "--since"],
+    ],
+)
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_moment_is_refused_rather_than_ignored(shell, moments, words, text):
+    assert "''" in shell(*words, text, code=2).err.replace("' '", "''")
+
+
+def test_a_time_may_have_small_letters_and_without_an_offset_is_of_utc(shell, moments):
+    for moment in ("2099-10-01t12:00:00z", "2099-10-01T12:00:00", "2099-10-01t14:00:00+02:00"):
+        assert shell("user", "show", moments["jane"], "--at", moment, "--json").json["title"]
+
+
+def test_help_says_what_a_moment_may_be(shell):
+    says = " ".join(shell("user", "show", "--help").out.split())
+
+    assert "7d, 12h, 30m, 45s: days, hours, minutes, seconds before now" in says
+    assert "without an offset is UTC" in says
+
+
+def test_members_and_groups_are_shown_as_scim_has_them(shell, moments):
+    then = ("--at", str(moments["first"]), "--json")
+
+    [group] = shell("user", "show", moments["jane"], *then).json["groups"]
+    [member] = shell("group", "show", "Staff", *then).json["members"]
+    [found] = shell("search", 'userName eq "jane@example.com"', *then).json
+
+    assert group == {"value": moments["staff"], "display": "Staff", "type": "direct"}
+    shown = {"value": moments["jane"], "display": "jane@example.com", "type": "User"}
+    assert member == shown
+    assert found["groups"] == [group]
+
+
+def test_a_search_for_groups_has_their_members_of_then(shell, moments):
+    asked = ("search", "displayName pr", "--type", "Group", "--at")
+
+    [then] = shell(*asked, str(moments["first"]), "--json").json
+    [later] = shell(*asked, str(moments["second"]), "--json").json
+
+    assert [member["display"] for member in then["members"]] == ["jane@example.com"]
+    assert [member["value"] for member in later["members"]] == [moments["bob"]]
+    head, _, row = shell(*asked, str(moments["first"])).out.splitlines()
+    assert "members" in head
+    assert row.split()[:3] == ["Group", "Staff", "1"]
+    everything = shell("search", "id pr", "--type", "all", "--json").json
+    assert {"members", "groups"} <= {key for one in everything for key in one}
