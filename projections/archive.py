@@ -42,6 +42,14 @@ class Stay(NamedTuple):
     until: int
 
 
+class Named(NamedTuple):
+    """Who had a name: from the position `since` to before the position `until`."""
+
+    id: str
+    since: int
+    until: int
+
+
 class Group(NamedTuple):
     """A group as others show it."""
 
@@ -157,6 +165,17 @@ class Archive:
                 (fold(name), type_),
             ).fetchone()
         return row[0] if row else None
+
+    def namesakes(self, type_: str, name: str, id_: str, most: int) -> list[Named]:
+        """Return others that had the name of a resource, and when, oldest first: the last ones."""
+        with self.history.caught_up() as connection:
+            rows = connection.execute(
+                "SELECT life.id, since, until FROM resource_key JOIN life USING (born)"
+                " WHERE kind = 'name' AND key = ? AND life.type = ? AND life.id != ?"
+                " ORDER BY since DESC LIMIT ?",
+                (fold(name), type_, id_, most),
+            ).fetchall()
+        return [Named(*row) for row in reversed(rows)]
 
 
 def _members_at(

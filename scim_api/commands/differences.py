@@ -28,7 +28,6 @@ from scim_api.commands.past import (
     Site,
     View,
     at_option,
-    position_of,
     related,
     span_options,
     text,
@@ -150,7 +149,7 @@ def search(
     Names and groups are those of then too.
     """
     inquiry = Inquiry(site.tenant(ledger))
-    position = position_of(inquiry.tenant.ledger, at, "--at") if at is not None else None
+    position = inquiry.asked(at) if at is not None else None
     view = inquiry.now() if position is None else inquiry.at(position)
     tenant = inquiry.tenant
     catalogue = tenant.catalogue() if position is None else tenant.catalogue_at(position)

@@ -9,10 +9,12 @@ import orjson
 
 from ledger.database_file import Reading
 from ledger.sqlite import SQLiteLedger
-from ledger.terminal import Exit, Failure, Progress, moment
+from ledger.streams import time_of
+from ledger.terminal import Exit, Failure, Progress, moment, say
 from projections.archive import Archive
 from projections.causes import Cause
 from projections.history import History
+from projections.intervals import NEVER
 from projections.memberships import Relation
 from projections.readings import Readings
 from projections.timelines import Timeline
@@ -21,6 +23,8 @@ from scim_api.archives import archive_of
 from scim_api.errors import InvalidValue
 from scim_api.resource_types import KINDS
 from scim_api.tenants import Tenant
+
+NAMESAKES = 5  # that are pointed out
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,6 +62,12 @@ def position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
         return moments.position_of(ledger, _normal(text.strip()), option)
     except InvalidValue as error:
         raise click.UsageError(error.detail) from None
+
+
+def say_position(ledger: SQLiteLedger, position: int, word: str) -> None:
+    """Say on stderr what an answer stands for: the same position gives it again."""
+    with ledger.reading() as connection:
+        say(f"{word} position {position} ({time_of(connection, position)})", err=True)
 
 
 def start_of(ledger: SQLiteLedger, text: str, option: str) -> int:
@@ -125,7 +135,13 @@ class Inquiry:
         """Return the resources of a moment, by default of now."""
         if at is None:
             return self.now()
-        return self.at(position_of(self.tenant.ledger, at, "--at"))
+        return self.at(self.asked(at))
+
+    def asked(self, at: str) -> int:
+        """Read --at as the position it stands for, and say which that is; raises UsageError."""
+        position = position_of(self.tenant.ledger, at, "--at")
+        say_position(self.tenant.ledger, position, "as of")
+        return position
 
     def find(self, type_: str, name: str, *views: View, ever: bool = False) -> str:
         """Return the id of a resource: by id, or by its name in the first view that has it.
@@ -139,7 +155,15 @@ class Inquiry:
             id_ = name if known else archive.last_named(type_, name)
         if id_ is None:
             raise absent(type_, name)
+        if id_ != name:
+            self._point_out_namesakes(type_, name, id_)
         return id_
+
+    def _point_out_namesakes(self, type_: str, name: str, id_: str) -> None:
+        for other in self.archive.namesakes(type_, name, id_, NAMESAKES):
+            last = "now" if other.until == NEVER else other.until - 1
+            when = f"positions {other.since} to {last}"
+            say(f"note: this name was also that of {other.id} ({when})", err=True)
 
 
 def absent(type_: str, name: str) -> Failure:

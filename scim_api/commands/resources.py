@@ -34,6 +34,7 @@ from scim_api.commands.past import (
     label,
     position_of,
     related,
+    say_position,
     span_options,
     start_of,
     text,
@@ -124,11 +125,7 @@ def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
     )
     def blame(site: Site, name: str, at: str | None, ledger: str, as_json: bool) -> None:
         inquiry = Inquiry(site.tenant(ledger))
-        position = (
-            position_of(inquiry.tenant.ledger, at, "--at")
-            if at is not None
-            else inquiry.archive.end()
-        )
+        position = inquiry.asked(at) if at is not None else inquiry.archive.end()
         id_ = inquiry.find(type_, name, inquiry.at(position))
         rows = _blamed(Blame(archive_of(inquiry.tenant), type_, id_, position))
         if as_json:
@@ -181,6 +178,8 @@ def span_of(inquiry: Inquiry, start: str, end: str | None) -> Span:
     span = Span(position_of(ledger, start, "--from"), last)
     if span.start > span.end:
         raise click.UsageError("--from is later than --to.")
+    say_position(ledger, span.start, "from")
+    say_position(ledger, span.end, "to")
     return span
 
 

@@ -267,3 +267,42 @@ def test_a_search_for_groups_has_their_members_of_then(shell, moments):
     assert row.split()[:3] == ["Group", "Staff", "1"]
     everything = shell("search", "id pr", "--type", "all", "--json").json
     assert {"members", "groups"} <= {key for one in everything for key in one}
+
+
+def test_a_command_says_which_position_a_moment_stood_for(shell, moments):
+    first, second = moments["first"], moments["second"]
+    as_of = f"as of position {first} (2099-10-01T12:00:00.000000Z)\n"
+    jane = moments["jane"]
+
+    for words in (("user", "show", jane), ("user", "blame", jane), ("search", "id pr")):
+        assert as_of in shell(*words, "--at", "2099-10-02").err
+        assert "position" not in shell(*words).err
+    for words in (("user", "diff", jane), ("diff",)):
+        said = shell(*words, "--from", "2099-10-02", "--to", str(second)).err
+        assert f"from position {first} (2099-10-01T12:00:00.000000Z)\n" in said
+        assert f"to position {second} (2099-10-02T12:00:00.000000Z)\n" in said
+
+
+def test_a_name_that_another_had_too_is_pointed_out(shell, api, moments):
+    other = api.create("jane@example.com")
+    made = api.recorded()
+    api.patch(other, replace("late@example.com", "userName"))
+    third = api.create("Jane@example.com")["id"]
+
+    for words in (("show",), ("history",), ("blame",), ("diff", "--from", "1")):
+        said = shell("user", words[0], "JANE@example.com", *words[1:]).err
+        notes = [line for line in said.splitlines() if line.startswith("note:")]
+        assert len(notes) == 2
+        assert f"that of {other['id']} (positions {made} to {made})" in notes[1]
+        assert f"note: this name was also that of {moments['jane']} (positions " in notes[0]
+        assert third not in said
+    assert "note" not in shell("user", "history", other["id"]).err
+    assert "note" not in shell("user", "show", "late@example.com").err
+
+
+def test_of_many_namesakes_the_last_five_are_pointed_out(shell, api):
+    for _ in range(7):
+        api.delete(api.create("jane@example.com"))
+    api.create("jane@example.com")
+
+    assert shell("user", "show", "jane@example.com").err.count("also that of") == 5
