@@ -138,6 +138,7 @@ class Archive:
     ) -> dict[int, dict[str, Change]]:
         """Return who joined and who left a group by each of some events, by position.
 
+        Each is named as it was called then, or last before; a stranger has no name.
         Whoever was erased since never came and never went.
         """
         asked = [
@@ -148,9 +149,9 @@ class Archive:
         ]
         found: dict[int, dict[str, Change]] = {}
         with self.history.file.reading() as connection:
-            for at, id_, type_, since, until in _members_at(connection, group, asked):
+            for at, id_, type_, since, until, name in _members_at(connection, group, asked):
                 known = found.setdefault(at, {}).get(id_, Change(None, None))
-                value = {"type": type_}
+                value = {"type": type_} | ({"display": name} if name else {})
                 before = value if until == at else known.before
                 found[at][id_] = Change(before, value if since == at else known.after)
         return found
@@ -180,9 +181,13 @@ class Archive:
 
 def _members_at(
     connection: Connection, group: int, asked: list[tuple[int, str]]
-) -> Iterator[tuple[int, str, str, int, int]]:
+) -> Iterator[tuple[int, str, str, int, int, str | None]]:
     yield from connection.execute(
-        "SELECT asked.value ->> 0 AS at, member_id, member_type, since, until"
+        "SELECT asked.value ->> 0 AS at, member_id, member_type, since, until,"
+        " (SELECT (SELECT display FROM resource_version AS seen WHERE seen.born = life.born"
+        " AND seen.position <= asked.value ->> 0 ORDER BY seen.position DESC LIMIT 1)"
+        " FROM life WHERE id = member_id AND born <= asked.value ->> 0"
+        " ORDER BY born DESC LIMIT 1)"
         " FROM json_each(?) AS asked CROSS JOIN membership"
         " ON group_born = ? AND member_id = asked.value ->> 1 AND at IN (since, until)",
         (json_list(asked), group),

@@ -190,7 +190,8 @@ def _sides() -> JsonObject:
 def _changes() -> JsonSchema:
     return {
         "type": "object",
-        "description": "By attribute; a member or group as members:<id>, groups:<id>.",
+        "description": "By attribute; a member or group as members:<id>, groups:<id>, with the"
+        " display name that it had then.",
         "additionalProperties": ref("Change"),
     }
 

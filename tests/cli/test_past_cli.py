@@ -306,3 +306,19 @@ def test_of_many_namesakes_the_last_five_are_pointed_out(shell, api):
     api.create("jane@example.com")
 
     assert shell("user", "show", "jane@example.com").err.count("also that of") == 5
+
+
+def test_a_groups_history_names_its_members_as_they_were_called(shell, api, moments):
+    api.group("Later", {"id": moments["jane"]})
+
+    table = shell("group", "history", "Crew").out
+    _, _, moved = shell("group", "history", "Crew", "--json").json[1:4]
+    [named] = shell("group", "history", "Later", "--json").json[-1]["changes"].values()
+
+    assert all(name in table for name in ("jane@example.com", "jane.doe@example.com", "bob@"))
+    assert moments["jane"] not in table
+    assert moved["changes"][f"members:{moments['jane']}"] == {
+        "before": {"type": "User", "display": "jane.doe@example.com"},
+        "after": None,
+    }
+    assert named["after"] == {"type": "User", "display": "jane.doe@example.com"}

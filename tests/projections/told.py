@@ -163,8 +163,20 @@ class Model:
         before = self.states[at - 1].get(id_, {})
         inside = self.members[at - 1].get(id_, {})
         changes = {key: (before.get(key), value) for key, value in own.items()}
-        named = self.named(recorded).items()
-        return changes | {f"{MEMBER}{m}": (inside.get(m), value) for m, value in named}
+        sides = {m: (inside.get(m), value) for m, value in self.named(recorded).items()}
+        for member, (left, joined) in sides.items():
+            name = self._name(member, at)
+            shown = (value and {**value, **name} for value in (left, joined))
+            changes[f"{MEMBER}{member}"] = tuple(shown)
+        return changes
+
+    def _name(self, id_: str, at: int) -> dict[str, str]:
+        """Return what a member was called at a position, or last before it."""
+        known = [states[id_] for states in self.states[: at + 1] if id_ in states]
+        if not known:
+            return {}
+        named_by = "userName" if type_of(id_) == "User" else "displayName"
+        return {"display": known[-1].get("displayName") or known[-1][named_by]}
 
     def values(self, id_: str, at: int) -> list[tuple[str, Any]]:
         """Return every value of a resource on its own, with its members or groups by id."""
