@@ -17,12 +17,13 @@ NAMED_IN_ROWS = 100
 CHUNK = 500  # resources looked at at once
 MOST_READ = 20_000  # resources looked at for a page
 
-JOINED, LEFT, CHANGED, REACTIVATED, PASSED = KINDS = (
+JOINED, LEFT, CHANGED, REACTIVATED, PASSED, UNDONE = KINDS = (
     "joined",
     "left",
     "changed",
     "reactivated",
     "passed",
+    "undone",
 )
 
 
@@ -36,8 +37,9 @@ class Difference:
     after: Resource | None
     passed: Resource | None  # what it was last, where it came and went in between
     flickered: bool  # inactive on both sides, it was active in between
-    events: int
-    last: int  # the position of the last event in between, 0 if there is none
+    versions: range  # those that its own events in between made
+    last_own: int  # the position of the last of them, 0 if there is none
+    moved: Sequence[int] = ()  # the positions at which a user joined and left groups, in order
     turnover: Turnover = field(default_factory=Turnover)  # of a group's members, or a user's groups
 
     @property
@@ -45,6 +47,16 @@ class Difference:
         """The attributes that differ; a resource that is not there has none."""
         before = self.before.attributes if self.before else {}
         return changes_between(before, self.after.attributes if self.after else {})
+
+    @property
+    def events(self) -> int:
+        """How many events in between were about it."""
+        return len(self.versions) + len(self.moved)
+
+    @property
+    def last(self) -> int:
+        """The position of the last of them, 0 if there is none."""
+        return max((self.last_own, *self.moved[-1:]))
 
     @property
     def kind(self) -> str | None:
@@ -58,7 +70,9 @@ class Difference:
             return PASSED
         if after and not before:
             return REACTIVATED
-        return CHANGED if self.changes or self.turnover else None
+        if self.changes or self.turnover:
+            return CHANGED
+        return UNDONE if self.events else None
 
     @property
     def how(self) -> str:
@@ -69,6 +83,8 @@ class Difference:
             return "created" if _activity(self.after) else "created, inactive"
         if self.kind == PASSED:
             return "reactivated and deactivated" if self.flickered else "created and deleted"
+        if self.kind == UNDONE:
+            return "changed and changed back"
         return "deactivated" if self.kind == LEFT else self.kind or "unchanged"
 
     @property
@@ -117,7 +133,14 @@ class Differences:
         relation = self._archive.kinds[type_].relation
         if relation == "members":
             return replace(found, turnover=turnovers.of_group(id_))
-        return replace(found, turnover=turnovers.of_user(id_)) if relation else found
+        if relation is None:
+            return found
+        return replace(found, turnover=turnovers.of_user(id_), moved=self._moved(id_))
+
+    def _moved(self, id_: str) -> list[int]:
+        """Return the positions in between at which a user joined and left groups directly."""
+        ends = {at for stay in self._archive.stays(id_) for at in (stay.since, stay.until)}
+        return sorted(at for at in ends if self._span.start < at <= self._span.end)
 
     # All resources
 
@@ -197,7 +220,7 @@ class Differences:
                         *sides,
                         passed.get(id_),
                         _both_inactive(*sides) and _woke(connection, stream, first, version),
-                        version + 1 - first,
+                        range(first, version + 1),
                         position if version >= first else 0,
                     )
                 )

@@ -4,6 +4,7 @@ from typing import Any
 
 from projections.archive import Archive
 from projections.differences import Difference
+from projections.reasons import Reasons, reasons_of
 from projections.state import Attributes
 from scim_api.resource_types import KINDS
 from scim_api.tenants import Tenant
@@ -20,25 +21,31 @@ def name_in(type_: str, attributes: Attributes) -> Any:
 
 
 def difference_documents(archive: Archive, found: list[Difference]) -> list[dict[str, Any]]:
-    """Return differences as JSON has them, each with the cause of the last event in between."""
-    causes = archive.causes_at(each.last for each in found if each.last)
-    documents = []
-    for each in found:
-        cause = causes.get(each.last)
-        relation = KINDS[each.type].relation
-        turnover = {relation: each.turnover.document()} if relation and each.turnover else {}
-        documents.append(
-            {
-                "kind": each.kind,
-                "how": each.how,
-                "resourceType": each.type,
-                "id": each.id,
-                "name": name_in(each.type, each.shown.attributes) if each.shown else None,
-                "active": each.activity,
-                "changes": {key: change._asdict() for key, change in each.changes.items()},
-                **turnover,
-                "events": each.events,
-                "last": cause.document() if cause else None,
-            }
-        )
-    return documents
+    """Return differences as JSON has them, each with its causes."""
+    return [difference_document(each, reasons_of(archive, each)) for each in found]
+
+
+def difference_document(found: Difference, reasons: Reasons) -> dict[str, Any]:
+    """Return a difference as JSON has it."""
+    relation = KINDS[found.type].relation
+    turnover = {relation: found.turnover.document()} if relation and found.turnover else {}
+    last = reasons.last
+    return {
+        "kind": found.kind,
+        "how": found.how,
+        "resourceType": found.type,
+        "id": found.id,
+        "name": name_in(found.type, found.shown.attributes) if found.shown else None,
+        "active": found.activity,
+        "changes": {key: _change(key, found, reasons) for key in found.changes},
+        **turnover,
+        "events": found.events,
+        "by": [{"who": one.who, "client": one.client} for one in reasons.distinct],
+        "complete": reasons.complete,
+        "last": last.document() if last else None,
+    }
+
+
+def _change(key: str, found: Difference, reasons: Reasons) -> dict[str, Any]:
+    cause = reasons.causes.get(key)
+    return found.changes[key]._asdict() | {"cause": cause.document() if cause else None}

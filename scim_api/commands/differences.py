@@ -23,6 +23,7 @@ from projections.query import START, Mark, Query
 from scim_api.archives import archive_of, difference_documents
 from scim_api.attributes import AllTypes, ResourceType
 from scim_api.catalogue import Catalogue
+from scim_api.commands.changes import hands, span_of
 from scim_api.commands.past import (
     Inquiry,
     Site,
@@ -32,7 +33,6 @@ from scim_api.commands.past import (
     span_options,
     text,
 )
-from scim_api.commands.resources import span_of
 from scim_api.errors import ScimError
 from scim_api.grammar import parse_filter, parse_sort
 from scim_api.resource_types import KINDS, RESOURCE_TYPES
@@ -66,7 +66,9 @@ def diff(
     """Show which users, groups, roles and entitlements differ between two moments.
 
     joined: not there before, there after. left: active before, deleted or inactive after.
-    reactivated: inactive before, active after. passed: came and went in between. changed: the rest.
+    reactivated: inactive before, active after. passed: came and went in between. undone:
+    changed and changed back, nothing differs. changed: the rest. who and client name all who had a
+    hand in it, in order.
     """
     inquiry = Inquiry(site.tenant(ledger))
     span = span_of(inquiry, start, end)
@@ -88,7 +90,6 @@ def _differences(
 
 def _columns(document: dict[str, Any]) -> dict[str, Any]:
     last = document["last"]
-    who = last["credential"] or last["operator"] or last["actor"] if last else ""
     return {
         "kind": document["kind"],
         "how": document["how"],
@@ -96,8 +97,7 @@ def _columns(document: dict[str, Any]) -> dict[str, Any]:
         "name": text(document["name"]),
         "changed": _changed(document),
         "last": last["at"] if last else "",
-        "who": who,
-        "client": text(last["client"]) if last else "",
+        **hands(document),
         "id": document["id"],
     }
 

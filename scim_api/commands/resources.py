@@ -21,9 +21,10 @@ from ledger.terminal import (
 from projections.archive import Change
 from projections.blame import BEGINNING, Blame, Row
 from projections.differences import Differences
+from projections.reasons import reasons_of
 from projections.timelines import Entry, Timeline, Window
-from projections.turnovers import Span, Turnover
-from scim_api.archives import archive_of, difference_documents
+from scim_api.archives import archive_of, difference_document
+from scim_api.commands.changes import change_lines, headline, span_of
 from scim_api.commands.past import (
     Inquiry,
     Site,
@@ -32,9 +33,7 @@ from scim_api.commands.past import (
     at_option,
     cause_columns,
     label,
-    position_of,
     related,
-    say_position,
     span_options,
     start_of,
     text,
@@ -155,12 +154,13 @@ def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
         found = Differences(archive, span).of(type_, id_)
         if found.shown is None:
             raise absent(type_, name)
-        [document] = difference_documents(archive, [found])
+        reasons = reasons_of(archive, found)
+        document = difference_document(found, reasons)
         if as_json:
             emit(document)
             return
-        say(f"{document['name']}: {document['how']}, {document['events']} events")
-        emit_rows(_change_lines(found.changes, found.turnover, type_), False, "nothing differs")
+        say(headline(document))
+        emit_rows(change_lines(found, reasons), False, "nothing differs")
 
     return group
 
@@ -169,18 +169,6 @@ _JOINING = {
     "User": "The groups that the user joined and left are among them.",
     "Group": "Among them is who joined, and who left.",
 }
-
-
-def span_of(inquiry: Inquiry, start: str, end: str | None) -> Span:
-    """Read --from and --to; raises UsageError."""
-    ledger = inquiry.tenant.ledger
-    last = position_of(ledger, end, "--to") if end is not None else inquiry.archive.end()
-    span = Span(position_of(ledger, start, "--from"), last)
-    if span.start > span.end:
-        raise click.UsageError("--from is later than --to.")
-    say_position(ledger, span.start, "from")
-    say_position(ledger, span.end, "to")
-    return span
 
 
 def _shown(view: View, type_: str, id_: str) -> dict[str, Any]:
@@ -238,25 +226,6 @@ def _blamed(blame: Blame) -> Iterator[Row]:
 def _blame_columns(row: Row) -> dict[str, Any]:
     value = told(row.attribute, row.value)
     return {"attribute": label(row.attribute), "value": value, **cause_columns(row.cause)}
-
-
-def _change_lines(
-    changes: Mapping[str, Change], turnover: Turnover, type_: str
-) -> Iterator[dict[str, str]]:
-    for attribute, change in changes.items():
-        yield {
-            "attribute": label(attribute),
-            "before": text(change.before),
-            "after": text(change.after),
-        }
-    relation = str(KINDS[type_].relation)
-    for value in turnover.joined_values:
-        yield {"attribute": relation, "before": "", "after": told(relation, value)}
-    for value in turnover.left_values:
-        yield {"attribute": relation, "before": told(relation, value), "after": ""}
-    named = len(turnover.joined_values) + len(turnover.left_values)
-    if more := turnover.joined + turnover.left - named:
-        yield {"attribute": relation, "before": "", "after": f"and {more} more"}
 
 
 COMMANDS: list[click.Command] = [

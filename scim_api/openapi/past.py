@@ -3,6 +3,7 @@
 from typing import Any
 
 from projections.differences import KINDS
+from projections.reasons import MOST_READ
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
 from scim_api.resource_types import RESOURCE_TYPES
@@ -14,6 +15,7 @@ _MAYBE_TEXT: JsonSchema = {"type": ["string", "null"]}
 _MAYBE_FLAG: JsonSchema = {"type": ["boolean", "null"]}
 _WHOLE: JsonSchema = {"type": "integer", "minimum": 0}
 _MOMENT = "A position, or an instant such as 2026-10-01T00:00:00Z."
+_COMPLETE = f"false where only the newest {MOST_READ} events in between were read for causes."
 _NEXT = _MAYBE_TEXT | {"description": "The address of the next page, null on the last."}
 
 
@@ -35,6 +37,7 @@ def schemas() -> dict[str, JsonSchema]:
     return {
         "Cause": _cause(),
         "Change": _closed({"before": {}, "after": {}}),
+        "CausedChange": _caused_change(),
         "Moment": _closed({"position": NUMBER, "at": TEXT}),
         "Turnover": _closed({"joined": _some_values(), "left": _some_values()}),
         "TimelineEntry": _entry(),
@@ -167,10 +170,12 @@ def _difference_of(more: JsonObject) -> JsonSchema:
         "id": TEXT,
         "name": _MAYBE_TEXT,
         "active": _closed({"before": _MAYBE_FLAG, "after": _MAYBE_FLAG}),
-        "changes": _changes(),
+        "changes": _changes("CausedChange"),
         "members": ref("Turnover"),
         "groups": ref("Turnover"),
         "events": NUMBER,
+        "by": _many(_hand()) | {"description": "Who had a hand in it, in the order of events."},
+        "complete": {"type": "boolean", "description": _COMPLETE},
         "last": {"anyOf": [ref("Cause"), {"type": "null"}]},
         **more,
     }
@@ -187,12 +192,22 @@ def _sides() -> JsonObject:
     return {"before": document, "after": document}
 
 
-def _changes() -> JsonSchema:
+def _hand() -> JsonSchema:
+    return _closed({"who": TEXT, "client": _MAYBE_TEXT})
+
+
+def _caused_change() -> JsonSchema:
+    cause = {"anyOf": [ref("Cause"), {"type": "null"}]}
+    described = "cause is that of the last event in between that set it, null if that was not read."
+    return _closed({"before": {}, "after": {}, "cause": cause}) | {"description": described}
+
+
+def _changes(change: str = "Change") -> JsonSchema:
     return {
         "type": "object",
         "description": "By attribute; a member or group as members:<id>, groups:<id>, with the"
         " display name that it had then.",
-        "additionalProperties": ref("Change"),
+        "additionalProperties": ref(change),
     }
 
 

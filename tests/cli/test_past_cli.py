@@ -108,7 +108,9 @@ def test_a_resource_differs_between_two_moments(shell, moments):
     user = shell("user", "diff", "jane.doe@example.com", *span, "--json").json
     group = shell("group", "diff", "Staff", *span, "--json").json
 
-    assert user["changes"]["title"] == {"before": "Boss", "after": "Chef"}
+    title = user["changes"]["title"]
+    assert (title["before"], title["after"]) == ("Boss", "Chef")
+    assert (user["events"], title["cause"]["credential"]) == (2, "okta")  # renamed, and removed
     assert [one["display"] for one in user["groups"]["left"]["values"]] == ["Staff"]
     assert [one["display"] for one in group["members"]["joined"]["values"]] == ["bob@example.com"]
     table = shell("group", "diff", "Crew", *span).out
@@ -322,3 +324,63 @@ def test_a_groups_history_names_its_members_as_they_were_called(shell, api, mome
         "after": None,
     }
     assert named["after"] == {"type": "User", "display": "jane.doe@example.com"}
+
+
+@pytest.fixture
+def two_hands(shell, api):
+    """Let two clients change the same user, and what they changed be undone; return it all."""
+    script = api.site.client(called="script")
+    jane, staff = api.create("jane@example.com", title="Boss"), api.group("Staff")
+    start = str(api.recorded())
+    script.patch(jane, replace("Chef", "title"))
+    api.patch(jane, replace("Jane", "displayName"))
+    script.patch(staff, add(jane))
+    api.patch(staff, remove(jane))
+    end = str(api.recorded())
+    script.patch(jane, replace("Boss", "title"))
+    api.site.close()
+    return {"jane": jane["id"], "staff": staff["id"], "start": start, "end": end}
+
+
+def test_each_change_has_its_own_cause(shell, two_hands):
+    span = ("--from", two_hands["start"], "--to", two_hands["end"])
+
+    [row] = shell("diff", *span, "--type", "User", "--json").json
+    one = shell("user", "diff", two_hands["jane"], *span, "--json").json
+
+    for found in (row, one):
+        by = {key: change["cause"]["credential"] for key, change in found["changes"].items()}
+        assert by == {"displayName": "okta", "title": "script"}
+        assert [each["who"] for each in found["by"]] == ["script", "okta"]
+        assert found["complete"]
+    assert "script, okta" in shell("diff", *span).out
+    head, _, _, display, title = shell("user", "diff", two_hands["jane"], *span).out.splitlines()
+    assert head == "jane@example.com: changed, 4 events by script, okta"
+    assert ("okta" in display, "script" in title) == (True, True)
+
+
+def test_what_was_undone_is_told(shell, two_hands):
+    span = ("--from", two_hands["start"], "--to", two_hands["end"])
+
+    [row] = shell("diff", *span, "--kind", "undone", "--json").json
+    said = shell("group", "diff", "Staff", *span)
+
+    assert (row["id"], row["how"]) == (two_hands["staff"], "changed and changed back")
+    assert [each["who"] for each in row["by"]] == ["script", "okta"]
+    assert said.out == "Staff: changed and changed back, 2 events by script, okta\n"
+    assert "nothing differs" in said.err
+
+
+def test_a_user_who_joined_and_left_a_group_was_changed_and_changed_back(shell, two_hands):
+    joined = str(int(two_hands["end"]) - 2)
+    span = ("--from", joined, "--to", two_hands["end"])
+
+    found = shell("user", "diff", two_hands["jane"], *span, "--json").json
+
+    assert (found["kind"], found["how"]) == ("undone", "changed and changed back")
+    assert (found["events"], found["last"]["credential"]) == (2, "okta")
+    joined = shell(
+        "user", "diff", two_hands["jane"], "--from", joined, "--to", str(int(joined) + 1)
+    )
+    assert "changed, 1 event by script" in joined.out
+    assert joined.out.splitlines()[-1].split()[-2:] == ["script", "other"]

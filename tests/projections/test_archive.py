@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ledger.events import MEMBERS_ADDED, Event
+from ledger.events import DELETED, MEMBERS_ADDED, Event
 from ledger.sqlite import SQLiteLedger
 from ledger.streams import version_at
 from projections.archive import Archive
 from projections.blame import BEGINNING, Blame
 from projections.differences import KINDS as DIFFERENCES
 from projections.differences import Difference, Differences
+from projections.reasons import MOST_READ, reasons_of
 from projections.timelines import Entry, Timeline, Window
 from projections.turnovers import Span
 from tests.projections.told import TOLD, Told, ids, maker
@@ -198,13 +199,49 @@ def test_one_resource_differs_as_its_row_says(telling: Telling, history: list[An
                 kind, changes, joined, left = in_short(found)
                 row = rows.get(id_)
                 moved = found.before and found.after and (joined or left)
-                assert kind == (row.kind if row else "changed" if moved else None)
+                own = row.kind if row else None
+                if own in (None, "undone"):  # a user's row knows nothing of groups
+                    own = "changed" if moved else "undone" if found.events and kind else None
+                assert kind == own
+                mine = [e for e, _ in told.model.timeline(id_) if span.start < e <= span.end]
+                if found.shown:
+                    assert (found.events, found.last) == (len(mine), max(mine, default=0))
+                    assert_reasons(told, found, mine)
                 assert not row or changes == in_short(row)[1]
                 if type_ == "User":
                     before = told.model.groups(id_, span.start)
                     after = told.model.groups(id_, span.end)
                     assert joined == sorted(after.keys() - before.keys())
                     assert left == sorted(before.keys() - after.keys())
+
+
+def assert_reasons(told: Told, found: Difference, mine: list[int]) -> None:
+    """Check that each value that differs has the last event that set it for its cause."""
+    reasons = reasons_of(told.archive, found)
+    assert [cause.position for cause in reasons.every] == mine
+    last = dict[str, int]()
+    for position, changes in told.model.timeline(found.id):
+        if position in mine:
+            gone = told.model.events[position - 1].type == DELETED
+            last |= dict.fromkeys(found.changes if gone else changes, position)
+    for key in found.changes:
+        assert reasons.causes[key].position == last[key]
+
+
+def test_of_very_many_events_the_newest_are_read_for_causes(telling: Telling) -> None:
+    with telling([("name", "u0", ("Ada", {})), ("set", "u0", {"title": "Clerk"})]) as told:
+        for number in range(MOST_READ):
+            told.set("u0", {"active": bool(number % 2)})
+        span = Span(2, told.model.end + MOST_READ)
+        found = Differences(told.archive, span).of("User", "u0")
+
+        reasons = reasons_of(told.archive, found)
+
+        assert found.events == MOST_READ + 1
+        assert not reasons.complete
+        assert len(reasons.every) == MOST_READ
+        assert reasons.causes["active"].position == reasons.every[-1].position
+        assert "title" in found.changes and "title" not in reasons.causes
 
 
 # Cost

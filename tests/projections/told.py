@@ -232,7 +232,11 @@ class Model:
                 return "reactivated"
             case False, False if True in activity:
                 return "passed"
-        return "changed" if differs else None
+        if differs:
+            return "changed"
+        between = self.events[start:end]
+        mine = [e for e in between if (e.category, e.subject) == (type_of(id_), id_)]
+        return "undone" if mine else None
 
 
 def maker(folder: Path) -> Callable[[Path], Path]:

@@ -137,12 +137,18 @@ def test_a_difference_shows_a_resource_at_both_moments(api, auditor, jane):
     assert (found["kind"], found["how"]) == ("left", "deactivated")
     assert found["before"]["title"], found["after"]["title"] == ("Boss", "Chef")
     assert found["after"]["meta"]["location"].startswith("http://localhost/scim/v2/Users/")
+    causes = {key: change.pop("cause") for key, change in found["changes"].items()}
     assert found["changes"] == {
         "active": {"before": True, "after": False},
         "title": {"before": "Boss", "after": "Chef"},
     }
+    assert {key: (c["type"], c["client"]) for key, c in causes.items()} == {
+        "active": ("Deactivated", "other"),
+        "title": ("Updated", "Okta"),
+    }
+    assert [one["client"] for one in found["by"]] == ["Okta", "other"]
     assert [group["display"] for group in found["groups"]["joined"]["values"]] == ["Staff"]
-    assert found["events"] == 2
+    assert found["events"] == 3  # the group it joined counts
     assert (found["last"]["type"], found["last"]["credential"]) == ("Deactivated", "okta")
 
 

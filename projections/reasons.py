@@ -1,0 +1,64 @@
+"""Why a resource differs between two positions: what set each value, and who had a hand in it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ledger.events import DELETED, Recorded
+from ledger.streams import stretch
+from projections.archive import Archive
+from projections.causes import Cause
+from projections.differences import Difference
+
+MOST_READ = 200  # events of one resource: the newest
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """The causes of what happened in between; of earlier events nothing if not `complete`."""
+
+    causes: Mapping[str, Cause]  # by attribute, members:<id> or groups:<id>: the last that set it
+    every: Sequence[Cause]  # of each event read, oldest first
+    complete: bool
+
+    @property
+    def last(self) -> Cause | None:
+        """The cause of the last event in between."""
+        return self.every[-1] if self.every else None
+
+    @property
+    def distinct(self) -> Sequence[Cause]:
+        """The first cause of each credential or operator with each client, in order."""
+        first = {(one.who, one.client): one for one in reversed(self.every)}
+        return sorted(first.values(), key=lambda one: one.position)
+
+
+def reasons_of(archive: Archive, found: Difference) -> Reasons:
+    """Return why a resource differs, at the cost of at most MOST_READ events."""
+    events = _events(archive, found)
+    causes = archive.causes(events)
+    setters = {key: causes[at] for key, at in _setters(events, found).items()}
+    every = [causes[recorded.position] for recorded in events]
+    return Reasons(setters, every, found.events <= MOST_READ)
+
+
+def _events(archive: Archive, found: Difference) -> list[Recorded]:
+    own: list[Recorded] = []
+    if versions := found.versions[-MOST_READ:]:
+        with archive.ledger.reading() as connection:
+            stream = f"{found.type}-{found.id}"
+            own = list(stretch(connection, stream, versions[0], versions[-1]))
+    others = archive.events_at(found.moved[-MOST_READ:]) if found.moved else {}
+    return sorted([*own, *others.values()], key=lambda each: each.position)[-MOST_READ:]
+
+
+def _setters(events: Iterable[Recorded], found: Difference) -> dict[str, int]:
+    """Return the position of the last event that set each value; a deletion takes them all."""
+    setters: dict[str, int] = {}
+    for recorded in events:
+        if recorded.subject != found.id:
+            setters[f"groups:{recorded.subject}"] = recorded.position
+        elif recorded.type == DELETED:
+            setters |= dict.fromkeys(found.changes, recorded.position)
+        else:
+            setters |= dict.fromkeys(recorded.payload or (), recorded.position)
+    return setters
