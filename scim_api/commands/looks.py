@@ -28,6 +28,7 @@ from scim_api.settings import SCHEMA, Settings
 from scim_api.tenants import Tenant, ledger_names
 
 EXPIRES_SOON = timedelta(days=30)
+MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 
 
 class Site(Protocol):
@@ -54,7 +55,9 @@ def status(site: Site, as_json: bool) -> None:
     for record in found:
         clients, expiring = record.pop("clients"), record.pop("tokens_expiring_soon")
         emit_record(record, False)
-        emit_rows(clients, False, "no client has asked for anything yet")
+        emit_rows(clients[:MOST_CLIENTS], False, "no client has asked for anything yet")
+        if len(clients) > MOST_CLIENTS:
+            click.echo(f"and {len(clients) - MOST_CLIENTS} more; --json has all that are kept")
         for item in expiring:
             click.echo(f"warning: token {item['name']} expires at {item['expires_at']}")
         click.echo("")

@@ -16,11 +16,11 @@ from scim_api.attributes import ResourceType
 from scim_api.errors import Refusal
 from scim_api.quotations import LEFT_OUT
 from scim_api.request_log.outcomes import Outcome, Part, Repetition, known_method
+from scim_api.user_agents import known_client
 
 MAX_DETAIL = 1000  # characters
 _MAX_SEGMENTS = 12
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_PERSONAL = re.compile(r"@|%40|scl_", re.IGNORECASE)  # an e-mail address, or a token
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,6 @@ def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> 
         if refusal and refusal.attributes
         else None,
     )
-
-
-def known_client(agent: str) -> str:
-    """Return a User-Agent, or only its family where it holds an address or a token."""
-    return family(agent) if _PERSONAL.search(agent) else agent
 
 
 def known_path(path: str, words: frozenset[str], types: Sequence[ResourceType]) -> str:

@@ -13,9 +13,10 @@ from scim_api.errors import Refusal
 from scim_api.request_log import log as request_log
 from scim_api.request_log.log import MAX_PENDING, Bounds, RequestLog
 from scim_api.request_log.outcomes import Repetition
-from scim_api.request_log.rows import Entry, Served, known_client, known_path
+from scim_api.request_log.rows import Entry, Served, known_path
 from scim_api.resource_types import ENTERPRISE_URN, RESOURCE_TYPES, USER_URN
 from scim_api.scopes import Scope
+from scim_api.user_agents import known_client
 from tests.scim_api.client import add, group, patch, replace, user
 
 LEDGER = "/ledger/v1"
@@ -236,6 +237,10 @@ def test_of_an_address_only_what_the_service_gave_out_is_kept(path, expected):
         ("Okta SCIM Client 1.0.0", "Okta SCIM Client 1.0.0"),
         ("curl/8 (jane@example.com)", "curl"),
         ("jane%40example.com", "other"),
+        ("curl/8 (jane at example.com)", "curl"),
+        ("Okta +49 171 2345678", "Okta"),
+        ("Okta 0171 234 5678", "Okta"),
+        ("Mozilla/5.0 Gecko/20100101 X/1.0", "Mozilla/5.0 Gecko/20100101 X/1.0"),
         ("Okta scl_0123456789abcdef_secret", "Okta"),
     ],
 )
