@@ -23,8 +23,9 @@ from scim_api.request_log.rows import Entry, Row, rows_of
 REQUESTS_FILE = "requests.db"
 INTERVAL = 0.5  # seconds between two writes
 MAX_PENDING = 5000  # rows in memory
-STRANGERS = 10  # one row in so many may be of a request that was not authenticated
+STRANGERS = 10  # one row in so many may be of a request whose token was refused, or without one
 _SPARE = 200  # rows that a write removes beyond twice those it adds
+_OF_STRANGERS = "(actor IS NULL OR status = 401)"  # whoever holds a revoked token is one too
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS request (row INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL,"
@@ -33,7 +34,8 @@ _TABLES = (
     " detail TEXT, milliseconds REAL NOT NULL, resource_type TEXT, resource_id TEXT,"
     " position INTEGER, attributes TEXT) STRICT",
     "CREATE INDEX IF NOT EXISTS request_by_id ON request (request_id)",
-    "CREATE INDEX IF NOT EXISTS request_of_strangers ON request (row) WHERE actor IS NULL",
+    "DROP INDEX IF EXISTS request_of_strangers",  # of an earlier version
+    f"CREATE INDEX IF NOT EXISTS request_of_refused ON request (row) WHERE {_OF_STRANGERS}",
 )
 _INSERT = (
     f"INSERT INTO request ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
@@ -83,7 +85,7 @@ class RequestLog:
 
         Where more come than can be written, the later ones are counted and dropped.
         """
-        size, stranger = entry.size, entry.actor is None
+        size, stranger = entry.size, entry.actor is None or entry.status == 401
         with self._lock:
             if self._room[stranger] < size or self._room[False] < size:
                 self._dropped += size
@@ -143,7 +145,7 @@ class RequestLog:
     def _prune(self, connection: Connection, most: int) -> None:
         """Remove what is too much or too old, but at most so many rows of each."""
         rows = self._bounds.rows
-        for where, bound in (("actor IS NULL", max(1, rows // STRANGERS)), ("TRUE", rows)):
+        for where, bound in ((_OF_STRANGERS, max(1, rows // STRANGERS)), ("TRUE", rows)):
             count = connection.execute(f"SELECT count(*) FROM request WHERE {where}").fetchone()[0]
             connection.execute(
                 "DELETE FROM request WHERE row IN"

@@ -119,11 +119,87 @@ def test_refusals_of_the_ledgers_own_api_are_kept(api):
     assert found["path"] == f"/ledger/v1/requests/{AN_ID}"
 
 
-def test_refusals_elsewhere_are_not_kept(api):
-    api.get("/nothing", base="")
-    api.get("/openapi.json", base="", headers={"Authorization": "Bearer no-token"})
+def test_refusals_elsewhere_are_not_kept_without_a_token_that_names_a_ledger(api):
+    api.get("/nothing", base="", headers={"Authorization": None})
+    api.get("/nothing", base="", headers={"Authorization": "Bearer no-token"})
+    api.get("/nothing", base="", headers={"Authorization": f"Bearer {tokens.issue('0' * 16)}"})
 
     assert kept(api) == []
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json"])
+def test_refusals_of_what_belongs_to_no_ledger_are_not_kept(api, path):
+    assert api.ask("DELETE", path, base="").status_code == 405
+
+    assert kept(api) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [("/Users", "/Users"), ("/scim/Users", "/scim/Users"), ("/scim/v2x/Users", "/scim/…/Users")],
+)
+def test_a_token_at_a_base_that_is_none_is_kept(api, path, shown):
+    api.get(path, base="", query_string={"filter": 'userName eq "jane@example.com"'})
+
+    [found] = kept(api)
+    assert (found["status"], found["path"]) == (404, shown)
+    assert found["actor"] == api.site.events()[-2].subject
+
+
+# Who
+
+
+def revoked(api, called="okta"):
+    """Revoke a client's token and return its id."""
+    issued = next(e for e in api.site.events(api.ledger) if e.type == "CredentialIssued")
+    api.site.append(api.ledger, issued.stream, 1, ("CredentialRevoked",))
+    return issued.subject
+
+
+def test_a_401_names_the_credential_that_was_revoked(api):
+    own = revoked(api)
+
+    api.get("/Users")
+
+    [found] = kept(api)
+    assert (found["status"], found["actor"]) == (401, own)
+
+
+def test_a_401_names_the_credential_that_has_expired(api):
+    api.site.client(expires_at="2020-01-01T00:00:00.000000Z").get("/Users")
+
+    [found] = kept(api)
+    assert (found["status"], found["actor"]) == (401, api.site.events()[-1].subject)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/Nothing"), ("DELETE", "/Users")])
+def test_who_asks_for_an_address_that_does_not_exist_is_named(api, method, path):
+    api.ask(method, path)
+
+    [found] = kept(api)
+    assert found["actor"] == api.site.events()[-2].subject
+
+
+@pytest.mark.parametrize("base", ["/scim/v2", ""])
+def test_an_unknown_address_may_be_the_first_request_of_a_ledger_among_several(two, base):
+    one, other = two
+    one.site.close()  # the application begins anew, with no ledger open
+
+    other.get("/Nothing", base=base)
+
+    assert kept(one) == []
+    [found] = kept(other)
+    assert found["status"] == 404
+
+
+def test_an_unknown_address_may_be_the_first_request_of_a_new_ledger(api):
+    api.get("/Users")
+    new = with_reader(api.site.make("new"))
+
+    new.get("/Nothing")
+
+    [found] = kept(new)
+    assert found["status"] == 404
 
 
 @pytest.mark.parametrize("way", ["put", "patch"])
@@ -269,6 +345,7 @@ def test_a_refused_token_leads_to_the_ledger_that_it_names(two):
 
     assert [each["status"] for each in kept(one)] == [401, 401]
     assert all("actor" not in each for each in kept(one))
+    assert {each["path"] for each in kept(one)} == {"/scim/v2/Users"}
     assert kept(other) == []
 
 
@@ -293,7 +370,7 @@ def test_a_request_without_a_token_is_in_no_log_where_there_are_two_ledgers(two)
 SERVED = Served("/scim/v2", "/ledger/v1", WORDS)
 
 
-def entry(number=0, *, actor="c", at=None, outcome=None):
+def entry(number=0, *, actor="c", at=None, outcome=None, status=400):
     """Return a request that was refused."""
     return Entry(
         at=at or clock.timestamp(),
@@ -303,9 +380,9 @@ def entry(number=0, *, actor="c", at=None, outcome=None):
         client="curl/8",
         method="GET",
         path="/scim/v2/Users",
-        status=400,
+        status=status,
         milliseconds=1.0,
-        outcome=outcome or Refusal(400, "It was wrong."),
+        outcome=outcome or Refusal(status, "It was wrong."),
         types=RESOURCE_TYPES,
         served=SERVED,
     )
@@ -383,6 +460,30 @@ def test_strangers_fill_a_tenth_of_the_log_at_most(log):
     fill(bounded, range(100, 400), actor=None)
 
     assert ids(bounded) == [*range(399, 389, -1), *range(49, -1, -1)]
+
+
+def test_refused_tokens_fill_a_tenth_of_the_log_though_it_is_known_whose_they_are(log):
+    bounded = log(rows=100)
+    fill(bounded, range(50))
+
+    fill(bounded, range(100, 400), status=401)
+
+    assert ids(bounded) == [*range(399, 389, -1), *range(49, -1, -1)]
+
+
+def test_unknown_addresses_share_no_tenth_with_strangers_where_the_token_is_live(api):
+    for number in range(30):
+        api.get(f"/Nothing/{number}")
+        api.get("/Users", headers={"Authorization": "Bearer none"})
+    tenant = next(iter(api.site.app.tenants))
+    tenant.requests.flush()
+
+    bounded = RequestLog(tenant.requests._path, tenant.ledger.path, Bounds(100, 90))
+    fill(bounded, [1])
+
+    statuses = [record.row.status for record in bounded.newest(1000)]
+    bounded.close()
+    assert (statuses.count(404), statuses.count(401)) == (30, 10)
 
 
 def test_strangers_fill_a_tenth_of_the_memory_at_most(log):
