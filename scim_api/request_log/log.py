@@ -32,15 +32,16 @@ _TABLES = (
     " request_id TEXT NOT NULL, actor TEXT, client TEXT NOT NULL, family TEXT NOT NULL,"
     " method TEXT NOT NULL, path TEXT NOT NULL, status INTEGER NOT NULL, scim_type TEXT,"
     " detail TEXT, milliseconds REAL NOT NULL, resource_type TEXT, resource_id TEXT,"
-    " position INTEGER, attributes TEXT) STRICT",
-    "CREATE INDEX IF NOT EXISTS request_by_id ON request (request_id)",
-    "DROP INDEX IF EXISTS request_of_strangers",  # of an earlier version
+    " position INTEGER, attributes TEXT, bulk INTEGER NOT NULL DEFAULT 0) STRICT",
+    "CREATE INDEX IF NOT EXISTS request_by_folded_id ON request (lower(request_id))",
+    "DROP INDEX IF EXISTS request_by_id",  # of an earlier version, as is the next
+    "DROP INDEX IF EXISTS request_of_strangers",
     f"CREATE INDEX IF NOT EXISTS request_of_refused ON request (row) WHERE {_OF_STRANGERS}",
 )
 _INSERT = (
     f"INSERT INTO request ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
 )
-_SELECT = f"SELECT row, {', '.join(Row._fields)} FROM request"
+_BULK = "SELECT 1 FROM pragma_table_info('request') WHERE name = 'bulk'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ class RequestLog:
                 connection.execute(statement)
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("BEGIN IMMEDIATE")
+            if not connection.execute(_BULK).fetchone():  # of an earlier version
+                connection.execute("ALTER TABLE request ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0")
             connection.executemany(_INSERT, rows)
             self._prune(connection, 2 * len(rows) + _SPARE)
             connection.execute("COMMIT")
@@ -174,8 +177,8 @@ class RequestLog:
         return self._records("ASC", count, conditions)
 
     def of_request(self, id_: str) -> list[Record]:
-        """Return the records of the requests whose id begins like this, oldest first."""
-        begins = "request_id >= ? AND request_id < ? || char(0x10FFFF)"
+        """Return the records of the requests whose id begins so, in any case, oldest first."""
+        begins = "lower(request_id) >= lower(?) AND lower(request_id) < lower(?) || char(0x10FFFF)"
         return self.oldest(10_000, (begins, [id_, id_]))
 
     def refused_since(self, at: str) -> int:
@@ -188,11 +191,13 @@ class RequestLog:
 
     def _records(self, order: str, count: int, conditions: Sequence[sql.Sql]) -> list[Record]:
         texts, values = zip(("at >= ?", [self._bounds.oldest()]), *conditions, strict=True)
-        statement = f"{_SELECT} WHERE {' AND '.join(texts)} ORDER BY row {order} LIMIT ?"
+        rest = f"WHERE {' AND '.join(texts)} ORDER BY row {order} LIMIT ?"
         parameters = [value for each in values for value in each]
         with self._reading() as connection:
-            found = connection.execute(statement, (*parameters, count)) if connection else ()
-            return [Record(number, Row(*row)) for number, *row in found]
+            if connection is None:
+                return []
+            found = connection.execute(f"{_select(connection)} {rest}", (*parameters, count))
+            return [Record(number, Row._make((*row, bool(bulk)))) for number, *row, bulk in found]
 
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:
@@ -208,6 +213,12 @@ class RequestLog:
             yield connection if made.fetchone() else None
         finally:
             connection.close()
+
+
+def _select(connection: Connection) -> str:
+    """Return the statement that reads records; a file of an earlier version lacks a column."""
+    bulk = "bulk" if connection.execute(_BULK).fetchone() else "0"
+    return f"SELECT row, {', '.join(Row._fields[:-1])}, {bulk} FROM request"
 
 
 def _room() -> dict[bool, int]:

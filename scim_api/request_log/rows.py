@@ -78,6 +78,7 @@ class Row(NamedTuple):
     resource_id: str | None
     position: int | None
     attributes: str | None
+    bulk: bool  # an operation of a bulk request
 
 
 FindPosition = Callable[[Repetition], int | None]
@@ -116,6 +117,7 @@ def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> 
         attributes=orjson.dumps(refusal.attributes).decode()
         if refusal and refusal.attributes
         else None,
+        bulk=isinstance(entry.outcome, list),
     )
 
 

@@ -68,6 +68,7 @@ def test_a_refused_request_is_kept_with_what_it_was(api):
     assert found.pop("at") <= clock.timestamp()
     assert found.pop("actor") == api.site.events()[-1].actor
     assert found == {
+        "credential": "okta",
         "number": 1,
         "client": "Okta",
         "userAgent": "Okta SCIM Client 1.0.0",
@@ -270,6 +271,7 @@ def test_each_refused_operation_of_a_bulk_request_is_kept_under_its_id(api):
         ("DELETE", f"/scim/v2/Users/{AN_ID}", 404),
         ("PATCH", f"/scim/v2/Users/{created['id']}", 200),
     ]
+    assert all(each["bulk"] for each in found)
     assert found[2]["position"] == api.site.events()[-1].position
 
 
@@ -283,6 +285,13 @@ def test_a_bulk_request_fills_the_log_with_a_hundred_rows_at_most(api):
     bulk(api, *({"method": "DELETE", "path": f"/Users/{number}"} for number in range(150)))
 
     assert len(kept(api, count=1000)) == 100
+
+
+def test_a_bulk_request_that_was_refused_whole_is_no_operation_of_one(api):
+    api.post({"schemas": [BULK_URN]}, "/Bulk")
+
+    [found] = kept(api)
+    assert "bulk" not in found
 
 
 # Of an address
@@ -526,6 +535,17 @@ def test_what_is_removed_is_overwritten(log):
         fill(bounded, [number])
 
     assert b"request-000005" not in bounded._path.read_bytes()
+
+
+def test_a_log_of_an_earlier_version_is_read_and_written(log):
+    fill(log(), [0])
+    connection = connect(log()._path)
+    connection.execute("ALTER TABLE request DROP COLUMN bulk")
+    connection.close()
+
+    assert ids(log()) == [0]
+    fill(log(), [1])
+    assert ids(log()) == [1, 0]
 
 
 def test_several_processes_write_one_log(log):
