@@ -6,18 +6,20 @@ those. Of a User-Agent it has what the request log has, and of each credential t
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from ledger.database import Connection, connect, connect_read_only, driver
+from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
 from scim_api.user_agents import known_client
 
 USAGE_FILE = "usage.db"
 INTERVAL = 2.0  # seconds between two writes
+MAX_PENDING = 5000  # keys in memory; more are not kept, as when the file cannot be written
 MOST_CLIENTS = 50  # of a credential, the newest: anyone with a token can name new ones for ever
 
 _TABLES = (
@@ -76,7 +78,8 @@ class Usage:
 
     def _add(self, key: _Key, at: str) -> None:
         _, requests = self._pending.get(key, ("", 0))
-        self._pending[key] = at, requests + 1
+        if requests or len(self._pending) < MAX_PENDING:
+            self._pending[key] = at, requests + 1
         if self._timer is None:
             self._timer = threading.Timer(INTERVAL, self.flush)
             self._timer.daemon = True
@@ -114,7 +117,10 @@ class Usage:
             connection.close()
 
     def last_uses(self) -> list[LastUse]:
-        """Return the last request of each client with each credential, newest first."""
+        """Return the last request of each client with each credential, newest first.
+
+        Raises BesideUnavailable, as does `tolerance_uses`.
+        """
         return self._rows("usage", LastUse)
 
     def tolerance_uses(self) -> list[ToleranceUse]:
@@ -125,14 +131,12 @@ class Usage:
         self.flush()
         if not self._path.exists():
             return []
-        db = Database(connect_read_only(self._path), execute_plugins=False)
-        try:
+        with speaking(self._path), closing(connect_read_only(self._path)) as connection:
+            db = Database(connection, execute_plugins=False)
             if not db[table].exists():  # a file of an earlier version
                 return []
             rows: list[dict[str, Any]] = list(db[table].rows_where(order_by="last_at desc"))
             return [row_type(**row) for row in rows]
-        finally:
-            db.close()
 
 
 def _insert(connection: Connection, table: str, width: int, pending: _Pending) -> None:

@@ -19,6 +19,7 @@ from ledger.terminal import (
     examples,
     json_option,
     pass_site,
+    read_beside,
 )
 from projections.credentials import Credential
 from scim_api import settings as settings_
@@ -71,7 +72,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         users = tenant.resources.total(connection, "User")
         groups = tenant.resources.total(connection, "Group")
     credentials = {c.id: c for c in credentials_of(tenant)}
-    reached = tenant.history.stands_at()
+    reached = read_beside(tenant.history.stands_at, None)
     return {
         "ledger": tenant.name,
         "origin": tenant.ledger.origin,
@@ -81,10 +82,12 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "users": users,
         "groups": groups,
         "bytes": _size(tenant),
-        "requests_refused_last_24h": tenant.requests.refused_since(day_ago),
+        "requests_refused_last_24h": read_beside(
+            lambda: tenant.requests.refused_since(day_ago), None
+        ),
         "history_position": reached,
-        "history_behind": max(position - reached, 0),
-        "clients": _clients(tenant, credentials),
+        "history_behind": None if reached is None else max(position - reached, 0),
+        "clients": read_beside(lambda: _clients(tenant, credentials), ()),
         "tokens_expiring_soon": _expiring_soon(credentials),
     }
 

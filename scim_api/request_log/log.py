@@ -6,14 +6,14 @@ more than that. Bounded by rows and by age; it is no part of the ledger and prov
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ledger import clock
-from ledger.database import Connection, connect, connect_read_only, driver
+from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
 from projections import sql
 from scim_api.logs import LOGGER
@@ -201,18 +201,15 @@ class RequestLog:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:
-        """Give a connection; None where nothing was ever written."""
+        """Give a connection, None where nothing was ever written; raises BesideUnavailable."""
         self.flush()
         if not self._path.exists():
             yield None
             return
-        connection = connect_read_only(self._path)
-        try:
+        with speaking(self._path), closing(connect_read_only(self._path)) as connection:
             sql.register(connection)
             made = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request'")
             yield connection if made.fetchone() else None
-        finally:
-            connection.close()
 
 
 def _select(connection: Connection) -> str:
