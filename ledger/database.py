@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ledger.store import LedgerBusy, LedgerError, LedgerMissing, LedgerUnavailable
+from ledger.store import (
+    BesideUnavailable,
+    LedgerBusy,
+    LedgerError,
+    LedgerMissing,
+    LedgerUnavailable,
+)
 
 driver: Any
 try:
@@ -65,6 +71,8 @@ def connect_read_only(path: Path) -> Connection:
 
 def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
     if mode != "rwc" and not path.exists():
+        if path.name in BESIDE:
+            raise LedgerMissing(f"there is no {path}", reason="no file")
         raise LedgerMissing(
             f"there is no ledger at {path}; `scim-ledger init` makes one", reason="no ledger"
         )
@@ -154,12 +162,35 @@ _TROUBLES = {
 }
 
 
+# What lies beside a ledger: made from it, or nothing that a service cannot go on without.
+BESIDE = frozenset(("history.db", "requests.db", "usage.db"))
+_BESIDE_TROUBLES = _TROUBLES | {
+    "not a database": (
+        "foreign or damaged file",
+        "is no SQLite database, or its first page is damaged. {remedy}",
+    ),
+    "malformed": (DAMAGED, "is damaged. {remedy}"),
+}
+_REMEDY = "Stop the service, delete {0}, {0}-wal and {0}-shm, and start it"
+
+
 def unavailable(path: Path, error: Exception) -> LedgerUnavailable:
-    """Return what an error of SQLite's means for a ledger's file."""
+    """Return what an error of SQLite's means for a ledger's file, or for one beside it."""
+    if path.name in BESIDE:
+        return _beside_unavailable(path, error)
     for words, (reason, sentence) in _TROUBLES.items():
         if words in str(error):
             return LedgerUnavailable(f"{path} {sentence} ({error})", reason=reason)
     return LedgerUnavailable(f"{path} cannot be used: {error}", reason="unreadable file")
+
+
+def _beside_unavailable(path: Path, error: Exception) -> BesideUnavailable:
+    remedy = _REMEDY.format(path.name)
+    for words, (reason, sentence) in _BESIDE_TROUBLES.items():
+        if words in str(error):
+            says = sentence.format(remedy=remedy)
+            return BesideUnavailable(f"{path} {says} ({error})", reason=reason)
+    return BesideUnavailable(f"{path} cannot be used: {error}. {remedy}", reason="unreadable file")
 
 
 class Turns:

@@ -58,7 +58,7 @@ class DatabaseFile:
     def writing(self) -> Iterator[Connection]:
         """Give the process's writing connection for one transaction, when its turn comes."""
         if self.damage:  # anew each time: an exception keeps the frames of all its raises
-            raise LedgerUnavailable(str(self.damage), reason=self.damage.reason)
+            raise type(self.damage)(str(self.damage), reason=self.damage.reason)
         with _Speaking(self):
             writer = self._only_writer()
             with self._turns.transaction(writer):

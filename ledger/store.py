@@ -47,6 +47,10 @@ class NotMigrated(LedgerError):
         )
 
 
+class BesideUnavailable(LedgerUnavailable):
+    """A file beside the ledger cannot be read or written; the ledger itself may well be."""
+
+
 class LedgerMissing(LedgerUnavailable):
     """There is no ledger where one was looked for."""
 

@@ -19,9 +19,17 @@ from tabulate import tabulate
 from ledger import clock
 from ledger.events import Metadata
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerBusy, LedgerError, LedgerMisnamed, LedgerMissing
+from ledger.store import (
+    BesideUnavailable,
+    LedgerBusy,
+    LedgerError,
+    LedgerMisnamed,
+    LedgerMissing,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+Otherwise = TypeVar("Otherwise")
 
 
 class Exit(IntEnum):
@@ -99,7 +107,8 @@ class Group(click.Group):
             sys.stderr.close()  # the reader of a pipe went away: nothing to say to it
             ctx.exit(Exit.OK)
         except OSError as error:
-            raise Failure(f"{error.filename or 'a file'}: {error.strerror}") from error
+            named = f"{error.filename}: " if error.filename else ""
+            raise Failure(f"{named}{error.strerror or error}") from error
 
 
 def take_any_character() -> None:
@@ -141,6 +150,15 @@ def examples(*lines: str) -> Callable[[F], F]:
         return function
 
     return with_examples
+
+
+def read_beside(read: Callable[[], T], otherwise: Otherwise) -> T | Otherwise:
+    """Return what is read from a file beside a ledger; where that cannot be, warn and go on."""
+    try:
+        return read()
+    except BesideUnavailable as error:
+        click.echo(f"warning: {error}", err=True)
+        return otherwise
 
 
 def emit(value: Any) -> None:

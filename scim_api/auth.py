@@ -38,7 +38,7 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
     `Bearer T`, `bearer T`, a bare `T` and a doubled `Bearer` are the same (Okta's header mode
     sends the token alone, and admins paste it with and without the word).
     """
-    text = _SCHEME.sub("", (header or "").strip(), count=1)
+    text = _text(header)
     if not text:
         raise Unauthorized(
             "This request has no token. In Okta, paste the token into the API Token or"
@@ -63,10 +63,19 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
     return Principal(tenant, credential, catalogue, policy, token.sha256)
 
 
+def presented(header: str | None) -> tokens.Token | None:
+    """Return the token of a header, live or not; None where it has none, or a torn one."""
+    return tokens.parse(_text(header))
+
+
 def claimed_ledger(header: str | None) -> str | None:
     """Return the id of the ledger that a token says it is of; nothing was proved by that."""
-    found = _CLAIM.match(_SCHEME.sub("", (header or "").strip(), count=1))
+    found = _CLAIM.match(_text(header))
     return found[1] if found else None
+
+
+def _text(header: str | None) -> str:
+    return _SCHEME.sub("", (header or "").strip(), count=1)
 
 
 def _must_be_live(credential: Credential, now: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ledger.store import LedgerBusy, LedgerUnavailable
+from ledger.store import BesideUnavailable, LedgerBusy, LedgerUnavailable
 from projections.history import HistoryBehind
 from projections.lists import PATIENCE, TooCostly
 from scim_api.quotations import told, withheld
@@ -207,6 +207,11 @@ def answer_to(error: Exception) -> ScimError | None:
             f"The history of this ledger is being built: {error.reached:,} of {error.end:,} events"
             " so far. Ask for the past again shortly.",
             headers={"Retry-After": "5"},
+        )
+    if isinstance(error, BesideUnavailable):
+        return Unavailable(
+            f"The service cannot use a file beside its ledger ({error.reason}); nothing was"
+            " changed. Its operator finds out more with: scim-ledger doctor."
         )
     if isinstance(error, LedgerUnavailable):
         return Unavailable(

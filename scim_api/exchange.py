@@ -14,6 +14,7 @@ from scim_api.auth import Principal
 from scim_api.conditions import Conditions, conditions
 from scim_api.errors import ScimError
 from scim_api.request_log.outcomes import Outcome, known_method
+from scim_api.user_agents import without_tokens
 
 _KEY = "scim_ledger.exchange"
 _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
@@ -54,11 +55,11 @@ class Exchange:
 
     @property
     def client(self) -> str:
-        """The caller's User-Agent, as far as it is short and printable."""
+        """The caller's User-Agent, as far as it is short and printable, without tokens."""
         agent: str = self.environ.get("HTTP_USER_AGENT", "")[:120]
         if not (agent.isascii() and agent.isprintable()):
             agent = "".join(c for c in agent if c.isascii() and c.isprintable())
-        return agent or "unknown"
+        return without_tokens(agent) or "unknown"
 
     def conditions(self) -> Conditions:
         """Return what If-Match and If-None-Match ask for."""

@@ -113,12 +113,14 @@ class Tenants:
             raise LedgerUnavailable(str(trouble), reason=getattr(trouble, "reason", "busy"))
         return tenant
 
-    def named_by(self, id_: str | None) -> Tenant | None:
-        """Return the tenant of an id that nothing proves; else the only one, if there is one."""
+    def opened_by(self, id_: str | None) -> Tenant | None:
+        """Return the tenant of an id that nothing proves, if it is open."""
         if not self._by_path:
             self.discover()
-        if id_ in self._by_id:
-            return self._by_id[id_]
+        return self._by_id.get(id_) if id_ else None
+
+    def only(self) -> Tenant | None:
+        """Return the only tenant, if there is but one ledger."""
         names = self._lately_there()
         return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
 

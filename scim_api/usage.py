@@ -1,22 +1,26 @@
 """What each credential was used for, by which client, and what was forgiven: off the request path.
 
 It is kept in memory and written down beside the ledger every few seconds, so a crash loses at most
-those.
+those. Of a User-Agent it has what the request log has, and of each credential the newest clients.
 """
 
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
-from ledger.database import Connection, connect, connect_read_only, driver
+from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
+from scim_api.user_agents import known_client
 
 USAGE_FILE = "usage.db"
 INTERVAL = 2.0  # seconds between two writes
+MAX_PENDING = 5000  # keys in memory; more are not kept, as when the file cannot be written
+MOST_CLIENTS = 50  # of a credential, the newest: anyone with a token can name new ones for ever
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS usage (credential TEXT, client TEXT, last_at TEXT,"
@@ -74,7 +78,8 @@ class Usage:
 
     def _add(self, key: _Key, at: str) -> None:
         _, requests = self._pending.get(key, ("", 0))
-        self._pending[key] = at, requests + 1
+        if requests or len(self._pending) < MAX_PENDING:
+            self._pending[key] = at, requests + 1
         if self._timer is None:
             self._timer = threading.Timer(INTERVAL, self.flush)
             self._timer.daemon = True
@@ -89,25 +94,33 @@ class Usage:
             return
         try:
             self._write(pending)
-        except (LedgerError, driver.Error):
+        except (LedgerError, driver.Error, OSError):
             with self._lock:
                 self._pending = {**pending, **self._pending}
 
     def _write(self, pending: _Pending) -> None:
-        connection = connect(self._path, create=True)
+        self._path.touch(mode=0o600)
+        self._path.chmod(0o600)  # one of an earlier version; SQLite gives its WAL the same mode
+        connection = connect(self._path)
         try:
+            connection.create_function("known_client", 1, known_client)
             for table in _TABLES:
                 connection.execute(table)
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("BEGIN IMMEDIATE")
             _insert(connection, "usage", 2, pending)
             _insert(connection, "tolerance", 3, pending)
+            for table in ("usage", "tolerance"):
+                _prune(connection, table)
             connection.execute("COMMIT")
         finally:
             connection.close()
 
     def last_uses(self) -> list[LastUse]:
-        """Return the last request of each client with each credential, newest first."""
+        """Return the last request of each client with each credential, newest first.
+
+        Raises BesideUnavailable, as does `tolerance_uses`.
+        """
         return self._rows("usage", LastUse)
 
     def tolerance_uses(self) -> list[ToleranceUse]:
@@ -118,14 +131,12 @@ class Usage:
         self.flush()
         if not self._path.exists():
             return []
-        db = Database(connect_read_only(self._path), execute_plugins=False)
-        try:
+        with speaking(self._path), closing(connect_read_only(self._path)) as connection:
+            db = Database(connection, execute_plugins=False)
             if not db[table].exists():  # a file of an earlier version
                 return []
             rows: list[dict[str, Any]] = list(db[table].rows_where(order_by="last_at desc"))
             return [row_type(**row) for row in rows]
-        finally:
-            db.close()
 
 
 def _insert(connection: Connection, table: str, width: int, pending: _Pending) -> None:
@@ -134,5 +145,21 @@ def _insert(connection: Connection, table: str, width: int, pending: _Pending) -
         f"INSERT INTO {table} VALUES ({'?, ' * width}?, ?) ON CONFLICT DO UPDATE SET"
         " last_at = max(last_at, excluded.last_at),"
         " requests = requests + excluded.requests",
-        [(*key, *use) for key, use in pending.items() if len(key) == width],
+        [
+            (key[0], known_client(key[1]), *key[2:], *use)
+            for key, use in pending.items()
+            if len(key) == width
+        ],
+    )
+
+
+def _prune(connection: Connection, table: str) -> None:
+    """Remove clients beyond the newest, and what an earlier version kept and should not have."""
+    connection.execute(f"DELETE FROM {table} WHERE known_client(client) <> client")
+    connection.execute(
+        f"DELETE FROM {table} WHERE (credential, client) IN (SELECT credential, client FROM"
+        " (SELECT credential, client, row_number() OVER"
+        f" (PARTITION BY credential ORDER BY max(last_at) DESC, client) AS place FROM {table}"
+        " GROUP BY credential, client) WHERE place > ?)",
+        (MOST_CLIENTS,),
     )

@@ -1,6 +1,6 @@
 """GET /ledger/v1/requests and /ledger/v1/requests/{id}: the request log, or one request of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -12,9 +12,10 @@ from scim_api.audit.parameters import count
 from scim_api.errors import InvalidValue, NotFound
 from scim_api.exchange import exchange_of
 from scim_api.grammar import parse_filter
-from scim_api.http import root_url
+from scim_api.http import base_url, root_url
 from scim_api.queries import whole_number
-from scim_api.request_log.log import RequestLog
+from scim_api.request_log.explanation_cases import Addresses
+from scim_api.request_log.log import Record, RequestLog
 from scim_api.request_log.queries import REQUEST, Page, explained, page, shown
 from scim_api.settings import Settings
 
@@ -33,7 +34,8 @@ class RequestViews:
         found = page(
             _log(), asked.filter, after=asked.after, before=asked.before, count=asked.count
         )
-        document = {"requests": [shown(record) for record in found.records]}
+        names = _names(found.records)
+        document = {"requests": [shown(record, names) for record in found.records]}
         return answered(document | self._links(found, request.args))
 
     def _links(self, found: Page, parameters: Parameters) -> dict[str, str | None]:
@@ -57,14 +59,18 @@ class RequestViews:
     def one(self, id_: str) -> Response:
         """GET a request by its id, or how that begins, with what each record of it means."""
         records = _log().of_request(id_)
-        ids = {record.row.request_id for record in records}
+        ids = {record.row.request_id.lower() for record in records}
         if not records:
             raise NotFound(
                 "No request of this id was refused or changed nothing, or it is no longer kept."
             )
         if len(ids) > 1:
             raise InvalidValue(f"The ids of {len(ids)} requests begin like this: give more of it.")
-        return answered({"requestId": ids.pop(), "requests": [explained(one) for one in records]})
+        names = _names(records)
+        exchange = exchange_of(request)
+        site = Addresses(self.settings.base_path, base_url(exchange, self.settings))
+        documents = [explained(record, names, site) for record in records]
+        return answered({"requestId": records[0].row.request_id, "requests": documents})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,13 @@ def _asked(parameters: Parameters) -> Asked:
 
 def _number(parameters: Parameters, name: str) -> int | None:
     return whole_number(parameters, name, 42) if parameters.get(name, "").strip() else None
+
+
+def _names(records: Iterable[Record]) -> dict[str, str]:
+    """Return the names of the credentials in some records, by their ids."""
+    tenant = exchange_of(request).principal.tenant
+    with tenant.ledger.reading() as connection:
+        return tenant.credentials.names(connection, {r.row.actor for r in records if r.row.actor})
 
 
 def _log() -> RequestLog:

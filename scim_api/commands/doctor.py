@@ -5,17 +5,28 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ledger import clock
-from ledger.database import SAFE_SQLITE, safe_for_several_processes, sqlite_version
+from ledger.database import (
+    BESIDE,
+    SAFE_SQLITE,
+    connect_read_only,
+    safe_for_several_processes,
+    speaking,
+    sqlite_version,
+    unavailable,
+)
 from ledger.store import LedgerError
 from scim_api import settings as settings_
 from scim_api.health import MIN_FREE
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants import Tenant, ledger_names
+
+QUICK = 200 * 1024 * 1024  # bytes of a file beside a ledger that is read whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,31 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     yield Check(label, True, f"{last[0]:,} events, origin {tenant.ledger.origin}")
     yield from _rights(label, tenant.ledger.path)
     yield from _clock(label, last[1])
+    for file in sorted(BESIDE):
+        yield from _beside(f"{label} {file}", tenant.ledger.path.with_name(file))
+
+
+def _beside(label: str, path: Path) -> Iterator[Check]:
+    """Look at a file that lies beside a ledger, if it is there."""
+    if not path.exists():
+        return
+    try:
+        size = path.stat().st_size
+        _look_through(path, whole=size < QUICK)
+    except (LedgerError, OSError) as error:
+        yield Check(label, False, str(error))
+    else:
+        yield Check(label, True, f"readable, {size / 2**20:,.1f} MiB")
+    yield from _rights(label, path)
+
+
+def _look_through(path: Path, *, whole: bool) -> None:
+    """Read a file's tables, or all of it; raises LedgerError."""
+    with speaking(path), closing(connect_read_only(path)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if whole else "ok"
+    if found != "ok":
+        raise unavailable(path, ValueError(f"malformed: {found}"))
 
 
 def _rights(label: str, path: Path) -> Iterator[Check]:

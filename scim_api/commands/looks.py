@@ -19,6 +19,7 @@ from ledger.terminal import (
     examples,
     json_option,
     pass_site,
+    read_beside,
     say,
 )
 from projections.credentials import Credential
@@ -29,6 +30,7 @@ from scim_api.settings import SCHEMA, Settings
 from scim_api.tenants import Tenant, ledger_names
 
 EXPIRES_SOON = timedelta(days=30)
+MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 
 
 class Site(Protocol):
@@ -55,7 +57,9 @@ def status(site: Site, as_json: bool) -> None:
     for record in found:
         clients, expiring = record.pop("clients"), record.pop("tokens_expiring_soon")
         emit_record(record, False)
-        emit_rows(clients, False, "no client has asked for anything yet")
+        emit_rows(clients[:MOST_CLIENTS], False, "no client has asked for anything yet")
+        if len(clients) > MOST_CLIENTS:
+            click.echo(f"and {len(clients) - MOST_CLIENTS} more; --json has all that are kept")
         for item in expiring:
             say(f"warning: token {item['name']} expires at {item['expires_at']}")
         click.echo("")
@@ -69,7 +73,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         users = tenant.resources.total(connection, "User")
         groups = tenant.resources.total(connection, "Group")
     credentials = {c.id: c for c in credentials_of(tenant)}
-    reached = tenant.history.stands_at()
+    reached = read_beside(tenant.history.stands_at, None)
     return {
         "ledger": tenant.name,
         "origin": tenant.ledger.origin,
@@ -79,10 +83,12 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "users": users,
         "groups": groups,
         "bytes": _size(tenant),
-        "requests_refused_last_24h": tenant.requests.refused_since(day_ago),
+        "requests_refused_last_24h": read_beside(
+            lambda: tenant.requests.refused_since(day_ago), None
+        ),
         "history_position": reached,
-        "history_behind": max(position - reached, 0),
-        "clients": _clients(tenant, credentials),
+        "history_behind": None if reached is None else max(position - reached, 0),
+        "clients": read_beside(lambda: _clients(tenant, credentials), ()),
         "tokens_expiring_soon": _expiring_soon(credentials),
     }
 

@@ -14,6 +14,7 @@ from ledger.terminal import (
     json_option,
     ledger_option,
     pass_site,
+    read_beside,
 )
 from scim_api import configuration
 from scim_api.catalogue import POLICY
@@ -74,7 +75,7 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
 def _uses(tenant: Tenant) -> dict[str, list[dict[str, Any]]]:
     names = {credential.id: credential.name for credential in credentials_of(tenant)}
     uses: dict[str, list[dict[str, Any]]] = {}
-    for use in tenant.usage.tolerance_uses():
+    for use in read_beside(tenant.usage.tolerance_uses, ()):
         row = {
             "client": use.client,
             "token": names.get(use.credential),

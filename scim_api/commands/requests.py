@@ -23,8 +23,10 @@ from projections.query import Filter, Operator
 from scim_api.commands.tokens import credentials_of
 from scim_api.errors import InvalidFilter
 from scim_api.grammar import parse_filter
+from scim_api.request_log.explanation_cases import Addresses
 from scim_api.request_log.log import Record
 from scim_api.request_log.queries import MOST, REQUEST, all_of, compared, explained, page, shown
+from scim_api.settings import Settings
 from scim_api.tenants import Tenant
 
 _WIDTH = 60  # of a detail in a table; show has all of it
@@ -34,6 +36,8 @@ _COLUMNS = ("at", "requestId", "who", "client", "method", "path", "status", "sci
 class Site(Protocol):
     """What the program gives these commands."""
 
+    @property
+    def settings(self) -> Settings: ...
     def tenant(self, name: str) -> Tenant: ...
 
 
@@ -72,11 +76,15 @@ def list_requests(
     filters = _filters(**chosen) + ([_filter(text)] if text is not None else [])
     tenant = site.tenant(ledger)
     found = page(tenant.requests, all_of(filters), count=limit)
-    rows = [shown(record) for record in found.records]
+    names = _names(tenant)
+    rows = [shown(record, names) for record in found.records]
     if not as_json:
-        names = {one.id: one.name for one in credentials_of(tenant)}
-        rows = [_cells(row | {"who": names.get(row.get("actor", ""), "")}) for row in rows]
+        rows = [_cells(row | {"who": row.get("credential", "")}) for row in rows]
     emit_rows(rows, as_json, "no such requests")
+
+
+def _names(tenant: Tenant) -> dict[str, str]:
+    return {one.id: one.name for one in credentials_of(tenant)}
 
 
 def _cells(row: dict[str, Any]) -> dict[str, Any]:
@@ -122,13 +130,15 @@ def show_request(site: Site, id_: str, ledger: str, as_json: bool) -> None:
 
     The id is the X-Request-Id of its answer. A bulk request has a record for each operation.
     """
-    records = site.tenant(ledger).requests.of_request(id_)
+    tenant, addresses = site.tenant(ledger), Addresses.of(site.settings)
+    records = tenant.requests.of_request(id_)
     _must_be_one(id_, records)
+    names = _names(tenant)
+    documents = [explained(record, names, addresses) for record in records]
     if as_json:
-        emit([explained(record) for record in records])
+        emit(documents)
         return
-    for record in records:
-        document = explained(record)
+    for document in documents:
         meaning = document.pop("explanation")
         document["attributes"] = ", ".join(document.get("attributes", ()))
         emit_record(document | meaning, False)
@@ -136,7 +146,7 @@ def show_request(site: Site, id_: str, ledger: str, as_json: bool) -> None:
 
 
 def _must_be_one(id_: str, records: list[Record]) -> None:
-    ids = {record.row.request_id for record in records}
+    ids = {record.row.request_id.lower() for record in records}
     if not ids:
         raise Failure(
             f"no request {id_} was refused or changed nothing, or it is no longer kept",

@@ -22,6 +22,7 @@ from ledger.terminal import (
     json_option,
     ledger_option,
     pass_site,
+    read_beside,
     say,
 )
 from projections.credentials import Credential
@@ -186,7 +187,8 @@ def list_tokens(site: Site, ledger: str, as_json: bool) -> None:
 
 def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
     now = clock.timestamp()
-    uses = {use.credential: use for use in reversed(tenant.usage.last_uses())}
+    last_uses = read_beside(tenant.usage.last_uses, ())
+    uses = {use.credential: use for use in reversed(last_uses)}
     for credential in credentials_of(tenant):
         use = uses.get(credential.id)
         yield {

@@ -54,7 +54,12 @@ def _record() -> JsonSchema:
     others = {
         "number": NUMBER,
         "detail": {"type": "string", "description": "With … for what clients wrote."},
-        "milliseconds": {"type": "number"},
+        "credential": {"type": "string", "description": "The name of the credential that asked."},
+        "bulk": {
+            "type": "boolean",
+            "description": "True for an operation of a bulk request; else it is left out.",
+        },
+        "milliseconds": {"type": "number", "description": "Those of the whole request."},
         "attributes": _many(TEXT),
     }
     needed = "number at requestId client userAgent method path status milliseconds"

@@ -6,14 +6,14 @@ more than that. Bounded by rows and by age; it is no part of the ledger and prov
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from ledger import clock
-from ledger.database import Connection, connect, connect_read_only, driver
+from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
 from projections import sql
 from scim_api.logs import LOGGER
@@ -23,22 +23,25 @@ from scim_api.request_log.rows import Entry, Row, rows_of
 REQUESTS_FILE = "requests.db"
 INTERVAL = 0.5  # seconds between two writes
 MAX_PENDING = 5000  # rows in memory
-STRANGERS = 10  # one row in so many may be of a request that was not authenticated
+STRANGERS = 10  # one row in so many may be of a request whose token was refused, or without one
 _SPARE = 200  # rows that a write removes beyond twice those it adds
+_OF_STRANGERS = "(actor IS NULL OR status = 401)"  # whoever holds a revoked token is one too
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS request (row INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL,"
     " request_id TEXT NOT NULL, actor TEXT, client TEXT NOT NULL, family TEXT NOT NULL,"
     " method TEXT NOT NULL, path TEXT NOT NULL, status INTEGER NOT NULL, scim_type TEXT,"
     " detail TEXT, milliseconds REAL NOT NULL, resource_type TEXT, resource_id TEXT,"
-    " position INTEGER, attributes TEXT) STRICT",
-    "CREATE INDEX IF NOT EXISTS request_by_id ON request (request_id)",
-    "CREATE INDEX IF NOT EXISTS request_of_strangers ON request (row) WHERE actor IS NULL",
+    " position INTEGER, attributes TEXT, bulk INTEGER NOT NULL DEFAULT 0) STRICT",
+    "CREATE INDEX IF NOT EXISTS request_by_folded_id ON request (lower(request_id))",
+    "DROP INDEX IF EXISTS request_by_id",  # of an earlier version, as is the next
+    "DROP INDEX IF EXISTS request_of_strangers",
+    f"CREATE INDEX IF NOT EXISTS request_of_refused ON request (row) WHERE {_OF_STRANGERS}",
 )
 _INSERT = (
     f"INSERT INTO request ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
 )
-_SELECT = f"SELECT row, {', '.join(Row._fields)} FROM request"
+_BULK = "SELECT 1 FROM pragma_table_info('request') WHERE name = 'bulk'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class RequestLog:
 
         Where more come than can be written, the later ones are counted and dropped.
         """
-        size, stranger = entry.size, entry.actor is None
+        size, stranger = entry.size, entry.actor is None or entry.status == 401
         with self._lock:
             if self._room[stranger] < size or self._room[False] < size:
                 self._dropped += size
@@ -134,6 +137,8 @@ class RequestLog:
                 connection.execute(statement)
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.execute("BEGIN IMMEDIATE")
+            if not connection.execute(_BULK).fetchone():  # of an earlier version
+                connection.execute("ALTER TABLE request ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0")
             connection.executemany(_INSERT, rows)
             self._prune(connection, 2 * len(rows) + _SPARE)
             connection.execute("COMMIT")
@@ -143,7 +148,7 @@ class RequestLog:
     def _prune(self, connection: Connection, most: int) -> None:
         """Remove what is too much or too old, but at most so many rows of each."""
         rows = self._bounds.rows
-        for where, bound in (("actor IS NULL", max(1, rows // STRANGERS)), ("TRUE", rows)):
+        for where, bound in ((_OF_STRANGERS, max(1, rows // STRANGERS)), ("TRUE", rows)):
             count = connection.execute(f"SELECT count(*) FROM request WHERE {where}").fetchone()[0]
             connection.execute(
                 "DELETE FROM request WHERE row IN"
@@ -172,8 +177,8 @@ class RequestLog:
         return self._records("ASC", count, conditions)
 
     def of_request(self, id_: str) -> list[Record]:
-        """Return the records of the requests whose id begins like this, oldest first."""
-        begins = "request_id >= ? AND request_id < ? || char(0x10FFFF)"
+        """Return the records of the requests whose id begins so, in any case, oldest first."""
+        begins = "lower(request_id) >= lower(?) AND lower(request_id) < lower(?) || char(0x10FFFF)"
         return self.oldest(10_000, (begins, [id_, id_]))
 
     def refused_since(self, at: str) -> int:
@@ -186,26 +191,31 @@ class RequestLog:
 
     def _records(self, order: str, count: int, conditions: Sequence[sql.Sql]) -> list[Record]:
         texts, values = zip(("at >= ?", [self._bounds.oldest()]), *conditions, strict=True)
-        statement = f"{_SELECT} WHERE {' AND '.join(texts)} ORDER BY row {order} LIMIT ?"
+        rest = f"WHERE {' AND '.join(texts)} ORDER BY row {order} LIMIT ?"
         parameters = [value for each in values for value in each]
         with self._reading() as connection:
-            found = connection.execute(statement, (*parameters, count)) if connection else ()
-            return [Record(number, Row(*row)) for number, *row in found]
+            if connection is None:
+                return []
+            found = connection.execute(f"{_select(connection)} {rest}", (*parameters, count))
+            return [Record(number, Row._make((*row, bool(bulk)))) for number, *row, bulk in found]
 
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:
-        """Give a connection; None where nothing was ever written."""
+        """Give a connection, None where nothing was ever written; raises BesideUnavailable."""
         self.flush()
         if not self._path.exists():
             yield None
             return
-        connection = connect_read_only(self._path)
-        try:
+        with speaking(self._path), closing(connect_read_only(self._path)) as connection:
             sql.register(connection)
             made = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request'")
             yield connection if made.fetchone() else None
-        finally:
-            connection.close()
+
+
+def _select(connection: Connection) -> str:
+    """Return the statement that reads records; a file of an earlier version lacks a column."""
+    bulk = "bulk" if connection.execute(_BULK).fetchone() else "0"
+    return f"SELECT row, {', '.join(Row._fields[:-1])}, {bulk} FROM request"
 
 
 def _room() -> dict[bool, int]:

@@ -10,6 +10,7 @@ from projections.columns import Column, compile_columns
 from projections.query import And, Compare, Filter, Operator, Type
 from projections.sql import Sql
 from scim_api.attributes import Attribute, Records
+from scim_api.request_log.explanation_cases import Addresses
 from scim_api.request_log.explanations import explain
 from scim_api.request_log.log import Record, RequestLog
 
@@ -19,8 +20,8 @@ REQUEST = Records.of(
     "Request",
     "A request that was refused, or that changed nothing.",
     Attribute("at", "When it came.", Type.DATE_TIME, case_exact=True),
-    Attribute("requestId", "Its id, the X-Request-Id of its answer.", case_exact=True),
-    Attribute("actor", "The id of the credential that asked.", case_exact=True),
+    Attribute("requestId", "Its id, the X-Request-Id of its answer."),
+    Attribute("actor", "The id of the credential that asked."),
     Attribute("client", "The family of the client, such as Okta."),
     Attribute("userAgent", "The User-Agent header."),
     Attribute("method", "GET, POST, PUT, PATCH or DELETE."),
@@ -28,15 +29,15 @@ REQUEST = Records.of(
     Attribute("status", "The status of the answer.", Type.INTEGER),
     Attribute("scimType", "The scimType of the answer."),
     Attribute("resourceType", "The type of the resource."),
-    Attribute("resourceId", "The id of the resource.", case_exact=True),
+    Attribute("resourceId", "The id of the resource."),
     Attribute("position", "The event behind the version that was left as it was.", Type.INTEGER),
 )
 
 # Folded columns hold ASCII, which lower() folds as fold() does.
 _COLUMNS: Mapping[str, Column] = {
     "at": Column("at", nullable=False),
-    "requestId": Column("request_id", nullable=False),
-    "actor": Column("actor"),
+    "requestId": Column("lower(request_id)", nullable=False, folded=True),
+    "actor": Column("lower(actor)", folded=True),
     "client": Column("lower(family)", nullable=False, folded=True),
     "userAgent": Column("lower(client)", nullable=False, folded=True),
     "method": Column("lower(method)", nullable=False, folded=True),
@@ -44,7 +45,7 @@ _COLUMNS: Mapping[str, Column] = {
     "status": Column("status", nullable=False),
     "scimType": Column("lower(scim_type)", folded=True),
     "resourceType": Column("lower(resource_type)", folded=True),
-    "resourceId": Column("resource_id"),
+    "resourceId": Column("lower(resource_id)", folded=True),
     "position": Column("position"),
 }
 
@@ -96,14 +97,18 @@ def _newer(number: int) -> Sql:
     return "row > ?", [number]
 
 
-def shown(record: Record) -> dict[str, Any]:
-    """Return a record as it is shown; what is not known is left out."""
+def shown(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a record as it is shown; `names` are those of credentials, by their ids.
+
+    What is not known is left out.
+    """
     row = record.row
     document = {
         "number": record.number,
         "at": row.at,
         "requestId": row.request_id,
         "actor": row.actor,
+        "credential": names.get(row.actor or ""),
         "client": row.family,
         "userAgent": row.client,
         "method": row.method,
@@ -111,6 +116,7 @@ def shown(record: Record) -> dict[str, Any]:
         "status": row.status,
         "scimType": row.scim_type,
         "detail": row.detail,
+        "bulk": row.bulk or None,
         "milliseconds": row.milliseconds,
         "resourceType": row.resource_type,
         "resourceId": row.resource_id,
@@ -120,6 +126,6 @@ def shown(record: Record) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def explained(record: Record) -> dict[str, Any]:
+def explained(record: Record, names: Mapping[str, str], site: Addresses) -> dict[str, Any]:
     """Return a record with what it means."""
-    return {**shown(record), "explanation": asdict(explain(record.row))}
+    return {**shown(record, names), "explanation": asdict(explain(record.row, site))}

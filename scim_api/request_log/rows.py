@@ -16,11 +16,11 @@ from scim_api.attributes import ResourceType
 from scim_api.errors import Refusal
 from scim_api.quotations import LEFT_OUT
 from scim_api.request_log.outcomes import Outcome, Part, Repetition, known_method
+from scim_api.user_agents import known_client
 
 MAX_DETAIL = 1000  # characters
 _MAX_SEGMENTS = 12
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_PERSONAL = re.compile(r"@|%40|scl_", re.IGNORECASE)  # an e-mail address, or a token
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,7 @@ class Row(NamedTuple):
     resource_id: str | None
     position: int | None
     attributes: str | None
+    bulk: bool  # an operation of a bulk request
 
 
 FindPosition = Callable[[Repetition], int | None]
@@ -116,12 +117,8 @@ def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> 
         attributes=orjson.dumps(refusal.attributes).decode()
         if refusal and refusal.attributes
         else None,
+        bulk=isinstance(entry.outcome, list),
     )
-
-
-def known_client(agent: str) -> str:
-    """Return a User-Agent, or only its family where it holds an address or a token."""
-    return family(agent) if _PERSONAL.search(agent) else agent
 
 
 def known_path(path: str, words: frozenset[str], types: Sequence[ResourceType]) -> str:

@@ -64,14 +64,15 @@ def test_show_explains_a_request_found_by_the_beginning_of_its_id(shell, refused
     [shown] = shell("requests", "show", "conflict-", "--json").json
 
     assert (shown["status"], shown["attributes"]) == (409, ["userName"])
+    assert shown["credential"] == "okta"
     assert refused["id"] in shown["detail"]
     assert "RFC 7644" in shown["explanation"]["rfc"]
 
 
 def test_show_is_readable(shell, refused):
-    said = shell("requests", "show", "conflict-00000001").out
+    said = shell("requests", "show", "CONFLICT-00000001").out
 
-    for word in ("uniqueness", "rule", "rfc", "okta", "next"):
+    for word in ("credential    okta", "uniqueness", "rule", "rfc", "okta", "next"):
         assert word in said
 
 

@@ -13,9 +13,10 @@ from scim_api.errors import Refusal
 from scim_api.request_log import log as request_log
 from scim_api.request_log.log import MAX_PENDING, Bounds, RequestLog
 from scim_api.request_log.outcomes import Repetition
-from scim_api.request_log.rows import Entry, Served, known_client, known_path
+from scim_api.request_log.rows import Entry, Served, known_path
 from scim_api.resource_types import ENTERPRISE_URN, RESOURCE_TYPES, USER_URN
 from scim_api.scopes import Scope
+from scim_api.user_agents import known_client
 from tests.scim_api.client import add, group, patch, replace, user
 
 LEDGER = "/ledger/v1"
@@ -67,6 +68,7 @@ def test_a_refused_request_is_kept_with_what_it_was(api):
     assert found.pop("at") <= clock.timestamp()
     assert found.pop("actor") == api.site.events()[-1].actor
     assert found == {
+        "credential": "okta",
         "number": 1,
         "client": "Okta",
         "userAgent": "Okta SCIM Client 1.0.0",
@@ -118,11 +120,87 @@ def test_refusals_of_the_ledgers_own_api_are_kept(api):
     assert found["path"] == f"/ledger/v1/requests/{AN_ID}"
 
 
-def test_refusals_elsewhere_are_not_kept(api):
-    api.get("/nothing", base="")
-    api.get("/openapi.json", base="", headers={"Authorization": "Bearer no-token"})
+def test_refusals_elsewhere_are_not_kept_without_a_token_that_names_a_ledger(api):
+    api.get("/nothing", base="", headers={"Authorization": None})
+    api.get("/nothing", base="", headers={"Authorization": "Bearer no-token"})
+    api.get("/nothing", base="", headers={"Authorization": f"Bearer {tokens.issue('0' * 16)}"})
 
     assert kept(api) == []
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json"])
+def test_refusals_of_what_belongs_to_no_ledger_are_not_kept(api, path):
+    assert api.ask("DELETE", path, base="").status_code == 405
+
+    assert kept(api) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [("/Users", "/Users"), ("/scim/Users", "/scim/Users"), ("/scim/v2x/Users", "/scim/…/Users")],
+)
+def test_a_token_at_a_base_that_is_none_is_kept(api, path, shown):
+    api.get(path, base="", query_string={"filter": 'userName eq "jane@example.com"'})
+
+    [found] = kept(api)
+    assert (found["status"], found["path"]) == (404, shown)
+    assert found["actor"] == api.site.events()[-2].subject
+
+
+# Who
+
+
+def revoked(api, called="okta"):
+    """Revoke a client's token and return its id."""
+    issued = next(e for e in api.site.events(api.ledger) if e.type == "CredentialIssued")
+    api.site.append(api.ledger, issued.stream, 1, ("CredentialRevoked",))
+    return issued.subject
+
+
+def test_a_401_names_the_credential_that_was_revoked(api):
+    own = revoked(api)
+
+    api.get("/Users")
+
+    [found] = kept(api)
+    assert (found["status"], found["actor"]) == (401, own)
+
+
+def test_a_401_names_the_credential_that_has_expired(api):
+    api.site.client(expires_at="2020-01-01T00:00:00.000000Z").get("/Users")
+
+    [found] = kept(api)
+    assert (found["status"], found["actor"]) == (401, api.site.events()[-1].subject)
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/Nothing"), ("DELETE", "/Users")])
+def test_who_asks_for_an_address_that_does_not_exist_is_named(api, method, path):
+    api.ask(method, path)
+
+    [found] = kept(api)
+    assert found["actor"] == api.site.events()[-2].subject
+
+
+@pytest.mark.parametrize("base", ["/scim/v2", ""])
+def test_an_unknown_address_may_be_the_first_request_of_a_ledger_among_several(two, base):
+    one, other = two
+    one.site.close()  # the application begins anew, with no ledger open
+
+    other.get("/Nothing", base=base)
+
+    assert kept(one) == []
+    [found] = kept(other)
+    assert found["status"] == 404
+
+
+def test_an_unknown_address_may_be_the_first_request_of_a_new_ledger(api):
+    api.get("/Users")
+    new = with_reader(api.site.make("new"))
+
+    new.get("/Nothing")
+
+    [found] = kept(new)
+    assert found["status"] == 404
 
 
 @pytest.mark.parametrize("way", ["put", "patch"])
@@ -193,6 +271,7 @@ def test_each_refused_operation_of_a_bulk_request_is_kept_under_its_id(api):
         ("DELETE", f"/scim/v2/Users/{AN_ID}", 404),
         ("PATCH", f"/scim/v2/Users/{created['id']}", 200),
     ]
+    assert all(each["bulk"] for each in found)
     assert found[2]["position"] == api.site.events()[-1].position
 
 
@@ -206,6 +285,13 @@ def test_a_bulk_request_fills_the_log_with_a_hundred_rows_at_most(api):
     bulk(api, *({"method": "DELETE", "path": f"/Users/{number}"} for number in range(150)))
 
     assert len(kept(api, count=1000)) == 100
+
+
+def test_a_bulk_request_that_was_refused_whole_is_no_operation_of_one(api):
+    api.post({"schemas": [BULK_URN]}, "/Bulk")
+
+    [found] = kept(api)
+    assert "bulk" not in found
 
 
 # Of an address
@@ -236,6 +322,10 @@ def test_of_an_address_only_what_the_service_gave_out_is_kept(path, expected):
         ("Okta SCIM Client 1.0.0", "Okta SCIM Client 1.0.0"),
         ("curl/8 (jane@example.com)", "curl"),
         ("jane%40example.com", "other"),
+        ("curl/8 (jane at example.com)", "curl"),
+        ("Okta +49 171 2345678", "Okta"),
+        ("Okta 0171 234 5678", "Okta"),
+        ("Mozilla/5.0 Gecko/20100101 X/1.0", "Mozilla/5.0 Gecko/20100101 X/1.0"),
         ("Okta scl_0123456789abcdef_secret", "Okta"),
     ],
 )
@@ -264,6 +354,7 @@ def test_a_refused_token_leads_to_the_ledger_that_it_names(two):
 
     assert [each["status"] for each in kept(one)] == [401, 401]
     assert all("actor" not in each for each in kept(one))
+    assert {each["path"] for each in kept(one)} == {"/scim/v2/Users"}
     assert kept(other) == []
 
 
@@ -288,7 +379,7 @@ def test_a_request_without_a_token_is_in_no_log_where_there_are_two_ledgers(two)
 SERVED = Served("/scim/v2", "/ledger/v1", WORDS)
 
 
-def entry(number=0, *, actor="c", at=None, outcome=None):
+def entry(number=0, *, actor="c", at=None, outcome=None, status=400):
     """Return a request that was refused."""
     return Entry(
         at=at or clock.timestamp(),
@@ -298,9 +389,9 @@ def entry(number=0, *, actor="c", at=None, outcome=None):
         client="curl/8",
         method="GET",
         path="/scim/v2/Users",
-        status=400,
+        status=status,
         milliseconds=1.0,
-        outcome=outcome or Refusal(400, "It was wrong."),
+        outcome=outcome or Refusal(status, "It was wrong."),
         types=RESOURCE_TYPES,
         served=SERVED,
     )
@@ -380,6 +471,30 @@ def test_strangers_fill_a_tenth_of_the_log_at_most(log):
     assert ids(bounded) == [*range(399, 389, -1), *range(49, -1, -1)]
 
 
+def test_refused_tokens_fill_a_tenth_of_the_log_though_it_is_known_whose_they_are(log):
+    bounded = log(rows=100)
+    fill(bounded, range(50))
+
+    fill(bounded, range(100, 400), status=401)
+
+    assert ids(bounded) == [*range(399, 389, -1), *range(49, -1, -1)]
+
+
+def test_unknown_addresses_share_no_tenth_with_strangers_where_the_token_is_live(api):
+    for number in range(30):
+        api.get(f"/Nothing/{number}")
+        api.get("/Users", headers={"Authorization": "Bearer none"})
+    tenant = next(iter(api.site.app.tenants))
+    tenant.requests.flush()
+
+    bounded = RequestLog(tenant.requests._path, tenant.ledger.path, Bounds(100, 90))
+    fill(bounded, [1])
+
+    statuses = [record.row.status for record in bounded.newest(1000)]
+    bounded.close()
+    assert (statuses.count(404), statuses.count(401)) == (30, 10)
+
+
 def test_strangers_fill_a_tenth_of_the_memory_at_most(log):
     bounded = log(rows=100_000)
     for number in range(MAX_PENDING):
@@ -420,6 +535,17 @@ def test_what_is_removed_is_overwritten(log):
         fill(bounded, [number])
 
     assert b"request-000005" not in bounded._path.read_bytes()
+
+
+def test_a_log_of_an_earlier_version_is_read_and_written(log):
+    fill(log(), [0])
+    connection = connect(log()._path)
+    connection.execute("ALTER TABLE request DROP COLUMN bulk")
+    connection.close()
+
+    assert ids(log()) == [0]
+    fill(log(), [1])
+    assert ids(log()) == [1, 0]
 
 
 def test_several_processes_write_one_log(log):

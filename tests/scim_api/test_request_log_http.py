@@ -51,6 +51,17 @@ def test_a_filter_chooses_by_any_attribute(full, filter_, expected):
     assert numbers(full, filter_) == expected
 
 
+def test_ids_match_in_any_case(full):
+    [newest, *_] = kept(full, filter="resourceId pr")
+    for name in ("requestId", "actor", "resourceId"):
+        found = kept(full, filter=f'{name} eq "{newest[name].upper()}"')
+        assert newest in found, name
+
+    answer = full.reader.get(f"/requests/{newest['requestId'].upper()[:30]}", base=LEDGER)
+
+    assert answer.json["requestId"] == newest["requestId"]
+
+
 @pytest.mark.parametrize(
     "filter_", ['detail eq "x"', "status", 'status eq "x"', "", 'at[x eq "y"]']
 )
