@@ -222,7 +222,8 @@ def assert_reasons(told: Told, found: Difference, mine: list[int]) -> None:
     last = dict[str, int]()
     for position, changes in told.model.timeline(found.id):
         if position in mine:
-            gone = told.model.events[position - 1].type == DELETED
+            event = told.model.events[position - 1]
+            gone = (event.type, event.subject) == (DELETED, found.id)
             last |= dict.fromkeys(found.changes if gone else changes, position)
     for key in found.changes:
         assert reasons.causes[key].position == last[key]
