@@ -57,7 +57,8 @@ class Failure(click.ClickException):
     """A command that ends with a sentence on stderr and an exit code."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
-        super().__init__(printable(message))
+        lines = message.split("\n")  # ours: what others wrote is quoted on one
+        super().__init__("\n".join(map(printable, lines)))
         setattr(self, "exit_code", int(code))  # noqa: B010 (click declares it of the class)
 
 

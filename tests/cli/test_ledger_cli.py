@@ -356,7 +356,7 @@ def test_no_such_events_is_said_on_stderr(told):
 
 
 def test_a_type_that_there_is_not_is_a_usage_error(told):
-    assert "there are: Created" in told("events", "list", "--type", "Creatd", code=2).err
+    assert "there are: Created" in told("events", "list", "--type", "Createt", code=2).err
 
 
 @pytest.mark.parametrize("since", ["yesterday", "7", "7w", "²d", "2026-13-01", "99999999999d"])
