@@ -9,7 +9,7 @@ from typing import IO
 from ledger.store import LedgerError
 from projections.history import History
 
-INTERVAL = 1.0  # seconds between two looks at the ledgers
+INTERVAL = 2.0  # seconds between two looks at the ledgers
 PAUSE = 0.02  # seconds between two chunks: requests of the same process go first
 LOCK_FILE = "history.lock"
 
