@@ -1,6 +1,7 @@
 """user and group: a resource now or then, its history, what set its values, what differs."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
@@ -56,92 +57,122 @@ def _saying(help_: str, *lines: str) -> Callable[[F], F]:
     return with_help
 
 
-def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
-    """Return the commands about resources of a type; `name` is that of one in examples."""
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the commands about one type say; `example` is a name of one."""
 
-    @click.group(word, cls=Group, context_settings=HELP)
+    type: str
+    word: str
+    example: str
+    metavar: str
+
+    def argument(self, command: F) -> F:
+        """Add the argument that names one."""
+        return click.argument("name", metavar=self.metavar)(command)
+
+
+def _commands(kind: _Kind) -> click.Group:
+    """Return the commands about resources of a type."""
+
+    @click.group(kind.word, cls=Group, context_settings=HELP)
     @_saying(
-        f"Look at a {word}, by id or by {KINDS[type_].name_attribute}, now or in the past.",
-        f"scim-ledger {word} show {name}",
-        f"scim-ledger {word} history {name}",
+        f"Look at a {kind.word}, by id or by {KINDS[kind.type].name_attribute}, now or then.",
+        f"scim-ledger {kind.word} show {kind.example}",
+        f"scim-ledger {kind.word} history {kind.example}",
     )
     def group() -> None: ...
 
-    argument = click.argument("name", metavar=metavar)
+    for command in (_show(kind), _history(kind), _blame(kind), _diff(kind)):
+        group.add_command(command)
+    return group
 
-    @group.command("show")
-    @argument
+
+def _show(kind: _Kind) -> click.Command:
+    @click.command("show", context_settings=HELP)
+    @kind.argument
     @at_option
     @ledger_option
     @json_option
     @pass_site
     @_saying(
-        f"Show a {word} with its {KINDS[type_].relation}, as it is now or was then.",
-        f"scim-ledger {word} show {name}",
-        f"scim-ledger {word} show {name} --at 2026-10-01 --json",
+        f"Show a {kind.word} with its {KINDS[kind.type].relation}, as it is now or was then.",
+        f"scim-ledger {kind.word} show {kind.example}",
+        f"scim-ledger {kind.word} show {kind.example} --at 2026-10-01 --json",
     )
     def show(site: Site, name: str, at: str | None, ledger: str, as_json: bool) -> None:
         inquiry = Inquiry(site.tenant(ledger))
         view = inquiry.view(at)
-        document = _shown(view, type_, inquiry.find(type_, name, view))
+        document = _shown(view, kind.type, inquiry.find(kind.type, name, view))
         emit(document) if as_json else emit_record(_texts(document), False)
 
-    @group.command("history")
-    @argument
+    return show
+
+
+def _history(kind: _Kind) -> click.Command:
+    @click.command("history", context_settings=HELP)
+    @kind.argument
     @click.option("--limit", type=click.IntRange(1), help="At most so many events, the newest.")
     @click.option("--since", metavar="MOMENT", help="Only events from this moment on.")
     @ledger_option
     @json_option
     @pass_site
     @_saying(
-        f"Show every event of a {word}: who did it, each value before and after.\n\n"
-        f"{_JOINING[type_]} A deleted {word} is found by its id or the name it had last.",
-        f"scim-ledger {word} history {name}",
-        f"scim-ledger {word} history {name} --since 7d --limit 20 --json",
+        f"Show every event of a {kind.word}: who did it, each value before and after.\n\n"
+        f"{_JOINING[kind.type]} A deleted {kind.word} is found by its id or the name it had last.",
+        f"scim-ledger {kind.word} history {kind.example}",
+        f"scim-ledger {kind.word} history {kind.example} --since 7d --limit 20 --json",
     )
     def history(
         site: Site, name: str, limit: int | None, since: str | None, ledger: str, as_json: bool
     ) -> None:
         inquiry = Inquiry(site.tenant(ledger))
-        id_ = inquiry.find(type_, name, inquiry.now(), ever=True)
+        id_ = inquiry.find(kind.type, name, inquiry.now(), ever=True)
         after = start_of(inquiry.tenant.ledger, since, "--since") if since is not None else 0
-        entries = _entries(Timeline(inquiry.archive, type_, id_), after, limit)
+        entries = _entries(Timeline(inquiry.archive, kind.type, id_), after, limit)
         if as_json:
             emit([entry.document() for entry in entries])
         else:
             emit_rows((line for e in entries for line in _lines(e)), False, "no events")
 
-    @group.command("blame")
-    @argument
+    return history
+
+
+def _blame(kind: _Kind) -> click.Command:
+    @click.command("blame", context_settings=HELP)
+    @kind.argument
     @at_option
     @ledger_option
     @json_option
     @pass_site
     @_saying(
-        f"Show for every value of a {word} the event that set it, and who caused that.",
-        f"scim-ledger {word} blame {name}",
-        f"scim-ledger {word} blame {name} --at 2026-10-01",
+        f"Show for every value of a {kind.word} the event that set it, and who caused that.",
+        f"scim-ledger {kind.word} blame {kind.example}",
+        f"scim-ledger {kind.word} blame {kind.example} --at 2026-10-01",
     )
     def blame(site: Site, name: str, at: str | None, ledger: str, as_json: bool) -> None:
         inquiry = Inquiry(site.tenant(ledger))
         position = inquiry.asked(at) if at is not None else inquiry.archive.end()
-        id_ = inquiry.find(type_, name, inquiry.at(position))
-        rows = _blamed(Blame(archive_of(inquiry.tenant), type_, id_, position))
+        id_ = inquiry.find(kind.type, name, inquiry.at(position))
+        rows = _blamed(Blame(archive_of(inquiry.tenant), kind.type, id_, position))
         if as_json:
             emit([row.document() for row in rows])
         else:
             emit_rows(map(_blame_columns, rows), False, "no values")
 
-    @group.command("diff")
-    @argument
+    return blame
+
+
+def _diff(kind: _Kind) -> click.Command:
+    @click.command("diff", context_settings=HELP)
+    @kind.argument
     @span_options
     @ledger_option
     @json_option
     @pass_site
     @_saying(
-        f"Show what differs of a {word} between two moments.",
-        f"scim-ledger {word} diff {name} --from 2026-10-01 --to 2026-11-01",
-        f"scim-ledger {word} diff {name} --from 7d --json",
+        f"Show what differs of a {kind.word} between two moments.",
+        f"scim-ledger {kind.word} diff {kind.example} --from 2026-10-01 --to 2026-11-01",
+        f"scim-ledger {kind.word} diff {kind.example} --from 7d --json",
     )
     def diff(
         site: Site, name: str, start: str, end: str | None, ledger: str, as_json: bool
@@ -149,11 +180,11 @@ def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
         inquiry = Inquiry(site.tenant(ledger))
         span = span_of(inquiry, start, end)
         views = inquiry.at(span.end), inquiry.at(span.start)
-        id_ = inquiry.find(type_, name, *views, ever=True)
+        id_ = inquiry.find(kind.type, name, *views, ever=True)
         archive = archive_of(inquiry.tenant)
-        found = Differences(archive, span).of(type_, id_)
+        found = Differences(archive, span).of(kind.type, id_)
         if found.shown is None:
-            raise absent(type_, name)
+            raise absent(kind.type, name)
         reasons = reasons_of(archive, found)
         document = difference_document(found, reasons)
         if as_json:
@@ -162,7 +193,7 @@ def _commands(type_: str, word: str, name: str, metavar: str) -> click.Group:
         say(headline(document))
         emit_rows(change_lines(found, reasons), False, "nothing differs")
 
-    return group
+    return diff
 
 
 _JOINING = {
@@ -229,6 +260,6 @@ def _blame_columns(row: Row) -> dict[str, Any]:
 
 
 COMMANDS: list[click.Command] = [
-    _commands("User", "user", "jane@example.com", "ID|USERNAME"),
-    _commands("Group", "group", "Engineering", "ID|NAME"),
+    _commands(_Kind("User", "user", "jane@example.com", "ID|USERNAME")),
+    _commands(_Kind("Group", "group", "Engineering", "ID|NAME")),
 ]
