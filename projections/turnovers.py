@@ -8,6 +8,7 @@ from ledger.database import Connection
 from ledger.streams import stretch, version_at
 from projections.archive import Archive
 from projections.past import PastTables
+from projections.readings import Readings
 from projections.sql import json_list
 from projections.state import MEMBER
 
@@ -88,10 +89,11 @@ class Turnovers:
             return self._named(connection, joined, left)
 
     def of_user(self, id_: str) -> Turnover:
-        """Return which groups a user joined and left directly."""
-        with self._archive.history.file.reading() as connection:
-            before = _groups(connection, id_, self._span.start)
-            after = _groups(connection, id_, self._span.end)
+        """Return which groups a user joined and left, also by way of others."""
+        history = self._archive.history
+        with history.file.reading() as connection:
+            before = _groups(connection, history.at(self._span.start), id_)
+            after = _groups(connection, history.at(self._span.end), id_)
         joined, left = Crowd(self._most), Crowd(self._most)
         for id_ in after.keys() - before.keys():
             joined.add(id_)
@@ -180,11 +182,9 @@ def _values(connection: Connection, ids: Iterable[str], at: int) -> list[dict[st
     return [known.get(id_, {"value": id_}) for id_ in ids]
 
 
-def _groups(connection: Connection, member: str, at: int) -> dict[str, dict[str, Any]]:
-    """Return a user's direct groups at a position, by id."""
-    rows = connection.execute(
-        f"SELECT id, display FROM membership JOIN {PastTables(at=at).resource}"
-        " ON position = group_born WHERE member_id = ? AND since <= ? AND until > ?",
-        (member, at, at),
-    )
-    return {id_: {"value": id_, "display": display} for id_, display in rows}
+def _groups(connection: Connection, readings: Readings, user: str) -> dict[str, dict[str, Any]]:
+    """Return the groups that a user is in, by id, as they are shown."""
+    row = readings.row(connection, "User", user)
+    found = readings.relations(connection, "User", [row.place]) if row else {}
+    groups = found.get(row.position, ()) if row else ()
+    return {each.id: {"value": each.id, "display": each.display} for each in groups}

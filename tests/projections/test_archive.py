@@ -209,8 +209,8 @@ def test_one_resource_differs_as_its_row_says(telling: Telling, history: list[An
                     assert_reasons(told, found, mine)
                 assert not row or changes == in_short(row)[1]
                 if type_ == "User":
-                    before = told.model.groups(id_, span.start)
-                    after = told.model.groups(id_, span.end)
+                    before = told.model.all_groups(id_, span.start)
+                    after = told.model.all_groups(id_, span.end)
                     assert joined == sorted(after.keys() - before.keys())
                     assert left == sorted(before.keys() - after.keys())
 

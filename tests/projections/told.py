@@ -141,6 +141,16 @@ class Model:
             if id_ in inside
         }
 
+    def all_groups(self, id_: str, at: int) -> dict[str, dict[str, Any]]:
+        """Return the groups that a user is in, also by way of others."""
+        found: dict[str, dict[str, Any]] = {}
+        fresh = self.groups(id_, at) if id_ in self.states[at] else {}
+        while fresh:
+            found |= fresh
+            outer = [self.groups(group, at) for group in fresh]
+            fresh = {g: shown for each in outer for g, shown in each.items() if g not in found}
+        return found
+
     def timeline(self, id_: str) -> list[tuple[int, dict[str, Any]]]:
         """Return position and changes of everything that happened to a resource."""
         return [

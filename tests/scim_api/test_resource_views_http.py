@@ -152,6 +152,18 @@ def test_a_difference_shows_a_resource_at_both_moments(api, auditor, jane):
     assert (found["last"]["type"], found["last"]["credential"]) == ("Deactivated", "okta")
 
 
+def test_a_group_that_a_group_joined_is_a_difference_of_its_members(api, auditor):
+    jane = api.create()
+    inner, outer = api.group("Inner", jane), api.group("Outer")
+    before = api.recorded()
+    api.patch(outer, add(inner))
+
+    found = told(auditor, f"/Users/{jane['id']}/diff", **{"from": before})
+
+    assert found["kind"] == "changed"
+    assert [group["display"] for group in found["groups"]["joined"]["values"]] == ["Outer"]
+
+
 def test_differences_say_who_joined_left_changed_came_back_and_passed(api, auditor):
     gone, asleep, awake = (api.create(f"{name}@example.com") for name in ("gone", "off", "on"))
     group = api.group("Staff", gone)
