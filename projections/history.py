@@ -86,7 +86,6 @@ class History:
         else:
             connection = _opened(self.file.path, time.monotonic() + self._patience)
             connection.execute("PRAGMA synchronous=NORMAL")  # what is lost is followed again
-            connection.execute("PRAGMA wal_autocheckpoint=16000")  # a first build writes all over
         self.projection.prepare(connection)
         return connection
 
@@ -128,6 +127,8 @@ class History:
     def follow(self, end: int) -> int:
         """Follow one chunk of events towards a position; return the position reached."""
         with self._following:
+            if 0 < end <= self.reached:  # by another thread, while this one waited
+                return self.reached
             try:
                 with self.file.writing() as connection:
                     reached = self._followed(connection, end)
