@@ -4,10 +4,12 @@ import importlib
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import orjson
 
 from ledger.store import (
     BesideUnavailable,
@@ -91,6 +93,11 @@ def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
             connection.close()
             raise
     return connection
+
+
+def json_list(values: Iterable[Any]) -> str:
+    """Return values as a parameter for json_each."""
+    return orjson.dumps(list(values)).decode()
 
 
 def temporary() -> Connection:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import orjson
-
+from ledger.database import json_list
 from ledger.sqlite import SQLiteLedger
 
 _SELECT = (
@@ -27,7 +26,7 @@ def lines_at(ledger: SQLiteLedger, positions: Sequence[int]) -> list[Line]:
     with ledger.reading() as connection:
         rows = connection.execute(
             f"{_SELECT} WHERE position IN (SELECT value FROM json_each(?))",
-            (orjson.dumps(list(positions)).decode(),),
+            (json_list(positions),),
         ).fetchall()
     found = {row[0]: Line(*row) for row in rows}
     return [found[position] for position in positions if position in found]

@@ -1,8 +1,10 @@
 """SQLiteLedger: one file is one ledger."""
 
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from ledger import clock, codec, migrations
 from ledger.database import Connection, connect, connect_read_only
@@ -16,7 +18,6 @@ from ledger.store import (
 )
 
 CHUNK = 1000
-_SELECT = "SELECT header, body FROM event LEFT JOIN payload USING (position)"
 
 
 class SQLiteLedger(DatabaseFile):
@@ -86,23 +87,17 @@ class SQLiteLedger(DatabaseFile):
 
     def position_before(self, at: str) -> int:
         """Return the position of the last event recorded before a timestamp, 0 if none was."""
-        return self._last_position_where(lambda recorded_at: recorded_at < at)
+        return self._bisected(bisect_left, at)
 
     def position_at(self, at: str) -> int:
         """Return the position of the last event recorded at a timestamp or before, 0 if none."""
-        return self._last_position_where(lambda recorded_at: recorded_at <= at)
+        return self._bisected(bisect_right, at)
 
-    def _last_position_where(self, holds: Callable[[str], bool]) -> int:
-        """Bisect: times never go back, and positions have no gaps."""
+    def _bisected(self, bisect: Callable[..., int], at: str) -> int:
+        """Return how many events are before a time: times never go back, positions have no gaps."""
         with self.reading() as connection:
-            low, high = 0, last_position(connection)
-            while low < high:
-                middle = (low + high + 1) // 2
-                row = connection.execute(
-                    "SELECT recorded_at FROM event WHERE position = ?", (middle,)
-                ).fetchone()
-                low, high = (middle, high) if holds(row[0]) else (low, middle - 1)
-        return low
+            positions = range(1, last_position(connection) + 1)
+            return bisect(positions, at, key=lambda position: time_of(connection, position))
 
     def leaf_hash(self, position: int) -> bytes | None:
         """Return the leaf of an event, None where there is none."""
@@ -130,8 +125,7 @@ class SQLiteLedger(DatabaseFile):
     def read_stream(self, stream: str) -> list[Recorded]:
         """Return a stream's events by version."""
         with self.reading() as connection:
-            rows = connection.execute(f"{_SELECT} WHERE stream = ? ORDER BY version", (stream,))
-            return [codec.decode(header, body) for header, body in rows]
+            return list(events_where(connection, "stream = ? ORDER BY version", (stream,)))
 
 
 class Draft:
@@ -225,7 +219,24 @@ def stream_version(connection: Connection, stream: str) -> int:
 
 def read_chunk(connection: Connection, after: int, upto: int) -> list[Recorded]:
     """Return the events after one position up to another."""
+    where = "position > ? AND position <= ? ORDER BY position"
+    return list(events_where(connection, where, (after, upto)))
+
+
+def events_where(
+    connection: Connection, where: str, parameters: Sequence[Any]
+) -> Iterator[Recorded]:
+    """Yield the events that satisfy a condition, read as they are asked for."""
     rows = connection.execute(
-        f"{_SELECT} WHERE position > ? AND position <= ? ORDER BY position", (after, upto)
+        f"SELECT header, body FROM event LEFT JOIN payload USING (position) WHERE {where}",
+        parameters,
     )
-    return [codec.decode(header, body) for header, body in rows]
+    return (codec.decode(header, body) for header, body in rows)
+
+
+def time_of(connection: Connection, position: int) -> str:
+    """Return when the event at a position was recorded."""
+    at: str = connection.execute(
+        "SELECT recorded_at FROM event WHERE position = ?", (position,)
+    ).fetchone()[0]
+    return at

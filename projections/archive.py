@@ -4,16 +4,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ledger.database import Connection
+from ledger.database import Connection, json_list
 from ledger.events import Recorded
-from ledger.sqlite import SQLiteLedger
-from ledger.streams import events_at, time_of
+from ledger.sqlite import SQLiteLedger, time_of
+from ledger.streams import events_at
 from projections.causes import Cause, cause_of
 from projections.comparison import fold
 from projections.credentials import Credentials
 from projections.history import History
 from projections.kinds import Kind
-from projections.sql import json_list
 from projections.state import MEMBER, Attributes, resource_of
 
 

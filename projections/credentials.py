@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ledger.database import Connection
+from ledger.database import Connection, json_list
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
 from projections.configuration import Configuration
-from projections.sql import json_list
 from projections.tables import create_tables
 
 _COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy, scopes"

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ledger import events
-from ledger.database import Connection
+from ledger.database import Connection, json_list
 from ledger.streams import version_at
 from projections.archive import Archive, Changes, changes_between
 from projections.past import PastTables
-from projections.sql import json_list
 from projections.state import Resource, is_active, resource_of
 from projections.turnovers import Span, Turnover, Turnovers
 

@@ -1,5 +1,6 @@
 """The index of events: which of them satisfy a filter, page by page in either direction."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -211,17 +212,14 @@ class Entries:
 
     def _first_at(self, connection: Connection, moment: str, beyond: bool, end: int) -> int:
         """Return the first position recorded at a moment or later; `beyond` is later only."""
-        low, high = 1, end + 1
-        while low < high:
-            middle = (low + high) // 2
-            at = connection.execute(
-                f"SELECT at FROM {self._table} WHERE position = ?", (middle,)
-            ).fetchone()[0]
-            if at > moment or (at == moment and not beyond):
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        statement = f"SELECT at FROM {self._table} WHERE position = ?"
+
+        def recorded(position: int) -> str:
+            at: str = connection.execute(statement, (position,)).fetchone()[0]
+            return at
+
+        bisect = bisect_right if beyond else bisect_left
+        return 1 + bisect(range(1, end + 1), moment, key=recorded)
 
 
 def condition(filter: Filter | None) -> Sql:

@@ -3,9 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-import orjson
-
-from ledger.database import Connection
+from ledger.database import Connection, json_list
 from projections.state import MEMBER
 from projections.tables import Tables
 
@@ -91,7 +89,7 @@ class Memberships:
         rows = connection.execute(
             f"SELECT member_id FROM {self._member} WHERE group_position = ?"
             " AND member_id IN (SELECT value FROM json_each(?))",
-            (group, orjson.dumps(list(ids)).decode()),
+            (group, json_list(ids)),
         )
         return {id_ for (id_,) in rows}
 
@@ -147,7 +145,7 @@ class Memberships:
                 f"SELECT position, id, display, group_position FROM {self._resource}"
                 f" LEFT JOIN {self._member} ON member_id = id"
                 " WHERE position IN (SELECT value FROM json_each(?))",
-                (orjson.dumps(list(places)).decode(),),
+                (json_list(places),),
             )
             for place, id_, display, above in rows:
                 group = known.setdefault(place, _Group(id_, display, set()))

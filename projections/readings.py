@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-from ledger.database import Connection
-from projections import sql
+from ledger.database import Connection, json_list
 from projections.comparison import fold
 from projections.kinds import Kind
 from projections.lists import Lists
@@ -52,7 +51,7 @@ class Readings:
 
     def types_of(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
         """Return the resource type of each id that is one."""
-        marks = sql.json_list(ids)
+        marks = json_list(ids)
         rows = connection.execute(
             f"SELECT id, type FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
             (marks,),

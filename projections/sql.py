@@ -5,11 +5,9 @@ and every JSON path, is a bound parameter. The common look-ups become index seek
 holds U+0000 (the door refuses it): text given to SQL functions would end there.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import orjson
 
 from ledger.database import Connection
 from projections import kinship
@@ -69,11 +67,6 @@ def _sql_instant(value: Any) -> str | None:
 
 def _sql_ends_with(value: Any, end: str) -> bool:
     return isinstance(value, str) and value.endswith(end)
-
-
-def json_list(values: Collection[Any]) -> str:
-    """Return texts, or lists, as a parameter for json_each."""
-    return orjson.dumps(list(values)).decode()
 
 
 def compile_filter(

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger.database import Connection
+from ledger.database import Connection, json_list
 from ledger.streams import stretch, version_at
 from projections.archive import Archive
 from projections.past import PastTables
 from projections.readings import Readings
-from projections.sql import json_list
 from projections.state import MEMBER
 
 CHUNK = 100  # events of a group read at once, each of 1,000 members at most

@@ -8,8 +8,7 @@ import click
 import orjson
 
 from ledger.database_file import Reading
-from ledger.sqlite import SQLiteLedger
-from ledger.streams import time_of
+from ledger.sqlite import SQLiteLedger, time_of
 from ledger.terminal import Exit, Failure, Progress, moment, say
 from projections.archive import Archive
 from projections.causes import Cause
