@@ -12,6 +12,7 @@ import orjson
 
 from ledger.events import (
     CREDENTIAL_ISSUED,
+    LEDGER_OPENED,
     REQUEST_PREFIX,
     REVISIONS,
     Event,
@@ -37,8 +38,14 @@ def _credential_issued_2(payload: Payload) -> Payload:
     return payload
 
 
+def _ledger_opened_1(payload: Payload) -> Payload:
+    """Revision 2 may also hold `verifier_key`, that of the ledger's first tree heads."""
+    return payload
+
+
 # (type, revision) -> what turns its payload into that of the next revision. Never deleted.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
+    (LEDGER_OPENED, 1): _ledger_opened_1,
     (CREDENTIAL_ISSUED, 1): _credential_issued_1,
     (CREDENTIAL_ISSUED, 2): _credential_issued_2,
 }

@@ -31,7 +31,7 @@ Connection: TypeAlias = Any  # pysqlite3 has no type stubs; its API is the stand
 SAFE_SQLITE = (3, 51, 3)
 
 APPLICATION_ID = 0x53434C47  # "SCLG"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SETTINGS = (
     "PRAGMA journal_mode=WAL",

@@ -15,10 +15,15 @@ DELETED = "Deleted"
 MEMBERS_ADDED = "MembersAdded"
 MEMBERS_REMOVED = "MembersRemoved"
 ERASED = "Erased"
+HOLD_PLACED = "HoldPlaced"
+HOLD_RELEASED = "HoldReleased"
 LEDGER_OPENED = "LedgerOpened"
 CREDENTIAL_ISSUED = "CredentialIssued"
 CREDENTIAL_REVOKED = "CredentialRevoked"
 SETTINGS_CHANGED = "SettingsChanged"
+KEY_ROTATED = "KeyRotated"
+EXPORTED = "Exported"
+RESTORED = "Restored"
 
 # The newest payload revision of each type that this program writes.
 REVISIONS: Mapping[str, int] = {
@@ -30,10 +35,15 @@ REVISIONS: Mapping[str, int] = {
     MEMBERS_ADDED: 1,
     MEMBERS_REMOVED: 1,
     ERASED: 1,
-    LEDGER_OPENED: 1,
+    HOLD_PLACED: 1,
+    HOLD_RELEASED: 1,
+    LEDGER_OPENED: 2,
     CREDENTIAL_ISSUED: 3,
     CREDENTIAL_REVOKED: 1,
     SETTINGS_CHANGED: 1,
+    KEY_ROTATED: 1,
+    EXPORTED: 1,
+    RESTORED: 1,
 }
 
 REQUEST_PREFIX = "request."

@@ -16,26 +16,46 @@ from ledger.database import (
 )
 from ledger.store import LedgerUnavailable
 
+SCRIPTS = ("sqlite.sql", "tree.sql")  # by step
+
 migrations = Migrations("ledger")
 
 
 @migrations()
 def tables(db: Database) -> None:
     """Make the tables and the triggers that keep them append-only."""
-    for statement in statements(_script()):
-        db.execute(statement)
+    _run(db, "sqlite.sql")
     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    db.execute("PRAGMA user_version=1")
+
+
+@migrations()
+def tree(db: Database) -> None:
+    """Make the tables of the tree, of its signed heads and of erasures; let origins be renewed."""
+    _run(db, "tree.sql")
     db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
-def _script() -> str:
-    return files("ledger").joinpath("sqlite.sql").read_text()
+def _run(db: Database, script: str) -> None:
+    for statement in statements(_text(script)):
+        db.execute(statement)
+
+
+def _text(script: str) -> str:
+    return files("ledger").joinpath(script).read_text()
 
 
 def schema_sql() -> dict[str, str]:
     """Return the definition of each table and trigger, by name, as SQLite keeps it."""
-    parts = (statement.rstrip(";") for statement in statements(_script()))
-    return {statement.split()[2]: statement for statement in parts}
+    schema: dict[str, str] = {}
+    for script in SCRIPTS:
+        for statement in statements(_text(script)):
+            verb, _, name = statement.rstrip(";").split()[:3]
+            if verb == "DROP":
+                del schema[name]
+            else:
+                schema[name] = statement.rstrip(";")
+    return schema
 
 
 def statements(script: str) -> Iterator[str]:
