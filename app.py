@@ -13,13 +13,19 @@ import click
 from flask import Flask
 
 import ledger.commands
+import ledger.proof_commands
 import projections.commands
 from ledger import clock
+from ledger.background import Background, Chore
 from ledger.events import Metadata
 from ledger.files import create, migrate, must_name_a_ledger
+from ledger.incarnations import KnownHead, must_be_newest
+from ledger.keys import HEAD_FILE, Keys
+from ledger.rotation import introduce
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerUnavailable, NotMigrated, Projector
+from ledger.store import LedgerError, LedgerUnavailable, NotMigrated, Projector
 from ledger.terminal import HELP, SITE, Group, examples, printable, take_any_character
+from ledger.tree_head import Signer, TreeHeads
 from projections import runner
 from projections.configuration import Configuration
 from projections.credentials import Credentials
@@ -58,60 +64,90 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings.log_level)
     tenants = open_tenants(settings)
     app = application(settings, tenants)
-    follower = Follower(lambda: [tenant.history for tenant in tenants.opened()])
+    background = Background(lambda: chores_of(tenants.opened()), logs.ChoreLog())
 
     def close() -> None:
         app.feeds.lookout.close()  # type: ignore[attr-defined]
-        follower.end()
+        background.end()
         tenants.close()
 
     app.tenants = tenants  # type: ignore[attr-defined]
-    app.start_following = follower.start  # type: ignore[attr-defined]
+    app.start_background = background.start  # type: ignore[attr-defined]
     app.close_ledgers = close  # type: ignore[attr-defined]
     app.cli.add_command(cli)
     return app
+
+
+def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
+    """Return what is done in the background for ledgers."""
+    return [chore for each in tenants for chore in (Follower(each.history), Signer(each.heads))]
 
 
 def open_tenants(settings: Settings) -> Tenants:
     """Return the ledgers of the data directory, opened as they are asked for."""
 
     def open_one(path: Path) -> Tenant:
-        return open_tenant(path, settings.write_patience, bounds_of(settings))
+        return open_tenant(path, settings)
 
     return Tenants(settings.data_dir, open_one)
 
 
-def bounds_of(settings: Settings) -> Bounds:
-    """Return how much of the requests is kept."""
-    return Bounds(settings.request_log_rows, settings.request_log_days)
+def keys_of(path: Path, settings: Settings | None) -> Keys:
+    """Return where the key of a ledger's tree heads is."""
+    if settings is None:
+        return Keys(path.parent)
+    folder = settings.key_dir / path.parent.name if settings.key_dir else path.parent
+    return Keys(folder, settings.signing_key)
 
 
-def open_tenant(path: Path, patience: float = 10.0, bounds: Bounds | None = None) -> Tenant:
-    """Open one ledger with its projections; raises LedgerUnavailable."""
-    tenant = wire(path, patience, bounds=bounds)
-    missing = runner.outdated(tenant.ledger, projections_of(tenant))
-    if missing:
+def open_tenant(path: Path, settings: Settings | None = None) -> Tenant:
+    """Open one ledger with its projections; raises LedgerUnavailable.
+
+    One that is behind what was signed over it is not opened: see ledger.incarnations.
+    """
+    tenant = wire(path, settings)
+    try:
+        if runner.outdated(tenant.ledger, projections_of(tenant)):
+            raise LedgerUnavailable(
+                f"{path} has projections to be built; run `scim-ledger migrate`",
+                reason="not migrated",
+            )
+        must_be_newest(tenant.heads, known_heads(tenant))
+    except LedgerError:
         tenant.ledger.close()
-        raise LedgerUnavailable(
-            f"{path} has projections to be built; run `scim-ledger migrate`",
-            reason="not migrated",
-        )
+        raise
     return tenant
 
 
-def wire(
-    path: Path, patience: float = 10.0, *, read_only: bool = False, bounds: Bounds | None = None
-) -> Tenant:
+def known_heads(tenant: Tenant) -> list[KnownHead]:
+    """Return the newest heads that are known to others than the ledger's file."""
+    keys = tenant.heads.keys
+    note = keys.remembered()
+    return [KnownHead(str(keys.folder / HEAD_FILE), note)] if note else []
+
+
+def wire(path: Path, settings: Settings | None = None, *, read_only: bool = False) -> Tenant:
     """Open one ledger, whatever the state of its projections."""
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
+    patience = settings.write_patience if settings else 10.0
     ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
-    usage = Usage(path.with_name(USAGE_FILE))
-    history = History(ledger, KINDS, read_only=read_only)
-    log = RequestLog(path.with_name(REQUESTS_FILE), path, bounds)
     return Tenant(
-        path.parent.name, ledger, resources, credentials, configuration, history, usage, log
+        path.parent.name,
+        ledger,
+        resources,
+        credentials,
+        configuration,
+        History(ledger, KINDS, read_only=read_only),
+        Usage(path.with_name(USAGE_FILE)),
+        RequestLog(path.with_name(REQUESTS_FILE), path, bounds_of(settings)),
+        TreeHeads(ledger, keys_of(path, settings)),
     )
+
+
+def bounds_of(settings: Settings | None) -> Bounds | None:
+    """Return how much of the requests is kept."""
+    return Bounds(settings.request_log_rows, settings.request_log_days) if settings else None
 
 
 def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
@@ -144,16 +180,24 @@ class Console:
 
     def tenant(self, name: str) -> Tenant:
         """Open a ledger with its projections."""
-        settings = self.settings
-        return open_tenant(self.path(name), settings.write_patience, bounds_of(settings))
+        return open_tenant(self.path(name), self.settings)
 
     def ledger(self, name: str) -> SQLiteLedger:
         """Open a ledger."""
         return self.tenant(name).ledger
 
+    def heads(self, name: str) -> TreeHeads:
+        """Return the tree heads of a ledger."""
+        return self.tenant(name).heads
+
+    def heads_and_known(self, name: str) -> tuple[TreeHeads, list[KnownHead]]:
+        """Return them, also of a ledger that is behind, and the heads known to others."""
+        tenant = wire(self.path(name), self.settings)
+        return tenant.heads, known_heads(tenant)
+
     def projections(self, name: str) -> Sequence[Kept]:
         """Return a ledger's projections, whatever their state, to look at or rebuild them."""
-        return kept(wire(self.path(name), self.settings.write_patience))
+        return kept(wire(self.path(name), self.settings))
 
     def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
         """Return how a ledger's projections differ from a rebuild; the files stay as they are."""
@@ -180,7 +224,8 @@ class Console:
         """Make a ledger with its projections; raises LedgerError when there is one already."""
         path = self.path(name)
         software = f"scim-ledger {VERSION}"
-        create(path, name, software=software, metadata=self.metadata("cli"))
+        keys = keys_of(path, self.settings)
+        create(path, name, software=software, metadata=self.metadata("cli"), keys=keys)
         self.migrate(name)
         return self.tenant(name)
 
@@ -188,10 +233,14 @@ class Console:
         """Bring a ledger's tables and projections up to date; return what was done."""
         path = self.path(name)
         steps = migrate(path)
-        tenant = wire(path, self.settings.write_patience)
+        tenant = wire(path, self.settings)
         for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
             runner.rebuild(tenant.ledger, projection)
             steps.append(f"built projection {projection.name}")
+        if introduce(tenant.heads, self.metadata("cli")):
+            steps.append("made the key that signs tree heads")
+        if tenant.heads.newest() is None:
+            tenant.heads.sign()
         tenant.ledger.close()
         return steps
 
@@ -219,6 +268,7 @@ def cli(ctx: click.Context) -> None:
 
 for _command in (
     *ledger.commands.COMMANDS,
+    *ledger.proof_commands.COMMANDS,
     *projections.commands.COMMANDS,
     *events.COMMANDS,
     *resource_commands.COMMANDS,

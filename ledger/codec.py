@@ -20,6 +20,7 @@ from ledger.events import (
     Payload,
     Recorded,
 )
+from ledger.merkle import tree_hash
 from ledger.store import LedgerUnavailable
 
 FORMAT = 1
@@ -88,17 +89,6 @@ def commitment(payload: Payload, event_salt: bytes) -> bytes:
     return tree_hash(leaves)
 
 
-def tree_hash(leaves: list[bytes]) -> bytes:
-    """Return the Merkle tree hash over leaf hashes (RFC 9162 §2.1.1)."""
-    if not leaves:
-        return hashlib.sha256(b"").digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    split = 1 << (len(leaves) - 1).bit_length() - 1
-    left, right = tree_hash(leaves[:split]), tree_hash(leaves[split:])
-    return hashlib.sha256(b"\x01" + left + right).digest()
-
-
 def header_bytes(origin: str, recorded: Recorded, size: int, commitment_hex: str) -> bytes:
     """Return the header: the exact bytes that are hashed and kept."""
     return canonical(
@@ -119,11 +109,6 @@ def header_bytes(origin: str, recorded: Recorded, size: int, commitment_hex: str
             "via": recorded.via,
         }
     )
-
-
-def leaf_hash(header: bytes) -> bytes:
-    """Return the leaf of an event in the ledger's tree."""
-    return hashlib.sha256(b"\x00" + header).digest()
 
 
 def decode(header: bytes, body: bytes | None) -> Recorded:

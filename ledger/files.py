@@ -10,7 +10,11 @@ from pathlib import Path
 
 from ledger import clock, codec, migrations
 from ledger.database import connect, driver, speaking
+from ledger.durable import sync_folder
 from ledger.events import LEDGER_OPENED, Event, Metadata
+from ledger.keys import Keys
+from ledger.notes import VerifierKey
+from ledger.own_stream import stream_of
 from ledger.sqlite import Draft
 from ledger.store import NO_STREAM, Append, LedgerError, LedgerMisnamed
 
@@ -23,12 +27,16 @@ def must_name_a_ledger(name: str) -> None:
         raise LedgerMisnamed(name)
 
 
-def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
-    """Make a new ledger file with its LedgerOpened event, whole or not at all.
+def create(
+    path: Path, name: str, *, software: str, metadata: Metadata, keys: Keys | None = None
+) -> None:
+    """Make a new ledger file with its LedgerOpened event, whole or not at all, and its key.
 
+    The key is kept beside it unless `keys` says otherwise.
     Raises LedgerError when there is a file already or the name is not fit for one.
     """
     must_name_a_ledger(name)
+    keys = keys or Keys(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with file_lock(path.parent), speaking(path):
         if path.exists():
@@ -36,10 +44,12 @@ def create(path: Path, name: str, *, software: str, metadata: Metadata) -> None:
         _refuse_stray_log(path)
         draft = path.with_suffix(".new")
         draft.unlink(missing_ok=True)
-        _write_first_event(draft, name, software, metadata)
+        key = keys.make(f"{name}/{secrets.token_hex(8)}")
+        _write_first_event(draft, key.verifier, software, metadata)
         os.chmod(draft, 0o600)
         os.rename(draft, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
+        keys.settle()
 
 
 def _refuse_stray_log(path: Path) -> None:
@@ -66,15 +76,14 @@ def migrate(path: Path) -> list[str]:
             connection.close()
 
 
-def _write_first_event(path: Path, name: str, software: str, metadata: Metadata) -> None:
-    tenant = secrets.token_hex(8)
-    origin = f"{name}/{tenant}"
-    event = Event(LEDGER_OPENED, {"format": codec.FORMAT, "software": software})
+def _write_first_event(path: Path, key: VerifierKey, software: str, metadata: Metadata) -> None:
+    origin, tenant = key.name, key.name.partition("/")[2]
+    effects = {"format": codec.FORMAT, "software": software, "verifier_key": str(key)}
     connection = connect(path, create=True)
     try:
         migrations.migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
-        append = Append(f"Ledger-{tenant}", NO_STREAM, [event])
+        append = Append(stream_of(tenant), NO_STREAM, [Event(LEDGER_OPENED, effects)])
         [opened] = Draft(append, metadata).insert(connection, origin, 0, clock.timestamp())
         connection.execute(
             "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
@@ -85,14 +94,6 @@ def _write_first_event(path: Path, name: str, software: str, metadata: Metadata)
         path.unlink(missing_ok=True)
         raise
     connection.close()  # the last one to close writes the log back and removes it
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

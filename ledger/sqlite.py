@@ -10,6 +10,7 @@ from ledger import clock, codec, migrations
 from ledger.database import Connection, connect, connect_read_only
 from ledger.database_file import DatabaseFile
 from ledger.events import REVISIONS, Metadata, Recorded
+from ledger.merkle import leaf_hash
 from ledger.store import (
     Append,
     LedgerUnavailable,
@@ -60,19 +61,23 @@ class SQLiteLedger(DatabaseFile):
         """Record events of one or several streams in one transaction; see store.Ledger."""
         drafts = [Draft(append, metadata) for append in appends]
         with self.writing() as connection:
-            recorded = self._insert(connection, drafts)
-            for event in recorded:
-                for projector in self.projectors:
-                    projector.project(connection, event)
-        return recorded
+            return self._record(connection, drafts, self.origin)
 
-    def _insert(self, connection: Connection, drafts: Sequence["Draft"]) -> list[Recorded]:
-        """Write events at the ledger's end, all at one time: no instant divides a transaction."""
-        position, last_at = _end(connection)
-        at = max(clock.timestamp(), last_at)
-        recorded: list[Recorded] = []
-        for draft in drafts:
-            recorded += draft.insert(connection, self.origin, position + len(recorded), at)
+    def renew(self, origin: str, append: Append, metadata: Metadata) -> None:
+        """Record a Restored event under a new origin, which the ledger has from then on."""
+        draft = Draft(append, metadata)
+        with self.writing() as connection:
+            self._record(connection, [draft], origin)
+            connection.execute("UPDATE ledger SET origin = ?", (origin,))
+        self.origin = origin
+
+    def _record(
+        self, connection: Connection, drafts: Sequence["Draft"], origin: str
+    ) -> list[Recorded]:
+        recorded = _insert(connection, drafts, origin)
+        for event in recorded:
+            for projector in self.projectors:
+                projector.project(connection, event)
         return recorded
 
     def end(self) -> tuple[int, str]:
@@ -174,6 +179,16 @@ class Draft:
         return recorded
 
 
+def _insert(connection: Connection, drafts: Sequence[Draft], origin: str) -> list[Recorded]:
+    """Write events at the ledger's end, all at one time: no instant divides a transaction."""
+    position, last_at = _end(connection)
+    at = max(clock.timestamp(), last_at)
+    recorded: list[Recorded] = []
+    for draft in drafts:
+        recorded += draft.insert(connection, origin, position + len(recorded), at)
+    return recorded
+
+
 def _insert_row(connection: Connection, recorded: Recorded, header: bytes, salt: bytes) -> None:
     connection.execute(
         "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -188,7 +203,7 @@ def _insert_row(connection: Connection, recorded: Recorded, header: bytes, salt:
             recorded.txn,
             recorded.actor,
             header,
-            codec.leaf_hash(header),
+            leaf_hash(header),
         ),
     )
     connection.execute(

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
 
-from ledger.codec import FORMAT, tree_hash
+from ledger.codec import FORMAT
 from ledger.database import Connection
 from ledger.events import ERASED, REVISIONS
+from ledger.merkle import tree_hash
 
 _HEADER_KEYS = (
     "actor at attributes commitment id ledger position revision stream txn type v version via"

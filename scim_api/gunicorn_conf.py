@@ -32,8 +32,8 @@ logconfig_dict = gunicorn_logging(_checked.log_level)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let one of the workers follow the ledgers, so that the past is at hand when asked for."""
-    worker.start_following()
+    """Let one of the workers follow the ledgers and sign tree heads."""
+    worker.start_background()
 
 
 def worker_exit(server: Any, worker: Any) -> None:

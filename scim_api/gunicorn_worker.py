@@ -142,9 +142,9 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             self.alive = False  # what is in flight is answered with Connection: close
         return alive
 
-    def start_following(self) -> None:
-        """Follow the ledgers of the application, if it has any."""
-        start = getattr(self.wsgi, "start_following", None)
+    def start_background(self) -> None:
+        """Begin what the application does in the background, if it does anything."""
+        start = getattr(self.wsgi, "start_background", None)
         if start:
             start()
 

@@ -3,12 +3,14 @@
 import logging
 import sys
 import traceback
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import orjson
 
 from ledger import clock
+from ledger.background import Chore
 
 LOGGER = logging.getLogger("scim_ledger")
 
@@ -52,6 +54,24 @@ def log_request(line: dict[str, Any]) -> None:
         for handler in LOGGER.handlers:
             if isinstance(handler, logging.StreamHandler):
                 handler.stream.write(text + "\n")
+
+
+class ChoreLog:
+    """Logs what fails in the background: each thing once, till it works again."""
+
+    def __init__(self) -> None:
+        self._failing: dict[tuple[str, Path], str] = {}
+
+    def __call__(self, chore: Chore, trouble: Exception | None) -> None:
+        """Take note of how a chore went."""
+        place, says = (type(chore).__name__, chore.path), str(trouble) if trouble else None
+        if says and self._failing.get(place) != says:
+            fields = {"chore": place[0], "ledger": chore.path.parent.name, "says": says}
+            LOGGER.warning("background work failed", extra={"fields": fields})
+        if says:
+            self._failing[place] = says
+        else:
+            self._failing.pop(place, None)
 
 
 def gunicorn_logging(level: str) -> dict[str, Any]:

@@ -47,6 +47,8 @@ class Settings:
     shutdown_grace: int
     request_log_rows: int
     request_log_days: int
+    key_dir: Path | None
+    signing_key: str | None
 
     @property
     def production(self) -> bool:
@@ -102,9 +104,11 @@ def _whole(default: int, least: int, most: int) -> fields.Integer:
     )
 
 
-def _setting(field: fields.Field[Any], variable: str, meaning: str) -> fields.Field[Any]:
+def _setting(
+    field: fields.Field[Any], variable: str, meaning: str, *, secret: bool = False
+) -> fields.Field[Any]:
     field.data_key = variable
-    field.metadata = {"meaning": meaning}
+    field.metadata = {"meaning": meaning, "secret": secret}
     return field
 
 
@@ -208,6 +212,19 @@ class SettingsSchema(Schema):
         "days for which they are kept",
     )
 
+    key_dir = _setting(
+        fields.String(load_default=None, allow_none=True, validate=_is_no_file),
+        "SCIM_KEY_DIR",
+        "folder of the keys that sign tree heads, each in a folder named as its ledger; by default,"
+        " beside the ledger",
+    )
+    signing_key = _setting(
+        fields.String(load_default=None, allow_none=True),
+        "SCIM_SIGNING_KEY",
+        "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
+        secret=True,
+    )
+
     @validates_schema(skip_on_field_errors=True)
     def _safe_in_production(self, data: Mapping[str, Any], **_: Any) -> None:
         if data["env"] != PRODUCTION:
@@ -227,6 +244,7 @@ class SettingsSchema(Schema):
     @post_load
     def _settings(self, data: dict[str, Any], **_: Any) -> Settings:
         data["data_dir"] = Path(data["data_dir"])
+        data["key_dir"] = Path(data["key_dir"]) if data["key_dir"] else None
         if data["base_url"] and not urlsplit(data["base_url"]).path:
             data["base_url"] += data["base_path"]
         return Settings(**data)

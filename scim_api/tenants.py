@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
+from ledger.tree_head import TreeHeads
 from projections.configuration import Configuration, Settings, settings_of, stream_of
 from projections.credentials import Credential, Credentials
 from projections.history import History
@@ -43,6 +44,7 @@ class Tenant:
     history: History
     usage: Usage
     requests: RequestLog
+    heads: TreeHeads
     newest: Newest = field(default_factory=Newest, repr=False)
 
     def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:

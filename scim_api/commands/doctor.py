@@ -21,6 +21,7 @@ from ledger.database import (
     unavailable,
 )
 from ledger.store import LedgerError
+from ledger.tree_head import TreeHeads
 from scim_api import settings as settings_
 from scim_api.health import MIN_FREE
 from scim_api.settings import Settings, SettingsError
@@ -94,6 +95,7 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     yield Check(label, True, f"{last[0]:,} events, origin {tenant.ledger.origin}")
     yield from _rights(label, tenant.ledger.path)
     yield from _clock(label, last[1])
+    yield from _key(label, tenant.heads)
     for file in sorted(BESIDE):
         yield from _beside(f"{label} {file}", tenant.ledger.path.with_name(file))
 
@@ -128,6 +130,18 @@ def _rights(label: str, path: Path) -> Iterator[Check]:
             yield Check(f"{label} rights", False, f"others can open {file}: chmod 600 {file}")
         if not os.access(file, os.R_OK | os.W_OK):
             yield Check(f"{label} rights", False, f"{file} cannot be written by this user")
+
+
+def _key(label: str, heads: TreeHeads) -> Iterator[Check]:
+    """Check that tree heads can be signed, and lately were."""
+    try:
+        says, trouble = f"signs for {heads.key().verifier}", heads.keys.rights()
+    except LedgerError as error:
+        says, trouble = "", str(error)
+    yield Check(f"{label} signing key", not trouble, trouble or says)
+    newest, end = heads.newest(), heads.ledger.last_position()
+    signed = f"over {newest.size:,} of {end:,} events, at {newest.signed_at}" if newest else "none"
+    yield Check(f"{label} newest tree head", newest is not None, signed)
 
 
 def _clock(label: str, last_at: str) -> Iterator[Check]:

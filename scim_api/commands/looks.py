@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import click
+from marshmallow import fields
 
 from ledger import clock
 from ledger.terminal import (
@@ -74,11 +75,14 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         groups = tenant.resources.total(connection, "Group")
     credentials = {c.id: c for c in credentials_of(tenant)}
     reached = read_beside(tenant.history.stands_at, None)
+    head = tenant.heads.newest()
     return {
         "ledger": tenant.name,
         "origin": tenant.ledger.origin,
         "events": position,
         "last_event_at": last_at,
+        "tree_head_size": head.size if head else None,
+        "tree_head_signed_at": head.signed_at if head else None,
         "events_last_7_days": position - tenant.ledger.position_before(week_ago),
         "users": users,
         "groups": groups,
@@ -164,7 +168,7 @@ def show_config(site: Site, as_json: bool) -> None:
         (
             {
                 "setting": field.data_key,
-                "value": str(getattr(settings, name)),
+                "value": _shown(field, getattr(settings, name)),
                 "source": "environment" if os.environ.get(str(field.data_key)) else "default",
                 "default": str(field.load_default),
                 "meaning": field.metadata["meaning"],
@@ -174,6 +178,10 @@ def show_config(site: Site, as_json: bool) -> None:
         as_json,
         "no settings",
     )
+
+
+def _shown(field: fields.Field[Any], value: Any) -> str:
+    return "(secret)" if value and field.metadata.get("secret") else str(value)
 
 
 COMMANDS: list[click.Command] = [status, doctor, config_group]

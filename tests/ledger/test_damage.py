@@ -10,9 +10,10 @@ from click.testing import Result
 
 import app
 from ledger import events
-from ledger.codec import canonical, leaf_hash
+from ledger.codec import canonical
 from ledger.database import Connection
 from ledger.events import Event, Metadata
+from ledger.merkle import leaf_hash
 from ledger.sqlite import SQLiteLedger
 from ledger.store import NO_STREAM, Append, LedgerUnavailable
 

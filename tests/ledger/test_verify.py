@@ -13,9 +13,10 @@ import pytest
 from click.testing import Result
 
 from ledger import events
-from ledger.codec import canonical, commitment, leaf_hash
+from ledger.codec import canonical, commitment
 from ledger.database import Connection, driver
 from ledger.events import Event
+from ledger.merkle import leaf_hash
 from ledger.sqlite import SQLiteLedger
 from ledger.store import Append
 from ledger.verify import MAX_FINDINGS, verify

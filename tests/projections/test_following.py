@@ -9,6 +9,7 @@ import pytest
 
 import app
 from ledger import events
+from ledger.background import Background
 from ledger.backup import backup
 from ledger.database import connect_read_only
 from ledger.events import Event
@@ -228,7 +229,7 @@ def test_a_killed_catch_up_is_taken_up_again(tenant, people):
 
 
 def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
-    first, second = (Follower(lambda: [tenant.history]) for _ in range(2))
+    first, second = (Background(lambda: [Follower(tenant.history)]) for _ in range(2))
 
     assert first._has_turn(tenant.history)
     assert not second._has_turn(tenant.history)
