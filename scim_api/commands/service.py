@@ -111,6 +111,7 @@ def _prepare_ledgers(site: Site, settings: Settings) -> str | None:
     for name in names:
         try:
             site.migrate(name)
+            site.tenant(name).close()
         except LedgerError as trouble:
             click.echo(f"warning: ledger {name} cannot be served: {trouble}", err=True)
     return None

@@ -126,7 +126,8 @@ def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path, metadata: Metadata
     assert [finding for path in whole for finding in verify(Path(path)).findings] == []
     for folder in torn:
         create(folder / "ledger.db", "acme", software="test", metadata=metadata)
-        assert sorted(file.name for file in folder.iterdir()) == ["ledger.db", "ledger.lock"]
+        files = sorted(file.name for file in folder.iterdir())
+        assert files == ["ledger.db", "ledger.lock", "signing.key"]
         assert verify(folder / "ledger.db").findings == []
 
 

@@ -67,7 +67,7 @@ def test_reading_stops_in_a_sentence_at_a_header_that_is(
 def test_a_ledger_is_not_opened_when_its_first_event_is_newer_than_the_program(
     history: Path, foreign: Foreign
 ) -> None:
-    change_header(foreign(history), 1, revision=2)
+    change_header(foreign(history), 1, revision=3)
 
     with pytest.raises(LedgerUnavailable, match="newer than this program"):
         app.open_tenant(history)

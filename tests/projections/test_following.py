@@ -231,10 +231,10 @@ def test_a_killed_catch_up_is_taken_up_again(tenant, people):
 def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
     first, second = (Background(lambda: [Follower(tenant.history)]) for _ in range(2))
 
-    assert first._has_turn(tenant.history)
-    assert not second._has_turn(tenant.history)
+    assert first._has_turn(tenant.ledger.path)
+    assert not second._has_turn(tenant.ledger.path)
     first.end()
-    assert second._has_turn(tenant.history)
+    assert second._has_turn(tenant.ledger.path)
     second.end()
 
 
