@@ -1,6 +1,5 @@
 """Commands about what proves the ledger: tree heads, proofs, keys, incarnations."""
 
-import base64
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,8 +11,8 @@ from ledger.durable import write_whole
 from ledger.events import Metadata
 from ledger.incarnations import KnownHead, contradictions, renew
 from ledger.keys import KeyUnusable
-from ledger.lines import lines_at
 from ledger.notes import Note
+from ledger.proofs import proof_of
 from ledger.rotation import rotate
 from ledger.terminal import (
     HELP,
@@ -29,8 +28,6 @@ from ledger.terminal import (
     pass_site,
 )
 from ledger.tree_head import SignedHead, TreeHeads
-
-PROOF_FORMAT = "c2sp.org/tlog-proof@v1"
 
 
 class Site(Protocol):
@@ -60,7 +57,7 @@ def tree_head() -> None:
 @ledger_option
 @json_option
 @pass_site
-@examples("scim-ledger tree-head show > head-2026-11-25", "scim-ledger tree-head show --json")
+@examples("scim-ledger tree-head show", "scim-ledger tree-head show --json")
 def show_head(site: Site, ledger: str, as_json: bool) -> None:
     """Print the newest head as a signed note, fit to be kept in a file."""
     heads = site.heads(ledger)
@@ -115,9 +112,10 @@ def list_heads(site: Site, ledger: str, as_json: bool) -> None:
 @click.argument("position", type=click.IntRange(1))
 @click.option("--output", type=click.Path(path_type=Path), help="A file to write, *.tlog-proof.")
 @ledger_option
+@json_option
 @pass_site
 @examples("scim-ledger prove 42", "scim-ledger prove 42 --output 42.tlog-proof")
-def prove(site: Site, position: int, output: Path | None, ledger: str) -> None:
+def prove(site: Site, position: int, output: Path | None, ledger: str, as_json: bool) -> None:
     """Prove that the event at POSITION is in the ledger: a C2SP tlog-proof under the newest head.
 
     It can be checked without this program and without asking it. The header that was hashed stands
@@ -127,29 +125,16 @@ def prove(site: Site, position: int, output: Path | None, ledger: str) -> None:
     end = heads.ledger.last_position()
     if position > end:
         raise Failure(f"there is no event {position:,}; the last one is {end:,}", Exit.NOT_FOUND)
-    text = proof_text(heads, position)
-    if output is None:
-        click.echo(text, nl=False)
-    elif output.exists():
+    if output and output.exists():
         raise Failure(f"there is a file at {output} already; nothing was written")
-    else:
-        write_whole(output, text.encode())
+    proof = proof_of(heads, position)
+    if output:
+        write_whole(output, proof.text.encode())
         click.echo(f"{output}: event {position} under a tree head", err=True)
-
-
-def proof_text(heads: TreeHeads, position: int) -> str:
-    """Return the proof of an event as text (C2SP tlog-proof); signs a head if need be."""
-    newest = heads.newest()
-    signed = newest if newest and newest.size >= position else heads.sign()
-    [line] = lines_at(heads.ledger, [position])
-    hashes = heads.tree.inclusion(position, signed.size)
-    lines = [
-        PROOF_FORMAT,
-        f"extra {base64.b64encode(line.header).decode()}",
-        f"index {position - 1}",
-        *(base64.b64encode(each).decode() for each in hashes),
-    ]
-    return "".join(f"{each}\n" for each in lines) + f"\n{signed.note}"
+    elif as_json:
+        emit(proof.document())
+    else:
+        click.echo(proof.text, nl=False)
 
 
 @click.group("key", cls=Group, context_settings=HELP)

@@ -94,7 +94,7 @@ def test_migrate_without_a_ledger_does_nothing(empty):
 
 def test_migrate_refuses_a_ledger_newer_than_the_program(shell):
     connection = connect(ledger_file(shell))
-    connection.execute("PRAGMA user_version=2")
+    connection.execute("PRAGMA user_version=3")
     connection.close()
 
     assert "newer scim-ledger" in shell("migrate", code=1).err

@@ -1,4 +1,4 @@
-"""A ledger that is behind what was signed over it is not served; it can go on under another name."""
+"""A ledger behind what was signed over it is not served; it can go on under another name."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def test_another_ledger_in_its_place_is_not_opened(tenant, tmp_path, metadata) -
         file.unlink()
     shutil.copy(other.ledger.path, path)
 
-    with pytest.raises(Superseded, match="which .* never was"):
+    with pytest.raises(Superseded, match=r"which .* never was"):
         app.open_tenant(path)
 
 

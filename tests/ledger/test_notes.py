@@ -1,6 +1,7 @@
 """Signed notes, their keys, and the text of tree heads."""
 
 import base64
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -17,8 +18,8 @@ PUBLISHED_NOTE = (
     "If you think cryptography is the answer to your problem,\n"
     "then you don't know what your problem is.\n"
     "\n"
-    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6K"
-    "E6RyyBwJnAM=\n"
+    "— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZ"
+    "b6KE6RyyBwJnAM=\n"
 )
 
 
@@ -116,7 +117,5 @@ def test_what_is_no_signing_key_is_not_quoted() -> None:
 
 @given(st.text())
 def test_any_text_is_a_note_or_refused(text: str) -> None:
-    try:
+    with suppress(MalformedNote):
         assert str(Note.parse(text)) == text
-    except MalformedNote:
-        pass

@@ -108,7 +108,7 @@ def test_heads_are_only_appended(statement_, heads, record, foreign) -> None:
     record("Note-1", NOTED)
     heads.sign()
 
-    with pytest.raises(driver.IntegrityError, match="ledger: a tree head|ledger: tree heads"):
+    with pytest.raises(driver.IntegrityError, match=r"ledger: a tree head|ledger: tree heads"):
         foreign(heads.ledger.path).execute(statement_)
 
 

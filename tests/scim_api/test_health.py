@@ -45,7 +45,7 @@ def zero_a_page(file, number):
 
 def newer(file):
     connection = connect(file)
-    connection.execute("PRAGMA user_version=2")
+    connection.execute("PRAGMA user_version=3")
     connection.close()
 
 
