@@ -6,12 +6,8 @@ from typing import Any
 import orjson
 
 from ledger.clients import family
-from ledger.events import CREDENTIAL_ISSUED, REQUEST_PREFIX
+from ledger.events import REQUEST_PREFIX, WITHHELD
 from ledger.lines import Line
-
-# Withheld wherever an event is shown: a token's hash is of no use to a reader. With the salt of
-# the event it could be tried, so that is withheld too.
-WITHHELD: Mapping[str, frozenset[str]] = {CREDENTIAL_ISSUED: frozenset({"sha256"})}
 
 
 def event_document(line: Line, credentials: Mapping[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import click
 
 from ledger import codec
 from ledger.clients import family
-from ledger.events import Recorded
+from ledger.events import WITHHELD, Recorded
 from ledger.lines import lines_at
 from ledger.terminal import (
     HELP,
@@ -30,7 +30,6 @@ from ledger.terminal import (
     say,
 )
 from projections.query import And, Compare, Filter, Operator
-from scim_api.audit.event_documents import WITHHELD
 from scim_api.audit.event_filters import event_filter
 from scim_api.audit.event_type import EVENT
 from scim_api.audit.events import MOST, Events, Question
