@@ -5,6 +5,8 @@ is that of a full tile, 256 hashes, at the level below: the layout of C2SP tlog-
 made off the write path, when a head is signed or a proof asked for, and can be thrown away.
 """
 
+from collections.abc import Iterable
+
 from ledger import merkle
 from ledger.database import Connection
 from ledger.sqlite import SQLiteLedger, last_position
@@ -47,6 +49,13 @@ class Tree:
         self._reach(new)
         with self._ledger.reading() as connection:
             return merkle.consistency_proof(old, new, _Kept(connection).node)
+
+    def nodes(self, size: int, places: Iterable[tuple[int, int]]) -> list[bytes]:
+        """Return hashes of full parts of the first `size` events; see merkle.Node, and as above."""
+        self._reach(size)
+        with self._ledger.reading() as connection:
+            kept = _Kept(connection)
+            return [kept.node(height, number) for height, number in places]
 
     def hashes(self, level: int, number: int, width: int) -> bytes:
         """Return the first hashes of a tile, one after the other; raises NotThatFar."""

@@ -1,0 +1,1 @@
+"""What leaves a ledger, proved: lines for who checks them, and the program to do it."""
