@@ -1,10 +1,13 @@
 """Events as they lie in the ledger's file: header text, leaf hash, salt, payload."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ledger.database import json_list
 from ledger.sqlite import SQLiteLedger
+from ledger.store import LedgerUnavailable
+
+CHUNK = 500
 
 _SELECT = (
     "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
@@ -30,3 +33,25 @@ def lines_at(ledger: SQLiteLedger, positions: Sequence[int]) -> list[Line]:
         ).fetchall()
     found = {row[0]: Line(*row) for row in rows}
     return [found[position] for position in positions if position in found]
+
+
+def lines_between(ledger: SQLiteLedger, first: int, last: int) -> Iterator[Line]:
+    """Yield the events from one position to another, each chunk its own read: none pins the log.
+
+    Raises LedgerUnavailable where an event is missing.
+    """
+    while first <= last:
+        with ledger.reading() as connection:
+            rows = connection.execute(
+                f"{_SELECT} WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?",
+                (first, last, CHUNK),
+            ).fetchall()
+        for row in rows or [(None,)]:
+            if row[0] != first:
+                raise LedgerUnavailable(
+                    f"{ledger.path} has no event at position {first}; `scim-ledger verify` says"
+                    " what is wrong",
+                    reason="damaged file",
+                )
+            yield Line(*row)
+            first += 1

@@ -57,7 +57,7 @@ def test_every_option_and_argument_of_a_command_is_explained(words, command):
 
 @EVERY
 def test_a_command_that_reads_can_answer_in_json(words, command):
-    writes = {"serve", "migrate", "revoke", "rebuild", "backup"}
+    writes = {"serve", "migrate", "revoke", "rebuild", "backup", "export"}
     reads = not isinstance(command, click.Group) and words[-1] not in writes
 
     assert not reads or "as_json" in {parameter.name for parameter in command.params}
