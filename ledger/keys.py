@@ -102,6 +102,8 @@ class Keys:
         if self.given:
             return key
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for torn in self.folder.glob(f".{NEXT_FILE}.*"):  # a private key cut off while written
+            torn.unlink(missing_ok=True)
         write_whole(self.folder / NEXT_FILE, f"{key.private_text()}\n".encode())
         return key
 
