@@ -12,6 +12,7 @@ import orjson
 
 from ledger.events import (
     CREDENTIAL_ISSUED,
+    ERASED,
     LEDGER_OPENED,
     REQUEST_PREFIX,
     REVISIONS,
@@ -44,11 +45,17 @@ def _ledger_opened_1(payload: Payload) -> Payload:
     return payload
 
 
+def _erased_1(payload: Payload) -> Payload:
+    """Revision 2 also says why, on which ticket, and how many payloads were forgotten."""
+    return payload
+
+
 # (type, revision) -> what turns its payload into that of the next revision. Never deleted.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     (LEDGER_OPENED, 1): _ledger_opened_1,
     (CREDENTIAL_ISSUED, 1): _credential_issued_1,
     (CREDENTIAL_ISSUED, 2): _credential_issued_2,
+    (ERASED, 1): _erased_1,
 }
 
 

@@ -34,7 +34,7 @@ REVISIONS: Mapping[str, int] = {
     DELETED: 1,
     MEMBERS_ADDED: 1,
     MEMBERS_REMOVED: 1,
-    ERASED: 1,
+    ERASED: 2,
     HOLD_PLACED: 1,
     HOLD_RELEASED: 1,
     LEDGER_OPENED: 2,

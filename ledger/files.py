@@ -4,9 +4,11 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from ledger import clock, codec, migrations
 from ledger.database import connect, driver, speaking
@@ -16,7 +18,7 @@ from ledger.keys import Keys
 from ledger.notes import VerifierKey
 from ledger.own_stream import stream_of
 from ledger.sqlite import Draft
-from ledger.store import NO_STREAM, Append, LedgerError, LedgerMisnamed
+from ledger.store import NO_STREAM, Append, LedgerBusy, LedgerError, LedgerMisnamed
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -97,8 +99,25 @@ def _write_first_event(path: Path, key: VerifierKey, software: str, metadata: Me
 
 
 @contextmanager
-def file_lock(folder: Path) -> Iterator[None]:
-    """Hold what only one process may do at a time: making and migrating a ledger."""
+def file_lock(folder: Path, *, patience: float | None = None) -> Iterator[None]:
+    """Hold what only one process may do at a time: making and migrating a ledger, rebuilding.
+
+    Raises LedgerBusy after `patience` seconds; without it there is no end to waiting.
+    """
     with open(folder / "ledger.lock", "a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if patience is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            _lock_within(file, time.monotonic() + patience)
         yield
+
+
+def _lock_within(file: IO[str], deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise LedgerBusy("a rebuild or a migration of the ledger is under way") from None
+        time.sleep(0.05)

@@ -3,22 +3,27 @@
 import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ledger import clock, codec, migrations
 from ledger.database import Connection, connect, connect_read_only
 from ledger.database_file import DatabaseFile
-from ledger.events import REVISIONS, Metadata, Recorded
+from ledger.events import ERASED, REVISIONS, Metadata, Recorded
 from ledger.merkle import leaf_hash
 from ledger.store import (
+    NO_STREAM,
     Append,
     LedgerUnavailable,
     Projector,
+    StreamErased,
     WrongExpectedVersion,
 )
 
 CHUNK = 1000
+
+Decide = Callable[[Connection], Sequence[Append]]
 
 
 class SQLiteLedger(DatabaseFile):
@@ -62,6 +67,19 @@ class SQLiteLedger(DatabaseFile):
         drafts = [Draft(append, metadata) for append in appends]
         with self.writing() as connection:
             return self._record(connection, drafts, self.origin)
+
+    @contextmanager
+    def deciding(
+        self, decide: Decide, metadata: Metadata
+    ) -> Iterator[tuple[Connection, list[Recorded]]]:
+        """Record what is decided under the write lock, and give the transaction to go on with.
+
+        For what must not race and is rare: writers wait while it is decided. What is raised
+        within undoes all of it.
+        """
+        with self.writing() as connection:
+            drafts = [Draft(append, metadata) for append in decide(connection)]
+            yield connection, self._record(connection, drafts, self.origin)
 
     def renew(self, origin: str, append: Append, metadata: Metadata) -> None:
         """Record a Restored event under a new origin, which the ledger has from then on."""
@@ -149,9 +167,11 @@ class Draft:
     def insert(self, connection: Connection, origin: str, position: int, at: str) -> list[Recorded]:
         """Write the events behind a position, the ledger's end, recorded at a timestamp."""
         stream, expected = self._append.stream, self._append.expected_version
-        version = stream_version(connection, stream)
+        version, type_ = last_of(connection, stream)
         if version != expected:
             raise WrongExpectedVersion(stream, expected, version)
+        if type_ == ERASED:
+            raise StreamErased(stream)
         return [
             self._insert_one(connection, origin, i, position + 1 + i, version + 1 + i, at)
             for i in range(len(self._payloads))
@@ -224,18 +244,33 @@ def last_position(connection: Connection) -> int:
     return _end(connection)[0]
 
 
+def last_of(connection: Connection, stream: str) -> tuple[int, str]:
+    """Return version and type of a stream's last event, NO_STREAM and "" where there is none."""
+    row = connection.execute(
+        "SELECT version, type FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1", (stream,)
+    ).fetchone()
+    return row or (NO_STREAM, "")
+
+
 def stream_version(connection: Connection, stream: str) -> int:
     """Return the version of a stream, NO_STREAM where there is none."""
-    version: int = connection.execute(
-        "SELECT coalesce(max(version), 0) FROM event WHERE stream = ?", (stream,)
-    ).fetchone()[0]
-    return version
+    return last_of(connection, stream)[0]
 
 
 def read_chunk(connection: Connection, after: int, upto: int) -> list[Recorded]:
     """Return the events after one position up to another."""
     where = "position > ? AND position <= ? ORDER BY position"
     return list(events_where(connection, where, (after, upto)))
+
+
+def read_bodies(connection: Connection, after: int, upto: int) -> list[tuple[int, str, bytes]]:
+    """Return position, stream and payload, as it lies there, of events that are not forgotten."""
+    rows: list[tuple[int, str, bytes]] = connection.execute(
+        "SELECT position, stream, body FROM event JOIN payload USING (position)"
+        " WHERE position > ? AND position <= ? AND body IS NOT NULL",
+        (after, upto),
+    ).fetchall()
+    return rows
 
 
 def events_where(

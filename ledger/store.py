@@ -23,6 +23,14 @@ class WrongExpectedVersion(LedgerError):
         self.actual = actual
 
 
+class StreamErased(LedgerError):
+    """What the stream was about is forgotten: nothing is recorded of it any more."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"stream {stream} was erased; nothing can be recorded in it any more")
+        self.stream = stream
+
+
 class LedgerBusy(LedgerError):
     """No turn to write came within the time allowed; nothing was written."""
 
@@ -97,8 +105,8 @@ class Ledger(Protocol):
         """Record events of one or several streams in one transaction.
 
         The events MUST be durable, and every inline projector's rows with them, when this
-        returns. It MUST write nothing when it raises: WrongExpectedVersion, LedgerBusy,
-        LedgerUnavailable, or what a projector raised.
+        returns. It MUST write nothing when it raises: WrongExpectedVersion, StreamErased,
+        LedgerBusy, LedgerUnavailable, or what a projector raised.
         """
         ...
 

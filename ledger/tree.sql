@@ -22,6 +22,11 @@ CREATE TABLE purge (
   position INTEGER PRIMARY KEY REFERENCES event
 ) STRICT;
 
+-- Nothing is said any more about what was forgotten.
+CREATE TRIGGER event_stream_is_not_erased BEFORE INSERT ON event
+WHEN (SELECT type FROM event WHERE stream = NEW.stream ORDER BY version DESC LIMIT 1) = 'Erased'
+BEGIN SELECT raise(ABORT, 'ledger: no event follows an Erased event in its stream'); END;
+
 CREATE TRIGGER tree_head_is_next BEFORE INSERT ON tree_head
 WHEN NEW.number IS NOT (SELECT coalesce(max(number), 0) + 1 FROM tree_head)
 BEGIN SELECT raise(ABORT, 'ledger: a tree head is appended with the next number'); END;

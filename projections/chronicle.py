@@ -218,7 +218,7 @@ class _Chunk:
         """Let a resource never have been: at no instant is it found, counted or a member."""
         id_ = recorded.subject
         self.write()
-        self._index.forget(self._connection, recorded.stream)
+        self._index.forget(self._connection, recorded.stream, recorded.position)
         self._known.pop(id_, None)
         execute, s = self._connection.execute, self._s
         lives = execute(f"SELECT born, type, died FROM life{s} WHERE id = ?", (id_,)).fetchall()

@@ -150,12 +150,12 @@ class Entries:
             f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
 
-    def forget(self, connection: Connection, stream: str) -> None:
-        """Forget of a stream's events what an erasure takes."""
+    def forget(self, connection: Connection, stream: str, before: int) -> None:
+        """Forget of a stream's events before a position what an erasure takes."""
         connection.execute(
             f"UPDATE {self._table} SET client = NULL, request_id = NULL, operator = NULL,"
-            " user_name = NULL WHERE stream = ?",
-            (stream,),
+            " user_name = NULL WHERE stream = ? AND position < ?",
+            (stream, before),
         )
 
     def last_position(self, connection: Connection) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.database import Connection
-from ledger.events import DELETED, SETTINGS_CHANGED, Recorded
+from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
 from projections import sql
 from projections.kinds import Kind, display_of, email_keys, name_key
 from projections.lists import BLOCK, PATIENCE, TooCostly
@@ -30,7 +30,7 @@ class Resources(Readings):
     """The current-state projection; reads take a ledger's reading connection."""
 
     name = "resources"
-    revision = 2
+    revision = 3
     tables: Mapping[str, str] = {
         "resource": "position",
         "resource_email": "email_key, position",
@@ -76,6 +76,8 @@ class Resources(Readings):
             self._insert(connection, kind, recorded.position, new)
         elif old:
             self._delete(connection, old)
+        elif recorded.type == ERASED:  # deleted before, or never known by what is left of it
+            self.memberships.forget(connection, recorded.subject)
         members = [key for key in recorded.payload or () if key.startswith(MEMBER)]
         if old and members and recorded.type != DELETED:
             self.memberships.change(connection, old.position, _only(recorded.payload, members))
@@ -167,6 +169,11 @@ class Resources(Readings):
             " ON CONFLICT DO UPDATE SET live = live + excluded.live",
             (type_, position // BLOCK, change),
         )
+        if change < 0:  # a block whose resources are gone is as one that never had any
+            connection.execute(
+                f"DELETE FROM {self._tables.census} WHERE type = ? AND block = ? AND live = 0",
+                (type_, position // BLOCK),
+            )
 
 
 def _only(payload: Mapping[str, Any] | None, keys: list[str]) -> dict[str, Any]:

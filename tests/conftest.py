@@ -117,8 +117,8 @@ def foreign() -> Iterator[Callable[[Path], Connection]]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make the closed file of a ledger of 30 mixed events, projections and one erasure included.
 
-    Position 17 is an Updated of a user that lives. Contact-1 has 8, 9, 10 and 30, the last of all;
-    10 is its Erased event, by which 8 was erased.
+    Position 17 is an Updated of a user that lives. Contact-1 has 8, 9 and 10, its Erased event,
+    by which 8 was erased.
     """
     folder = tmp_path_factory.mktemp("template")
     path = folder / "acme" / "ledger.db"
@@ -152,7 +152,7 @@ def _write_history(record: Record) -> None:
     record(users[0], Event(events.REACTIVATED, {"active": True}))
     record(users[5], Event(events.DELETED))
     record("Note-1", Event(events.CREATED, {"x": [1, {"y": None}]}))
-    record("Contact-1", Event(events.UPDATED, {"name": "Georg"}))  # 30
+    record("Note-1", Event(events.UPDATED, {"x": None}))  # 30
 
 
 def _person(n: int) -> dict[str, Any]:

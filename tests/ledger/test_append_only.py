@@ -17,7 +17,7 @@ from ledger.verify import verify
 
 STRANGER = Path(__file__).with_name("stranger.py")
 
-# The template: 30 events; 8, 9 and 30 are Contact-1's, 10 is its Erased event, which erased 8.
+# The template: 30 events; 8 and 9 are Contact-1's, 10 is its Erased event, which erased 8.
 LAST, NEXT = 30, 31
 COLUMNS = "id, stream, version, type, revision, recorded_at, txn, actor, header, leaf_hash"
 
@@ -77,7 +77,7 @@ PAYLOAD_ATTACKS = {
     "forget by an event to come": f"{FORGET} 31 WHERE position = 17",
     "forget by another type": f"{FORGET} 18 WHERE position = 17",
     "forget by another stream": f"{FORGET} 10 WHERE position = 17",
-    "forget by an earlier erasure": f"{FORGET} 10 WHERE position = 30",
+    "forget by an earlier erasure": f"{FORGET} 10 WHERE position = 10",
     "an erasure forgets itself": f"{FORGET} 10 WHERE position = 10",
     "forget and move": f"{FORGET} 10, position = 31 WHERE position = 9",
     "forget all": f"{FORGET} 10",

@@ -55,8 +55,8 @@ TAMPERINGS = {
     "UPDATE payload SET salt = NULL, body = NULL, erased_by = 10 WHERE position = 17": (
         "position 17: payload gone without an Erased event"
     ),
-    "UPDATE payload SET salt = NULL, body = NULL, erased_by = 10 WHERE position = 30": (
-        "position 30: payload gone without an Erased event"
+    "UPDATE payload SET salt = NULL, body = NULL, erased_by = 10 WHERE position = 10": (
+        "position 10: payload gone without an Erased event"
     ),
     "UPDATE ledger SET origin = 'evil/0'": "position 1: another ledger or format",
     "UPDATE ledger SET opened_at = ''": "position 1: not the opening",

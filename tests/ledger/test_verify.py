@@ -167,7 +167,7 @@ TAMPERINGS: dict[str, tuple[int | None, list[Statement]]] = {
     "a payload forgotten by an event to come": (17, [f"{FORGET} 31 WHERE position = 17"]),
     "a payload forgotten by another type": (17, [f"{FORGET} 18 WHERE position = 17"]),
     "a payload forgotten by another stream": (17, [f"{FORGET} 10 WHERE position = 17"]),
-    "a payload forgotten by an earlier erasure": (30, [f"{FORGET} 10 WHERE position = 30"]),
+    "a payload forgotten by an earlier erasure": (10, [f"{FORGET} 10 WHERE position = 10"]),
     "an erasure that forgot itself": (10, [f"{FORGET} 10 WHERE position = 10"]),
     "an erasure claimed of a payload that is there": (
         9,

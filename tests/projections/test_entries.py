@@ -324,7 +324,7 @@ def test_what_is_forgotten_is_found_by_nothing_personal(database: Any) -> None:
         ],
     )
 
-    entries.forget(database, "User-1")
+    entries.forget(database, "User-1", 3)
 
     for asked in ('client eq "Okta"', 'requestId eq "r"', 'operator eq "o"', 'userName eq "ada"'):
         assert entries.page(database, parse_filter(asked, EVENT)).positions == [2]
