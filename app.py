@@ -41,6 +41,7 @@ from scim_api.commands import (
     differences,
     events,
     export,
+    forgetting,
     looks,
     policies,
     requests,
@@ -49,6 +50,7 @@ from scim_api.commands import (
     tokens,
 )
 from scim_api.commands import resources as resource_commands
+from scim_api.purging import Purges
 from scim_api.request_log.log import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.resource_types import KINDS
 from scim_api.settings import Settings
@@ -81,7 +83,11 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
     """Return what is done in the background for ledgers."""
-    return [chore for each in tenants for chore in (Follower(each.history), Signer(each.heads))]
+    return [
+        chore
+        for each in tenants
+        for chore in (Follower(each.history), Signer(each.heads), Purges(each))
+    ]
 
 
 def open_tenants(settings: Settings) -> Tenants:
@@ -282,6 +288,7 @@ for _command in (
     *policies.COMMANDS,
     *configuration.COMMANDS,
     *roles.COMMANDS,
+    *forgetting.COMMANDS,
     *demo.COMMANDS,
 ):
     cli.add_command(_command)

@@ -109,7 +109,7 @@ def rebuild(
     """
     store = store or ledger
     with file_lock(ledger.path.parent):
-        _sweep_remains(store, projection)
+        sweep(store, projection)
         suffix = f"_building_{secrets.token_hex(4)}"
         twin = projection.beside(suffix)
         with store.writing() as connection:
@@ -120,7 +120,7 @@ def rebuild(
             end = ledger.last_position()
             project_all(connection, twin, ledger.read_chunk(position, end))
             _swap(connection, projection, suffix, end)
-        _sweep_remains(store, projection)
+        sweep(store, projection)
     return end
 
 
@@ -163,11 +163,11 @@ def _tables(connection: Connection) -> set[str]:
     return {name for (name,) in rows}
 
 
-def _sweep_remains(store: DatabaseFile, projection: Projection) -> None:
-    """Drop retired tables and those of a rebuild that was cut off, a few rows at a time.
+def sweep(store: DatabaseFile, projection: Projection) -> None:
+    """Drop retired tables and those of a rebuild that was cut off; call it under `file_lock`.
 
-    Deleted pages are overwritten (secure_delete), so dropping a large table at once would keep
-    writers waiting.
+    A few rows at a time: deleted pages are overwritten (secure_delete), so dropping a large table
+    at once would keep writers waiting.
     """
     with store.reading() as connection:
         remains = [

@@ -14,6 +14,7 @@ from scim_api import patch as patching
 from scim_api.attributes import ResourceType
 from scim_api.catalogue import Catalogue
 from scim_api.conditions import Conditions
+from scim_api.departures import departures
 from scim_api.enrolment import Enrolment, Roll, enrol, taken, typed
 from scim_api.errors import PreconditionFailed, TooManyRequests
 from scim_api.intake import load_resource
@@ -144,22 +145,14 @@ class Service(Reader):
         def deleted() -> None:
             row = self._row(id_)
             conditions.check_change(row.etag)
-            departures = self._departures(id_)
-            itself = departures.pop(id_, None)  # a group can be a member of itself
+            with self._ledger.reading() as connection:
+                leaving = departures(self._resources, connection, id_)
+            itself = leaving.pop(id_, None)  # a group can be a member of itself
             left = itself.events if itself else ()
             own = Append(self._stream(id_), row.version, [*left, Event(DELETED)])
-            self._ledger.append([*departures.values(), own], metadata)
+            self._ledger.append([*leaving.values(), own], metadata)
 
         _repeated(deleted, conditions, self._stream(id_))
-
-    def _departures(self, id_: str) -> dict[str, Append]:
-        """Return how a resource leaves its groups, by the group's id."""
-        with self._ledger.reading() as connection:
-            groups = self._resources.memberships.direct_groups(connection, id_)
-        return {
-            group: Append(f"Group-{group}", version, membership({}, [id_]))
-            for group, version in groups
-        }
 
     def _parted(self, body: Any) -> Parted:
         """Part the body of a group from its members; no other type has any."""

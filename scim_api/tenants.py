@@ -46,6 +46,8 @@ class Tenant:
     requests: RequestLog
     heads: TreeHeads
     newest: Newest = field(default_factory=Newest, repr=False)
+    # By file the last erasure after which this process wrote it anew: once is enough.
+    written_anew: dict[Path, int] = field(default_factory=dict, repr=False)
 
     def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:
         """Return the credential of a token's hash, and what the ledger serves now."""

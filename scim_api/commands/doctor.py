@@ -24,6 +24,7 @@ from ledger.store import LedgerError
 from ledger.tree_head import TreeHeads
 from scim_api import settings as settings_
 from scim_api.health import MIN_FREE
+from scim_api.purging import unfinished_streams
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants import Tenant, ledger_names
 
@@ -96,8 +97,21 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     yield from _rights(label, tenant.ledger.path)
     yield from _clock(label, last[1])
     yield from _key(label, tenant.heads)
+    yield from _erasures(label, tenant)
     for file in sorted(BESIDE):
         yield from _beside(f"{label} {file}", tenant.ledger.path.with_name(file))
+
+
+def _erasures(label: str, tenant: Tenant) -> Iterator[Check]:
+    """Look for erasures whose traces may yet be in the files."""
+    pending = unfinished_streams(tenant)
+    if pending:
+        places = ", ".join(map(str, pending))
+        says = (
+            f"not finished: those by the events at {places}. The service finishes them by itself;"
+            " so does scim-ledger erase ID with the same id"
+        )
+        yield Check(f"{label} erasures", False, says)
 
 
 def _beside(label: str, path: Path) -> Iterator[Check]:

@@ -27,6 +27,7 @@ from projections.credentials import Credential
 from scim_api import settings as settings_
 from scim_api.commands import doctor as doctor_
 from scim_api.commands.tokens import credentials_of
+from scim_api.purging import unfinished_streams
 from scim_api.settings import SCHEMA, Settings
 from scim_api.tenants import Tenant, ledger_names
 
@@ -92,6 +93,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         ),
         "history_position": reached,
         "history_behind": None if reached is None else max(position - reached, 0),
+        "erasures_unfinished": len(unfinished_streams(tenant)),
         "clients": read_beside(lambda: _clients(tenant, credentials), ()),
         "tokens_expiring_soon": _expiring_soon(credentials),
     }

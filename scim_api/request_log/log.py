@@ -41,6 +41,10 @@ _TABLES = (
 _INSERT = (
     f"INSERT INTO request ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
 )
+_FORGET = (
+    "DELETE FROM request WHERE lower(resource_id) = :id OR instr(lower(path), :id)"
+    " OR instr(lower(detail), :id)"
+)
 _BULK = "SELECT 1 FROM pragma_table_info('request') WHERE name = 'bulk'"
 
 
@@ -144,6 +148,15 @@ class RequestLog:
             connection.execute("COMMIT")
         finally:
             connection.close()
+
+    def forget(self, id_: str) -> None:
+        """Remove what is about a resource; raises BesideUnavailable or LedgerBusy."""
+        self.flush()
+        if not self._path.exists():
+            return
+        with speaking(self._path), closing(connect(self._path)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request'").fetchone():
+                connection.execute(_FORGET, {"id": id_.lower()})
 
     def _prune(self, connection: Connection, most: int) -> None:
         """Remove what is too much or too old, but at most so many rows of each."""
