@@ -196,6 +196,10 @@ class Console:
         tenant = wire(self.path(name), self.settings)
         return tenant.heads, known_heads(tenant)
 
+    def keys(self, name: str) -> Keys:
+        """Return where the key of a ledger's tree heads is."""
+        return keys_of(self.path(name), self.settings)
+
     def projections(self, name: str) -> Sequence[Kept]:
         """Return a ledger's projections, whatever their state, to look at or rebuild them."""
         return kept(wire(self.path(name), self.settings))

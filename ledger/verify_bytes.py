@@ -103,24 +103,30 @@ def _entries(body: bytes) -> list[tuple[bytes, bytes]] | None:
     if not body.isascii():
         body.decode()  # or UnicodeDecodeError
     if b"{" in all_values or b"[" in all_values:
-        return entries if all(map(_is_canonical, filter(_is_nested, values))) else None
+        return entries if all(map(_nested_is_canonical, values)) else None
     return entries
 
 
-def _is_nested(value: bytes) -> bool:
-    return value[0] in b"{["
+def _nested_is_canonical(value: bytes) -> bool:
+    if value[0] not in b"{[":
+        return True
+    return _known(value) if len(value) < 200 else _is_canonical(value)
 
 
-@lru_cache(maxsize=4096)
 def _is_canonical(value: bytes) -> bool:
     return _ENCODER.encode(json.loads(value)).encode() == value
+
+
+_known = lru_cache(maxsize=4096)(_is_canonical)  # many a member is the same
 
 
 def root_of(nodes: list[bytes]) -> bytes:
     """Return the tree hash over one node or more, level by level (RFC 9162 §2.1.1)."""
     while len(nodes) > 1:
-        odd = nodes[-1:] if len(nodes) % 2 else []
-        nodes = parents(nodes) + odd
+        above = parents(nodes)
+        if len(nodes) & 1:
+            above.append(nodes[-1])
+        nodes = above
     return nodes[0]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from ledger.database import Connection, driver, snapshot
+from ledger.database import Connection, driver
 from ledger.events import ERASED
 from ledger.verify_bytes import (
     commitment_of,
@@ -85,9 +85,8 @@ class Outcome:
 
 
 def read_range(connection: Connection, task: Range, outcome: Outcome) -> None:
-    """Read and check a range in a snapshot of its own, telling the outcome as far as it came."""
-    with snapshot(connection):
-        _Reading(connection, task, outcome).read()
+    """Read and check a range in the snapshot that is open; tell the outcome as far as it came."""
+    _Reading(connection, task, outcome).read()
 
 
 class _Reading:

@@ -55,7 +55,8 @@ class Report:
     """What a verification read and found; `findings` are in order of position, cut at 100.
 
     `size` and `root` are of the whole tree, where it could be grown; `skipped` counts events of
-    which only the leaf hash was read; `notes` tell of what is no fault.
+    which only the leaf hash was read; `rebuilt` tells whether projections were compared with a
+    rebuild, and `notes` of what is no fault.
     """
 
     path: Path
@@ -69,6 +70,7 @@ class Report:
     newest: Kept | None = None
     size: int = 0
     root: bytes | None = None
+    rebuilt: bool = False
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
