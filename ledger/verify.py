@@ -18,7 +18,7 @@ from ledger.database import (
 )
 from ledger.migrations import check_identity
 from ledger.store import LedgerMissing, LedgerUnavailable
-from ledger.verify_events import Finding
+from ledger.verify_events import Finding, short
 from ledger.verify_heads import Heads, Kept, kept_heads, keys_must_be, trusted_keys
 from ledger.verify_keys import Identity, identity_of
 from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, stray
@@ -221,6 +221,9 @@ class _Verification:
         since = self._demands.since
         if since is None:
             return
+        if since.origin not in (origins := [name for _, name in identity.origins]):
+            what = "origin when it was verified last"
+            yield Finding(None, what, short(origins[-1]), short(since.origin))
         if since.size > growing.size and growing.whole:
             expected = f"{since.size:,} events, which were verified at {since.at}"
             yield Finding(growing.size + 1, "event", expected, f"{growing.size:,}")
@@ -231,7 +234,8 @@ class _Verification:
 
     def _heads(self, growing: Growing, identity: Identity, bounds: _Bounds) -> Iterator[Finding]:
         demands = self._demands
-        heads = Heads(identity, growing.roots, bounds.end)
+        good = demands.since.size if demands.since else 0
+        heads = Heads(identity, growing.roots, bounds.end, good=good)
         before = None
         if demands.since and demands.since.head:
             before = next(self._kept(demands.since.head - 1, demands.since.head), None)

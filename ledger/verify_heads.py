@@ -38,12 +38,17 @@ class Kept(NamedTuple):
 class Heads:
     """Compares heads with the roots that were found at their sizes."""
 
-    def __init__(self, identity: Identity, roots: Mapping[int, bytes], end: int) -> None:
-        """`end` is the ledger's last position; a root that is unknown is not compared."""
+    def __init__(
+        self, identity: Identity, roots: Mapping[int, bytes], end: int, *, good: int = 0
+    ) -> None:
+        """`end` is the ledger's last position; a root that is unknown is not compared.
+
+        `good` is the size up to which the ledger is known to be as it was.
+        """
         self._identity = identity
         self._roots = roots
         self._end = end
-        self._good = 0  # the largest size at which a head was right
+        self._good = good
         self.count = 0
 
     def kept(self, rows: Iterable[Kept], before: Kept | None = None) -> Iterator[Finding]:
@@ -88,8 +93,12 @@ class Heads:
         if root == head.root:
             self._good = max(self._good, head.size)
         elif root is not None:
-            between = f"another: what differs is between positions {self._good + 1} and {head.size}"
-            yield Finding(None, f"root of {what} of size {head.size}", head.root.hex(), between)
+            first, last = self._good + 1, head.size
+            alone = first == last
+            differs = f"what differs is from position {first} to {last}"
+            found = "it was changed" if alone else differs
+            what, place = f"root of {what} of size {last}", last if alone else None
+            yield Finding(place, what, head.root.hex(), f"another: {found}")
 
     def _signature(self, what: str, note: Note, key: VerifierKey | None) -> Iterator[Finding]:
         if key is None or not signed(note, key):

@@ -1,7 +1,7 @@
 """The pieces a verification is cut into, and what does them: this process, or one for each core.
 
-A process of its own is `python -m ledger.verify_work FILE`; pieces come in on stdin, outcomes go
-out on stdout, and it ends where stdin does.
+To a process of its own pieces come in on stdin, outcomes go out on stdout, and it ends where stdin
+does.
 """
 
 import os
@@ -38,6 +38,7 @@ from ledger.verify_ranges import (
 )
 
 OUT_OF_REACH = (UNREADABLE, UNWRITABLE)
+_PROGRAM = "import sys, pathlib, ledger.verify_work as w; w.serve(pathlib.Path(sys.argv[1]))"
 FEW = 20_000  # events that are read before a process has started
 
 
@@ -196,7 +197,7 @@ class _Process:
 
 @contextmanager
 def _started(path: Path) -> Iterator[_Process]:
-    command = [sys.executable, "-P", "-m", "ledger.verify_work", str(path)]
+    command = [sys.executable, "-P", "-c", _PROGRAM, str(path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         yield _Process(process)
@@ -205,7 +206,7 @@ def _started(path: Path) -> Iterator[_Process]:
         process.communicate()
 
 
-def _serve(path: Path) -> None:
+def serve(path: Path) -> None:
     """Do the pieces that come in until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; who started this one ends it
     connection = connect_read_only(path)
@@ -216,7 +217,3 @@ def _serve(path: Path) -> None:
             return
         pickle.dump(_do(path, connection, piece), sys.stdout.buffer)
         sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
