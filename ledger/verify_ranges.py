@@ -120,16 +120,17 @@ class _Reading:
         renewals = dict(self._task.origins)
         for row in self._connection.execute(_EVENTS, (first, self._task.last)):
             reader.origin = renewals.get(row[0], reader.origin)
-            if not self._is_right(row) and len(outcome.findings) < MAX_FINDINGS:
+            leaf = sha256(b"\x00" + _bytes(row[9])).digest()
+            if not self._is_right(row, leaf) and len(outcome.findings) < MAX_FINDINGS:
                 outcome.findings += reader.read(Row(*row), self._connection)
-            self._leaves.append(sha256(b"\x00" + _bytes(row[9])).digest())
+            self._leaves.append(leaf)
             outcome.read = reader.position = row[0]
             outcome.events += 1
             outcome.payloads += row[13] is not None
             outcome.erased += row[13] is None and row[11] is not None
             outcome.erasures += row[4] == ERASED
 
-    def _is_right(self, row: Sequence[Any]) -> bool:
+    def _is_right(self, row: Sequence[Any], leaf: bytes) -> bool:
         """Tell that an event is right in everything; where this cannot tell, it says no."""
         reader = self._reader
         try:
@@ -137,7 +138,7 @@ class _Reading:
             right = (
                 hashed is not None
                 and row[0] == reader.position + 1
-                and sha256(b"\x00" + row[9]).digest() == row[10]
+                and leaf == row[10]
                 and (row[6] == reader.last_time or (is_time(row[6]) and row[6] > reader.last_time))
                 and is_known(row[4], row[5])
                 and header_is_right(row, reader.origin, *hashed)
