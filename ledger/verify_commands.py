@@ -50,7 +50,7 @@ class Site(Protocol):
         ...
 
 
-_File = click.Path(path_type=Path, exists=True, dir_okay=False)
+_File = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("verify", context_settings=HELP)
@@ -190,7 +190,7 @@ def _brought(file: Path) -> Brought:
     try:
         brought = Brought(str(file), Note.parse(file.read_text(encoding="utf-8")))
         TreeHead.of(brought.note)
-    except (MalformedNote, UnicodeDecodeError) as error:
+    except (MalformedNote, UnicodeDecodeError, OSError) as error:
         raise click.UsageError(f"{file} is not a tree head: {error}") from error
     return brought
 

@@ -389,7 +389,7 @@ def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) ->
     assert "that name was given up" in whats(report)
 
 
-@pytest.mark.parametrize("words", [["--head", "{}/text"], ["--key", "x"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["--head", "{}/text"], ["--head", "{}/none"], ["--key", "x"]], ids=" ".join)
 def test_what_is_no_head_or_key_is_a_usage_error(
     words: list[str], signed: Path, run: Run, tmp_path: Path
 ) -> None:
