@@ -18,7 +18,7 @@ from ledger.database import (
 )
 from ledger.migrations import check_identity
 from ledger.store import LedgerMissing, LedgerUnavailable
-from ledger.verify_events import Finding, short
+from ledger.verify_events import Finding, as_far_as_readable, short
 from ledger.verify_heads import Heads, Kept, kept_heads, keys_must_be, trusted_keys
 from ledger.verify_keys import Identity, identity_of
 from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, stray
@@ -128,7 +128,7 @@ class _Verification:
 
     def _find(self, findings: Iterable[Finding]) -> None:
         """Keep findings up to as many as are told."""
-        for finding in findings:
+        for finding in as_far_as_readable(findings):
             if len(self._report.findings) >= MAX_FINDINGS:
                 return
             self._report.findings.append(finding)

@@ -6,7 +6,7 @@ The bytes are made anew with the standard library, not with what wrote them.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from typing import Any
@@ -179,6 +179,14 @@ def _entry(path: str, value: Any) -> bytes:
             errors="surrogatepass"
         )
     return _canonical([path, value])
+
+
+def as_far_as_readable(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings; a damaged column of another type, which stops whoever looks, is one too."""
+    try:
+        yield from findings
+    except (TypeError, ValueError, AttributeError) as error:
+        yield Finding(None, "row", "readable", f"{type(error).__name__}: {short(error)}")
 
 
 def _parse(text: bytes) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from ledger.database import Connection, connect_read_only, snapshot, speaking
 from ledger.migrations import check_identity
 from ledger.notes import MalformedNote, Note, TreeHead
 from ledger.verify_bytes import root_of
-from ledger.verify_events import Finding, short
+from ledger.verify_events import Finding, as_far_as_readable, short
 from ledger.verify_heads import Kept, signed
 from ledger.verify_keys import Identity, identity_of
 from ledger.verify_ranges import Outcome, Range, lenient, read_range
@@ -51,9 +51,12 @@ def verify_position(path: Path, position: int) -> Single | None:
         single = Single(position, *row[:3])
         identity = identity_of(connection, str(row[5]))
         single.findings += identity.findings
-        single.findings += _event(connection, single, identity)
-        single.findings += _version(connection, single, row[4])
-        single.findings += _included(connection, single, identity, row[3])
+        for check in (
+            _event(connection, single, identity),
+            _version(connection, single, row[4]),
+            _included(connection, single, identity, row[3]),
+        ):
+            single.findings += as_far_as_readable(check)
     return single
 
 

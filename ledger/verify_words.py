@@ -67,14 +67,14 @@ def say(report: Report, demands: Demands) -> None:
 def _verified(report: Report, demands: Demands) -> Iterator[str]:
     yield f"verified: {report.events} events of {report.origin}, all as they were written"
     yield (
-        f"checked: {report.payloads} payloads, {report.erased} forgotten by {report.erasures}"
-        f" erasures; {report.heads} tree heads"
-        + (", the current state and the history by a rebuild" if report.rebuilt else "")
+        f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
+        f" {_counted(report.erasures, 'erasure')}; {_counted(report.heads, 'tree head')}"
+        + ("; the current state and the history by a rebuild" if report.rebuilt else "")
     )
     if report.newest:
-        yield f"newest tree head: of {report.newest.size} events, {report.newest.signed_at}"
+        yield f"newest tree head: of {_counted(report.newest.size, 'event')}, {report.newest.signed_at}"
     for each in demands.from_outside:
-        yield f"in keeping with {each.source}: of {each.head.size} events"
+        yield f"in keeping with {each.source}: of {_counted(each.head.size, 'event')}"
     if demands.since:
         yield (
             f"not read again: {report.skipped} events, verified at {demands.since.at}, of which the"
@@ -83,6 +83,10 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in not_shown(demands))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def single_as_object(single: Single) -> dict[str, Any]:
