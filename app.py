@@ -4,7 +4,7 @@ import getpass
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from projections.follower import Follower
 from projections.history import History
 from projections.kept import Inline, Kept
 from projections.resources import Resources
+from projections.side_by_side import faults_of
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.commands import (
@@ -162,6 +163,11 @@ def kept(tenant: Tenant) -> Sequence[Kept]:
     return [*inline, tenant.history]
 
 
+def kept_as_it_is(path: Path) -> Sequence[Kept]:
+    """Return them to be looked at only."""
+    return kept(wire(path, read_only=True))
+
+
 class Console:
     """What the commands work on: the ledgers of the data directory that the environment names."""
 
@@ -209,8 +215,8 @@ class Console:
         tenant = wire(self.path(name), read_only=True)
         if runner.outdated(tenant.ledger, projections_of(tenant)):
             raise NotMigrated(name)
-        found = [each.check(progress) for each in kept(tenant)]
-        return [str(difference) for difference in found if difference]
+        opened = partial(kept_as_it_is, self.path(name))
+        return faults_of(opened, tenant.ledger.last_position(), progress)
 
     def metadata(self, via: str) -> Metadata:
         """Say that an operator did it; their name goes where it can be forgotten."""
