@@ -15,7 +15,7 @@ Foreign = Callable[[Path], Connection]
 
 def faults(path: Path, *, few: int) -> list[str]:
     told: list[tuple[int, int]] = []
-    opened = partial(app.kept_as_it_is, path)
+    opened = partial(app.kept, path, None, read_only=True)
     return faults_of(opened, 30, lambda *each: told.append(each), few=few)
 
 
