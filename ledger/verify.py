@@ -19,7 +19,7 @@ from ledger.database import (
 from ledger.migrations import check_identity
 from ledger.store import LedgerMissing, LedgerUnavailable
 from ledger.verify_events import Finding, as_far_as_readable, short
-from ledger.verify_heads import Heads, Kept, kept_heads, keys_must_be, trusted_keys
+from ledger.verify_heads import Heads, Kept, Signatures, kept_heads, keys_must_be, trusted_keys
 from ledger.verify_keys import Identity, identity_of
 from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, stray
 from ledger.verify_report import Demands, Report
@@ -46,6 +46,7 @@ __all__ = ["MAX_FINDINGS", "Demands", "Finding", "Report", "verify"]
 
 Progress = Callable[[int, int], None]
 
+_HEADS = 2000  # whose signatures are checked in one piece
 _SMALLEST = 64  # bytes: no event takes less of a file
 
 
@@ -118,7 +119,7 @@ class _Verification:
             identity = identity_of(self._connection, self._report.origin)
             self._find(identity.findings)
             bounds = self._bounds()
-            pieces = [*self._others(bounds), *self._ranges(bounds, identity)]
+            pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
         if bounds.end == 0:
             self._find([Finding(1, "event", "LedgerOpened", "no event at all")])
         growing = Growing(Tiles(self._connection))
@@ -142,11 +143,17 @@ class _Verification:
         last_head = one("SELECT max(number) FROM tree_head")
         return _Bounds(one("SELECT max(position) FROM event"), last_head, pages)
 
-    def _others(self, bounds: _Bounds) -> list[Piece]:
+    def _others(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
         """Return the pieces that are of no range, the longest first."""
-        if self._demands.since:
-            return [Versions(bounds.end)]
-        return [Integrity(), Versions(bounds.end)]
+        since = self._demands.since
+        if since is None:
+            yield Integrity()
+        yield Versions(bounds.end)
+        behind = since.head if since else 0
+        end = min(bounds.heads, behind + bounds.pages // _SMALLEST)  # a number can be far too high
+        for first in range(behind + 1, end + 1, _HEADS):
+            last = min(first + _HEADS - 1, end)
+            yield Signatures(first, last, tuple(identity.keys))
 
     def _ranges(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
         """Cut the positions into ranges; the first and the last hold what is out of place too."""

@@ -1,6 +1,7 @@
 """Tree heads against the tree: those that the ledger keeps, and those that others bring."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from ledger.database import Connection
 from ledger.notes import COSIGNATURE, MalformedNote, Note, TreeHead, VerifierKey
 from ledger.verify_bytes import is_time
 from ledger.verify_events import Finding, short
-from ledger.verify_keys import Identity
+from ledger.verify_keys import Identity, in_force
 
 _STAMP = 8  # bytes of the time in a cosignature
 
@@ -26,6 +27,15 @@ class Brought:
         return TreeHead.of(self.note)
 
 
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """The piece that checks the signatures of heads, from one number to another."""
+
+    first: int
+    last: int
+    keys: tuple[tuple[int, VerifierKey], ...]
+
+
 class Kept(NamedTuple):
     """A row of table tree_head."""
 
@@ -36,7 +46,7 @@ class Kept(NamedTuple):
 
 
 class Heads:
-    """Compares heads with the roots that were found at their sizes."""
+    """Compares heads with the roots that were found at their sizes, and with one another."""
 
     def __init__(
         self, identity: Identity, roots: Mapping[int, bytes], end: int, *, good: int = 0
@@ -68,15 +78,13 @@ class Heads:
             expected = f"a time, not before {last.signed_at}"
             yield Finding(None, f"time of {what}", expected, short(row.signed_at))
         try:
-            note = Note.parse(row.note)
-            head = TreeHead.of(note)
+            head = TreeHead.of(Note.parse(row.note))
         except (MalformedNote, TypeError, AttributeError) as error:
             yield Finding(None, what, "a signed note", short(error))
             return
         if head.size != row.size:
             yield Finding(None, f"size of {what}", str(row.size), str(head.size))
         yield from self._head(what, head)
-        yield from self._signature(what, note, self._identity.key_at(head.size))
 
     def _head(self, what: str, head: TreeHead) -> Iterator[Finding]:
         origin = self._identity.origin_at(head.size)
@@ -99,10 +107,6 @@ class Heads:
             found = "it was changed" if alone else differs
             what, place = f"root of {what} of size {last}", last if alone else None
             yield Finding(place, what, head.root.hex(), f"another: {found}")
-
-    def _signature(self, what: str, note: Note, key: VerifierKey | None) -> Iterator[Finding]:
-        if key is None or not signed(note, key):
-            yield Finding(None, f"signature of {what}", f"one of {key}", "none of it")
 
     def brought(self, each: Brought, trusted: Sequence[VerifierKey]) -> Iterator[Finding]:
         """Check a head from outside: `trusted` are the keys that are believed, whoever says so."""
@@ -127,6 +131,17 @@ class Heads:
             fork = "root" in finding.what
             found = f"{finding.found}; two histories under one name (a fork)" if fork else ""
             yield Finding(finding.position, finding.what, finding.expected, found or finding.found)
+
+
+def check_signatures(connection: Connection, task: Signatures) -> Iterator[Finding]:
+    """Find heads that were not signed by the key that was in force at their size."""
+    for row in kept_heads(connection, task.first - 1, task.last):
+        with suppress(MalformedNote, TypeError, AttributeError):  # found where roots are compared
+            note = Note.parse(row.note)
+            key = in_force(task.keys, TreeHead.of(note).size)
+            if key is None or not signed(note, key):
+                what = f"signature of tree head {row.number}"
+                yield Finding(None, what, f"one of {key}", "none of it")
 
 
 def signed(note: Note, key: VerifierKey) -> bool:

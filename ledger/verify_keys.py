@@ -3,14 +3,16 @@
 import base64
 import json
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.database import Connection
 from ledger.events import KEY_ROTATED, LEDGER_OPENED, RESTORED
 from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
 from ledger.verify_events import Finding, short
+
+T = TypeVar("T")
 
 _OWN = (
     "SELECT position, type, header, body FROM event LEFT JOIN payload USING (position)"
@@ -28,13 +30,11 @@ class Identity:
 
     def origin_at(self, size: int) -> str:
         """Return the origin of the head of a size."""
-        at = bisect_right(self.origins, size, key=lambda each: each[0])
-        return self.origins[at - 1][1] if at else ""
+        return in_force(self.origins, size) or ""
 
     def key_at(self, size: int) -> VerifierKey | None:
         """Return the key that signs a head of a size."""
-        at = bisect_right(self.keys, size, key=lambda each: each[0])
-        return self.keys[at - 1][1] if at else None
+        return in_force(self.keys, size)
 
     def end_of(self, origin: str) -> int | None:
         """Return the last position of an origin that was given up, None where it is in force."""
@@ -42,6 +42,12 @@ class Identity:
             if name == origin:
                 return since - 1
         return None
+
+
+def in_force(since: Sequence[tuple[int, T]], size: int) -> T | None:
+    """Return what is in force at a size, of values each with the position of its beginning."""
+    at = bisect_right(since, size, key=lambda each: each[0])
+    return since[at - 1][1] if at else None
 
 
 def identity_of(connection: Connection, origin: str) -> Identity:

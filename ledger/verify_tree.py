@@ -80,7 +80,9 @@ class Tiles:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._filling: list[tuple[int, list[bytes]]] = []  # of each level: number, nodes
-        rows = connection.execute("SELECT level, coalesce(max(number), -1) FROM tile GROUP BY level")
+        rows = connection.execute(
+            "SELECT level, coalesce(max(number), -1) FROM tile GROUP BY level"
+        )
         self._newest: dict[int, int] = dict(rows.fetchall())
 
     def add(self, node: bytes, level: int = 1) -> Iterator[Finding]:

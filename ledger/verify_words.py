@@ -72,7 +72,8 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
         + ("; the current state and the history by a rebuild" if report.rebuilt else "")
     )
     if report.newest:
-        yield f"newest tree head: of {_counted(report.newest.size, 'event')}, {report.newest.signed_at}"
+        size = _counted(report.newest.size, "event")
+        yield f"newest tree head: of {size}, {report.newest.signed_at}"
     for each in demands.from_outside:
         yield f"in keeping with {each.source}: of {_counted(each.head.size, 'event')}"
     if demands.since:

@@ -28,11 +28,13 @@ from ledger.database import (
 )
 from ledger.store import LedgerBusy, LedgerError, LedgerUnavailable
 from ledger.verify_events import Finding
+from ledger.verify_heads import Signatures, check_signatures
 from ledger.verify_ranges import (
     Leaves,
     Outcome,
     Range,
     check_versions,
+    lenient,
     read_leaves,
     read_range,
 )
@@ -54,7 +56,7 @@ class Integrity:
     """The piece that lets SQLite look at its pages, indexes and constraints."""
 
 
-Piece = Range | Leaves | Versions | Integrity
+Piece = Range | Leaves | Signatures | Versions | Integrity
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,9 @@ def _fill(outcome: Outcome, connection: Connection, piece: Piece) -> None:
         read_range(connection, piece, outcome)
     elif isinstance(piece, Leaves):
         read_leaves(connection, piece, outcome)
+    elif isinstance(piece, Signatures):
+        connection.text_factory = lenient
+        outcome.findings += check_signatures(connection, piece)
     elif isinstance(piece, Versions):
         outcome.findings += check_versions(connection, piece.end)
     else:

@@ -166,6 +166,11 @@ FORGERIES: dict[str, tuple[int | None, str, list[Change]]] = {
     ),
     "a tile at another place": (None, "tiles of level 1", ["UPDATE tile SET number = 7"]),
     "a head dropped": (None, "number 3", ["DELETE FROM tree_head WHERE number = 3"]),
+    "a head of the highest number there is": (
+        None,
+        "expected number 7",
+        [f"UPDATE tree_head SET number = {2**63 - 1} WHERE number = 7"],
+    ),
     "a head that is no note": (None, "a signed note", ["UPDATE tree_head SET note = 'x'"]),
     "a head of another size in its column": (
         None,
@@ -389,7 +394,9 @@ def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) ->
     assert "that name was given up" in whats(report)
 
 
-@pytest.mark.parametrize("words", [["--head", "{}/text"], ["--head", "{}/none"], ["--key", "x"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--head", "{}/text"], ["--head", "{}/none"], ["--key", "x"]], ids=" ".join
+)
 def test_what_is_no_head_or_key_is_a_usage_error(
     words: list[str], signed: Path, run: Run, tmp_path: Path
 ) -> None:
