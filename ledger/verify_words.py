@@ -79,8 +79,8 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     if demands.since:
         yield (
             f"not read again: {report.skipped} events, verified at {demands.since.at}, of which the"
-            " leaf hashes still give the same root; SQLite's own integrity check; the current state and"
-            " the history"
+            " leaf hashes still give the same root; SQLite's own integrity check; the current state"
+            " and the history"
         )
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
