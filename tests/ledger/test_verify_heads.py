@@ -55,7 +55,7 @@ def stranger(path: Path) -> SigningKey:
     return SigningKey(origin(path), bytes(32))
 
 
-def whats(report: Report) -> str:
+def found_by(report: Report) -> str:
     return " | ".join(str(finding) for finding in report.findings)
 
 
@@ -241,7 +241,7 @@ def test_verify_finds(name: str, signed: Path) -> None:
 
     report = verify(signed)
 
-    assert words in whats(report)
+    assert words in found_by(report)
     assert report.first_bad_position == position
     assert signed.read_bytes() == before
 
@@ -260,7 +260,7 @@ def test_a_head_signed_anew_over_a_rewrite_takes_the_key_that_was_then_in_force(
 ) -> None:
     tamper(signed, rewrite(50, {"x": "y"}), forge_tiles, put_head(3, key(signed)))
 
-    assert "signature of tree head 3" in whats(verify(signed))
+    assert "signature of tree head 3" in found_by(verify(signed))
 
 
 def rewrite_with_the_key(path: Path) -> None:
@@ -340,7 +340,7 @@ def brought(signer: SigningKey, **changes: Any) -> Demands:
 
 
 def test_a_head_of_another_ledger_is_named(signed: Path) -> None:
-    assert "origin of the tree head in x" in whats(verify(signed, demands=brought(STRANGER)))
+    assert "origin of the tree head in x" in found_by(verify(signed, demands=brought(STRANGER)))
 
 
 def test_a_head_of_another_key_is_named(signed: Path) -> None:
@@ -391,7 +391,7 @@ def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) ->
 
     assert kept.remembered() is not None
     assert report.first_bad_position == 501
-    assert "that name was given up" in whats(report)
+    assert "that name was given up" in found_by(report)
 
 
 @pytest.mark.parametrize(

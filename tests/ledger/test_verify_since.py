@@ -43,7 +43,7 @@ def again(path: Path, since: Verified) -> Report:
     return verify(path, demands=Demands(since=since))
 
 
-def whats(report: Report) -> list[str]:
+def found_by(report: Report) -> list[str]:
     return [finding.what for finding in report.findings]
 
 
@@ -62,7 +62,7 @@ def test_a_leaf_that_was_changed_since_is_found(long: Path) -> None:
     since = verified(long)
     tamper(long, lambda c: put_header(c, 50, actor="nobody"), forge_tiles)
 
-    assert f"root of the first {LONG_SIZE:,} events" in whats(again(long, since))
+    assert f"root of the first {LONG_SIZE:,} events" in found_by(again(long, since))
 
 
 def test_what_was_changed_beside_the_leaf_is_not_read_again(long: Path) -> None:
@@ -91,14 +91,14 @@ def test_heads_that_were_signed_since_are_checked(long: Path) -> None:
         f" WHERE number = {newest}",
     )
 
-    assert whats(again(long, since)) == [f"tree head {newest + 1}"]
+    assert found_by(again(long, since)) == [f"tree head {newest + 1}"]
 
 
 def test_what_was_verified_of_another_ledger_is_found(long: Path) -> None:
     since = verified(long)
     other = Verified("evil/0000000000000000", since.size, since.root, since.head, since.at)
 
-    assert "origin when it was verified last" in whats(again(long, other))
+    assert "origin when it was verified last" in found_by(again(long, other))
 
 
 def test_the_command_remembers_beside_the_ledger_and_says_what_it_did_not_read(
