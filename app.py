@@ -4,10 +4,9 @@ import getpass
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import click
 from flask import Flask
@@ -33,6 +32,7 @@ from projections.follower import Follower
 from projections.history import History
 from projections.kept import Inline, Kept
 from projections.resources import Resources
+from projections.side_by_side import faults_of
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.commands import (
@@ -138,6 +138,7 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
     patience = settings.write_patience if settings else 10.0
+    bounds = Bounds(settings.request_log_rows, settings.request_log_days) if settings else None
     ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
     return Tenant(
         path.parent.name,
@@ -147,14 +148,9 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
         configuration,
         History(ledger, KINDS, read_only=read_only),
         Usage(path.with_name(USAGE_FILE)),
-        RequestLog(path.with_name(REQUESTS_FILE), path, bounds_of(settings)),
+        RequestLog(path.with_name(REQUESTS_FILE), path, bounds),
         TreeHeads(ledger, keys_of(path, settings)),
     )
-
-
-def bounds_of(settings: Settings | None) -> Bounds | None:
-    """Return how much of the requests is kept."""
-    return Bounds(settings.request_log_rows, settings.request_log_days) if settings else None
 
 
 def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
@@ -162,8 +158,9 @@ def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
     return [tenant.credentials, tenant.configuration, tenant.resources]
 
 
-def kept(tenant: Tenant) -> Sequence[Kept]:
-    """Return a ledger's projections where they are kept, the history too."""
+def kept(path: Path, settings: Settings | None, *, read_only: bool = False) -> Sequence[Kept]:
+    """Return a ledger's projections where they are kept, the history too, whatever their state."""
+    tenant = wire(path, settings, read_only=read_only)
     inline = (Inline(tenant.ledger, each) for each in projections_of(tenant))
     return [*inline, tenant.history]
 
@@ -202,17 +199,21 @@ class Console:
         tenant = wire(self.path(name), self.settings)
         return tenant.heads, known_heads(tenant)
 
+    def keys(self, name: str) -> Keys:
+        """Return where the key of a ledger's tree heads is."""
+        return keys_of(self.path(name), self.settings)
+
     def projections(self, name: str) -> Sequence[Kept]:
         """Return a ledger's projections, whatever their state, to look at or rebuild them."""
-        return kept(wire(self.path(name), self.settings))
+        return kept(self.path(name), self.settings)
 
     def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
         """Return how a ledger's projections differ from a rebuild; the files stay as they are."""
         tenant = wire(self.path(name), read_only=True)
         if runner.outdated(tenant.ledger, projections_of(tenant)):
             raise NotMigrated(name)
-        found = [each.check(progress) for each in kept(tenant)]
-        return [str(difference) for difference in found if difference]
+        opened = partial(kept, self.path(name), None, read_only=True)
+        return faults_of(opened, tenant.ledger.last_position(), progress)
 
     def metadata(self, via: str) -> Metadata:
         """Say that an operator did it; their name goes where it can be forgotten."""
@@ -300,7 +301,7 @@ def main() -> None:
     cli(prog_name="scim-ledger")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> Flask:
     """Make `gunicorn app:app` and `flask run` work without opening a ledger at import."""
     if name == "app":
         return create_app()

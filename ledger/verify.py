@@ -1,70 +1,60 @@
 """Reads everything, trusts nothing of the writer: every byte of the ledger against every other.
 
-It shares only the tree hash with the writer, and reads with a connection that cannot write.
-What no check on a file alone can show: a tail cut off whole, or an event or a ledger written anew,
-header, leaf and payload together, by somebody who has the file; that takes a tree head that others
-hold.
+It shares only the reading of notes and keys with the writer, and reads with connections that cannot
+write. Everything is judged up to the end that the ledger had at the start; a ledger in service may
+grow meanwhile. What it cannot show is in `verify_report.NOT_SHOWN`.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ledger.codec import FORMAT
 from ledger.database import (
-    UNREADABLE,
-    UNWRITABLE,
     Connection,
     connect_read_only,
     driver,
-    meaning_of,
     snapshot,
 )
-from ledger.events import LEDGER_OPENED
-from ledger.migrations import check_identity, schema_sql
-from ledger.store import LedgerBusy, LedgerMissing, LedgerUnavailable
-from ledger.verify_events import Finding, Reader, Row, short
+from ledger.migrations import check_identity
+from ledger.store import LedgerMissing, LedgerUnavailable
+from ledger.verify_events import Finding, as_far_as_readable, short
+from ledger.verify_heads import Heads, Kept, Signatures, kept_heads, keys_must_be, trusted_keys
+from ledger.verify_keys import Identity, identity_of
+from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, stray
+from ledger.verify_report import Demands, Report
+from ledger.verify_tables import (
+    check_checkpoints,
+    check_ledger_row,
+    check_purges,
+    check_schema,
+    unfinished_erasures,
+)
+from ledger.verify_tree import Growing, Tiles
+from ledger.verify_work import (
+    FEW,
+    OUT_OF_REACH,
+    Integrity,
+    Piece,
+    Versions,
+    cores,
+    done,
+    trouble_of,
+)
+
+__all__ = ["MAX_FINDINGS", "Demands", "Finding", "Report", "verify"]
 
 Progress = Callable[[int, int], None]
 
-CHUNK = 2000
-LOWEST, HIGHEST = -(2**63), 2**63 - 1  # the positions that a table can hold at all
-MAX_FINDINGS = 100
-OUT_OF_REACH = (UNREADABLE, UNWRITABLE)
-
-_COLUMNS = (
-    "position, event.id, stream, version, type, revision, recorded_at, txn, actor, header,"
-    " leaf_hash, payload.position, salt, body, erased_by"
-)
-
-
-@dataclass(slots=True)
-class Report:
-    """What a verification read and found; `findings` are in order of position, cut at 100."""
-
-    path: Path
-    origin: str = ""
-    events: int = 0
-    payloads: int = 0
-    erased: int = 0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def good(self) -> bool:
-        return not self.findings
-
-    @property
-    def first_bad_position(self) -> int | None:
-        positions = [f.position for f in self.findings if f.position is not None]
-        return min(positions, default=None)
+_HEADS = 2000  # whose signatures are checked in one piece
+_SMALLEST = 64  # bytes: no event takes less of a file
 
 
 def _ignore(done: int, total: int) -> None:
     pass
 
 
-def verify(path: Path, progress: Progress = _ignore) -> Report:
+def verify(path: Path, progress: Progress = _ignore, demands: Demands | None = None) -> Report:
     """Verify a ledger file; raises LedgerUnavailable when it cannot be opened. Writes nothing."""
     report = Report(path)
     try:
@@ -76,133 +66,216 @@ def verify(path: Path, progress: Progress = _ignore) -> Report:
             raise
         report.findings.append(Finding(None, "file", "a readable database", str(trouble)))
         return report
-    connection.text_factory = _text
+    connection.text_factory = lenient
     try:
-        with snapshot(connection):
-            for finding in _check(connection, report, progress):
-                report.findings.append(finding)
-                if len(report.findings) >= MAX_FINDINGS:
-                    break
+        _Verification(connection, report, demands or Demands(), progress).run()
     except (driver.DatabaseError, LedgerUnavailable, UnicodeDecodeError) as error:
         report.findings.append(_unreadable(report, error))
     finally:
         connection.close()
     report.findings.sort(key=lambda f: (f.position is None, f.position or 0))
+    del report.findings[MAX_FINDINGS:]
     return report
 
 
-def _text(raw: bytes) -> str:
-    """Read damaged text too, as something that cannot equal what was hashed."""
-    return raw.decode(errors="replace")
-
-
 def _unreadable(report: Report, error: Exception) -> Finding:
-    """Name the place reading stopped at: the event after the last one that could be read.
+    """Return what is found where reading stopped.
 
     Raises LedgerBusy and LedgerUnavailable for what says nothing about what is in the file.
     """
-    meaning = meaning_of(report.path, error)
-    if isinstance(meaning, LedgerBusy) or (
-        isinstance(meaning, LedgerUnavailable) and meaning.reason in OUT_OF_REACH
-    ):
-        raise meaning from error
+    trouble = trouble_of(report.path, error)
+    if trouble:
+        raise trouble.raised() from error
     if isinstance(error, LedgerUnavailable):
         return Finding(None, "identity", "a ledger this program knows", str(error))
     return Finding(report.events + 1, "database page", "readable", str(error))
 
 
-def _check(connection: Connection, report: Report, progress: Progress) -> Iterator[Finding]:
-    check_identity(connection, report.path)
-    yield from _check_schema(connection)
-    yield from _check_ledger_row(connection, report)
-    yield from _check_events(connection, report, progress)
-    yield from _check_stray_payloads(connection)
-    yield from _check_database(connection)
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Where the ledger ended when the verification began."""
+
+    end: int
+    heads: int  # the number of the last tree head
+    pages: int  # bytes of the file
 
 
-def _check_schema(connection: Connection) -> Iterator[Finding]:
-    """Find tables and triggers that are missing, not as this program makes them, or not its own."""
-    rows = connection.execute(
-        "SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL"
-    ).fetchall()
-    found = {name: sql for name, sql, _ in rows}
-    ours = schema_sql()
-    for name, sql in ours.items():
-        if found.get(name) != sql:
-            state = "another definition" if name in found else "none"
-            yield Finding(None, f"schema of {name}", "as this program makes it", state)
-    for name, _, type_ in rows:
-        if type_ == "trigger" and name not in ours:
-            yield Finding(None, f"schema of {name}", "no such trigger", "a trigger")
+class _Verification:
+    """One verification: what must be known first, the pieces, what follows from all of them."""
 
+    def __init__(
+        self, connection: Connection, report: Report, demands: Demands, progress: Progress
+    ) -> None:
+        self._connection = connection
+        self._report = report
+        self._demands = demands
+        self._progress = progress
 
-def _check_ledger_row(connection: Connection, report: Report) -> Iterator[Finding]:
-    """Compare the ledger's own row with its first event."""
-    rows = connection.execute("SELECT id, origin, opened_at, format FROM ledger").fetchall()
-    first = connection.execute("SELECT type, recorded_at FROM event WHERE position = 1").fetchone()
-    report.origin = str(rows[0][1]) if rows else ""
-    expected = [(1, report.origin, first and first[1], FORMAT)]
-    if rows != expected:
-        yield Finding(None, "table ledger", short(expected), short(rows))
-    if first is not None and first[0] != LEDGER_OPENED:
-        yield Finding(1, "first event", LEDGER_OPENED, short(first[0]))
+    def run(self) -> None:
+        with snapshot(self._connection):
+            check_identity(self._connection, self._report.path)
+            self._find(check_schema(self._connection))
+            self._find(check_ledger_row(self._connection, self._report))
+            identity = identity_of(self._connection, self._report.origin)
+            self._find(identity.findings)
+            bounds = self._bounds()
+            pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
+        if bounds.end == 0:
+            self._find([Finding(1, "event", "LedgerOpened", "no event at all")])
+        growing = Growing(Tiles(self._connection))
+        self._work(pieces, growing, bounds)
+        with snapshot(self._connection):
+            self._conclude(growing, identity, bounds)
 
+    def _find(self, findings: Iterable[Finding]) -> None:
+        """Keep findings up to as many as are told."""
+        for finding in as_far_as_readable(findings):
+            if len(self._report.findings) >= MAX_FINDINGS:
+                return
+            self._report.findings.append(finding)
 
-def _check_database(connection: Connection) -> Iterator[Finding]:
-    """Report SQLite's own integrity check: pages, indexes, constraints."""
-    for (line,) in connection.execute("PRAGMA integrity_check(10)").fetchall():
-        if line != "ok":
-            yield Finding(None, "SQLite integrity check", "ok", line.replace("\n", " "))
-    for row in connection.execute("PRAGMA foreign_key_check").fetchall():
-        yield Finding(None, "foreign keys", "ok", f"{row[0]} row {row[1]}")
+    def _bounds(self) -> _Bounds:
+        def one(sql: str) -> int:
+            value: int | None = self._connection.execute(sql).fetchone()[0]
+            return value or 0
 
+        pages = one("PRAGMA page_count") * one("PRAGMA page_size")
+        last_head = one("SELECT max(number) FROM tree_head")
+        return _Bounds(one("SELECT max(position) FROM event"), last_head, pages)
 
-def _check_stray_payloads(connection: Connection) -> Iterator[Finding]:
-    rows = connection.execute(
-        "SELECT position FROM payload WHERE position NOT IN (SELECT position FROM event)"
-    )
-    for (position,) in rows.fetchall():
-        yield Finding(position, "payload", "an event it belongs to", "none")
+    def _others(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
+        """Return the pieces that are of no range, the longest first."""
+        since = self._demands.since
+        if since is None:
+            yield Integrity()
+        yield Versions(bounds.end)
+        behind = since.head if since else 0
+        end = min(bounds.heads, behind + bounds.pages // _SMALLEST)  # a number can be far too high
+        for first in range(behind + 1, end + 1, _HEADS):
+            last = min(first + _HEADS - 1, end)
+            yield Signatures(first, last, tuple(identity.keys))
 
+    def _ranges(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
+        """Cut the positions into ranges; the first and the last hold what is out of place too."""
+        since = self._demands.since.size if self._demands.since else 0
+        sizes = self._sizes(bounds)
+        most = bounds.pages // _SMALLEST // SPAN + 1  # a position can be far beyond all others
+        count = max(1, min(-(-bounds.end // SPAN), most))
+        at = 0
+        for n in range(count):
+            first = n * SPAN + 1 if n else LOWEST
+            last = bounds.end if n == count - 1 else (n + 1) * SPAN
+            begin = at
+            while at < len(sizes) and sizes[at] <= last:
+                at += 1
+            here = tuple(sizes[begin:at])
+            if (n + 1) * SPAN <= since and n < count - 1:
+                yield Leaves(max(first, 1), last, here)
+            else:
+                yield Range(first, last, tuple(identity.origins), here)
 
-def _check_events(connection: Connection, report: Report, progress: Progress) -> Iterator[Finding]:
-    total = connection.execute("SELECT max(position) FROM event").fetchone()[0] or 0
-    reader = Reader(report.origin)
-    if total == 0:
-        yield Finding(1, "event", "LedgerOpened", "no event at all")
-    for rows in _chunks(connection):
-        for row in rows:
-            yield from _read_row(reader, Row(*row), connection)
-            report.events = reader.position
-            report.payloads += row[13] is not None
-            report.erased += row[13] is None and row[11] is not None
-        progress(reader.position, total)
+    def _sizes(self, bounds: _Bounds) -> list[int]:
+        """Return the sizes at which there is a head to compare the root with."""
+        since = self._demands.since
+        rows = self._connection.execute(
+            "SELECT DISTINCT size FROM tree_head WHERE number > ? AND number <= ?",
+            (since.head if since else 0, bounds.heads),
+        )
+        wanted = {size for (size,) in rows if isinstance(size, int)}
+        wanted |= {each.head.size for each in self._demands.from_outside}
+        wanted |= {bounds.end, *([since.size] if since else [])}
+        return sorted(size for size in wanted if 1 <= size <= bounds.end)
 
+    def _work(self, pieces: list[Piece], growing: Growing, bounds: _Bounds) -> None:
+        report = self._report
+        numbers = {piece: n for n, piece in enumerate(p for p in pieces if _is_of_range(p))}
+        with closing(done(report.path, pieces, self._processes(bounds.end))) as outcomes:
+            for piece, outcome in outcomes:
+                self._find(outcome.findings)
+                if piece in numbers:
+                    self._find(growing.add(numbers[piece], outcome))
+                if isinstance(piece, Leaves):
+                    report.skipped += outcome.events
+                else:
+                    report.events += outcome.events
+                report.payloads += outcome.payloads
+                report.erased += outcome.erased
+                report.erasures += outcome.erasures
+                self._progress(report.events + report.skipped, bounds.end)
+                if len(report.findings) >= MAX_FINDINGS:
+                    return
 
-def _read_row(reader: "Reader", row: "Row", connection: Connection) -> Iterator[Finding]:
-    """Read one event; damage can give a column any type, and JSON any depth."""
-    try:
-        yield from reader.read(row, connection)
-    except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        yield Finding(row.position, "row", "readable", type(error).__name__)
+    def _processes(self, events: int) -> int:
+        if self._demands.processes:
+            return self._demands.processes
+        return cores() if events > FEW else 1
 
+    def _conclude(self, growing: Growing, identity: Identity, bounds: _Bounds) -> None:
+        connection, report = self._connection, self._report
+        connection.text_factory = lenient
+        end = connection.execute("SELECT max(position) FROM event").fetchone()[0] or 0
+        self._find(growing.finish(end))
+        self._find(_strays_behind(connection, bounds.end))
+        report.size, report.root = growing.size, growing.roots.get(bounds.end)
+        self._find(self._since(growing, identity))
+        self._find(self._heads(growing, identity, bounds))
+        self._find(check_checkpoints(connection, end))
+        self._find(check_purges(connection))
+        report.notes += unfinished_erasures(connection)
 
-def _chunks(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
-    """Walk the table in key order; where a chunk cannot be read, up to the very row that cannot."""
-    statement = (
-        f"SELECT {_COLUMNS} FROM event LEFT JOIN payload USING (position)"
-        " WHERE position >= ? ORDER BY position LIMIT ?"
-    )
-    start, size = LOWEST, CHUNK
-    while start <= HIGHEST:
-        try:
-            rows = connection.execute(statement, (start, size)).fetchall()
-        except driver.DatabaseError:
-            if size == 1:
-                raise
-            size = 1
-            continue
-        if not rows:
+    def _since(self, growing: Growing, identity: Identity) -> Iterator[Finding]:
+        """Prove that the events that were verified before are still those."""
+        since = self._demands.since
+        if since is None:
             return
-        yield rows
-        start = rows[-1][0] + 1
+        if since.origin not in (origins := [name for _, name in identity.origins]):
+            what = "origin when it was verified last"
+            yield Finding(None, what, short(origins[-1]), short(since.origin))
+        if since.size > growing.size and growing.whole:
+            expected = f"{since.size:,} events, which were verified at {since.at}"
+            yield Finding(growing.size + 1, "event", expected, f"{growing.size:,}")
+        elif growing.roots.get(since.size, since.root) != since.root:
+            what = f"root of the first {since.size:,} events"
+            expected = f"{since.root.hex()}, as verified at {since.at}"
+            yield Finding(None, what, expected, growing.roots[since.size].hex())
+
+    def _heads(self, growing: Growing, identity: Identity, bounds: _Bounds) -> Iterator[Finding]:
+        demands = self._demands
+        good = demands.since.size if demands.since else 0
+        heads = Heads(identity, growing.roots, bounds.end, good=good)
+        before = None
+        if demands.since and demands.since.head:
+            before = next(self._kept(demands.since.head - 1, demands.since.head), None)
+        after = before.number if before else 0
+        yield from heads.kept(self._noting(self._kept(after, bounds.heads)), before)
+        self._report.heads = heads.count
+        self._report.newest = self._report.newest or before
+        trusted = trusted_keys(identity, demands.keys)
+        for each in demands.brought:
+            yield from heads.brought(each, trusted)
+        if demands.own:
+            yield from heads.brought(demands.own, [key for _, key in identity.keys])
+        yield from keys_must_be(identity, demands.keys)
+
+    def _kept(self, after: int, last: int) -> Iterator[Kept]:
+        return kept_heads(self._connection, after, last)
+
+    def _noting(self, rows: Iterator[Kept]) -> Iterator[Kept]:
+        for row in rows:
+            self._report.newest = row
+            yield row
+
+
+def _is_of_range(piece: Piece) -> bool:
+    return isinstance(piece, Range | Leaves)
+
+
+def _strays_behind(connection: Connection, end: int) -> Iterator[Finding]:
+    """Find payloads without an event behind the end; there may be events by now."""
+    rows = connection.execute(
+        "SELECT position FROM payload WHERE position > ?"
+        " AND position NOT IN (SELECT position FROM event WHERE position > ?)",
+        (end, end),
+    )
+    for (position,) in rows.fetchmany(MAX_FINDINGS):
+        yield stray(position)

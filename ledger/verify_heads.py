@@ -1,0 +1,191 @@
+"""Tree heads against the tree: those that the ledger keeps, and those that others bring."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ledger.database import Connection
+from ledger.notes import COSIGNATURE, MalformedNote, Note, TreeHead, VerifierKey
+from ledger.verify_bytes import is_time
+from ledger.verify_events import Finding, short
+from ledger.verify_keys import Identity, in_force
+
+_STAMP = 8  # bytes of the time in a cosignature
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A head from outside the ledger's file, and where it is from."""
+
+    source: str
+    note: Note
+
+    @property
+    def head(self) -> TreeHead:
+        """What it says; raises MalformedNote."""
+        return TreeHead.of(self.note)
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """The piece that checks the signatures of heads, from one number to another."""
+
+    first: int
+    last: int
+    keys: tuple[tuple[int, VerifierKey], ...]
+
+
+class Kept(NamedTuple):
+    """A row of table tree_head."""
+
+    number: int
+    size: int
+    signed_at: str
+    note: str
+
+
+class Heads:
+    """Compares heads with the roots that were found at their sizes, and with one another."""
+
+    def __init__(
+        self, identity: Identity, roots: Mapping[int, bytes], end: int, *, good: int = 0
+    ) -> None:
+        """`end` is the ledger's last position; a root that is unknown is not compared.
+
+        `good` is the size up to which the ledger is known to be as it was.
+        """
+        self._identity = identity
+        self._roots = roots
+        self._end = end
+        self._good = good
+        self.count = 0
+
+    def kept(self, rows: Iterable[Kept], before: Kept | None = None) -> Iterator[Finding]:
+        """Check rows, by number, behind the one `before`."""
+        last = before or Kept(0, 0, "", "")
+        for row in rows:
+            yield from self._row(row, last)
+            last, self.count = row, self.count + 1
+
+    def _row(self, row: Kept, last: Kept) -> Iterator[Finding]:
+        what = f"tree head {row.number}"
+        if row.number != last.number + 1:
+            yield Finding(None, what, f"number {last.number + 1}", f"number {row.number}")
+        if row.size < last.size:
+            yield Finding(None, f"size of {what}", f"{last.size} at least", str(row.size))
+        if not is_time(str(row.signed_at)) or str(row.signed_at) < str(last.signed_at):
+            expected = f"a time, not before {last.signed_at}"
+            yield Finding(None, f"time of {what}", expected, short(row.signed_at))
+        try:
+            head = TreeHead.of(Note.parse(row.note))
+        except (MalformedNote, TypeError, AttributeError) as error:
+            yield Finding(None, what, "a signed note", short(error))
+            return
+        if head.size != row.size:
+            yield Finding(None, f"size of {what}", str(row.size), str(head.size))
+        yield from self._head(what, head)
+
+    def _head(self, what: str, head: TreeHead) -> Iterator[Finding]:
+        origin = self._identity.origin_at(head.size)
+        if head.origin != origin:
+            yield Finding(None, f"origin of {what}", origin, short(head.origin))
+        yield from self._root(what, head)
+
+    def _root(self, what: str, head: TreeHead) -> Iterator[Finding]:
+        if head.size > self._end:
+            expected = f"{head.size:,} events, for {what} was signed over them"
+            yield Finding(self._end + 1, "event", expected, f"{self._end:,}: the ledger is shorter")
+            return
+        root = self._roots.get(head.size)
+        if root == head.root:
+            self._good = max(self._good, head.size)
+        elif root is not None:
+            first, last = self._good + 1, head.size
+            alone = first == last
+            differs = f"what differs is from position {first} to {last}"
+            found = "it was changed" if alone else differs
+            what, place = f"root of {what} of size {last}", last if alone else None
+            yield Finding(place, what, head.root.hex(), f"another: {found}")
+
+    def brought(self, each: Brought, trusted: Sequence[VerifierKey]) -> Iterator[Finding]:
+        """Check a head from outside: `trusted` are the keys that are believed, whoever says so."""
+        what, head = f"the tree head in {each.source}", each.head
+        origins = [name for _, name in self._identity.origins]
+        if head.origin not in origins:
+            yield Finding(None, f"origin of {what}", short(origins[-1]), short(head.origin))
+            return
+        given_up = self._identity.end_of(head.origin)
+        if given_up is not None and head.size > given_up:
+            expected = f"{head.size:,} events of {head.origin}, for {what} was signed over them"
+            found = f"{given_up:,}: that name was given up, and what came after was lost"
+            yield Finding(given_up + 1, "event", expected, found)
+        else:
+            yield from self._fork(what, head)
+        if not any(signed(each.note, key) for key in trusted):
+            names = ", ".join(map(str, trusted)) or "a key that is known"
+            yield Finding(None, f"signature of {what}", f"one of {names}", "none of it")
+
+    def _fork(self, what: str, head: TreeHead) -> Iterator[Finding]:
+        for finding in self._root(what, head):
+            fork = "root" in finding.what
+            found = f"{finding.found}; two histories under one name (a fork)" if fork else ""
+            yield Finding(finding.position, finding.what, finding.expected, found or finding.found)
+
+
+def check_signatures(connection: Connection, task: Signatures) -> Iterator[Finding]:
+    """Find heads that were not signed by the key that was in force at their size."""
+    for row in kept_heads(connection, task.first - 1, task.last):
+        with suppress(MalformedNote, TypeError, AttributeError):  # found where roots are compared
+            note = Note.parse(row.note)
+            key = in_force(task.keys, TreeHead.of(note).size)
+            if key is None or not signed(note, key):
+                what = f"signature of tree head {row.number}"
+                yield Finding(None, what, f"one of {key}", "none of it")
+
+
+def signed(note: Note, key: VerifierKey) -> bool:
+    """Tell whether a key, a ledger's or a witness's, signed a note."""
+    text = note.text.encode()
+    for signature in note.signatures:
+        if signature.name != key.name or signature.raw[:4] != key.id:
+            continue
+        if key.kind != COSIGNATURE:
+            return key.verify(text, signature.raw[4:])
+        stamp = signature.raw[4 : 4 + _STAMP]  # C2SP tlog-cosignature
+        message = f"cosignature/v1\ntime {int.from_bytes(stamp)}\n".encode() + text
+        return key.verify(message, signature.raw[4 + _STAMP :])
+    return False
+
+
+def kept_heads(connection: Connection, after: int, last: int) -> Iterator[Kept]:
+    """Yield the heads of numbers behind one up to another, as they are asked for."""
+    rows = connection.execute(
+        "SELECT number, size, signed_at, note FROM tree_head WHERE number > ? AND number <= ?"
+        " ORDER BY number",
+        (after, last),
+    )
+    return (Kept(*row) for row in rows)
+
+
+def keys_must_be(identity: Identity, given: Sequence[VerifierKey]) -> Iterator[Finding]:
+    """Find keys, given from outside for one of the ledger's names, that the ledger never had."""
+    known = [key for _, key in identity.keys]
+    names = {name for _, name in identity.origins}
+    for key in given:
+        if key.name in names and key not in known:
+            found = ", ".join(str(each) for each in known if each.name == key.name)
+            yield Finding(None, "verifier key", str(key), found or "none")
+
+
+def trusted_keys(identity: Identity, given: Sequence[VerifierKey]) -> list[VerifierKey]:
+    """Return the keys whose signature is believed on a head that is brought.
+
+    Keys of the ledger are, by default; where keys are given, they, and of the ledger's those that
+    signed each other's rotations up to one of them.
+    """
+    known = [key for _, key in identity.keys]
+    if not given:
+        return known
+    names = {key.name for key in given if key in known}
+    return [*given, *(key for key in known if key.name in names)]

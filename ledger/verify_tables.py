@@ -1,0 +1,68 @@
+"""The small tables and the schema: are they as this program makes them, and as the events say?"""
+
+from collections.abc import Iterator
+
+from ledger.database import Connection
+from ledger.events import ERASED, LEDGER_OPENED
+from ledger.migrations import schema_sql
+from ledger.verify_bytes import FORMAT
+from ledger.verify_events import Finding, short
+from ledger.verify_report import Report
+
+
+def check_schema(connection: Connection) -> Iterator[Finding]:
+    """Find tables and triggers that are missing, not as this program makes them, or not its own."""
+    rows = connection.execute(
+        "SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL"
+    ).fetchall()
+    found = {name: sql for name, sql, _ in rows}
+    ours = schema_sql()
+    for name, sql in ours.items():
+        if found.get(name) != sql:
+            state = "another definition" if name in found else "none"
+            yield Finding(None, f"schema of {name}", "as this program makes it", state)
+    for name, _, type_ in rows:
+        if type_ == "trigger" and name not in ours:
+            yield Finding(None, f"schema of {name}", "no such trigger", "a trigger")
+
+
+def check_ledger_row(connection: Connection, report: Report) -> Iterator[Finding]:
+    """Compare the ledger's own row with its first event."""
+    rows = connection.execute("SELECT id, origin, opened_at, format FROM ledger").fetchall()
+    first = connection.execute("SELECT type, recorded_at FROM event WHERE position = 1").fetchone()
+    report.origin = str(rows[0][1]) if rows else ""
+    expected = [(1, report.origin, first and first[1], FORMAT)]
+    if rows != expected:
+        yield Finding(None, "table ledger", short(expected), short(rows))
+    if first is not None and first[0] != LEDGER_OPENED:
+        yield Finding(1, "first event", LEDGER_OPENED, short(first[0]))
+
+
+def check_checkpoints(connection: Connection, end: int) -> Iterator[Finding]:
+    """Find projections that claim to stand where no event is."""
+    rows = connection.execute("SELECT projector, revision, position FROM checkpoint").fetchall()
+    for projector, revision, position in rows:
+        if not isinstance(position, int) or not 0 <= position <= end:
+            what = f"checkpoint of {short(projector)}"
+            yield Finding(None, what, f"a position from 0 to {end}", short(position))
+        if not isinstance(revision, int) or revision < 1:
+            yield Finding(None, f"revision of {short(projector)}", "1 or more", short(revision))
+
+
+def check_purges(connection: Connection) -> Iterator[Finding]:
+    """Find rows that remind of an erasure that never was."""
+    rows = connection.execute(
+        "SELECT purge.position, type FROM purge LEFT JOIN event USING (position)"
+    ).fetchall()
+    for position, type_ in rows:
+        if type_ != ERASED:
+            yield Finding(position, "erasure to be finished", ERASED, short(type_ or "no event"))
+
+
+def unfinished_erasures(connection: Connection) -> list[str]:
+    """Say which erasures are recorded and not finished: no fault, and not forgotten yet either."""
+    rows = connection.execute("SELECT position FROM purge ORDER BY position").fetchall()
+    return [
+        f"the erasure at position {position} is not finished: traces may be left in the files"
+        for (position,) in rows
+    ]

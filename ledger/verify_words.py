@@ -1,0 +1,129 @@
+"""What is said of a verification: in words, and as an object for programs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ledger.terminal import say as print_line
+from ledger.verify_events import Finding
+from ledger.verify_position import Single
+from ledger.verify_report import NOT_SHOWN, Demands, Report
+
+PROJECTION = "projection"  # what a finding is about that no event is to blame for
+
+
+def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
+    """Return a verification as an object for programs."""
+    return {
+        "ledger": report.origin,
+        "ok": ok,
+        "events": report.events,
+        "payloads": report.payloads,
+        "erased": report.erased,
+        "erasures": report.erasures,
+        "heads": report.heads,
+        "newest_head": report.newest_head,
+        "root": report.root.hex() if report.root else None,
+        "first_bad_position": report.first_bad_position,
+        "findings": [_finding(finding) for finding in report.findings],
+        "notes": report.notes,
+        "not_read_again": report.skipped,
+        "projections_rebuilt": report.rebuilt,
+        "not_shown": list(not_shown(demands)),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "position": finding.position,
+        "what": finding.what,
+        "expected": finding.expected,
+        "found": finding.found,
+    }
+
+
+def not_shown(demands: Demands) -> Iterator[str]:
+    """Return what this verification could not show, whatever it read."""
+    yield from NOT_SHOWN
+    if not demands.brought:
+        yield "that others were shown this history and no other: give a tree head of theirs, --head"
+
+
+def say(report: Report, demands: Demands) -> None:
+    """Print what was found, or what was checked and what that does not show."""
+    for finding in report.findings:
+        print_line(str(finding))
+    if any(finding.what != PROJECTION for finding in report.findings):
+        print_line("NOT VERIFIED: the ledger or its file was changed or damaged.")
+    elif report.findings:
+        print_line(
+            f"NOT VERIFIED: {report.events} events are all as they were written, but what was made"
+            " of them is not; scim-ledger projections rebuild makes it anew."
+        )
+    else:
+        for line in _verified(report, demands):
+            print_line(line)
+
+
+def _verified(report: Report, demands: Demands) -> Iterator[str]:
+    yield f"verified: {report.events} events of {report.origin}, all as they were written"
+    yield (
+        f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
+        f" {_counted(report.erasures, 'erasure')}; {_counted(report.heads, 'tree head')}"
+        + ("; the current state and the history by a rebuild" if report.rebuilt else "")
+    )
+    if report.newest:
+        size = _counted(report.newest.size, "event")
+        yield f"newest tree head: of {size}, {report.newest.signed_at}"
+    for each in demands.from_outside:
+        yield f"in keeping with {each.source}: of {_counted(each.head.size, 'event')}"
+    if demands.since:
+        yield (
+            f"not read again: {report.skipped} events, verified at {demands.since.at}, of which the"
+            " leaf hashes still give the same root; SQLite's own integrity check; the current state"
+            " and the history"
+        )
+    yield from (f"note: {note}" for note in report.notes)
+    yield "What no verification shows:"
+    yield from (f"- {sentence}" for sentence in not_shown(demands))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def single_as_object(single: Single) -> dict[str, Any]:
+    """Return what was found of one event as an object for programs."""
+    head = single.head
+    return {
+        "position": single.position,
+        "ok": not single.findings,
+        "type": single.type,
+        "stream": single.stream,
+        "recorded_at": single.recorded_at,
+        "payload": "checked" if single.shown else "forgotten",
+        "tree_head": head and {"size": head.size, "signed_at": head.signed_at},
+        "proof": [each.hex() for each in single.proof],
+        "first_bad_position": next(
+            (f.position for f in single.findings if f.position is not None), None
+        ),
+        "findings": [_finding(finding) for finding in single.findings],
+    }
+
+
+def say_single(single: Single) -> None:
+    """Print what was found of one event."""
+    for finding in single.findings:
+        print_line(str(finding))
+    name = f"event {single.position}, {single.type} of {single.stream}, {single.recorded_at}"
+    if single.findings:
+        print_line(f"NOT VERIFIED: {name}")
+        return
+    payload = "payload" if single.shown else "an erasure in place of its payload"
+    print_line(f"verified: {name}: header, leaf, {payload}")
+    if single.head is None:
+        print_line("No tree head stands over it yet: scim-ledger tree-head create")
+    else:
+        print_line(
+            f"included in the tree head of {single.head.size} events of {single.head.signed_at},"
+            f" by {len(single.proof)} hashes"
+        )

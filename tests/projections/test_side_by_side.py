@@ -1,0 +1,45 @@
+"""Projections are compared with a rebuild in processes of their own as they are in one."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import app
+from ledger.database import Connection
+from projections.side_by_side import faults_of
+
+Foreign = Callable[[Path], Connection]
+
+
+def faults(path: Path, *, few: int) -> list[str]:
+    told: list[tuple[int, int]] = []
+    opened = partial(app.kept, path, None, read_only=True)
+    return faults_of(opened, 30, lambda *each: told.append(each), few=few)
+
+
+@pytest.mark.parametrize("few", [0, 30], ids=["elsewhere", "here"])
+def test_projections_as_a_rebuild_gives_them_have_no_faults(few: int, history: Path) -> None:
+    assert faults(history, few=few) == []
+
+
+def test_what_differs_is_told_by_another_process_as_by_this(
+    history: Path, foreign: Foreign
+) -> None:
+    foreign(history).execute("UPDATE resource SET name_key = 'evil' WHERE position = 3")
+    foreign(history).execute("UPDATE credential SET revoked_at = NULL")
+
+    found = faults(history, few=0)
+
+    assert len(found) == 2
+    assert found == faults(history, few=30)
+
+
+def test_what_stops_a_rebuild_is_raised_from_another_process(
+    history: Path, foreign: Foreign
+) -> None:
+    foreign(history).execute("DROP TABLE resource_email")
+
+    with pytest.raises(RuntimeError, match="no such table"):
+        faults(history, few=0)
