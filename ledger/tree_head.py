@@ -67,12 +67,22 @@ class TreeHeads:
 
     def key(self) -> SigningKey:
         """Return the key that signs now; raises KeyUnusable."""
+        return self.keys.find(self._period().key)
+
+    def _period(self) -> KeyPeriod:
         periods = self.periods()
         if not periods:
             raise KeyUnusable(
                 f"{self.ledger.origin} has no signing key yet; run `scim-ledger migrate`"
             )
-        return self.keys.find(periods[-1].key)
+        return periods[-1]
+
+    def _size_and_key(self) -> tuple[int, SigningKey]:
+        """Return how many events there are, and the key that signs over so many."""
+        while True:
+            size, period = self.ledger.last_position(), self._period()
+            if period.since <= size:  # else the key was changed in between
+                return size, self.keys.find(period.key)
 
     def sign(self, *, again: bool = False) -> SignedHead:
         """Sign a head over all events that are durable; return it.
@@ -81,7 +91,8 @@ class TreeHeads:
         KeyUnusable, LedgerBusy, and LedgerUnavailable if the events no longer are those that the
         last head was signed over.
         """
-        key, last, size = self.key(), self.newest(), self.ledger.last_position()
+        last = self.newest()
+        size, key = self._size_and_key()
         if last and last.size == size and not again:
             return last
         if last:

@@ -275,3 +275,22 @@ def test_a_ledger_with_heads_and_rotations_verifies(heads, metadata, record) -> 
 def test_the_clock_of_heads_is_the_one_clock(heads) -> None:
     with freeze_time("2026-11-25T10:00:00Z"):
         assert heads.sign().signed_at == clock.timestamp()
+
+
+@pytest.mark.parametrize("first", ["rotation", "size"])
+def test_a_rotation_in_the_midst_of_signing_does_not_mix_the_keys(
+    first, heads, metadata, record, monkeypatch
+) -> None:
+    record("Note-1", NOTED)
+    last_position = heads.ledger.last_position
+
+    def rotated_meanwhile() -> int:
+        monkeypatch.setattr(heads.ledger, "last_position", last_position)
+        size = last_position()
+        rotate(heads, metadata)
+        return last_position() if first == "rotation" else size
+
+    monkeypatch.setattr(heads.ledger, "last_position", rotated_meanwhile)
+    heads.sign()
+
+    assert verify(heads.ledger.path).findings == []
