@@ -79,7 +79,7 @@ def create_head(site: Site, ledger: str, as_json: bool) -> None:
 
 
 def _show(heads: TreeHeads, signed: SignedHead, as_json: bool) -> None:
-    key = next(p.key for p in reversed(heads.periods()) if p.since <= signed.size)
+    key = heads.key_of(signed)
     if as_json:
         emit({**_record(signed), "note": signed.note, "verifier_key": str(key)})
     else:

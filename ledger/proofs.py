@@ -50,5 +50,10 @@ def proof_of(heads: TreeHeads, position: int) -> InclusionProof:
     """
     newest = heads.newest()
     signed = newest if newest and newest.size >= position else heads.sign()
+    return proof_under(heads, position, signed)
+
+
+def proof_under(heads: TreeHeads, position: int, signed: SignedHead) -> InclusionProof:
+    """Return the proof of an event under a head that is over it."""
     [line] = lines_at(heads.ledger, [position])
     return InclusionProof(line, signed, heads.tree.inclusion(position, signed.size))

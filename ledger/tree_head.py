@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ledger import clock
 from ledger.database import Connection
 from ledger.keys import KeyPeriod, Keys, KeyUnusable, periods_of
-from ledger.notes import Note, SigningKey, TreeHead
+from ledger.notes import Note, SigningKey, TreeHead, VerifierKey
 from ledger.own_stream import stream_of
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerUnavailable
@@ -83,6 +83,11 @@ class TreeHeads:
             size, period = self.ledger.last_position(), self._period()
             if period.since <= size:  # else the key was changed in between
                 return size, self.keys.find(period.key)
+
+    def key_of(self, signed: SignedHead) -> VerifierKey:
+        """Return the key that a head was signed with."""
+        periods = reversed(self.periods())
+        return next(period.key for period in periods if period.since <= signed.size)
 
     def sign(self, *, again: bool = False) -> SignedHead:
         """Sign a head over all events that are durable; return it.

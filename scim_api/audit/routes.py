@@ -7,6 +7,7 @@ from scim_api.audit.answers import answered
 from scim_api.audit.event_routes import EventViews
 from scim_api.audit.feed_routes import FeedViews
 from scim_api.audit.feeds import Feeds
+from scim_api.audit.proof_views import add_proofs
 from scim_api.audit.request_views import RequestViews
 from scim_api.audit.resource_views import add_resources
 from scim_api.audit.waiting import BASE as BASE
@@ -35,6 +36,7 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
     ):
         audit.add_url_rule(rule, name, view, provide_automatic_options=False)
     add_resources(audit, settings)
+    add_proofs(audit)
     return audit
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scim_api.openapi import past, requests
+from scim_api.openapi import past, proofs, requests
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
 
@@ -29,6 +29,7 @@ def paths() -> JsonObject:
         f"{BASE}/feed": {"get": _feed()},
         **requests.paths(BASE, _TAG),
         **past.paths(BASE),
+        **proofs.paths(BASE),
     }
 
 
@@ -53,6 +54,7 @@ def schemas() -> dict[str, JsonSchema]:
         ),
         **requests.schemas(),
         **past.schemas(),
+        **proofs.schemas(),
     }
 
 

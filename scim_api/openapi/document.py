@@ -107,7 +107,7 @@ def _operations(catalogue: Catalogue) -> dict[str, dict[str, Operation]]:
 
 def _tags(scim: dict[str, dict[str, Operation]]) -> list[str]:
     tags = (operation.tag for methods in scim.values() for operation in methods.values())
-    return [*dict.fromkeys(tags), "ledger", "health", "document"]
+    return [*dict.fromkeys(tags), "ledger", "proofs", "health", "document"]
 
 
 def _statuses(scim: dict[str, dict[str, Operation]]) -> list[int]:

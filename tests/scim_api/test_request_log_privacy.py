@@ -181,6 +181,11 @@ LEDGER = [
     f"/events?wait={WORD}",
     f"/events/{WORD}",
     f"/feed?filter={WORD}",
+    f"/proof/inclusion?position={WORD}",
+    f"/proof/inclusion?position=1&size={WORD}",
+    f"/proof/inclusion.tlog-proof?position={WORD}",
+    f"/proof/consistency?from={WORD}",
+    f"/proof/consistency?from=1&to={WORD}",
 ]
 BEHIND = {"Last-Event-ID": WORD}
 TIMES = [WORD, f"2026-10-01T00:00:00{WORD}", f"1&asOf={WORD}"]

@@ -1,0 +1,146 @@
+"""GET /ledger/v1/tree-head and /ledger/v1/proof/…: what proves the ledger to others."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from ledger.proofs import proof_under
+from ledger.tree_head import SignedHead, TreeHeads
+from scim_api.audit.answers import answered
+from scim_api.errors import InvalidValue, NotFound
+from scim_api.exchange import exchange_of
+from scim_api.queries import whole_number
+
+Parameters = Mapping[str, str]
+
+TEXT = "text/plain; charset=utf-8"
+
+
+def add_proofs(audit: Blueprint) -> None:
+    """Add the newest head, and proofs of inclusion and of consistency."""
+    for rule, name, view in (
+        ("/tree-head", "tree_head", tree_head),
+        ("/proof/inclusion", "inclusion", inclusion),
+        ("/proof/inclusion.tlog-proof", "tlog_proof", tlog_proof),
+        ("/proof/consistency", "consistency", consistency),
+    ):
+        audit.add_url_rule(rule, name, view, provide_automatic_options=False)
+
+
+def newest_of(heads: TreeHeads) -> SignedHead:
+    """Return the newest head; raises NotFound."""
+    newest = heads.newest()
+    if newest is None:
+        raise NotFound("No tree head was signed yet; the service signs one within a minute.")
+    return newest
+
+
+def tree_head() -> Response:
+    """GET the newest head, and the key that it is checked with."""
+    heads = _heads()
+    newest = newest_of(heads)
+    head = newest.head
+    return answered(
+        {
+            "origin": head.origin,
+            "size": head.size,
+            "root": head.root.hex(),
+            "signed_at": newest.signed_at,
+            "note": newest.note,
+            "verifier_key": str(heads.key_of(newest)),
+        }
+    )
+
+
+def inclusion() -> Response:
+    """GET the proof that an event is among the first `size`; by default, under the newest head."""
+    heads = _heads()
+    end, position = heads.ledger.last_position(), _position(heads)
+    size = _size(request.args, "size", end)
+    if size is None:
+        size = _covering(heads, position).size
+    if position > size:
+        raise InvalidValue(f"The first {size} events do not have one at position {position}.")
+    leaf = heads.ledger.leaf_hash(position) or b""  # there is one: positions have no gaps
+    return answered(
+        {
+            "position": position,
+            "index": position - 1,
+            "size": size,
+            "leaf_hash": leaf.hex(),
+            "root": heads.tree.root_at(size).hex(),
+            "hashes": _in_hex(heads.tree.inclusion(position, size)),
+        }
+    )
+
+
+def tlog_proof() -> Response:
+    """GET the same under the newest head as text that needs nothing else (C2SP tlog-proof)."""
+    heads = _heads()
+    position = _position(heads)
+    proof = proof_under(heads, position, _covering(heads, position))
+    return Response(proof.text, content_type=TEXT)
+
+
+def consistency() -> Response:
+    """GET the proof that the first `to` events begin with the first `from`."""
+    heads = _heads()
+    end = heads.ledger.last_position()
+    old, new = (_size(request.args, name, end) for name in ("from", "to"))
+    if old is None:
+        raise InvalidValue("from is missing: the size of the tree head that is remembered.")
+    if new is None:
+        new = newest_of(heads).size
+    if old > new:
+        raise InvalidValue(f"from is larger than to, which is {new}.")
+    return answered(
+        {
+            "from": old,
+            "to": new,
+            "from_root": heads.tree.root_at(old).hex(),
+            "to_root": heads.tree.root_at(new).hex(),
+            "hashes": _in_hex(heads.tree.consistency(old, new) if old else []),
+        }
+    )
+
+
+def _heads() -> TreeHeads:
+    return exchange_of(request).principal.tenant.heads
+
+
+def _position(heads: TreeHeads) -> int:
+    """Read which event is to be proved; raises InvalidValue or NotFound."""
+    if not request.args.get("position", "").strip():
+        raise InvalidValue("position is missing: the place of the event that is to be proved.")
+    position = whole_number(request.args, "position", 42)
+    if position < 1:
+        raise InvalidValue("position is a whole number from 1 on.")
+    if position > (end := heads.ledger.last_position()):
+        raise NotFound(f"There is no event at this position; the last one is {end}.")
+    return position
+
+
+def _covering(heads: TreeHeads, position: int) -> SignedHead:
+    """Return the newest head if it covers an event; raises NotFound."""
+    newest = newest_of(heads)
+    if newest.size < position:
+        raise NotFound(
+            f"The newest tree head is over {newest.size} events and does not cover this one yet:"
+            " one is signed within a minute."
+        )
+    return newest
+
+
+def _size(given: Parameters, name: str, end: int) -> int | None:
+    """Read a number of events, None where it is not given; raises InvalidValue."""
+    if not given.get(name, "").strip():
+        return None
+    number = whole_number(given, name, 42)
+    if not 0 <= number <= end:
+        raise InvalidValue(f"{name} is a number of events, at most {end}: so many there are.")
+    return number
+
+
+def _in_hex(hashes: Any) -> list[str]:
+    return [each.hex() for each in hashes]
