@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from ledger import merkle
 from ledger.database import Connection
 from ledger.sqlite import SQLiteLedger, last_position
+from ledger.tile_names import HEIGHT, WIDTH
 
-WIDTH = 256  # hashes of a full tile
-HEIGHT = 8  # of the tree that a full tile stands for
 SIZE = 32  # bytes of a hash
 STRETCH = 256  # tiles made between two looks at the ledger
 
@@ -62,6 +61,16 @@ class Tree:
         self._reach(number * WIDTH + width << HEIGHT * level)
         with self._ledger.reading() as connection:
             return b"".join(_Kept(connection).hashes(level, number * WIDTH, width))
+
+    def entries(self, number: int, width: int) -> bytes:
+        """Return headers below a tile of level 0, each after its length (C2SP tlog-tiles)."""
+        first = number * WIDTH
+        with self._ledger.reading() as connection:
+            rows = connection.execute(
+                "SELECT header FROM event WHERE position BETWEEN ? AND ? ORDER BY position",
+                (first + 1, first + width),
+            ).fetchall()
+        return b"".join(len(header).to_bytes(2, "big") + header for (header,) in rows)
 
     def _reach(self, size: int) -> None:
         """Make sure that the ledger has so many events, and the tiles over them."""

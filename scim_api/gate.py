@@ -12,12 +12,18 @@ from scim_api.tenants import Tenants
 
 
 def guard(
-    blueprint: Blueprint, tenants: Tenants, base: str, opening: Callable[[str, str], Opening]
+    blueprint: Blueprint,
+    tenants: Tenants,
+    base: str,
+    opening: Callable[[str, str], Opening],
+    *,
+    public: bool = False,
 ) -> None:
     """Let a blueprint's views see only requests of tokens that open them, whatever the body.
 
     `opening` is told the method and the pattern below `base` of each route, also of one that is
-    added later, so that no view can forget to ask.
+    added later, so that no view can forget to ask. What is `public` is open to requests without a
+    token too; they have no principal.
     """
 
     @cache  # by route and method, not by what clients send
@@ -28,6 +34,8 @@ def guard(
     def _admit() -> None:
         exchange = exchange_of(request)
         header = exchange.environ.get("HTTP_AUTHORIZATION")
+        if public and not header:
+            return
         principal = exchange.principal = authenticate(header, tenants, exchange.at)
         principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
         allowed = opening_of(exchange.environ["REQUEST_METHOD"], str(request.url_rule))

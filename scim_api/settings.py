@@ -49,6 +49,7 @@ class Settings:
     request_log_days: int
     key_dir: Path | None
     signing_key: str | None
+    tlog_public: bool
 
     @property
     def production(self) -> bool:
@@ -224,6 +225,13 @@ class SettingsSchema(Schema):
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,
     )
+    tlog_public = _setting(
+        fields.String(
+            load_default="off", validate=validate.OneOf(["on", "off"], error="is on or off")
+        ),
+        "SCIM_TLOG_PUBLIC",
+        "on: /ledger/v1/tlog needs no token, so that anybody can audit the ledger's hashes",
+    )
 
     @validates_schema(skip_on_field_errors=True)
     def _safe_in_production(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -244,6 +252,7 @@ class SettingsSchema(Schema):
     @post_load
     def _settings(self, data: dict[str, Any], **_: Any) -> Settings:
         data["data_dir"] = Path(data["data_dir"])
+        data["tlog_public"] = data["tlog_public"] == "on"
         data["key_dir"] = Path(data["key_dir"]) if data["key_dir"] else None
         if data["base_url"] and not urlsplit(data["base_url"]).path:
             data["base_url"] += data["base_path"]

@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_api import health, routes
 from scim_api.audit import routes as audit_routes
+from scim_api.audit import tlog_routes
 from scim_api.audit.feeds import Feeds
 from scim_api.errors import NotServed
 from scim_api.exchange import Exchange, exchange_of
@@ -30,6 +31,7 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     app.register_blueprint(routes.blueprint(settings, tenants))
     feeds = Feeds(settings.feeds)
     app.register_blueprint(audit_routes.blueprint(settings, tenants, feeds))
+    app.register_blueprint(tlog_routes.blueprint(settings, tenants))
     app.feeds = feeds  # type: ignore[attr-defined]
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_routes.blueprint(settings, tenants))
@@ -55,7 +57,9 @@ def surrounded(wsgi_app: WsgiApp, noting: Noting) -> WsgiApp:
         exchange = Exchange(environ)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            headers += (("X-Request-Id", exchange.id), ("Cache-Control", "no-store"))
+            headers.append(("X-Request-Id", exchange.id))
+            if not any(name == "Cache-Control" for name, _ in headers):
+                headers.append(("Cache-Control", "no-store"))
             if exchange.past:
                 headers.append(("Ledger-Position", str(exchange.past.position)))
             log_request(exchange.line(_route(), int(status[:3])))

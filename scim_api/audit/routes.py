@@ -23,7 +23,7 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
     """Return the ledger's own API."""
     audit = Blueprint("audit", __name__, url_prefix=BASE)
     guard(audit, tenants, BASE, opening_ledger)
-    audit.before_request(_refuse_as_of)
+    audit.before_request(refuse_as_of)
     events, feed = EventViews(settings, feeds), FeedViews(tenants, feeds)
     requests = RequestViews(settings)
     for rule, name, view in (
@@ -40,7 +40,7 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
     return audit
 
 
-def _refuse_as_of() -> None:
+def refuse_as_of() -> None:
     """Refuse an asOf where it would be passed over: the answer would be about another time."""
     if not str(request.url_rule).endswith("/blame") and moments.asked(request) is not None:
         raise InvalidValue(

@@ -20,7 +20,7 @@ def paths(base: str) -> JsonObject:
     text = {"text/plain": {"schema": TEXT}}
     position = _query("position", 1, _POSITION, required=True)
     proof = f"{base}/proof/inclusion"
-    return {
+    return _log(base) | {
         f"{base}/tree-head": _get("readTreeHead", "The newest signed tree head", json[0]),
         proof: _get(
             "proveInclusion",
@@ -40,6 +40,27 @@ def paths(base: str) -> JsonObject:
             _query("to", 0, "How many the later one is over; by default, the newest."),
         ),
     }
+
+
+def _log(base: str) -> JsonObject:
+    """Describe the log: that of the token's ledger, and that of one that is named."""
+    note = {"text/plain": {"schema": TEXT}}
+    tile = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    level = _path("level", "0 for leaves, 1 to 63 for hashes of full tiles, or entries.")
+    number = _path("number", "The tile's number, in groups of three digits; .p/WIDTH if partial.")
+    ledger = _path("ledger", "The part of the ledger's origin behind the slash.")
+    found: JsonObject = {}
+    for named, of, more in (("", "", ()), ("/{ledger}", "Of", (ledger,))):
+        log = f"{base}/tlog{named}"
+        found |= {
+            f"{log}/checkpoint": _get(
+                f"readCheckpoint{of}", "The newest tree head (C2SP tlog-checkpoint)", note, *more
+            ),
+            f"{log}/tile/{{level}}/{{number}}": _get(
+                f"readTile{of}", "Hashes or entries (C2SP tlog-tiles)", tile, *more, level, number
+            ),
+        }
+    return found
 
 
 def schemas() -> dict[str, JsonSchema]:
@@ -68,6 +89,17 @@ def _closed(**properties: JsonSchema) -> JsonSchema:
 
 def _json(schema: str) -> JsonObject:
     return {"application/json": {"schema": ref(schema)}}
+
+
+def _path(name: str, description: str) -> JsonObject:
+    schema = {"type": "string", "minLength": 1}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": schema,
+        "description": description,
+    }
 
 
 def _query(name: str, least: int, description: str, *, required: bool = False) -> JsonObject:

@@ -48,7 +48,7 @@ def test_the_document_is_valid_openapi_3_1(document):
 
 def test_every_route_is_in_the_document_and_nothing_else_is(api, document):
     routes = {
-        (re.sub(r"<(\w+?)_?>", r"{\1}", rule.rule), method)
+        (re.sub(r"<(?:path:)?(\w+?)_?>", r"{\1}", rule.rule), method)
         for rule in api.site.app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }

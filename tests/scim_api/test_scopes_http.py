@@ -141,7 +141,7 @@ def test_the_openapi_document_names_the_scopes_that_open_each_operation(api):
 
     for method, rule in routes(api):
         if method != "HEAD":
-            path = rule.replace("<id_>", "{id}").replace("<", "{").replace(">", "}")
+            path = re.sub(r"<(?:path:)?(\w+?)_?>", r"{\1}", rule)
             operation = paths[path][method.lower()]
             named = {one["bearer"][0] for one in operation.get("security", ())} or set(Scope)
             assert named == {scope for scope in Scope if opens(scope, method, rule)}

@@ -76,6 +76,7 @@ WRONG = [
     ("SCIM_WRITE_PATIENCE", "nan", "number of seconds"),
     ("SCIM_WRITE_PATIENCE", "inf", "number of seconds"),
     ("SCIM_SHUTDOWN_GRACE", "0", "1 to 600"),
+    ("SCIM_TLOG_PUBLIC", "yes", "on or off"),
 ]
 
 
