@@ -13,6 +13,7 @@ from flask import Flask
 
 import ledger.commands
 import ledger.proof_commands
+import ledger.witness_commands
 import projections.commands
 from ledger import clock
 from ledger.background import Background, Chore
@@ -277,6 +278,7 @@ def cli(ctx: click.Context) -> None:
 for _command in (
     *ledger.commands.COMMANDS,
     *ledger.proof_commands.COMMANDS,
+    *ledger.witness_commands.COMMANDS,
     *projections.commands.COMMANDS,
     *events.COMMANDS,
     *resource_commands.COMMANDS,

@@ -21,6 +21,17 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     sync_folder(path.parent)
 
 
+def write_new(path: Path, content: bytes, *, mode: int = 0o600) -> None:
+    """Write a file where none is, whole or not at all; raises FileExistsError."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_whole(draft, content, mode=mode)
+    try:
+        os.link(draft, path)
+    finally:
+        draft.unlink()
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make sure that what was named or renamed in a folder stays so."""
     descriptor = os.open(folder, os.O_RDONLY)
