@@ -2,7 +2,7 @@
 
 import getpass
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -15,7 +15,9 @@ import ledger.commands
 import ledger.proof_commands
 import ledger.witness_commands
 import projections.commands
-from ledger import clock
+from ledger import clock, held_heads
+from ledger.anchors import LOCK_FILE as ANCHORS_LOCK
+from ledger.anchors import anchors
 from ledger.background import Background, Chore
 from ledger.events import Metadata
 from ledger.files import create, migrate, must_name_a_ledger
@@ -69,14 +71,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     tenants = open_tenants(settings)
     app = application(settings, tenants)
     background = Background(lambda: chores_of(tenants.opened()), logs.ChoreLog())
+    anchoring = Background(lambda: anchors_of(tenants), logs.ChoreLog(), ANCHORS_LOCK)
+
+    def start() -> None:
+        background.start()
+        if settings.anchor_dir or settings.anchor_url:
+            anchoring.start()
 
     def close() -> None:
         app.feeds.lookout.close()  # type: ignore[attr-defined]
         background.end()
+        anchoring.end()
         tenants.close()
 
     app.tenants = tenants  # type: ignore[attr-defined]
-    app.start_background = background.start  # type: ignore[attr-defined]
+    app.start_background = start  # type: ignore[attr-defined]
     app.close_ledgers = close  # type: ignore[attr-defined]
     app.cli.add_command(cli)
     return app
@@ -91,11 +100,16 @@ def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
     ]
 
 
+def anchors_of(tenants: Tenants) -> list[Chore]:
+    """Return what takes the tree heads of ledgers, in a thread of its own: networks are slow."""
+    return [anchor for each in tenants.opened() for anchor in each.anchors]
+
+
 def open_tenants(settings: Settings) -> Tenants:
     """Return the ledgers of the data directory, opened as they are asked for."""
 
     def open_one(path: Path) -> Tenant:
-        return open_tenant(path, settings)
+        return open_tenant(path, settings, ask=True)
 
     return Tenants(settings.data_dir, open_one)
 
@@ -108,10 +122,11 @@ def keys_of(path: Path, settings: Settings | None) -> Keys:
     return Keys(folder, settings.signing_key)
 
 
-def open_tenant(path: Path, settings: Settings | None = None) -> Tenant:
+def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = False) -> Tenant:
     """Open one ledger with its projections; raises LedgerUnavailable.
 
-    One that is behind what was signed over it is not opened: see ledger.incarnations.
+    One that is behind what was signed over it is not opened: see ledger.incarnations. The network
+    is asked what it knows only if told to `ask`.
     """
     tenant = wire(path, settings)
     try:
@@ -120,18 +135,28 @@ def open_tenant(path: Path, settings: Settings | None = None) -> Tenant:
                 f"{path} has projections to be built; run `scim-ledger migrate`",
                 reason="not migrated",
             )
-        must_be_newest(tenant.heads, known_heads(tenant))
+        must_be_newest(tenant.heads, known_heads(tenant, settings, ask=ask))
     except LedgerError:
         tenant.ledger.close()
         raise
     return tenant
 
 
-def known_heads(tenant: Tenant) -> list[KnownHead]:
-    """Return the newest heads that are known to others than the ledger's file."""
+def known_heads(
+    tenant: Tenant, settings: Settings | None, *, ask: bool = True
+) -> Iterator[KnownHead]:
+    """Yield the newest heads that are known to others than the ledger's file."""
     keys = tenant.heads.keys
-    note = keys.remembered()
-    return [KnownHead(str(keys.folder / HEAD_FILE), note)] if note else []
+    if note := keys.remembered():
+        yield KnownHead(str(keys.folder / HEAD_FILE), note)
+    if settings:
+        held = held_heads.places(
+            tenant.heads,
+            settings.anchor_dir,
+            settings.witness_dir,
+            settings.anchor_url if ask else None,
+        )
+        yield from held_heads.believed(tenant.heads, held, logs.warn)
 
 
 def wire(path: Path, settings: Settings | None = None, *, read_only: bool = False) -> Tenant:
@@ -141,6 +166,7 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
     patience = settings.write_patience if settings else 10.0
     bounds = Bounds(settings.request_log_rows, settings.request_log_days) if settings else None
     ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
+    heads = TreeHeads(ledger, keys_of(path, settings))
     return Tenant(
         path.parent.name,
         ledger,
@@ -150,7 +176,8 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
         History(ledger, KINDS, read_only=read_only),
         Usage(path.with_name(USAGE_FILE)),
         RequestLog(path.with_name(REQUESTS_FILE), path, bounds),
-        TreeHeads(ledger, keys_of(path, settings)),
+        heads,
+        anchors(heads, settings.anchor_dir, settings.anchor_url) if settings else (),
     )
 
 
@@ -198,7 +225,7 @@ class Console:
     def heads_and_known(self, name: str) -> tuple[TreeHeads, list[KnownHead]]:
         """Return them, also of a ledger that is behind, and the heads known to others."""
         tenant = wire(self.path(name), self.settings)
-        return tenant.heads, known_heads(tenant)
+        return tenant.heads, list(known_heads(tenant, self.settings))
 
     def keys(self, name: str) -> Keys:
         """Return where the key of a ledger's tree heads is."""

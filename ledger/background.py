@@ -39,10 +39,15 @@ class Background:
         self,
         chores: Callable[[], Iterable[Chore]],
         report: Callable[[Chore, Trouble | None], None] = lambda chore, error: None,
+        lock_file: str = LOCK_FILE,
     ) -> None:
-        """`chores` are those of the ledgers open at the time; `report` is told how each went."""
+        """`chores` are those of the ledgers open at the time; `report` is told how each went.
+
+        `lock_file` lies beside each ledger: who holds it does its chores.
+        """
         self._chores = chores
         self._report = report
+        self._lock_file = lock_file
         self._ended = threading.Event()
         self._locks: dict[Path, IO[bytes]] = {}
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
@@ -87,7 +92,7 @@ class Background:
     def _has_turn(self, ledger: Path) -> bool:
         """Take the ledger's lock, kept for as long as the process lives."""
         if ledger not in self._locks:
-            lock = _lock(ledger)
+            lock = _lock(ledger, self._lock_file)
             if lock is None:
                 return False
             self._locks[ledger] = lock
@@ -110,9 +115,9 @@ class Alone:
             self._held.close()
 
 
-def _lock(ledger: Path) -> IO[bytes] | None:
+def _lock(ledger: Path, name: str = LOCK_FILE) -> IO[bytes] | None:
     """Take the lock beside a ledger's file, held till it is closed; None if another has it."""
-    lock = open(ledger.with_name(LOCK_FILE), "ab")  # noqa: SIM115 (closed by who takes it)
+    lock = open(ledger.with_name(name), "ab")  # noqa: SIM115 (closed by who takes it)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -9,6 +9,7 @@ import binascii
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,14 @@ class Keys:
                 " if it is lost, see `scim-ledger recover --help`"
             )
         return f"{self.file} is not the key of this ledger, {in_force}"
+
+    def at_hand(self, origin: str) -> VerifierKey | None:
+        """Return the key that is there, in force or not; None where none can be read."""
+        with suppress(LedgerError, UnicodeDecodeError, OSError):
+            if self.given:
+                return SigningKey(origin, _seed(self.given)).verifier
+            return SigningKey.parse(self.file.read_text(encoding="utf-8")).verifier
+        return None
 
     def make(self, origin: str, given: str | None = None) -> SigningKey:
         """Return a new key of an origin, kept but not yet in use: `settle` puts it to use.

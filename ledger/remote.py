@@ -12,6 +12,8 @@ from ledger.store import LedgerError
 PATIENCE = 10.0  # seconds for an answer
 MOST = 8 * 1024 * 1024  # bytes of an answer
 
+_HEADERS = {"User-Agent": "scim-ledger", "Cache-Control": "no-cache"}  # a stale head looks shrunk
+
 _MEANING = {
     401: "it refused the token, or asks for one",
     403: "the token may not read this: it needs scope audit",
@@ -71,7 +73,7 @@ def fetch(
     `called` is what the URL is called in errors, by default itself without the query.
     """
     called = called or url.partition("?")[0]
-    request = Request(must_be_url(url), body, headers={"User-Agent": "scim-ledger"})
+    request = Request(must_be_url(url), body, headers=_HEADERS)
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     if body is not None:

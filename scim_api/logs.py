@@ -56,6 +56,11 @@ def log_request(line: dict[str, Any]) -> None:
                 handler.stream.write(text + "\n")
 
 
+def warn(sentence: str) -> None:
+    """Log a sentence of ours for the operator; on the command line it goes to stderr as it is."""
+    LOGGER.warning(sentence)
+
+
 class ChoreLog:
     """Logs what fails in the background: each thing once, till it works again."""
 

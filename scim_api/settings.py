@@ -1,7 +1,6 @@
 """Settings: from the environment only, checked at start by a marshmallow schema."""
 
 import difflib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,9 @@ from urllib.parse import urlsplit
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from ledger.terminal import Exit, Failure
+from scim_api.setting_fields import PathField, UrlField, is_no_file, is_url, setting, whole
 
 DEVELOPMENT, PRODUCTION = "development", "production"
-
-_URL = re.compile(
-    r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)*"
-)
 
 
 class SettingsError(Failure):
@@ -50,6 +46,9 @@ class Settings:
     key_dir: Path | None
     signing_key: str | None
     tlog_public: bool
+    anchor_dir: Path | None
+    anchor_url: str | None
+    witness_dir: Path | None
 
     @property
     def production(self) -> bool:
@@ -63,60 +62,10 @@ class Settings:
         return f"http://{host}:{self.port}{self.base_path}"
 
 
-class _Path(fields.String):
-    """A URL path such as /scim/v2, without a slash at the end."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        text = str(super()._deserialize(value, *args, **kwargs)).rstrip("/")
-        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
-            raise ValidationError("is a path such as /scim/v2: it begins with a slash")
-        return text
-
-
-class _Url(fields.String):
-    """A public base URL as it is pasted into Okta, which takes no underscore (okta.md A4)."""
-
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
-        text = str(super()._deserialize(value, *args, **kwargs)).rstrip("/")
-        if not _URL.fullmatch(text):  # its bytes go into answers as they are
-            raise ValidationError("is a URL such as https://scim.example.com/scim/v2")
-        if "_" in text:
-            raise ValidationError("has an underscore, which Okta refuses in a base URL")
-        return text
-
-
-def _is_no_file(folder: str) -> None:
-    if Path(folder).is_file():
-        raise ValidationError("is a folder, and this is a file")
-
-
-def _number(least: int, most: int) -> validate.Range:
-    return validate.Range(
-        least, most, error=f"is a whole number from {least:,} to {most:,}".replace(",", " ")
-    )
-
-
-def _whole(default: int, least: int, most: int) -> fields.Integer:
-    """Return the field of a setting that is a whole number within bounds."""
-    return fields.Integer(
-        load_default=default,
-        validate=_number(least, most),
-        error_messages={"invalid": "is a whole number"},
-    )
-
-
-def _setting(
-    field: fields.Field[Any], variable: str, meaning: str, *, secret: bool = False
-) -> fields.Field[Any]:
-    field.data_key = variable
-    field.metadata = {"meaning": meaning, "secret": secret}
-    return field
-
-
 class SettingsSchema(Schema):
     """Every setting: its variable, default and meaning. `config show` and the docs read this."""
 
-    env = _setting(
+    env = setting(
         fields.String(
             load_default=DEVELOPMENT,
             validate=validate.OneOf(
@@ -126,48 +75,48 @@ class SettingsSchema(Schema):
         "SCIM_ENV",
         "development or production; production refuses what is unsafe there",
     )
-    data_dir = _setting(
-        fields.String(load_default="var", validate=_is_no_file),
+    data_dir = setting(
+        fields.String(load_default="var", validate=is_no_file),
         "SCIM_DATA_DIR",
         "folder of the ledgers, each in a folder of its own",
     )
-    bind = _setting(
+    bind = setting(
         fields.String(load_default="127.0.0.1", validate=validate.Length(min=1)),
         "SCIM_BIND",
         "address to listen on",
     )
-    port = _setting(_whole(8000, 1, 65535), "PORT", "port to listen on")
-    workers = _setting(
-        _whole(2, 1, 64),
+    port = setting(whole(8000, 1, 65535), "PORT", "port to listen on")
+    workers = setting(
+        whole(2, 1, 64),
         "WEB_CONCURRENCY",
         "worker processes",
     )
-    threads = _setting(
-        _whole(4, 1, 128),
+    threads = setting(
+        whole(4, 1, 128),
         "SCIM_THREADS",
         "threads of each worker process",
     )
-    feeds = _setting(
-        _whole(64, 0, 512),
+    feeds = setting(
+        whole(64, 0, 512),
         "SCIM_FEEDS",
         "clients of each worker process that may wait for events, beside its threads",
     )
-    base_path = _setting(
-        _Path(load_default="/scim/v2"),
+    base_path = setting(
+        PathField(load_default="/scim/v2"),
         "SCIM_BASE_PATH",
         "path of the SCIM base on this server",
     )
-    base_url = _setting(
-        _Url(load_default=None, allow_none=True),
+    base_url = setting(
+        UrlField(load_default=None, allow_none=True),
         "SCIM_BASE_URL",
         "public SCIM base URL as pasted into Okta; by default, what the request says",
     )
-    trusted_proxies = _setting(
-        _whole(0, 0, 10),
+    trusted_proxies = setting(
+        whole(0, 0, 10),
         "SCIM_TRUSTED_PROXIES",
         "how many proxies in front set X-Forwarded-For, -Proto and -Host",
     )
-    log_level = _setting(
+    log_level = setting(
         fields.String(
             load_default="info",
             validate=validate.OneOf(
@@ -178,17 +127,17 @@ class SettingsSchema(Schema):
         "SCIM_LOG_LEVEL",
         "debug, info, warning or error",
     )
-    max_body = _setting(
-        _whole(33_554_432, 10_000, 100_000_000),
+    max_body = setting(
+        whole(33_554_432, 10_000, 100_000_000),
         "SCIM_MAX_BODY",
         "largest request body, in bytes",
     )
-    max_results = _setting(
-        _whole(1000, 100, 10_000),
+    max_results = setting(
+        whole(1000, 100, 10_000),
         "SCIM_MAX_RESULTS",
         "most resources on one page, whatever count says",
     )
-    write_patience = _setting(
+    write_patience = setting(
         fields.Float(
             load_default=10.0,
             validate=validate.Range(0.1, 50, error="is a number of seconds from 0.1 to 50"),
@@ -197,40 +146,56 @@ class SettingsSchema(Schema):
         "SCIM_WRITE_PATIENCE",
         "longest wait for a turn to write, in seconds, before 429 is answered",
     )
-    shutdown_grace = _setting(
-        _whole(30, 1, 600),
+    shutdown_grace = setting(
+        whole(30, 1, 600),
         "SCIM_SHUTDOWN_GRACE",
         "seconds for requests in flight to finish after SIGTERM",
     )
-    request_log_rows = _setting(
-        _whole(100_000, 100, 1_000_000),
+    request_log_rows = setting(
+        whole(100_000, 100, 1_000_000),
         "SCIM_REQUEST_LOG_ROWS",
         "most refused and unchanging requests that are kept of a ledger's clients",
     )
-    request_log_days = _setting(
-        _whole(90, 1, 3650),
+    request_log_days = setting(
+        whole(90, 1, 3650),
         "SCIM_REQUEST_LOG_DAYS",
         "days for which they are kept",
     )
 
-    key_dir = _setting(
-        fields.String(load_default=None, allow_none=True, validate=_is_no_file),
+    key_dir = setting(
+        fields.String(load_default=None, allow_none=True, validate=is_no_file),
         "SCIM_KEY_DIR",
         "folder of the keys that sign tree heads, each in a folder named as its ledger; by default,"
         " beside the ledger",
     )
-    signing_key = _setting(
+    signing_key = setting(
         fields.String(load_default=None, allow_none=True),
         "SCIM_SIGNING_KEY",
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,
     )
-    tlog_public = _setting(
+    tlog_public = setting(
         fields.String(
             load_default="off", validate=validate.OneOf(["on", "off"], error="is on or off")
         ),
         "SCIM_TLOG_PUBLIC",
         "on: /ledger/v1/tlog needs no token, so that anybody can audit the ledger's hashes",
+    )
+    anchor_dir = setting(
+        fields.String(load_default=None, allow_none=True, validate=is_no_file),
+        "SCIM_ANCHOR_DIR",
+        "folder where each tree head becomes a file, such as a write-once mount",
+    )
+    anchor_url = setting(
+        fields.String(load_default=None, allow_none=True, validate=is_url),
+        "SCIM_ANCHOR_URL",
+        "URL to which each tree head is posted",
+        secret=True,
+    )
+    witness_dir = setting(
+        fields.String(load_default=None, allow_none=True, validate=is_no_file),
+        "SCIM_WITNESS_DIR",
+        "folder of a witness, or of several, whose tree heads the ledgers have to live up to",
     )
 
     @validates_schema(skip_on_field_errors=True)
@@ -253,7 +218,8 @@ class SettingsSchema(Schema):
     def _settings(self, data: dict[str, Any], **_: Any) -> Settings:
         data["data_dir"] = Path(data["data_dir"])
         data["tlog_public"] = data["tlog_public"] == "on"
-        data["key_dir"] = Path(data["key_dir"]) if data["key_dir"] else None
+        for name in ("key_dir", "anchor_dir", "witness_dir"):
+            data[name] = Path(data[name]) if data[name] else None
         if data["base_url"] and not urlsplit(data["base_url"]).path:
             data["base_url"] += data["base_path"]
         return Settings(**data)
@@ -279,10 +245,16 @@ def load(environment: Mapping[str, str]) -> Settings:
 def _sentences(error: ValidationError, given: Mapping[str, str]) -> list[str]:
     messages: dict[str, list[str]] = error.normalized_messages()  # type: ignore[no-untyped-call]
     return [
-        f"{variable}={given.get(variable, '')}: {variable} {text.removesuffix('.')}"
+        f"{variable}={_shown(variable, given)}: {variable} {text.removesuffix('.')}"
         for variable, texts in messages.items()
         for text in texts
     ]
+
+
+def _shown(variable: str, given: Mapping[str, str]) -> str:
+    """Return a value as an error may repeat it."""
+    secret = variable in VARIABLES and SCHEMA.fields[VARIABLES[variable]].metadata["secret"]
+    return "…" if secret else given.get(variable, "")
 
 
 def unknown(environment: Mapping[str, str]) -> list[str]:

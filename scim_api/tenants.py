@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ledger.anchors import Anchor
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
 from ledger.tree_head import TreeHeads
@@ -45,6 +46,7 @@ class Tenant:
     usage: Usage
     requests: RequestLog
     heads: TreeHeads
+    anchors: Sequence[Anchor] = ()
     newest: Newest = field(default_factory=Newest, repr=False)
     # By file the last erasure after which this process wrote it anew: once is enough.
     written_anew: dict[Path, int] = field(default_factory=dict, repr=False)

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger import clock
+from ledger.anchors import Anchor
 from ledger.database import (
     BESIDE,
     SAFE_SQLITE,
@@ -98,6 +99,8 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     yield from _clock(label, last[1])
     yield from _key(label, tenant.heads)
     yield from _erasures(label, tenant)
+    for anchor in tenant.anchors:
+        yield _anchor(label, anchor)
     for file in sorted(BESIDE):
         yield from _beside(f"{label} {file}", tenant.ledger.path.with_name(file))
 
@@ -156,6 +159,13 @@ def _key(label: str, heads: TreeHeads) -> Iterator[Check]:
     newest, end = heads.newest(), heads.ledger.last_position()
     signed = f"over {newest.size:,} of {end:,} events, at {newest.signed_at}" if newest else "none"
     yield Check(f"{label} newest tree head", newest is not None, signed)
+
+
+def _anchor(label: str, anchor: Anchor) -> Check:
+    """Check that an anchor has every tree head."""
+    behind = anchor.behind()
+    says = f"{behind:,} tree heads behind" if behind else "has every tree head"
+    return Check(f"{label} anchor {anchor.called}", not behind, says)
 
 
 def _clock(label: str, last_at: str) -> Iterator[Check]:

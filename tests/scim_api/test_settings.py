@@ -227,3 +227,11 @@ def test_production_makes_no_ledger_by_itself(tmp_path):
     assert ended.returncode == 4
     assert "scim-ledger init" in ended.stderr
     assert list(Path(tmp_path).iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["hook.example.com", "ftp://hook.example.com", "http://u:hook@x"])
+def test_an_error_repeats_no_secret(url):
+    says = refused(SCIM_ANCHOR_URL=url)
+
+    assert says.startswith("SCIM_ANCHOR_URL=…: SCIM_ANCHOR_URL is a URL such as https://anchor")
+    assert "hook" not in says

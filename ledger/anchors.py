@@ -1,0 +1,194 @@
+"""Anchors: where each tree head goes, in order, out of the operator's reach."""
+
+import hashlib
+import json
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from ledger.durable import sync_folder, write_whole
+from ledger.remote import fetch, host_of
+from ledger.store import LedgerError
+from ledger.tree_head import SignedHead, TreeHeads
+
+AT_ONCE = 100  # heads delivered in one step
+STEP = 5.0  # seconds that a step takes at most, and an answer to one head
+LONGEST_PAUSE = 300.0  # seconds between two attempts
+SUFFIX = ".tree-head"
+LOCK_FILE = "anchors.lock"
+
+
+class AnchorTrouble(LedgerError):
+    """A head could not be delivered; it is tried again."""
+
+
+class Anchor:
+    """What takes the heads of one ledger: a chore. How far it is stands beside the ledger."""
+
+    kind = ""
+
+    def __init__(self, heads: TreeHeads, target: str, called: str) -> None:
+        """`target` tells anchors apart; `called` is what this one is called to people."""
+        self.called = called
+        self._heads = heads
+        self._target = _digest(target)
+        self._trouble: LedgerError | OSError | None = None
+        self._pause = 0.0
+        self._next_try = 0.0
+
+    @property
+    def path(self) -> Path:
+        """The ledger's file."""
+        return self._heads.ledger.path
+
+    @property
+    def state_file(self) -> Path:
+        """The file that says how far the anchor is."""
+        return self.path.with_name(f"anchor-{self.kind}.json")
+
+    def deliver(self, signed: SignedHead) -> None:
+        """Hand a head over; when this returns, the anchor has it. May raise LedgerError."""
+        raise NotImplementedError
+
+    def behind(self) -> int:
+        """Return how many heads are yet to be delivered."""
+        newest = self._heads.newest()
+        return newest.number - self._delivered() if newest else 0
+
+    def step(self) -> bool:
+        """Deliver some heads, unless it failed lately; tell whether there are more."""
+        if self._trouble and time.monotonic() < self._next_try:
+            raise self._trouble
+        try:
+            more = self._deliver_some(time.monotonic() + STEP)
+        except (LedgerError, OSError) as error:
+            self._trouble = error
+            self._pause = min(max(2 * self._pause, 2.0), LONGEST_PAUSE)
+            self._next_try = time.monotonic() + self._pause
+            raise
+        self._trouble, self._pause = None, 0.0
+        return more
+
+    def finish(self) -> None:
+        """Do nothing: what is left is delivered when a service runs again."""
+
+    def _deliver_some(self, deadline: float) -> bool:
+        last = None
+        heads = self._heads.after(self._delivered(), AT_ONCE)
+        try:
+            for signed in heads:
+                self.deliver(signed)
+                last = signed
+                if time.monotonic() > deadline:
+                    return True
+        finally:
+            if last:
+                self._note(last)
+        return len(heads) == AT_ONCE
+
+    def _delivered(self) -> int:
+        """Return the number of the head that was delivered last.
+
+        What is not the present ledger's, or of another anchor, does not count: then all heads under
+        the present origin are delivered, again if need be.
+        """
+        try:
+            state = json.loads(self.state_file.read_text(encoding="utf-8"))
+            number = int(state["number"])
+            [same] = self._heads.after(number - 1, 1)
+            if (state["target"], state["note"]) == (self._target, _digest(same.note)):
+                return number
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        first = f"{self._heads.ledger.origin}\n"
+        return next((h.number - 1 for h in self._heads.every() if h.note.startswith(first)), 0)
+
+    def _note(self, signed: SignedHead) -> None:
+        state = {"target": self._target, "number": signed.number, "note": _digest(signed.note)}
+        write_whole(self.state_file, json.dumps(state).encode())
+
+
+class FolderAnchor(Anchor):
+    """A folder where each head becomes a file that is never rewritten, such as a WORM mount."""
+
+    kind = "folder"
+
+    def __init__(self, heads: TreeHeads, root: Path) -> None:
+        super().__init__(heads, str(root), f"folder {root}")
+        self._root = root
+        self.folder = root / heads.ledger.tenant
+
+    def deliver(self, signed: SignedHead) -> None:
+        """Write a head's file, unless it is there; raises AnchorTrouble or OSError."""
+        if not self._root.is_dir():
+            raise AnchorTrouble(f"the folder {self._root} is not there")
+        self.folder.mkdir(exist_ok=True)
+        for attempt in range(1, 10):
+            path = self.folder / self._name(signed, attempt)
+            try:
+                return _write_once(path, signed.note.encode())
+            except FileExistsError:
+                if path.read_bytes() == signed.note.encode():
+                    return None
+        raise AnchorTrouble(f"{self.folder} holds other files in the place of {path.name}")
+
+    def finish(self) -> None:
+        """Deliver the last heads: that takes no network."""
+        self.step()
+
+    def files(self) -> list[Path]:
+        """Return the files of heads under the ledger's present origin."""
+        ending = re.compile(rf"[0-9]+-[0-9]+{self._own}(\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
+        return [file for file in self.folder.glob(f"*{SUFFIX}") if ending.fullmatch(file.name)]
+
+    def _name(self, signed: SignedHead, attempt: int) -> str:
+        """Name a head, again if a write was cut off."""
+        again = f".{attempt}" if attempt > 1 else ""
+        return f"{signed.number:010}-{signed.size}{self._own}{again}{SUFFIX}"
+
+    @property
+    def _own(self) -> str:
+        """What tells heads under a later origin from those under the first."""
+        id_ = self._heads.ledger.origin.rpartition("/")[2]
+        return "" if id_ == self._heads.ledger.tenant else f"-{id_}"
+
+
+class UrlAnchor(Anchor):
+    """A URL to which each head is posted as text."""
+
+    kind = "url"
+
+    def __init__(self, heads: TreeHeads, url: str) -> None:
+        super().__init__(heads, url, host_of(url))
+        self._url = url
+
+    def deliver(self, signed: SignedHead) -> None:
+        """Post a head; raises RemoteTrouble unless a 2xx is answered."""
+        fetch(self._url, body=signed.note.encode(), called=self.called, patience=STEP)
+
+
+def anchors(heads: TreeHeads, folder: Path | None, url: str | None) -> list[Anchor]:
+    """Return the anchors of a ledger, as far as they are configured."""
+    found: list[Anchor] = [FolderAnchor(heads, folder)] if folder else []
+    return [*found, UrlAnchor(heads, url)] if url else found
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write a file under its own name at once: a WORM mount lets nothing be renamed or removed."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

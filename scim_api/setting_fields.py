@@ -1,0 +1,70 @@
+"""The kinds of settings: how each is read from its variable, and what is refused."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from ledger.remote import RemoteTrouble, must_be_url
+
+_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)*"
+)
+
+
+class PathField(fields.String):
+    """A URL path such as /scim/v2, without a slash at the end."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, *args, **kwargs)).rstrip("/")
+        if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", text):
+            raise ValidationError("is a path such as /scim/v2: it begins with a slash")
+        return text
+
+
+class UrlField(fields.String):
+    """A public base URL as it is pasted into Okta, which takes no underscore (okta.md A4)."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, *args, **kwargs)).rstrip("/")
+        if not _URL.fullmatch(text):  # its bytes go into answers as they are
+            raise ValidationError("is a URL such as https://scim.example.com/scim/v2")
+        if "_" in text:
+            raise ValidationError("has an underscore, which Okta refuses in a base URL")
+        return text
+
+
+def is_no_file(folder: str) -> None:
+    if Path(folder).is_file():
+        raise ValidationError("is a folder, and this is a file")
+
+
+def is_url(text: str) -> None:
+    try:
+        must_be_url(text)
+    except RemoteTrouble:
+        raise ValidationError("is a URL such as https://anchor.example.com/heads") from None
+
+
+def _number(least: int, most: int) -> validate.Range:
+    return validate.Range(
+        least, most, error=f"is a whole number from {least:,} to {most:,}".replace(",", " ")
+    )
+
+
+def whole(default: int, least: int, most: int) -> fields.Integer:
+    """Return the field of a setting that is a whole number within bounds."""
+    return fields.Integer(
+        load_default=default,
+        validate=_number(least, most),
+        error_messages={"invalid": "is a whole number"},
+    )
+
+
+def setting(
+    field: fields.Field[Any], variable: str, meaning: str, *, secret: bool = False
+) -> fields.Field[Any]:
+    field.data_key = variable
+    field.metadata = {"meaning": meaning, "secret": secret}
+    return field
