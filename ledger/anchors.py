@@ -6,6 +6,7 @@ import os
 import re
 import time
 from contextlib import suppress
+from heapq import nlargest
 from pathlib import Path
 
 from ledger.durable import sync_folder, write_whole
@@ -138,10 +139,15 @@ class FolderAnchor(Anchor):
         """Deliver the last heads: that takes no network."""
         self.step()
 
-    def files(self) -> list[Path]:
-        """Return the files of heads under the ledger's present origin."""
-        ending = re.compile(rf"[0-9]+-[0-9]+{self._own}(\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
-        return [file for file in self.folder.glob(f"*{SUFFIX}") if ending.fullmatch(file.name)]
+    def files(self, most: int) -> list[Path]:
+        """Return the files of the largest heads under the ledger's present origin, those first.
+
+        There can be half a million a year: no more than their names are looked at.
+        """
+        name = re.compile(rf"[0-9]+-([0-9]+){self._own}(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
+        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        found = [(int(match[1]), match[0]) for match in map(name.fullmatch, names) if match]
+        return [self.folder / each for _, each in nlargest(most, found)]
 
     def _name(self, signed: SignedHead, attempt: int) -> str:
         """Name a head, again if a write was cut off."""

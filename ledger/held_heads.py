@@ -41,7 +41,7 @@ def in_anchor(root: Path, heads: TreeHeads) -> Held:
 
     def read() -> Iterator[Note]:
         _must_be_there(root)
-        return _notes(sorted(anchor.files(), key=_size, reverse=True))
+        return _notes(anchor.files(MOST))
 
     return f"the anchor {anchor.folder}", read
 
@@ -131,9 +131,3 @@ def _notes(files: Iterable[Path]) -> Iterator[Note]:
     for file in islice(files, MOST):
         with suppress(MalformedNote, UnicodeDecodeError):
             yield Note.parse(file.read_text(encoding="utf-8"))
-
-
-def _size(file: Path) -> int:
-    """Return the size in a name NUMBER-SIZE…"""
-    digits = file.name.partition(".")[0].split("-")
-    return int(digits[1]) if len(digits) > 1 and digits[1].isdigit() else 0

@@ -222,8 +222,9 @@ def test_heads_of_a_new_origin_lie_beside_those_of_the_old(heads, grow, worm, me
     assert names(anchor.folder) == {**before, added: newest.note}
 
 
+@pytest.mark.parametrize("later", [0, 6])
 def test_numbers_that_a_lost_ledger_had_used_are_delivered_again(
-    heads, grow, worm, metadata, tmp_path
+    heads, grow, recorder, metadata, tmp_path, later
 ) -> None:
     path = heads.ledger.path
     heads.ledger.close()
@@ -237,11 +238,15 @@ def test_numbers_that_a_lost_ledger_had_used_are_delivered_again(
         put_back(tmp_path / "backup.db", path)
         restored = TreeHeads(SQLiteLedger(path), heads.keys)
         renew(restored, None, metadata)
+        before = restored.newest().number - 1
+        for n in range(later):
+            recorder(restored.ledger)(f"Later-{n}", Event(CREATED, {"x": 1}))
+            restored.sign()
         del sink.asked[:]
 
         deliver(UrlAnchor(restored, url))
 
-    assert [asked[1].decode() for asked in sink.asked] == [restored.newest().note]
+    assert [asked[1].decode() for asked in sink.asked] == [h.note for h in restored.after(before)]
     restored.ledger.close()
 
 
