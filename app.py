@@ -15,14 +15,15 @@ import ledger.commands
 import ledger.proof_commands
 import ledger.witness_commands
 import projections.commands
-from ledger import clock, held_heads
+from ledger import clock
 from ledger.anchors import LOCK_FILE as ANCHORS_LOCK
 from ledger.anchors import anchors
 from ledger.background import Background, Chore
 from ledger.events import Metadata
 from ledger.files import create, migrate, must_name_a_ledger
+from ledger.held_heads import known
 from ledger.incarnations import KnownHead, must_be_newest
-from ledger.keys import HEAD_FILE, Keys
+from ledger.keys import Keys
 from ledger.rotation import introduce
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable, NotMigrated, Projector
@@ -145,18 +146,10 @@ def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = Fal
 def known_heads(
     tenant: Tenant, settings: Settings | None, *, ask: bool = True
 ) -> Iterator[KnownHead]:
-    """Yield the newest heads that are known to others than the ledger's file."""
-    keys = tenant.heads.keys
-    if note := keys.remembered():
-        yield KnownHead(str(keys.folder / HEAD_FILE), note)
-    if settings:
-        held = held_heads.places(
-            tenant.heads,
-            settings.anchor_dir,
-            settings.witness_dir,
-            settings.anchor_url if ask else None,
-        )
-        yield from held_heads.believed(tenant.heads, held, logs.warn)
+    """Return the newest heads that are known to others than the ledger's file."""
+    chosen = settings or settings_.load({})
+    url = chosen.anchor_url if ask else None
+    return known(tenant.heads, chosen.anchor_dir, chosen.witness_dir, url, logs.warn)
 
 
 def wire(path: Path, settings: Settings | None = None, *, read_only: bool = False) -> Tenant:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ledger.anchors import SUFFIX, FolderAnchor
 from ledger.incarnations import KnownHead
+from ledger.keys import HEAD_FILE
 from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
 from ledger.remote import RemoteTrouble, fetch, host_of
 from ledger.store import LedgerError
@@ -21,6 +22,15 @@ PATIENCE = 2.0  # seconds for an anchor's answer at the start
 
 Warn = Callable[[str], None]
 Held = tuple[str, Callable[[], Iterable[Note]]]  # where, and what reads the notes there
+
+
+def known(
+    heads: TreeHeads, anchor: Path | None, witness: Path | None, url: str | None, warn: Warn
+) -> Iterator[KnownHead]:
+    """Yield the newest heads that are known to others than a ledger's file, its key's first."""
+    if note := heads.keys.remembered():
+        yield KnownHead(str(heads.keys.folder / HEAD_FILE), note)
+    yield from believed(heads, places(heads, anchor, witness, url), warn)
 
 
 def places(
