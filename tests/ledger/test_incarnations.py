@@ -13,7 +13,7 @@ from ledger.background import Alone
 from ledger.database import driver
 from ledger.events import Event
 from ledger.incarnations import Superseded
-from ledger.notes import Note
+from ledger.notes import Note, TreeHead
 from ledger.store import LedgerUnavailable
 
 NOTED = Event(events.CREATED, {"n": 1})
@@ -176,3 +176,22 @@ def test_its_trouble_is_told_without_the_path(restored: Path) -> None:
         app.open_tenant(restored)
 
     assert raised.value.reason == "behind a signed tree head"
+
+
+def test_a_backup_from_before_there_were_heads_gets_no_second_key(tenant, foreign, run) -> None:
+    key = tenant.heads.key()
+    tenant.heads.keys.remember(key.note(TreeHead(key.name, 9, bytes(32)).text))
+    tenant.close()
+    connection = foreign(tenant.ledger.path)
+    for trigger in ("payload_is_only_erased", "tree_head_is_not_deleted"):
+        connection.execute(f"DROP TRIGGER {trigger}")
+    connection.execute("UPDATE payload SET body = CAST('{\"format\":1}' AS BLOB)")
+    connection.execute("DELETE FROM tree_head")
+    files = [tenant.ledger.path.with_name(name) for name in ("signing.key", "signing.head")]
+    before = [file.read_bytes() for file in files]
+
+    with pytest.raises(Superseded):
+        app.Console().migrate("acme")
+
+    assert [file.read_bytes() for file in files] == before
+    assert run("recover", "--new-incarnation").exit_code == 0

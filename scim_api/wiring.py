@@ -1,0 +1,122 @@
+"""A ledger opened with all that belongs to it: projections, files beside it, heads, chores."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ledger.anchors import anchors
+from ledger.background import Chore
+from ledger.held_heads import known
+from ledger.incarnations import KnownHead, must_be_newest
+from ledger.keys import Keys
+from ledger.sqlite import SQLiteLedger
+from ledger.store import LedgerError, LedgerUnavailable, Projector
+from ledger.tree_head import Signer, TreeHeads
+from projections import runner
+from projections.configuration import Configuration
+from projections.credentials import Credentials
+from projections.follower import Follower
+from projections.history import History
+from projections.kept import Inline, Kept
+from projections.resources import Resources
+from scim_api import logs
+from scim_api import settings as settings_
+from scim_api.purging import Purges
+from scim_api.request_log.log import REQUESTS_FILE, Bounds, RequestLog
+from scim_api.resource_types import KINDS
+from scim_api.settings import Settings
+from scim_api.tenants import Tenant, Tenants
+from scim_api.usage import USAGE_FILE, Usage
+
+
+def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
+    """Return what is done in the background for ledgers."""
+    return [
+        chore
+        for each in tenants
+        for chore in (Follower(each.history), Signer(each.heads), Purges(each))
+    ]
+
+
+def anchors_of(tenants: Tenants) -> list[Chore]:
+    """Return what takes the tree heads of ledgers, in a thread of its own: networks are slow."""
+    return [anchor for each in tenants.opened() for anchor in each.anchors]
+
+
+def open_tenants(settings: Settings) -> Tenants:
+    """Return the ledgers of the data directory, opened as they are asked for."""
+
+    def open_one(path: Path) -> Tenant:
+        return open_tenant(path, settings, ask=True)
+
+    return Tenants(settings.data_dir, open_one)
+
+
+def keys_of(path: Path, settings: Settings | None) -> Keys:
+    """Return where the key of a ledger's tree heads is."""
+    if settings is None:
+        return Keys(path.parent)
+    folder = settings.key_dir / path.parent.name if settings.key_dir else path.parent
+    return Keys(folder, settings.signing_key)
+
+
+def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = False) -> Tenant:
+    """Open one ledger with its projections; raises LedgerUnavailable.
+
+    One that is behind what was signed over it is not opened: see ledger.incarnations. The network
+    is asked what it knows only if told to `ask`.
+    """
+    tenant = wire(path, settings)
+    try:
+        if runner.outdated(tenant.ledger, projections_of(tenant)):
+            raise LedgerUnavailable(
+                f"{path} has projections to be built; run `scim-ledger migrate`",
+                reason="not migrated",
+            )
+        must_be_newest(tenant.heads, known_heads(tenant, settings, ask=ask))
+    except LedgerError:
+        tenant.ledger.close()
+        raise
+    return tenant
+
+
+def known_heads(
+    tenant: Tenant, settings: Settings | None, *, ask: bool = True
+) -> Iterator[KnownHead]:
+    """Return the newest heads that are known to others than the ledger's file."""
+    chosen = settings or settings_.load({})
+    url = chosen.anchor_url if ask else None
+    return known(tenant.heads, chosen.anchor_dir, chosen.witness_dir, url, logs.warn)
+
+
+def wire(path: Path, settings: Settings | None = None, *, read_only: bool = False) -> Tenant:
+    """Open one ledger, whatever the state of its projections."""
+    resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
+    projectors: list[Projector] = [credentials, configuration, resources]
+    patience = settings.write_patience if settings else 10.0
+    bounds = Bounds(settings.request_log_rows, settings.request_log_days) if settings else None
+    ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
+    heads = TreeHeads(ledger, keys_of(path, settings))
+    return Tenant(
+        path.parent.name,
+        ledger,
+        resources,
+        credentials,
+        configuration,
+        History(ledger, KINDS, read_only=read_only),
+        Usage(path.with_name(USAGE_FILE)),
+        RequestLog(path.with_name(REQUESTS_FILE), path, bounds),
+        heads,
+        anchors(heads, settings.anchor_dir, settings.anchor_url) if settings else (),
+    )
+
+
+def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
+    """Return a ledger's projections, in the order in which they are built."""
+    return [tenant.credentials, tenant.configuration, tenant.resources]
+
+
+def kept(path: Path, settings: Settings | None, *, read_only: bool = False) -> Sequence[Kept]:
+    """Return a ledger's projections where they are kept, the history too, whatever their state."""
+    tenant = wire(path, settings, read_only=read_only)
+    inline = (Inline(tenant.ledger, each) for each in projections_of(tenant))
+    return [*inline, tenant.history]
