@@ -8,562 +8,403 @@ KEY is the ledger's verifier key, name+hash+base64: do not take it from who gave
 HEAD is a file with a tree head; give each that you ever kept. For a part of a ledger,
 EXPORT.jsonl.proof.json must lie beside it. Exit codes: 0 verified, 3 not verified, 2 usage.
 
-To read it: a signature, a signed note, a tree, a line of an export; then Audit, which puts them
-together. What the bytes mean: docs/ledger-format.md.
+To read it: signature, note, tree, line, then Audit, which puts them together. What the bytes mean
+is in docs/ledger-format.md of scim-ledger. Whatever raises an error ends up as a finding.
 """
-
-from __future__ import annotations
 
 import argparse
 import base64
 import hashlib
 import json
-import os
 import re
 import sys
-from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from pathlib import Path
 
-LONGEST_LINE = 1 << 26
-MOST_FINDINGS = 100
-TEXTS = "actor at commitment id ledger stream txn type via".split()
-NUMBERS = "attributes position revision v version".split()
-NAMES: dict[str, type] = {**dict.fromkeys(TEXTS, str), **dict.fromkeys(NUMBERS, int)}
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
-NOTE = re.compile(  # origin, size, root, extensions; blank line; signatures
+
+def require(good, words):
+    if not good:
+        raise ValueError(words)
+
+
+# Signature: Ed25519 (RFC 8032 section 5.1)
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493  # the order of the base point
+D = -121665 * pow(121666, -1, P) % P
+
+
+def point(data):
+    """Read a point (section 5.1.3); None unless it is on the curve and in its only form."""
+    sign, y = divmod(int.from_bytes(data, "little"), 2**255)
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if x * x % P != square or y >= P or len(data) != 32 or (x == 0 and sign):
+        return None
+    return (x if x % 2 == sign else P - x), y
+
+
+def add(p, q):
+    """Add two points by the law of the curve (section 3), which has no exceptions."""
+    (x1, y1), (x2, y2) = p, q
+    t = D * x1 * x2 * y1 * y2
+    x, y, inverse = x1 * y2 + x2 * y1, y1 * y2 + x1 * x2, pow(1 - t * t, -1, P)
+    return x * (1 - t) * inverse % P, y * (1 + t) * inverse % P  # x / (1 + t), y / (1 - t)
+
+
+def times(number, p):
+    """Multiply a point: an even number of times is half as often its double."""
+    if number == 0:
+        return 0, 1
+    half = times(number // 2, add(p, p))
+    return add(half, p) if number % 2 else half
+
+
+BASE = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+
+def signed(public, message, signature):
+    """Tell whether a signature is good (section 5.1.7)."""
+    key, r, s = point(public), point(signature[:32]), int.from_bytes(signature[32:], "little")
+    if key is None or r is None or len(signature) != 64 or s >= L:
+        return False
+    if times(8, key) == (0, 1):  # such a key, of small order, has signatures that fit any message
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
+    return times(s, BASE) == add(r, times(k, key))
+
+
+# Note: verifier keys and tree heads (C2SP signed-note, tlog-checkpoint), proofs (tlog-proof)
+
+NOTE = re.compile(  # origin, size, root, extensions; a blank line; signatures
     "(([^\x00-\x1f\x7f]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n(?:[^\x00-\x1f\x7f]+\n)*)"
     "\n((?:\N{EM DASH} [^\\s+]+ [A-Za-z0-9+/=]+\n)+)"
 )
-PROOF = re.compile(
-    "c2sp\\.org/tlog-proof@v1\n(?:extra (\\S+)\n)?index (0|[1-9][0-9]{0,15})\n((?:\\S+\n){0,60})"
-)
-CANNOT_SHOW = (
-    "that what was recorded is true",
-    "that nothing was done which was never recorded",
-    "what came after the newest head that you hold: keep every head you are given",
+PROOF = re.compile(  # the event's header, its index, hashes; a blank line; the note
+    "c2sp\\.org/tlog-proof@v1\n(?:extra (\\S+)\n)?index (0|[1-9][0-9]{0,15})\n"
+    "((?:\\S+\n){0,60})\n((?s:.*))"
 )
 
 
-class Bad(Exception):
-    """What is wrong, in words."""
-
-
-def sha256(*parts: bytes) -> bytes:
-    return hashlib.sha256(b"".join(parts)).digest()
-
-
-# Ed25519 (RFC 8032), points in extended coordinates
-
-P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, -1, P) % P
-ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
-ZERO = (0, 1, 1, 0)
-Point = tuple[int, int, int, int]
-
-
-def point(data: bytes) -> Point | None:
-    """Read a point; None unless it is on the curve and in its only form (RFC 8032 5.1.3)."""
-    sign, y = int.from_bytes(data, "little") >> 255, int.from_bytes(data, "little") % 2**255
-    u, v = (y * y - 1) % P, (D * y * y + 1) % P
-    x = u * v**3 * pow(u * v**7, (P - 5) // 8, P) % P
-    if (v * x * x - u) % P:
-        x = x * ROOT_OF_MINUS_1 % P
-    if y >= P or (v * x * x - u) % P or (x == 0 and sign):
-        return None
-    x = x if x % 2 == sign else P - x
-    return x, y, 1, x * y % P
-
-
-def add(p: Point, q: Point) -> Point:
-    a, b = (p[1] - p[0]) * (q[1] - q[0]), (p[1] + p[0]) * (q[1] + q[0])
-    c, d = 2 * D * p[3] * q[3], 2 * p[2] * q[2]
-    e, f, g, h = (b - a) % P, (d - c) % P, (d + c) % P, (b + a) % P
-    return e * f % P, g * h % P, f * g % P, e * h % P
-
-
-BASE = point((4 * pow(5, -1, P) % P).to_bytes(32, "little")) or ZERO
-
-
-def signed(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Tell whether an Ed25519 signature is good; keys of small order, which fit all, are none."""
-    key, s = point(public), int.from_bytes(signature[32:], "little")
-    if len(public) != 32 or len(signature) != 64 or s >= L or key is None:
-        return False
-    doubled = add(key, key)
-    doubled = add(doubled, doubled)
-    if add(doubled, doubled)[0] == 0:
-        return False
-    k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % L
-    minus = (P - key[0], key[1], 1, P - key[3])
-    choice = (ZERO, BASE, minus, add(BASE, minus))
-    x, y, z, t = ZERO
-    for bit in range(252, -1, -1):  # s * BASE - k * key, which is R if the signature is good
-        x, y, z, t = add((x, y, z, t), (x, y, z, t))
-        x, y, z, t = add((x, y, z, t), choice[(s >> bit & 1) + 2 * (k >> bit & 1)])
-    x, y = x * pow(z, -1, P) % P, y * pow(z, -1, P) % P
-    return signature[:32] == (y | x % 2 << 255).to_bytes(32, "little")
-
-
-# Keys and signed notes (C2SP signed-note, tlog-checkpoint)
-
-
-def unbase64(text: Any) -> bytes:
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (ValueError, TypeError):
-        raise Bad(f"{text!a:.40} is no base64") from None
-    if base64.b64encode(data).decode() != text:
-        raise Bad(f"{text!a:.40} is not the only base64 of its bytes")
+def unbase64(text):
+    data = base64.b64decode(text, validate=True)
+    require(base64.b64encode(data).decode() == text, f"{text!a:.40} is not the only base64 of it")
     return data
 
 
-class Key(NamedTuple):
-    """A verifier key: name+hash+base64(0x01 || public key)."""
-
-    name: str
-    id: bytes
-    public: bytes
-
-
-def key_of(text: Any) -> Key:
-    name, id_, data, *_ = *str(text).split("+", 2), "", ""
-    public = unbase64(data)
-    hash_ = sha256(name.encode(), b"\n", public)[:4]
-    if not name or hash_.hex() != id_ or len(public) != 33 or public[0] != 1:
-        raise Bad(f"{text!a:.150} is no Ed25519 verifier key, name+hash+base64")
-    return Key(name, hash_, public[1:])
+def key_of(text):
+    """Read name+hash+base64(0x01 || public key); return the name, the hash and the public key."""
+    name, id_, data = text.split("+", 2)
+    typed = unbase64(data)
+    hash_ = sha256(name.encode() + b"\n" + typed)[:4]
+    good = name and hash_.hex() == id_ and len(typed) == 33 and typed[0] == 1
+    require(good, "it is no Ed25519 key, or its hash is another")
+    return name, hash_, typed[1:]
 
 
-class Head:
-    """A tree head: an origin, a size, the root over so many events, and signatures."""
-
-    def __init__(self, data: bytes) -> None:
-        found = NOTE.fullmatch(data.decode("utf-8", "replace"))
-        if not found:
-            raise Bad("it is no signed tree head")
-        self.text, self.origin, self.size = found[1].encode(), found[2], int(found[3])
-        self.root, self.agrees = unbase64(found[4]), None
-        lines = [line.split(" ")[1:] for line in found[5].splitlines()]
-        self.signatures = [(name, unbase64(s)[:4], unbase64(s)[4:]) for name, s in lines]
-
-    agrees: bool | None  # with the events, once they were compared
+def head_of(text):
+    """Read a tree head; return its origin, size, root, signed text and signatures."""
+    found = NOTE.fullmatch(text)
+    require(found, "it is no signed tree head")
+    lines = [line.split(" ") for line in found[5].splitlines()]
+    signatures = [(name, unbase64(data)) for _, name, data in lines]
+    return found[2], int(found[3]), unbase64(found[4]), found[1].encode(), signatures
 
 
-class Keys:
-    """The keys that are trusted, each with the first and the last size that it may sign."""
-
-    def __init__(self, keys: list[Key]) -> None:
-        self.known = dict.fromkeys(keys, (0, 2**63))
-
-    def check(self, head: Head) -> None:
-        """Raise Bad unless the ledger's own key signed; what unknown keys signed is ignored."""
-        spans = []
-        for name, id_, signature in head.signatures:
-            for key in self.known:
-                if key[:2] == (name, id_) and not signed(key.public, head.text, signature):
-                    raise Bad(f"the signature of {name!a:.100} is false")
-                if key[:2] == (name, id_) and name == head.origin:
-                    spans.append(self.known[key])
-        if not spans:
-            raise Bad(f"no key that you gave signed it for {head.origin!a:.100}")
-        if not any(first <= head.size <= last for first, last in spans):
-            raise Bad("it is signed by a key that was not in force at this size")
-
-    def rotated(self, header: dict[str, Any], shown: dict[str, Any]) -> str:
-        """Trust a key that a trusted one vouches for (KeyRotated); return what became of it."""
-        names = ("size", "old", "new", "signature_old", "signature_new")
-        if not set(names) <= set(shown):
-            return "the key was rotated; to which is not shown: give the new one with --key"
-        size, was, is_, *signatures = (shown[name] for name in names)
-        old, new = key_of(was) if was is not None else None, key_of(is_)
-        text = f"scim-ledger key rotation\n{header['ledger']}\n{size}\n{was or '-'}\n{is_}\n"
-        for key, signature in zip((old, new), signatures):
-            if key and not signed(key.public, text.encode(), unbase64(signature)):
-                raise Bad(f"KeyRotated: the signature of {key.name!a:.100} is false")
-        if new not in self.known and old not in self.known:
-            return f"the key was rotated, from one that you did not give to {is_!a}"
-        self.known[new] = header["position"], self.known.get(new, (0, 2**63))[1]
-        if old:
-            self.known[old] = self.known.get(old, (0, 0))[0], header["position"] - 1
-        return f"the key was rotated to {is_!a}"
-
-    def restored(self, header: dict[str, Any], shown: dict[str, Any]) -> str:
-        """Trust a key under a new origin too (Restored); return what became of it."""
-        new = key_of(shown["verifier_key"]) if shown.get("verifier_key") else None
-        if new and any(key.public == new.public for key in self.known):
-            self.known.setdefault(new, (header["position"], 2**63))
-        return (
-            f"restored from a copy, now {header['ledger']!a:.100}: what had been recorded from here"
-            f" on as {shown.get('previous')!a:.100} is in this ledger no more"
-        )
+# Tree (RFC 6962 section 2.1): as it grows to the right, only the roots of whole subtrees are kept,
+# each with its height; two of one height are joined at once
 
 
-# The tree (RFC 6962), growing to the right: of it only whole subtrees are kept, with their heights
+def sha256(data):
+    return hashlib.sha256(data).digest()
 
-Tree = list[tuple[bytes, int]]
 
-
-def push(tree: Tree, hash_: bytes, height: int = 0) -> None:
+def push(tree, hash_, height=0):
     while tree and tree[-1][1] == height:
-        hash_, height = sha256(b"\x01", tree.pop()[0], hash_), height + 1
+        hash_, height = sha256(b"\x01" + tree.pop()[0] + hash_), height + 1
     tree.append((hash_, height))
 
 
-def root(tree: Tree) -> bytes:
-    hashes = [hash_ for hash_, _ in tree]
-    while len(hashes) > 1:
-        hashes[-2:] = [sha256(b"\x01", *hashes[-2:])]
-    return hashes[0] if hashes else sha256()
-
-
-def root_of(leaves: list[bytes]) -> bytes:
-    tree: Tree = []
-    for leaf in leaves:
-        push(tree, leaf)
-    return root(tree)
-
-
-def heights(start: int, end: int) -> Iterator[int]:
-    """Yield the heights of the whole subtrees that cover the leaves from start to before end."""
-    while start < end:
-        room = (end - start).bit_length() - 1
-        height = min(room, (start & -start).bit_length() - 1) if start else room
-        yield height
+def push_parts(tree, start, end, hashes):
+    """Push the fewest whole subtrees that cover the leaves from start to before end."""
+    for hash_ in hashes:
+        height = 0
+        while start % (2 << height) == 0 and start + (2 << height) <= end:
+            height += 1
+        push(tree, unhex(hash_), height)
         start += 1 << height
+    require(start == end, "it has not the hashes that the tree needs")
 
 
-def climb(leaf: bytes, index: int, size: int, hashes: list[bytes]) -> bytes:
-    """Return the root over a leaf and the hashes beside its way, the lowest first, using them."""
+def root(tree):
+    hash_ = tree[-1][0] if tree else sha256(b"")
+    for left, _ in reversed(tree[:-1]):
+        hash_ = sha256(b"\x01" + left + hash_)
+    return hash_
+
+
+def climb(leaf, index, size, hashes):
+    """Return the root over a leaf and the hashes beside its way (section 2.1.1), using them up."""
     if size == 1 or not hashes:
         return leaf
-    half, beside = 1 << (size - 1).bit_length() - 1, hashes.pop()
+    half, beside = 1 << (size - 1).bit_length() - 1, hashes.pop()  # half: the power of 2 below size
     if index < half:
-        return sha256(b"\x01", climb(leaf, index, half, hashes), beside)
-    return sha256(b"\x01", beside, climb(leaf, index - half, size - half, hashes))
+        return sha256(b"\x01" + climb(leaf, index, half, hashes) + beside)
+    return sha256(b"\x01" + beside + climb(leaf, index - half, size - half, hashes))
 
 
-# Lines
+# Line: an event, of which the payload is shown whole, in part or not at all
 
-
+WHOLE = {"from": 1, "to": None, "size": None, "left": [], "right": []}  # or EXPORT.proof.json
+FORMS = {"header", "payload", "salt"}, {"header", "leaves", "shown"}, {"header"}
+NAMES = dict.fromkeys("actor at commitment id ledger stream txn type via".split(), str)
+NAMES.update(dict.fromkeys("attributes position revision v version".split(), int))
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 JCS = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def jcs(value: Any) -> bytes:
-    """Return RFC 8785 JSON: so it is, since floats and great integers are refused."""
+def jcs(value):
+    """Return canonical JSON (RFC 8785): so it is, for parse lets no numbers in but integers."""
     return JCS.encode(value).encode()
 
 
-def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise Bad("a name stands twice in one object")
-    return found
+def once(pairs):
+    require(len(dict(pairs)) == len(pairs), "a name stands twice in one object")
+    return dict(pairs)
 
 
-def integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) >= 2**53:
-        raise ValueError(f"the number {text:.20} is no integer below 2^53")
-    return int(text)
+# int refuses what is no integer, such as 1.0 or NaN
+parse = json.JSONDecoder(object_pairs_hook=once, parse_float=int, parse_constant=int).decode
 
 
-# JSON in which no name stands twice in an object and every number is an integer that is exact
-parse = json.JSONDecoder(
-    object_pairs_hook=once, parse_int=integer, parse_float=integer, parse_constant=integer
-).decode
+def unhex(text):
+    require(bytes.fromhex(text).hex() == text, "a hash or salt is not in its only form")
+    return bytes.fromhex(text)
 
 
-def unhex(value: Any, size: int = 32) -> bytes:
-    if not (isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{2 * size}}}", value)):
-        raise Bad(f"a salt or hash is not {2 * size} hex digits")
-    return bytes.fromhex(value)
-
-
-def header_of(text: str) -> dict[str, Any]:
-    header = parse(text)
-    if not isinstance(header, dict) or {name: type(header[name]) for name in header} != NAMES:
-        raise Bad("the header has not the names and types of format 1")
-    if jcs(header) != text.encode() or len(text.encode()) > 65535:
-        raise Bad("the header is not in canonical form")
-    if header["v"] != 1 or not TIME.fullmatch(header["at"]) or header["attributes"] < 0:
-        raise Bad("the header is not of format 1")
-    unhex(header["commitment"])
-    return header
-
-
-def entries(line: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
-    """Return what a line shows of its payload, and the hashes of all entries; raises Bad."""
-    if set(line) == {"header", "payload", "salt"} and isinstance(line["payload"], dict):
-        found = line["payload"]
-        salts = hashlib.shake_256(unhex(line["salt"])).digest(16 * len(found))
-        each = ((16 * i, jcs([path, found[path]])) for i, path in enumerate(sorted(found)))
-        return found, [sha256(b"\x00", salts[at : at + 16], entry) for at, entry in each]
-    if set(line) != {"header", "leaves", "shown"} or not isinstance(line["leaves"], list):
-        raise Bad("it is none of the three forms of a line")
-    leaves, found, last = [unhex(leaf) for leaf in line["leaves"]], {}, -1
-    for entry in line["shown"] if isinstance(line["shown"], list) else [None]:
-        if not isinstance(entry, list) or [type(e) for e in entry[:2]] != [int, str]:
-            raise Bad("what is shown is no list of [index, path, value, salt]")
-        if len(entry) != 4 or not last < entry[0] < len(leaves) or entry[1] in found:
-            raise Bad("what is shown is no list of [index, path, value, salt], in order")
-        last, path, value, salt = entry
-        if sha256(b"\x00", unhex(salt, 16), jcs([path, value])) != leaves[last]:
-            raise Bad(f"the value or salt shown of {path!a:.80} is not what was recorded")
-        found[path] = value
-    return found, leaves
-
-
-class Span(NamedTuple):
-    """What a part of a ledger needs to be proved: the tree's hashes before and after it."""
-
-    first: int
-    last: int
-    size: int
-    left: Tree
-    right: Tree
-
-
-def span_of(data: bytes) -> Span:
-    found = parse(data.decode())
-    if not isinstance(found, dict) or set(found) != {"from", "to", "size", "left", "right"}:
-        raise Bad("it has not the names from, to, size, left, right")
-    first, last, size, left, right = (found[n] for n in ("from", "to", "size", "left", "right"))
-    if not all(type(n) is int for n in (first, last, size)) or not 1 <= first <= last <= size:
-        raise Bad("from, to and size are no positions in order")
-    sides = []
-    for hashes, begin, end in ((left, 0, first - 1), (right, last, size)):
-        spans = [*heights(begin, end)]
-        if not isinstance(hashes, list) or len(hashes) != len(spans):
-            raise Bad("it has not the hashes that the tree needs")
-        sides.append([*zip(map(unhex, hashes), spans)])
-    return Span(first, last, size, *sides)
+def payload_of(line):
+    """Return what a line shows of its payload, and the hashes of all entries, in order."""
+    if "payload" in line:
+        entries = sorted(line["payload"].items())
+        salts = hashlib.shake_256(unhex(line["salt"])).digest(16 * len(entries))
+        each = [(salts[16 * i : 16 * i + 16], jcs(entry)) for i, entry in enumerate(entries)]
+        return line["payload"], [sha256(b"\x00" + salt + entry) for salt, entry in each]
+    shown, last, hashes = {}, -1, [unhex(leaf) for leaf in line["leaves"]]
+    for index, path, value, salt in line["shown"]:
+        require(last < index < len(hashes) and path not in shown, "what is shown is not in order")
+        entry = sha256(b"\x00" + unhex(salt) + jcs([path, value]))
+        require(entry == hashes[index], f"what is shown of {path!a:.80} is not what was recorded")
+        last, shown[path] = index, value
+    return shown, hashes
 
 
 class Audit:
     """What is known after each line; it stays small however long the export is."""
 
-    def __init__(self, keys: Keys) -> None:
-        self.keys = keys
-        self.heads: list[Head] = []
-        self.span: Span | None = None
-        self.tree: Tree = []
-        self.first = self.position = self.events = self.missing = self.proved = 0
-        self.ledger = self.since = self.until = ""
-        self.versions: dict[str, int] = {}  # by stream
-        self.hidden: dict[str, int] = {}  # payloads not shown, by stream
+    def __init__(self, keys):
+        self.keys = {key: [0, 2**63] for key in keys}  # with the sizes that each may sign
+        self.heads, self.tree = [], []
+        self.roots = {}  # by the sizes of the heads: the root of these events, and their origin
+        self.versions, self.hidden = {}, {}  # by stream; hidden: payloads that are not shown
         self.payloads = {"shown": 0, "partly": 0, "withheld": 0, "erased": 0}
-        self.findings: list[tuple[int | None, str]] = []
-        self.notes: list[str] = []
+        self.findings, self.notes = [], []  # each a position, or None, and words
+        self.first = self.position = self.events = self.proved = 0
+        self.ledger = self.since = self.until = ""
 
-    def find(self, position: int | None, what: str) -> None:
-        self.findings.append((position, what))
-
-    def lines(self, file: BinaryIO) -> None:
-        """Check every line, then every head."""
-        for data in iter(lambda: file.readline(LONGEST_LINE), b""):
-            if len(self.findings) >= MOST_FINDINGS:
-                return self.find(None, "there are more findings; the rest was not read")
+    def export(self, file, part):
+        """Check every line, then every head; part is what EXPORT.jsonl.proof.json holds."""
+        require(set(part) == set(WHOLE), "it has not the names from, to, size, left, right")
+        push_parts(self.tree, 0, part["from"] - 1, part["left"])
+        self.roots = {size: None for _, size, *_ in self.heads}
+        self.roots[part["from"] - 1] = root(self.tree), None
+        for data in iter(lambda: file.readline(1 << 26), b""):
             self.line(data)
-        self.end()
+            require(len(self.findings) < 100, "there are more findings; the rest was not read")
+        last, size = part["to"] or self.position, part["size"] or self.position
+        same = (part["from"], last) == (self.first, self.position)
+        require(same, "it must lie beside the export, and be of the same positions")
+        push_parts(self.tree, last, size, part["right"])
+        if size > last:
+            self.roots[size] = root(self.tree), None
+        self.judge(size)
 
-    def line(self, data: bytes) -> None:
-        self.position, leaf = self.position + 1, sha256()
+    def one(self, proof, line):
+        """Check that one event is in a signed tree."""
+        found = PROOF.fullmatch(proof)
+        require(found, "it is no tlog-proof")
+        require(line or found[1], "the event is not in it: give its line with --line")
+        index, hashes = int(found[2]), [unbase64(text) for text in found[3].split()]
+        self.heads = [head_of(found[4])]
+        size = self.heads[0][1]
+        self.line(line or jcs({"header": unbase64(found[1]).decode()}))
+        words = f"it is of position {index + 1}, the event is at {self.position}"
+        require(self.position == index + 1 <= size, words)
+        self.roots[size] = climb(root(self.tree), index, size, hashes), None
+        require(not hashes, "it has more hashes than the tree needs")
+        self.judge(size)
+
+    def line(self, data):
+        """Check a line, and that it follows the one before; whatever is wrong is a finding."""
+        self.events, self.position, leaf = self.events + 1, self.position + 1, b""
         try:
             line = parse(data.decode())
-            if not isinstance(line, dict) or not isinstance(line.get("header"), str):
-                raise Bad("it is no line of an export: it has no header")
-            leaf = sha256(b"\x00", line["header"].encode())
-            header = header_of(line["header"])
+            require(isinstance(line, dict) and set(line) in FORMS, "it is no line of an export")
+            leaf = sha256(b"\x00" + line["header"].encode())
+            header = parse(line["header"])
+            types = {name: type(value) for name, value in header.items()}
+            good = types == NAMES and header["v"] == 1 and TIME.fullmatch(header["at"])
+            require(good, "the header is not of format 1")
+            require(jcs(header) == line["header"].encode(), "the header is not in canonical form")
             self.follow(header)
             self.payload(line, header)
-        except Bad as error:
-            self.find(self.position, str(error))
-        except (ValueError, RecursionError) as error:
-            self.find(self.position, f"it is no line of an export: {error!s:.100}")
+        except Exception as error:  # such as a KeyError: the line is not what it must be
+            self.findings.append((self.position, f"bad line: {error!s:.200}"))
         push(self.tree, leaf)
-        self.events += 1
-        self.compare(self.position, self.ledger)
+        if self.position in self.roots:
+            self.roots[self.position] = root(self.tree), self.ledger
 
-    def follow(self, header: dict[str, Any]) -> None:
-        """Check that an event follows the one before; a finding each, for one hides no other."""
-        position, stream, due = header["position"], header["stream"], self.position
-        if not self.events:
-            self.first = due = position
+    def follow(self, header):
+        """Check that an event follows the one before; no finding hides another."""
+        position, stream = header["position"], header["stream"]
+        if not self.since:
+            self.first = self.position = position
             self.since, self.ledger = header["at"], header["ledger"]
-            self.tree = list(self.span.left) if self.span else []
-            self.compare(position - 1, None)
-        if position > due:
-            self.missing += position - due
-            self.find(due, f"missing: position {position} follows {due - 1}")
-        if position < due:
-            self.find(position, f"out of order: it follows position {due - 1}")
-        self.position = position
-        version = self.versions.get(stream, 0 if self.first == 1 else header["version"] - 1) + 1
-        if header["version"] != version:
-            self.find(position, f"version {header['version']} of its stream, not {version}")
-        if header["at"] < self.until:
-            self.find(position, "its time is before that of the event before it")
-        if header["ledger"] != self.ledger and header["type"] != "Restored":
-            self.find(position, f"it is of another ledger, {header['ledger']!a:.100}")
+        began = 0 if self.first == 1 else header["version"] - 1  # a part knows no earlier versions
+        due = {
+            "position": self.position,
+            "version": self.versions.get(stream, began) + 1,
+            "at": max(self.until, header["at"]),
+            "ledger": header["ledger"] if header["type"] == "Restored" else self.ledger,
+        }
+        for name, value in due.items():
+            if header[name] != value:
+                what = f"{name} {header[name]!a:.100} stands where {value!a:.100} is due"
+                self.findings.append((min(position, self.position), what))
         if (header["type"] == "LedgerOpened") != (position == 1):
-            self.find(position, "LedgerOpened is the first event, and no other is")
-        self.versions[stream], self.until, self.ledger = version, header["at"], header["ledger"]
+            self.findings.append((position, "LedgerOpened is the first event, and no other is"))
+        self.position, self.versions[stream] = position, due["version"]
+        self.until, self.ledger = header["at"], header["ledger"]
 
-    def payload(self, line: dict[str, Any], header: dict[str, Any]) -> None:
-        """Check the commitment, and learn from the events that change keys, origin or the past."""
-        stream, found = header["stream"], dict[str, Any]()
+    def payload(self, line, header):
+        """Check the commitment; learn from events that forget, or change the key or the name."""
+        stream, shown = header["stream"], {}
         if header["type"] == "Erased":
             self.payloads["erased"] += self.hidden.pop(stream, 0)
         if set(line) == {"header"}:
             self.hidden[stream] = self.hidden.get(stream, 0) + 1
         else:
-            found, hashes = entries(line)
-            if len(hashes) != header["attributes"]:
-                raise Bad(f"{len(hashes)} entries, but {header['attributes']} by its header")
-            if root_of(hashes).hex() != header["commitment"]:
-                raise Bad("commitment: the payload is not what was recorded")
+            (shown, hashes), tree = payload_of(line), []
+            for hash_ in hashes:
+                push(tree, hash_)
+            same = (len(hashes), root(tree).hex()) == (header["attributes"], header["commitment"])
+            require(same, "commitment: the payload is not what was recorded")
             self.payloads["shown" if "payload" in line else "partly"] += 1
         if header["type"] == "KeyRotated":
-            self.notes.append(f"position {self.position}: {self.keys.rotated(header, found)}")
+            self.notes.append(f"position {self.position}: {self.rotated(header['ledger'], shown)}")
         if header["type"] == "Restored":
-            self.notes.append(f"position {self.position}: {self.keys.restored(header, found)}")
+            name = f"{header['ledger']!a:.100}, of which you need the key"
+            self.notes.append(f"position {self.position}: restored from a copy; it is now {name}")
 
-    def compare(self, size: int, origin: str | None) -> None:
-        """Compare the heads of a size with the events up to there."""
-        whole = self.first == (self.span.first if self.span else 1)
+    def rotated(self, ledger, shown):
+        """Trust a key, from here on, if one that is trusted vouches for it; and the other way."""
+        if not {"size", "old", "new", "signature_old", "signature_new"} <= set(shown):
+            return "the key was rotated; to which is not shown: give the new one with --key"
+        old, new = shown["old"] or "-", shown["new"]  # a ledger's first key has no old one
+        text = f"scim-ledger key rotation\n{ledger}\n{shown['size']}\n{old}\n{new}\n".encode()
+        old, new = key_of(old) if old != "-" else None, key_of(new)
+        for key, signature in (old, "signature_old"), (new, "signature_new"):
+            good = key is None or signed(key[2], text, unbase64(shown[signature]))
+            require(good, f"KeyRotated: {signature} is false")
+        if old not in self.keys and new not in self.keys:
+            return "the key was rotated from one that you did not give"
+        self.keys.setdefault(new, [0, 2**63])[0] = self.position
+        if old:
+            self.keys.setdefault(old, [0, 2**63])[1] = self.position - 1
+        return f"the key was rotated to {shown['new']!a}"
+
+    def judge(self, reach):
+        """Check every head, the events being known up to a size."""
         for head in self.heads:
-            if head.size == size and head.agrees is None and whole:
-                head.agrees = head.root == root(self.tree) and origin in (None, head.origin)
+            try:
+                self.head(*head, reach)
+            except ValueError as error:
+                self.findings.append((None, f"head of size {head[1]}: {error}"))
+        if self.proved < self.position:
+            after = self.proved + 1 if self.proved else None
+            self.findings.append((after, f"no head proves the events after {self.proved}"))
 
-    def end(self) -> None:
+    def head(self, origin, size, claimed, text, signatures, reach):
+        """Check what a head says; what it says of events that were not read is noted only."""
+        trusted = False
+        for (name, id_, public), (low, high) in self.keys.items():
+            for signer, data in signatures:
+                if (signer, data[:4]) == (name, id_):  # those of other keys are ignored
+                    good = signed(public, text, data[4:])
+                    require(good, f"the signature of {name!a:.100} is false")
+                    trusted = trusted or (name == origin and low <= size <= high)
+        require(trusted, f"no key that you gave, in force then, signed it for {origin!a:.100}")
+        forks = {head[2] for head in self.heads if head[:2] == (origin, size)} - {claimed}
+        require(not forks, "a fork: there are two of this size, with different roots")
+        require(size <= reach, f"the events after position {reach} are missing, up to {size}")
+        if not self.roots.get(size):
+            self.notes.append(f"head of size {size}: outside of these events, not compared")
+            return
+        good = self.roots[size] in ((claimed, origin), (claimed, None))
+        require(good, "its root or its origin is not that of these events")
+        self.proved = max(self.proved, min(size, self.position))
+
+    def verdict(self):
         self.payloads["withheld"] = sum(self.hidden.values())
-        reach = self.position
-        if self.span and (self.span.first, self.span.last) == (self.first, self.position):
-            reach = self.span.size
-            for hash_, height in self.span.right:
-                push(self.tree, hash_, height)
-            self.compare(reach, None)
-        elif self.span:
-            self.find(None, "EXPORT.proof.json is of other positions than these")
-        elif self.first > 1:
-            self.find(
-                None, "it does not begin at position 1: EXPORT.proof.json is needed beside it"
-            )
-        for head in self.heads:
-            self.judge(head, reach)
-        if not self.proved:
-            self.find(None, "no head proves these events")
-        elif self.proved < self.position:
-            after = f"positions {self.proved + 1} to {self.position}"
-            self.find(self.proved + 1, f"{after} come after the newest head: nothing proves them")
-
-    def judge(self, head: Head, reach: int) -> None:
-        """Say what a head proves, or what is wrong."""
-        others = [h.root for h in self.heads if (h.size, h.origin) == (head.size, head.origin)]
-        try:
-            self.keys.check(head)
-            if any(other != head.root for other in others):
-                raise Bad("a fork: there are two of this size, with different roots")
-            if head.size > reach:
-                raise Bad(f"the events after position {reach} are missing, up to {head.size}")
-            if head.agrees is False:
-                raise Bad("its root or its origin is not that of these events")
-        except Bad as error:
-            return self.find(None, f"head of size {head.size}: {error}")
-        if head.agrees:
-            self.proved = max(self.proved, head.size)
-        else:
-            self.notes.append(f"head of size {head.size}: outside of these events, not compared")
-
-    def alone(self, proof: bytes, line: bytes | None) -> None:
-        """Check that one event is in a signed tree (C2SP tlog-proof)."""
-        text, _, note = proof.partition(b"\n\n")
-        found = PROOF.fullmatch(f"{text.decode()}\n")
-        if not found or not (line or found[1]):
-            raise Bad("give the event's line with --line" if found else "it is no tlog-proof")
-        self.line(line or jcs({"header": unbase64(found[1]).decode()}))
-        number, head = int(found[2]), Head(note)
-        self.keys.check(head)
-        if self.position != number + 1 or number >= head.size:
-            raise Bad(f"it is of position {number + 1}, the event is at {self.position}")
-        hashes = [unbase64(text) for text in found[3].split()]
-        if climb(root(self.tree), number, head.size, hashes) != head.root or hashes:
-            raise Bad("the event is not in the tree that was signed, or not there")
-        self.notes.append(f"the event is in the tree of {head.size} events that was signed")
-
-    def verdict(self) -> dict[str, Any]:
-        names = "ledger events first position since until payloads proved missing notes".split()
-        places = [position for position, _ in self.findings if position is not None]
+        names = "ledger events first position since until payloads proved notes".split()
         return {
             "ok": not self.findings,
             **{name: getattr(self, name) for name in names},
-            "first_bad_position": min(places, default=None),
-            "findings": [{"position": at, "what": what} for at, what in self.findings],
-            "cannot_show": CANNOT_SHOW,
+            "first_bad_position": min((at for at, _ in self.findings if at), default=None),
+            "findings": [f"position {at}: {what}" if at else what for at, what in self.findings],
+            "cannot_show": [
+                "that what was recorded is true, or that all that was done was recorded",
+                "what came after the newest head that you hold: keep every head you are given",
+            ],
         }
 
 
-WORDS = """\
-ledger    {ledger!a:.200}
-events    {events}: positions {first} to {position}
-recorded  from {since} to {until}
-found     {missing} missing; proved up to {proved}"""
-
-
-def say(verdict: dict[str, Any]) -> None:
-    """Print a verdict in plain words."""
-    payloads = ", ".join(f"{number} {how}" for how, number in verdict["payloads"].items())
-    print(WORDS.format(**verdict), f"payloads  {payloads}", sep="\n")
-    print(*(f"note      {note}\n" for note in verdict["notes"]), sep="", end="")
-    for position, what in (finding.values() for finding in verdict["findings"]):
-        print("FOUND    ", what if position is None else f"position {position}: {what}")
-    if verdict["ok"]:
-        print("VERIFIED: as it was recorded and signed; nothing is changed, left out or added.")
-    else:
-        print(f"NOT VERIFIED; first bad position: {verdict['first_bad_position'] or 'none known'}.")
-    print("What no proof can show:", *CANNOT_SHOW, sep="\n- ")
-
-
-def read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(LONGEST_LINE)
-
-
-def audit_of(options: argparse.Namespace, keys: Keys) -> Audit:
-    """Check what the options name; whatever stands in the files becomes a finding."""
-    audit, name, beside = Audit(keys), options.proof, f"{options.export}.proof.json"
-    try:
-        if options.proof:
-            audit.alone(read(name), read(options.line) if options.line else None)
-            return audit
-        for name in options.head:
-            audit.heads.append(Head(read(name)))
-        if os.path.exists(name := beside):
-            audit.span = span_of(read(name))
-    except (Bad, ValueError, RecursionError) as error:
-        audit.find(None, f"{name!a}: {error!s:.150}")
-    if options.export:
-        with open(options.export, "rb") as file:
-            audit.lines(file)
-    return audit
-
-
-def main() -> int:
+def main():
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("export", nargs="?", help="the export, a line for each event")
     parser.add_argument("--head", action="append", default=[], help="a file with a tree head")
-    parser.add_argument("--key", action="append", required=True, help="a verifier key, as text")
+    parser.add_argument("--key", action="append", required=True, type=key_of, help="a verifier key")
     parser.add_argument("--proof", help="a file with the proof of one event")
     parser.add_argument("--line", help="a file with the line of that event")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     options = parser.parse_args()
     if bool(options.export) == bool(options.proof) or bool(options.export) != bool(options.head):
         parser.error("give EXPORT with --head, or --proof")
+    audit, name = Audit(options.key), options.proof
     try:
-        verdict = audit_of(options, Keys([key_of(text) for text in options.key])).verdict()
-    except (Bad, OSError) as error:
+        if options.proof:
+            line = options.line and Path(options.line).read_bytes()
+            audit.one(Path(name).read_bytes().decode(), line)
+        for name in options.head:
+            audit.heads.append(head_of(Path(name).read_bytes().decode()))
+        if options.export:
+            name = f"{options.export}.proof.json"
+            part = parse(Path(name).read_bytes().decode()) if Path(name).exists() else WHOLE
+            with open(options.export, "rb") as file:
+                audit.export(file, part)
+    except OSError as error:
         parser.error(str(error))
-    print(json.dumps(verdict, indent=2)) if options.json else say(verdict)
+    except Exception as error:  # whatever it is, nothing is verified
+        audit.findings.append((None, f"{name!a}: {error!s:.200}"))
+    verdict = audit.verdict()
+    if options.json:
+        print(json.dumps(verdict, indent=2))
+    else:
+        for name, value in verdict.items():
+            for each in value if isinstance(value, list) else [value]:
+                print(f"{name:18} {ascii(each) if name == 'ledger' else each}")
+        print("VERIFIED: as recorded and signed" if verdict["ok"] else "NOT VERIFIED")
     return 0 if verdict["ok"] else 3
 
 

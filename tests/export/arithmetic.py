@@ -12,7 +12,10 @@ _spec.loader.exec_module(program)
 
 def audit(content, head, key):
     """Check an export that is at hand as bytes."""
-    found = program.Audit(program.Keys([program.key_of(key)]))
-    found.heads.append(program.Head(head.encode()))
-    found.lines(io.BytesIO(content))
+    found = program.Audit([program.key_of(key)])
+    found.heads.append(program.head_of(head))
+    try:
+        found.export(io.BytesIO(content), program.WHOLE)
+    except ValueError as error:  # of which main makes a finding
+        found.findings.append((None, str(error)))
     return found

@@ -87,10 +87,8 @@ class Verdict:
 
     @property
     def sentences(self) -> list[str]:
-        return [
-            what if at is None else f"position {at}: {what}"
-            for at, what in ((f["position"], f["what"]) for f in self.found["findings"])
-        ]
+        findings: list[str] = self.found["findings"]
+        return findings
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:

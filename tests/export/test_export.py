@@ -282,7 +282,9 @@ def test_a_hash_more_or_less_beside_a_part_is_found(export: Export, side: str) -
     assert desk.proof is not None
 
     whole = desk.proof[side]
-    for hashes in ([*whole, "00" * 32], whole[:-1], 7):
+    desk.proof[side] = 7
+    assert not desk.verify().ok
+    for hashes in ([*whole, "00" * 32], whole[:-1]):
         desk.proof[side] = hashes
         assert "it has not the hashes that the tree needs" in desk.verify().sentences[0]
 
@@ -293,7 +295,7 @@ def test_a_line_taken_from_either_end_of_a_part_is_found(export: Export) -> None
     whole = desk.lines
     for part in (whole[1:], whole[:-1]):
         desk.lines = part
-        assert "EXPORT.proof.json is of other positions than these" in desk.verify().sentences
+        assert any("be of the same positions" in each for each in desk.verify().sentences)
 
 
 def test_moments_are_taken_for_positions(export: Export, acme: Path) -> None:
@@ -383,7 +385,7 @@ def test_a_key_signs_nothing_beyond_its_rotation(export: Export, acme: Path) -> 
     desk = export()
     desk.heads = [Notary.of_seed(old.name, old.seed).head(desk.lines)]
 
-    assert any("was not in force at this size" in each for each in desk.verify().sentences)
+    assert any("in force then" in each for each in desk.verify().sentences)
 
 
 @pytest.mark.parametrize("name", ["signature_old", "signature_new"])
@@ -495,8 +497,8 @@ def test_a_recorded_rotation_that_one_key_did_not_sign_hands_no_trust_on(
 
     desk = rotated(acme, new, old, signed(new), signed(old))
 
-    assert "position 32: KeyRotated: the signature of" in desk.verify().sentences[0]
-    assert any("no key that you gave signed it" in each for each in desk.verify().sentences)
+    assert "position 32: bad line: KeyRotated: signature_" in desk.verify().sentences[0]
+    assert any("no key that you gave" in each for each in desk.verify().sentences)
 
 
 def test_a_recorded_rotation_that_both_keys_signed_hands_trust_on(
@@ -519,8 +521,8 @@ def test_the_first_key_of_a_ledger_that_had_none_signs_from_its_event_on(
     assert desk.verify().ok
 
     desk.heads.append(notary.head(desk.lines[:31]))
-    assert desk.verify().sentences == [
-        "head of size 31: it is signed by a key that was not in force at this size"
+    assert ["no key that you gave, in force then" in each for each in desk.verify().sentences] == [
+        True
     ]
 
 
