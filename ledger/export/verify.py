@@ -27,7 +27,6 @@ def require(good, words):
 
 
 # Signature: Ed25519 (RFC 8032 section 5.1)
-
 P = 2**255 - 19
 L = 2**252 + 27742317777372353535851937790883648493  # the order of the base point
 D = -121665 * pow(121666, -1, P) % P
@@ -76,7 +75,6 @@ def signed(public, message, signature):
 
 
 # Note: verifier keys and tree heads (C2SP signed-note, tlog-checkpoint), proofs (tlog-proof)
-
 NOTE = re.compile(  # origin, size, root, extensions; a blank line; signatures
     "(([^\x00-\x1f\x7f]+)\n(0|[1-9][0-9]{0,15})\n([A-Za-z0-9+/]{43}=)\n(?:[^\x00-\x1f\x7f]+\n)*)"
     "\n((?:\N{EM DASH} [^\\s+]+ [A-Za-z0-9+/=]+\n)+)"
@@ -93,7 +91,7 @@ def unbase64(text):
     return data
 
 
-def key_of(text):
+def verifier_key(text):
     """Read name+hash+base64(0x01 || public key); return the name, the hash and the public key."""
     name, id_, data = text.split("+", 2)
     typed = unbase64(data)
@@ -114,8 +112,6 @@ def head_of(text):
 
 # Tree (RFC 6962 section 2.1): as it grows to the right, only the roots of whole subtrees are kept,
 # each with its height; two of one height are joined at once
-
-
 def sha256(data):
     return hashlib.sha256(data).digest()
 
@@ -155,7 +151,6 @@ def climb(leaf, index, size, hashes):
 
 
 # Line: an event, of which the payload is shown whole, in part or not at all
-
 WHOLE = {"from": 1, "to": None, "size": None, "left": [], "right": []}  # or EXPORT.proof.json
 FORMS = {"header", "payload", "salt"}, {"header", "leaves", "shown"}, {"header"}
 NAMES = dict.fromkeys("actor at commitment id ledger stream txn type via".split(), str)
@@ -312,7 +307,7 @@ class Audit:
             return "the key was rotated; to which is not shown: give the new one with --key"
         old, new = shown["old"] or "-", shown["new"]  # a ledger's first key has no old one
         text = f"scim-ledger key rotation\n{ledger}\n{shown['size']}\n{old}\n{new}\n".encode()
-        old, new = key_of(old) if old != "-" else None, key_of(new)
+        old, new = verifier_key(old) if old != "-" else None, verifier_key(new)
         for key, signature in (old, "signature_old"), (new, "signature_new"):
             good = key is None or signed(key[2], text, unbase64(shown[signature]))
             require(good, f"KeyRotated: {signature} is false")
@@ -374,9 +369,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("export", nargs="?", help="the export, a line for each event")
     parser.add_argument("--head", action="append", default=[], help="a file with a tree head")
-    parser.add_argument("--key", action="append", required=True, type=key_of, help="a verifier key")
+    parser.add_argument(
+        "--key", action="append", required=True, type=verifier_key, help="a verifier key"
+    )
     parser.add_argument("--proof", help="a file with the proof of one event")
-    parser.add_argument("--line", help="a file with the line of that event")
+    parser.add_argument("--line", help="a file with its line, if that is to be checked too")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
     options = parser.parse_args()
     if bool(options.export) == bool(options.proof) or bool(options.export) != bool(options.head):

@@ -12,7 +12,7 @@ _spec.loader.exec_module(program)
 
 def audit(content, head, key):
     """Check an export that is at hand as bytes."""
-    found = program.Audit([program.key_of(key)])
+    found = program.Audit([program.verifier_key(key)])
     found.heads.append(program.head_of(head))
     try:
         found.export(io.BytesIO(content), program.WHOLE)

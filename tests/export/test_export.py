@@ -511,7 +511,7 @@ def test_a_recorded_rotation_that_both_keys_signed_hands_trust_on(
     assert rotated(acme, new, old, new.signed(text), old.signed(text)).verify().ok
 
 
-def test_the_first_key_of_a_ledger_that_had_none_signs_from_its_event_on(
+def test_the_first_verifier_key_a_ledger_that_had_none_signs_from_its_event_on(
     export: Export, acme: Path, recorder: Any
 ) -> None:
     origin = json.loads(lines(export("--to", "30"))[0]["header"])["ledger"]

@@ -85,10 +85,10 @@ NO_KEYS = {
 
 @pytest.mark.parametrize("name", NO_KEYS)
 def test_what_is_no_key_is_refused(name: str) -> None:
-    assert arithmetic.program.key_of(key_text(STRANGER.typed))[2] == STRANGER.typed[1:]
+    assert arithmetic.program.verifier_key(key_text(STRANGER.typed))[2] == STRANGER.typed[1:]
 
     with pytest.raises(ValueError):
-        arithmetic.program.key_of(NO_KEYS[name])
+        arithmetic.program.verifier_key(NO_KEYS[name])
 
 
 # What is as it must be
@@ -377,7 +377,7 @@ def test_odd_bytes_are_bad_in_words(data: bytes) -> None:
     audit.line(data)
     assert audit.findings
     text = data.decode("utf-8", "replace")
-    for read in (program.head_of, program.key_of, lambda text: audit.one(text, None)):
+    for read in (program.head_of, program.verifier_key, lambda text: audit.one(text, None)):
         with pytest.raises(ValueError):
             read(text)
 
