@@ -501,6 +501,18 @@ def test_a_recorded_rotation_that_one_key_did_not_sign_hands_no_trust_on(
     assert any("no key that you gave" in each for each in desk.verify().sentences)
 
 
+def test_a_rotation_between_keys_that_nobody_gave_hands_no_trust_on(
+    export: Export, acme: Path
+) -> None:
+    origin = json.loads(lines(export())[0]["header"])["ledger"]
+    old, new = Notary.of_seed(origin, bytes(32)), Notary.of_seed(origin, b"1" * 32)
+    text = statement(origin, old, new)
+    desk = rotated(acme, new, old, new.signed(text), old.signed(text))
+    desk.keys = [Notary.of_seed(origin, b"2" * 32).key]
+
+    assert any("no key that you gave" in each for each in desk.verify().sentences)
+
+
 def test_a_recorded_rotation_that_both_keys_signed_hands_trust_on(
     export: Export, acme: Path
 ) -> None:

@@ -205,6 +205,11 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
     "a value more": (payload(17, boss=True), 17, "commitment"),
     "another salt": (lambda d: d.change(16, salt="00" * 32), 17, "commitment"),
     "no salt": (lambda d: d.change(16, salt=None), 17, "it is no line of an export"),
+    "a salt in capitals": (
+        lambda d: d.change(16, salt=json.loads(d.lines[16])["salt"].upper()),
+        17,
+        "not in its only form",
+    ),
     "a short salt": (lambda d: d.change(16, salt="00"), 17, "commitment"),
     "a payload that is none": (lambda d: d.change(16, payload=[]), 17, "bad line: 'list'"),
     "a field more": (lambda d: d.change(16, more=1), 17, "it is no line of an export"),
