@@ -139,12 +139,13 @@ class FolderAnchor(Anchor):
         """Deliver the last heads: that takes no network."""
         self.step()
 
-    def files(self, most: int) -> list[Path]:
-        """Return the files of the largest heads under the ledger's present origin, those first.
+    def files(self, origin: str, most: int) -> list[Path]:
+        """Return the files of the largest heads under an origin of the ledger's, those first.
 
         There can be half a million a year: no more than their names are looked at.
         """
-        name = re.compile(rf"[0-9]+-([0-9]+){self._own}(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
+        mark = rf"{self._mark(origin)}(?:\.[2-9])?{re.escape(SUFFIX)}"
+        name = re.compile(rf"[0-9]+-([0-9]+){mark}", re.ASCII)
         names = os.listdir(self.folder) if self.folder.is_dir() else []
         found = [(int(match[1]), match[0]) for match in map(name.fullmatch, names) if match]
         return [self.folder / each for _, each in nlargest(most, found)]
@@ -152,12 +153,12 @@ class FolderAnchor(Anchor):
     def _name(self, signed: SignedHead, attempt: int) -> str:
         """Name a head, again if a write was cut off."""
         again = f".{attempt}" if attempt > 1 else ""
-        return f"{signed.number:010}-{signed.size}{self._own}{again}{SUFFIX}"
+        mark = self._mark(self._heads.ledger.origin)
+        return f"{signed.number:010}-{signed.size}{mark}{again}{SUFFIX}"
 
-    @property
-    def _own(self) -> str:
-        """What tells heads under a later origin from those under the first."""
-        id_ = self._heads.ledger.origin.rpartition("/")[2]
+    def _mark(self, origin: str) -> str:
+        """Return what tells heads under a later origin from those under the first."""
+        id_ = origin.rpartition("/")[2]
         return "" if id_ == self._heads.ledger.tenant else f"-{id_}"
 
 

@@ -15,7 +15,7 @@ from ledger.database import connect, driver, speaking
 from ledger.durable import sync_folder
 from ledger.events import LEDGER_OPENED, Event, Metadata
 from ledger.keys import Keys
-from ledger.notes import VerifierKey
+from ledger.notes import Note, SigningKey, TreeHead
 from ledger.own_stream import stream_of
 from ledger.sqlite import Draft
 from ledger.store import NO_STREAM, Append, LedgerBusy, LedgerError, LedgerMisnamed
@@ -47,11 +47,12 @@ def create(
         draft = path.with_suffix(".new")
         draft.unlink(missing_ok=True)
         key = keys.make(f"{name}/{secrets.token_hex(8)}")
-        _write_first_event(draft, key.verifier, software, metadata)
+        note = _write_first_event(draft, key, software, metadata)
         os.chmod(draft, 0o600)
         os.rename(draft, path)
         sync_folder(path.parent)
         keys.settle()
+        keys.remember(note)
 
 
 def _refuse_stray_log(path: Path) -> None:
@@ -78,9 +79,10 @@ def migrate(path: Path) -> list[str]:
             connection.close()
 
 
-def _write_first_event(path: Path, key: VerifierKey, software: str, metadata: Metadata) -> None:
+def _write_first_event(path: Path, key: SigningKey, software: str, metadata: Metadata) -> Note:
+    """Write the first event, and a tree head over it: none is ever without one; return it."""
     origin, tenant = key.name, key.name.partition("/")[2]
-    effects = {"format": codec.FORMAT, "software": software, "verifier_key": str(key)}
+    effects = {"format": codec.FORMAT, "software": software, "verifier_key": str(key.verifier)}
     connection = connect(path, create=True)
     try:
         migrations.migrate(connection)
@@ -90,12 +92,16 @@ def _write_first_event(path: Path, key: VerifierKey, software: str, metadata: Me
         connection.execute(
             "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
         )
+        [leaf] = connection.execute("SELECT leaf_hash FROM event").fetchone()
+        note = key.note(TreeHead(origin, 1, leaf).text)
+        connection.execute("INSERT INTO tree_head VALUES (1, 1, ?, ?)", (opened.at, str(note)))
         connection.execute("COMMIT")
     except driver.Error:
         connection.close()
         path.unlink(missing_ok=True)
         raise
     connection.close()  # the last one to close writes the log back and removes it
+    return note
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ledger.anchors import SUFFIX, FolderAnchor
-from ledger.incarnations import KnownHead
+from ledger.incarnations import KnownHead, former_names
 from ledger.keys import HEAD_FILE
 from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
 from ledger.remote import RemoteTrouble, fetch, host_of
@@ -46,12 +46,13 @@ def places(
 
 
 def in_anchor(root: Path, heads: TreeHeads) -> Held:
-    """Return the heads under the ledger's present name in an anchor's folder, the largest first."""
+    """Return the heads in an anchor's folder under each name of the ledger, the largest first."""
     anchor = FolderAnchor(heads, root)
 
     def read() -> Iterator[Note]:
         _must_be_there(root)
-        return _notes(anchor.files(MOST))
+        for origin in [heads.ledger.origin, *(each.previous for each in former_names(heads))]:
+            yield from _notes(anchor.files(origin, MOST))
 
     return f"the anchor {anchor.folder}", read
 
@@ -84,19 +85,20 @@ def at_url(url: str) -> Held:
 
 
 def believed(heads: TreeHeads, held: Iterable[Held], warn: Warn) -> Iterator[KnownHead]:
-    """Yield of each place the newest head that a key of the ledger signed under its present name.
+    """Yield of each place the newest head that a key of the ledger signed, under each of its names.
 
     What cannot be read, and what is not believed, is warned about and passed over.
     """
     keys = _keys(heads)
+    origins = [heads.ledger.origin, *(each.previous for each in former_names(heads))]
     for source, read in held:
         try:
-            note = _first(heads.ledger.origin, keys, read(), source, warn)
+            notes = read() if len(origins) == 1 else list(read())
+            found = [_first(origin, keys, notes, source, warn) for origin in origins]
         except (LedgerError, OSError) as error:
             warn(f"{source} cannot be asked for tree heads: {error}")
             continue
-        if note:
-            yield KnownHead(source, note)
+        yield from (KnownHead(source, note) for note in found if note)
 
 
 def _first(
@@ -105,7 +107,7 @@ def _first(
     strange = False
     for note in notes:
         if not note.text.startswith(f"{origin}\n"):
-            continue  # another ledger's, or of a name that was given up
+            continue  # another ledger's, or of another name
         if any(_signed_by(note, key) for key in keys):
             return note
         strange = True

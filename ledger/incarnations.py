@@ -6,11 +6,14 @@ over: two histories under one name. `renew` gives it another name instead, from 
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger.events import RESTORED, Event, Metadata
-from ledger.notes import Note, TreeHead
+from ledger.keys import KeyUnusable
+from ledger.notes import Note, SigningKey, TreeHead
 from ledger.own_stream import next_append, stream_of
+from ledger.rotation import recovery_statement, signed_text
 from ledger.store import LedgerUnavailable
 from ledger.tree_head import TreeHeads
 
@@ -60,9 +63,7 @@ def _contradiction(heads: TreeHeads, known: KnownHead) -> str | None:
     ledger, head = heads.ledger, known.head
     end = ledger.last_position()
     if head.origin != ledger.origin:
-        if head.origin in origins(heads):
-            return None  # of a name that was given up
-        return f"{known.source} knows a tree head of {head.origin}, which {ledger.path} never was"
+        return _of_a_former_name(heads, known)
     if head.size > end:
         return (
             f"{ledger.path} has {end:,} events, and {known.source} knows a tree head signed over"
@@ -76,10 +77,55 @@ def _contradiction(heads: TreeHeads, known: KnownHead) -> str | None:
     return None
 
 
-def origins(heads: TreeHeads) -> set[str]:
-    """Return the names that a ledger has had and given up."""
+def _of_a_former_name(heads: TreeHeads, known: KnownHead) -> str | None:
+    """Return how a head of another name contradicts a ledger: what a Restored event admits is so.
+
+    Whoever can write to the file can write such an event, too, but not one that keeps silent about
+    a head that others know of.
+    """
+    head, path = known.head, heads.ledger.path
+    given_up = {each.previous: each for each in former_names(heads)}.get(head.origin)
+    if given_up is None:
+        return f"{known.source} knows a tree head of {head.origin}, which {path} never was"
+    kept = head.size <= given_up.size and heads.tree.root_at(head.size) == head.root
+    if kept or head.size <= given_up.admitted:
+        return None
+    return (
+        f"{known.source} knows a tree head of {head.origin} signed over {head.size:,} events, and"
+        f" the Restored event at position {given_up.position} of {path} neither keeps them nor says"
+        " that they are lost"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FormerName:
+    """An origin that was given up, how many events were kept, and up to where loss is admitted."""
+
+    previous: str
+    position: int
+    size: int
+    admitted: int
+
+
+def former_names(heads: TreeHeads) -> list[FormerName]:
+    """Return the origins that a ledger has had and given up, oldest first."""
     events = heads.ledger.read_stream(stream_of(heads.ledger.tenant))
-    return {event.effects["previous"] for event in events if event.type == RESTORED}
+    return [
+        FormerName(
+            event.effects["previous"],
+            event.position,
+            event.effects["size"],
+            TreeHead.of(Note.parse(note)).size if (note := event.effects["abandoned"]) else 0,
+        )
+        for event in events
+        if event.type == RESTORED
+    ]
+
+
+def changed_under(heads: TreeHeads, known: Iterable[KnownHead]) -> list[KnownHead]:
+    """Return the known heads that are over events which are there, and are others now."""
+    end = heads.ledger.last_position()
+    return [each for each in contradictions(heads, known) if each.head.size <= end]
 
 
 def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
@@ -87,16 +133,28 @@ def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
 
     `abandoned` is the head that cannot be kept to, None where the key was lost.
     """
-    ledger = heads.ledger
+    ledger, former = heads.ledger, _former_key(heads)
+    periods = heads.periods()
     origin = f"{ledger.origin.partition('/')[0]}/{secrets.token_hex(8)}"
-    key = heads.keys.make(origin)
+    key, size = heads.keys.make(origin), ledger.last_position()
+    verifier = periods[-1].key if periods else None
+    message = recovery_statement(ledger.origin, size, verifier, key.verifier)
     effects = {
         "previous": ledger.origin,
         "abandoned": str(abandoned) if abandoned else None,
-        "size": ledger.last_position(),
+        "size": size,
         "verifier_key": str(key.verifier),
+        "key": str(verifier) if verifier else None,
+        "signature": signed_text(former, message) if former else None,
     }
     ledger.renew(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
     heads.keys.settle()
     heads.sign()
     return origin
+
+
+def _former_key(heads: TreeHeads) -> SigningKey | None:
+    """Return the key of the name that is given up, if it is at hand: it signs that."""
+    with suppress(KeyUnusable):
+        return heads.key()
+    return None

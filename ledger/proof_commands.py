@@ -9,7 +9,7 @@ import click
 from ledger.background import Alone
 from ledger.durable import write_whole
 from ledger.events import Metadata
-from ledger.incarnations import KnownHead, contradictions, renew
+from ledger.incarnations import KnownHead, changed_under, contradictions, renew
 from ledger.keys import KeyUnusable
 from ledger.notes import Note
 from ledger.proofs import proof_of
@@ -189,11 +189,18 @@ def rotate_key(site: Site, new_key: Any, ledger: str, as_json: bool) -> None:
 
 @click.command("recover", context_settings=HELP)
 @click.option("--new-incarnation", is_flag=True, required=True, help="Go on under a new origin.")
+@click.option(
+    "--accept-changed-events",
+    is_flag=True,
+    help="Even where events are not lost but changed; verify goes on saying so.",
+)
 @ledger_option
 @json_option
 @pass_site
 @examples("scim-ledger recover --new-incarnation")
-def recover(site: Site, new_incarnation: bool, ledger: str, as_json: bool) -> None:
+def recover(
+    site: Site, new_incarnation: bool, accept_changed_events: bool, ledger: str, as_json: bool
+) -> None:
     """Let a ledger that was put back from a backup go on, under a new origin and key.
 
     Needed where events are lost that a tree head was signed over, or the key is lost. The first
@@ -207,6 +214,13 @@ def recover(site: Site, new_incarnation: bool, ledger: str, as_json: bool) -> No
         found = contradictions(heads, known)
         if not found and _has_key(heads):
             raise Failure("nothing was lost: the ledger has all that was signed over, and its key")
+        changed = changed_under(heads, found)
+        if changed and not accept_changed_events:
+            raise Failure(
+                f"events are not lost but changed: {changed[0].source} knows a tree head over the"
+                f" first {changed[0].head.size:,}, and they are others now. Put a true copy back,"
+                " or see --accept-changed-events"
+            )
         abandoned = max(found, key=lambda each: each.head.size).note if found else None
         previous = heads.ledger.origin
         origin = renew(heads, abandoned or _newest_note(heads), site.metadata("cli"))

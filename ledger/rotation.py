@@ -15,6 +15,14 @@ def statement(origin: str, size: int, old: VerifierKey | None, new: VerifierKey)
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+def recovery_statement(
+    previous: str, size: int, key: VerifierKey | None, new: VerifierKey
+) -> bytes:
+    """Return what the former key signs: behind so many events the ledger goes on under another."""
+    lines = ("scim-ledger recovery", previous, str(size), str(key or "-"), str(new))
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 def rotate(heads: TreeHeads, metadata: Metadata, given: str | None = None) -> VerifierKey:
     """Put a new key in the place of the one in force, which signs a last head; return it.
 
@@ -51,11 +59,12 @@ def _announce(
         "old": str(verifiers[0]) if old else None,
         "new": str(verifiers[1]),
         "size": size,
-        "signature_old": _signed(old, message) if old else None,
-        "signature_new": _signed(new, message),
+        "signature_old": signed_text(old, message) if old else None,
+        "signature_new": signed_text(new, message),
     }
     record(heads.ledger, Event(KEY_ROTATED, effects), metadata)
 
 
-def _signed(key: SigningKey, message: bytes) -> str:
+def signed_text(key: SigningKey, message: bytes) -> str:
+    """Return a signature as payloads have it, in base64."""
     return base64.b64encode(key.sign(message)).decode()

@@ -362,13 +362,29 @@ def test_heads_by_a_key_that_was_put_in_place_since_the_backup_are_believed(
     restored.ledger.close()
 
 
-def test_heads_of_other_ledgers_and_of_names_given_up_are_passed_over(
-    behind, worm, warned, metadata
-) -> None:
+def test_heads_of_other_ledgers_are_passed_over(behind, worm, warned) -> None:
+    before = known(behind, warned, anchor=worm)
     (worm / behind.ledger.tenant / "0000000050-50.tree-head").write_text(
         str(SigningKey("other/0123456789abcdef", bytes(32)).note("other/0123456789abcdef\n50\nx\n"))
     )
-    renew(behind, None, metadata)
 
-    assert known(behind, warned, anchor=worm) == []
+    assert known(behind, warned, anchor=worm) == before
     assert warned == []
+
+
+def test_a_name_that_was_given_up_owns_up_to_the_heads_others_hold(
+    behind, worm, warned, metadata
+) -> None:
+    [lost] = known(behind, warned, anchor=worm)
+    renew(behind, lost.note, metadata)
+
+    must_be_newest(behind, known(behind, warned, anchor=worm))
+
+
+def test_a_restored_event_that_keeps_silent_about_a_head_is_of_no_avail(
+    behind, worm, warned, metadata
+) -> None:
+    renew(behind, None, metadata)  # as somebody can forge it who has the file alone
+
+    with pytest.raises(Superseded, match="neither keeps them nor says that they are lost"):
+        must_be_newest(behind, known(behind, warned, anchor=worm))

@@ -127,7 +127,7 @@ def test_a_ledger_is_made_whole_or_not_at_all(tmp_path: Path, metadata: Metadata
     for folder in torn:
         create(folder / "ledger.db", "acme", software="test", metadata=metadata)
         files = sorted(file.name for file in folder.iterdir())
-        assert files == ["ledger.db", "ledger.lock", "signing.key"]
+        assert files == ["ledger.db", "ledger.lock", "signing.head", "signing.key"]
         assert verify(folder / "ledger.db").findings == []
 
 

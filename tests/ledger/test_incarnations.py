@@ -1,5 +1,6 @@
 """A ledger behind what was signed over it is not served; it can go on under another name."""
 
+import base64
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from ledger.database import driver
 from ledger.events import Event
 from ledger.incarnations import Superseded
 from ledger.notes import Note, TreeHead
+from ledger.rotation import recovery_statement
 from ledger.store import LedgerUnavailable
 
 NOTED = Event(events.CREATED, {"n": 1})
@@ -69,6 +71,7 @@ def test_another_ledger_in_its_place_is_not_opened(tenant, tmp_path, metadata) -
 def test_recover_goes_on_under_a_new_origin_and_names_the_head(restored: Path, run) -> None:
     before = app.wire(restored)
     origin, abandoned = before.ledger.origin, str(before.heads.keys.remembered())
+    former = before.heads.key().verifier
     before.close()
 
     result = run("recover", "--new-incarnation", "--json")
@@ -83,7 +86,11 @@ def test_recover_goes_on_under_a_new_origin_and_names_the_head(restored: Path, r
         "abandoned": abandoned,
         "size": event.position - 1,
         "verifier_key": str(tenant.heads.key().verifier),
+        "key": str(former),
+        "signature": event.effects["signature"],
     }
+    message = recovery_statement(origin, event.position - 1, former, tenant.heads.key().verifier)
+    assert former.verify(message, base64.b64decode(event.effects["signature"]))
     tenant.close()
 
 

@@ -39,8 +39,11 @@ def test_a_new_ledger_is_for_its_owner_alone(tmp_path: Path, metadata: Metadata)
     assert stat.S_IMODE((tmp_path / "acme" / "ledger.db").stat().st_mode) == 0o600
 
 
-def test_a_new_ledger_leaves_nothing_beside_it_but_its_key_and_the_lock(ledger_path: Path) -> None:
-    assert sorted(os.listdir(ledger_path.parent)) == ["ledger.db", "ledger.lock", "signing.key"]
+MADE = ["ledger.db", "ledger.lock", "signing.head", "signing.key"]
+
+
+def test_a_new_ledger_leaves_nothing_beside_it_but_key_head_and_lock(ledger_path: Path) -> None:
+    assert sorted(os.listdir(ledger_path.parent)) == MADE
 
 
 def test_a_new_ledger_says_in_its_first_page_what_it_is(ledger_path: Path) -> None:
@@ -81,7 +84,7 @@ def test_what_a_torn_making_left_is_swept(tmp_path: Path, metadata: Metadata) ->
 
     make(tmp_path / "ledger.db", metadata)
 
-    assert sorted(os.listdir(tmp_path)) == ["ledger.db", "ledger.lock", "signing.key"]
+    assert sorted(os.listdir(tmp_path)) == MADE
     assert verify(tmp_path / "ledger.db").good
 
 

@@ -43,7 +43,15 @@ def test_a_head_is_over_all_events_and_signed_by_the_ledgers_key(heads, record) 
     note = Note.parse(signed.note)
     assert TreeHead.of(note) == TreeHead(heads.ledger.origin, 3, heads.tree.root_at(3))
     assert note.signed_by(verifier(heads))
-    assert (signed.number, signed.size) == (1, 3)
+    assert (signed.number, signed.size) == (2, 3)
+
+
+def test_a_ledger_is_born_with_a_head_over_its_first_event(heads) -> None:
+    [first] = heads.every()
+
+    assert (first.number, first.size) == (1, 1)
+    assert Note.parse(first.note).signed_by(verifier(heads))
+    assert str(heads.keys.remembered()) == first.note
 
 
 def test_where_nothing_changed_no_other_head_is_signed(heads) -> None:
@@ -61,8 +69,8 @@ def test_the_newest_head_is_remembered_beside_the_key(heads, record) -> None:
 
 
 def test_a_head_is_due_a_minute_after_the_last_one_if_something_changed(heads, record) -> None:
-    with freeze_time("2026-11-25T10:00:00Z") as time:
-        heads.sign()
+    with freeze_time("2099-11-25T10:00:00Z") as time:
+        heads.sign(again=True)
         time.tick(timedelta(minutes=10))
         assert heads.sign_if_due() is None  # nothing changed
 
@@ -76,13 +84,14 @@ def test_a_head_is_due_a_minute_after_the_last_one_if_something_changed(heads, r
 
 
 def test_a_head_is_due_at_the_end_of_a_day_even_if_nothing_changed(heads) -> None:
-    with freeze_time("2026-11-25T23:59:59Z") as time:
-        first = heads.sign()
+    with freeze_time("2099-11-25T23:59:59Z") as time:
+        first = heads.sign(again=True)
         time.tick(timedelta(seconds=1))
 
         second = heads.sign_if_due()
 
-    assert (second.number, second.size, second.note) == (2, first.size, first.note)
+    expected = (first.number + 1, first.size, first.note)
+    assert (second.number, second.size, second.note) == expected
 
 
 def test_the_time_of_a_head_does_not_go_back(heads, record) -> None:
@@ -99,9 +108,9 @@ def test_the_time_of_a_head_does_not_go_back(heads, record) -> None:
         "UPDATE tree_head SET size = 1",
         "DELETE FROM tree_head",
         "INSERT OR REPLACE INTO tree_head VALUES (1, 2, '', '')",
-        "INSERT INTO tree_head VALUES (3, 2, '', '')",
-        "INSERT INTO tree_head VALUES (2, 1, '', '')",
-        "INSERT INTO tree_head VALUES (2, 3, '', '')",
+        "INSERT INTO tree_head VALUES (4, 2, '', '')",
+        "INSERT INTO tree_head VALUES (3, 1, '', '')",
+        "INSERT INTO tree_head VALUES (3, 3, '', '')",
     ],
 )
 def test_heads_are_only_appended(statement_, heads, record, foreign) -> None:
@@ -273,8 +282,8 @@ def test_a_ledger_with_heads_and_rotations_verifies(heads, metadata, record) -> 
 
 
 def test_the_clock_of_heads_is_the_one_clock(heads) -> None:
-    with freeze_time("2026-11-25T10:00:00Z"):
-        assert heads.sign().signed_at == clock.timestamp()
+    with freeze_time("2099-11-25T10:00:00Z"):
+        assert heads.sign(again=True).signed_at == clock.timestamp()
 
 
 @pytest.mark.parametrize("first", ["rotation", "size"])

@@ -105,6 +105,8 @@ def test_what_is_written_and_forgotten_meanwhile_is_no_fault(long: Path) -> None
         """Append, and forget a payload of the first range on account of an event behind the end."""
         stream = "Note-2"
         version = len(ledger.read_stream(stream))
+        if ledger.read_stream(stream)[-1].type == events.ERASED:
+            return  # at an earlier call
         [erased] = ledger.append([Append(stream, version, [Event(events.ERASED)])], metadata())
         with ledger.writing() as connection:
             connection.execute(

@@ -70,7 +70,7 @@ class Lives:
             members.pop(id_, None)
 
     def faults(self) -> list[runner.Difference]:
-        found = [each.check(lambda *_: None) for each in app.kept(self.tenant)]
+        found = [each.check(lambda *_: None) for each in app.kept(self.tenant.ledger.path, None)]
         return [difference for difference in found if difference]
 
     def living_at(self, position: int) -> int:
