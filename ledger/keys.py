@@ -16,7 +16,7 @@ from pathlib import Path
 from ledger.durable import sync_folder, write_whole
 from ledger.events import KEY_ROTATED, LEDGER_OPENED, RESTORED, Recorded
 from ledger.notes import SEED_SIZE, MalformedNote, Note, SigningKey, VerifierKey
-from ledger.store import LedgerError
+from ledger.store import LedgerError, LedgerUnavailable
 
 KEY_FILE = "signing.key"
 NEXT_FILE = "signing.key.next"  # a key whose KeyRotated event may not be recorded yet
@@ -135,12 +135,22 @@ class Keys:
         write_whole(self.folder / HEAD_FILE, str(note).encode())
 
     def remembered(self) -> Note | None:
-        """Return the newest head that the key signed; raises KeyUnusable if it cannot be read."""
+        """Return the newest head that the key signed; raises LedgerUnavailable if it is damaged."""
         path = self.folder / HEAD_FILE
         try:
             return Note.parse(path.read_text(encoding="utf-8")) if path.exists() else None
         except (MalformedNote, UnicodeDecodeError, OSError) as error:
-            raise KeyUnusable(f"{path} cannot be read as a tree head: {error}") from error
+            raise LedgerUnavailable(
+                f"{path} cannot be read as a tree head: {error}. It is the newest head that was"
+                " signed: put it back from a copy, or from whoever holds one; if there is none,"
+                " move it away, and what was signed before is known to others only",
+                reason="damaged signing.head",
+            ) from error
+
+
+def check_given(given: str) -> None:
+    """Raise KeyUnusable unless a text is a key as an environment can give it."""
+    _seed(given)
 
 
 def _seed(given: str) -> bytes:

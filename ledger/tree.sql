@@ -22,9 +22,13 @@ CREATE TABLE purge (
   position INTEGER PRIMARY KEY REFERENCES event
 ) STRICT;
 
--- Nothing is said any more about what was forgotten.
+-- Nothing is said any more about what was forgotten. A small index of its own: what is asked with
+-- every event is asked of one page.
+CREATE INDEX event_erased ON event (stream) WHERE type = 'Erased';
+
 CREATE TRIGGER event_stream_is_not_erased BEFORE INSERT ON event
-WHEN (SELECT type FROM event WHERE stream = NEW.stream ORDER BY version DESC LIMIT 1) = 'Erased'
+WHEN EXISTS (SELECT 1 FROM event INDEXED BY event_erased
+  WHERE stream = NEW.stream AND type = 'Erased')
 BEGIN SELECT raise(ABORT, 'ledger: no event follows an Erased event in its stream'); END;
 
 CREATE TRIGGER tree_head_is_next BEFORE INSERT ON tree_head

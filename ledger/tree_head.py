@@ -69,6 +69,14 @@ class TreeHeads:
         """Return the key that signs now; raises KeyUnusable."""
         return self.keys.find(self._period().key)
 
+    def trouble(self) -> str | None:
+        """Return why no head can be signed, None if one can."""
+        try:
+            self.key()
+        except KeyUnusable as error:
+            return str(error)
+        return None
+
     def _period(self) -> KeyPeriod:
         periods = self.periods()
         if not periods:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -249,7 +250,8 @@ def _opened(path: Path, deadline: float) -> Connection:
 
     While another makes it a database it is busy, and SQLite does not wait for that by itself.
     """
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with suppress(FileExistsError):  # to open and close one in use would drop this process's locks
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     while True:
         try:
             return connect(path)

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from ledger.keys import KeyUnusable, check_given
 from ledger.remote import RemoteTrouble, must_be_url
 
 _URL = re.compile(
@@ -45,6 +46,14 @@ def is_url(text: str) -> None:
         must_be_url(text)
     except RemoteTrouble:
         raise ValidationError("is a URL such as https://anchor.example.com/heads") from None
+
+
+def is_signing_key(text: str) -> None:
+    """Refuse what is no signing key; the text is not repeated."""
+    try:
+        check_given(text)
+    except KeyUnusable:
+        raise ValidationError("is 32 bytes in base64: openssl rand -base64 32") from None
 
 
 def _number(least: int, most: int) -> validate.Range:

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from ledger.terminal import Exit, Failure
-from scim_api.setting_fields import PathField, UrlField, is_no_file, is_url, setting, whole
+from scim_api.setting_fields import (
+    PathField,
+    UrlField,
+    is_no_file,
+    is_signing_key,
+    is_url,
+    setting,
+    whole,
+)
 
 DEVELOPMENT, PRODUCTION = "development", "production"
 
@@ -169,7 +177,7 @@ class SettingsSchema(Schema):
         " beside the ledger",
     )
     signing_key = setting(
-        fields.String(load_default=None, allow_none=True),
+        fields.String(load_default=None, allow_none=True, validate=is_signing_key),
         "SCIM_SIGNING_KEY",
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,

@@ -84,6 +84,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "last_event_at": last_at,
         "tree_head_size": head.size if head else None,
         "tree_head_signed_at": head.signed_at if head else None,
+        "signing_key": tenant.heads.trouble() or "good",
         "events_last_7_days": position - tenant.ledger.position_before(week_ago),
         "users": users,
         "groups": groups,

@@ -174,8 +174,9 @@ def test_a_damaged_state_file_is_named(tenant) -> None:
     (tenant.ledger.path.parent / "signing.head").write_text("?")
     tenant.close()
 
-    with pytest.raises(Exception, match=r"signing\.head cannot be read as a tree head"):
+    with pytest.raises(LedgerUnavailable, match=r"signing\.head .* move it away") as raised:
         app.open_tenant(tenant.ledger.path)
+    assert raised.value.reason == "damaged signing.head"
 
 
 def test_its_trouble_is_told_without_the_path(restored: Path) -> None:

@@ -1,9 +1,11 @@
 """The history follows its ledger: when asked, in chunks, by any process, and from any state."""
 
+import os
 import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -255,3 +257,21 @@ def test_lists_of_the_past_cost_as_many_statements_whatever_the_size(tenant, rec
         statements.clear()
 
     assert sizes[0] == sizes[1]
+
+
+def locks_on(file: Path) -> int:
+    """Return how many locks this process holds on a file."""
+    inode = f":{file.stat().st_ino} "
+    rows = Path("/proc/locks").read_text().splitlines()
+    return sum(inode in f"{row} " and f" {os.getpid()} " in row for row in rows)
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="Linux tells of locks there")
+def test_another_reader_of_the_history_keeps_the_locks_of_the_first(tenant, people):
+    with tenant.history.caught_up() as connection:
+        connection.execute("SELECT count(*) FROM life").fetchone()
+        held = locks_on(tenant.history.file.path)
+
+        tenant.history._connect().close()
+
+        assert locks_on(tenant.history.file.path) == held > 0
