@@ -18,7 +18,8 @@ def backup_command(site: Site, file: Path, ledger: str) -> None:
     """Copy a ledger to FILE while the service runs.
 
     The database must not be copied by hand: part of it is in the log beside it. To restore, stop
-    the service, put FILE in place of ledger.db, and remove ledger.db-wal and ledger.db-shm.
+    the service, put FILE in place of ledger.db, remove ledger.db-wal and ledger.db-shm, and run
+    scim-ledger recover --new-incarnation.
     """
     progress = Progress("copying pages")
     size = backup_.backup(site.path(ledger), file, progress)

@@ -88,6 +88,8 @@ class Witness:
         origin = TreeHead.of(note).origin
         if not pins:
             pin = self._first(origin, says)
+            if pin.how == GIVEN and not _signed_by(note, pin.key):
+                return self._follow(note, pin, says)  # it was rotated before we came
             return self._signed(note, pin), []
         last = pins[-1]
         if origin != last.key.name:

@@ -7,9 +7,11 @@ after a crash again, for the ledger's table `purge` tells what is yet to be done
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
 
 from ledger import erasure, scrubbing
+from ledger.clients import family
 from ledger.files import file_lock
 from ledger.scrubbing import Traces
 from ledger.store import LedgerBusy, LedgerError
@@ -84,6 +86,8 @@ class Purges:
             self._sweep()
             for stream in erased.values():
                 self._tenant.requests.forget(stream.partition("-")[2])
+            for log in (self._tenant.requests, self._tenant.usage):
+                log.coarsen(partial(_tells, traces))
             self._empty_logs(deadline)
             anew = self._write_anew(max(erased, default=0), deadline, traces)
             erasure.finish(self._tenant.ledger, erased)
@@ -132,6 +136,13 @@ class Purges:
                 self._tenant.written_anew[path] = position
         self._empty_logs(deadline)
         return files
+
+
+def _tells(traces: Traces | None, client: str) -> bool:
+    """Tell whether a User-Agent may name who was erased: any may, where the names are not known."""
+    if traces is None:
+        return client != family(client)
+    return any(mark in client.lower().encode() for mark in traces.marks)
 
 
 def unfinished_streams(tenant: Tenant) -> Mapping[int, str]:

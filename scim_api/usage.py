@@ -5,7 +5,7 @@ those. Of a User-Agent it has what the request log has, and of each credential t
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database
 
+from ledger.clients import family
 from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
 from scim_api.user_agents import known_client
@@ -115,6 +116,19 @@ class Usage:
             connection.execute("COMMIT")
         finally:
             connection.close()
+
+    def coarsen(self, tells: Callable[[str], bool]) -> None:
+        """Keep only the family of the clients that tell of somebody; raises as `last_uses` does."""
+        self.flush()
+        if not self._path.exists():
+            return
+        with speaking(self._path), closing(connect(self._path)) as connection:
+            for table in ("usage", "tolerance"):
+                found = connection.execute(f"SELECT DISTINCT client FROM {table}").fetchall()
+                for client in (each for (each,) in found if tells(each)):
+                    change = f"UPDATE OR IGNORE {table} SET client = ? WHERE client = ?"
+                    connection.execute(change, (family(client), client))
+                    connection.execute(f"DELETE FROM {table} WHERE client = ?", (client,))
 
     def last_uses(self) -> list[LastUse]:
         """Return the last request of each client with each credential, newest first.

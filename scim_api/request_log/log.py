@@ -5,7 +5,7 @@ more than that. Bounded by rows and by age; it is no part of the ledger and prov
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -151,12 +151,28 @@ class RequestLog:
 
     def forget(self, id_: str) -> None:
         """Remove what is about a resource; raises BesideUnavailable or LedgerBusy."""
+        with self._changing() as connection:
+            if connection:
+                connection.execute(_FORGET, {"id": id_.lower()})
+
+    def coarsen(self, tells: Callable[[str], bool]) -> None:
+        """Keep only the family of the clients that tell of somebody; raises as above."""
+        with self._changing() as connection:
+            if connection:
+                found = connection.execute("SELECT DISTINCT client FROM request").fetchall()
+                named = [(client,) for (client,) in found if tells(client)]
+                connection.executemany("UPDATE request SET client = family WHERE client = ?", named)
+
+    @contextmanager
+    def _changing(self) -> Iterator[Connection | None]:
+        """Give a connection to what is written, None where nothing ever was."""
         self.flush()
         if not self._path.exists():
+            yield None
             return
         with speaking(self._path), closing(connect(self._path)) as connection:
-            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request'").fetchone():
-                connection.execute(_FORGET, {"id": id_.lower()})
+            made = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'request'")
+            yield connection if made.fetchone() else None
 
     def _prune(self, connection: Connection, most: int) -> None:
         """Remove what is too much or too old, but at most so many rows of each."""

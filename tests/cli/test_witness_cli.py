@@ -170,6 +170,14 @@ def test_a_rotated_key_is_followed(watched):
     assert "replaced" not in watched.look().err
 
 
+def test_a_key_given_at_first_that_was_rotated_before_is_followed(watched):
+    given = watched.sign()["verifier_key"]
+    watched.shell("key", "rotate")
+    key = watched.grow()["verifier_key"]
+
+    assert f"was replaced by {key}; both have signed that" in watched.look("--key", given).err
+
+
 def test_a_public_log_is_witnessed_without_a_token(watched):
     key = watched.sign()["verifier_key"]
     id_ = key.partition("+")[0].partition("/")[2]
