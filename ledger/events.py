@@ -46,6 +46,12 @@ REVISIONS: Mapping[str, int] = {
     RESTORED: 1,
 }
 
+# What an export shows of an event even if it is not asked for: without it keys cannot be followed.
+PROVING: Mapping[str, frozenset[str]] = {
+    KEY_ROTATED: frozenset(("old", "new", "size", "signature_old", "signature_new")),
+    RESTORED: frozenset(("previous", "abandoned", "size", "verifier_key", "key", "signature")),
+}
+
 REQUEST_PREFIX = "request."
 
 # Withheld wherever an event is shown: a token's hash is of no use to a reader. With the salt of

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from ledger.codec import canonical, entry_leaf
-from ledger.events import WITHHELD
+from ledger.events import PROVING, WITHHELD
 from ledger.lines import Line
 from ledger.store import LedgerUnavailable
 
@@ -28,6 +28,8 @@ class Disclosure:
         """Tell whether an entry of a payload is shown; `members` stands for each `members:<id>`."""
         if self.withhold or path in WITHHELD.get(type_, ()):
             return False
+        if path in PROVING.get(type_, ()):
+            return True
         kind = path if path.startswith("urn:") else path.partition(":")[0]
         return self.show is None or path in self.show or kind in self.show
 

@@ -298,8 +298,8 @@ class Audit:
         if header["type"] == "KeyRotated":
             self.notes.append(f"position {self.position}: {self.rotated(header['ledger'], shown)}")
         if header["type"] == "Restored":
-            name = f"{header['ledger']!a:.100}, of which you need the key"
-            self.notes.append(f"position {self.position}: restored from a copy; it is now {name}")
+            name, how = f"{header['ledger']!a:.100}", self.restored(shown)
+            self.notes.append(f"position {self.position}: restored, and now {name}; {how}")
 
     def rotated(self, ledger, shown):
         """Trust a key, from here on, if one that is trusted vouches for it; and the other way."""
@@ -317,6 +317,19 @@ class Audit:
         if old:
             self.keys.setdefault(old, [0, 2**63])[1] = self.position - 1
         return f"the key was rotated to {shown['new']!a}"
+
+    def restored(self, shown):
+        """Trust the key of a new name if a trusted key of the former name signed the change."""
+        if not shown.get("signature") or not shown.get("key"):
+            return "its former key is not seen to have signed that: you need the new one"
+        lines = "scim-ledger recovery", *(shown[n] for n in ("previous", "size", "key"))
+        text = "".join(f"{line}\n" for line in (*lines, shown["verifier_key"])).encode()
+        old, new = verifier_key(shown["key"]), verifier_key(shown["verifier_key"])
+        require(signed(old[2], text, unbase64(shown["signature"])), "Restored: it is not signed")
+        if old not in self.keys:
+            return "a key that you did not give signed that"
+        self.keys.setdefault(new, [self.position, 2**63])
+        return "its former key signed that"
 
     def judge(self, reach):
         """Check every head, the events being known up to a size."""

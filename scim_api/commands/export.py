@@ -96,7 +96,7 @@ def _say(done: Export, output: Path | None) -> None:
     span = done.span
     say(f"positions {span.first} to {span.last}, under a tree head of {span.size} events", err=True)
     for name in sorted(done.unseen):
-        say(f"warning: {name} is in none of these events; capitals matter", err=True)
+        say(f"warning: {name} is in none of these events, or is never shown", err=True)
     if output is None:
         say("the head: scim-ledger tree-head show; with --output it is written too", err=True)
     else:

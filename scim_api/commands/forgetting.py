@@ -176,7 +176,7 @@ def _tell(found: Prospect, done: Forgotten | None, as_json: bool) -> None:
 def _tell_of_others(found: Prospect) -> None:
     """Say plainly what an erasure does not reach: what other streams say of the person."""
     for id_ in found.tokens:
-        say(f"token {id_} is this user's own and opens nothing any more; scim-ledger token revoke {id_}")
+        say(f"token {id_}, this user's own, opens nothing any more: token revoke {id_}")
     if not found.mentions:
         say("no event of another stream holds what the user was called")
         return

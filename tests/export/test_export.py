@@ -15,8 +15,9 @@ from ledger import events
 from ledger.database import Connection, driver
 from ledger.events import Event, Metadata, Recorded
 from ledger.export.jsonl import line_of
+from ledger.keys import Keys
 from ledger.lines import lines_between
-from ledger.notes import SigningKey
+from ledger.notes import SigningKey, TreeHead
 from ledger.own_stream import next_append
 from ledger.sqlite import SQLiteLedger
 from tests.export.conftest import Export, command, desk_of, keys
@@ -408,7 +409,11 @@ def test_a_rotation_that_is_hidden_is_said(export: Export) -> None:
 
     assert desk.verify().ok
     desk.keys = before
-    verdict = desk.verify()
+    assert desk.verify().ok  # a rotation is shown all the same
+
+    withheld = export("--withhold", name="withheld")
+    withheld.keys = before
+    verdict = withheld.verify()
     assert not verdict.ok
     assert any("give the new one with --key" in note for note in verdict.found["notes"])
 
@@ -421,7 +426,42 @@ def test_a_restored_ledger_verifies_and_the_restoration_is_said(export: Export, 
 
     verdict = desk.verify()
     assert verdict.ok, verdict
-    assert any("restored from a copy" in note for note in verdict.found["notes"])
+    assert any("restored, and now" in note for note in verdict.found["notes"])
+
+
+def lose(acme: Path, events: int) -> None:
+    """Let it be known that the key has signed over more events than there are."""
+    keys_ = Keys(acme.parent)
+    key = SigningKey.parse(keys_.file.read_text())
+    keys_.remember(key.note(TreeHead(key.name, events, bytes(32)).text))
+
+
+def test_the_former_key_leads_to_the_one_after_a_restoration(export: Export, acme: Path) -> None:
+    before = keys()
+    lose(acme, 99)
+    command("recover", "--new-incarnation")
+    desk = export()
+    desk.keys = before
+
+    verdict = desk.verify()
+
+    assert verdict.ok, verdict
+    assert any("its former key signed that" in note for note in verdict.found["notes"])
+
+
+def test_a_restoration_that_the_former_key_did_not_sign_leads_nowhere(
+    export: Export, acme: Path
+) -> None:
+    before = keys()
+    (acme.parent / "signing.key").unlink()
+    command("recover", "--new-incarnation")
+    desk = export()
+    desk.keys = before
+
+    verdict = desk.verify()
+
+    assert not verdict.ok
+    assert any("you need the new one" in note for note in verdict.found["notes"])
 
 
 def test_heads_of_before_and_after_a_restoration_are_compared(export: Export, acme: Path) -> None:
