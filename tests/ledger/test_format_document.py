@@ -11,7 +11,12 @@ import pytest
 
 from ledger.codec import FORMAT
 from ledger.database import APPLICATION_ID, SCHEMA_VERSION, Connection
+from ledger.events import Metadata
+from ledger.incarnations import renew
+from ledger.keys import Keys
 from ledger.migrations import schema_sql
+from ledger.sqlite import SQLiteLedger
+from ledger.tree_head import TreeHeads
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "ledger-format.md").read_text(encoding="utf-8")
 
@@ -85,6 +90,16 @@ def test_the_documents_program_verifies_a_backup_too(
     copy = Path(shutil.copy(history, tmp_path / "copy.db"))
 
     assert check(copy).returncode == 0
+
+
+def test_the_documents_program_verifies_a_recovered_ledger_too(
+    history: Path, check: Check, metadata: Metadata
+) -> None:
+    ledger = SQLiteLedger(history)
+    renew(TreeHeads(ledger, Keys(history.parent)), None, metadata)
+    ledger.close()
+
+    assert check(history).returncode == 0
 
 
 @pytest.mark.parametrize("name", schema_sql())
