@@ -19,9 +19,16 @@ from ledger.database import (
 from ledger.migrations import check_identity
 from ledger.store import LedgerMissing, LedgerUnavailable
 from ledger.verify_events import Finding, as_far_as_readable, short
-from ledger.verify_heads import Heads, Kept, Signatures, kept_heads, keys_must_be, trusted_keys
+from ledger.verify_heads import Heads, Kept, Signatures, kept_heads, missing
 from ledger.verify_keys import Identity, identity_of
-from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, stray
+from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, strays_behind
+from ledger.verify_renewals import (
+    check_abandoned,
+    doubts,
+    keys_must_be,
+    sizes_of,
+    trusted_keys,
+)
 from ledger.verify_report import Demands, Report
 from ledger.verify_tables import (
     check_checkpoints,
@@ -118,6 +125,8 @@ class _Verification:
             self._find(check_ledger_row(self._connection, self._report))
             identity = identity_of(self._connection, self._report.origin)
             self._find(identity.findings)
+            self._report.renewals = identity.renewals
+            self._report.notes += doubts(identity)
             bounds = self._bounds()
             pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
         if bounds.end == 0:
@@ -158,7 +167,7 @@ class _Verification:
     def _ranges(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
         """Cut the positions into ranges; the first and the last hold what is out of place too."""
         since = self._demands.since.size if self._demands.since else 0
-        sizes = self._sizes(bounds)
+        sizes = self._sizes(bounds, identity)
         most = bounds.pages // _SMALLEST // SPAN + 1  # a position can be far beyond all others
         count = max(1, min(-(-bounds.end // SPAN), most))
         at = 0
@@ -174,7 +183,7 @@ class _Verification:
             else:
                 yield Range(first, last, tuple(identity.origins), here)
 
-    def _sizes(self, bounds: _Bounds) -> list[int]:
+    def _sizes(self, bounds: _Bounds, identity: Identity) -> list[int]:
         """Return the sizes at which there is a head to compare the root with."""
         since = self._demands.since
         rows = self._connection.execute(
@@ -182,7 +191,7 @@ class _Verification:
             (since.head if since else 0, bounds.heads),
         )
         wanted = {size for (size,) in rows if isinstance(size, int)}
-        wanted |= {each.head.size for each in self._demands.from_outside}
+        wanted |= {each.head.size for each in self._demands.from_outside} | sizes_of(identity)
         wanted |= {bounds.end, *([since.size] if since else [])}
         return sorted(size for size in wanted if 1 <= size <= bounds.end)
 
@@ -215,7 +224,7 @@ class _Verification:
         connection.text_factory = lenient
         end = connection.execute("SELECT max(position) FROM event").fetchone()[0] or 0
         self._find(growing.finish(end))
-        self._find(_strays_behind(connection, bounds.end))
+        self._find(strays_behind(connection, bounds.end))
         report.size, report.root = growing.size, growing.roots.get(bounds.end)
         self._find(self._since(growing, identity))
         self._find(self._heads(growing, identity, bounds))
@@ -255,7 +264,22 @@ class _Verification:
             yield from heads.brought(each, trusted)
         if demands.own:
             yield from heads.brought(demands.own, [key for _, key in identity.keys])
-        yield from keys_must_be(identity, demands.keys)
+        yield from self._gone(identity, bounds)
+        yield from check_abandoned(identity, growing.roots)
+        yield from keys_must_be(identity, demands.keys, demands.brought)
+
+    def _gone(self, identity: Identity, bounds: _Bounds) -> Iterator[Finding]:
+        """Find that tree heads were taken out of the file."""
+        if identity.keys and not bounds.heads:
+            expected = "one at least, for the ledger has a key"
+            yield Finding(None, "tree heads", expected, "none")
+            return
+        newest = self._report.newest.size if self._report.newest else 0
+        certain = min(newest, bounds.end) if self._demands.copy else bounds.end
+        for each in missing(self._connection, identity, self._demands.from_outside, certain):
+            what = f"tree head of size {each.head.size}"
+            expected = f"that in {each.source} among those kept"
+            yield Finding(None, what, expected, f"none; the newest is of size {newest}")
 
     def _kept(self, after: int, last: int) -> Iterator[Kept]:
         return kept_heads(self._connection, after, last)
@@ -268,14 +292,3 @@ class _Verification:
 
 def _is_of_range(piece: Piece) -> bool:
     return isinstance(piece, Range | Leaves)
-
-
-def _strays_behind(connection: Connection, end: int) -> Iterator[Finding]:
-    """Find payloads without an event behind the end; there may be events by now."""
-    rows = connection.execute(
-        "SELECT position FROM payload WHERE position > ?"
-        " AND position NOT IN (SELECT position FROM event WHERE position > ?)",
-        (end, end),
-    )
-    for (position,) in rows.fetchmany(MAX_FINDINGS):
-        yield stray(position)

@@ -125,6 +125,7 @@ def verify_command(
         own=own if isinstance(own, Brought) else None,
         keys=[_key(each) for each in keys],
         since=since,
+        copy=file is not None,
     )
     progress = Progress("verifying")
     report = verify(path, progress, demands)

@@ -24,15 +24,20 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it must be; position is None when it concerns the whole file."""
+    """Something that is not as it must be; position is None when it concerns the whole file.
+
+    With `last` it is somewhere from one position to another.
+    """
 
     position: int | None
     what: str
     expected: str
     found: str
+    last: int | None = None
 
     def __str__(self) -> str:
         place = "the file" if self.position is None else f"position {self.position}"
+        place += f" to {self.last}" if self.last else ""
         return f"{place}: {self.what}: expected {self.expected}, found {self.found}"
 
 

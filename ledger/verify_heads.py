@@ -1,8 +1,9 @@
 """Tree heads against the tree: those that the ledger keeps, and those that others bring."""
 
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ledger.database import Connection
@@ -58,7 +59,7 @@ class Heads:
         self._identity = identity
         self._roots = roots
         self._end = end
-        self._good = good
+        self._good = sorted({0, good})  # sizes at which a head's root was that of the tree
         self.count = 0
 
     def kept(self, rows: Iterable[Kept], before: Kept | None = None) -> Iterator[Finding]:
@@ -99,14 +100,15 @@ class Heads:
             return
         root = self._roots.get(head.size)
         if root == head.root:
-            self._good = max(self._good, head.size)
+            insort(self._good, head.size)
         elif root is not None:
-            first, last = self._good + 1, head.size
-            alone = first == last
+            last = head.size
+            first = self._good[bisect_left(self._good, last) - 1] + 1
             differs = f"what differs is from position {first} to {last}"
-            found = "it was changed" if alone else differs
-            what, place = f"root of {what} of size {last}", last if alone else None
-            yield Finding(place, what, head.root.hex(), f"another: {found}")
+            found = "it was changed" if first == last else differs
+            what = f"root of {what} of size {last}"
+            to = last if last > first else None
+            yield Finding(first, what, head.root.hex(), f"another: {found}", to)
 
     def brought(self, each: Brought, trusted: Sequence[VerifierKey]) -> Iterator[Finding]:
         """Check a head from outside: `trusted` are the keys that are believed, whoever says so."""
@@ -122,6 +124,8 @@ class Heads:
             yield Finding(given_up + 1, "event", expected, found)
         else:
             yield from self._fork(what, head)
+        if head.size > self._end:
+            return  # its key may be among what is missing
         if not any(signed(each.note, key) for key in trusted):
             names = ", ".join(map(str, trusted)) or "a key that is known"
             yield Finding(None, f"signature of {what}", f"one of {names}", "none of it")
@@ -129,8 +133,13 @@ class Heads:
     def _fork(self, what: str, head: TreeHead) -> Iterator[Finding]:
         for finding in self._root(what, head):
             fork = "root" in finding.what
-            found = f"{finding.found}; two histories under one name (a fork)" if fork else ""
-            yield Finding(finding.position, finding.what, finding.expected, found or finding.found)
+            found = (
+                f"{finding.found}, as far as the ledger's own heads can tell; two histories under"
+                " one name (a fork)"
+                if fork
+                else ""
+            )
+            yield replace(finding, found=found or finding.found)
 
 
 def check_signatures(connection: Connection, task: Signatures) -> Iterator[Finding]:
@@ -141,7 +150,9 @@ def check_signatures(connection: Connection, task: Signatures) -> Iterator[Findi
             key = in_force(task.keys, TreeHead.of(note).size)
             if key is None or not signed(note, key):
                 what = f"signature of tree head {row.number}"
-                yield Finding(None, what, f"one of {key}", "none of it")
+                expected = f"one of {key}" if key else "one of the ledger's key"
+                found = "none of it" if key else "no key that the ledger names for so many events"
+                yield Finding(None, what, expected, found)
 
 
 def signed(note: Note, key: VerifierKey) -> bool:
@@ -158,6 +169,24 @@ def signed(note: Note, key: VerifierKey) -> bool:
     return False
 
 
+def missing(
+    connection: Connection, identity: Identity, brought: Iterable[Brought], newest: int
+) -> Iterator[Brought]:
+    """Yield heads of the present origin, signed by its key, that are not among those kept.
+
+    Every head is kept before it is given out, so that each of `newest` events or fewer must be.
+    """
+    origin, key = identity.origins[-1][1], identity.key_at
+    for each in brought:
+        head = each.head
+        by = key(head.size)
+        if head.origin != origin or head.size > newest or not (by and signed(each.note, by)):
+            continue
+        rows = connection.execute("SELECT note FROM tree_head WHERE size = ?", (head.size,))
+        if not any(str(note).startswith(f"{head.text}\n") for (note,) in rows):
+            yield each
+
+
 def kept_heads(connection: Connection, after: int, last: int) -> Iterator[Kept]:
     """Yield the heads of numbers behind one up to another, as they are asked for."""
     rows = connection.execute(
@@ -166,26 +195,3 @@ def kept_heads(connection: Connection, after: int, last: int) -> Iterator[Kept]:
         (after, last),
     )
     return (Kept(*row) for row in rows)
-
-
-def keys_must_be(identity: Identity, given: Sequence[VerifierKey]) -> Iterator[Finding]:
-    """Find keys, given from outside for one of the ledger's names, that the ledger never had."""
-    known = [key for _, key in identity.keys]
-    names = {name for _, name in identity.origins}
-    for key in given:
-        if key.name in names and key not in known:
-            found = ", ".join(str(each) for each in known if each.name == key.name)
-            yield Finding(None, "verifier key", str(key), found or "none")
-
-
-def trusted_keys(identity: Identity, given: Sequence[VerifierKey]) -> list[VerifierKey]:
-    """Return the keys whose signature is believed on a head that is brought.
-
-    Keys of the ledger are, by default; where keys are given, they, and of the ledger's those that
-    signed each other's rotations up to one of them.
-    """
-    known = [key for _, key in identity.keys]
-    if not given:
-        return known
-    names = {key.name for key in given if key in known}
-    return [*given, *(key for key in known if key.name in names)]

@@ -3,8 +3,8 @@
 import base64
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ledger.database import Connection
@@ -20,12 +20,57 @@ _OWN = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """From one key to the next, at the position of the event that tells of it; who signed it."""
+
+    position: int
+    old: VerifierKey | None
+    new: VerifierKey
+    signed_by_old: bool
+    signed_by_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A Restored event: a name that was given up, and the head that could not be kept to.
+
+    `signed` tells whether the key of the name that was given up signed it.
+    """
+
+    position: int
+    previous: str
+    origin: str
+    abandoned: Note | None
+    signed: bool
+
+    @property
+    def kept(self) -> int:
+        """How many events stayed."""
+        return self.position - 1
+
+    @property
+    def head(self) -> TreeHead | None:
+        """The head that was abandoned, where one is named."""
+        return TreeHead.of(self.abandoned) if self.abandoned else None
+
+    @property
+    def lost(self) -> int | None:
+        """How many events were lost at least, None where nothing says so."""
+        return max(self.head.size - self.kept, 0) if self.head else None
+
+
 @dataclass(slots=True)
 class Identity:
-    """Origins and keys, each with the position from which on it is in force."""
+    """Origins and keys, each with the position from which on it is in force, and how they changed.
+
+    Keys that others vouch for hand that on by `handovers` only.
+    """
 
     origins: list[tuple[int, str]] = field(default_factory=list)
     keys: list[tuple[int, VerifierKey]] = field(default_factory=list)
+    handovers: list[Handover] = field(default_factory=list)
+    renewals: list[Renewal] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
     def origin_at(self, size: int) -> str:
@@ -58,13 +103,22 @@ def identity_of(connection: Connection, origin: str) -> Identity:
             told = _Told(position, json.loads(header)["ledger"], json.loads(body or b"null") or {})
             identity.findings += _READERS[type_](identity, told) if type_ in _READERS else ()
         except (ValueError, KeyError, TypeError, AttributeError, MalformedNote) as error:
-            found = str(error) if isinstance(error, MalformedNote) else type(error).__name__
-            identity.findings.append(Finding(position, type_, "readable", short(found)))
+            what = f"payload of {type_}"
+            expected = "what this program writes there"
+            identity.findings.append(Finding(position, what, expected, short(_in_words(error))))
     if identity.origins:
         identity.origins[-1] = (identity.origins[-1][0], origin)
     else:
         identity.origins.append((1, origin))
     return identity
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, MalformedNote):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"no entry {error.args[0]!r}"
+    return "something of another kind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +138,35 @@ def _opened(identity: Identity, told: _Told) -> Iterator[Finding]:
 
 def _restored(identity: Identity, told: _Told) -> Iterator[Finding]:
     previous, payload = identity.origin_at(told.position), told.payload
+    former = identity.key_at(told.position)
     identity.origins.append((told.position, told.origin))
     if payload["previous"] != previous:
         yield Finding(told.position, "origin before", previous, short(payload["previous"]))
     if payload["size"] != told.position - 1:
         expected = str(told.position - 1)
         yield Finding(told.position, "events that were kept", expected, short(payload["size"]))
-    if payload["abandoned"] is not None:
-        TreeHead.of(Note.parse(payload["abandoned"]))
-    yield from _take(identity, told, payload["verifier_key"])
+    signed = yield from _recovery(told, former)
+    yield from _take(identity, told, payload["verifier_key"], former, signed=(signed, False))
+    abandoned = payload["abandoned"] and Note.parse(payload["abandoned"])
+    renewal = Renewal(told.position, previous, told.origin, abandoned, signed)
+    identity.renewals.append(replace(renewal, abandoned=None))
+    if renewal.head:  # raises MalformedNote
+        identity.renewals[-1] = renewal
+
+
+def _recovery(told: _Told, former: VerifierKey | None) -> Generator[Finding, None, bool]:
+    """Tell whether the former key signed that its name was given up."""
+    payload, signature = told.payload, told.payload.get("signature")
+    if payload.get("key", former and str(former)) != (former and str(former)):
+        yield Finding(told.position, "key before", short(former or "none"), short(payload["key"]))
+    if signature is None:
+        return False
+    lines = (payload["previous"], payload["size"], former, payload["verifier_key"])
+    signed = _signs(former, _statement("recovery", *lines), signature)
+    if not signed:
+        what = "signature of the former key"
+        yield Finding(told.position, what, f"one of {former or 'none, there was none'}", _FALSE)
+    return signed
 
 
 def _rotated(identity: Identity, told: _Told) -> Iterator[Finding]:
@@ -103,21 +177,46 @@ def _rotated(identity: Identity, told: _Told) -> Iterator[Finding]:
     size = payload["size"]
     if type(size) is not int or not 0 <= size < told.position:
         yield Finding(told.position, "size at the rotation", "of events before it", short(size))
-    lines = ("scim-ledger key rotation", told.origin, size, payload["old"] or "-", payload["new"])
-    message = "".join(f"{line}\n" for line in lines).encode()
-    for name, key in (("old", old), ("new", new)):
-        signature = payload[f"signature_{name}"]
-        if key and not key.verify(message, base64.b64decode(signature or "", validate=True)):
+    lines = (told.origin, size, payload["old"] or "-", payload["new"])
+    message = _statement("key rotation", *lines)
+    signed = [_signs(old, message, payload["signature_old"])]
+    signed += [_signs(new, message, payload["signature_new"])]
+    for name, key, good in zip(("old", "new"), (old, new), signed, strict=True):
+        if key and not good:
             what = f"signature of the {name} key"
-            yield Finding(told.position, what, f"one of {key}", "none of it")
-    yield from _take(identity, told, payload["new"])
+            yield Finding(told.position, what, f"one of {key}", _FALSE)
+    yield from _take(identity, told, payload["new"], old, signed=(signed[0], signed[1]))
 
 
-def _take(identity: Identity, told: _Told, text: str) -> Iterator[Finding]:
+def _statement(about: str, *lines: object) -> bytes:
+    """Return what keys sign, but for heads."""
+    return "".join(f"{line}\n" for line in (f"scim-ledger {about}", *lines)).encode()
+
+
+def _signs(key: VerifierKey | None, message: bytes, signature: object) -> bool:
+    """Tell whether a signature, in base64, is a key's."""
+    if key is None or not isinstance(signature, str):
+        return False
+    try:
+        return key.verify(message, base64.b64decode(signature, validate=True))
+    except ValueError:
+        return False
+
+
+def _take(
+    identity: Identity,
+    told: _Told,
+    text: str,
+    old: VerifierKey | None = None,
+    *,
+    signed: tuple[bool, bool] = (False, False),
+) -> Iterator[Finding]:
     key = VerifierKey.parse(text)
     identity.keys.append((told.position, key))
+    identity.handovers.append(Handover(told.position, old, key, *signed))
     if key.name != told.origin:
         yield Finding(told.position, "name of the verifier key", told.origin, short(key.name))
 
 
+_FALSE = "none of it"
 _READERS = {LEDGER_OPENED: _opened, RESTORED: _restored, KEY_ROTATED: _rotated}

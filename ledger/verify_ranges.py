@@ -214,6 +214,17 @@ def stray(position: int) -> Finding:
     return Finding(position, "payload", "an event it belongs to", "none")
 
 
+def strays_behind(connection: Connection, end: int) -> Iterator[Finding]:
+    """Find payloads without an event behind the end; there may be events by now."""
+    rows = connection.execute(
+        "SELECT position FROM payload WHERE position > ?"
+        " AND position NOT IN (SELECT position FROM event WHERE position > ?)",
+        (end, end),
+    )
+    for (position,) in rows.fetchmany(MAX_FINDINGS):
+        yield stray(position)
+
+
 def _bytes(header: object) -> bytes:
     return header if isinstance(header, bytes) else b""
 

@@ -8,11 +8,14 @@ from typing import Any
 from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
 from ledger.verify_events import Finding
 from ledger.verify_heads import Brought, Kept
+from ledger.verify_keys import Renewal
 
 # What no look at a ledger shows, however long.
 NOT_SHOWN = (
-    "events cut off after the newest tree head that somebody else holds",
-    "a ledger written anew as a whole, heads and all, by somebody who has its key as well",
+    "events cut off, added or written anew after the newest tree head that somebody else holds:"
+    " heads in the file and signing.head can be removed with them",
+    "a ledger written anew as a whole, heads and all, by somebody who has its key, or in its place"
+    " one with another key",
     "whether what clients sent was true",
     "what was done without this program, so that no event tells of it",
 )
@@ -34,14 +37,16 @@ class Demands:
     """What is asked beyond the file itself.
 
     `brought` are heads from outside, `own` the one that the ledger's key signed last, `keys` those
-    that are believed whatever the ledger says; `since` is how far not to read again. `processes` is
-    how many to work in, by default one for each core where there is enough to do.
+    that are believed whatever the ledger says; `since` is how far not to read again; with `copy`
+    the file may be older than heads that are brought. `processes` is how many to work in, by
+    default one for each core where there is enough to do.
     """
 
     brought: Sequence[Brought] = ()
     own: Brought | None = None
     keys: Sequence[VerifierKey] = ()
     since: Verified | None = None
+    copy: bool = False
     processes: int | None = None
 
     @property
@@ -54,9 +59,9 @@ class Demands:
 class Report:
     """What a verification read and found; `findings` are in order of position, cut at 100.
 
-    `size` and `root` are of the whole tree, where it could be grown; `skipped` counts events of
-    which only the leaf hash was read; `rebuilt` tells whether projections were compared with a
-    rebuild, and `notes` of what is no fault.
+    `size` and `root` are of the whole tree, where it could be grown; `renewals` are the names that
+    were given up; `skipped` counts events of which only the leaf hash was read; `rebuilt` tells
+    whether projections were compared with a rebuild, and `notes` of what is no fault.
     """
 
     path: Path
@@ -68,6 +73,7 @@ class Report:
     skipped: int = 0
     heads: int = 0
     newest: Kept | None = None
+    renewals: Sequence[Renewal] = ()
     size: int = 0
     root: bytes | None = None
     rebuilt: bool = False
@@ -81,9 +87,16 @@ class Report:
 
     @property
     def first_bad_position(self) -> int | None:
-        """The lowest position that a finding names."""
-        positions = [f.position for f in self.findings if f.position is not None]
-        return min(positions, default=None)
+        """The lowest position that a finding names, or where a stretch begins that holds none."""
+        exact = [f.position for f in self.findings if f.position is not None and f.last is None]
+        begun = [
+            f.position
+            for f in self.findings
+            if f.position is not None
+            and f.last is not None
+            and not any(f.position <= each <= f.last for each in exact)
+        ]
+        return min([*exact, *begun], default=None)
 
     @property
     def newest_head(self) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ledger import verify_renewals
 from ledger.terminal import say as print_line
 from ledger.verify_events import Finding
 from ledger.verify_position import Single
@@ -21,6 +22,7 @@ def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
         "erased": report.erased,
         "erasures": report.erasures,
         "heads": report.heads,
+        "incarnations": [verify_renewals.as_object(each) for each in report.renewals],
         "newest_head": report.newest_head,
         "root": report.root.hex() if report.root else None,
         "first_bad_position": report.first_bad_position,
@@ -35,6 +37,7 @@ def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "position": finding.position,
+        "last": finding.last or finding.position,
         "what": finding.what,
         "expected": finding.expected,
         "found": finding.found,
@@ -45,13 +48,18 @@ def not_shown(demands: Demands) -> Iterator[str]:
     """Return what this verification could not show, whatever it read."""
     yield from NOT_SHOWN
     if not demands.brought:
-        yield "that others were shown this history and no other: give a tree head of theirs, --head"
+        yield (
+            "that others were shown this history and no other: it was compared with heads of its"
+            " own only; give a tree head of theirs, --head"
+        )
 
 
 def say(report: Report, demands: Demands) -> None:
     """Print what was found, or what was checked and what that does not show."""
     for finding in report.findings:
         print_line(str(finding))
+    for renewal in report.renewals:
+        print_line(verify_renewals.in_words(renewal))
     if any(finding.what != PROJECTION for finding in report.findings):
         print_line("NOT VERIFIED: the ledger or its file was changed or damaged.")
     elif report.findings:
