@@ -27,6 +27,7 @@ from ledger.sqlite import SQLiteLedger
 from ledger.store import NotMigrated
 from ledger.terminal import HELP, SITE, Group, examples, printable, take_any_character
 from ledger.tree_head import TreeHeads
+from ledger.verify_held import Places
 from projections import runner
 from projections.kept import Kept
 from projections.side_by_side import faults_of
@@ -129,6 +130,11 @@ class Console:
     def keys(self, name: str) -> Keys:
         """Return where the key of a ledger's tree heads is."""
         return keys_of(self.path(name), self.settings)
+
+    def places(self, name: str) -> Places:
+        """Return where others hold tree heads of a ledger."""
+        chosen = self.settings
+        return Places(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, self.keys(name))
 
     def projections(self, name: str) -> Sequence[Kept]:
         """Return a ledger's projections, whatever their state, to look at or rebuild them."""

@@ -18,13 +18,16 @@ from ledger.database import (
 )
 from ledger.migrations import check_identity
 from ledger.store import LedgerMissing, LedgerUnavailable
-from ledger.verify_events import Finding, as_far_as_readable, short
+from ledger.verify_events import Finding, as_far_as_readable
 from ledger.verify_heads import Heads, Kept, Signatures, kept_heads, missing
+from ledger.verify_held import Asked, ask, believed
 from ledger.verify_keys import Identity, identity_of
+from ledger.verify_memory import check_memory
 from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, strays_behind
 from ledger.verify_renewals import (
     check_abandoned,
     doubts,
+    is_lost,
     keys_must_be,
     sizes_of,
     trusted_keys,
@@ -119,14 +122,16 @@ class _Verification:
         self._progress = progress
 
     def run(self) -> None:
+        asked = self._ask()
         with snapshot(self._connection):
-            check_identity(self._connection, self._report.path)
             self._find(check_schema(self._connection))
             self._find(check_ledger_row(self._connection, self._report))
             identity = identity_of(self._connection, self._report.origin)
             self._find(identity.findings)
             self._report.renewals = identity.renewals
             self._report.notes += doubts(identity)
+            self._report.held, notes = believed(asked, identity, self._demands.places)
+            self._report.notes += notes
             bounds = self._bounds()
             pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
         if bounds.end == 0:
@@ -135,6 +140,14 @@ class _Verification:
         self._work(pieces, growing, bounds)
         with snapshot(self._connection):
             self._conclude(growing, identity, bounds)
+
+    def _ask(self) -> Asked:
+        """Ask others first: what they hold was signed before the end that is looked at."""
+        with snapshot(self._connection):
+            check_identity(self._connection, self._report.path)
+            [row] = self._connection.execute("SELECT max(origin) FROM ledger").fetchall()
+            identity = identity_of(self._connection, str(row[0]))
+        return ask(self._demands.places, identity)
 
     def _find(self, findings: Iterable[Finding]) -> None:
         """Keep findings up to as many as are told."""
@@ -162,7 +175,7 @@ class _Verification:
         end = min(bounds.heads, behind + bounds.pages // _SMALLEST)  # a number can be far too high
         for first in range(behind + 1, end + 1, _HEADS):
             last = min(first + _HEADS - 1, end)
-            yield Signatures(first, last, tuple(identity.keys))
+            yield Signatures(first, last, bounds.end, tuple(identity.keys))
 
     def _ranges(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
         """Cut the positions into ranges; the first and the last hold what is out of place too."""
@@ -191,7 +204,8 @@ class _Verification:
             (since.head if since else 0, bounds.heads),
         )
         wanted = {size for (size,) in rows if isinstance(size, int)}
-        wanted |= {each.head.size for each in self._demands.from_outside} | sizes_of(identity)
+        outside = (*self._demands.from_outside, *self._report.held)
+        wanted |= {each.head.size for each in outside} | sizes_of(identity)
         wanted |= {bounds.end, *([since.size] if since else [])}
         return sorted(size for size in wanted if 1 <= size <= bounds.end)
 
@@ -226,27 +240,11 @@ class _Verification:
         self._find(growing.finish(end))
         self._find(strays_behind(connection, bounds.end))
         report.size, report.root = growing.size, growing.roots.get(bounds.end)
-        self._find(self._since(growing, identity))
+        self._find(check_memory(self._demands.since, growing, identity))
         self._find(self._heads(growing, identity, bounds))
         self._find(check_checkpoints(connection, end))
         self._find(check_purges(connection))
         report.notes += unfinished_erasures(connection)
-
-    def _since(self, growing: Growing, identity: Identity) -> Iterator[Finding]:
-        """Prove that the events that were verified before are still those."""
-        since = self._demands.since
-        if since is None:
-            return
-        if since.origin not in (origins := [name for _, name in identity.origins]):
-            what = "origin when it was verified last"
-            yield Finding(None, what, short(origins[-1]), short(since.origin))
-        if since.size > growing.size and growing.whole:
-            expected = f"{since.size:,} events, which were verified at {since.at}"
-            yield Finding(growing.size + 1, "event", expected, f"{growing.size:,}")
-        elif growing.roots.get(since.size, since.root) != since.root:
-            what = f"root of the first {since.size:,} events"
-            expected = f"{since.root.hex()}, as verified at {since.at}"
-            yield Finding(None, what, expected, growing.roots[since.size].hex())
 
     def _heads(self, growing: Growing, identity: Identity, bounds: _Bounds) -> Iterator[Finding]:
         demands = self._demands
@@ -262,8 +260,10 @@ class _Verification:
         trusted = trusted_keys(identity, demands.keys)
         for each in demands.brought:
             yield from heads.brought(each, trusted)
-        if demands.own:
+        if demands.own and not is_lost(identity, demands.own):
             yield from heads.brought(demands.own, [key for _, key in identity.keys])
+        for each in self._report.held:  # a key of the ledger signed it
+            yield from heads.compared(each)
         yield from self._gone(identity, bounds)
         yield from check_abandoned(identity, growing.roots)
         yield from keys_must_be(identity, demands.keys, demands.brought)
@@ -276,7 +276,8 @@ class _Verification:
             return
         newest = self._report.newest.size if self._report.newest else 0
         certain = min(newest, bounds.end) if self._demands.copy else bounds.end
-        for each in missing(self._connection, identity, self._demands.from_outside, certain):
+        outside = (*self._demands.from_outside, *self._report.held)
+        for each in missing(self._connection, identity, outside, certain):
             what = f"tree head of size {each.head.size}"
             expected = f"that in {each.source} among those kept"
             yield Finding(None, what, expected, f"none; the newest is of size {newest}")

@@ -24,6 +24,7 @@ from ledger.terminal import (
 from ledger.verify import verify
 from ledger.verify_events import Finding
 from ledger.verify_heads import Brought
+from ledger.verify_held import Places
 from ledger.verify_memory import FILE, recall, remember
 from ledger.verify_position import verify_position
 from ledger.verify_report import Demands, Report, Verified
@@ -43,6 +44,10 @@ class Site(Protocol):
 
     def keys(self, name: str) -> Keys:
         """Return where the key of a ledger's tree heads is, and the head it signed last."""
+        ...
+
+    def places(self, name: str) -> Places:
+        """Return where others hold heads of a ledger."""
         ...
 
     def projection_faults(self, name: str, progress: Progress) -> list[str]:
@@ -126,6 +131,7 @@ def verify_command(
         keys=[_key(each) for each in keys],
         since=since,
         copy=file is not None,
+        places=Places() if file else site.places(ledger),
     )
     progress = Progress("verifying")
     report = verify(path, progress, demands)

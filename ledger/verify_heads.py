@@ -30,10 +30,14 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """The piece that checks the signatures of heads, from one number to another."""
+    """The piece that checks the signatures of heads, from one number to another.
+
+    Those beyond the `end` are left out: their key may be among what is missing.
+    """
 
     first: int
     last: int
+    end: int
     keys: tuple[tuple[int, VerifierKey], ...]
 
 
@@ -123,15 +127,16 @@ class Heads:
             found = f"{given_up:,}: that name was given up, and what came after was lost"
             yield Finding(given_up + 1, "event", expected, found)
         else:
-            yield from self._fork(what, head)
+            yield from self.compared(each)
         if head.size > self._end:
             return  # its key may be among what is missing
         if not any(signed(each.note, key) for key in trusted):
             names = ", ".join(map(str, trusted)) or "a key that is known"
             yield Finding(None, f"signature of {what}", f"one of {names}", "none of it")
 
-    def _fork(self, what: str, head: TreeHead) -> Iterator[Finding]:
-        for finding in self._root(what, head):
+    def compared(self, each: Brought) -> Iterator[Finding]:
+        """Compare the root in a head from outside, whoever signed it."""
+        for finding in self._root(f"the tree head in {each.source}", each.head):
             fork = "root" in finding.what
             found = (
                 f"{finding.found}, as far as the ledger's own heads can tell; two histories under"
@@ -147,7 +152,10 @@ def check_signatures(connection: Connection, task: Signatures) -> Iterator[Findi
     for row in kept_heads(connection, task.first - 1, task.last):
         with suppress(MalformedNote, TypeError, AttributeError):  # found where roots are compared
             note = Note.parse(row.note)
-            key = in_force(task.keys, TreeHead.of(note).size)
+            size = TreeHead.of(note).size
+            key = in_force(task.keys, size)
+            if size > task.end:
+                continue
             if key is None or not signed(note, key):
                 what = f"signature of tree head {row.number}"
                 expected = f"one of {key}" if key else "one of the ledger's key"

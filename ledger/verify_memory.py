@@ -1,11 +1,15 @@
 """How far a ledger was verified, kept in a small file between two verifications."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.durable import write_whole
 from ledger.store import LedgerError
+from ledger.verify_events import Finding, short
+from ledger.verify_keys import Identity
 from ledger.verify_report import Verified
+from ledger.verify_tree import Growing
 
 FILE = "verified.json"
 
@@ -49,3 +53,19 @@ def remember(path: Path, verified: Verified) -> None:
         "verified_at": verified.at,
     }
     write_whole(path, f"{json.dumps(kept, indent=2)}\n".encode())
+
+
+def check_memory(since: Verified | None, growing: Growing, identity: Identity) -> Iterator[Finding]:
+    """Prove that the events that were verified before are still those."""
+    if since is None:
+        return
+    if since.origin not in (origins := [name for _, name in identity.origins]):
+        what = "origin when it was verified last"
+        yield Finding(None, what, short(origins[-1]), short(since.origin))
+    if since.size > growing.size and growing.whole:
+        expected = f"{since.size:,} events, which were verified at {since.at}"
+        yield Finding(growing.size + 1, "event", expected, f"{growing.size:,}")
+    elif growing.roots.get(since.size, since.root) != since.root:
+        what = f"root of the first {since.size:,} events"
+        expected = f"{since.root.hex()}, as verified at {since.at}"
+        yield Finding(1, what, expected, growing.roots[since.size].hex(), since.size)

@@ -27,6 +27,12 @@ def check_abandoned(identity: Identity, roots: Mapping[int, bytes]) -> Iterator[
             yield Finding(at, f"root of {what}, of size {head.size}", head.root.hex(), root.hex())
 
 
+def is_lost(identity: Identity, each: Brought) -> bool:
+    """Tell whether a head is of what was lost when its name was given up."""
+    given_up = identity.end_of(each.head.origin)
+    return given_up is not None and each.head.size > given_up
+
+
 def sizes_of(identity: Identity) -> set[int]:
     """Return the sizes at which the root is wanted for this."""
     heads = [(each.head, each.kept) for each in identity.renewals]

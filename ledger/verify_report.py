@@ -8,6 +8,7 @@ from typing import Any
 from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
 from ledger.verify_events import Finding
 from ledger.verify_heads import Brought, Kept
+from ledger.verify_held import Places
 from ledger.verify_keys import Renewal
 
 # What no look at a ledger shows, however long.
@@ -38,8 +39,8 @@ class Demands:
 
     `brought` are heads from outside, `own` the one that the ledger's key signed last, `keys` those
     that are believed whatever the ledger says; `since` is how far not to read again; with `copy`
-    the file may be older than heads that are brought. `processes` is how many to work in, by
-    default one for each core where there is enough to do.
+    the file may be older than heads that are brought. `places` are asked for more heads.
+    `processes` is how many to work in, by default one for each core where there is enough to do.
     """
 
     brought: Sequence[Brought] = ()
@@ -47,6 +48,7 @@ class Demands:
     keys: Sequence[VerifierKey] = ()
     since: Verified | None = None
     copy: bool = False
+    places: Places = field(default_factory=Places)
     processes: int | None = None
 
     @property
@@ -60,8 +62,9 @@ class Report:
     """What a verification read and found; `findings` are in order of position, cut at 100.
 
     `size` and `root` are of the whole tree, where it could be grown; `renewals` are the names that
-    were given up; `skipped` counts events of which only the leaf hash was read; `rebuilt` tells
-    whether projections were compared with a rebuild, and `notes` of what is no fault.
+    were given up, `held` the heads that others were found to hold; `skipped` counts events of which
+    only the leaf hash was read; `rebuilt` tells whether projections were compared with a rebuild,
+    and `notes` of what is no fault.
     """
 
     path: Path
@@ -74,6 +77,7 @@ class Report:
     heads: int = 0
     newest: Kept | None = None
     renewals: Sequence[Renewal] = ()
+    held: Sequence[Brought] = ()
     size: int = 0
     root: bytes | None = None
     rebuilt: bool = False

@@ -24,30 +24,34 @@ def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
         "heads": report.heads,
         "incarnations": [verify_renewals.as_object(each) for each in report.renewals],
         "newest_head": report.newest_head,
+        "compared_with": [
+            {"source": each.source, "size": each.head.size}
+            for each in (*demands.from_outside, *report.held)
+        ],
         "root": report.root.hex() if report.root else None,
         "first_bad_position": report.first_bad_position,
         "findings": [_finding(finding) for finding in report.findings],
         "notes": report.notes,
         "not_read_again": report.skipped,
         "projections_rebuilt": report.rebuilt,
-        "not_shown": list(not_shown(demands)),
+        "not_shown": list(not_shown(report, demands)),
     }
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "position": finding.position,
-        "last": finding.last or finding.position,
+        **({"last": finding.last} if finding.last else {}),
         "what": finding.what,
         "expected": finding.expected,
         "found": finding.found,
     }
 
 
-def not_shown(demands: Demands) -> Iterator[str]:
+def not_shown(report: Report, demands: Demands) -> Iterator[str]:
     """Return what this verification could not show, whatever it read."""
     yield from NOT_SHOWN
-    if not demands.brought:
+    if not (demands.brought or report.held):
         yield (
             "that others were shown this history and no other: it was compared with heads of its"
             " own only; give a tree head of theirs, --head"
@@ -82,7 +86,7 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     if report.newest:
         size = _counted(report.newest.size, "event")
         yield f"newest tree head: of {size}, {report.newest.signed_at}"
-    for each in demands.from_outside:
+    for each in (*demands.from_outside, *report.held):
         yield f"in keeping with {each.source}: of {_counted(each.head.size, 'event')}"
     if demands.since:
         yield (
@@ -92,7 +96,7 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
         )
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
-    yield from (f"- {sentence}" for sentence in not_shown(demands))
+    yield from (f"- {sentence}" for sentence in not_shown(report, demands))
 
 
 def _counted(number: int, noun: str) -> str:
