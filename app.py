@@ -28,9 +28,10 @@ from ledger.store import NotMigrated
 from ledger.terminal import HELP, SITE, Group, examples, printable, take_any_character
 from ledger.tree_head import TreeHeads
 from ledger.verify_held import Places
+from ledger.verify_report import Compared
 from projections import runner
 from projections.kept import Kept
-from projections.side_by_side import faults_of
+from projections.side_by_side import compare
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.commands import (
@@ -140,13 +141,13 @@ class Console:
         """Return a ledger's projections, whatever their state, to look at or rebuild them."""
         return kept(self.path(name), self.settings)
 
-    def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
-        """Return how a ledger's projections differ from a rebuild; the files stay as they are."""
+    def compare_projections(self, name: str, progress: Callable[[int, int], None]) -> Compared:
+        """Compare a ledger's projections with a rebuild; the files stay as they are."""
         tenant = wire(self.path(name), read_only=True)
         if runner.outdated(tenant.ledger, projections_of(tenant)):
             raise NotMigrated(name)
         opened = partial(kept, self.path(name), None, read_only=True)
-        return faults_of(opened, tenant.ledger.last_position(), progress)
+        return compare(opened, tenant.ledger.last_position(), progress)
 
     def metadata(self, via: str) -> Metadata:
         """Say that an operator did it; their name goes where it can be forgotten."""

@@ -77,10 +77,6 @@ class Site(Protocol):
         """Say who caused what a command writes."""
         ...
 
-    def projection_faults(self, name: str, progress: Callable[[int, int], None]) -> list[str]:
-        """Return how a ledger's projections differ from a rebuild, a sentence each."""
-        ...
-
 
 class Group(click.Group):
     """A command group whose errors end in a sentence and the right exit code."""

@@ -7,9 +7,9 @@ from typing import Protocol
 import click
 
 from ledger import clock
-from ledger.keys import HEAD_FILE, Keys, KeyUnusable
+from ledger.keys import HEAD_FILE, Keys
 from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
-from ledger.store import LedgerBusy, NotMigrated
+from ledger.store import LedgerBusy, LedgerError, NotMigrated
 from ledger.terminal import (
     HELP,
     Exit,
@@ -27,7 +27,7 @@ from ledger.verify_heads import Brought
 from ledger.verify_held import Places
 from ledger.verify_memory import FILE, recall, remember
 from ledger.verify_position import verify_position
-from ledger.verify_report import Demands, Report, Verified
+from ledger.verify_report import Compared, Demands, Report, Verified
 from ledger.verify_words import (
     PROJECTION,
     as_object,
@@ -50,8 +50,8 @@ class Site(Protocol):
         """Return where others hold heads of a ledger."""
         ...
 
-    def projection_faults(self, name: str, progress: Progress) -> list[str]:
-        """Return how a ledger's projections differ from a rebuild, a sentence each."""
+    def compare_projections(self, name: str, progress: Progress) -> Compared:
+        """Compare a ledger's projections with a rebuild."""
         ...
 
 
@@ -167,8 +167,9 @@ def _compare_projections(site: Site, ledger: str, report: Report) -> str:
     """Add how the projections differ from a rebuild; return why that could not be checked."""
     progress = Progress("rebuilding to compare")
     try:
-        faults = site.projection_faults(ledger, progress)
-        report.rebuilt = True
+        report.compared = site.compare_projections(ledger, progress)
+        faults = report.compared.faults
+        report.notes += report.compared.missing
     except NotMigrated as error:
         return f"{error}, then verify again: only the events were checked"
     except LedgerBusy:
@@ -188,7 +189,7 @@ def _own_head(keys: Keys) -> Brought | Finding | None:
         if note is None:
             return None
         TreeHead.of(note)
-    except (KeyUnusable, MalformedNote) as error:
+    except LedgerError as error:
         return Finding(None, HEAD_FILE, "the head that was signed last", str(error))
     return Brought(HEAD_FILE, note)
 

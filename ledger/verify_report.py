@@ -1,6 +1,6 @@
 """What a verification is asked for, what it found, and what no verification can show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,25 @@ class Demands:
         return [*self.brought, *([self.own] if self.own else [])]
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How projections differ from a rebuild, a sentence each; where each stands that was compared.
+
+    One that stands for nothing was not: `missing` says so, a sentence each.
+    """
+
+    faults: Sequence[str] = ()
+    standing: Mapping[str, int] = field(default_factory=dict)
+    missing: Sequence[str] = ()
+
+
 @dataclass(slots=True)
 class Report:
     """What a verification read and found; `findings` are in order of position, cut at 100.
 
     `size` and `root` are of the whole tree, where it could be grown; `renewals` are the names that
     were given up, `held` the heads that others were found to hold; `skipped` counts events of which
-    only the leaf hash was read; `rebuilt` tells whether projections were compared with a rebuild,
+    only the leaf hash was read; `compared` tells which projections were compared with a rebuild,
     and `notes` of what is no fault.
     """
 
@@ -80,7 +92,7 @@ class Report:
     held: Sequence[Brought] = ()
     size: int = 0
     root: bytes | None = None
-    rebuilt: bool = False
+    compared: Compared = field(default_factory=Compared)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

@@ -33,7 +33,8 @@ def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
         "findings": [_finding(finding) for finding in report.findings],
         "notes": report.notes,
         "not_read_again": report.skipped,
-        "projections_rebuilt": report.rebuilt,
+        "projections_rebuilt": bool(report.compared.standing),
+        "projections": dict(report.compared.standing),
         "not_shown": list(not_shown(report, demands)),
     }
 
@@ -81,7 +82,7 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     yield (
         f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
         f" {_counted(report.erasures, 'erasure')}; {_counted(report.heads, 'tree head')}"
-        + ("; the current state and the history by a rebuild" if report.rebuilt else "")
+        + _compared(report)
     )
     if report.newest:
         size = _counted(report.newest.size, "event")
@@ -97,6 +98,17 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in not_shown(report, demands))
+
+
+def _compared(report: Report) -> str:
+    standing = dict(report.compared.standing)
+    if not standing:
+        return ""
+    at = standing.pop("history", None)
+    parts = ["the current state"] if standing else []
+    if at is not None:
+        parts.append("the history" if at >= report.events else f"the history up to position {at}")
+    return f"; {' and '.join(parts)} by a rebuild"
 
 
 def _counted(number: int, noun: str) -> str:

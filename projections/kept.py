@@ -13,6 +13,7 @@ class Kept(Protocol):
 
     @property
     def name(self) -> str: ...
+    def stands_at(self) -> int: ...
     def status(self) -> Status: ...
     def rebuild(self, progress: Progress) -> int: ...
     def check(self, progress: Progress) -> Difference | None: ...
@@ -29,6 +30,10 @@ class Inline:
     def name(self) -> str:
         """The projection's name."""
         return self.projection.name
+
+    def stands_at(self) -> int:
+        """Return the position that its tables stand for: always the ledger's last."""
+        return self.ledger.last_position()
 
     def status(self) -> Status:
         """Return where it stands."""

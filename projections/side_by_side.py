@@ -7,6 +7,7 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 from ledger.store import LedgerBusy
+from ledger.verify_report import Compared
 from ledger.verify_work import FEW, cores
 from projections.kept import Kept
 from projections.runner import Progress
@@ -17,17 +18,31 @@ Told = tuple[int, int, int]  # which projection, how far, of how much
 _told: "SimpleQueue[Told] | None" = None  # of a process that compares for another
 
 
-def faults_of(opened: Opened, events: int, progress: Progress, *, few: int = FEW) -> list[str]:
-    """Return how the projections that are opened differ from a rebuild, a sentence each.
+def compare(opened: Opened, events: int, progress: Progress, *, few: int = FEW) -> Compared:
+    """Compare the projections that are opened with a rebuild, those that stand for the ledger.
 
     Of a ledger of few events, sooner read than a process is started, this one compares them.
     Raises LedgerBusy, and whatever stops a rebuild.
     """
     projections = opened()
+    standing = {each.name: each.stands_at() for each in projections}
     if events <= few or cores() < 2:
         found = [each.check(progress) for each in projections]
-        return [str(difference) for difference in found if difference]
-    return [fault for fault in _elsewhere(opened, len(projections), progress) if fault]
+        faults = [str(difference) for difference in found if difference]
+    else:
+        faults = [fault for fault in _elsewhere(opened, len(projections), progress) if fault]
+    return Compared(
+        faults,
+        {name: position for name, position in standing.items() if position},
+        [_missing(name) for name, position in standing.items() if not position],
+    )
+
+
+def _missing(name: str) -> str:
+    return (
+        f"the {name} was not compared with a rebuild: there is none yet, or one of another ledger,"
+        " of other events or of another revision; it is made anew when asked"
+    )
 
 
 def _elsewhere(opened: Opened, count: int, progress: Progress) -> list[str | None]:

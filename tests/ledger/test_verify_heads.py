@@ -80,6 +80,23 @@ def test_it_is_said_what_was_checked_and_what_no_verification_shows(signed: Path
     assert "give a tree head of theirs, --head" in out
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE checkpoint SET revision = revision + 1", "UPDATE source SET leaf_hash = zeroblob(32)"],
+)
+def test_only_what_was_compared_is_said_to_be(change: str, signed: Path, run: Run) -> None:
+    app.Console().tenant("acme").history.catch_up()
+    before = run("verify").stdout
+    tamper(signed.with_name("history.db"), change)
+
+    result = run("verify")
+
+    assert "the current state and the history by a rebuild" in before
+    assert result.exit_code == 0
+    assert "tree heads; the current state by a rebuild" in result.stdout
+    assert "note: the history was not compared with a rebuild" in result.stdout
+
+
 def test_a_head_from_outside_that_is_the_ledgers_verifies(
     signed: Path, run: Run, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import app
 from ledger.database import Connection
-from projections.side_by_side import faults_of
+from projections.side_by_side import compare
 
 Foreign = Callable[[Path], Connection]
 
@@ -16,7 +16,7 @@ Foreign = Callable[[Path], Connection]
 def faults(path: Path, *, few: int) -> list[str]:
     told: list[tuple[int, int]] = []
     opened = partial(app.kept, path, None, read_only=True)
-    return faults_of(opened, 30, lambda *each: told.append(each), few=few)
+    return list(compare(opened, 30, lambda *each: told.append(each), few=few).faults)
 
 
 @pytest.mark.parametrize("few", [0, 30], ids=["elsewhere", "here"])
@@ -43,3 +43,13 @@ def test_what_stops_a_rebuild_is_raised_from_another_process(
 
     with pytest.raises(RuntimeError, match="no such table"):
         faults(history, few=0)
+
+
+def test_a_history_that_was_not_compared_is_said_to_be_none(history: Path) -> None:
+    opened = partial(app.kept, history, None, read_only=True)
+    (history.parent / "history.db").unlink(missing_ok=True)
+
+    compared = compare(opened, 30, lambda *each: None)
+
+    assert sorted(compared.standing) == ["configuration", "credentials", "resources"]
+    assert "the history was not compared" in compared.missing[0]
