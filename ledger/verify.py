@@ -25,6 +25,7 @@ from ledger.verify_keys import Identity, identity_of
 from ledger.verify_memory import check_memory
 from ledger.verify_ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, strays_behind
 from ledger.verify_renewals import (
+    admitted,
     check_abandoned,
     doubts,
     is_lost,
@@ -260,10 +261,13 @@ class _Verification:
         trusted = trusted_keys(identity, demands.keys)
         for each in demands.brought:
             yield from heads.brought(each, trusted)
-        if demands.own and not is_lost(identity, demands.own):
-            yield from heads.brought(demands.own, [key for _, key in identity.keys])
-        for each in self._report.held:  # a key of the ledger signed it
-            yield from heads.compared(each)
+        for each in (*([demands.own] if demands.own else []), *self._report.held):
+            if is_lost(identity, each):
+                yield from admitted(identity, each)
+            elif each is demands.own:
+                yield from heads.brought(each, [key for _, key in identity.keys])
+            else:  # a key of the ledger signed it
+                yield from heads.compared(each)
         yield from self._gone(identity, bounds)
         yield from check_abandoned(identity, growing.roots)
         yield from keys_must_be(identity, demands.keys, demands.brought)

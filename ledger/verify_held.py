@@ -77,7 +77,7 @@ def _in_anchor(root: Path, identity: Identity) -> Iterator[Note]:
 def believed(asked: Asked, identity: Identity, places: Places) -> tuple[list[Brought], list[str]]:
     """Return the newest head of each place and name that a key of that name signed, and notes.
 
-    Of a name that was given up, the newest of what was kept: what came after is lost.
+    Of a name that was given up, the newest of what was kept as well.
     """
     keys = [key for _, key in identity.keys]
     at_hand = places.keys and places.keys.at_hand(identity.origins[-1][1])
@@ -91,8 +91,7 @@ def believed(asked: Asked, identity: Identity, places: Places) -> tuple[list[Bro
             good = sorted(_signed(found, keys), key=lambda each: each.head.size)
             if found and not good:
                 notes.append(f"{source} holds only tree heads of {origin} that no key of it signed")
-            heads += _newest_kept(good, identity.end_of(origin))
-            notes += _lost(good, identity, origin)
+            heads += _newest(good, identity.end_of(origin))
     return heads, notes
 
 
@@ -104,17 +103,7 @@ def _signed(found: Iterable[Brought], keys: list[VerifierKey]) -> Iterator[Broug
                 yield each
 
 
-def _newest_kept(good: list[Brought], given_up: int | None) -> list[Brought]:
-    return [each for each in good if given_up is None or each.head.size <= given_up][-1:]
-
-
-def _lost(good: list[Brought], identity: Identity, origin: str) -> Iterator[str]:
-    """Say that more was lost than the event tells by which a name was given up."""
-    for renewal in identity.renewals:
-        known = renewal.head.size if renewal.head else renewal.kept
-        if renewal.previous == origin and good and good[-1].head.size > known:
-            yield (
-                f"{good[-1].source} holds a tree head of {good[-1].head.size} events of {origin},"
-                f" of which {renewal.kept} were kept at position {renewal.position}; nothing there"
-                " tells of that head"
-            )
+def _newest(good: list[Brought], given_up: int | None) -> list[Brought]:
+    """Return the newest head, and that of what was kept where it is another."""
+    kept = [each for each in good if given_up is None or each.head.size <= given_up]
+    return kept[-1:] + (good[-1:] if good[-1:] != kept[-1:] else [])

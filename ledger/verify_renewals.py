@@ -33,6 +33,17 @@ def is_lost(identity: Identity, each: Brought) -> bool:
     return given_up is not None and each.head.size > given_up
 
 
+def admitted(identity: Identity, each: Brought) -> Iterator[Finding]:
+    """Find that a head is of what was lost, and more than was said to be when it was."""
+    for renewal in identity.renewals:
+        told = renewal.head.size if renewal.head else renewal.kept
+        if renewal.previous == each.head.origin and each.head.size > max(told, renewal.kept):
+            what = "tree head that was abandoned"
+            expected = f"one of {each.head.size:,} events, as {each.source} has"
+            found = f"one of {told:,}" if renewal.head else "none"
+            yield Finding(renewal.position, what, expected, found)
+
+
 def sizes_of(identity: Identity) -> set[int]:
     """Return the sizes at which the root is wanted for this."""
     heads = [(each.head, each.kept) for each in identity.renewals]

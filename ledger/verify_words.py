@@ -6,6 +6,7 @@ from typing import Any
 from ledger import verify_renewals
 from ledger.terminal import say as print_line
 from ledger.verify_events import Finding
+from ledger.verify_heads import Brought
 from ledger.verify_position import Single
 from ledger.verify_report import NOT_SHOWN, Demands, Report
 
@@ -88,7 +89,7 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
         size = _counted(report.newest.size, "event")
         yield f"newest tree head: of {size}, {report.newest.signed_at}"
     for each in (*demands.from_outside, *report.held):
-        yield f"in keeping with {each.source}: of {_counted(each.head.size, 'event')}"
+        yield _in_keeping(report, each)
     if demands.since:
         yield (
             f"not read again: {report.skipped} events, verified at {demands.since.at}, of which the"
@@ -98,6 +99,16 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in not_shown(report, demands))
+
+
+def _in_keeping(report: Report, each: Brought) -> str:
+    size = _counted(each.head.size, "event")
+    for renewal in report.renewals:
+        if renewal.previous == each.head.origin and each.head.size > renewal.kept:
+            return (
+                f"{each.source} has a tree head of {size} of {renewal.previous}: given up, as said"
+            )
+    return f"in keeping with {each.source}: of {size}"
 
 
 def _compared(report: Report) -> str:

@@ -127,12 +127,12 @@ def test_places_that_cannot_be_asked_are_a_note(
     assert result.stdout.count("cannot be asked for tree heads") == 2
 
 
-def renewed(path: Path, *, kept: int) -> None:
-    """Restore so many events, without telling what was lost."""
+def renewed(path: Path, *, kept: int, abandoned: Note | None = None) -> None:
+    """Restore so many events, and tell what was lost."""
     if kept < SIZE:
         tamper(path, cut(kept), f"DELETE FROM resource WHERE position > {kept}")
     tenant = app.wire(path)
-    renew(tenant.heads, None, metadata())
+    renew(tenant.heads, abandoned, metadata())
     tenant.close()
 
 
@@ -145,14 +145,26 @@ def test_heads_of_a_name_that_was_given_up_are_compared(
     assert "root of the tree head in the anchor" in run("verify", "--events-only").stdout
 
 
-def test_heads_of_what_was_lost_are_a_note(signed: Path, anchor: Path, run: Run) -> None:
-    renewed(signed, kept=500)
+def test_heads_of_what_was_lost_and_said_to_be_are_no_fault(
+    signed: Path, anchor: Path, run: Run
+) -> None:
+    renewed(signed, kept=500, abandoned=Note.parse(anchor.read_text()))
 
     result = run("verify", "--events-only")
 
     assert result.exit_code == 0
-    assert "holds a tree head of 600 events" in result.stdout
-    assert "nothing there tells of that head" in result.stdout
+    assert "in keeping with the anchor" not in result.stdout
+
+
+def test_heads_of_what_was_lost_and_kept_silent_about_are_found(
+    signed: Path, anchor: Path, run: Run
+) -> None:
+    renewed(signed, kept=500)
+
+    result = run("verify", "--events-only", "--json")
+
+    assert result.exit_code == 3
+    assert "501 one of 600 events, as the anchor" in told(result)
 
 
 def test_the_file_of_a_backup_is_held_against_what_is_given_only(
