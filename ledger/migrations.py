@@ -13,6 +13,7 @@ from ledger.database import (
     connect_read_only,
     driver,
     speaking,
+    temporary,
 )
 from ledger.store import LedgerUnavailable
 
@@ -76,6 +77,16 @@ def migrate(connection: Connection) -> list[str]:
     pending = [step.name for step in migrations.pending(db)]
     migrations.apply(db)
     return pending
+
+
+def steps() -> list[tuple[str, str]]:
+    """Return the set and the name of each step, in order, as an up-to-date file has them."""
+    connection = temporary()
+    try:
+        pending = migrations.pending(Database(connection, execute_plugins=False))
+        return [(migrations.name, step.name) for step in pending]
+    finally:
+        connection.close()
 
 
 def check_identity(connection: Connection, path: object) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from operator import lt
@@ -65,8 +66,14 @@ def is_known(type_: str, revision: int) -> bool:
 
 
 def is_time(at: str) -> bool:
-    """Tell whether a timestamp has the one form there is."""
-    return _TIME.fullmatch(at) is not None
+    """Tell whether a timestamp has the one form there is, and is in the calendar."""
+    if _TIME.fullmatch(at) is None:
+        return False
+    try:
+        datetime.fromisoformat(at)
+    except ValueError:
+        return False
+    return True
 
 
 def hashed_of(header: bytes) -> tuple[int, str] | None:

@@ -117,6 +117,8 @@ def verify_command(
     what a rebuild gives. Nothing is written, but for what --since-last remembers.
     """
     path = file or site.path(ledger)
+    if path.is_dir():
+        raise Failure(f"{path} is a folder, not the file of a ledger")
     if position is not None:
         _verify_one(path, position, as_json)
         return

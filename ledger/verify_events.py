@@ -5,7 +5,6 @@ The bytes are made anew with the standard library, not with what wrote them.
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json.encoder import encode_basestring
@@ -13,13 +12,12 @@ from typing import Any
 
 from ledger.database import Connection
 from ledger.events import ERASED, REVISIONS
-from ledger.verify_bytes import FORMAT, root_of
+from ledger.verify_bytes import FORMAT, is_time, root_of
 
 _HEADER_KEYS = (
     "actor at attributes commitment id ledger position revision stream txn type v version via"
 ).split()
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +118,9 @@ class Reader:
             )
 
     def _check_time(self, row: Row) -> Iterator[Finding]:
-        if not _TIME.fullmatch(row.recorded_at):
+        if not is_time(row.recorded_at):  # nothing is compared with it
             yield Finding(row.position, "time", "RFC 3339 with six decimals", row.recorded_at)
+            return
         if row.recorded_at < self.last_time:
             yield Finding(row.position, "time", f"not before {self.last_time}", row.recorded_at)
         self.last_time = max(self.last_time, row.recorded_at)

@@ -79,8 +79,9 @@ class Heads:
             yield Finding(None, what, f"number {last.number + 1}", f"number {row.number}")
         if row.size < last.size:
             yield Finding(None, f"size of {what}", f"{last.size} at least", str(row.size))
-        if not is_time(str(row.signed_at)) or str(row.signed_at) < str(last.signed_at):
-            expected = f"a time, not before {last.signed_at}"
+        before = str(last.signed_at) if is_time(str(last.signed_at)) else ""
+        if not is_time(str(row.signed_at)) or str(row.signed_at) < before:
+            expected = f"a time, not before {before or 'any'}"
             yield Finding(None, f"time of {what}", expected, short(row.signed_at))
         try:
             head = TreeHead.of(Note.parse(row.note))

@@ -235,12 +235,17 @@ def _in_force(origins: Sequence[tuple[int, str]], position: int) -> str:
 
 
 def _before(connection: Connection, first: int) -> tuple[int, str]:
-    """Return position and time of the event before a position, so that no gap is between ranges."""
+    """Return position and time of the event before a position, so that no gap is between ranges.
+
+    A time that is none is left out: nothing can be compared with it.
+    """
     row = connection.execute(
         "SELECT position, recorded_at FROM event WHERE position < ? ORDER BY position DESC LIMIT 1",
         (first,),
     ).fetchone()
-    return (row[0], str(row[1])) if row else (0, "")
+    if row is None:
+        return 0, ""
+    return row[0], str(row[1]) if is_time(str(row[1])) else ""
 
 
 def check_versions(connection: Connection, end: int) -> list[Finding]:

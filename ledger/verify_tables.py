@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ledger.database import Connection
 from ledger.events import ERASED, LEDGER_OPENED
-from ledger.migrations import schema_sql
+from ledger.migrations import schema_sql, steps
 from ledger.verify_bytes import FORMAT
 from ledger.verify_events import Finding, short
 from ledger.verify_report import Report
@@ -24,6 +24,18 @@ def check_schema(connection: Connection) -> Iterator[Finding]:
     for name, _, type_ in rows:
         if type_ == "trigger" and name not in ours:
             yield Finding(None, f"schema of {name}", "no such trigger", "a trigger")
+    yield from _check_steps(connection)
+
+
+def _check_steps(connection: Connection) -> Iterator[Finding]:
+    """Find that other steps are remembered than those that make the schema."""
+    known = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
+    ).fetchone()
+    statement = "SELECT migration_set, name FROM _sqlite_migrations ORDER BY id"
+    found = connection.execute(statement).fetchall() if known else []
+    if found != steps():
+        yield Finding(None, "table _sqlite_migrations", short(steps()), short(found))
 
 
 def check_ledger_row(connection: Connection, report: Report) -> Iterator[Finding]:

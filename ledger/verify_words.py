@@ -79,7 +79,7 @@ def say(report: Report, demands: Demands) -> None:
 
 
 def _verified(report: Report, demands: Demands) -> Iterator[str]:
-    yield f"verified: {report.events} events of {report.origin}, all as they were written"
+    yield _headline(report)
     yield (
         f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
         f" {_counted(report.erasures, 'erasure')}; {_counted(report.heads, 'tree head')}"
@@ -99,6 +99,16 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in not_shown(report, demands))
+
+
+def _headline(report: Report) -> str:
+    if not report.skipped:
+        return f"verified: {report.events} events of {report.origin}, all as they were written"
+    total = report.events + report.skipped
+    return (
+        f"verified: {report.events} of {total} events of {report.origin} read again, all as they"
+        f" were written; {report.skipped} by their leaf hashes only"
+    )
 
 
 def _in_keeping(report: Report, each: Brought) -> str:

@@ -157,6 +157,16 @@ FORGERIES: dict[str, tuple[int | None, str, list[Change]]] = {
         "time",
         [lambda c: put_header(c, 550, at="2026-01-01T00:00:00.000000Z")],
     ),
+    "a time that is in no calendar, and only there": (
+        550,
+        "position 550: time: expected RFC 3339",
+        [lambda c: put_header(c, 550, at="2026-99-99T00:00:00.000000Z")],
+    ),
+    "a step of the schema that is not known": (
+        None,
+        "table _sqlite_migrations",
+        ["UPDATE _sqlite_migrations SET name = 'x' WHERE id = 1"],
+    ),
     "a tail cut off under its heads": (
         591,
         "590: the ledger is shorter",
@@ -435,3 +445,18 @@ def test_an_erasure_that_is_not_finished_is_a_note_and_no_fault(signed: Path) ->
         f"the erasure at position {erased.position} is not finished:"
         " traces may be left in the files"
     ]
+
+
+def test_behind_a_time_that_is_in_no_calendar_times_are_compared_again(signed: Path) -> None:
+    tamper(signed, lambda c: put_header(c, 550, at="2026-99-99T00:00:00.000000Z"))
+
+    times = [finding for finding in verify(signed).findings if finding.what == "time"]
+
+    assert [finding.position for finding in times] == [550]
+
+
+def test_a_folder_is_no_damage(run: Run, tmp_path: Path) -> None:
+    result = run("verify", "--file", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert "is a folder, not the file of a ledger" in result.stderr

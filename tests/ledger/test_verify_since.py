@@ -205,3 +205,13 @@ def test_an_event_that_is_not_there_is_not_found(signed: Path, run: Run) -> None
 
     assert result.exit_code == 5
     assert f"no event at position {SIZE + 1}" in result.stderr
+
+
+def test_it_is_said_how_many_of_how_many_were_read_again(
+    long: Path, run: Run, tmp_path: Path
+) -> None:
+    words = ("verify", "--file", str(long), "--since-last", "--memory", str(tmp_path / "memory"))
+    run(*words)
+
+    again = LONG_SIZE % SPAN
+    assert f"verified: {again} of {LONG_SIZE} events of acme/" in run(*words).stdout
