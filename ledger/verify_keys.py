@@ -158,7 +158,9 @@ def _recovery(told: _Told, former: VerifierKey | None) -> Generator[Finding, Non
     """Tell whether the former key signed that its name was given up."""
     payload, signature = told.payload, told.payload.get("signature")
     if payload.get("key", former and str(former)) != (former and str(former)):
-        yield Finding(told.position, "key before", short(former or "none"), short(payload["key"]))
+        yield Finding(
+            told.position, "key before", short(former or "none"), short(payload["key"] or "none")
+        )
     if signature is None:
         return False
     lines = (payload["previous"], payload["size"], former, payload["verifier_key"])
@@ -173,7 +175,9 @@ def _rotated(identity: Identity, told: _Told) -> Iterator[Finding]:
     payload, old = told.payload, identity.key_at(told.position)
     new = VerifierKey.parse(payload["new"])
     if payload["old"] != (old and str(old)):
-        yield Finding(told.position, "key before", short(old or "none"), short(payload["old"]))
+        yield Finding(
+            told.position, "key before", short(old or "none"), short(payload["old"] or "none")
+        )
     size = payload["size"]
     if type(size) is not int or not 0 <= size < told.position:
         yield Finding(told.position, "size at the rotation", "of events before it", short(size))
