@@ -7,7 +7,6 @@ grow meanwhile. What it cannot show is in `verify_report.NOT_SHOWN`.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.database import (
@@ -19,7 +18,7 @@ from ledger.database import (
 from ledger.migrations import check_identity
 from ledger.store import LedgerMissing, LedgerUnavailable
 from ledger.verify_events import Finding, as_far_as_readable
-from ledger.verify_heads import Heads, Kept, Signatures, kept_heads, missing
+from ledger.verify_heads import Heads, Kept, Signatures, kept_heads, missing, not_in_copy
 from ledger.verify_held import Asked, ask, believed
 from ledger.verify_keys import Identity, identity_of
 from ledger.verify_memory import check_memory
@@ -35,6 +34,8 @@ from ledger.verify_renewals import (
 )
 from ledger.verify_report import Demands, Report
 from ledger.verify_tables import (
+    Bounds,
+    bounds_of,
     check_checkpoints,
     check_ledger_row,
     check_purges,
@@ -102,15 +103,6 @@ def _unreadable(report: Report, error: Exception) -> Finding:
     return Finding(report.events + 1, "database page", "readable", str(error))
 
 
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """Where the ledger ended when the verification began."""
-
-    end: int
-    heads: int  # the number of the last tree head
-    pages: int  # bytes of the file
-
-
 class _Verification:
     """One verification: what must be known first, the pieces, what follows from all of them."""
 
@@ -133,7 +125,7 @@ class _Verification:
             self._report.notes += doubts(identity)
             self._report.held, notes = believed(asked, identity, self._demands.places)
             self._report.notes += notes
-            bounds = self._bounds()
+            bounds = bounds_of(self._connection)
             pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
         if bounds.end == 0:
             self._find([Finding(1, "event", "LedgerOpened", "no event at all")])
@@ -157,16 +149,7 @@ class _Verification:
                 return
             self._report.findings.append(finding)
 
-    def _bounds(self) -> _Bounds:
-        def one(sql: str) -> int:
-            value: int | None = self._connection.execute(sql).fetchone()[0]
-            return value or 0
-
-        pages = one("PRAGMA page_count") * one("PRAGMA page_size")
-        last_head = one("SELECT max(number) FROM tree_head")
-        return _Bounds(one("SELECT max(position) FROM event"), last_head, pages)
-
-    def _others(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
+    def _others(self, bounds: Bounds, identity: Identity) -> Iterator[Piece]:
         """Return the pieces that are of no range, the longest first."""
         since = self._demands.since
         if since is None:
@@ -178,7 +161,7 @@ class _Verification:
             last = min(first + _HEADS - 1, end)
             yield Signatures(first, last, bounds.end, tuple(identity.keys))
 
-    def _ranges(self, bounds: _Bounds, identity: Identity) -> Iterator[Piece]:
+    def _ranges(self, bounds: Bounds, identity: Identity) -> Iterator[Piece]:
         """Cut the positions into ranges; the first and the last hold what is out of place too."""
         since = self._demands.since.size if self._demands.since else 0
         sizes = self._sizes(bounds, identity)
@@ -197,7 +180,7 @@ class _Verification:
             else:
                 yield Range(first, last, tuple(identity.origins), here)
 
-    def _sizes(self, bounds: _Bounds, identity: Identity) -> list[int]:
+    def _sizes(self, bounds: Bounds, identity: Identity) -> list[int]:
         """Return the sizes at which there is a head to compare the root with."""
         since = self._demands.since
         rows = self._connection.execute(
@@ -210,7 +193,7 @@ class _Verification:
         wanted |= {bounds.end, *([since.size] if since else [])}
         return sorted(size for size in wanted if 1 <= size <= bounds.end)
 
-    def _work(self, pieces: list[Piece], growing: Growing, bounds: _Bounds) -> None:
+    def _work(self, pieces: list[Piece], growing: Growing, bounds: Bounds) -> None:
         report = self._report
         numbers = {piece: n for n, piece in enumerate(p for p in pieces if _is_of_range(p))}
         with closing(done(report.path, pieces, self._processes(bounds.end))) as outcomes:
@@ -234,7 +217,7 @@ class _Verification:
             return self._demands.processes
         return cores() if events > FEW else 1
 
-    def _conclude(self, growing: Growing, identity: Identity, bounds: _Bounds) -> None:
+    def _conclude(self, growing: Growing, identity: Identity, bounds: Bounds) -> None:
         connection, report = self._connection, self._report
         connection.text_factory = lenient
         end = connection.execute("SELECT max(position) FROM event").fetchone()[0] or 0
@@ -247,7 +230,7 @@ class _Verification:
         self._find(check_purges(connection))
         report.notes += unfinished_erasures(connection)
 
-    def _heads(self, growing: Growing, identity: Identity, bounds: _Bounds) -> Iterator[Finding]:
+    def _heads(self, growing: Growing, identity: Identity, bounds: Bounds) -> Iterator[Finding]:
         demands = self._demands
         good = demands.since.size if demands.since else 0
         heads = Heads(identity, growing.roots, bounds.end, good=good)
@@ -272,16 +255,22 @@ class _Verification:
         yield from check_abandoned(identity, growing.roots)
         yield from keys_must_be(identity, demands.keys, demands.brought)
 
-    def _gone(self, identity: Identity, bounds: _Bounds) -> Iterator[Finding]:
+    def _gone(self, identity: Identity, bounds: Bounds) -> Iterator[Finding]:
         """Find that tree heads were taken out of the file."""
         if identity.keys and not bounds.heads:
             expected = "one at least, for the ledger has a key"
             yield Finding(None, "tree heads", expected, "none")
             return
         newest = self._report.newest.size if self._report.newest else 0
-        certain = min(newest, bounds.end) if self._demands.copy else bounds.end
+        since = self._demands.since
+        if since and since.head > bounds.heads:
+            expected = f"as it was at {since.at}"
+            yield Finding(None, f"tree head {since.head}", expected, "none")
         outside = (*self._demands.from_outside, *self._report.held)
-        for each in missing(self._connection, identity, outside, certain):
+        for each in missing(self._connection, identity, outside, bounds.end):
+            if self._demands.copy and each.head.size > newest:
+                self._report.notes.append(not_in_copy(each))
+                continue
             what = f"tree head of size {each.head.size}"
             expected = f"that in {each.source} among those kept"
             yield Finding(None, what, expected, f"none; the newest is of size {newest}")

@@ -179,21 +179,29 @@ def signed(note: Note, key: VerifierKey) -> bool:
 
 
 def missing(
-    connection: Connection, identity: Identity, brought: Iterable[Brought], newest: int
+    connection: Connection, identity: Identity, brought: Iterable[Brought], end: int
 ) -> Iterator[Brought]:
     """Yield heads of the present origin, signed by its key, that are not among those kept.
 
-    Every head is kept before it is given out, so that each of `newest` events or fewer must be.
+    Every head is kept before it is given out, so that each of events up to the `end` must be.
     """
     origin, key = identity.origins[-1][1], identity.key_at
     for each in brought:
         head = each.head
         by = key(head.size)
-        if head.origin != origin or head.size > newest or not (by and signed(each.note, by)):
+        if head.origin != origin or head.size > end or not (by and signed(each.note, by)):
             continue
         rows = connection.execute("SELECT note FROM tree_head WHERE size = ?", (head.size,))
         if not any(str(note).startswith(f"{head.text}\n") for (note,) in rows):
             yield each
+
+
+def not_in_copy(each: Brought) -> str:
+    """Say that a file may be older than a head: nothing else is known of why it has it not."""
+    return (
+        f"the tree head of {each.head.size} events in {each.source} is not kept in this file: it is"
+        " of a time before that was signed, or the head was taken out of it"
+    )
 
 
 def kept_heads(connection: Connection, after: int, last: int) -> Iterator[Kept]:

@@ -1,6 +1,7 @@
 """The small tables and the schema: are they as this program makes them, and as the events say?"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ledger.database import Connection
 from ledger.events import ERASED, LEDGER_OPENED
@@ -8,6 +9,27 @@ from ledger.migrations import schema_sql, steps
 from ledger.verify_bytes import FORMAT
 from ledger.verify_events import Finding, short
 from ledger.verify_report import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where the ledger ended when the verification began."""
+
+    end: int
+    heads: int  # the number of the last tree head
+    pages: int  # bytes of the file
+
+
+def bounds_of(connection: Connection) -> Bounds:
+    """Read where the ledger ends now."""
+
+    def one(sql: str) -> int:
+        value: int | None = connection.execute(sql).fetchone()[0]
+        return value or 0
+
+    pages = one("PRAGMA page_count") * one("PRAGMA page_size")
+    last_head = one("SELECT max(number) FROM tree_head")
+    return Bounds(one("SELECT max(position) FROM event"), last_head, pages)
 
 
 def check_schema(connection: Connection) -> Iterator[Finding]:

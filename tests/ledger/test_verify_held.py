@@ -12,6 +12,7 @@ import app
 from ledger.incarnations import renew
 from ledger.notes import Note, SigningKey, TreeHead
 from tests.ledger.signed import SIZE, cut, forge_tiles, metadata, rewrite, tamper
+from tests.scim_api.served import answering, served
 
 Run = Callable[..., Result]
 
@@ -76,6 +77,21 @@ def test_a_tail_that_was_cut_off_is_found_by_a_witness(
 
     assert result.exit_code == 3
     assert "501 600 events, for the tree head in the witness" in told(result)
+
+
+def test_a_tail_that_was_cut_off_is_found_by_what_a_url_answers(
+    signed: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = (signed.parent / "signing.head").read_bytes()
+    tamper(signed, cut(500))
+    (signed.parent / "signing.head").unlink()
+
+    with served(answering(200, head)) as url:
+        monkeypatch.setenv("SCIM_ANCHOR_URL", url)
+        result = run("verify", "--events-only", "--json")
+
+    assert result.exit_code == 3
+    assert "501 600 events, for the tree head in the anchor http://127.0.0.1" in told(result)
 
 
 def test_a_tail_that_held_a_rotation_is_only_said_to_be_missing(

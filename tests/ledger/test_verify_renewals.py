@@ -11,6 +11,7 @@ from click.testing import Result
 
 import app
 from ledger.events import RESTORED, Event
+from ledger.incarnations import renew
 from ledger.notes import Note, SigningKey, TreeHead
 from ledger.own_stream import next_append
 from ledger.verify import Demands, Report, verify
@@ -84,6 +85,17 @@ def test_a_restored_ledger_tells_what_was_given_up_and_lost(signed: Path, run: R
             "signed_by_former_key": True,
         }
     ]
+
+
+def test_a_recovery_by_who_has_the_key_is_signed(signed: Path) -> None:
+    old = key(signed).verifier
+    tenant = app.wire(signed)
+    renew(tenant.heads, None, metadata())
+    tenant.close()
+
+    report = verify(signed, demands=Demands(keys=[old]))
+
+    assert (report.findings, [each.signed for each in report.renewals]) == ([], [True])
 
 
 def test_it_is_said_in_words_too(signed: Path, run: Run) -> None:
@@ -216,7 +228,9 @@ def test_a_copy_may_be_of_a_time_before_a_head_was_signed(signed: Path) -> None:
     tamper(signed, "DELETE FROM tree_head WHERE size = 600")
 
     assert not verify(signed, demands=Demands([later])).good
-    assert verify(signed, demands=Demands([later], copy=True)).good
+    report = verify(signed, demands=Demands([later], copy=True))
+    assert report.good
+    assert "tree head of 600 events in x is not kept in this file" in report.notes[0]
 
 
 def test_a_copy_too_must_have_a_head_between_two_that_it_kept(signed: Path) -> None:
@@ -228,3 +242,14 @@ def test_a_copy_too_must_have_a_head_between_two_that_it_kept(signed: Path) -> N
     report = verify(signed, demands=Demands([middle], copy=True))
 
     assert f"tree head of size {middle.head.size}: expected that in x" in found_by(report)
+
+
+def test_a_head_that_was_there_the_last_time_must_be_there(signed: Path, run: Run) -> None:
+    run("verify", "--since-last")
+    (signed.parent / "signing.head").unlink()
+    tamper(signed, "DELETE FROM tree_head WHERE number = 7")
+
+    result = run("verify", "--since-last")
+
+    assert result.exit_code == 3
+    assert "tree head 7: expected as it was at" in result.stdout
