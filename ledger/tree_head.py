@@ -104,7 +104,7 @@ class TreeHeads:
         KeyUnusable, LedgerBusy, and LedgerUnavailable if the events no longer are those that the
         last head was signed over.
         """
-        last = self.newest()
+        last = self._with_remembered(self.newest())
         size, key = self._size_and_key()
         if last and last.size == size and not again:
             return last
@@ -114,6 +114,17 @@ class TreeHeads:
         signed = self._keep(size, str(note))
         self.keys.remember(Note.parse(signed.note))
         return signed
+
+    def _with_remembered(self, last: SignedHead | None) -> SignedHead | None:
+        """Return the newest head, having put back one that a backup of all its events lacks."""
+        note = self.keys.remembered()
+        head = TreeHead.of(note) if note else None
+        newer = head and head.origin == self.ledger.origin and (not last or head.size > last.size)
+        if not (note and head and newer and head.size <= self.ledger.last_position()):
+            return last
+        if self.tree.root_at(head.size) != head.root:
+            return last
+        return self._keep(head.size, str(note))
 
     def sign_if_due(self) -> SignedHead | None:
         """Sign a head if something changed and a minute went by, or a day ended."""

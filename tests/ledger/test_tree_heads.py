@@ -303,3 +303,17 @@ def test_a_rotation_in_the_midst_of_signing_does_not_mix_the_keys(
     heads.sign()
 
     assert verify(heads.ledger.path).findings == []
+
+
+def test_a_head_that_a_backup_of_all_its_events_lacks_is_put_back(heads, record, foreign) -> None:
+    record("Note-1", NOTED)
+    lacked = heads.sign()
+    connection = foreign(heads.ledger.path)
+    connection.execute("DROP TRIGGER tree_head_is_not_deleted")
+    connection.execute("DELETE FROM tree_head WHERE size = 2")
+    record("Note-1", NOTED)
+
+    heads.sign()
+
+    assert [each.size for each in heads.every()] == [1, 2, 3]
+    assert lacked.note in [each.note for each in heads.every()]
