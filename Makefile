@@ -7,8 +7,9 @@ BIN := .venv/bin
 run: .venv/run
 	@$(BIN)/scim-ledger serve
 
+# Many tests wait for processes: three at a time fill two cores.
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 lint: .venv/dev
 	$(BIN)/ruff check --no-cache .

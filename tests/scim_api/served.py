@@ -15,7 +15,7 @@ class _Quiet(WSGIRequestHandler):
 def served(wsgi_app):
     """Serve an application; give its URL."""
     server = make_server("127.0.0.1", 0, wsgi_app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}"
