@@ -109,7 +109,7 @@ def verify_consistency(
 class Frontier:
     """A tree that grows at its right edge: of all its leaves it keeps only the full parts' hashes.
 
-    As many as the size has binary ones: a clock that carries.
+    There are as many of them as the size has ones in binary, each as large as its digit counts.
     """
 
     def __init__(self) -> None:
@@ -132,7 +132,8 @@ class Frontier:
 
 def _split(begin: int, end: int) -> int:
     """Return where the leaves from `begin` to before `end` are divided."""
-    return begin + (1 << (end - begin - 1).bit_length() - 1)
+    exponent = (end - begin - 1).bit_length() - 1  # of the largest power of two below the size
+    return begin + (1 << exponent)
 
 
 def _beside_leaf(index: int, size: int) -> list[tuple[int, int]]:
@@ -153,8 +154,8 @@ def _beside_leaf(index: int, size: int) -> list[tuple[int, int]]:
 def _beside_size(old: int, new: int) -> tuple[int, list[tuple[int, int]]]:
     """Return the parts beside the way from the smaller tree's right edge to the larger's root.
 
-    The way begins at the part of both trees that ends where the smaller one does; the first value
-    is where that part begins.
+    The way begins at the largest part that both trees have and that ends where the smaller one
+    ends; the first value is where that part begins (0: it is the whole smaller tree).
     """
     begin, end = 0, new
     parts = []
@@ -174,9 +175,9 @@ def _part(begin: int, end: int, node: Node) -> bytes:
     size = end - begin
     full = []
     for height in range(size.bit_length() - 1, -1, -1):
-        if size >> height & 1:
+        if size & 2**height:  # a full part of that height is in it
             full.append(node(height, begin >> height))
-            begin += 1 << height
+            begin += 2**height
     return _joined(full)
 
 
