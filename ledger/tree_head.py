@@ -111,7 +111,7 @@ class TreeHeads:
         if last:
             self._must_continue(last)
         note = key.note(TreeHead(key.name, size, self.tree.root_at(size)).text)
-        signed = self._keep(size, str(note))
+        signed = self._keep(size, str(note), again=again)
         self.keys.remember(Note.parse(signed.note))
         return signed
 
@@ -142,10 +142,10 @@ class TreeHeads:
                 reason="events were changed",
             )
 
-    def _keep(self, size: int, note: str) -> SignedHead:
+    def _keep(self, size: int, note: str, *, again: bool = False) -> SignedHead:
         with self.ledger.writing() as connection:
             last = _newest(connection)
-            if last and last.size > size:
+            if last and (last.size > size or (last.note == note and not again)):
                 return last  # another process was quicker
             at = clock.timestamp()
             signed = SignedHead((last.number if last else 0) + 1, size, at, note)

@@ -160,9 +160,9 @@ def _tell(found: Prospect, done: Forgotten | None, as_json: bool) -> None:
         emit(_document(found, done))
         return
     groups = found.groups if done is None else done.groups
-    verb = "would be" if done is None else "are"
+    verb = "would forget" if done is None else "forgot"
     events = found.events if done is None else done.events
-    say(f"{found.id}: the payloads of {events} events {verb} forgotten (stream User-{found.id})")
+    say(f"{verb} {found.id}, the payloads of its events (stream User-{found.id}): {events}")
     say(f"groups left: {', '.join(groups) or 'none'}")
     for hold in found.holds if done is None else ():
         say(f"under a legal hold, so it would be refused: {hold.order.ticket} since {hold.at}")

@@ -317,3 +317,18 @@ def test_a_head_that_a_backup_of_all_its_events_lacks_is_put_back(heads, record,
 
     assert [each.size for each in heads.every()] == [1, 2, 3]
     assert lacked.note in [each.note for each in heads.every()]
+
+
+def test_two_that_sign_over_the_same_at_once_sign_one_head(heads, record, monkeypatch) -> None:
+    record("Note-1", NOTED)
+    root_at = heads.tree.root_at
+
+    def overtaken(size: int) -> bytes:  # another process is quicker between looking and signing
+        monkeypatch.setattr(heads.tree, "root_at", root_at)
+        TreeHeads(heads.ledger, heads.keys).sign()
+        return root_at(size)
+
+    monkeypatch.setattr(heads.tree, "root_at", overtaken)
+    heads.sign()
+
+    assert [each.size for each in heads.every()] == [1, 2]
