@@ -5,6 +5,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from heapq import nlargest
 from pathlib import Path
@@ -144,22 +145,15 @@ class FolderAnchor(Anchor):
 
         There can be half a million a year: no more than their names are looked at.
         """
-        mark = rf"{self._mark(origin)}(?:\.[2-9])?{re.escape(SUFFIX)}"
-        name = re.compile(rf"[0-9]+-([0-9]+){mark}", re.ASCII)
         names = os.listdir(self.folder) if self.folder.is_dir() else []
-        found = [(int(match[1]), match[0]) for match in map(name.fullmatch, names) if match]
+        found = sized(names, origin, self._heads.ledger.tenant)
         return [self.folder / each for _, each in nlargest(most, found)]
 
     def _name(self, signed: SignedHead, attempt: int) -> str:
         """Name a head, again if a write was cut off."""
         again = f".{attempt}" if attempt > 1 else ""
-        mark = self._mark(self._heads.ledger.origin)
+        mark = _mark(self._heads.ledger.origin, self._heads.ledger.tenant)
         return f"{signed.number:010}-{signed.size}{mark}{again}{SUFFIX}"
-
-    def _mark(self, origin: str) -> str:
-        """Return what tells heads under a later origin from those under the first."""
-        id_ = origin.rpartition("/")[2]
-        return "" if id_ == self._heads.ledger.tenant else f"-{id_}"
 
 
 class UrlAnchor(Anchor):
@@ -180,6 +174,19 @@ def anchors(heads: TreeHeads, folder: Path | None, url: str | None) -> list[Anch
     """Return the anchors of a ledger, as far as they are configured."""
     found: list[Anchor] = [FolderAnchor(heads, folder)] if folder else []
     return [*found, UrlAnchor(heads, url)] if url else found
+
+
+def sized(names: Iterable[str], origin: str, tenant: str) -> list[tuple[int, str]]:
+    """Return size and name of the files of an anchor's folder that are of an origin of a ledger."""
+    mark = re.escape(_mark(origin, tenant))
+    form = re.compile(rf"[0-9]+-([0-9]{{1,19}}){mark}(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
+    return [(int(match[1]), match[0]) for match in map(form.fullmatch, names) if match]
+
+
+def _mark(origin: str, tenant: str) -> str:
+    """Return what tells the files of heads under a later origin from those under the first."""
+    id_ = origin.rpartition("/")[2]
+    return "" if id_ == tenant else f"-{id_}"
 
 
 def _write_once(path: Path, content: bytes) -> None:

@@ -50,7 +50,7 @@ def in_anchor(root: Path, heads: TreeHeads) -> Held:
     anchor = FolderAnchor(heads, root)
 
     def read() -> Iterator[Note]:
-        _must_be_there(root)
+        must_be_there(root)
         for origin in [heads.ledger.origin, *(each.previous for each in former_names(heads))]:
             yield from _notes(anchor.files(origin, MOST))
 
@@ -61,7 +61,7 @@ def in_witness(root: Path) -> Held:
     """Return the heads in a witness's folder, or in folders of several, the newest first."""
 
     def read() -> Iterator[Note]:
-        folders = [_must_be_there(root) / HEADS, *sorted(root.glob(f"*/{HEADS}"))]
+        folders = [must_be_there(root) / HEADS, *sorted(root.glob(f"*/{HEADS}"))]
         for folder in folders:
             yield from _notes(sorted(folder.glob(f"*{SUFFIX}"), reverse=True))
 
@@ -132,7 +132,8 @@ def _keys(heads: TreeHeads) -> set[VerifierKey]:
     return {*(period.key for period in heads.periods()), *([at_hand] if at_hand else [])}
 
 
-def _must_be_there(root: Path) -> Path:
+def must_be_there(root: Path) -> Path:
+    """Return a folder; raises LedgerError where none is."""
     if not root.is_dir():
         raise LedgerError(f"{root} is not a folder that is there")
     return root

@@ -11,16 +11,18 @@ from ledger.tree_head import TreeHeads
 
 def statement(origin: str, size: int, old: VerifierKey | None, new: VerifierKey) -> bytes:
     """Return what both keys sign: from events beyond that size on, the new key speaks."""
-    lines = ("scim-ledger key rotation", origin, str(size), str(old or "-"), str(new))
-    return "".join(f"{line}\n" for line in lines).encode()
+    return _message("key rotation", origin, size, old or "-", new)
 
 
 def recovery_statement(
     previous: str, size: int, key: VerifierKey | None, new: VerifierKey
 ) -> bytes:
     """Return what the former key signs: behind so many events the ledger goes on under another."""
-    lines = ("scim-ledger recovery", previous, str(size), str(key or "-"), str(new))
-    return "".join(f"{line}\n" for line in lines).encode()
+    return _message("recovery", previous, size, key or "-", new)
+
+
+def _message(about: str, *values: object) -> bytes:
+    return "".join(f"{line}\n" for line in (f"scim-ledger {about}", *values)).encode()
 
 
 def rotate(heads: TreeHeads, metadata: Metadata, given: str | None = None) -> VerifierKey:

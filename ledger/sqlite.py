@@ -13,7 +13,6 @@ from ledger.database_file import DatabaseFile
 from ledger.events import REVISIONS, Metadata, Recorded
 from ledger.merkle import leaf_hash
 from ledger.store import (
-    NO_STREAM,
     Append,
     LedgerUnavailable,
     Projector,
@@ -245,14 +244,6 @@ def _end(connection: Connection) -> tuple[int, str]:
 def last_position(connection: Connection) -> int:
     """Return the position of the newest event, 0 in an empty file."""
     return _end(connection)[0]
-
-
-def last_of(connection: Connection, stream: str) -> tuple[int, str]:
-    """Return version and type of a stream's last event, NO_STREAM and "" where there is none."""
-    row = connection.execute(
-        "SELECT version, type FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1", (stream,)
-    ).fetchone()
-    return row or (NO_STREAM, "")
 
 
 def stream_version(connection: Connection, stream: str) -> int:

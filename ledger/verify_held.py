@@ -1,15 +1,14 @@
 """The newest tree heads that others hold, of every name that a ledger has had."""
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import nlargest
 from pathlib import Path
 
-from ledger.anchors import SUFFIX
-from ledger.held_heads import MOST, Held, at_url, in_witness
+from ledger.anchors import sized
+from ledger.held_heads import MOST, Held, at_url, in_witness, must_be_there
 from ledger.keys import Keys
 from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
 from ledger.store import LedgerError
@@ -58,15 +57,11 @@ def _held(places: Places, identity: Identity) -> Iterator[Held]:
 
 def _in_anchor(root: Path, identity: Identity) -> Iterator[Note]:
     """Yield the heads in an anchor's folder, of each name the largest; see `anchors`."""
-    if not root.is_dir():
-        raise LedgerError(f"{root} is not a folder that is there")
-    ids = [origin.rpartition("/")[2] for _, origin in identity.origins]
-    folder = root / ids[0]
+    tenant = identity.origins[0][1].rpartition("/")[2]
+    folder = must_be_there(root) / tenant
     names = os.listdir(folder) if folder.is_dir() else []
-    for (_, origin), id_ in zip(identity.origins, ids, strict=True):
-        own = "" if id_ == ids[0] else f"-{re.escape(id_)}"
-        form = re.compile(rf"[0-9]+-([0-9]{{1,19}}){own}(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
-        found = [(int(match[1]), match[0]) for match in map(form.fullmatch, names) if match]
+    for _, origin in identity.origins:
+        found = sized(names, origin, tenant)
         given_up = identity.end_of(origin)
         kept = found if given_up is None else [each for each in found if each[0] <= given_up]
         for name in dict.fromkeys(name for _, name in (*nlargest(1, found), *nlargest(MOST, kept))):

@@ -11,7 +11,7 @@ from ledger.database import Connection
 from ledger.erasure import Hold, Order
 from ledger.events import Metadata
 from ledger.scrubbing import Traces
-from ledger.sqlite import events_where, last_of
+from ledger.sqlite import events_where, stream_version
 from ledger.store import Append, LedgerError
 from projections.comparison import fold
 from projections.intervals import NEVER
@@ -49,7 +49,7 @@ def find(tenant: Tenant, user: str) -> str:
     Raises NoSuchPerson or SeveralPersons.
     """
     with tenant.ledger.reading() as connection:
-        if last_of(connection, stream_of(user))[0]:
+        if stream_version(connection, stream_of(user)):
             return user
         living = tenant.resources.find_by_name(connection, USER, user)
     found = {living.id: None} if living else {}
