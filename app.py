@@ -20,8 +20,9 @@ from ledger.anchors import LOCK_FILE as ANCHORS_LOCK
 from ledger.background import Background
 from ledger.events import Metadata
 from ledger.files import create, migrate, must_name_a_ledger
-from ledger.incarnations import KnownHead, must_be_newest
+from ledger.incarnations import must_be_newest
 from ledger.keys import Keys
+from ledger.notes import KnownHead
 from ledger.rotation import introduce
 from ledger.sqlite import SQLiteLedger
 from ledger.store import NotMigrated

@@ -9,9 +9,9 @@ from itertools import islice
 from pathlib import Path
 
 from ledger.anchors import SUFFIX, FolderAnchor
-from ledger.incarnations import KnownHead, former_names
+from ledger.incarnations import former_names
 from ledger.keys import HEAD_FILE
-from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
+from ledger.notes import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
 from ledger.remote import RemoteTrouble, fetch, host_of
 from ledger.store import LedgerError
 from ledger.tree_head import TreeHeads

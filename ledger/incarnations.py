@@ -11,26 +11,13 @@ from dataclasses import dataclass
 
 from ledger.events import RESTORED, Event, Metadata
 from ledger.keys import KeyUnusable
-from ledger.notes import Note, SigningKey, TreeHead
+from ledger.notes import KnownHead, Note, SigningKey, TreeHead
 from ledger.own_stream import next_append, stream_of
 from ledger.rotation import recovery_statement, signed_text
 from ledger.store import LedgerUnavailable
 from ledger.tree_head import TreeHeads
 
 REASON = "behind a signed tree head"
-
-
-@dataclass(frozen=True, slots=True)
-class KnownHead:
-    """A head that was signed over a ledger, and who knows of it."""
-
-    source: str
-    note: Note
-
-    @property
-    def head(self) -> TreeHead:
-        """What it says."""
-        return TreeHead.of(self.note)
 
 
 class Superseded(LedgerUnavailable):

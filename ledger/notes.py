@@ -177,6 +177,19 @@ class TreeHead:
         return head
 
 
+@dataclass(frozen=True, slots=True)
+class KnownHead:
+    """A head that was signed over a ledger, and who knows of it other than the ledger's file."""
+
+    source: str
+    note: Note
+
+    @property
+    def head(self) -> TreeHead:
+        """What it says; raises MalformedNote."""
+        return TreeHead.of(self.note)
+
+
 def _is_size(text: str) -> bool:
     plain = text.isascii() and text.isdigit() and len(text) <= 19
     return plain and (text == "0" or not text.startswith("0"))

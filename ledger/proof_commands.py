@@ -9,9 +9,9 @@ import click
 from ledger.background import Alone
 from ledger.durable import write_whole
 from ledger.events import Metadata
-from ledger.incarnations import KnownHead, changed_under, contradictions, renew
+from ledger.incarnations import changed_under, contradictions, renew
 from ledger.keys import KeyUnusable
-from ledger.notes import Note
+from ledger.notes import KnownHead, Note
 from ledger.proofs import proof_of
 from ledger.rotation import rotate
 from ledger.terminal import (

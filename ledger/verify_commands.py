@@ -8,7 +8,7 @@ import click
 
 from ledger import clock
 from ledger.keys import HEAD_FILE, Keys
-from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
+from ledger.notes import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
 from ledger.store import LedgerBusy, LedgerError, NotMigrated
 from ledger.terminal import (
     HELP,
@@ -23,7 +23,6 @@ from ledger.terminal import (
 )
 from ledger.verify import verify
 from ledger.verify_events import Finding
-from ledger.verify_heads import Brought
 from ledger.verify_held import Places
 from ledger.verify_memory import FILE, recall, remember
 from ledger.verify_position import verify_position
@@ -129,7 +128,7 @@ def verify_command(
     own = None if file else _own_head(site.keys(ledger))
     demands = Demands(
         brought=[_brought(each) for each in heads],
-        own=own if isinstance(own, Brought) else None,
+        own=own if isinstance(own, KnownHead) else None,
         keys=[_key(each) for each in keys],
         since=since,
         copy=file is not None,
@@ -184,7 +183,7 @@ def _compare_projections(site: Site, ledger: str, report: Report) -> str:
     return ""
 
 
-def _own_head(keys: Keys) -> Brought | Finding | None:
+def _own_head(keys: Keys) -> KnownHead | Finding | None:
     """Return the head that the ledger's key signed last, as it lies outside the ledger's file."""
     try:
         note = keys.remembered()
@@ -193,12 +192,12 @@ def _own_head(keys: Keys) -> Brought | Finding | None:
         TreeHead.of(note)
     except LedgerError as error:
         return Finding(None, HEAD_FILE, "the head that was signed last", str(error))
-    return Brought(HEAD_FILE, note)
+    return KnownHead(HEAD_FILE, note)
 
 
-def _brought(file: Path) -> Brought:
+def _brought(file: Path) -> KnownHead:
     try:
-        brought = Brought(str(file), Note.parse(file.read_text(encoding="utf-8")))
+        brought = KnownHead(str(file), Note.parse(file.read_text(encoding="utf-8")))
         TreeHead.of(brought.note)
     except (MalformedNote, UnicodeDecodeError, OSError) as error:
         raise click.UsageError(f"{file} is not a tree head: {error}") from error

@@ -7,25 +7,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ledger.database import Connection
-from ledger.notes import COSIGNATURE, MalformedNote, Note, TreeHead, VerifierKey
+from ledger.notes import COSIGNATURE, KnownHead, MalformedNote, Note, TreeHead, VerifierKey
 from ledger.verify_bytes import is_time
 from ledger.verify_events import Finding, short
 from ledger.verify_keys import Identity, in_force
 
 _STAMP = 8  # bytes of the time in a cosignature
-
-
-@dataclass(frozen=True, slots=True)
-class Brought:
-    """A head from outside the ledger's file, and where it is from."""
-
-    source: str
-    note: Note
-
-    @property
-    def head(self) -> TreeHead:
-        """What it says; raises MalformedNote."""
-        return TreeHead.of(self.note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +102,7 @@ class Heads:
             to = last if last > first else None
             yield Finding(first, what, head.root.hex(), f"another: {found}", to)
 
-    def brought(self, each: Brought, trusted: Sequence[VerifierKey]) -> Iterator[Finding]:
+    def brought(self, each: KnownHead, trusted: Sequence[VerifierKey]) -> Iterator[Finding]:
         """Check a head from outside: `trusted` are the keys that are believed, whoever says so."""
         what, head = f"the tree head in {each.source}", each.head
         origins = [name for _, name in self._identity.origins]
@@ -135,7 +122,7 @@ class Heads:
             names = ", ".join(map(str, trusted)) or "a key that is known"
             yield Finding(None, f"signature of {what}", f"one of {names}", "none of it")
 
-    def compared(self, each: Brought) -> Iterator[Finding]:
+    def compared(self, each: KnownHead) -> Iterator[Finding]:
         """Compare the root in a head from outside, whoever signed it."""
         for finding in self._root(f"the tree head in {each.source}", each.head):
             fork = "root" in finding.what
@@ -179,8 +166,8 @@ def signed(note: Note, key: VerifierKey) -> bool:
 
 
 def missing(
-    connection: Connection, identity: Identity, brought: Iterable[Brought], end: int
-) -> Iterator[Brought]:
+    connection: Connection, identity: Identity, brought: Iterable[KnownHead], end: int
+) -> Iterator[KnownHead]:
     """Yield heads of the present origin, signed by its key, that are not among those kept.
 
     Every head is kept before it is given out, so that each of events up to the `end` must be.
@@ -196,7 +183,7 @@ def missing(
             yield each
 
 
-def not_in_copy(each: Brought) -> str:
+def not_in_copy(each: KnownHead) -> str:
     """Say that a file may be older than a head: nothing else is known of why it has it not."""
     return (
         f"the tree head of {each.head.size} events in {each.source} is not kept in this file: it is"

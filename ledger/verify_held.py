@@ -10,9 +10,9 @@ from pathlib import Path
 from ledger.anchors import sized
 from ledger.held_heads import MOST, Held, at_url, in_witness, must_be_there
 from ledger.keys import Keys
-from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
+from ledger.notes import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
 from ledger.store import LedgerError
-from ledger.verify_heads import Brought, signed
+from ledger.verify_heads import signed
 from ledger.verify_keys import Identity
 
 
@@ -69,7 +69,7 @@ def _in_anchor(root: Path, identity: Identity) -> Iterator[Note]:
                 yield Note.parse((folder / name).read_text(encoding="utf-8"))
 
 
-def believed(asked: Asked, identity: Identity, places: Places) -> tuple[list[Brought], list[str]]:
+def believed(asked: Asked, identity: Identity, places: Places) -> tuple[list[KnownHead], list[str]]:
     """Return the newest head of each place and name that a key of that name signed, and notes.
 
     Of a name that was given up, the newest of what was kept as well.
@@ -81,7 +81,7 @@ def believed(asked: Asked, identity: Identity, places: Places) -> tuple[list[Bro
     for source, answer in asked.answers:
         for _, origin in identity.origins:
             found = [
-                Brought(source, note) for note in answer if note.text.startswith(f"{origin}\n")
+                KnownHead(source, note) for note in answer if note.text.startswith(f"{origin}\n")
             ]
             good = sorted(_signed(found, keys), key=lambda each: each.head.size)
             if found and not good:
@@ -90,7 +90,7 @@ def believed(asked: Asked, identity: Identity, places: Places) -> tuple[list[Bro
     return heads, notes
 
 
-def _signed(found: Iterable[Brought], keys: list[VerifierKey]) -> Iterator[Brought]:
+def _signed(found: Iterable[KnownHead], keys: list[VerifierKey]) -> Iterator[KnownHead]:
     for each in found:
         with suppress(MalformedNote):
             origin = TreeHead.of(each.note).origin
@@ -98,7 +98,7 @@ def _signed(found: Iterable[Brought], keys: list[VerifierKey]) -> Iterator[Broug
                 yield each
 
 
-def _newest(good: list[Brought], given_up: int | None) -> list[Brought]:
+def _newest(good: list[KnownHead], given_up: int | None) -> list[KnownHead]:
     """Return the newest head, and that of what was kept where it is another."""
     kept = [each for each in good if given_up is None or each.head.size <= given_up]
     return kept[-1:] + (good[-1:] if good[-1:] != kept[-1:] else [])

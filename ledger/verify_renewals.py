@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ledger.notes import COSIGNATURE, VerifierKey
+from ledger.notes import COSIGNATURE, KnownHead, VerifierKey
 from ledger.verify_events import Finding, short
-from ledger.verify_heads import Brought, signed
+from ledger.verify_heads import signed
 from ledger.verify_keys import Handover, Identity, Renewal
 
 
@@ -27,13 +27,13 @@ def check_abandoned(identity: Identity, roots: Mapping[int, bytes]) -> Iterator[
             yield Finding(at, f"root of {what}, of size {head.size}", head.root.hex(), root.hex())
 
 
-def is_lost(identity: Identity, each: Brought) -> bool:
+def is_lost(identity: Identity, each: KnownHead) -> bool:
     """Tell whether a head is of what was lost when its name was given up."""
     given_up = identity.end_of(each.head.origin)
     return given_up is not None and each.head.size > given_up
 
 
-def admitted(identity: Identity, each: Brought) -> Iterator[Finding]:
+def admitted(identity: Identity, each: KnownHead) -> Iterator[Finding]:
     """Find that a head is of what was lost, and more than was said to be when it was."""
     for renewal in identity.renewals:
         told = renewal.head.size if renewal.head else renewal.kept
@@ -75,7 +75,7 @@ def _followed(identity: Identity, given: Sequence[VerifierKey]) -> list[Verifier
 
 
 def keys_must_be(
-    identity: Identity, given: Sequence[VerifierKey], brought: Sequence[Brought] = ()
+    identity: Identity, given: Sequence[VerifierKey], brought: Sequence[KnownHead] = ()
 ) -> Iterator[Finding]:
     """Find given keys that the ledger never had, and that none of them leads to the one in force.
 
@@ -100,7 +100,7 @@ def _goes_astray(handover: Handover, trusted: Sequence[VerifierKey]) -> bool:
     return handover.old in trusted and handover.new not in trusted
 
 
-def _is_of_others(key: VerifierKey, brought: Sequence[Brought]) -> bool:
+def _is_of_others(key: VerifierKey, brought: Sequence[KnownHead]) -> bool:
     return key.kind == COSIGNATURE or any(signed(each.note, key) for each in brought)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ledger.notes import MalformedNote, Note, TreeHead, VerifierKey
+from ledger.notes import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
 from ledger.verify_events import Finding
-from ledger.verify_heads import Brought, Kept
+from ledger.verify_heads import Kept
 from ledger.verify_held import Places
 from ledger.verify_keys import Renewal
 
@@ -43,8 +43,8 @@ class Demands:
     `processes` is how many to work in, by default one for each core where there is enough to do.
     """
 
-    brought: Sequence[Brought] = ()
-    own: Brought | None = None
+    brought: Sequence[KnownHead] = ()
+    own: KnownHead | None = None
     keys: Sequence[VerifierKey] = ()
     since: Verified | None = None
     copy: bool = False
@@ -52,7 +52,7 @@ class Demands:
     processes: int | None = None
 
     @property
-    def from_outside(self) -> list[Brought]:
+    def from_outside(self) -> list[KnownHead]:
         """All heads that are not from the ledger's file."""
         return [*self.brought, *([self.own] if self.own else [])]
 
@@ -89,7 +89,7 @@ class Report:
     heads: int = 0
     newest: Kept | None = None
     renewals: Sequence[Renewal] = ()
-    held: Sequence[Brought] = ()
+    held: Sequence[KnownHead] = ()
     size: int = 0
     root: bytes | None = None
     compared: Compared = field(default_factory=Compared)

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ledger import verify_renewals
+from ledger.notes import KnownHead
 from ledger.terminal import say as print_line
 from ledger.verify_events import Finding
-from ledger.verify_heads import Brought
 from ledger.verify_position import Single
 from ledger.verify_report import NOT_SHOWN, Demands, Report
 
@@ -111,7 +111,7 @@ def _headline(report: Report) -> str:
     )
 
 
-def _in_keeping(report: Report, each: Brought) -> str:
+def _in_keeping(report: Report, each: KnownHead) -> str:
     size = _counted(each.head.size, "event")
     for renewal in report.renewals:
         if renewal.previous == each.head.origin and each.head.size > renewal.kept:

@@ -6,8 +6,9 @@ from pathlib import Path
 from ledger.anchors import anchors
 from ledger.background import Chore
 from ledger.held_heads import known
-from ledger.incarnations import KnownHead, must_be_newest
+from ledger.incarnations import must_be_newest
 from ledger.keys import Keys
+from ledger.notes import KnownHead
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable, Projector
 from ledger.tree_head import Signer, TreeHeads

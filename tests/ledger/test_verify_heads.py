@@ -16,10 +16,9 @@ from ledger.database import Connection, driver
 from ledger.events import Event
 from ledger.incarnations import renew
 from ledger.keys import Keys
-from ledger.notes import COSIGNATURE, Note, Signature, SigningKey, TreeHead, VerifierKey
+from ledger.notes import COSIGNATURE, KnownHead, Note, Signature, SigningKey, TreeHead, VerifierKey
 from ledger.own_stream import record
 from ledger.verify import Demands, Report, verify
-from ledger.verify_heads import Brought
 from tests.ledger.signed import (
     SIZE,
     cut,
@@ -109,7 +108,7 @@ def test_a_head_from_outside_that_is_the_ledgers_verifies(
 
 
 def test_a_ledger_of_another_incarnation_verifies_with_heads_of_both(signed: Path) -> None:
-    before = Brought("kept", Note.parse((signed.parent / "signing.head").read_text()))
+    before = KnownHead("kept", Note.parse((signed.parent / "signing.head").read_text()))
     tenant = app.Console().tenant("acme")
     renew(tenant.heads, None, metadata())
     tenant.close()
@@ -363,7 +362,7 @@ def test_a_head_beside_the_key_that_cannot_be_read_is_a_finding(signed: Path, ru
 
 def brought(signer: SigningKey, **changes: Any) -> Demands:
     text = TreeHead(**{"origin": signer.name, "size": 1, "root": bytes(32), **changes}).text
-    return Demands(brought=[Brought("x", signer.note(text))])
+    return Demands(brought=[KnownHead("x", signer.note(text))])
 
 
 def test_a_head_of_another_ledger_is_named(signed: Path) -> None:
@@ -402,13 +401,13 @@ def test_a_witness_is_believed_by_its_cosignature(signed: Path) -> None:
     raw = witness.id + (1700000000).to_bytes(8) + signer.sign(message)
     note = Note(text, (Signature("witness", raw),))
 
-    assert verify(signed, demands=Demands([Brought("x", note)], keys=[witness])).good
-    assert not verify(signed, demands=Demands([Brought("x", note)])).good
+    assert verify(signed, demands=Demands([KnownHead("x", note)], keys=[witness])).good
+    assert not verify(signed, demands=Demands([KnownHead("x", note)])).good
 
 
 def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) -> None:
     kept = Keys(signed.parent)
-    lost = Brought("x", Note.parse((signed.parent / "signing.head").read_text()))
+    lost = KnownHead("x", Note.parse((signed.parent / "signing.head").read_text()))
     tamper(signed, cut(500))
     tenant = app.wire(signed)
     renew(tenant.heads, lost.note, metadata())

@@ -12,10 +12,9 @@ from click.testing import Result
 import app
 from ledger.events import RESTORED, Event
 from ledger.incarnations import renew
-from ledger.notes import Note, SigningKey, TreeHead
+from ledger.notes import KnownHead, Note, SigningKey, TreeHead
 from ledger.own_stream import next_append
 from ledger.verify import Demands, Report, verify
-from ledger.verify_heads import Brought
 from tests.ledger.signed import SIZE, cut, forge_tiles, metadata, rewrite, tamper
 
 Run = Callable[..., Result]
@@ -224,7 +223,7 @@ def test_a_head_that_was_given_out_must_be_among_those_kept(signed: Path, run: R
 
 
 def test_a_copy_may_be_of_a_time_before_a_head_was_signed(signed: Path) -> None:
-    later = Brought("x", own_head(signed))
+    later = KnownHead("x", own_head(signed))
     tamper(signed, "DELETE FROM tree_head WHERE size = 600")
 
     assert not verify(signed, demands=Demands([later])).good
@@ -235,7 +234,7 @@ def test_a_copy_may_be_of_a_time_before_a_head_was_signed(signed: Path) -> None:
 
 def test_a_copy_too_must_have_a_head_between_two_that_it_kept(signed: Path) -> None:
     tenant = app.Console().tenant("acme")
-    middle = Brought("x", Note.parse(tenant.heads.after(5)[0].note))
+    middle = KnownHead("x", Note.parse(tenant.heads.after(5)[0].note))
     tenant.close()
     tamper(signed, f"DELETE FROM tree_head WHERE size = {middle.head.size}")
 
