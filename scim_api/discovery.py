@@ -7,7 +7,7 @@ from projections.query import Type
 from scim_api.attributes import Attribute, ResourceType, Schema
 from scim_api.bulk.message import MAX_OPERATIONS
 from scim_api.cursors import TIMEOUT
-from scim_api.policy import Policy
+from scim_api.policy import Door
 from scim_api.queries import DEFAULT_COUNT
 from scim_api.resource_types import BUILT_IN_URNS
 
@@ -19,13 +19,14 @@ _STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
 
 
 def service_provider_config(
-    policy: Policy, base_url: str, *, max_results: int, max_payload: int
+    door: Door, base_url: str, *, max_results: int, max_payload: int
 ) -> dict[str, Any]:
     """Return what this service can do (RFC 7643 §5): nothing that does not run.
 
     Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
     """
-    conforms = policy.interop_profile
+    conforms = door.policy.interop_profile
+    paging = {} if door.tolerates("pagination_left_out") else {"pagination": _paging(max_results)}
     document: dict[str, Any] = {
         "schemas": [CONFIG_URN],
         "patch": {"supported": True},
@@ -38,14 +39,7 @@ def service_provider_config(
         "changePassword": {"supported": False},
         "sort": {"supported": True},
         "etag": {"supported": not conforms},
-        "pagination": {  # RFC 9865 §4
-            "cursor": True,
-            "index": True,
-            "defaultPaginationMethod": "index",
-            "defaultPageSize": min(DEFAULT_COUNT, max_results),
-            "maxPageSize": max_results,
-            "cursorTimeout": TIMEOUT,
-        },
+        **paging,
         "authenticationSchemes": [
             {
                 "type": "oauthbearertoken",
@@ -59,6 +53,18 @@ def service_provider_config(
         "meta": _meta("ServiceProviderConfig", f"{base_url}/ServiceProviderConfig"),
     }
     return document | ({"interopProfileConformant": True} if conforms else {})
+
+
+def _paging(max_results: int) -> dict[str, Any]:
+    """Return how lists are paged (RFC 9865 §4)."""
+    return {
+        "cursor": True,
+        "index": True,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": min(DEFAULT_COUNT, max_results),
+        "maxPageSize": max_results,
+        "cursorTimeout": TIMEOUT,
+    }
 
 
 def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from scim_api.documents import list_response
 from scim_api.errors import Forbidden, NotFound
 from scim_api.exchange import exchange_of
 from scim_api.http import base_url, json_response
+from scim_api.policy import Door
 from scim_api.settings import Settings
 
 View = Callable[..., Response]
@@ -28,8 +29,9 @@ class DiscoveryViews:
 
     def config(self) -> Response:
         """GET what the service can do."""
+        exchange = exchange_of(request)
         document = discovery.service_provider_config(
-            exchange_of(request).principal.policy,
+            Door(exchange.principal.policy, exchange.tolerated.add),
             self._base(),
             max_results=self.settings.max_results,
             max_payload=payload_limit(self.settings),

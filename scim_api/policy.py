@@ -155,6 +155,16 @@ class Policy:
         on=False,
     )
 
+    # Discovery
+
+    pagination_left_out: bool = _setting(
+        "a client that refuses `pagination` (RFC 9865) in ServiceProviderConfig: it is left out",
+        "Canaille up to 0.3.6, programs on the UnboundID SCIM 2 SDK up to 4.1 or scim2-models up"
+        " to 0.9",
+        "`pagination` is announced",
+        on=False,
+    )
+
     @property
     def interop_profile(self) -> bool:
         """Whether nothing is forgiven, as draft-ietf-scim-interop-profile has it."""
@@ -164,12 +174,16 @@ class Policy:
 OKTA = Policy()
 ENTRA = Policy(replace_at_filter_creates=True)
 ONELOGIN = Policy(core_schema_missing=True)
+AUTHENTIK = Policy(put_keeps_members=False)
+KEYCLOAK = Policy(put_keeps_members=False, pagination_left_out=True)
 STRICT = Policy(**{setting.name: False for setting in fields(Policy)})
 
 PRESETS: Mapping[str, Policy] = {
     "okta": OKTA,
     "entra": ENTRA,
     "onelogin": ONELOGIN,
+    "authentik": AUTHENTIK,
+    "keycloak": KEYCLOAK,
     "strict": STRICT,
 }
 

@@ -182,6 +182,16 @@ def test_paging_by_cursor_is_announced_and_works(api, config):
     assert len(first["Resources"] + second["Resources"]) == 3
 
 
+def test_a_policy_leaves_pagination_out_for_clients_that_refuse_the_key(api):
+    own = api.site.client(policy="keycloak")
+    whole = api.get("/ServiceProviderConfig").json
+
+    told = own.get("/ServiceProviderConfig").json
+
+    assert told == {key: value for key, value in whole.items() if key != "pagination"}
+    assert own.get("/Users", query_string={"cursor": ""}).status_code == 200
+
+
 def test_the_announced_authentication_is_the_one_that_works(api, config):
     [scheme] = config["authenticationSchemes"]
 

@@ -17,7 +17,13 @@ from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 DOCUMENT = Path(__file__).parents[2] / "docs" / "tolerances.md"
 MANAGER = f"{ENTERPRISE_URN}:manager"
 SETTINGS = [setting.name for setting in fields(Policy)]
-ELSEWHERE = {"put_keeps_members", "unknown_members_kept", "adopt"}  # they act in the service
+ELSEWHERE = {  # they act in the service
+    "put_keeps_members",
+    "unknown_members_kept",
+    "adopt",
+    "pagination_left_out",
+}
+COLUMNS = ("entra", "onelogin", "authentik", "keycloak", "okta")  # of the document's table
 LENIENT = with_settings(STRICT, dict.fromkeys(SETTINGS, True))
 WORK = {"type": "work", "value": "w@x.org"}
 NOW = {"userName": "a", "title": "T", "emails": [WORK]}
@@ -293,10 +299,15 @@ def test_a_plain_key_that_only_an_extension_declares_is_unknown():
 def test_the_presets_differ_from_the_default_in_what_contradicts_the_rfc():
     okta = Policy()
 
-    assert list(PRESETS) == ["okta", "entra", "onelogin", "strict"]
+    names = ["okta", "entra", "onelogin", "authentik", "keycloak", "strict"]
+    clears = {"put_keeps_members": False}
+
+    assert list(PRESETS) == names
     assert PRESETS["okta"] == okta
     assert PRESETS["entra"] == with_settings(okta, {"replace_at_filter_creates": True})
     assert PRESETS["onelogin"] == with_settings(okta, {"core_schema_missing": True})
+    assert PRESETS["authentik"] == with_settings(okta, clears)
+    assert PRESETS["keycloak"] == with_settings(okta, {**clears, "pagination_left_out": True})
     assert PRESETS["strict"] == with_settings(okta, dict.fromkeys(SETTINGS, False))
 
 
@@ -367,7 +378,7 @@ def test_every_setting_is_described_in_the_order_of_the_policy():
 
 @pytest.mark.parametrize("setting", described(), ids=lambda setting: setting.name)
 def test_every_setting_is_in_the_document_in_the_same_words_with_what_each_preset_has(setting):
-    presets = [PRESETS[name] for name in ("entra", "onelogin", "okta")]
+    presets = [PRESETS[name] for name in COLUMNS]
     switches = ["on" if getattr(preset, setting.name) else "off" for preset in presets]
 
     cells = [f"`{setting.name}`", setting.forgiven, setting.needed_by, setting.otherwise]
