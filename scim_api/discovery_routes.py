@@ -92,7 +92,8 @@ def add_discovery(scim: Blueprint, settings: Settings) -> None:
 
 def _document(document: dict[str, Any]) -> Response:
     _refuse_filter()
-    return json_response(exchange_of(request), orjson.dumps(document))
+    where = {"Content-Location": document["meta"]["location"]}  # RFC 7643 §3.1
+    return json_response(exchange_of(request), orjson.dumps(document), headers=where)
 
 
 def _listed(documents: Iterable[dict[str, Any]]) -> Response:

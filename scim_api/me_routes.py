@@ -1,11 +1,12 @@
 """/Me: the user whose own the credential is (RFC 7644 §3.11)."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from flask import Blueprint, Response, request
 
-from scim_api.errors import NotServed
+from scim_api.errors import NotServed, ScimError
 from scim_api.exchange import exchange_of
 from scim_api.http import base_url
 from scim_api.settings import Settings
@@ -21,37 +22,51 @@ class Views(Protocol):
 
 
 def add_me(scim: Blueprint, settings: Settings, views: Views) -> None:
-    """Serve /Me by the operations on users."""
+    """Serve /Me by the operations on users; every answer says where the user is."""
+    me = Blueprint("me", __name__)
     for method, view in (
         ("GET", views.read),
         ("PUT", views.replace),
         ("PATCH", views.patch),
         ("DELETE", views.delete),
     ):
-        scim.add_url_rule(
+        me.add_url_rule(
             "/Me",
-            f"{view.__name__}_me",
-            _own(view, settings),
+            view.__name__,
+            _own(view),
             methods=[method],
             provide_automatic_options=False,
         )
-    scim.add_url_rule(
-        "/Me", "create_me", _no_sign_up, methods=["POST"], provide_automatic_options=False
-    )
+    me.add_url_rule("/Me", "create", _no_sign_up, methods=["POST"], provide_automatic_options=False)
+
+    @me.after_request
+    def _locate(response: Response) -> Response:
+        with suppress(ScimError):  # a Host that is none: the answer says so already
+            if location := _location(settings):
+                response.headers["Location"] = location
+        return response
+
+    scim.register_blueprint(me)
 
 
-def _own(view: Callable[[str, str], Response], settings: Settings) -> Callable[[], Response]:
+def _location(settings: Settings) -> str | None:
+    """Return the URI of the user whose own the token is, once it is known."""
+    exchange = exchange_of(request)
+    who = exchange.authenticated
+    if who is None or who.credential.user is None:
+        return None
+    return f"{base_url(exchange, settings)}/Users/{who.credential.user}"
+
+
+def _own(view: Callable[[str, str], Response]) -> Callable[[], Response]:
     def own() -> Response:
-        exchange = exchange_of(request)
-        user = exchange.principal.credential.user
+        user = exchange_of(request).principal.credential.user
         if user is None:
             raise NotServed(
                 "This token belongs to no user, so it has no /Me. An operator makes one that does:"
                 " scim-ledger token create NAME --user USERNAME."
             )
-        response = view("User", user)
-        response.headers["Content-Location"] = f"{base_url(exchange, settings)}/Users/{user}"
-        return response
+        return view("User", user)
 
     return own
 

@@ -104,8 +104,7 @@ class Views:
         asked = self._asked(name)
         made = asked.service.create(read_json(request), asked.exchange.metadata("scim.post"))
         asked.note(made)
-        location = f"{asked.base}{asked.type.endpoint}/{made.id}"
-        return asked.response(made, 201, {"ETag": made.etag, "Location": location})
+        return asked.response(made, 201, {"Location": asked.location(made)})
 
     def read(self, name: str, id_: str) -> Response:
         """GET one resource, or 304 when the client has it already."""
@@ -114,7 +113,7 @@ class Views:
         conditions = asked.exchange.conditions()
         conditions.check_match(found.etag)
         if conditions.unchanged(found.etag) and asked.is_whole(found):
-            return empty_response(304, {"ETag": found.etag})
+            return empty_response(304, asked.headers(found))
         return asked.response(found)
 
     def replace(self, name: str, id_: str) -> Response:
@@ -195,10 +194,18 @@ class Asked:
             return not names_members(self.selection)
         return relation is None or self.reader.never_grouped(found.row)
 
+    def location(self, found: Answer) -> str:
+        """Return the URI of a resource, as its meta.location has it."""
+        return f"{self.base}{self.type.endpoint}/{found.id}"
+
+    def headers(self, found: Answer) -> dict[str, str]:
+        """Return what says which resource is answered, in which version (RFC 7643 §3.1)."""
+        return {"ETag": found.etag, "Content-Location": self.location(found)}
+
     def response(
         self, found: Answer, status: int = 200, headers: dict[str, str] | None = None
     ) -> Response:
-        """Return a resource's answer."""
+        """Return a resource's answer; `headers` are those it has beside `self.headers`."""
         chosen, row = self.selection, found.row
         if chosen and found.written:
             chosen = replace(chosen, specified=found.written)
@@ -207,4 +214,4 @@ class Asked:
             related = self.reader.relations([row.place], named=names_members(chosen))
             relations = related.get(row.position, ())
         body = answer(row.document, self.base.encode(), self.type, chosen, relations)
-        return json_response(self.exchange, body, status, headers or {"ETag": found.etag})
+        return json_response(self.exchange, body, status, self.headers(found) | (headers or {}))

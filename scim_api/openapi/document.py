@@ -43,7 +43,7 @@ _ANSWER_HEADERS = {
     "ETag": "The version of the resource.",
     "Location": "The URI of the resource.",
     "Ledger-Position": "With asOf, the position of the ledger that the answer stands for.",
-    "Content-Location": "The URI of the user under /Users.",
+    "Content-Location": "The URI of the resource that is answered.",
     "WWW-Authenticate": "What a token looks like, or the scope that it lacks (RFC 6750 §3).",
     "Retry-After": "After how many seconds to ask again.",
 }

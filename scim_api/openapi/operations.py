@@ -86,6 +86,7 @@ def _headers(*names: str) -> JsonObject:
 _SHOWN = ("attributes", "excludedAttributes")
 _IF = ("If-Match", "If-None-Match")
 _PAST = ("asOf",)  # and what says for which position an answer stands
+_WHICH = ("ETag", "Content-Location")
 _STANDS_FOR = "Ledger-Position"
 LISTED = ("filter", "sortBy", "sortOrder", "startIndex", "count", "cursor", *_SHOWN, *_PAST)
 
@@ -93,7 +94,7 @@ LISTED = ("filter", "sortBy", "sortOrder", "startIndex", "count", "cursor", *_SH
 def of_type(resource_type: ResourceType) -> dict[str, dict[str, Operation]]:
     """Return the operations on one resource type, by path and method."""
     name, endpoint = resource_type.name, resource_type.endpoint
-    made = success("Created.", name, "ETag", "Location")
+    made = success("Created.", name, *_WHICH, "Location")
     return {
         endpoint: {
             "get": _list(endpoint, name),
@@ -145,10 +146,10 @@ def _search(tag: str, name: str) -> Operation:
 
 def _on_one(name: str, tag: str, id_: str, *errors: int) -> dict[str, Operation]:
     """Return the operations on one resource of a type."""
-    location = ("Content-Location",) * (tag == "/Me")
-    now = success("As it is now.", name, "ETag", *location)
-    known = success("As it is, or was.", name, "ETag", _STANDS_FOR, *location)
-    same = empty("The client has it already.", "ETag", _STANDS_FOR, *location)
+    location = ("Location",) * (tag == "/Me")
+    now = success("As it is now.", name, *_WHICH, *location)
+    known = success("As it is, or was.", name, *_WHICH, _STANDS_FOR, *location)
+    same = empty("The client has it already.", *_WHICH, _STANDS_FOR, *location)
     short = empty("Changed; a large group is not answered whole.", "ETag", *location)
     gone = empty("Deleted.", *location)
     clash = (404, 409, 412, *errors)

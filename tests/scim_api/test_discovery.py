@@ -48,6 +48,7 @@ def test_a_discovery_document_holds_no_null(api, path):
 def test_a_document_is_found_at_its_own_location(api, path):
     document = api.get(path).json
 
+    assert api.get(path).headers["Content-Location"] == document["meta"]["location"]
     location = document["meta"]["location"].removeprefix("http://localhost")
     assert api.get(location, base="").json == document
 

@@ -46,6 +46,7 @@ def test_it_is_answered_304_where_nothing_changed(own, jane):
     response = own.get("/Me", headers={"If-None-Match": jane["meta"]["version"]})
 
     assert (response.status_code, response.data) == (304, b"")
+    assert response.headers["Content-Location"] == jane["meta"]["location"]
 
 
 def test_it_can_be_replaced(own, api, jane):
@@ -87,11 +88,39 @@ def test_a_change_obeys_if_match(own):
     assert refusal(response)[0] == 412
 
 
-def test_a_failure_names_no_location(own):
-    response = own.ask("PUT", "/Me", {"schemas": []})
+@pytest.mark.parametrize(
+    ("status", "method", "asked"),
+    [
+        (200, "GET", {}),
+        (200, "PATCH", {"body": patch(replace("x", "title"))}),
+        (204, "DELETE", {}),
+        (304, "GET", {"headers": {"If-None-Match": "*"}}),
+        (400, "PUT", {"body": {"schemas": []}}),
+        (403, "GET", {"query_string": {"asOf": "1"}}),
+        (412, "DELETE", {"headers": {"If-Match": '"9"'}}),
+        (501, "POST", {"body": user("new@example.com")}),
+    ],
+)
+def test_every_answer_says_where_the_user_is(own, jane, status, method, asked):
+    response = own.ask(method, "/Me", **asked)
 
-    assert refusal(response)[0] == 400
-    assert "Content-Location" not in response.headers
+    assert response.status_code == status, response.text
+    assert response.headers["Location"] == jane["meta"]["location"]
+
+
+def test_an_error_has_no_content_location_and_a_stranger_no_location(own):
+    failed = own.ask("PUT", "/Me", {"schemas": []})
+    stranger = own.get("/Me", headers={"Authorization": None})
+
+    assert "Content-Location" not in failed.headers
+    assert "Location" not in stranger.headers
+
+
+def test_a_reader_who_may_not_change_the_user_is_told_where_it_is(api, jane):
+    response = api.site.client(user=jane["id"], scopes=["read"]).ask("DELETE", "/Me")
+
+    assert refusal(response)[0] == 403
+    assert response.headers["Location"] == jane["meta"]["location"]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
@@ -124,6 +153,5 @@ def test_the_base_url_of_the_settings_is_in_the_location(make_site):
 
     response = site.client(user=jane["id"]).get("/Me")
 
-    assert response.headers["Content-Location"].startswith(
-        "https://scim.example.com/scim/v2/Users/"
-    )
+    for name in ("Location", "Content-Location"):
+        assert response.headers[name].startswith("https://scim.example.com/scim/v2/Users/")

@@ -37,6 +37,25 @@ def test_create_gives_the_version_in_meta_as_etag(api):
     assert response.headers["ETag"] == response.json["meta"]["version"] == 'W/"1"'
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "headers"),
+    [
+        ("GET", None, {}),
+        ("GET", None, {"If-None-Match": "*"}),
+        ("PUT", user(title="x"), {}),
+        ("PATCH", patch(replace("x", "title")), {}),
+    ],
+)
+def test_an_answer_about_a_user_has_its_location_as_content_location(api, method, body, headers):
+    created = api.post(user())
+    location = created.json["meta"]["location"]
+
+    response = api.ask(method, api.path(created.json), body, headers=headers)
+
+    assert response.headers["Content-Location"] == location
+    assert created.headers["Content-Location"] == location
+
+
 def test_create_says_type_and_times_in_meta(api):
     meta = api.create()["meta"]
 
