@@ -6,6 +6,7 @@ from math import isinf
 from typing import Any
 from unicodedata import normalize
 
+from projections.marks import in_order
 from projections.query import Operator, Path, Type
 
 Comparable = str | bool | int | float
@@ -24,7 +25,7 @@ def fold(text: str) -> str:
     """Return what is the same for two texts that differ only in case; folding twice is once."""
     if text.isascii():
         return text.lower()
-    return normalize("NFC", normalize("NFC", text).casefold())
+    return normalize("NFC", normalize("NFC", in_order(text)).casefold())
 
 
 def instant(text: str) -> str | None:

@@ -52,10 +52,12 @@ def operation_of(resource_type: ResourceType, item: Any, door: Door) -> Operatio
 
 def by_folded_name(members: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object's members by lower-case name; raises InvalidSyntax if one is there twice."""
-    given = {name.lower(): value for name, value in members.items()}
-    if len(given) < len(members):
-        names = [name.lower() for name in members]
-        raise given_twice(printable(next(name for name in names if names.count(name) > 1)))
+    given: dict[str, Any] = {}
+    for name, value in members.items():
+        folded = name.lower()
+        if folded in given:
+            raise given_twice(printable(folded))
+        given[folded] = value
     return given
 
 

@@ -1,12 +1,16 @@
 """The meaning of filters and sorts over one document, rule by rule."""
 
+import re
+import time
 from typing import Any
+from unicodedata import combining, normalize
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.comparison import fold, instant
+from projections.marks import stream_safe
 from projections.matching import matches, matches_value, sort_key
 from projections.query import Compare, Operator, Path, Type
 from scim_api.grammar import parse_filter, parse_path, parse_sort
@@ -237,6 +241,33 @@ def test_documents_without_a_value_sort_last(document: dict[str, Any]) -> None:
 @given(st.text())
 def test_folding_twice_is_folding_once(text: str) -> None:
     assert fold(fold(text)) == fold(text)
+
+
+MARKS = st.text("a\u00e9\u1f82\u0301\u0308\u0316\u0327\u0344\u0345\u0f71\u0f73\u0f81", max_size=200)
+
+
+@given(MARKS)
+def test_long_runs_of_marks_fold_as_unicode_has_it(text: str) -> None:
+    assert fold(text) == normalize("NFC", normalize("NFC", text).casefold())
+
+
+def test_folding_takes_time_that_grows_with_the_text_whatever_marks_it_has() -> None:
+    text = "a" + "\u0301\u0316" * 75_000
+
+    started = time.thread_time()
+    assert len(fold(text)) == 150_000  # the a and one mark are one letter
+    assert time.thread_time() - started < 2  # it was eleven seconds
+
+
+@given(MARKS)
+def test_a_text_is_stream_safe_with_thirty_non_starters_in_a_row_at_most(text: str) -> None:
+    runs = re.split("[^\x01]+", "".join(map(_ccc, normalize("NFKD", text))))
+
+    assert stream_safe(text) is (max(map(len, runs)) <= 30)
+
+
+def _ccc(character: str) -> str:
+    return "\x01" if combining(character) else "\x00"
 
 
 def test_folding_ignores_how_accents_are_composed() -> None:

@@ -1,6 +1,7 @@
 """Every refusal is a SCIM error, whatever was asked and however it was written."""
 
 import json
+import time
 
 import pytest
 
@@ -174,6 +175,15 @@ def test_a_name_given_twice_in_two_spellings_is_400(api):
     response = api.post({**user(), "USERNAME": "other@example.com"})
 
     assert refusal(response)[:2] == (400, "invalidSyntax")
+
+
+def test_names_given_twice_are_found_in_time_that_grows_with_the_body(api):
+    body = {f"n{number}": 0 for number in range(50_000)} | {"last": 1, "Last": 1}
+    path = api.path(api.create())
+    started = time.thread_time()
+
+    assert refusal(api.ask("PATCH", path, body))[:2] == (400, "invalidSyntax")
+    assert time.thread_time() - started < 3
 
 
 def test_a_name_given_twice_in_one_spelling_is_never_half_understood(api):
