@@ -9,16 +9,35 @@ from ledger.clients import family
 from ledger.events import REQUEST_PREFIX, WITHHELD
 from ledger.lines import Line
 
+FIELDS = (  # of a header, in the order in which they are shown
+    "position",
+    "id",
+    "at",
+    "type",
+    "revision",
+    "stream",
+    "version",
+    "txn",
+    "actor",
+    "via",
+    "ledger",
+    "attributes",
+    "commitment",
+    "v",
+)
+
 
 def event_document(line: Line, credentials: Mapping[str, str]) -> dict[str, Any]:
     """Return an event; `credentials` are the names of credentials by their ids.
 
-    The payload is as it was stored, so that the commitment in the header can be recomputed.
+    The header is there as it was hashed, and each of its fields by its own name. The payload is as
+    it was stored, so that the commitment in the header can be recomputed.
     """
     header = orjson.loads(line.header)
     payload = None if line.body is None else orjson.loads(line.body)
     withheld = sorted(WITHHELD.get(header["type"], frozenset()) & set(payload or ()))
     document: dict[str, Any] = {
+        **{name: header[name] for name in FIELDS},
         "position": line.position,
         "header": line.header.decode(),
         "leaf_hash": line.leaf_hash.hex(),

@@ -122,5 +122,4 @@ class Events:
 
 def _shown(line: Line, names: dict[str, str]) -> Shown:
     document = event_document(line, names)
-    type_ = orjson.loads(line.header)["type"]
-    return Shown(line.position, type_, orjson.dumps(document))
+    return Shown(line.position, document["type"], orjson.dumps(document))

@@ -19,7 +19,6 @@ from scim_api.quotations import quoted
 
 HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
 LOOK = 1.0  # seconds between two looks whether a client is still there
-MARK = 5.0  # seconds between two ids sent of positions without a matching event
 RETRY = 2000  # milliseconds after which a client connects anew
 CHUNK = 200  # events read at once
 
@@ -113,28 +112,25 @@ class Stream:
     socket: Any = None  # the client's, where the server gives it
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield what is to be sent, until the token, the client or this process ends."""
-        yield b"retry: %d\n\n" % RETRY
+        """Yield what is to be sent, until the token, the client or this process ends.
+
+        A blank line ends an event only: some clients take every other for an event without data.
+        """
+        yield b"retry: %d\n" % RETRY
         try:
             yield from self._frames()
         except (Over, ScimError, LedgerError):
             return  # the client connects anew, and is told why if it may not
 
     def _frames(self) -> Iterator[bytes]:
-        reached = sent = self.position  # up to where was looked; the last id sent
-        beat = mark = time.monotonic()
+        beat = time.monotonic()
         for found in follow(self.lookout, self.events, self.asked, self.position):
             now = time.monotonic()
             if found and found.events:
                 yield b"".join(map(frame, found.events))
-                sent, mark = found.events[-1].position, now
-            reached = found.reached if found else reached
-            if reached > sent and now > mark + MARK:
-                yield b"id: %d\n\n" % reached  # resuming from here spares a search
-                sent, mark = reached, now
             if now > beat + HEARTBEAT:
                 self.lookout.run(self.still_welcome)
-                yield b": still here\n\n"
+                yield b": still here\n"
                 beat = now
             if is_gone(self.socket):
                 return

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from scim_api.audit.event_documents import FIELDS
 from scim_api.openapi import past, proofs, requests
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
@@ -12,6 +13,7 @@ BASE = "/ledger/v1"
 _TAG = "ledger"
 
 
+_NUMBERS = ("position", "revision", "version", "attributes", "v")  # of a header's fields
 _ONE_EVENT = f"{BASE}/events/{{position}}"
 _FILTER = (
     "Over position, at, type, stream, resourceType, userName, actor, via, txn, client, requestId,"
@@ -62,7 +64,8 @@ def _event_schema() -> JsonSchema:
     hash_: JsonSchema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
     return _closed(
         {
-            "position": NUMBER,
+            **{name: NUMBER if name in _NUMBERS else TEXT for name in FIELDS},
+            "commitment": hash_,
             "header": TEXT | {"description": "The exact text that was hashed: JSON."},
             "leaf_hash": hash_,
             "salt": hash_ | {"description": "With the payload it proves the commitment."},
@@ -71,7 +74,7 @@ def _event_schema() -> JsonSchema:
             "credential": {"type": ["string", "null"]},
             "withheld": {"type": "array", "items": TEXT},
         },
-        "position header leaf_hash payload request credential",
+        f"{' '.join(FIELDS)} header leaf_hash payload request credential",
     )
 
 

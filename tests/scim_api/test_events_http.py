@@ -153,6 +153,14 @@ def test_the_commitment_can_be_recomputed_from_what_is_shown(told):
         assert event["leaf_hash"] == leaf
 
 
+def test_the_fields_of_the_header_are_shown_each_by_its_name(told):
+    shown = [*ask(told).json["events"], ask(told, "/4").json]
+
+    for event in shown:
+        header = orjson.loads(event["header"])
+        assert {name: event[name] for name in header} == header
+
+
 def test_the_payload_is_shown_as_it_was_recorded(told):
     event = ask(told, "/4").json
 
