@@ -58,8 +58,8 @@ class Membership:
             self._remove_named(edit.value, door)
         elif edit.op is Op.ADD:
             self.add(given_members(edit.value, door))
-        else:
-            self.replace(given_members(edit.value, door))
+        elif (only := _only_members(edit.value, door)) is not None:
+            self.replace(only)
 
     def add(self, members: Given) -> None:
         """Add members; those already there stay as they are."""
@@ -170,12 +170,23 @@ def _creatable(edit: Edit, filter: Filter, door: Door) -> str:
     return ids.pop()
 
 
+def _only_members(value: Any, door: Door) -> Given | None:
+    """Read the members that are to be the only ones; None where, by policy, null says nothing."""
+    if _is_nothing(value, door) and door.tolerates("null_keeps_members"):
+        return None
+    return given_members(value, door)
+
+
+def _is_nothing(value: Any, door: Door) -> bool:
+    return value is None or (value == "" and door.tolerates("empty_means_unassigned"))
+
+
 def given_members(value: Any, door: Door) -> Given:
     """Read members as clients write them: id -> type, or None where it is not said.
 
     Raises InvalidValue. Names and URIs of members are passed over: they are derived when read.
     """
-    if value is None or value == "":
+    if _is_nothing(value, door):
         return {}
     if isinstance(value, dict | str):
         value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)
@@ -216,20 +227,24 @@ def _type(value: Any) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """A body without its members, and they; None where the body does not name them."""
+    """A body without its members, and they; None where the body gives no list of them.
+
+    `named` says whether it has them at all, if only as null.
+    """
 
     body: Any
-    members: Given | None
+    members: Given | None = None
+    named: bool = False
 
 
 def parted(body: Any, urn: str, door: Door) -> Parted:
     """Take `members`, in any spelling, out of the body of a POST or PUT."""
     if not isinstance(body, Mapping):
-        return Parted(body, None)
+        return Parted(body)
     names = [name for name in body if name.lower() in (MEMBERS, f"{urn}:{MEMBERS}".lower())]
     if len(names) > 1:
         raise given_twice(MEMBERS)
     if not names:
-        return Parted(body, None)
+        return Parted(body)
     rest = {name: value for name, value in body.items() if name not in names}
-    return Parted(rest, given_members(body[names[0]], door))
+    return Parted(rest, _only_members(body[names[0]], door), named=True)

@@ -142,6 +142,12 @@ class Policy:
         "Okta, Entra and others that read groups without their members",
         "the group has no members afterwards",
     )
+    null_keeps_members: bool = _setting(
+        'null or `""` for the members of a group, in a PUT or replaced by a PATCH: it keeps those'
+        " it has, and only a list replaces them",
+        "clients whose serializer writes null for what they do not know",
+        "the group has no members afterwards",
+    )
     unknown_members_kept: bool = _setting(
         "members that are not known here (yet): the others are taken, these are recorded",
         "Okta's group push",

@@ -117,7 +117,7 @@ class Service(Reader):
         def desired_of(before: Attributes, members: Membership) -> Attributes:
             if given.members is not None:
                 members.replace(given.members)
-            elif self._kind.relation == "members":
+            elif self._kind.relation == "members" and not given.named:
                 self._keep_or_empty(members)
             return replaced(self._type, before, desired)
 
@@ -157,7 +157,7 @@ class Service(Reader):
     def _parted(self, body: Any) -> Parted:
         """Part the body of a group from its members; no other type has any."""
         is_group = self._kind.relation == "members"
-        return parted(body, self._type.schema.id, self._door) if is_group else Parted(body, None)
+        return parted(body, self._type.schema.id, self._door) if is_group else Parted(body)
 
     def _loaded(self, body: Any) -> Attributes:
         return load_resource(self._type, body, self._door.policy, self._door.tolerated)

@@ -12,7 +12,7 @@ from scim_api.errors import BodyTooLarge, InvalidValue, Mutability, NoTarget
 from scim_api.members import Membership
 from scim_api.policy import OKTA, STRICT, Policy
 from scim_api.resource_types import GROUP
-from tests.scim_api.client import add, patch, remove
+from tests.scim_api.client import GROUP_URN, add, patch, remove
 
 IDS = ["a", "b", "c", "d", "e"]
 ATTRIBUTES = {"displayName": "Staff"}
@@ -171,6 +171,33 @@ def test_a_member_may_be_written_in_these_ways(op, value):
 @pytest.mark.parametrize("value", [None, "", []])
 def test_an_add_of_nobody_adds_nobody(value):
     assert after(["a"], {"op": "add", "path": "members", "value": value}) == ["a"]
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("members", None),
+        (f"{GROUP_URN}:Members", None),
+        (None, "members"),
+        (GROUP_URN, "members"),
+        (None, f"{GROUP_URN}:members"),
+    ],
+)
+def test_only_a_list_replaces_members_and_null_where_it_unassigns_them(path, key, nothing):
+    def replacing(value):
+        return {"op": "replace", "path": path, "value": {key: value} if key else value}
+
+    null_empties = Policy(null_keeps_members=False)
+
+    assert after(["a"], replacing(nothing)) == ["a"]
+    assert after(["a"], replacing([])) == []
+    assert after(["a"], replacing(nothing), policy=null_empties) == []
+
+
+@pytest.mark.parametrize("more", [{}, {"value": None}])
+def test_a_remove_without_a_value_removes_everyone(more):
+    assert after(["a", "b"], {"op": "remove", "path": "members", **more}) == []
 
 
 @pytest.mark.parametrize("value", ["", []])

@@ -325,9 +325,30 @@ def test_a_put_without_members_keeps_them(api, jane, staff):
     assert [member["value"] for member in response.json["members"]] == [jane["id"]]
 
 
-@pytest.mark.parametrize("nobody", [[], None])
-def test_a_put_with_empty_members_empties_the_group(api, staff, nobody):
-    response = api.put(staff, group("Staff", None, members=nobody))
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize("policy", ["okta", "keycloak"])
+def test_a_put_whose_members_are_null_keeps_them(api, jane, staff, policy, nothing):
+    client = api.site.client(called=policy, policy=policy)
+
+    response = client.put(staff, group("Crew", None, members=nothing))
+
+    assert response.json["displayName"] == "Crew"
+    assert api.members(staff) == [jane["id"]]
+
+
+def test_under_strict_null_empties_the_group_and_a_text_is_no_list(api, jane, staff):
+    strict = api.site.client(called="strict", policy="strict")
+
+    text = strict.put(staff, group("Staff", None, members=""))
+    kept = api.members(staff)
+    strict.put(staff, group("Staff", None, members=None))
+
+    assert refusal(text)[:2] == (400, "invalidValue")
+    assert (kept, api.members(staff)) == ([jane["id"]], [])
+
+
+def test_a_put_with_an_empty_list_empties_the_group(api, staff):
+    response = api.put(staff, group("Staff", None, members=[]))
 
     assert "members" not in response.json
     assert api.happened()[-1] == "MembersRemoved"

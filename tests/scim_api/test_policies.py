@@ -19,6 +19,7 @@ MANAGER = f"{ENTERPRISE_URN}:manager"
 SETTINGS = [setting.name for setting in fields(Policy)]
 ELSEWHERE = {  # they act in the service
     "put_keeps_members",
+    "null_keeps_members",
     "unknown_members_kept",
     "adopt",
     "pagination_left_out",
