@@ -120,10 +120,10 @@ def _schemas(catalogue: Catalogue) -> JsonObject:
     for resource_type in catalogue.resource_types:
         name = resource_type.name
         schemas[name] = answered(resource_type)
-        schemas[f"{name}.written"] = written(resource_type)
-        schemas[f"{name}.list"] = listed(ref(name))
+        schemas[f"{name}Written"] = written(resource_type)
+        schemas[f"{name}List"] = listed(ref(name))
     names = catalogue.by_name
-    schemas["AnyResource.list"] = listed({"anyOf": [ref(name) for name in names]})
+    schemas["AnyResourceList"] = listed({"anyOf": [ref(name) for name in names]})
     return schemas
 
 

@@ -39,9 +39,18 @@ class Operation:
             "responses": self.answers | {str(code): failure(code) for code in sorted(errors)},
         }
         if self.body:
-            content = {media_type: {"schema": ref(self.body)} for media_type in MEDIA_TYPES}
-            document["requestBody"] = {"required": True, "content": content}
+            document["requestBody"] = _body(self.body)
         return document
+
+
+def _body(schema: str) -> JsonObject:
+    """Return a request's body, of one media type: some generators of clients take no second."""
+    written, other = MEDIA_TYPES
+    return {
+        "required": True,
+        "description": f"{other} is taken as well.",
+        "content": {written: {"schema": ref(schema)}},
+    }
 
 
 def success(description: str, schema: str, *headers: str) -> JsonObject:
@@ -105,7 +114,7 @@ def of_type(resource_type: ResourceType) -> dict[str, dict[str, Operation]]:
                 {"201": made},
                 (409,),
                 _SHOWN,
-                f"{name}.written",
+                f"{name}Written",
             ),
         },
         f"{endpoint}/.search": {"post": _search(endpoint, name)},
@@ -128,12 +137,12 @@ def of_me() -> dict[str, dict[str, Operation]]:
 
 
 def _list(tag: str, name: str) -> Operation:
-    found = success("A page.", f"{name}.list", _STANDS_FOR)
+    found = success("A page.", f"{name}List", _STANDS_FOR)
     return Operation(f"list{name}", "List, by filter if need be", tag, {"200": found}, (), LISTED)
 
 
 def _search(tag: str, name: str) -> Operation:
-    found = success("A page.", f"{name}.list", _STANDS_FOR)
+    found = success("A page.", f"{name}List", _STANDS_FOR)
     return Operation(
         f"search{name}",
         "List, asked for in a body",
@@ -169,7 +178,7 @@ def _on_one(name: str, tag: str, id_: str, *errors: int) -> dict[str, Operation]
             {"200": now},
             clash,
             (*_SHOWN, *_IF),
-            f"{name}.written",
+            f"{name}Written",
         ),
         "patch": Operation(
             f"patch{id_}",

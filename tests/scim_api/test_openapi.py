@@ -56,6 +56,14 @@ def test_every_route_is_in_the_document_and_nothing_else_is(api, document):
     assert operations(document).keys() == routes
 
 
+def test_programs_that_generate_clients_can_use_names_and_bodies(document):
+    names = [name for kind in document["components"].values() for name in kind]
+    bodies = [one["requestBody"] for one in operations(document).values() if "requestBody" in one]
+
+    assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_-]+", name)] == []
+    assert {tuple(body["content"]) for body in bodies} == {("application/scim+json",)}
+
+
 def test_every_operation_has_an_id_of_its_own(document):
     ids = [operation["operationId"] for operation in operations(document).values()]
 
@@ -73,7 +81,7 @@ def test_every_error_is_a_scim_error(document):
 @pytest.mark.parametrize("resource_type", RESOURCE_TYPES, ids=lambda found: found.name)
 def test_every_attribute_of_every_resource_type_is_declared(document, resource_type):
     shown = document["components"]["schemas"][resource_type.name]["properties"]
-    written = document["components"]["schemas"][f"{resource_type.name}.written"]["properties"]
+    written = document["components"]["schemas"][f"{resource_type.name}Written"]["properties"]
 
     for declared in resource_type.declared.values():
         *around, name = declared.steps
@@ -101,7 +109,7 @@ def test_characteristics_are_shown(document):
 def test_a_password_can_be_written_and_is_never_answered(document):
     schemas = document["components"]["schemas"]
 
-    assert schemas["User.written"]["properties"]["password"]["writeOnly"]
+    assert schemas["UserWritten"]["properties"]["password"]["writeOnly"]
     assert "password" not in schemas["User"]["properties"]
 
 
