@@ -127,10 +127,15 @@ def exchange_of(request: Request) -> Exchange:
     return exchange
 
 
+def must_be_host(host: str) -> None:
+    """Raise ScimError unless a text is a host, with a port or without."""
+    if not _HOST.fullmatch(host):
+        raise ScimError("The Host header is not a host.")
+
+
 @lru_cache(maxsize=64)
 def _origin(scheme: str, host: str) -> str:
     """Check a host before it becomes part of answers."""
-    if not _HOST.fullmatch(host):
-        raise ScimError("The Host header is not a host.")
+    must_be_host(host)
     default = {"http": ":80", "https": ":443"}.get(scheme, "")
     return f"{scheme}://{host.removesuffix(default) if default else host}"

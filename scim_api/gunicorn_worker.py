@@ -8,13 +8,15 @@ from functools import cached_property
 from typing import Any
 
 import orjson
+from gunicorn.http import wsgi
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
 from ledger import clock
 from scim_api.audit.waiting import waits
-from scim_api.errors import error_document
+from scim_api.errors import ScimError, error_document
+from scim_api.exchange import must_be_host
 from scim_api.http import SCIM_JSON
 from scim_api.logs import LOGGER
 
@@ -29,6 +31,17 @@ _REASONS = {
 ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
 STALL = 10.0  # seconds for which a client that waits for events may take nothing
 REFUSING = 4  # threads beside those of who waits: they tell others that there is no place
+
+
+class Nameless(wsgi.Response):  # type: ignore[misc]
+    """An answer that does not say which software gives it."""
+
+    def default_headers(self) -> list[str]:
+        """Return the lines before the application's headers."""
+        return [line for line in super().default_headers() if not line.startswith("Server:")]
+
+
+wsgi.Response = Nameless  # gunicorn has no setting for it
 
 
 class ScimWorker(ThreadWorker):  # type: ignore[misc]
@@ -50,6 +63,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Answer a request, but put one that waits aside: these threads are SCIM's."""
+        _must_name_its_host(req)
         if not waits(req.path, req.query):
             return bool(super().handle_request(req, conn))
         self._apart[conn] = req
@@ -155,11 +169,23 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             close()
 
 
+def _must_name_its_host(req: Any) -> None:
+    """Refuse a request of HTTP/1.1 without its one Host (RFC 9112 §3.2); raises ScimError."""
+    if req.version < (1, 1):
+        return
+    hosts = [value for name, value in req.headers if name == "HOST"]
+    if len(hosts) != 1:
+        raise ScimError("An HTTP/1.1 request has one Host header.")
+    must_be_host(hosts[0])
+
+
 def _meaning(exc: BaseException) -> tuple[int, str]:
     if isinstance(exc, LimitRequestLine):
         return 414, "The address is longer than 8190 bytes. Shorten the filter."
     if isinstance(exc, LimitRequestHeaders):
         return 431, "The headers are longer or more than this service takes."
+    if isinstance(exc, ScimError):
+        return exc.status, exc.detail
     if type(exc).__module__.startswith("gunicorn.http"):
         return 400, "This is not a well-formed HTTP request."
     return 500, "Something went wrong in the service before the request was read."

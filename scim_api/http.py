@@ -29,12 +29,15 @@ _INTERNAL = (
     " Its operator finds the reason in the log under the request id of this answer."
 )
 _WORDS = {
-    404: "There is nothing at this address. The base URL in Okta ends before /Users.",
+    404: "There is nothing at this address.",
     405: "This address does not take this method.",
     411: "The request does not say how long its body is.",
     414: "The address is too long. Shorten the filter.",
     431: "The headers of the request are too long.",
 }
+
+
+_BASE_URL = " The base URL in Okta ends before /Users."
 
 
 def media_type(exchange: Exchange) -> str:
@@ -161,17 +164,19 @@ def error_response(refusal: Refusal, request: Request) -> Response:
     return json_response(exchange_of(request), body, refusal.status, refusal.headers)
 
 
-def refusal_of(error: Exception) -> Refusal:
-    """Return what any failure is answered with."""
+def refusal_of(error: Exception, *, scim: bool = True) -> Refusal:
+    """Return what any failure is answered with; `scim` says that it is below the SCIM base."""
     if isinstance(error, HTTPException):
-        return _http_error(error)
+        return _http_error(error, scim)
     known = answer_to(error)
     return known.refusal() if known else Refusal(500, _INTERNAL)
 
 
-def _http_error(error: HTTPException) -> Refusal:
+def _http_error(error: HTTPException, scim: bool) -> Refusal:
     status = error.code or 500
     detail = _WORDS.get(status) or error.description or error.name
+    if status == 404 and scim:
+        detail += _BASE_URL
     allowed = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
     return Refusal(status, detail, headers=headers)

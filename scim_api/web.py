@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask, Response, request
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from scim_api import health, routes
 from scim_api.audit import routes as audit_routes
@@ -15,11 +14,10 @@ from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import error_response, refusal_of
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi import routes as openapi_routes
+from scim_api.proxies import WsgiApp, behind
 from scim_api.request_log.notes import Noting, served
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
-
-WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def application(settings: Settings, tenants: Tenants) -> Flask:
@@ -35,13 +33,12 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     app.feeds = feeds  # type: ignore[attr-defined]
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_routes.blueprint(settings, tenants))
-    app.register_error_handler(Exception, _failed)
+    app.register_error_handler(Exception, _answering(settings.base_path))
     rules = (rule.rule for rule in app.url_map.iter_rules())
     noting = Noting(tenants, served(rules, settings.base_path, audit_routes.BASE))
     wsgi_app: Any = surrounded(app.wsgi_app, noting)
     if settings.trusted_proxies:
-        count = settings.trusted_proxies
-        wsgi_app = ProxyFix(wsgi_app, x_for=count, x_proto=count, x_host=count)
+        wsgi_app = behind(settings.trusted_proxies, wsgi_app)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
 
@@ -85,10 +82,16 @@ def _route() -> str | None:
     return rule.rule if rule else None
 
 
-def _failed(error: Exception) -> Response:
-    exchange, refusal = exchange_of(request), refusal_of(error)
-    exchange.outcome = refusal
-    if refusal.status >= 500 and not isinstance(error, NotServed):
-        fields = {"request_id": exchange.id}
-        LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
-    return error_response(refusal, request)
+def _answering(base: str) -> Callable[[Exception], Response]:
+    """Return what answers failures; only below `base` is it SCIM that was looked for."""
+
+    def failed(error: Exception) -> Response:
+        exchange = exchange_of(request)
+        below = request.path.startswith(f"{base}/") or request.path == base
+        refusal = exchange.outcome = refusal_of(error, scim=below)
+        if refusal.status >= 500 and not isinstance(error, NotServed):
+            fields = {"request_id": exchange.id}
+            LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
+        return error_response(refusal, request)
+
+    return failed

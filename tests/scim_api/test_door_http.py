@@ -1,9 +1,11 @@
 """Media types, addresses and hosts as clients send them."""
 
+import shutil
+
 import pytest
 
 from scim_api.resource_types import USER_URN
-from tests.scim_api.client import patch, refusal, replace, user
+from tests.scim_api.client import Api, Site, patch, refusal, replace, user
 
 
 @pytest.mark.parametrize(
@@ -164,6 +166,78 @@ def test_forwarded_headers_of_a_trusted_proxy_are_believed(make_site):
     location = api.post(user(), headers=headers).json["meta"]["location"]
 
     assert location.startswith("https://scim.example.com/scim/v2/Users/")
+
+
+FORWARDED = [
+    ("203.0.113.9", "203.0.113.9"),
+    ("203.0.113.9:51234", "203.0.113.9"),
+    ("[2001:db8::1]:443", "2001:db8::1"),
+    ("[2001:DB8::1]", "2001:db8::1"),
+    ('"[2001:db8::1]:443"', "2001:db8::1"),
+    ("2001:db8::1", "2001:db8::1"),
+    ("fe80::1%eth0", "fe80::1"),
+    ("::ffff:203.0.113.9", "203.0.113.9"),
+    ("198.51.100.7:1, 203.0.113.9:2", "203.0.113.9"),  # the nearest hop is the trusted proxy's word
+    ("198.51.100.7, unknown", None),
+    ("unknown", None),
+    ("_hidden", None),
+    ("203.0.113.9 or so", None),
+    ("203.0.113.999", None),
+    ("203.0.113.9:port", None),
+    ("[2001:db8::1", None),
+    ("jane@example.com", None),
+    ("", None),
+    (",", None),
+]
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory, made):
+    data_dir, token = made
+    site = Site(tmp_path_factory.mktemp("proxied") / "data", SCIM_TRUSTED_PROXIES="1")
+    shutil.copytree(data_dir, site.data_dir)
+    yield Api(site, "default", token)
+    site.close()
+
+
+@pytest.mark.parametrize(("given", "expected"), FORWARDED)
+def test_the_address_recorded_is_the_clients_alone_or_else_the_proxys(proxied, given, expected):
+    name = f"{len(proxied.site.events())}@example.com"
+
+    proxied.post(user(name), headers={"X-Forwarded-For": given})
+
+    recorded = proxied.site.events()[-1].request["address"]
+    assert recorded == (expected or "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("https", "https"),
+        ("HTTPS", "https"),
+        ("http, https", "https"),
+        ("ftp", "http"),
+        ("javascript", "http"),
+        ("https://x", "http"),
+        ("", "http"),
+        ("https,", "http"),
+    ],
+)
+def test_a_forwarded_scheme_is_http_or_https_or_ignored(proxied, given, expected):
+    answer = proxied.get("/Users", headers={"X-Forwarded-Proto": given})
+    created = proxied.get("/ServiceProviderConfig", headers={"X-Forwarded-Proto": given})
+
+    assert answer.status_code == 200
+    assert created.json["meta"]["location"].partition(":")[0] == expected
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/Users", "/scim/v2x/Users", "/ledger/v1/nothing"]
+)
+def test_what_is_not_found_outside_the_scim_base_is_no_matter_of_oktas(api, path):
+    status, _, detail = refusal(api.get(path, base=""))
+
+    assert (status, "Okta" in detail) == (404, False)
 
 
 def test_the_path_of_the_base_can_be_another(make_site):

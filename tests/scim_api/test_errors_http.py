@@ -338,6 +338,12 @@ SCIM = b"Content-Type: application/scim+json"
         b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost:\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a b\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: a, b\r\n\r\n",
+        b"GET http://a/livez HTTP/1.1\r\n\r\n",
+        b"GET /ledger/v1/feed HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
@@ -347,6 +353,28 @@ SCIM = b"Content-Type: application/scim+json"
 )
 def test_what_is_no_http_is_400_in_scim_json(server, data):
     check_refused(server.say(data), 400)
+
+
+def test_http_1_0_needs_no_host(server):
+    assert server.say(b"GET /livez HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /livez HTTP/1.0\r\n\r\n",
+        b"GET /nothing HTTP/1.0\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+    ids=lambda data: repr(data[:30]),
+)
+def test_no_answer_names_the_software_that_gives_it(server, data):
+    answer = server.say(data).lower()
+
+    words = (b"server:", b"gunicorn", b"werkzeug", b"python")
+    assert [word for word in words if word in answer] == []
 
 
 def test_a_request_line_over_the_limit_is_414(server):

@@ -1,0 +1,47 @@
+"""What trusted proxies in front say of a request: who sent it, by which scheme, to which host."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+_FORMS = re.compile(  # RFC 7239 §6: an IPv6 address with a port is in brackets
+    r"(?P<v4>[0-9.]+)(?::[0-9]{1,5})?|\[(?P<bracketed>[^\[\]]+)\](?::[0-9]{1,5})?|(?P<v6>[^\[\]]+)"
+)
+
+
+def behind(count: int, wsgi_app: WsgiApp) -> WsgiApp:
+    """Return an application that believes so many proxies: each adds a hop at a header's end.
+
+    Of a header with fewer hops than proxies, and of one that does not say what it should, nothing
+    is believed: the request is then the nearest proxy's own.
+    """
+
+    def forwarded(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if address := address_of(_hop(environ, "FOR", count)):
+            environ["REMOTE_ADDR"] = address
+        if (scheme := _hop(environ, "PROTO", count).lower()) in ("http", "https"):
+            environ["wsgi.url_scheme"] = scheme
+        if host := _hop(environ, "HOST", count):
+            environ["HTTP_HOST"] = host
+        return wsgi_app(environ, start_response)
+
+    return forwarded
+
+
+def _hop(environ: dict[str, Any], name: str, count: int) -> str:
+    """Return what the outermost trusted proxy wrote into a header, "" if it wrote nothing."""
+    hops = environ.get(f"HTTP_X_FORWARDED_{name}", "").split(",")
+    return str(hops[-count]).strip() if len(hops) >= count else ""
+
+
+def address_of(hop: str) -> str | None:
+    """Return the IP address in a hop, without port and zone; None where there is none."""
+    found = _FORMS.fullmatch(hop.strip('"'))
+    try:
+        address = ipaddress.ip_address(str(found and found[found.lastgroup or 0]).partition("%")[0])
+    except ValueError:
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
