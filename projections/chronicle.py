@@ -30,7 +30,7 @@ class Chronicle:
     """The projector of the history; it follows chunks of events, each in one transaction."""
 
     name = "history"
-    revision = 1
+    revision = 2
     tables: Mapping[str, str] = {
         "life": "born",
         "resource_version": "position",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ledger.sqlite import SQLiteLedger
+from ledger.store import NotMigrated
 from projections import runner
 from projections.runner import Difference, Progress, Projection, Status
 
@@ -36,7 +37,8 @@ class Inline:
         return self.ledger.last_position()
 
     def status(self) -> Status:
-        """Return where it stands."""
+        """Return where it stands; raises NotMigrated."""
+        self._must_be_built()
         [found] = runner.status(self.ledger, [self.projection])
         return found
 
@@ -45,5 +47,11 @@ class Inline:
         return runner.rebuild(self.ledger, self.projection, progress)
 
     def check(self, progress: Progress) -> Difference | None:
-        """Prove that a rebuild gives the same rows."""
+        """Prove that a rebuild gives the same rows; raises NotMigrated."""
+        self._must_be_built()
         return runner.check(self.ledger, self.projection, progress)
+
+    def _must_be_built(self) -> None:
+        """Raise NotMigrated where the tables are missing, or of another revision."""
+        if runner.outdated(self.ledger, [self.projection]):
+            raise NotMigrated(self.ledger.path.parent.name)

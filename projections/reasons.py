@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger.events import DELETED, Recorded
+from ledger.events import CREATED, DELETED, Recorded
 from ledger.streams import stretch
 from projections.archive import Archive
 from projections.causes import Cause
@@ -52,13 +52,16 @@ def _events(archive: Archive, found: Difference) -> list[Recorded]:
 
 
 def _setters(events: Iterable[Recorded], found: Difference) -> dict[str, int]:
-    """Return the position of the last event that set each value; a deletion takes them all."""
+    """Return the position of the last event that set each value.
+
+    A creation sets them all, also those that it does not name; a deletion takes them all.
+    """
     setters: dict[str, int] = {}
     for recorded in events:
         if recorded.subject != found.id:
             setters[f"groups:{recorded.subject}"] = recorded.position
-        elif recorded.type == DELETED:
-            setters |= dict.fromkeys(found.changes, recorded.position)
+        elif recorded.type in (CREATED, DELETED):
+            setters |= dict.fromkeys((*found.changes, *recorded.effects), recorded.position)
         else:
             setters |= dict.fromkeys(recorded.payload or (), recorded.position)
     return setters

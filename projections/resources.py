@@ -13,6 +13,7 @@ from projections.memberships import StillMember
 from projections.readings import Readings
 from projections.state import MEMBER, Resource, document_of, evolve, resource_of
 from projections.tables import Tables, create_tables
+from projections.unassigned import Unassigned
 from projections.uniqueness import NotUnique, Uniqueness
 
 __all__ = ["PATIENCE", "NotUnique", "Resources", "StillMember", "TooCostly"]
@@ -30,7 +31,7 @@ class Resources(Readings):
     """The current-state projection; reads take a ledger's reading connection."""
 
     name = "resources"
-    revision = 3
+    revision = 4
     tables: Mapping[str, str] = {
         "resource": "position",
         "resource_email": "email_key, position",
@@ -39,6 +40,7 @@ class Resources(Readings):
         "former_member": "member_id",
         "unique_attribute": "type, key",
         "unique_value": "type, key, value_key",
+        "unassigned_active": "resource_position",
     }
 
     def __init__(self, kinds: Mapping[str, Kind], suffix: str = "") -> None:
@@ -46,6 +48,7 @@ class Resources(Readings):
         super().__init__(kinds, Tables(suffix))
         self._suffix = suffix
         self._uniqueness = Uniqueness(self._tables)
+        self.unassigned = Unassigned(self._tables)
 
     def beside(self, suffix: str) -> "Resources":
         """Return the same projection with tables of its own."""
@@ -72,6 +75,7 @@ class Resources(Readings):
         new = evolve(old.resource if old else None, recorded)
         if old and new:
             self._update(connection, kind, old, new)
+            self.unassigned.follow(connection, old.position, recorded)
         elif new:
             self._insert(connection, kind, recorded.position, new)
         elif old:
@@ -135,6 +139,7 @@ class Resources(Readings):
     def _delete(self, connection: Connection, old: Current) -> None:
         self.memberships.forget(connection, old.resource.id)
         self.memberships.dissolve(connection, old.position)
+        self.unassigned.forget(connection, old.position)
         place, gone = (old.position, old.resource.id), old.resource.attributes
         self._uniqueness.follow(connection, old.resource.type, place, gone, {})
         connection.execute(f"DELETE FROM {self._table} WHERE position = ?", (old.position,))

@@ -61,3 +61,9 @@ CREATE TABLE unique_value{s} (
   position INTEGER NOT NULL,
   PRIMARY KEY (type, key, value_key)
 ) STRICT, WITHOUT ROWID;
+
+-- Users whose `active` was unassigned and not given again, with the event that did it.
+CREATE TABLE unassigned_active{s} (
+  resource_position INTEGER PRIMARY KEY,
+  event_position INTEGER NOT NULL
+) STRICT;

@@ -14,6 +14,10 @@ Attributes = Mapping[str, Any]
 
 MEMBER = "members:"  # before the id of a member in the payloads of a group's events
 
+# What a resource of a type has as long as no event says otherwise, and has again once it is
+# unassigned: a user is active unless `active` is false.
+STANDING: Mapping[str, Attributes] = {"User": {"active": True}}
+
 
 class UnknownChange(LedgerError):
     """An event about a resource whose meaning this program does not know."""
@@ -56,7 +60,7 @@ def _created(_: Resource | None, recorded: Recorded) -> Resource:
         version=recorded.version,
         created=recorded.at,
         last_modified=recorded.at,
-        attributes=laid_over({}, recorded.effects),
+        attributes=laid_over({}, recorded.effects, recorded.category),
     )
 
 
@@ -71,7 +75,7 @@ def _updated(resource: Resource | None, recorded: Recorded) -> Resource:
         version=recorded.version,
         created=resource.created,
         last_modified=recorded.at,
-        attributes=laid_over(resource.attributes, recorded.effects),
+        attributes=laid_over(resource.attributes, recorded.effects, resource.type),
     )
 
 
@@ -99,14 +103,18 @@ def _change(type_: str) -> Callable[[Resource | None, Recorded], Resource | None
 
 
 def is_active(attributes: Attributes) -> bool:
-    """Tell whether a resource is active: it is unless `active` is false."""
+    """Return whether a resource is active: it is unless `active` is false."""
     return attributes.get("active") is not False
 
 
-def laid_over(attributes: Attributes, effects: Attributes) -> dict[str, Any]:
-    """Lay effects over attributes; null unassigns. The whole rule of folding."""
+def laid_over(attributes: Attributes, effects: Attributes, type_: str) -> dict[str, Any]:
+    """Lay effects over the attributes of a resource of a type. The whole rule of folding.
+
+    null unassigns; what STANDING names then has the value that it has there.
+    """
     after = {**attributes, **effects}
-    return {key: value for key, value in after.items() if value is not None}
+    given = {key: value for key, value in after.items() if value is not None}
+    return {**STANDING.get(type_, {}), **given}
 
 
 def document_of(resource: Resource, schema: str, endpoint: str) -> bytes:

@@ -52,6 +52,10 @@ class Tables:
         return f"unique_value{self.suffix}"
 
     @property
+    def unassigned(self) -> str:
+        return f"unassigned_active{self.suffix}"
+
+    @property
     def former_member(self) -> str:
         return f"former_member{self.suffix}"
 

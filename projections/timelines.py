@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.events import Recorded
+from ledger.events import CREATED, Recorded
 from ledger.sqlite import stream_version
 from ledger.streams import stretch, version_at
 from projections.archive import Archive, Change, Changes, Life, Stay
@@ -63,6 +63,7 @@ class Timeline:
     def __init__(self, archive: Archive, type_: str, id_: str) -> None:
         self._archive = archive
         self._id = id_
+        self._type = type_
         self._stream = f"{type_}-{id_}"
         self._relation = archive.kinds[type_].relation
 
@@ -139,8 +140,10 @@ class Timeline:
                     state = self._archive.attributes_at(life.born, at - 1)
                     members = self._member_changes(life, events)
             effects = _attributes(recorded) if life else {}
-            changes = {key: Change(state.get(key), value) for key, value in effects.items()}
-            state = laid_over(state, effects)
+            after = laid_over(state, effects, self._type) if life else {}
+            set_ = after if recorded.type == CREATED else effects
+            changes = {key: Change(state.get(key), after.get(key)) for key in set_}
+            state = after
             joined = members.get(at, {}) if life else {}
             yield at, changes | {f"{MEMBER}{id_}": each for id_, each in joined.items()}
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from projections.kinds import Kind
 from projections.query import Type
+from projections.state import STANDING
 from scim_api.attributes import Attribute, Mutability, ResourceType, Returned, Schema
 from scim_api.user_schemas import ENTERPRISE_SCHEMA, USER_SCHEMA
 from scim_api.user_schemas import ENTERPRISE_URN as ENTERPRISE_URN
@@ -128,7 +129,7 @@ USER = ResourceType(
     (ENTERPRISE_SCHEMA,),
     COMMON,
     name_attribute="userName",
-    defaults={"active": True},
+    defaults=STANDING["User"],
 )
 GROUP = ResourceType("Group", "/Groups", "Groups.", GROUP_SCHEMA, (), COMMON)
 ROLE = ResourceType("Role", "/Roles", "Roles that users can have.", ROLE_SCHEMA, (), COMMON)

@@ -29,7 +29,15 @@ from scim_api.purging import unfinished_streams
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants import Tenant, ledger_names
 
+MOST_NAMED = 20  # accounts of a ledger that are named; all are counted
 QUICK = 200 * 1024 * 1024  # bytes of a file beside a ledger that is read whole
+
+_UNASSIGNED = "active was unassigned, so that these users count as active"
+_SETTLE = (
+    "scim-ledger user history ID shows whether one had been deactivated before. Who should be"
+    " inactive: set active to false. Who should be active: set it to false, then to true. Either"
+    " settles it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     yield from _clock(label, last[1])
     yield from _key(label, tenant.heads)
     yield from _erasures(label, tenant)
+    yield from _accounts(label, tenant)
     for anchor in tenant.anchors:
         yield _anchor(label, anchor)
     for file in sorted(BESIDE):
@@ -115,6 +124,18 @@ def _erasures(label: str, tenant: Tenant) -> Iterator[Check]:
             " so does scim-ledger erase ID with the same id"
         )
         yield Check(f"{label} erasures", False, says)
+
+
+def _accounts(label: str, tenant: Tenant) -> Iterator[Check]:
+    """Look for users who count as active because a PATCH once unassigned `active`."""
+    unassigned = tenant.resources.unassigned
+    with tenant.ledger.reading() as connection:
+        count, found = unassigned.count(connection), unassigned.first(connection, MOST_NAMED)
+    if count:
+        named = [f"{one.user_name} ({one.id}) at position {one.position}" for one in found]
+        more = [f"and {count - len(found):,} more"] if count > len(found) else []
+        says = f"{_UNASSIGNED}: {', '.join(named + more)}. {_SETTLE}"
+        yield Check(f"{label} accounts", False, says)
 
 
 def _beside(label: str, path: Path) -> Iterator[Check]:

@@ -283,6 +283,18 @@ def test_a_projection_of_another_revision_is_outdated(projected: Tenant) -> None
     assert outdated == [later]
 
 
+@pytest.mark.parametrize("command", ["list", "check"])
+def test_an_outdated_projection_is_neither_counted_nor_checked(
+    history: Path, run: Run, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(Resources, "revision", Resources.revision + 1)
+
+    ended = run("projections", command)
+
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "run `scim-ledger migrate`" in ended.stderr
+
+
 def test_a_rebuild_brings_the_revision_up_to_date(projected: Tenant) -> None:
     later = NextResources(KINDS)
 
@@ -337,7 +349,7 @@ def test_the_remains_of_a_rebuild_cut_off_are_swept(projected: Tenant) -> None:
             "INSERT INTO resource_email_building_0badcafe VALUES ('x', ?)",
             [(n,) for n in range(2 * runner.SWEEP + 1)],
         )
-    assert len([name for name in tables(projected.ledger) if "building" in name]) == 8
+    assert len([name for name in tables(projected.ledger) if "building" in name]) == 9
 
     runner.rebuild(projected.ledger, projected.resources)
 

@@ -85,14 +85,14 @@ def test_the_request_that_caused_an_event_is_no_attribute() -> None:
     resource = fold([recorded])
 
     assert resource
-    assert resource.attributes == {"userName": "jane"}
+    assert resource.attributes == {"userName": "jane", "active": True}
 
 
 def test_a_null_at_creation_is_no_attribute() -> None:
     resource = fold([happened(events.CREATED, userName="jane", title=None)])
 
     assert resource
-    assert resource.attributes == {"userName": "jane"}
+    assert resource.attributes == {"userName": "jane", "active": True}
 
 
 @pytest.mark.parametrize("type_", [events.UPDATED, events.DEACTIVATED, events.REACTIVATED])
@@ -118,7 +118,7 @@ def test_a_value_is_replaced_whole_not_merged() -> None:
     resource = fold([before, happened(events.UPDATED, 2, name={"givenName": "Joan"})])
 
     assert resource
-    assert resource.attributes == {"name": {"givenName": "Joan"}}
+    assert resource.attributes["name"] == {"givenName": "Joan"}
 
 
 def test_deleted_is_nothing() -> None:
@@ -131,7 +131,7 @@ def test_what_is_deleted_can_be_created_again() -> None:
     resource = fold([CREATED, happened(events.DELETED, 2), again])
 
     assert resource
-    assert (resource.version, resource.attributes) == (3, {"userName": "joan"})
+    assert (resource.version, resource.attributes) == (3, {"userName": "joan", "active": True})
 
 
 @pytest.mark.parametrize("type_", [events.UPDATED, events.DEACTIVATED, events.REACTIVATED])
@@ -162,7 +162,7 @@ effects = st.dictionaries(st.sampled_from("abcde"), values)
 def test_effects_win_and_nulls_are_no_attributes(
     before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    laid = laid_over(before, after)
+    laid = laid_over(before, after, "Group")
 
     assert laid == {
         key: value
@@ -171,13 +171,27 @@ def test_effects_win_and_nulls_are_no_attributes(
     }
 
 
-@given(effects, effects, effects)
+activity = st.fixed_dictionaries({}, optional={"active": st.none() | st.booleans()})
+users = st.builds(lambda one, two: {**one, **two}, effects, activity)
+
+
+@given(users, users, users, st.sampled_from(["User", "Group"]))
 def test_laying_over_is_the_same_in_one_step_or_two(
-    before: dict[str, Any], first: dict[str, Any], second: dict[str, Any]
+    before: dict[str, Any], first: dict[str, Any], second: dict[str, Any], type_: str
 ) -> None:
     together = {**first, **second}
+    stepwise = laid_over(laid_over(before, first, type_), second, type_)
 
-    assert laid_over(laid_over(before, first), second) == laid_over(before, together)
+    assert stepwise == laid_over(before, together, type_)
+
+
+@given(users, users)
+def test_a_user_always_has_active_and_an_unassigned_one_is_true(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    said = {**before, **after}.get("active")
+
+    assert laid_over(before, after, "User")["active"] is (said is not False)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ _emails = st.lists(st.sampled_from([{"value": v} for v in ("a@x", "b@x", "c@x")]
 _details = st.fixed_dictionaries(
     {},
     optional={
-        "active": st.booleans(),
+        "active": st.none() | st.booleans(),  # null, as PATCH once recorded it
         "emails": st.none() | _emails.filter(bool),
         "name": st.none() | st.sampled_from([{"givenName": "A"}, {"givenName": "A", "x": 1}]),
         "title": st.none() | st.sampled_from(["Chef", "Clerk"]),
@@ -74,8 +74,17 @@ class Told:
 
     def set(self, id_: str, detail: Mapping[str, Any]) -> None:
         if id_ in self.world.present:
-            flip = {True: events.REACTIVATED, False: events.DEACTIVATED}.get(detail.get("active"))
-            self.append(f"User-{id_}", [Event(flip or events.UPDATED, detail)])
+            self.append(f"User-{id_}", [Event(self._flip(id_, detail), detail)])
+
+    def _flip(self, id_: str, detail: Mapping[str, Any]) -> str:
+        """Return the type of the event, as it once was also where `active` was unassigned."""
+        if "active" not in detail:
+            return events.UPDATED
+        was, becomes = self.active.get(id_, True), detail["active"] is not False
+        self.active[id_] = becomes
+        if detail["active"] is None and was:
+            return events.UPDATED
+        return events.REACTIVATED if becomes else events.DEACTIVATED
 
     def erase(self, id_: str) -> None:
         """Let somebody leave and be forgotten."""
@@ -123,6 +132,8 @@ class Model:
                 own = {k: v for k, v in effects.items() if not k.startswith(MEMBER)}
                 laid = {**states.get(id_, {}), **own}
                 states[id_] = {k: v for k, v in laid.items() if v is not None}
+                if recorded.category == "User":
+                    states[id_]["active"] = laid.get("active") is not False
                 inside = {**members.get(id_, {}), **self.named(recorded)}
                 members[id_] = {k: v for k, v in inside.items() if v is not None}
         self.states.append(states)
@@ -172,7 +183,9 @@ class Model:
         own = {k: v for k, v in recorded.effects.items() if not k.startswith(MEMBER)}
         before = self.states[at - 1].get(id_, {})
         inside = self.members[at - 1].get(id_, {})
-        changes = {key: (before.get(key), value) for key, value in own.items()}
+        after = self.states[at].get(id_, {})
+        named = after if recorded.type == events.CREATED else own
+        changes = {key: (before.get(key), after.get(key)) for key in named}
         sides = {m: (inside.get(m), value) for m, value in self.named(recorded).items()}
         for member, (left, joined) in sides.items():
             name = self._name(member, at)
