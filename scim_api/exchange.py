@@ -13,6 +13,7 @@ from projections.history import Past
 from scim_api.auth import Principal
 from scim_api.conditions import Conditions, conditions
 from scim_api.errors import ScimError
+from scim_api.policy import Door
 from scim_api.request_log.outcomes import Outcome, known_method
 from scim_api.user_agents import without_tokens
 
@@ -41,6 +42,11 @@ class Exchange:
         self._principal: Principal | None = None
         self._started = time.perf_counter()
         environ[_KEY] = self
+
+    @property
+    def door(self) -> Door:
+        """The policy of whoever sent the request; what it forgives is noted here."""
+        return Door(self.principal.policy, self.tolerated.add)
 
     @property
     def principal(self) -> Principal:
