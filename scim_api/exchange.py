@@ -10,7 +10,7 @@ from flask import Request
 from ledger import clock
 from ledger.events import Metadata
 from projections.history import Past
-from scim_api.auth import Principal
+from scim_api.auth import Principal, no_token
 from scim_api.conditions import Conditions, conditions
 from scim_api.errors import ScimError
 from scim_api.policy import Door
@@ -50,9 +50,9 @@ class Exchange:
 
     @property
     def principal(self) -> Principal:
-        """Who asks; every view under the SCIM base has one."""
+        """Who asks; raises Unauthorized where no token was needed until now."""
         if self._principal is None:
-            raise RuntimeError("the request was not authenticated")
+            raise no_token()
         return self._principal
 
     @principal.setter
