@@ -2,7 +2,8 @@
 
 import re
 from datetime import UTC, datetime
-from math import isinf
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 from unicodedata import normalize
 
@@ -18,7 +19,7 @@ _DATE_TIME = re.compile(
 )
 
 
-_DECIMAL = re.compile(r"[+-]?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,9})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,9})?", re.ASCII)
 
 
 def fold(text: str) -> str:
@@ -44,13 +45,39 @@ def instant(text: str) -> str | None:
     return f"{utc.isoformat()[:19]}.{(fraction or '')[:6]:0<6}Z"
 
 
-def number(value: Any) -> int | float | None:
-    """Return the number that a value is; decimals are kept as text, to be exact."""
-    if isinstance(value, str) and _DECIMAL.fullmatch(value):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or isinf(value):
+def decimal_of(value: Any) -> Decimal | None:
+    """Return the exact number that a value is; decimals are kept as text. None if it is none."""
+    if isinstance(value, float):
+        value = repr(value)  # the shortest text of the same double, which is what was written
+    if isinstance(value, str):
+        return Decimal(value) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not isfinite(value):
         return None
-    return value
+    return Decimal(value)
+
+
+def digits_of(number: Decimal) -> str:
+    """Return a number's digits from the first to the last that is not 0; "" for zero."""
+    return "".join(map(str, number.as_tuple().digits)).rstrip("0") if number else ""
+
+
+_COMPLEMENT = str.maketrans("0123456789", "9876543210")
+_OFFSET = 10**10  # more than any exponent that decimal_of reads
+
+
+def number_key(value: Any) -> str | None:
+    """Return a text for a number, so that text order is numeric order and equals are equal.
+
+    The places before the point come first, then the digits; of negative numbers each digit is
+    turned round, and `~` stands after the last. None when it is no number.
+    """
+    number = decimal_of(value)
+    if number is None:
+        return None
+    if not number:
+        return "1"
+    size = f"{number.adjusted() + _OFFSET:011d}{digits_of(number)}"
+    return f"2{size}" if number > 0 else f"0{size.translate(_COMPLEMENT)}~"
 
 
 def by_instant(path: Path, operator: Operator) -> bool:
@@ -63,9 +90,9 @@ def comparable(path: Path, operator: Operator, value: Any) -> Comparable | None:
     if path.type is Type.BOOLEAN:
         return value if isinstance(value, bool) else None
     if path.type is Type.DECIMAL:
-        return number(value)
+        return number_key(value)
     if path.type is Type.INTEGER:
-        return None if isinstance(value, str) else number(value)
+        return None if isinstance(value, bool) or not isinstance(value, int | float) else value
     if not isinstance(value, str):
         return None
     if by_instant(path, operator):

@@ -52,7 +52,7 @@ class Operator(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`path op value`; the value has the Python type of the attribute, or is None for null."""
+    """`path op value`; the value is as payloads keep it (decimals as text), or None for null."""
 
     path: Path
     operator: Operator

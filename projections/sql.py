@@ -11,7 +11,7 @@ from typing import Any
 
 from ledger.database import Connection
 from projections import kinship
-from projections.comparison import by_instant, comparable, fold, instant, number
+from projections.comparison import by_instant, comparable, fold, instant, number_key
 from projections.query import (
     And,
     AnyValue,
@@ -53,7 +53,7 @@ def register(connection: Connection) -> None:
     """Give a connection the functions that compiled conditions call."""
     connection.create_function("scim_fold", 1, _sql_fold, deterministic=True)
     connection.create_function("scim_instant", 1, _sql_instant, deterministic=True)
-    connection.create_function("scim_number", 1, number, deterministic=True)
+    connection.create_function("scim_number", 1, number_key, deterministic=True)
     connection.create_function("scim_ends_with", 2, _sql_ends_with, deterministic=True)
 
 

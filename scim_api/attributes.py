@@ -170,7 +170,12 @@ class ResourceType:
     @cached_property
     def reshaped(self) -> bool:
         """Whether an answer is not simply what is stored."""
-        return self.withholds or any(item.attribute.has_decimals for item in self.declared.values())
+        return self.withholds or self.has_decimals
+
+    @cached_property
+    def has_decimals(self) -> bool:
+        """Whether decimal numbers, kept as text, are shown of it as JSON numbers."""
+        return any(item.attribute.has_decimals for item in self.declared.values())
 
     @cached_property
     def withholds(self) -> bool:

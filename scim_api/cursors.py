@@ -19,7 +19,7 @@ from scim_api.quotations import quoted
 
 TIMEOUT = 3600  # seconds for which a cursor can be used
 
-_PURPOSE = b"scim-ledger cursor 1"  # another form of cursor gets another number
+_PURPOSE = b"scim-ledger cursor 2"  # another form of cursor gets another number
 _NONCE = 12  # bytes
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
-from projections.comparison import number
 from projections.memberships import Relation
 from projections.query import Type
 from projections.state import located
+from scim_api import decimals
 from scim_api.attributes import Attribute, Declared, ResourceType, Returned
 from scim_api.resource_types import kind_of
 
@@ -135,7 +135,7 @@ def _as_numbers(attribute: Attribute, value: Any) -> Any:
     if isinstance(value, dict):
         subs = attribute.subs
         return {name: _as_numbers(subs[name.lower()], item) for name, item in value.items()}
-    return number(value) if attribute.type is Type.DECIMAL else value
+    return decimals.shown(value) if attribute.type is Type.DECIMAL else value
 
 
 def _is_kept(sub: Attribute, subs: set[str] | None, written: bool = False) -> bool:

@@ -1,14 +1,16 @@
 """The value in a comparison: read as a JSON literal, then fitted to the attribute's type."""
 
 import re
+from decimal import Decimal
 
 import orjson
 
-from projections.comparison import SUBSTRING, instant
+from projections.comparison import SUBSTRING, decimal_of, instant
 from projections.query import Operator, Type
 from scim_api.attributes import Attribute
+from scim_api.decimals import PLACES, canonical, is_bounded
 
-Value = str | bool | int | float | None
+Value = str | bool | int | Decimal | None
 
 _UNQUOTED = re.compile(r"""[^\x00-\x20()\[\]"'\ud800-\udfff][^\x00-\x20)\]"\ud800-\udfff]*""")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f\ud800-\udfff]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+')
@@ -70,12 +72,14 @@ def _broken_string(text: str, start: int, at: int) -> Unfit:
     return Unfit("a value cannot hold this character; write it as a \\u escape", at)
 
 
-def _number(word: str, *, whole: bool, at: int) -> int | float:
+def _number(word: str, *, whole: bool, at: int) -> int | Decimal:
     # Compared by length first: int() of thousands of digits is slow, and refused by Python.
-    value = int(word) if whole and len(word) <= 20 else float(word)
-    if abs(value) >= _LARGEST:
-        raise Unfit("this number is too large", at)
-    return value
+    if whole and len(word) <= 20:
+        return int(word)
+    number = decimal_of(word)
+    if number is None or not is_bounded(number):
+        raise Unfit(f"a number has at most {PLACES} digits before the point and after it", at)
+    return number
 
 
 def check_operator(attribute: Attribute, operator: Operator) -> None:
@@ -100,8 +104,8 @@ def with_time(attribute: Attribute, operator: Operator, value: Value) -> Value:
     return value
 
 
-def fitted(attribute: Attribute, operator: Operator, value: Value) -> Value:
-    """Return a literal as a value of the attribute's type; raises Unfit."""
+def fitted(attribute: Attribute, operator: Operator, value: Value) -> str | bool | int | None:
+    """Return a literal as payloads keep a value of the attribute's type; raises Unfit."""
     if value is None:
         if operator not in _EQUALITY:
             raise Unfit(f"null can be compared with eq and ne only, not with {operator}")
@@ -109,8 +113,10 @@ def fitted(attribute: Attribute, operator: Operator, value: Value) -> Value:
     match attribute.type:
         case Type.BOOLEAN:
             return _boolean(attribute, value)
-        case Type.INTEGER | Type.DECIMAL:
-            return _numeric(attribute, value)
+        case Type.INTEGER:
+            return _integer(attribute, value)
+        case Type.DECIMAL:
+            return _decimal(attribute, value)
         case Type.DATE_TIME:
             return _date_time(attribute, operator, value)
     return _text(attribute, value)
@@ -124,13 +130,19 @@ def _boolean(attribute: Attribute, value: Value) -> bool:
     return value
 
 
-def _numeric(attribute: Attribute, value: Value) -> int | float:
-    if isinstance(value, float) and attribute.type is Type.DECIMAL:
-        return value
+def _integer(attribute: Attribute, value: Value) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        kind = "a number" if attribute.type is Type.DECIMAL else "a whole number"
-        raise Unfit(f"{attribute.name} is compared with {kind}, without quotes")
+        raise Unfit(f"{attribute.name} is compared with a whole number, without quotes")
+    if abs(value) >= _LARGEST:
+        raise Unfit("this number is too large")
     return value
+
+
+def _decimal(attribute: Attribute, value: Value) -> str:
+    number = None if isinstance(value, str) else decimal_of(value)
+    if number is None:
+        raise Unfit(f"{attribute.name} is compared with a number, without quotes")
+    return canonical(number)
 
 
 def _date_time(attribute: Attribute, operator: Operator, value: Value) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
+from projections.comparison import decimal_of
 from projections.query import Type
 from scim_api.attributes import Attribute, Mutability, ResourceType
+from scim_api.decimals import PLACES, is_bounded
 from scim_api.errors import InvalidValue
 
 _INTEGER_LIMIT = 2**53  # beyond it JSON numbers are not exact everywhere (RFC 8785 §3.2.2.3)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+={0,2}\s*", re.ASCII)
 _SHOWN_ERRORS = 5
 _INDEX = re.compile(r"\[\d+\]")
@@ -68,11 +69,15 @@ class Binary(Text):
 class Decimal(Text):
     """A decimal number as text, in which normal form keeps it: as JSON it would not be exact."""
 
-    expected = "must be a decimal number, such as 1.5"
+    expected = (
+        f"must be a decimal number such as 1.5, with at most {PLACES} digits before the point and"
+        f" {PLACES} after it"
+    )
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not _DECIMAL.fullmatch(text):
+        number = decimal_of(text)
+        if number is None or not is_bounded(number):
             raise ValidationError(self.expected)
         return text
 

@@ -14,6 +14,7 @@ from scim_api import patch as patching
 from scim_api.attributes import ResourceType
 from scim_api.catalogue import Catalogue
 from scim_api.conditions import Conditions
+from scim_api.decimals import settled
 from scim_api.departures import departures
 from scim_api.enrolment import Enrolment, Roll, enrol, taken, typed
 from scim_api.errors import PreconditionFailed, TooManyRequests
@@ -175,8 +176,9 @@ class Service(Reader):
             conditions.check_change(row.etag)
             before = resource_of(row.document)
             members = Membership(Roll(self._ledger, self._resources, row.position))
-            after = decide(before.attributes, members)
-            events = difference(before.attributes, after) + self._moves(members)
+            attributes = settled(self._type, before.attributes)
+            after = decide(attributes, members)
+            events = difference(attributes, after) + self._moves(members)
             written = frozenset(key for event in events for key in event.effects)
             if events:
                 return Answer(self._append(row, before, events, metadata), written)

@@ -332,12 +332,13 @@ SIZED = replace(
     [
         ("urn:x:size eq 5", 5),
         ("urn:x:size ge -0", 0),
-        ("urn:x:ratio lt 1.5", 1.5),
-        ("urn:x:ratio eq -2E2", -200.0),
-        ("urn:x:ratio eq 2", 2),
+        ("urn:x:ratio lt 1.5", "1.5"),
+        ("urn:x:ratio eq -2E2", "-200"),
+        ("urn:x:ratio eq 123456789012345678.90", "123456789012345678.9"),
+        ("urn:x:ratio eq 2", "2"),
     ],
 )
-def test_numbers_are_read_as_json(text: str, value: float) -> None:
+def test_numbers_are_read_as_payloads_keep_them(text: str, value: int | str) -> None:
     found = parse_filter(text, SIZED)
 
     assert isinstance(found, Compare)
