@@ -39,20 +39,33 @@ class Resources(Readings):
         "member": "group_position, member_id",
         "former_member": "member_id",
         "unique_attribute": "type, key",
-        "unique_value": "type, key, value_key",
+        "unique_value": "type, key, value_key, position",
         "unassigned_active": "resource_position",
     }
 
-    def __init__(self, kinds: Mapping[str, Kind], suffix: str = "") -> None:
-        """`kinds` by resource type; `suffix` names tables other than the live ones."""
+    def __init__(
+        self, kinds: Mapping[str, Kind], suffix: str = "", *, replaying: bool = False
+    ) -> None:
+        """`kinds` by resource type; `suffix` names tables other than the live ones.
+
+        `replaying` says that it follows what is recorded already: no value of a unique attribute
+        of the operator's is refused.
+        """
         super().__init__(kinds, Tables(suffix))
         self._suffix = suffix
-        self._uniqueness = Uniqueness(self._tables)
+        self._uniqueness = Uniqueness(self._tables, replaying=replaying)
         self.unassigned = Unassigned(self._tables)
 
     def beside(self, suffix: str) -> "Resources":
-        """Return the same projection with tables of its own."""
-        return Resources(self._kinds, suffix)
+        """Return the same projection with tables of its own, for what is recorded already."""
+        return Resources(self._kinds, suffix, replaying=True)
+
+    def shared_values(self, connection: Connection) -> list[tuple[str, list[str]]]:
+        """Return each unique attribute's key with the ids of resources that share a value of it.
+
+        No value is shared but where a program before version 4 of these tables let it be.
+        """
+        return self._uniqueness.shared(connection)
 
     def create_tables(self, connection: Connection) -> None:
         """Make the tables, empty."""

@@ -50,16 +50,16 @@ CREATE TABLE former_member{s} (
 CREATE TABLE unique_attribute{s} (
   type TEXT NOT NULL,
   key TEXT NOT NULL,             -- as in payloads: URN, colon, name
-  case_exact INTEGER NOT NULL,
+  form TEXT NOT NULL,            -- how values compare: exact, folded or number
   PRIMARY KEY (type, key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE unique_value{s} (
   type TEXT NOT NULL,
   key TEXT NOT NULL,
-  value_key TEXT NOT NULL,       -- folded unless case counts
-  position INTEGER NOT NULL,
-  PRIMARY KEY (type, key, value_key)
+  value_key TEXT NOT NULL,       -- in the attribute's form
+  position INTEGER NOT NULL,     -- of whoever has it: one, but where older programs let two
+  PRIMARY KEY (type, key, value_key, position)
 ) STRICT, WITHOUT ROWID;
 
 -- Users whose `active` was unassigned and not given again, with the event that did it.

@@ -7,10 +7,10 @@ from typing import Any
 
 from ledger.events import Recorded
 from ledger.sqlite import SQLiteLedger
-from projections.comparison import fold
 from projections.query import START, Mark, Query
 from projections.resources import Resources
 from projections.state import Resource, resource_of
+from projections.uniqueness import form_of, key_of
 from scim_api.attributes import Attribute, Declared, Mutability, ResourceType, Schema
 from scim_api.catalogue import Catalogue
 from scim_api.resource_types import BUILT_IN_URNS
@@ -180,15 +180,17 @@ class _Required(_Demand):
 class _Unique(_Demand):
     """No two resources may have the same value."""
 
-    seen: dict[Any, str] = field(default_factory=dict)
+    seen: dict[str, str] = field(default_factory=dict)
     other: str = ""
 
     def note(self, resource: Resource) -> None:
         value = resource.attributes.get(self.declared.key)
-        if isinstance(value, str) and not self.declared.attribute.case_exact:
-            value = fold(value)
-        holder = self.seen.setdefault(value, resource.id)
-        if value is not None and holder != resource.id:
+        if value is None:
+            return
+        attribute = self.declared.attribute
+        key = key_of(value, form_of(attribute.type, attribute.case_exact))
+        holder = self.seen.setdefault(key, resource.id)
+        if holder != resource.id:
             self.other = self.other or holder
             self.fail(resource)
 

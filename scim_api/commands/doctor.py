@@ -108,6 +108,7 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     yield from _key(label, tenant.heads)
     yield from _erasures(label, tenant)
     yield from _accounts(label, tenant)
+    yield from _shared_values(label, tenant)
     for anchor in tenant.anchors:
         yield _anchor(label, anchor)
     for file in sorted(BESIDE):
@@ -136,6 +137,20 @@ def _accounts(label: str, tenant: Tenant) -> Iterator[Check]:
         more = [f"and {count - len(found):,} more"] if count > len(found) else []
         says = f"{_UNASSIGNED}: {', '.join(named + more)}. {_SETTLE}"
         yield Check(f"{label} accounts", False, says)
+
+
+def _shared_values(label: str, tenant: Tenant) -> Iterator[Check]:
+    """Look for values of unique attributes that several resources have.
+
+    A program before this one could let a second one in; what is recorded stays.
+    """
+    with tenant.ledger.reading() as connection:
+        shared = tenant.resources.shared_values(connection)
+    for key, ids in shared:
+        named = ", ".join(ids[:MOST_NAMED])
+        more = f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else ""
+        says = f"{key} is unique, but these share a value of it: {named}{more}. Change all but one"
+        yield Check(f"{label} unique values", False, says)
 
 
 def _beside(label: str, path: Path) -> Iterator[Check]:

@@ -5,8 +5,10 @@ import pytest
 from app import projections_of
 from projections import runner
 from scim_api import configuration
+from scim_api.commands.doctor import examine
 from scim_api.resource_types import ENTERPRISE_URN, USER_URN
-from tests.scim_api.client import refusal, replace, user
+from scim_api.schema_files import SchemaRefused
+from tests.scim_api.client import id_of, refusal, replace, user
 from tests.scim_api.schemas_of_operators import BADGE, BADGE_URN, add_schema, changed, opened
 
 
@@ -332,6 +334,98 @@ def test_a_rebuild_gives_the_same_rows(extended):
     assert not any(faults)
     assert extended.get("/Users").json == before
     assert refusal(extended.post(badged("two@example.com", code="A1")))[0] == 409
+
+
+# A unique value is its holder's alone
+
+
+EXACT = {"code": {"name": "code", "caseExact": True, "uniqueness": "server"}}
+
+
+@pytest.mark.parametrize("word", ["None", "null", "True", "1", "none"])
+def test_another_users_first_value_frees_nobodys(api, word):
+    add_schema(api.site, changed(BADGE, EXACT))
+    create(api, "holder@example.com", code=word)
+    create(api, "first@example.com", code="other")
+    later = create(api, "later@example.com")
+    api.patch(later, replace("another", f"{BADGE_URN}:code"))
+
+    assert refusal(api.post(badged("second@example.com", code=word)))[0] == 409
+    assert refusal(api.patch(later, replace(word, f"{BADGE_URN}:code")))[0] == 409
+
+
+def test_a_value_is_free_once_its_holder_has_another_or_none_or_is_gone(extended):
+    holders = [create(extended, f"{n}@example.com", code=f"c{n}") for n in range(3)]
+    extended.patch(holders[0], replace("c9", f"{BADGE_URN}:code"))
+    extended.put(holders[1], badged("1@example.com"))
+    extended.delete(holders[2])
+
+    for n in range(3):
+        create(extended, f"new{n}@example.com", code=f"C{n}")
+
+
+def test_an_attribute_that_stops_being_unique_can_be_shared_and_be_unique_again_after(extended):
+    free, unique = {"code": {"name": "code"}}, {"code": {"name": "code", "uniqueness": "server"}}
+    create(extended, "one@example.com", code="A1")
+
+    add_schema(extended.site, changed(BADGE, free))
+    other = create(extended, "two@example.com", code="a1")
+    with pytest.raises(SchemaRefused, match="code cannot be unique"):
+        add_schema(extended.site, changed(BADGE, unique))
+
+    extended.patch(other, replace("A2", f"{BADGE_URN}:code"))
+    add_schema(extended.site, changed(BADGE, unique))
+    assert refusal(extended.post(badged("three@example.com", code="a2")))[0] == 409
+
+
+@pytest.fixture
+def doubled(extended):
+    """Return a client, and two users who share a unique value as an earlier program let them."""
+    first = create(extended, "one@example.com", code="A1")
+    with opened(extended.site) as (tenant, _), tenant.ledger.writing() as connection:
+        connection.execute("DELETE FROM unique_value")
+    second = create(extended, "two@example.com", code="a1")
+    with opened(extended.site) as (tenant, _):
+        runner.rebuild(tenant.ledger, tenant.resources)
+    return extended, first, second
+
+
+def test_a_rebuild_takes_what_is_recorded_though_two_share_a_unique_value(doubled):
+    api, first, second = doubled
+
+    assert {one["id"] for one in api.find(f'{BADGE_URN}:code eq "A1"')} == {
+        id_of(first),
+        id_of(second),
+    }
+    with opened(api.site) as (tenant, _):
+        assert not any(runner.check(tenant.ledger, p) for p in projections_of(tenant))
+
+
+def test_a_shared_value_is_free_only_when_nobody_has_it(doubled):
+    api, first, second = doubled
+
+    api.patch(first, replace("B1", f"{BADGE_URN}:code"))
+    assert refusal(api.post(badged("new@example.com", code="A1")))[0] == 409
+    api.patch(second, replace("B2", f"{BADGE_URN}:code"))
+    create(api, "new@example.com", code="A1")
+
+
+def test_a_holder_of_a_shared_value_can_change_everything_else(doubled):
+    api, _, second = doubled
+
+    assert api.patch(second, replace("T", "title")).status_code == 200
+    assert api.put(second, badged("two@example.com", code="a1")).status_code == 200
+
+
+def test_doctor_names_who_shares_a_unique_value(doubled):
+    api, first, second = doubled
+    environment = {"SCIM_DATA_DIR": str(api.site.data_dir)}
+    checks = examine(environment, lambda name: lambda: api.site.console.tenant(name))
+
+    [found] = [check for check in checks if check.name == "ledger default unique values"]
+    assert not found.ok
+    assert id_of(first) in found.says
+    assert id_of(second) in found.says
 
 
 # Decimals
