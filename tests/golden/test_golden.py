@@ -55,9 +55,11 @@ def test_a_golden_event_is_still_read(name: str) -> None:
     assert recorded.revision == events.REVISIONS[recorded.type]
 
 
-@pytest.mark.parametrize("name", [f"{t}-{newest}" for t, newest in events.REVISIONS.items()])
-def test_the_newest_revision_is_read_as_it_was_written(name: str) -> None:
-    assert decoded(GOLDEN[name]).payload == GOLDEN[name]["payload"]
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_golden_payload_is_read_as_it_was_written_or_as_its_file_says(name: str) -> None:
+    golden = GOLDEN[name]  # "read" is for a revision whose upcaster changes the payload
+
+    assert decoded(golden).payload == golden.get("read", golden["payload"])
 
 
 @pytest.mark.parametrize("name", GOLDEN)

@@ -12,9 +12,9 @@ import pytest
 from ledger import anchors, clock, held_heads
 from ledger.anchors import AnchorTrouble, FolderAnchor, UrlAnchor
 from ledger.events import CREATED, Event
-from ledger.incarnations import Superseded, must_be_newest, renew
+from ledger.incarnations import Superseded, contradictions, must_be_newest, renew
 from ledger.keys import Keys
-from ledger.notes import Note, SigningKey
+from ledger.notes import KnownHead, Note, SigningKey, TreeHead
 from ledger.remote import RemoteTrouble
 from ledger.rotation import introduce, rotate
 from ledger.sqlite import SQLiteLedger
@@ -372,13 +372,47 @@ def test_heads_of_other_ledgers_are_passed_over(behind, worm, warned) -> None:
     assert warned == []
 
 
+@pytest.mark.parametrize("place", ["anchor", "witness", "url"])
+def test_heads_of_other_ledgers_alone_are_no_heads_and_no_reason_to_warn(
+    heads, worm, warned, place
+) -> None:
+    other = "other/0123456789abcdef"
+    note = str(SigningKey(other, bytes(32)).note(TreeHead(other, 50, bytes(32)).text))
+    for folder in (worm / heads.ledger.tenant, worm / "heads", worm / "another" / "heads"):
+        folder.mkdir(parents=True)
+        (folder / "0000000050-50.tree-head").write_text(note)
+
+    with served(answering(200, note.encode())) as url:
+        found = known(heads, warned, **{place: url if place == "url" else worm})
+
+    assert found == []
+    assert warned == []
+
+
 def test_a_name_that_was_given_up_owns_up_to_the_heads_others_hold(
     behind, worm, warned, metadata
 ) -> None:
     [lost] = known(behind, warned, anchor=worm)
     renew(behind, lost.note, metadata)
 
-    must_be_newest(behind, known(behind, warned, anchor=worm))
+    [still_held] = known(behind, warned, anchor=worm)
+
+    assert still_held == lost
+    assert contradictions(behind, [still_held]) == []
+    must_be_newest(behind, [still_held])
+
+
+def test_a_restored_event_owns_up_to_no_head_larger_than_the_one_it_names(
+    behind, worm, warned, metadata
+) -> None:
+    [lost] = known(behind, warned, anchor=worm)
+    key, former = behind.key(), behind.ledger.origin
+    renew(behind, lost.note, metadata)
+
+    larger = key.note(TreeHead(former, lost.head.size + 1, bytes(32)).text)
+
+    with pytest.raises(Superseded, match="neither keeps them nor says that they are lost"):
+        must_be_newest(behind, [KnownHead("a friend", larger)])
 
 
 def test_a_restored_event_that_keeps_silent_about_a_head_is_of_no_avail(

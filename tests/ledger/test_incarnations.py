@@ -54,6 +54,23 @@ def test_a_changed_history_of_the_same_length_is_not_opened(restored: Path, reco
         app.open_tenant(restored)
 
 
+@pytest.mark.parametrize("more", [1, 2])
+def test_a_head_that_ends_where_the_ledger_does_or_before_is_over_changed_events(
+    more: int, restored: Path, recorder, run
+) -> None:
+    tenant = app.wire(restored)
+    recorder(tenant.ledger)("Note-9", *[NOTED] * more)  # the head is signed over one more
+    tenant.close()
+
+    refused = run("recover", "--new-incarnation")
+    recovered = run("recover", "--new-incarnation", "--accept-changed-events")
+
+    assert refused.exit_code == 1
+    assert "not lost but changed" in refused.stderr
+    assert "over the first 3" in refused.stderr
+    assert recovered.exit_code == 0
+
+
 def test_another_ledger_in_its_place_is_not_opened(tenant, tmp_path, metadata) -> None:
     path = tenant.ledger.path
     tenant.heads.sign()

@@ -11,7 +11,7 @@ from ledger.tree import Tree
 from ledger.tree_head import TreeHead
 from tests.scim_api.tlog_client import Log
 
-SIZE = 65_536 + 2 * 256 + 3
+SIZE = 2 * 65_536 + 2 * 256 + 3
 
 
 @pytest.fixture
@@ -47,4 +47,4 @@ def test_a_log_of_three_levels_can_be_audited_whole(large: SQLiteLedger) -> None
         return tree.hashes(name.level, name.number, name.width)
 
     assert Log(fetch, str(key.verifier)).audit() == SIZE
-    assert {"tile/2/000.p/1", "tile/1/001.p/2", "tile/0/258.p/3"} <= fetched
+    assert {"tile/2/000.p/2", "tile/1/002.p/2", "tile/0/514.p/3"} <= fetched

@@ -11,12 +11,17 @@ from ledger.sqlite import SQLiteLedger
 from ledger.tree import NotThatFar, Tree
 
 
-def plant(ledger: SQLiteLedger, leaves: int, foreign: Callable[[Path], Connection]) -> list[bytes]:
-    """Put leaves into the ledger's file without the rest of their events; return all there are."""
+def plant(
+    ledger: SQLiteLedger, leaves: int, foreign: Callable[[Path], Connection], first: int = 0
+) -> list[bytes]:
+    """Put leaves into the ledger's file without the rest of their events; return all there are.
+
+    Those up to position `first` are left out, by default those that are there.
+    """
     connection = foreign(ledger.path)
     for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
         connection.execute(f"DROP TRIGGER {name}")
-    first = connection.execute("SELECT max(position) FROM event").fetchone()[0]
+    first = first or connection.execute("SELECT max(position) FROM event").fetchone()[0]
     rows = [
         (n, str(n), "Note-1", n, "Created", 1, "", "", "", b"", merkle.leaf_hash(str(n).encode()))
         for n in range(first + 1, leaves + 1)
@@ -59,6 +64,40 @@ def test_proofs_from_tiles_hold(ledger: SQLiteLedger, foreign) -> None:
         assert merkle.verify_consistency(old, new, *roots, proof)
         inclusion = tree.inclusion(old, new)
         assert merkle.verify_inclusion(leaves[old - 1], old - 1, new, inclusion, roots[1])
+
+
+def test_a_tree_with_more_than_one_hash_in_its_highest_tile_is_that_of_its_leaves(
+    ledger: SQLiteLedger, foreign
+) -> None:
+    size, whole = 131_072 + 256 + 3, 131_072
+    leaves, tree = plant(ledger, size, foreign), Tree(ledger)
+    roots = {each: merkle.tree_hash(leaves[:each]) for each in (whole, size)}
+
+    assert {each: tree.root_at(each) for each in roots} == roots
+    assert tiles(ledger) == {(1, 0): 256, (1, 1): 256, (1, 2): 1, (2, 0): 2}
+    consistency = tree.consistency(whole, size)
+    assert merkle.verify_consistency(whole, size, roots[whole], roots[size], consistency)
+    for position in (65_537, whole, size):
+        inclusion = tree.inclusion(position, size)
+        leaf = leaves[position - 1]
+        assert merkle.verify_inclusion(leaf, position - 1, size, inclusion, roots[size])
+
+
+def test_a_tile_that_is_filled_begins_one_a_level_higher_at_any_height(
+    ledger: SQLiteLedger, foreign
+) -> None:
+    size = 256**3
+    leaves = plant(ledger, size, foreign, first=size - 256)[-256:]
+    kept = [merkle.leaf_hash(bytes([n])) for n in range(255)]
+    with ledger.writing() as connection:  # as if made of the leaves before
+        for place in ((1, 255), (2, 0)):
+            connection.execute("INSERT INTO tile VALUES (?, ?, ?)", (*place, b"".join(kept)))
+
+    root = Tree(ledger).root_at(size)
+
+    filled = merkle.tree_hash([*kept, merkle.tree_hash(leaves)])
+    assert root == merkle.tree_hash([*kept, filled])
+    assert tiles(ledger) == {(1, 255): 256, (2, 0): 256, (3, 0): 1}
 
 
 def test_tiles_grow_with_the_ledger_as_if_made_at_once(ledger: SQLiteLedger, foreign) -> None:

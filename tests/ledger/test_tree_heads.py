@@ -14,7 +14,7 @@ import app
 from ledger import clock, events
 from ledger.database import driver
 from ledger.events import Event
-from ledger.keys import Keys, KeyUnusable
+from ledger.keys import Keys, KeyUnusable, check_given
 from ledger.notes import Note, SigningKey, TreeHead, VerifierKey
 from ledger.own_stream import stream_of
 from ledger.rotation import introduce, rotate, statement
@@ -144,6 +144,25 @@ def test_the_key_is_made_with_the_ledger_and_only_its_owner_can_read_it(ledger_p
     )
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
+def test_a_key_that_others_have_any_right_to_is_warned_about(mode: int, heads) -> None:
+    assert heads.keys.rights() is None
+
+    heads.keys.file.chmod(mode)
+
+    assert heads.keys.rights() == f"others can read {heads.keys.file}: chmod 600 {heads.keys.file}"
+
+
+def test_a_key_that_only_its_owner_can_read_is_not_warned_about(heads) -> None:
+    for mode in (0o600, 0o400):
+        heads.keys.file.chmod(mode)
+        assert heads.keys.rights() is None
+    heads.keys.file.chmod(0o644)
+    assert Keys(heads.keys.folder, "given").rights() is None  # then the file is not used
+    heads.keys.file.unlink()
+    assert heads.keys.rights() is None
+
+
 def test_the_private_key_is_in_no_file_of_the_ledger(heads) -> None:
     seed = heads.key().seed
     encoded = base64.b64encode(b"\x01" + seed)
@@ -248,12 +267,38 @@ def test_a_rotation_cut_off_after_its_event_is_finished(heads, metadata, monkeyp
     assert heads.sign().size == 2
 
 
-def test_a_key_can_be_given_for_a_rotation(heads, metadata) -> None:
-    seed = bytes(range(32))
+@pytest.mark.parametrize("form", ["its 32 bytes", "its text"])
+def test_a_key_can_be_given_for_a_rotation(form: str, heads, metadata) -> None:
+    key = SigningKey(heads.ledger.origin, bytes(range(32)))
+    forms = {"its 32 bytes": base64.b64encode(key.seed).decode(), "its text": key.private_text()}
 
-    new = rotate(heads, metadata, base64.b64encode(seed).decode())
+    new = rotate(heads, metadata, forms[form])
 
-    assert new == SigningKey(heads.ledger.origin, seed).verifier
+    assert new == key.verifier
+
+
+def test_a_key_is_given_without_its_public_part(heads, metadata) -> None:
+    key = SigningKey(heads.ledger.origin, bytes(range(32)))
+    both = base64.b64encode(key.seed + key.verifier.public).decode()  # as many programs keep it
+
+    with pytest.raises(KeyUnusable, match="neither a signing key nor 32 bytes in base64"):
+        check_given(both)
+    with pytest.raises(KeyUnusable):
+        rotate(heads, metadata, both)
+    assert heads.key().verifier == verifier(heads)
+    assert len(heads.periods()) == 1
+
+
+def test_the_text_of_a_key_signs_where_the_environment_gives_it(heads, record) -> None:
+    given = TreeHeads(heads.ledger, Keys(heads.keys.folder, heads.key().private_text()))
+    other = Keys(heads.keys.folder, SigningKey(heads.ledger.origin, bytes(32)).private_text())
+    heads.keys.file.unlink()
+    record("Note-1", NOTED)
+
+    assert given.sign().size == 2
+    assert given.keys.at_hand(heads.ledger.origin) == verifier(heads)
+    with pytest.raises(KeyUnusable, match="SCIM_SIGNING_KEY is not the key of"):
+        other.find(verifier(heads))
 
 
 def test_a_ledger_opened_before_there_were_heads_gets_a_key(
