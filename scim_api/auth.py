@@ -40,11 +40,7 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
     """
     text = _text(header)
     if not text:
-        raise Unauthorized(
-            "This request has no token. In Okta, paste the token into the API Token or"
-            " Authorization field of the app's provisioning settings.",
-            headers=_CHALLENGE,
-        )
+        raise no_token()
     token = tokens.parse(text)
     if token is None:
         raise _refused(
@@ -61,6 +57,15 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
         raise _refused("The token belongs to a user who was deactivated or deleted.")
     policy = preset(credential.policy) if credential.policy else catalogue.policy
     return Principal(tenant, credential, catalogue, policy, token.sha256)
+
+
+def no_token() -> Unauthorized:
+    """Return the refusal of a request that has no token and needs one."""
+    return Unauthorized(
+        "This request has no token. In Okta, paste the token into the API Token or"
+        " Authorization field of the app's provisioning settings.",
+        headers=_CHALLENGE,
+    )
 
 
 def presented(header: str | None) -> tokens.Token | None:

@@ -15,8 +15,9 @@ from scim_api.documents import list_response
 from scim_api.errors import Forbidden, NotFound
 from scim_api.exchange import exchange_of
 from scim_api.http import base_url, json_response
-from scim_api.policy import Door
+from scim_api.policy import OKTA, Door, Policy
 from scim_api.settings import Settings
+from scim_api.tenants import Tenants
 
 View = Callable[..., Response]
 
@@ -26,12 +27,13 @@ class DiscoveryViews:
     """What RFC 7644 §4 lists: of the ledger of the one who asks."""
 
     settings: Settings
+    tenants: Tenants
 
     def config(self) -> Response:
         """GET what the service can do."""
         exchange = exchange_of(request)
         document = discovery.service_provider_config(
-            Door(exchange.principal.policy, exchange.tolerated.add),
+            Door(self._policy(), exchange.tolerated.add),
             self._base(),
             max_results=self.settings.max_results,
             max_payload=payload_limit(self.settings),
@@ -64,6 +66,15 @@ class DiscoveryViews:
                 return _document(discovery.schema_document(schema, self._base()))
         raise NotFound("There is no schema of this name here.")
 
+    def _policy(self) -> Policy:
+        """Return the policy of the token; without one the only ledger's, and else the default."""
+        who = exchange_of(request).authenticated
+        if who:
+            return who.policy
+        self.tenants.opened()
+        only = self.tenants.only()
+        return only.catalogue().policy if only else OKTA
+
     def _base(self) -> str:
         return base_url(exchange_of(request), self.settings)
 
@@ -76,9 +87,9 @@ def _schemas() -> list[Schema]:
     return discovery.schemas_of(_catalogue().resource_types)
 
 
-def add_discovery(scim: Blueprint, settings: Settings) -> None:
+def add_discovery(scim: Blueprint, settings: Settings, tenants: Tenants) -> None:
     """Serve the discovery documents."""
-    views = DiscoveryViews(settings)
+    views = DiscoveryViews(settings, tenants)
     rules: list[tuple[str, View]] = [
         ("/ServiceProviderConfig", views.config),
         ("/ResourceTypes", views.resource_types),

@@ -10,9 +10,10 @@ from flask import Request
 from ledger import clock
 from ledger.events import Metadata
 from projections.history import Past
-from scim_api.auth import Principal
+from scim_api.auth import Principal, no_token
 from scim_api.conditions import Conditions, conditions
 from scim_api.errors import ScimError
+from scim_api.policy import Door
 from scim_api.request_log.outcomes import Outcome, known_method
 from scim_api.user_agents import without_tokens
 
@@ -43,10 +44,15 @@ class Exchange:
         environ[_KEY] = self
 
     @property
+    def door(self) -> Door:
+        """The policy of whoever sent the request; what it forgives is noted here."""
+        return Door(self.principal.policy, self.tolerated.add)
+
+    @property
     def principal(self) -> Principal:
-        """Who asks; every view under the SCIM base has one."""
+        """Who asks; raises Unauthorized where no token was needed until now."""
         if self._principal is None:
-            raise RuntimeError("the request was not authenticated")
+            raise no_token()
         return self._principal
 
     @principal.setter

@@ -11,33 +11,37 @@ from scim_api.scopes import Opening, require
 from scim_api.tenants import Tenants
 
 
+def _nothing(_method: str, _path: str) -> bool:
+    return False
+
+
 def guard(
     blueprint: Blueprint,
     tenants: Tenants,
     base: str,
     opening: Callable[[str, str], Opening],
-    *,
-    public: bool = False,
+    public: Callable[[str, str], bool] = _nothing,
 ) -> None:
     """Let a blueprint's views see only requests of tokens that open them, whatever the body.
 
     `opening` is told the method and the pattern below `base` of each route, also of one that is
-    added later, so that no view can forget to ask. What is `public` is open to requests without a
-    token too; they have no principal.
+    added later, so that no view can forget to ask. So is `public`: what it returns True for is
+    open to requests without a token too, which have no principal; a wrong token is refused.
     """
 
     @cache  # by route and method, not by what clients send
-    def opening_of(method: str, pattern: str) -> Opening:
-        return opening(method, pattern.removeprefix(base))
+    def rule_of(method: str, pattern: str) -> tuple[Opening, bool]:
+        path = pattern.removeprefix(base)
+        return opening(method, path), public(method, path)
 
     @blueprint.before_request
     def _admit() -> None:
         exchange = exchange_of(request)
         header = exchange.environ.get("HTTP_AUTHORIZATION")
-        if public and not header:
+        allowed, for_all = rule_of(exchange.environ["REQUEST_METHOD"], str(request.url_rule))
+        if for_all and not header:
             return
         principal = exchange.principal = authenticate(header, tenants, exchange.at)
         principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
-        allowed = opening_of(exchange.environ["REQUEST_METHOD"], str(request.url_rule))
         if allowed is not None:
             require(principal, *allowed)

@@ -19,11 +19,11 @@ from scim_api.errors import (
     answer_to,
 )
 from scim_api.exchange import Exchange, exchange_of
+from scim_api.json_text import MAX_DEPTH, deeper_than
 from scim_api.settings import Settings
 
 SCIM_JSON = "application/scim+json"
 JSON = "application/json"
-MAX_DEPTH = 32  # of JSON in JSON; a user needs four
 
 _INTERNAL = (
     "Something went wrong in the service; nothing was half done."
@@ -88,7 +88,7 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
         body = exact_json.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidSyntax(_json_fault(raw, error)) from None
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _deeper_than(body, MAX_DEPTH):
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and deeper_than(body, MAX_DEPTH):
         raise InvalidSyntax(f"The body is nested deeper than {MAX_DEPTH} levels.")
     return body
 
@@ -150,13 +150,6 @@ def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
         return f"The body is not UTF-8: byte {fault.start + 1} does not belong there."
     words = error.msg.split(":")[0]
     return f"The body is not JSON: {words} (line {error.lineno}, column {error.colno})."
-
-
-def _deeper_than(value: Any, levels: int) -> bool:
-    if not isinstance(value, dict | list):
-        return False
-    items = value.values() if isinstance(value, dict) else value
-    return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)
 
 
 def error_response(refusal: Refusal, request: Request) -> Response:

@@ -6,7 +6,8 @@ from typing import Any
 from projections.query import Type
 from scim_api.attributes import Attribute, Declared, ResourceType
 from scim_api.errors import InvalidSyntax, InvalidValue
-from scim_api.normal_form import by_key, printable, single_of, value_of
+from scim_api.json_text import decoded
+from scim_api.normal_form import by_key, is_unassigned, printable, single_of, value_of
 from scim_api.policy import OKTA, Door, Policy, Tolerated
 from scim_api.schemas import check_parts, check_resource, check_value, is_secret
 
@@ -42,13 +43,21 @@ def load_value(declared: Declared, sub: Attribute | None, value: Any, door: Door
     """
     attribute = sub or declared.attribute
     path = f"{declared.key}.{sub.name}" if sub else declared.key
-    if attribute.multi_valued and isinstance(value, dict):
-        value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)
-    normal = value_of(attribute, value, door, path)
+    normal = value_of(attribute, _listed(attribute, value, door, path), door, path)
     if normal is None:
         return None
     check_value(attribute, normal, path)
     return _settled(attribute, normal, path)
+
+
+def _listed(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    """Return a value for a list in one: in a PATCH one may come alone (RFC 7644 §3.5.2.1)."""
+    if not attribute.multi_valued:
+        return value
+    value = decoded(value, door, path)
+    plain = attribute.type is not Type.COMPLEX and not isinstance(value, list)
+    alone = isinstance(value, dict) or (plain and not is_unassigned(value, door))
+    return [value] if alone else value
 
 
 def load_parts(declared: Declared, value: Any, door: Door) -> dict[str, Any]:
@@ -115,7 +124,7 @@ def check_urns(resource_type: ResourceType, urns: list[Any], door: Door) -> None
 def _schemas(resource_type: ResourceType, value: Any, door: Door) -> set[str]:
     """Return the folded URNs of `schemas`, which must name the core schema (RFC 7643 §3)."""
     core = resource_type.schema.id
-    if value in (None, []) and door.tolerates("core_schema_missing"):
+    if _is_missing(value, door):
         return set()
     if not isinstance(value, list):
         raise InvalidValue(f'schemas is required: a list of URNs, at least "{core}"')
@@ -124,6 +133,20 @@ def _schemas(resource_type: ResourceType, value: Any, door: Door) -> set[str]:
     if core.lower() in urns or _are_older(urns, door):
         return urns
     raise InvalidValue(f'schemas must contain "{core}"')
+
+
+def names_message(value: Any, urn: str, door: Door) -> bool:
+    """Return whether `schemas` of a PATCH, Bulk or search message names it, or may be without."""
+    if _is_missing(value, door):
+        return True
+    if not isinstance(value, list):
+        return False
+    urns = {item.lower() for item in value if isinstance(item, str)}
+    return urn.lower() in urns or _are_older(urns, door)
+
+
+def _is_missing(urns: Any, door: Door) -> bool:
+    return urns in (None, []) and door.tolerates("core_schema_missing")
 
 
 def _are_older(urns: set[str], door: Door) -> bool:

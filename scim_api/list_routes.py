@@ -19,7 +19,6 @@ from scim_api.documents import (
 )
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.http import base_url, json_response, read_json
-from scim_api.policy import Door
 from scim_api.queries import Parameters, list_query, search_parameters, shown
 from scim_api.reading import Reader, search_all
 from scim_api.resource_types import RESOURCE_TYPES
@@ -59,11 +58,11 @@ class ListViews:
 
     def search(self, name: str | None) -> Response:
         """POST a SearchRequest for a page of resources."""
-        body = read_json(request)
+        exchange, body = exchange_of(request), read_json(request)
         moment = moments.asked_in(body)
         if moment is not None:
-            moments.enter(exchange_of(request), moment)
-        return self._answered(name, search_parameters(body))
+            moments.enter(exchange, moment)
+        return self._answered(name, search_parameters(body, exchange.door))
 
     def _answered(self, name: str | None, parameters: Parameters) -> Response:
         asked = self._asked(name, parameters)
@@ -110,11 +109,10 @@ class Listing:
     def query(self) -> Query:
         """The query, behind its cursor in a walk."""
         bound = self.types[0] if len(self.types) == 1 else AllTypes.of(tuple(self.types))
-        door = Door(self.exchange.principal.policy, self.exchange.tolerated.add)
         query = list_query(
             self.parameters,
             bound,
-            door,
+            self.exchange.door,
             max_results=self.settings.max_results,
             base_url=base_url(self.exchange, self.settings),
         )

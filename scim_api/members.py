@@ -9,6 +9,7 @@ from projections.memberships import Relation
 from projections.query import And, Compare, Filter, Operator, Or, terms_of
 from scim_api.edits import Edit, Op, immutable
 from scim_api.errors import BodyTooLarge, InvalidValue, NoTarget
+from scim_api.json_text import decoded, resembles_json
 from scim_api.normal_form import given_twice, ignore
 from scim_api.operations import by_folded_name
 from scim_api.policy import Door
@@ -157,7 +158,8 @@ def _must_be_the_same(chosen: set[str], edit: Edit, door: Door) -> None:
     """Allow only what changes nothing: who is a member is added and removed, never changed."""
     if edit.sub is not None and edit.sub.name != "value":
         raise immutable(f"{MEMBERS}.{edit.sub.name}")
-    if given_members(edit.value, door).keys() != chosen:
+    given = edit.value if edit.sub is None else [{"value": edit.value}]
+    if given_members(given, door).keys() != chosen:
         raise immutable(f"{MEMBERS}.value")
 
 
@@ -186,16 +188,24 @@ def given_members(value: Any, door: Door) -> Given:
 
     Raises InvalidValue. Names and URIs of members are passed over: they are derived when read.
     """
+    value = decoded(value, door, MEMBERS)
     if _is_nothing(value, door):
         return {}
-    if isinstance(value, dict | str):
+    if isinstance(value, dict):
         value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)
+    if isinstance(value, str) and door.tolerates("text_as_list"):
+        value = [value]
     if not isinstance(value, list):
-        raise InvalidValue('members must be a list such as [{"value": "<id>"}]')
+        raise _no_list()
     return dict(_given_member(item, door) for item in value)
 
 
+def _no_list() -> InvalidValue:
+    return InvalidValue('members must be a list such as [{"value": "<id>"}]')
+
+
 def _given_member(item: Any, door: Door) -> tuple[str, str | None]:
+    item = decoded(item, door, MEMBERS)
     if isinstance(item, str) and door.tolerates("values_as_strings"):
         return _id(item), None
     if not isinstance(item, dict):
@@ -211,6 +221,8 @@ def _given_member(item: Any, door: Door) -> tuple[str, str | None]:
 def _id(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidValue("members.value is required: the id of the member, in quotes")
+    if resembles_json(value):
+        raise InvalidValue("members.value must be the id of a member, not JSON text")
     if len(value) > MAX_ID or not (value.isascii() and value.isprintable()):
         raise InvalidValue(f"members.value must be an id of at most {MAX_ID} ASCII characters")
     return value
@@ -247,4 +259,6 @@ def parted(body: Any, urn: str, door: Door) -> Parted:
     if not names:
         return Parted(body)
     rest = {name: value for name, value in body.items() if name not in names}
+    if isinstance(body[names[0]], dict) and not door.tolerates("values_as_strings"):
+        raise _no_list()
     return Parted(rest, _only_members(body[names[0]], door), named=True)

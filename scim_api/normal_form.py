@@ -12,10 +12,12 @@ from projections.query import Type
 from scim_api.attributes import Attribute, Declared, ResourceType, Schema
 from scim_api.decimals import canonical
 from scim_api.errors import InvalidSyntax, InvalidValue
+from scim_api.json_text import decoded
 from scim_api.policy import Door
 from scim_api.quotations import quoted
 
 _BOOLEANS = {"true": True, "false": False}
+_ROLES = ("roles", "entitlements")  # what Okta may map to one text
 
 
 def by_key(resource_type: ResourceType, body: Mapping[str, Any], door: Door) -> dict[str, Any]:
@@ -58,6 +60,7 @@ def is_unassigned(value: Any, door: Door) -> bool:
 
 def object_of(path: str, value: Any, door: Door) -> dict[str, Any]:
     """Return the attributes of an extension's object; none where it is unassigned."""
+    value = one_object(value, door, path)
     if is_unassigned(value, door):
         return {}
     if not isinstance(value, dict):
@@ -73,15 +76,34 @@ def value_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
     """
     if not attribute.multi_valued:
         return _one(attribute, value, door, path)
+    value = decoded(value, door, path)
     if value is None or value == []:  # the same state as unassigned (RFC 7643 §2.5)
         return None
     if value == "" and door.tolerates("empty_means_unassigned"):
         return None
-    if isinstance(value, (str, dict)) and door.tolerates("values_as_strings"):
+    if isinstance(value, str | dict) and door.tolerates(_alone(attribute, value)):
         value = [value]
     if not isinstance(value, list):
         return value
     return [_entry(attribute, item, door, path) for item in value]
+
+
+def _alone(attribute: Attribute, value: str | dict[str, Any]) -> str:
+    """Return the setting by which one value may come without the list it should stand in."""
+    if isinstance(value, dict):
+        return "values_as_strings"
+    return "roles_as_text" if attribute.name in _ROLES else "text_as_list"
+
+
+def one_object(value: Any, door: Door, path: str, setting: str = "list_as_one") -> Any:
+    """Return what is sent where one object is due, out of JSON text or, by a setting, a list."""
+    return decoded(_out_of_list(decoded(value, door, path), door, setting), door, path)
+
+
+def _out_of_list(value: Any, door: Door, setting: str = "list_as_one") -> Any:
+    """Return the value of a list of one, by policy; any other value as it is."""
+    alone = isinstance(value, list) and len(value) == 1 and door.tolerates(setting)
+    return value[0] if alone else value
 
 
 def parts_of(
@@ -118,6 +140,8 @@ def single_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
 
 
 def _entry(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    if attribute.type is Type.COMPLEX:
+        value = decoded(value, door, path)
     takes_strings = "value" in attribute.subs and isinstance(value, str) and value
     if takes_strings and door.tolerates("values_as_strings"):
         return {"value": value}
@@ -125,6 +149,8 @@ def _entry(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
 
 
 def _one(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+    if isinstance(value, list) and attribute.type is not Type.COMPLEX:
+        value = _plain(_out_of_list(value, door))
     if is_unassigned(value, door):
         return None
     if attribute.type is Type.COMPLEX:
@@ -146,20 +172,21 @@ def _decimal(value: Any, door: Door, path: str) -> Any:
     return canonical(number)
 
 
+def _plain(value: Any) -> Any:
+    """Return the `value` of an object that stood in a list where a plain value is due."""
+    given = {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else {}
+    return given.get("value", value)
+
+
 def _object(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
     if not isinstance(value, dict) and not attribute.multi_valued:
-        value = _referenced(attribute, value, door)
+        refers = "value" in attribute.subs
+        value = one_object(value, door, path, "reference_as_string" if refers else "list_as_one")
+        if is_unassigned(value, door):
+            return None
+        if refers and isinstance(value, str) and door.tolerates("reference_as_string"):
+            return {"value": value}
     return parts_of(attribute, value, door, path) if isinstance(value, dict) else value
-
-
-def _referenced(attribute: Attribute, value: Any, door: Door) -> Any:
-    if "value" not in attribute.subs:
-        return value
-    if isinstance(value, list) and len(value) == 1 and door.tolerates("reference_as_string"):
-        value = value[0]
-    if isinstance(value, str) and door.tolerates("reference_as_string"):
-        return {"value": value}
-    return value
 
 
 def _boolean(text: str, door: Door) -> Any:

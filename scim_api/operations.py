@@ -17,7 +17,7 @@ from scim_api.errors import (
 )
 from scim_api.grammar import PatchPath, parse_path
 from scim_api.intake import check_secret, check_urns
-from scim_api.normal_form import given_twice, ignore, is_unassigned, printable
+from scim_api.normal_form import given_twice, ignore, is_unassigned, one_object, printable
 from scim_api.policy import Door
 from scim_api.schemas import is_secret
 
@@ -108,7 +108,8 @@ def _all_removed(resource_type: ResourceType, extension: Schema) -> Iterator[Edi
 
 def _by_key(resource_type: ResourceType, operation: Operation, door: Door) -> Iterator[Edit]:
     """Take each key of the value as a path of its own (RFC 7644 §3.5.2.1, §3.5.2.3)."""
-    extension, value = operation.path.extension, operation.value
+    extension = operation.path.extension
+    value = one_object(operation.value, door, extension.id if extension else "value")
     if extension and is_unassigned(value, door):
         yield from _all_removed(resource_type, extension)
         return

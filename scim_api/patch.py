@@ -7,6 +7,7 @@ from scim_api.attributes import Declared, Mutability, ResourceType
 from scim_api.edits import edited, immutable
 from scim_api.errors import BodyTooLarge, InvalidSyntax
 from scim_api.errors import Mutability as MutabilityError
+from scim_api.intake import names_message
 from scim_api.members import MEMBERS, Membership
 from scim_api.operations import by_folded_name, edits_of, operation_of
 from scim_api.policy import OKTA, Door, Policy, Tolerated
@@ -50,7 +51,7 @@ def _operations(body: Any, door: Door) -> list[Any]:
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object with schemas and Operations.")
     message = by_folded_name(body)
-    if not _is_patch(message.get("schemas")):
+    if not names_message(message.get("schemas"), PATCH_URN, door):
         raise InvalidSyntax(f'schemas must contain "{PATCH_URN}"')
     operations = message.get("operations")
     if not isinstance(operations, list):
@@ -60,12 +61,6 @@ def _operations(body: Any, door: Door) -> list[Any]:
     if len(operations) > MAX_OPERATIONS:
         raise BodyTooLarge(f"More than {MAX_OPERATIONS} Operations: send them in several requests.")
     return operations
-
-
-def _is_patch(urns: Any) -> bool:
-    return isinstance(urns, list) and any(
-        isinstance(urn, str) and urn.lower() == PATCH_URN.lower() for urn in urns
-    )
 
 
 def _with(state: dict[str, Any], declared: Declared, value: Any) -> dict[str, Any]:

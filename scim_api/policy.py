@@ -34,8 +34,31 @@ class Policy:
         '`""` is a text; where no text fits, 400 invalidValue',
     )
     values_as_strings: bool = _setting(
-        '`"ADMIN"`, `["ADMIN"]` or one object where a list of objects is due',
+        '`["ADMIN"]`, or one object, where a list of objects is due',
         "Okta with roles or entitlements mapped by their plain name",
+        "400 invalidValue",
+    )
+    roles_as_text: bool = _setting(
+        '`"ADMIN"`, a text alone, for `roles` or `entitlements`',
+        "Okta with these mapped by their plain name, as a text instead of a list",
+        "400 invalidValue, as RFC 7643 §2.4 has it",
+    )
+    text_as_list: bool = _setting(
+        '`emails: "a@example.com"`, a text alone where any other list is due',
+        "Entra and Microsoft's SCIM Validator (members), OneLogin's templates",
+        "400 invalidValue, as RFC 7643 §2.4 has it",
+        on=False,
+    )
+    list_as_one: bool = _setting(
+        '`["x"]`, `[{"value": "x"}]` or `[{...}]`, a list of one, where one text, boolean or object'
+        " is due",
+        "Entra and OneLogin where a mapping yields a list",
+        "400 invalidValue",
+        on=False,
+    )
+    json_as_text: bool = _setting(
+        "a text that is JSON where an object or a list is due: what it says is read",
+        "users of a Java SCIM library, a Keycloak extension",
         "400 invalidValue",
     )
     decimal_strings: bool = _setting(
@@ -72,9 +95,10 @@ class Policy:
         "400 invalidValue",
     )
     core_schema_missing: bool = _setting(
-        "a body without `schemas`, or one that names SCIM 1.0 schemas instead of the core schema",
-        "OneLogin's templates",
-        "400 invalidValue, as RFC 7643 §3 requires `schemas`",
+        "a body, or a PATCH, Bulk or search message, without `schemas`, or one that names SCIM"
+        " 1.0 schemas instead of its own",
+        "OneLogin's templates, scimgateway",
+        "400, as RFC 7643 §3 requires `schemas`",
         on=False,
     )
 
@@ -121,7 +145,8 @@ class Policy:
     patch_without_operations: bool = _setting(
         "`Operations: []`, which changes nothing",
         "Microsoft's SCIM Validator",
-        "400 invalidSyntax",
+        "400 invalidSyntax, as RFC 7644 §3.5.2 has it",
+        on=False,
     )
     patch_remove_by_value: bool = _setting(
         "a remove that says in `value` which values go: only those do",
@@ -183,8 +208,15 @@ class Policy:
 
 
 OKTA = Policy()
-ENTRA = Policy(replace_at_filter_creates=True)
-ONELOGIN = Policy(core_schema_missing=True)
+ENTRA = Policy(
+    text_as_list=True,
+    list_as_one=True,
+    patch_without_operations=True,
+    replace_at_filter_creates=True,
+)
+ONELOGIN = Policy(
+    text_as_list=True, list_as_one=True, patch_without_operations=True, core_schema_missing=True
+)
 AUTHENTIK = Policy(put_keeps_members=False)
 KEYCLOAK = Policy(put_keeps_members=False, pagination_left_out=True)
 STRICT = Policy(**{setting.name: False for setting in fields(Policy)})

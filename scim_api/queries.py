@@ -9,6 +9,7 @@ from scim_api.attributes import ResourceType
 from scim_api.documents import Selection, selection
 from scim_api.errors import InvalidSyntax, InvalidValue
 from scim_api.grammar import parse_filter, parse_sort
+from scim_api.intake import names_message
 from scim_api.policy import Door
 
 SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
@@ -68,7 +69,7 @@ def shown(parameters: Parameters, resource_type: ResourceType) -> Selection | No
     )
 
 
-def search_parameters(body: Any) -> dict[str, str]:
+def search_parameters(body: Any, door: Door) -> dict[str, str]:
     """Return the parameters of a SearchRequest message as those of a URL (RFC 7644 §3.4.3).
 
     Raises InvalidSyntax or InvalidValue.
@@ -76,8 +77,7 @@ def search_parameters(body: Any) -> dict[str, str]:
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object, a SearchRequest.")
     given = {name.lower(): value for name, value in body.items() if value is not None}
-    urns = given.get("schemas")
-    if not isinstance(urns, list) or SEARCH_URN.lower() not in [str(urn).lower() for urn in urns]:
+    if not names_message(given.get("schemas"), SEARCH_URN, door):
         raise InvalidValue(f'schemas must contain "{SEARCH_URN}"')
     names = (*_NUMBERS, *_LISTS, *_TEXTS)
     return {name: _as_text(name, given[name.lower()]) for name in names if name.lower() in given}

@@ -20,7 +20,7 @@ from scim_api.queries import shown
 from scim_api.reading import Answer, PastReader, Reader
 from scim_api.request_log.outcomes import repetition
 from scim_api.resource_types import RESOURCE_TYPES
-from scim_api.scopes import opening_scim
+from scim_api.scopes import needs_no_token, opening_scim
 from scim_api.service import Service
 from scim_api.settings import Settings
 from scim_api.tenants import Tenants
@@ -34,7 +34,10 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     """Return everything that is served under the SCIM base."""
     scim = Blueprint("scim", __name__, url_prefix=settings.base_path)
 
-    guard(scim, tenants, settings.base_path, opening_scim)
+    def is_public(method: str, path: str) -> bool:
+        return settings.config_public and needs_no_token(method, path)
+
+    guard(scim, tenants, settings.base_path, opening_scim, is_public)
 
     @scim.before_request
     def _enter_the_past() -> None:
@@ -48,7 +51,7 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     add_lists(scim, settings, reader_of)
     add_me(scim, settings, views)
     add_bulk(scim, settings, service_of)
-    add_discovery(scim, settings)
+    add_discovery(scim, settings, tenants)
     return scim
 
 

@@ -39,6 +39,15 @@ def opening_scim(method: str, path: str) -> Opening:
     return None if _first(path) in _DISCOVERY else _READING
 
 
+def needs_no_token(method: str, path: str) -> bool:
+    """Return whether a route under the SCIM base is for everybody, where a setting allows it.
+
+    What the service can do, and how to authenticate, is to be found out before (RFC 7643 §5,
+    RFC 7644 §4).
+    """
+    return method in ("GET", "HEAD") and path == "/ServiceProviderConfig"
+
+
 def opening_ledger(_method: str, path: str) -> Opening:
     """Return what opens a route of the ledger's own API; `path` is its pattern below the base.
 

@@ -71,6 +71,13 @@ def whole(default: int, least: int, most: int) -> fields.Integer:
     )
 
 
+def switch(default: str) -> fields.String:
+    """Return the field of a setting that is on or off."""
+    return fields.String(
+        load_default=default, validate=validate.OneOf(["on", "off"], error="is on or off")
+    )
+
+
 def setting(
     field: fields.Field[Any], variable: str, meaning: str, *, secret: bool = False
 ) -> fields.Field[Any]:

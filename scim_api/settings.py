@@ -17,6 +17,7 @@ from scim_api.setting_fields import (
     is_signing_key,
     is_url,
     setting,
+    switch,
     whole,
 )
 
@@ -53,6 +54,7 @@ class Settings:
     request_log_days: int
     key_dir: Path | None
     signing_key: str | None
+    config_public: bool
     tlog_public: bool
     anchor_dir: Path | None
     anchor_url: str | None
@@ -182,10 +184,13 @@ class SettingsSchema(Schema):
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,
     )
+    config_public = setting(
+        switch("on"),
+        "SCIM_PROVIDER_CONFIG_PUBLIC",
+        "on: ServiceProviderConfig can be read without a token, and nothing else of SCIM can",
+    )
     tlog_public = setting(
-        fields.String(
-            load_default="off", validate=validate.OneOf(["on", "off"], error="is on or off")
-        ),
+        switch("off"),
         "SCIM_TLOG_PUBLIC",
         "on: /ledger/v1/tlog needs no token, so that anybody can audit the ledger's hashes",
     )
@@ -225,7 +230,8 @@ class SettingsSchema(Schema):
     @post_load
     def _settings(self, data: dict[str, Any], **_: Any) -> Settings:
         data["data_dir"] = Path(data["data_dir"])
-        data["tlog_public"] = data["tlog_public"] == "on"
+        for name in ("config_public", "tlog_public"):
+            data[name] = data[name] == "on"
         for name in ("key_dir", "anchor_dir", "witness_dir"):
             data[name] = Path(data[name]) if data[name] else None
         if data["base_url"] and not urlsplit(data["base_url"]).path:

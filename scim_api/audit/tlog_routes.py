@@ -27,7 +27,7 @@ FOR_EVER = 365 * 24 * 3600  # what a tile's name stands for never changes
 def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     """Return the log's addresses: those of the token's ledger, and those that name one."""
     tlog = Blueprint("tlog", __name__, url_prefix=f"{BASE}/tlog")
-    guard(tlog, tenants, BASE, opening_ledger, public=settings.tlog_public)
+    guard(tlog, tenants, BASE, opening_ledger, lambda *_: settings.tlog_public)
     tlog.before_request(refuse_as_of)
     views = LogViews(tenants)
     for named in ("", "/<ledger>"):

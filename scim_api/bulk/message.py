@@ -9,7 +9,9 @@ from scim_api.attributes import ResourceType
 from scim_api.bulk.references import MARK
 from scim_api.cursor import shown
 from scim_api.errors import BodyTooLarge, InvalidSyntax, InvalidValue, NotFound
+from scim_api.intake import names_message
 from scim_api.operations import by_folded_name
+from scim_api.policy import Door
 
 REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 MAX_OPERATIONS = 1000
@@ -53,12 +55,12 @@ class BulkRequest:
     fail_on_errors: int | None = None
 
 
-def bulk_request(body: Any) -> BulkRequest:
+def bulk_request(body: Any, door: Door) -> BulkRequest:
     """Read a request; raises ScimError if nothing of it can be carried out."""
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object: a BulkRequest.")
     given = by_folded_name(body)
-    _check_schemas(given.get("schemas"))
+    _check_schemas(given.get("schemas"), door)
     items = given.get("operations")
     if not isinstance(items, list):
         raise InvalidSyntax("The request needs Operations: a list of objects.")
@@ -72,11 +74,12 @@ def bulk_request(body: Any) -> BulkRequest:
     return BulkRequest(operations, _fail_on_errors(given.get("failonerrors")))
 
 
-def _check_schemas(urns: Any) -> None:
+def _check_schemas(urns: Any, door: Door) -> None:
+    if names_message(urns, REQUEST_URN, door):
+        return
     if not isinstance(urns, list) or not all(isinstance(urn, str) for urn in urns):
         raise InvalidSyntax(f'The request needs "schemas": ["{REQUEST_URN}"].')
-    if REQUEST_URN.lower() not in (urn.lower() for urn in urns):
-        raise InvalidValue(f"schemas must hold {REQUEST_URN}.")
+    raise InvalidValue(f"schemas must hold {REQUEST_URN}.")
 
 
 def _operation(number: int, item: Any) -> BulkOperation:

@@ -14,6 +14,8 @@ JsonObject = dict[str, Any]
 
 PATH = "/openapi.json"
 
+_OPTIONAL: list[JsonObject] = [{}, {"bearer": []}]  # a token, or none
+
 _QUERY: dict[str, tuple[JsonObject, str]] = {
     "filter": (TEXT, 'Such as userName eq "jane@example.com" (RFC 7644 §3.4.2.2).'),
     "sortBy": (TEXT, "The attribute to sort by."),
@@ -49,13 +51,20 @@ _ANSWER_HEADERS = {
 }
 
 
-def document(catalogue: Catalogue, *, server: str, base_path: str, version: str) -> JsonObject:
-    """Return the document; `server` is the URL of this server's root, without a slash."""
+def document(
+    catalogue: Catalogue, *, server: str, base_path: str, version: str, config_public: bool = True
+) -> JsonObject:
+    """Return the document; `server` is the URL of this server's root, without a slash.
+
+    `config_public` says that ServiceProviderConfig can be read without a token.
+    """
     scim = _operations(catalogue)
     found = {
         base_path + path: {method: one.document(path) for method, one in methods.items()}
         for path, methods in scim.items()
     }
+    if config_public:
+        found[f"{base_path}/ServiceProviderConfig"]["get"]["security"] = _OPTIONAL
     return {
         "openapi": "3.1.0",
         "info": {
@@ -206,7 +215,7 @@ def _own() -> JsonObject:
             "operationId": "readOpenAPI",
             "summary": "Read this document; with a token, as its ledger is set up",
             "tags": ["document"],
-            "security": [{}, {"bearer": []}],
+            "security": _OPTIONAL,
             "responses": {"200": {"description": "OpenAPI 3.1.", "content": content}, **errors},
         }
     }

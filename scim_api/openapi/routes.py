@@ -27,6 +27,7 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
             server=root_url(exchange_of(request), settings),
             base_path=settings.base_path,
             version=VERSION,
+            config_public=settings.config_public,
         )
         return Response(orjson.dumps(described), content_type=JSON)
 

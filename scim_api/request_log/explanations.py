@@ -32,7 +32,7 @@ _TABLE: tuple[tuple[Case, Explanation], ...] = (
     *MISSING,
     means(
         Case(401),
-        "Every request has a live token of this service.",
+        "Every request but one for ServiceProviderConfig has a live token of this service.",
         "RFC 7644 §2, RFC 6750 §3.1",
         TOKEN,
         "scim-ledger token list shows which are live; make one with scim-ledger token create"

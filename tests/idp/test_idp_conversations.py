@@ -75,6 +75,7 @@ def at(document, path):
 
 @pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_client_is_answered_as_it_expects(api, path):
+    api.token = api.site.issue(api.ledger, policy=path.parent.name).token
     names = {"token": api.token}
     for step in json.loads(path.read_text()):
         before = len(api.happened())

@@ -4,6 +4,7 @@ import pytest
 
 from scim_api.attributes import Mutability, Returned
 from scim_api.bulk.message import REQUEST_URN as BULK_URN
+from scim_api.configuration import set_policy
 from scim_api.resource_types import (
     ENTERPRISE_URN,
     ENTITLEMENT_URN,
@@ -12,7 +13,7 @@ from scim_api.resource_types import (
     USER,
     USER_URN,
 )
-from tests.scim_api.client import LIST_URN, patch, refusal, replace, user
+from tests.scim_api.client import LIST_URN, Api, patch, refusal, replace, user
 
 ONE = ["/ServiceProviderConfig", "/ResourceTypes/User", f"/Schemas/{USER_URN}"]
 ALL = [*ONE, "/ResourceTypes", "/Schemas", f"/Schemas/{ENTERPRISE_URN}"]
@@ -25,6 +26,68 @@ def config(api):
 
 def attributes_of(schema):
     return {attribute["name"]: attribute for attribute in schema["attributes"]}
+
+
+# Without a token
+
+NOBODY = {"Authorization": None}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_what_the_service_can_do_is_told_without_a_token(api, config, method):
+    response = api.ask(method, "/ServiceProviderConfig", headers=NOBODY)
+
+    assert response.status_code == 200
+    assert response.json == config if method == "GET" else response.data == b""
+
+
+@pytest.mark.parametrize("given", ["Bearer none", "Bearer", "Basic eDp5", f"scl_{16 * '0'}_x"])
+def test_a_wrong_token_is_refused_there_as_everywhere(api, given):
+    response = api.get("/ServiceProviderConfig", headers={"Authorization": given})
+
+    assert refusal(response)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", path) for path in ALL if path != "/ServiceProviderConfig"),
+        ("GET", "/ServiceProviderConfig?asOf=1"),
+        ("GET", "/Users"),
+        ("GET", "/Me"),
+        ("POST", "/.search"),
+    ],
+)
+def test_nothing_else_is_told_without_a_token(api, method, path):
+    assert refusal(api.ask(method, path, headers=NOBODY))[0] == 401
+
+
+def test_a_setting_asks_for_a_token_there_too(make_site):
+    client = make_site(SCIM_PROVIDER_CONFIG_PUBLIC="off").make()
+
+    assert refusal(client.get("/ServiceProviderConfig", headers=NOBODY))[0] == 401
+    assert client.get("/ServiceProviderConfig").status_code == 200
+    described = client.get("/openapi.json", base="", headers=NOBODY).json
+    assert "security" not in described["paths"]["/scim/v2/ServiceProviderConfig"]["get"]
+
+
+def test_without_a_token_the_policy_is_that_of_the_only_ledger(site):
+    client = site.make()
+    set_policy(site.console.tenant("default"), "strict", {}, site.console.metadata("cli"))
+    alone = client.get("/ServiceProviderConfig", headers=NOBODY).json
+    site.make("second")
+    site.close()
+    among_others = client.get("/ServiceProviderConfig", headers=NOBODY).json
+
+    assert alone == client.get("/ServiceProviderConfig").json
+    assert alone["interopProfileConformant"] is True
+    assert "interopProfileConformant" not in among_others
+
+
+def test_it_is_told_where_there_is_no_ledger_yet(site):
+    nobody = Api(site, "default", "none")
+
+    assert nobody.get("/ServiceProviderConfig", headers=NOBODY).status_code == 200
 
 
 # The documents

@@ -397,11 +397,14 @@ def test_a_user_is_renamed_without_a_path(api):
     assert after["userName"] == "New@x.org"
 
 
-def test_no_operations_change_nothing(api):
+def test_no_operations_change_nothing_by_the_policy_and_are_refused_by_the_default(api):
     user = api.create()
+    assert refusal(api.patch(user))[:2] == (400, "invalidSyntax")
+
+    api.token = api.site.issue(api.ledger, policy="entra").token
 
     assert changed(api, user) == user
-    assert api.types() == ["Created"]
+    assert "Updated" not in api.happened()
 
 
 # The manager

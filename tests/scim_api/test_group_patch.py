@@ -10,7 +10,7 @@ from projections.memberships import Relation
 from scim_api import patch as patching
 from scim_api.errors import BodyTooLarge, InvalidValue, Mutability, NoTarget
 from scim_api.members import Membership
-from scim_api.policy import OKTA, STRICT, Policy
+from scim_api.policy import ENTRA, OKTA, STRICT, Policy
 from scim_api.resource_types import GROUP
 from tests.scim_api.client import GROUP_URN, add, patch, remove
 
@@ -92,7 +92,7 @@ operations = st.one_of(
 )
 
 
-@given(st.sets(one), st.lists(operations, max_size=6))
+@given(st.sets(one), st.lists(operations, min_size=1, max_size=6))
 def test_edits_come_to_what_they_do_to_a_list(before, several):
     there, expected = sorted(before), sorted(before)
     for operation in several:
@@ -101,7 +101,7 @@ def test_edits_come_to_what_they_do_to_a_list(before, several):
     assert after(there, *several) == sorted(set(expected))
 
 
-@given(st.sets(one), st.lists(operations, max_size=6))
+@given(st.sets(one), st.lists(operations, min_size=1, max_size=6))
 def test_one_patch_comes_to_the_same_as_one_for_each_operation(before, several):
     step_by_step = sorted(before)
     for operation in several:
@@ -160,12 +160,48 @@ def test_thousands_of_operations_ask_once():
     assert len(roll.asked) == 1
 
 
-@pytest.mark.parametrize("value", ["x", ["x"], {"value": "x"}, [{"value": "x"}], [{"Value": "x"}]])
+JSON_TEXTS = ['[{"value": "x"}]', ' {"value":"x"}', ['{"value":"x"}'], '["x"]']
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x", ["x"], {"value": "x"}, [{"value": "x"}], [{"Value": "x"}], *JSON_TEXTS],
+)
 @pytest.mark.parametrize("op", ["add", "replace", "remove"])
 def test_a_member_may_be_written_in_these_ways(op, value):
-    left = after(["a", "x"], {"op": op, "path": "members", "value": value})
+    left = after(["a", "x"], {"op": op, "path": "members", "value": value}, policy=ENTRA)
 
     assert left == {"add": ["a", "x"], "replace": ["x"], "remove": ["a"]}[op]
+
+
+@pytest.mark.parametrize("op", ["add", "replace", "remove"])
+def test_an_id_alone_is_no_list_of_members_but_where_a_policy_says_so(op):
+    with pytest.raises(InvalidValue, match="must be a list"):
+        after(["a"], {"op": op, "path": "members", "value": "x"}, policy=OKTA)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '[{"value": "x"}, {"value":',
+        ["{'value': 'x'}"],
+        [{"value": '[{"value": "x"}]'}],
+        '["[{\\"value\\": \\"x\\"}]"]',
+        '[["x"]]',
+        "[1]",
+    ],
+)
+@pytest.mark.parametrize("policy", [OKTA, ENTRA, STRICT])
+def test_json_text_is_never_the_id_of_a_member(policy, value):
+    for op in ("add", "replace", "remove"):
+        with pytest.raises(InvalidValue):
+            after(["a"], {"op": op, "path": "members", "value": value}, policy=policy)
+
+
+@pytest.mark.parametrize("value", JSON_TEXTS)
+def test_members_as_json_text_are_refused_by_the_strict(value):
+    with pytest.raises(InvalidValue):
+        after(["a"], {"op": "replace", "path": "members", "value": value}, policy=STRICT)
 
 
 @pytest.mark.parametrize("value", [None, "", []])

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ledger.sqlite import SQLiteLedger
-from tests.scim_api.client import GROUP_URN, PATCH_URN, add, group, refusal, remove, replace, user
+from tests.scim_api.client import GROUP_URN, add, group, refusal, remove, replace, user
 
 MANY = [f"member-{number:04}" for number in range(1001)]
 
@@ -382,10 +382,20 @@ def test_a_name_and_members_change_together(api, jane, staff):
     assert api.happened()[-3:] == ["Updated", "MembersRemoved", "MembersAdded"]
 
 
-def test_a_bare_patch_message_changes_nothing(api, staff):
-    response = api.ask("PATCH", api.path(staff), {"schemas": [PATCH_URN], "Operations": []})
+@pytest.mark.parametrize(
+    "text", ['[{"value":"x"},{"value":"y"}]', ['{"value":"x"}', '{"value":"y"}']]
+)
+def test_members_as_json_text_are_those_it_names_in_every_verb(api, staff, text):
+    whole = json.dumps({"displayName": "Staff", "members": [{"value": "x"}]})
+    answers = [
+        api.patch(staff, {"op": "replace", "path": "members", "value": text}),
+        api.patch(staff, {"op": "replace", "value": whole}),
+        api.patch(staff, {"op": "replace", "value": {"members": text}}),
+        api.put(staff, staff | {"members": text}),
+    ]
 
-    assert response.json == staff
+    found = [[each["value"] for each in answer.json["members"]] for answer in answers]
+    assert found == [["x", "y"], ["x"], ["x", "y"], ["x", "y"]]
 
 
 def test_a_role_cannot_be_a_member(api, staff):

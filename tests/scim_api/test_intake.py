@@ -11,7 +11,7 @@ from projections.query import Type
 from scim_api.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_api.errors import InvalidSyntax, InvalidValue
 from scim_api.intake import distinct, load_resource, load_value
-from scim_api.policy import OKTA, STRICT, Door
+from scim_api.policy import ENTRA, OKTA, STRICT, Door
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 SECRET = "correct horse battery staple"
@@ -382,6 +382,42 @@ def test_the_error_for_roles_as_text_names_the_shape_and_the_mapping_in_okta():
     assert "roles.^[primary==true].value" in detail
 
 
+@pytest.mark.parametrize("attributes", [{"emails": "a@x.org"}, {"phoneNumbers": "1"}])
+@pytest.mark.parametrize("policy", [OKTA, STRICT], ids=["okta", "strict"])
+def test_a_text_alone_is_no_list(attributes, policy):
+    assert "must be a list" in refusal(user(**attributes), policy)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"value":"a@x.org"',  # broken
+        "{'value': 'a@x.org'}",
+        '["{\\"value\\":\\"a@x.org\\"}"]',  # JSON text in JSON text
+        "[" * 40 + "]" * 40,  # deeper than a body may be
+        "[" * 100_000,
+        "[1]",
+    ],
+)
+@pytest.mark.parametrize("policy", [OKTA, ENTRA, STRICT], ids=["okta", "entra", "strict"])
+def test_what_resembles_json_is_refused_where_it_is_not_the_json_that_is_due(policy, text):
+    for sent in ({"emails": text}, {"emails": [text]}, {MANAGER: text}, {"name": text}):
+        refusal(user(schemas=[USER_URN, ENTERPRISE_URN], **sent), policy)
+
+
+@pytest.mark.parametrize("text", ["[Admin] Berlin", "{admin}", "[a]"])
+def test_a_text_that_is_no_json_is_a_value_whatever_it_begins_with(text):
+    assert loaded(roles=[text], title='{"a": 1}') == {
+        "roles": [{"value": text}],
+        "title": '{"a": 1}',
+    }
+
+
+def test_a_list_of_plain_values_has_texts_that_may_look_like_json():
+    assert gadget(tags=['["a"]'])["tags"] == ['["a"]']
+    assert gadget(tags='["a"]')["tags"] == ["a"]
+
+
 def test_addresses_have_no_value_so_text_is_refused():
     assert refusal(user(addresses=["Main Street 1"])).startswith("addresses[0] must be an object")
 
@@ -408,7 +444,7 @@ def test_a_name_has_no_value_so_text_and_lists_are_refused(sent):
     [
         ("boolean_strings", {"active": "True"}),
         ("empty_means_unassigned", {"title": ""}),
-        ("values_as_strings", {"roles": "ADMIN"}),
+        ("values_as_strings", {"roles": ["ADMIN"]}),
         ("reference_as_string", {MANAGER: "m"}),
         ("unknown_attributes_ignored", {"shoeSize": 44}),
         ("unknown_schemas_ignored", {"schemas": [USER_URN, "urn:x"]}),

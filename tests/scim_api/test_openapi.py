@@ -129,14 +129,19 @@ def test_parameters_are_declared(document, path, names):
     assert [resolve(document, parameter)["name"] for parameter in found] == names.split()
 
 
-def test_a_token_is_asked_for_under_the_scim_base_only(document):
+def test_a_token_is_asked_for_but_where_none_is_needed(document):
     found = operations(document).items()
     without = {
         path for (path, _), one in found if one.get("security") in ([], [{}, {"bearer": []}])
     }
 
     assert document["security"] == [{"bearer": []}]
-    assert without == {"/livez", "/readyz", "/openapi.json"}
+    assert without == {
+        "/livez",
+        "/readyz",
+        "/openapi.json",
+        f"{BASE}/ServiceProviderConfig",
+    }
 
 
 def test_the_server_is_the_one_that_was_asked(document):

@@ -3,17 +3,20 @@
 from collections import Counter
 from dataclasses import fields, replace
 from functools import partial
+from json import dumps
 from pathlib import Path
 
 import pytest
 
 from projections.query import Type
 from scim_api.attributes import Attribute, Schema
+from scim_api.bulk.message import BulkRequest, bulk_request
 from scim_api.errors import InvalidFilter, InvalidPath, InvalidSyntax, InvalidValue, NoTarget
 from scim_api.grammar import parse_filter
 from scim_api.intake import load_resource
 from scim_api.patch import PATCH_URN, apply
 from scim_api.policy import PRESETS, STRICT, Door, Policy, described, with_settings
+from scim_api.queries import search_parameters
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 RATED_URN = "urn:example:rated:2.0:User"
@@ -78,6 +81,20 @@ def filtered(text):
     return partial(read, text=text)
 
 
+def message(schemas):
+    """Return a PATCH that removes nothing, with other `schemas`."""
+    nothing = {"op": "remove", "path": "nickName"}
+    return lambda *door: apply(USER, NOW, {"Operations": [nothing], **schemas}, *door)
+
+
+def looked_for(policy, tolerated):
+    return search_parameters({"count": 1}, Door(policy, tolerated))
+
+
+def in_bulk(policy, tolerated):
+    return bulk_request({"Operations": []}, Door(policy, tolerated))
+
+
 def made(**attributes):
     return {"userName": "a", **attributes}
 
@@ -98,10 +115,92 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
     ),
     ("empty_means_unassigned", body(title=""), made(), made(title="")),
     ("empty_means_unassigned", body(name=[]), made(), InvalidValue),
+    ("roles_as_text", body(roles="ADMIN"), made(roles=[{"value": "ADMIN"}]), InvalidValue),
     (
-        "values_as_strings",
-        body(roles="ADMIN"),
-        made(roles=[{"value": "ADMIN"}]),
+        "roles_as_text",
+        operation("add", "entitlements", value="x"),
+        now(entitlements=[{"value": "x"}]),
+        InvalidValue,
+    ),
+    ("text_as_list", body(emails="a@x.org"), made(emails=[{"value": "a@x.org"}]), InvalidValue),
+    (
+        "text_as_list",
+        operation("replace", "emails", value="a@x.org"),
+        now(emails=[{"value": "a@x.org"}]),
+        InvalidValue,
+    ),
+    ("list_as_one", body(title=["x"]), made(title="x"), InvalidValue),
+    ("list_as_one", body(title=[{"VALUE": "x", "type": "t"}]), made(title="x"), InvalidValue),
+    ("list_as_one", body(active=[{"value": "False"}]), made(active=False), InvalidValue),
+    ("list_as_one", body(name=[{"givenName": "G"}]), made(name={"givenName": "G"}), InvalidValue),
+    (
+        "list_as_one",
+        operation("replace", "active", value=[False]),
+        now(active=False),
+        InvalidValue,
+    ),
+    (
+        "list_as_one",
+        operation("replace", "name.givenName", value=[{"value": "G"}]),
+        now(name={"givenName": "G"}),
+        InvalidValue,
+    ),
+    ("list_as_one", operation("replace", value=[{"title": "x"}]), now(title="x"), InvalidValue),
+    (
+        "list_as_one",
+        body(BOTH, **{ENTERPRISE_URN: [{"department": "D"}]}),
+        made(**{f"{ENTERPRISE_URN}:department": "D"}),
+        InvalidValue,
+    ),
+    ("json_as_text", body(emails=dumps([WORK])), made(emails=[WORK]), InvalidValue),
+    ("json_as_text", body(emails=dumps(WORK)), made(emails=[WORK]), InvalidValue),
+    ("json_as_text", body(emails=[dumps(WORK)]), made(emails=[WORK]), InvalidValue),
+    (
+        "json_as_text",
+        body(name=dumps({"givenName": "G"})),
+        made(name={"givenName": "G"}),
+        InvalidValue,
+    ),
+    (
+        "json_as_text",
+        reference(dumps({"value": "m"})),
+        made(**{MANAGER: {"value": "m"}}),
+        InvalidValue,
+    ),
+    (
+        "json_as_text",
+        reference([dumps({"value": "m"})]),
+        made(**{MANAGER: {"value": "m"}}),
+        InvalidValue,
+    ),
+    (
+        "json_as_text",
+        body(BOTH, **{ENTERPRISE_URN: dumps({"department": "D"})}),
+        made(**{f"{ENTERPRISE_URN}:department": "D"}),
+        InvalidValue,
+    ),
+    (
+        "json_as_text",
+        operation("replace", value=dumps({"title": "x"})),
+        now(title="x"),
+        InvalidValue,
+    ),
+    (
+        "json_as_text",
+        operation("add", ENTERPRISE_URN, value=dumps({"department": "D"})),
+        now(**{f"{ENTERPRISE_URN}:department": "D"}),
+        InvalidValue,
+    ),
+    (
+        "json_as_text",
+        operation("replace", 'emails[type eq "work"]', value=dumps({"value": "n@x.org"})),
+        now(emails=[WORK | {"value": "n@x.org"}]),
+        InvalidValue,
+    ),
+    (
+        "json_as_text",
+        operation("remove", "emails", value=dumps([WORK])),
+        made(title="T"),
         InvalidValue,
     ),
     (
@@ -148,6 +247,12 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
     ("core_schema_missing", body(()), made(), InvalidValue),
     ("core_schema_missing", partial(posted, body={"schemas": None}), made(), InvalidValue),
     ("core_schema_missing", body(["urn:scim:schemas:core:1.0"]), made(), InvalidValue),
+    *(
+        ("core_schema_missing", message(schemas), NOW, InvalidSyntax)
+        for schemas in ({}, {"schemas": None}, {"schemas": ["urn:scim:schemas:core:1.0"]})
+    ),
+    ("core_schema_missing", looked_for, {"count": "1"}, InvalidValue),
+    ("core_schema_missing", in_bulk, BulkRequest(()), InvalidSyntax),
     (
         "unquoted_filter_literal",
         filtered("userName eq jane"),
@@ -319,11 +424,12 @@ def test_the_presets_differ_from_the_default_in_what_contradicts_the_rfc():
 
     names = ["okta", "entra", "onelogin", "authentik", "keycloak", "strict"]
     clears = {"put_keeps_members": False}
+    odd = dict.fromkeys(("text_as_list", "list_as_one", "patch_without_operations"), True)
 
     assert list(PRESETS) == names
     assert PRESETS["okta"] == okta
-    assert PRESETS["entra"] == with_settings(okta, {"replace_at_filter_creates": True})
-    assert PRESETS["onelogin"] == with_settings(okta, {"core_schema_missing": True})
+    assert PRESETS["entra"] == with_settings(okta, {**odd, "replace_at_filter_creates": True})
+    assert PRESETS["onelogin"] == with_settings(okta, {**odd, "core_schema_missing": True})
     assert PRESETS["authentik"] == with_settings(okta, clears)
     assert PRESETS["keycloak"] == with_settings(okta, {**clears, "pagination_left_out": True})
     assert PRESETS["strict"] == with_settings(okta, dict.fromkeys(SETTINGS, False))
