@@ -4,6 +4,8 @@ from projections.query import Type
 from scim_api.attributes import Attribute, Declared, Mutability, ResourceType, Returned
 from scim_api.policy import Door
 
+_DEFAULT = Door()
+
 
 def find(
     resource_type: ResourceType, name: str, door: Door
@@ -16,6 +18,24 @@ def find(
         if found and door.tolerates("extension_without_urn"):
             return found
     return None
+
+
+def unknown_part(resource_type: ResourceType, name: str) -> tuple[str, int, str]:
+    """Return what a name was looked up in, and where in it the part begins that is not there.
+
+    The last is that part: of `name.nick` it is `nick`, which `name` does not have.
+    """
+    schemas = (resource_type.schema, *resource_type.extensions)
+    named = [s.id for s in schemas if s.id and name.lower().startswith(f"{s.id.lower()}:")]
+    owner = max(named, key=len, default="")
+    start = len(owner) + 1 if owner else 0
+    first, dot, rest = name[start:].partition(".")
+    if ":" in name[start:]:  # of a schema that is not here
+        return resource_type.name, start, name[start:]
+    found = find(resource_type, name[: start + len(first)], _DEFAULT)
+    if dot and found:
+        return found[0].attribute.name, start + len(first) + 1, rest
+    return owner or resource_type.name, start, first
 
 
 def valued(attribute: Attribute) -> Attribute:

@@ -4,8 +4,9 @@ import re
 from typing import NoReturn
 
 from scim_api.errors import InvalidPath, ScimError
-from scim_api.quotations import quoted
+from scim_api.quotations import quoted, shortened
 
+LONGEST = 80  # characters that are repeated of one name
 _SPACE = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r'[^ \t\r\n()\[\]"]*')
 
@@ -17,8 +18,7 @@ def shown(text: str) -> str:
 
 def readable(text: str) -> str:
     """Return what a client wrote, but neither at length nor with odd characters."""
-    printable = "".join(c if c.isprintable() else "?" for c in text[:40])
-    return printable if len(text) <= 40 else f"{printable}..."
+    return "".join(c if c.isprintable() else "?" for c in shortened(text, LONGEST))
 
 
 class Cursor:

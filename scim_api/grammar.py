@@ -6,7 +6,7 @@ from typing import NoReturn
 from projections import query
 from projections.query import Operator, Type
 from scim_api.attributes import Attribute, Declared, Records, ResourceType, Schema
-from scim_api.comparands import compared, find, is_secret, valued
+from scim_api.comparands import compared, find, is_secret, unknown_part, valued
 from scim_api.cursor import Cursor, shown
 from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, ScimError
 from scim_api.operands import Unfit, Value, check_operator, fitted, read_literal, with_time
@@ -219,7 +219,7 @@ class _Reader(Cursor):
     def _find(self, name: str, start: int) -> tuple[Declared, Attribute | None]:
         if self._inside is None:
             found = find(self._type, name, self._door)
-            return found or self._unknown(name, start, self._type.name)
+            return found or self._undeclared(name, start)
         attribute = self._inside.attribute
         if sub := attribute.subs.get(name.lower()):
             return self._inside, sub
@@ -230,6 +230,11 @@ class _Reader(Cursor):
     def _path(self, declared: Declared, sub: Attribute | None) -> query.Path:
         path = declared.path(sub)
         return replace(path, steps=(), many=False) if self._inside else path
+
+    def _undeclared(self, name: str, start: int) -> NoReturn:
+        """Refuse a name, by the part of it that is wrong: the whole can be long."""
+        owner, offset, part = unknown_part(self._type, name)
+        self._unknown(part, start + offset, owner)
 
     def _unknown(self, name: str, start: int, owner: str) -> NoReturn:
         self.at = start

@@ -14,7 +14,7 @@ from scim_api.decimals import canonical
 from scim_api.errors import InvalidSyntax, InvalidValue
 from scim_api.json_text import decoded
 from scim_api.policy import Door
-from scim_api.quotations import quoted
+from scim_api.quotations import quoted, shortened
 
 _BOOLEANS = {"true": True, "false": False}
 _ROLES = ("roles", "entitlements")  # what Okta may map to one text
@@ -210,4 +210,4 @@ def given_twice(name: str) -> InvalidSyntax:
 
 def printable(name: str) -> str:
     """Return a client's name for something as the sentence of an error can show it."""
-    return quoted(name[:200].encode("ascii", "backslashreplace").decode())
+    return quoted(shortened(name, 200).encode("ascii", "backslashreplace").decode())

@@ -14,6 +14,12 @@ def quoted(text: str) -> str:
     return f"{_OPEN}{text.translate(_MARKS)}{_CLOSE}"
 
 
+def shortened(text: str, most: int) -> str:
+    """Return a text of so many characters or little more: what is wrong often stands at its end."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+
+
 def told(sentence: str) -> str:
     """Return a sentence as it is told to the one who asked: without the marks."""
     return sentence.translate(_MARKS) if _OPEN in sentence else sentence

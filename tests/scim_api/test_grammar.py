@@ -544,6 +544,30 @@ def test_a_malformed_path_is_refused(text: str) -> None:
         parse_path(text, USER)
 
 
+ELSEWHERE = "urn:ietf:params:scim:schemas:extension:custom:2.0:User"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("name.nick", '6: name has no attribute "nick"'),
+        ("nick.name", '1: User has no attribute "nick"'),
+        (f"{ENTERPRISE_URN}:badge", f'60: {ENTERPRISE_URN} has no attribute "badge"'),
+        (f"{ENTERPRISE_URN.upper()}:badge.{'x' * 300}", 'has no attribute "badge"'),
+        (f"{ENTERPRISE_URN}:manager.badge", 'manager has no attribute "badge"'),
+        (f"{USER_URN}:name.badge", 'name has no attribute "badge"'),
+        (f"{ELSEWHERE}:badge", f'User has no attribute "{ELSEWHERE}:badge"'),
+        (f"urn:{'x' * 300}:badge", 'x:badge"'),
+        (f'emails[type eq "{"x" * 300}"].badge', '320: emails has no attribute "badge"'),
+    ],
+)
+def test_a_refusal_shows_the_part_of_a_path_that_is_wrong(text: str, reason: str) -> None:
+    with pytest.raises(InvalidPath) as caught:
+        parse_path(text, USER)
+
+    assert reason in caught.value.detail
+
+
 @pytest.mark.parametrize(
     "text",
     ["emails[]", "emails[type]", "emails[x pr]", "emails[type pr", 'emails[type like "x"].value'],

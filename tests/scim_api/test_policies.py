@@ -406,6 +406,13 @@ def test_the_core_schema_may_not_be_missing_beside_anything_but_older_ones(schem
         posted(PRESETS["onelogin"], None, {"schemas": schemas})
 
 
+def test_an_unknown_key_is_refused_by_its_end_too_where_it_is_long():
+    strict = with_settings(LENIENT, {"unknown_attributes_ignored": False})
+
+    with pytest.raises(InvalidValue, match="urn:x.*:badge is not an attribute"):
+        operation("replace", value={f"urn:{'x' * 300}:badge": 1})(strict, None)
+
+
 def test_a_core_attribute_is_meant_before_one_of_an_extension():
     result = operation("replace", "displayName", value="D")(LENIENT, None)
 
