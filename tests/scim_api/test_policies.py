@@ -409,7 +409,7 @@ def test_the_core_schema_may_not_be_missing_beside_anything_but_older_ones(schem
 def test_an_unknown_key_is_refused_by_its_end_too_where_it_is_long():
     strict = with_settings(LENIENT, {"unknown_attributes_ignored": False})
 
-    with pytest.raises(InvalidValue, match="urn:x.*:badge is not an attribute"):
+    with pytest.raises(InvalidValue, match=r"urn:x.*:badge is not an attribute"):
         operation("replace", value={f"urn:{'x' * 300}:badge": 1})(strict, None)
 
 
