@@ -164,7 +164,7 @@ def show_key(site: Site, ledger: str, as_json: bool) -> None:
 @key_group.command("rotate")
 @click.option(
     "--new-key",
-    type=click.File(),
+    type=click.File(encoding="utf-8-sig"),
     help="A file, or - for stdin, with the new key: 32 bytes in base64. By default one is made.",
 )
 @ledger_option

@@ -197,7 +197,7 @@ def _own_head(keys: Keys) -> KnownHead | Finding | None:
 
 def _brought(file: Path) -> KnownHead:
     try:
-        brought = KnownHead(str(file), Note.parse(file.read_text(encoding="utf-8")))
+        brought = KnownHead(str(file), Note.parse(file.read_text(encoding="utf-8-sig")))
         TreeHead.of(brought.note)
     except (MalformedNote, UnicodeDecodeError, OSError) as error:
         raise click.UsageError(f"{file} is not a tree head: {error}") from error

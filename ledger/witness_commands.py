@@ -109,7 +109,7 @@ def _token(file: Path | None) -> str | None:
         text = os.environ.get(TOKEN_VARIABLE, "")
     else:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-    token = text.strip()
+    token = text.removeprefix("\ufeff").strip()
     if not token.isascii() or not token.isprintable():
         raise click.UsageError("the token is one line of letters, digits and underscores")
     return token or None

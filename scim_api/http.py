@@ -24,6 +24,11 @@ from scim_api.settings import Settings
 
 SCIM_JSON = "application/scim+json"
 JSON = "application/json"
+MAX_OBJECTS = 250_000  # objects and lists in one body: a group's members are one object each
+MAX_VALUES = 1_000_000
+MAX_WITHOUT_MEMBERS = 4_194_304  # bytes of a body that is no group's; novelty.MAX_RESOURCE escaped
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # passed over, as RFC 8259 §8.1 allows
 
 _INTERNAL = (
     "Something went wrong in the service; nothing was half done."
@@ -82,15 +87,37 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
     """
     _check_media_type(request)
     raw = _read_whole(request, request.max_content_length or 0 if limit is None else limit)
+    raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw:
         raise InvalidSyntax("The request has no body; a JSON object is expected.")
+    objects = _checked_number(raw)
     try:
         body = exact_json.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidSyntax(_json_fault(raw, error)) from None
-    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and deeper_than(body, MAX_DEPTH):
+    if objects > MAX_DEPTH and deeper_than(body, MAX_DEPTH):
         raise InvalidSyntax(f"The body is nested deeper than {MAX_DEPTH} levels.")
     return body
+
+
+def _checked_number(raw: bytes) -> int:
+    """Return how many objects and lists a body may hold; raises BodyTooLarge for too many.
+
+    Each takes up to a hundred times the memory of its bytes, so they are counted before they are
+    read. Those within texts are counted too.
+    """
+    objects = raw.count(b"{") + raw.count(b"[")
+    if objects > MAX_OBJECTS or raw.count(b",") > MAX_VALUES:
+        raise BodyTooLarge(
+            f"The body holds more than {MAX_OBJECTS} objects and lists or {MAX_VALUES} values, the"
+            " most this service takes. Send it in several requests."
+        )
+    return objects
+
+
+def body_limit(settings: Settings, *, members: bool) -> int:
+    """Return the most bytes of a body: only that of a group, with its `members`, can be large."""
+    return settings.max_body if members else min(MAX_WITHOUT_MEMBERS, settings.max_body)
 
 
 def _read_whole(request: Request, limit: int) -> bytes:

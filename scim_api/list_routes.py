@@ -18,7 +18,7 @@ from scim_api.documents import (
     relation_of,
 )
 from scim_api.exchange import Exchange, exchange_of
-from scim_api.http import base_url, json_response, read_json
+from scim_api.http import base_url, body_limit, json_response, read_json
 from scim_api.queries import Parameters, list_query, search_parameters, shown
 from scim_api.reading import Reader, search_all
 from scim_api.resource_types import RESOURCE_TYPES
@@ -58,7 +58,8 @@ class ListViews:
 
     def search(self, name: str | None) -> Response:
         """POST a SearchRequest for a page of resources."""
-        exchange, body = exchange_of(request), read_json(request)
+        exchange = exchange_of(request)
+        body = read_json(request, limit=body_limit(self.settings, members=False))
         moment = moments.asked_in(body)
         if moment is not None:
             moments.enter(exchange, moment)

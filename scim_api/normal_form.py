@@ -16,6 +16,8 @@ from scim_api.json_text import decoded
 from scim_api.policy import Door
 from scim_api.quotations import quoted, shortened
 
+MAX_VALUES = 10_000  # of one attribute; members are not counted among them
+
 _BOOLEANS = {"true": True, "false": False}
 _ROLES = ("roles", "entitlements")  # what Okta may map to one text
 
@@ -85,6 +87,7 @@ def value_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
         value = [value]
     if not isinstance(value, list):
         return value
+    check_number(value, path)
     return [_entry(attribute, item, door, path) for item in value]
 
 
@@ -104,6 +107,15 @@ def _out_of_list(value: Any, door: Door, setting: str = "list_as_one") -> Any:
     """Return the value of a list of one, by policy; any other value as it is."""
     alone = isinstance(value, list) and len(value) == 1 and door.tolerates(setting)
     return value[0] if alone else value
+
+
+def check_number(values: list[Any], path: str) -> None:
+    """Refuse more values than an attribute can have; raises InvalidValue."""
+    if len(values) > MAX_VALUES:
+        raise InvalidValue(
+            f"{path} must have {MAX_VALUES} values at most; it has {len(values)}",
+            attributes=(path,),
+        )
 
 
 def parts_of(

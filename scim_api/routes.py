@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from flask import Blueprint, Response, request
 
@@ -13,7 +14,13 @@ from scim_api.discovery_routes import add_discovery
 from scim_api.documents import DEFAULT, Selection, answer, names_members, relation_of
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.gate import guard
-from scim_api.http import base_url, empty_response, json_response, read_json
+from scim_api.http import (
+    base_url,
+    body_limit,
+    empty_response,
+    json_response,
+    read_json,
+)
 from scim_api.list_routes import add_lists
 from scim_api.me_routes import add_me
 from scim_api.queries import shown
@@ -105,7 +112,7 @@ class Views:
     def create(self, name: str) -> Response:
         """POST a new resource."""
         asked = self._asked(name)
-        made = asked.service.create(read_json(request), asked.exchange.metadata("scim.post"))
+        made = asked.service.create(asked.body(), asked.exchange.metadata("scim.post"))
         asked.note(made)
         return asked.response(made, 201, {"Location": asked.location(made)})
 
@@ -124,7 +131,7 @@ class Views:
         asked = self._asked(name)
         changed = asked.service.replace(
             id_,
-            read_json(request),
+            asked.body(),
             asked.exchange.conditions(),
             asked.exchange.metadata("scim.put"),
         )
@@ -140,7 +147,7 @@ class Views:
         asked = self._asked(name)
         changed = asked.service.patch(
             id_,
-            read_json(request),
+            asked.body(),
             asked.exchange.conditions(),
             asked.exchange.metadata("scim.patch"),
         )
@@ -167,6 +174,7 @@ class Views:
             reader_of(exchange, resource_type),
             shown(request.args, resource_type),
             base_url(exchange, self.settings),
+            body_limit(self.settings, members="members" in resource_type.declared),
         )
 
 
@@ -179,11 +187,16 @@ class Asked:
     reader: Reader
     selection: Selection | None
     base: str
+    most_bytes: int
 
     @property
     def service(self) -> Service:
         """The operations that change something: of the present only."""
         return service_of(self.exchange, self.type)
+
+    def body(self) -> Any:
+        """Read the body of a write; raises ScimError."""
+        return read_json(request, limit=self.most_bytes)
 
     def note(self, written: Answer) -> None:
         """Note for the request log that a write changed nothing."""

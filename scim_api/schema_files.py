@@ -42,7 +42,7 @@ def read_schema(data: bytes) -> Schema:
     if len(data) > MAX_FILE:
         raise SchemaRefused(f"the schema is larger than {MAX_FILE} bytes")
     try:
-        document = orjson.loads(data)
+        document = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))  # as editors on Windows write
     except orjson.JSONDecodeError as error:
         raise SchemaRefused(f"this is not JSON: {error}") from None
     return schema_of(document)

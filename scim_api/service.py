@@ -20,6 +20,7 @@ from scim_api.enrolment import Enrolment, Roll, enrol, taken, typed
 from scim_api.errors import PreconditionFailed, TooManyRequests
 from scim_api.intake import load_resource
 from scim_api.members import Membership, Parted, parted
+from scim_api.novelty import check_new
 from scim_api.policy import Door, Policy
 from scim_api.reading import Answer, Reader
 from scim_api.replacing import replaced
@@ -78,6 +79,7 @@ class Service(Reader):
         given = self._parted(body)
         loaded = self._loaded(given.body)
         attributes = {**self._type.defaults, **self._default_role(), **loaded}
+        check_new(self._type, {}, attributes)
         joining = self._typed(given.members or {}, expected)
         events = creation(attributes) + membership(joining, ())
         return Enrolment(self._kind, id_, attributes, frozenset(loaded), events)
@@ -178,6 +180,7 @@ class Service(Reader):
             members = Membership(Roll(self._ledger, self._resources, row.position))
             attributes = settled(self._type, before.attributes)
             after = decide(attributes, members)
+            check_new(self._type, attributes, after)
             events = difference(attributes, after) + self._moves(members)
             written = frozenset(key for event in events for key in event.effects)
             if events:

@@ -140,7 +140,7 @@ class SettingsSchema(Schema):
     max_body = setting(
         whole(33_554_432, 10_000, 100_000_000),
         "SCIM_MAX_BODY",
-        "largest request body, in bytes",
+        "largest body of a group, in bytes",
     )
     max_results = setting(
         whole(1000, 100, 10_000),

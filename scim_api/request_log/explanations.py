@@ -95,7 +95,7 @@ _TABLE: tuple[tuple[Case, Explanation], ...] = (
         "A body, a PATCH or a bulk request has a size that can be done at once.",
         "RFC 7644 §3.7.4, §3.12",
         f"{PUSH} Okta sends large groups in parts by itself.",
-        "Send less at once, or raise SCIM_MAX_BODY.",
+        "Send less at once; the bounds stand in docs/operating.md.",
     ),
     means(
         Case(414),

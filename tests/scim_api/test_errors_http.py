@@ -82,7 +82,6 @@ NO_JSON = [
     b'{"active": 01}',
     b'{"userName": "\\ud800"}',
     b'{"userName": "\xff\xfe"}',
-    b"\xef\xbb\xbf{}",
     b"\x1f\x8b\x08\x00",
     b"\x00",
     b'"\\x"',

@@ -220,6 +220,12 @@ def test_a_name_that_rfc_7643_does_not_allow_is_refused(name):
     assert "must begin with a letter" in refusal(document({"name": name}))
 
 
+def test_a_byte_order_mark_before_a_schema_is_passed_over():
+    data = json.dumps(declaration(ENTERPRISE_SCHEMA)).encode("utf-8-sig")
+
+    assert declaration(read_schema(data)) == declaration(ENTERPRISE_SCHEMA)
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"id": "\\ud800"}'])
 def test_what_is_no_json_is_refused(data):
     with pytest.raises(SchemaRefused, match="this is not JSON"):

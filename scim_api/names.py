@@ -1,0 +1,60 @@
+"""Names that look like others: the characters that a new name must not have (RFC 8265, RFC 8266).
+
+A userName is measured by the UsernameCasePreserved profile of RFC 8265 §3.4, but for its Bidi
+Rule, which would refuse a Hebrew name at a Latin domain. The names of groups and the like are for
+people to read, as nicknames are: RFC 8266 lets in what an emoji or a full-width name is made of.
+"""
+
+import re
+from unicodedata import category, decomposition, name
+
+_CONTROLS = frozenset(("Cc", "Zl", "Zp"))
+
+# Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: nothing is seen of these.
+_IGNORABLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+# Joiners, variation selectors and tags: they change what is seen of the character before them.
+_SHAPING = re.compile("[\u200c\u200d\ufe00-\ufe0f\U000e0020-\U000e007f\U000e0100-\U000e01ef]")
+
+
+def fault_of_user_name(text: str) -> str | None:
+    """Return what is wrong with a new userName, as the rest of a sentence; None if nothing is."""
+    if text.isascii() and text.isprintable():
+        return _fault_at_the_ends(text)
+    odd = next((c for c in text if _is_odd(c) or _has_other_form(c)), None)
+    return f"must not contain {described(odd)}" if odd else _fault_at_the_ends(text)
+
+
+def fault_of_shown_name(text: str) -> str | None:
+    """Return what is wrong with a new name of a group, a role or an entitlement."""
+    odd = next((c for c in text if _is_odd(c) and not _SHAPING.match(c)), None)
+    return f"must not contain {described(odd)}" if odd else _fault_at_the_ends(text)
+
+
+def described(character: str) -> str:
+    """Return a character as people can look it up, such as `U+200B ZERO WIDTH SPACE`."""
+    return f"U+{ord(character):04X} {name(character, 'CONTROL CHARACTER')}"
+
+
+def _fault_at_the_ends(text: str) -> str | None:
+    for end in (text[:1], text[-1:]):
+        if end.isspace():
+            return f"must not begin or end with a blank ({described(end)})"
+    return None
+
+
+def _is_odd(character: str) -> bool:
+    return category(character) in _CONTROLS or _IGNORABLE.match(character) is not None
+
+
+def _has_other_form(character: str) -> bool:
+    """Return whether a character stands for another one, as a full-width letter does.
+
+    So do blanks other than U+0020 and marks of format (RFC 8264 §9.17, §9.12).
+    """
+    if character == " " or character.isascii():
+        return False
+    return decomposition(character).startswith("<") or category(character) in ("Zs", "Cf")
