@@ -19,6 +19,14 @@ class Relation(NamedTuple):
     type: str
     display: str | None
 
+    def shown(self, base_url: str = "") -> dict[str, str]:
+        """Return what SCIM shows of it (RFC 7643 §4.1.2, §4.2); its URI begins with `base_url`."""
+        value = {"value": self.id, "type": self.type}
+        if self.display is None:
+            return value
+        endpoint = "/Users" if self.type == "User" else "/Groups"
+        return {**value, "$ref": f"{base_url}{endpoint}/{self.id}", "display": self.display}
+
 
 def grouped_in(tables: Tables) -> str:
     """Return SQL for the positions of the groups that a row's `id` is a direct member of."""
@@ -84,14 +92,23 @@ class Memberships:
         found = connection.execute(f"SELECT 1 FROM {table} WHERE member_id = ? LIMIT 1", (id_,))
         return found.fetchone() is not None
 
-    def among(self, connection: Connection, group: int, ids: Iterable[str]) -> set[str]:
-        """Return which of the ids are members of a group."""
+    def among(self, connection: Connection, group: int, ids: Iterable[str]) -> dict[str, str]:
+        """Return which of the ids are members of a group, with their types."""
         rows = connection.execute(
-            f"SELECT member_id FROM {self._member} WHERE group_position = ?"
+            f"SELECT member_id, member_type FROM {self._member} WHERE group_position = ?"
             " AND member_id IN (SELECT value FROM json_each(?))",
             (group, json_list(ids)),
         )
-        return {id_ for (id_,) in rows}
+        return dict(rows.fetchall())
+
+    def known(self, connection: Connection, ids: Iterable[str]) -> dict[str, Relation]:
+        """Return what those of the ids that resources have would be as members."""
+        rows = connection.execute(
+            f"SELECT id, type, display FROM {self._resource}"
+            " WHERE id IN (SELECT value FROM json_each(?))",
+            (json_list(ids),),
+        )
+        return {row[0]: Relation(*row) for row in rows}
 
     def more_than(self, connection: Connection, group: int, number: int) -> bool:
         """Tell whether a group has more members than a number, without counting all."""

@@ -210,7 +210,7 @@ def _related(
     if name == "groups":
         values = _known_groups(tuple(relations), base, parts)
     else:
-        each = (_value(one, base, one.type, parts) for one in relations)
+        each = (_value(one, base, parts) for one in relations)
         values = b",".join([value for value in each if value != b"{}"])
     if not values:  # no part of any is shown
         return document
@@ -220,16 +220,13 @@ def _related(
 @lru_cache(maxsize=1024)
 def _known_groups(groups: tuple[Relation, ...], base: str, parts: frozenset[str]) -> bytes:
     """Return the values of groups: many users are in the same ones."""
-    each = (_value(group, base, "Group", parts) for group in groups)
+    each = (_value(group, base, parts) for group in groups)
     return b",".join([value for value in each if value != b"{}"])
 
 
-def _value(relation: Relation, base: str, kind: str, parts: frozenset[str]) -> bytes:
-    value = {"value": relation.id, "type": relation.type}
-    if relation.display is not None:  # else no resource stands for it
-        value["$ref"] = f"{base}/{kind}s/{relation.id}"
-        value["display"] = relation.display
-    return orjson.dumps({part: text for part, text in value.items() if part in parts})
+def _value(relation: Relation, base: str, parts: frozenset[str]) -> bytes:
+    shown = relation.shown(base)
+    return orjson.dumps({part: text for part, text in shown.items() if part in parts})
 
 
 def list_response(total: int, start_index: int, resources: Iterable[bytes]) -> bytes:

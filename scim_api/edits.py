@@ -1,6 +1,6 @@
 """What add, replace and remove make of one attribute's value (RFC 7644 §3.5.2.1-3)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -89,6 +89,17 @@ def immutable(path: str) -> MutabilityError:
     )
 
 
+def contradiction(edit: Edit) -> InvalidValue:
+    """Return the error for a value that the filter of its own path would not find."""
+    return InvalidValue(f"the value given to {edit.declared.key} contradicts the path's filter")
+
+
+def names_values(edit: Edit, door: Door) -> bool:
+    """Return whether a remove at a filter names in its value which of the values found go."""
+    empty = edit.value == "" and door.tolerates("empty_means_unassigned")
+    return edit.value is not None and not empty
+
+
 def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
     """Say whether a reference is emptied: Entra removes a manager with {"value": ""}."""
     emptied = "value" in parts and parts["value"] is None
@@ -110,6 +121,9 @@ def _values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
     if edit.op is Op.REMOVE and edit.value is not None and edit.filter is None:
         raise InvalidValue(f"remove with a value needs the path {edit.declared.key}, or a filter")
     chosen = {place for place, value in enumerate(current) if _is_chosen(edit, value)}
+    if edit.op is Op.REMOVE and edit.filter is not None and names_values(edit, door):
+        is_named = _naming(edit, door)
+        chosen = {place for place in chosen if is_named(current[place])}
     if edit.op is Op.REMOVE and edit.sub is None:
         return [value for place, value in enumerate(current) if place not in chosen]
     if edit.attribute.type is not Type.COMPLEX:
@@ -122,7 +136,10 @@ def _values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
 
 def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
     if edit.op is Op.REMOVE:
-        return [] if edit.value is None else _without(edit, current, door)
+        if edit.value is None:
+            return []
+        is_named = _naming(edit, door)
+        return [value for value in current if not is_named(value)]
     given: list[Any] = load_value(edit.declared, None, edit.value, door) or []
     return given if edit.op is Op.REPLACE else _appended(edit.attribute, current, given)
 
@@ -163,16 +180,16 @@ def _with_new(edit: Edit, current: list[Any], parts: Mapping[str, Any], door: Do
 
     Without a filter it is: a location that does not exist is added to (RFC 7644 §3.5.2.1, .3).
     """
-    described = {} if edit.filter is None else _described(edit, door)
+    described = {} if edit.filter is None else described_value(edit, door)
     if not assigned(parts):
         return current
-    value = merged(edit.attribute, described, parts)
+    value = assigned({**described, **parts})
     if edit.filter is not None and not matches_value(edit.filter, value):
-        raise InvalidValue(f"the value given to {edit.declared.key} contradicts the path's filter")
+        raise contradiction(edit)
     return _appended(edit.attribute, current, [value])
 
 
-def _described(edit: Edit, door: Door) -> dict[str, Any]:
+def described_value(edit: Edit, door: Door) -> dict[str, Any]:
     """Return what the filter says of the value it looks for; raises NoTarget."""
     terms = edit.filter.terms if isinstance(edit.filter, And) else (edit.filter,)
     equal = {
@@ -204,18 +221,17 @@ def _one_primary(attribute: Attribute, values: list[Any], touched: Collection[in
     ]
 
 
-def _without(edit: Edit, current: list[Any], door: Door) -> list[Any]:
-    """Remove the values that the operation names, and no other."""
-    given = load_value(edit.declared, None, edit.value, door) or []
-    if edit.attribute.type is not Type.COMPLEX:
-        return [value for value in current if value not in given]
-    unwanted = {_key(edit.attribute, value, _identifying(value)) for value in given}
-    kinds = {tuple(name for name, _ in key) for key in unwanted}
-    return [
-        value
-        for value in current
-        if not any(_key(edit.attribute, value, names) in unwanted for names in kinds)
-    ]
+def _naming(edit: Edit, door: Door) -> Callable[[Any], bool]:
+    """Return what tells whether a remove names a value, or the part of it that the path names."""
+    given = load_value(edit.declared, edit.sub, edit.value, door)
+    sub, attribute = edit.sub, edit.attribute
+    if sub is not None:
+        return lambda value: _comparable(sub, value.get(sub.name)) == _comparable(sub, given)
+    if attribute.type is not Type.COMPLEX:
+        return lambda value: value in (given or [])
+    named = {_key(attribute, value, _identifying(value)) for value in given or []}
+    kinds = {tuple(name for name, _ in key) for key in named}
+    return lambda value: any(_key(attribute, value, names) in named for names in kinds)
 
 
 def _identifying(value: Mapping[str, Any]) -> tuple[str, ...]:

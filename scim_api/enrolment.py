@@ -12,7 +12,7 @@ from projections.query import Stored
 from projections.resources import NotUnique, Resources
 from projections.state import Attributes, document_of, fold
 from scim_api.errors import InvalidValue, Uniqueness
-from scim_api.members import TYPES
+from scim_api.members import TYPE, TYPES
 from scim_api.policy import Door
 from scim_api.quotations import quoted
 from scim_api.reading import Answer
@@ -72,10 +72,10 @@ class Roll:
     resources: Resources
     group: int
 
-    def among(self, ids: Collection[str]) -> set[str]:
-        """Return which of the ids are members."""
+    def among(self, ids: Collection[str]) -> Mapping[str, str]:
+        """Return which of the ids are members, with their types."""
         if not ids:
-            return set()
+            return {}
         with self.ledger.reading() as connection:
             return self.resources.memberships.among(connection, self.group, ids)
 
@@ -83,6 +83,13 @@ class Roll:
         """Return every member."""
         with self.ledger.reading() as connection:
             return self.resources.memberships.members(connection, self.group)
+
+    def known(self, ids: Collection[str]) -> Mapping[str, Relation]:
+        """Return what those of the ids that resources have would be as members."""
+        if not ids:
+            return {}
+        with self.ledger.reading() as connection:
+            return self.resources.memberships.known(connection, ids)
 
 
 def typed(
@@ -109,7 +116,7 @@ def typed(
     unknown = [id_ for id_, type_ in found.items() if type_ is None]
     if unknown and not door.tolerates("unknown_members_kept"):
         _refuse(unknown, "is no User or Group here")
-    return {id_: found[id_] or type_ or "User" for id_, type_ in joining.items()}
+    return {id_: found[id_] or type_ or TYPE for id_, type_ in joining.items()}
 
 
 def _refuse(ids: Sequence[str], what: str) -> None:

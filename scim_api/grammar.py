@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from projections import query
 from projections.query import Operator, Type
+from scim_api.addresses import on_stored
 from scim_api.attributes import Attribute, Declared, Records, ResourceType, Schema
 from scim_api.comparands import compared, find, is_secret, unknown_part, valued
 from scim_api.cursor import Cursor, shown
@@ -202,7 +203,8 @@ class _Reader(Cursor):
         except Unfit as error:
             self.refuse(error.reason, at if error.at is None else error.at)
         part = None if attribute is declared.attribute else attribute
-        return query.Compare(self._path(declared, part), operator, value)
+        found = query.Compare(self._path(declared, part), operator, value)
+        return on_stored(found, self._door.base_url)
 
     def _literal(self, attribute: Attribute) -> Value:
         value, end, bare = read_literal(self.text, self.at)

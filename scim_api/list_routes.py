@@ -1,7 +1,7 @@
 """Lists of one resource type, or of all: GET with parameters, POST /.search (RFC 7644 §3.4.2-3)."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint, Response, request
 
@@ -110,13 +110,9 @@ class Listing:
     def query(self) -> Query:
         """The query, behind its cursor in a walk."""
         bound = self.types[0] if len(self.types) == 1 else AllTypes.of(tuple(self.types))
-        query = list_query(
-            self.parameters,
-            bound,
-            self.exchange.door,
-            max_results=self.settings.max_results,
-            base_url=base_url(self.exchange, self.settings),
-        )
+        base = base_url(self.exchange, self.settings)
+        door = replace(self.exchange.door, base_url=base)
+        query = list_query(self.parameters, bound, door, max_results=self.settings.max_results)
         if not walks.is_walk(self.parameters):
             return query
         return walks.resumed(query, self.parameters, self.about, self.key)

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from projections.matching import matches_value
 from projections.memberships import Relation
-from projections.query import And, Compare, Filter, Operator, Or, terms_of
-from scim_api.edits import Edit, Op, immutable
-from scim_api.errors import BodyTooLarge, InvalidValue, NoTarget
+from projections.query import Compare, Filter, Operator, Or, terms_of
+from scim_api.edits import Edit, Op, contradiction, described_value, immutable, names_values
+from scim_api.errors import BodyTooLarge, InvalidValue
 from scim_api.json_text import decoded, resembles_json
 from scim_api.normal_form import given_twice, ignore
 from scim_api.operations import by_folded_name
@@ -16,6 +16,7 @@ from scim_api.policy import Door
 
 MEMBERS = "members"
 TYPES = ("User", "Group")
+TYPE = "User"  # of a member that no resource stands for, where nobody says
 MAX_ID = 256
 MAX_LOOKS = 200_000  # members looked at in search of some, times comparisons: about a second
 
@@ -25,8 +26,9 @@ Given = dict[str, str | None]  # id -> the type the client gave
 class Roll(Protocol):
     """Who is a member now; each question costs the size of its answer."""
 
-    def among(self, ids: Collection[str]) -> set[str]: ...
+    def among(self, ids: Collection[str]) -> Mapping[str, str]: ...
     def all(self) -> list[Relation]: ...
+    def known(self, ids: Collection[str]) -> Mapping[str, Relation]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Membership:
     def add(self, members: Given) -> None:
         """Add members; those already there stay as they are."""
         self._removed.difference_update(members)
-        self._added.update(members)
+        for id_, type_ in members.items():
+            self._added[id_] = type_ or self._added.get(id_)
 
     def remove(self, ids: Iterable[str]) -> None:
         """Remove members; those not there make no difference."""
@@ -87,15 +90,17 @@ class Membership:
             self.remove(given_members(value, door))
 
     def _edit_some(self, edit: Edit, filter: Filter, door: Door) -> None:
-        ids = _wanted_ids(filter)
         if edit.op is Op.REMOVE and edit.sub is not None:
             raise immutable(f"{MEMBERS}.{edit.sub.name}")
         if edit.op is Op.REMOVE:
-            self.remove(self._chosen(filter) if ids is None else ids)
+            ids = _wanted_ids(filter)
+            going = self._chosen(filter) if ids is None else ids
+            named = given_members(edit.value, door) if names_values(edit, door) else going
+            self.remove(going.intersection(named))
         elif chosen := self._chosen(filter):
-            _must_be_the_same(chosen, edit, door)
+            self.add(_the_same(chosen, edit, door))
         else:
-            self.add({_creatable(edit, filter, door): None})
+            self.add(_made(edit, filter, door))
 
     def _chosen(self, filter: Filter) -> set[str]:
         """Return the members that satisfy a filter; by id without looking at the others."""
@@ -103,7 +108,7 @@ class Membership:
         if ids is None:
             return self._matching(filter)
         known = {id_ for id_ in ids if self._stays(id_)}
-        return (ids & self._added.keys()) | (self._roll.among(known) if known else set())
+        return (ids & self._added.keys()) | (self._roll.among(known).keys() if known else set())
 
     def _matching(self, filter: Filter) -> set[str]:
         """Look at every member; raises BodyTooLarge when a request does so again and again."""
@@ -112,15 +117,15 @@ class Membership:
                 "This PATCH searches the whole group too often: send it in several,"
                 ' or name members by their ids, as in members[value eq "<id>"].'
             )
-        added = {id_: {"value": id_, "type": type_} for id_, type_ in self._added.items()}
-        there = {
-            relation.id: _shown(relation)
-            for relation in self._roll.all()
-            if self._stays(relation.id)
+        there = {one.id: one for one in self._roll.all() if self._stays(one.id)}
+        known = self._roll.known(self._added.keys() - there.keys())
+        added = {
+            id_: known.get(id_, Relation(id_, type_ or TYPE, None))
+            for id_, type_ in self._added.items()
         }
-        values = {**added, **there}
-        self._looks += len(values) * terms_of(filter)
-        return {id_ for id_, value in values.items() if matches_value(filter, value)}
+        members = {**added, **there}
+        self._looks += len(members) * terms_of(filter)
+        return {id_ for id_, one in members.items() if matches_value(filter, one.shown())}
 
     def _stays(self, id_: str) -> bool:
         return not self._emptied and id_ not in self._removed
@@ -128,13 +133,18 @@ class Membership:
     # What that comes to
 
     def changes(self) -> Changes:
-        """Return who joins and who leaves, beside those who were members all along."""
+        """Return who joins and who leaves, of those who were no members, or were, until now.
+
+        Raises Mutability where a member is given another type than it has.
+        """
         if self._emptied:
-            before = {relation.id for relation in self._roll.all()}
-            leaving = sorted(before - self._added.keys())
+            before: Mapping[str, str] = {one.id: one.type for one in self._roll.all()}
+            leaving = sorted(before.keys() - self._added.keys())
         else:
             before = self._roll.among([*self._added, *self._removed])
-            leaving = sorted(before & self._removed)
+            leaving = sorted(before.keys() & self._removed)
+        if any(type_ and before.get(id_, type_) != type_ for id_, type_ in self._added.items()):
+            raise immutable(f"{MEMBERS}.type")
         joining = {id_: type_ for id_, type_ in self._added.items() if id_ not in before}
         return Changes(joining, leaving)
 
@@ -150,26 +160,33 @@ def _wanted_ids(filter: Filter) -> set[str] | None:
     return None
 
 
-def _shown(relation: Relation) -> dict[str, Any]:
-    return {"value": relation.id, "type": relation.type, "display": relation.display}
-
-
-def _must_be_the_same(chosen: set[str], edit: Edit, door: Door) -> None:
-    """Allow only what changes nothing: who is a member is added and removed, never changed."""
+def _the_same(chosen: set[str], edit: Edit, door: Door) -> Given:
+    """Return the members chosen with the type that is given: who is a member never changes."""
+    if edit.sub is not None and edit.sub.name == "type":
+        return dict.fromkeys(chosen, _type(edit.value))
     if edit.sub is not None and edit.sub.name != "value":
         raise immutable(f"{MEMBERS}.{edit.sub.name}")
-    given = edit.value if edit.sub is None else [{"value": edit.value}]
-    if given_members(given, door).keys() != chosen:
+    value = edit.value if edit.sub is None else [{"value": edit.value}]
+    given = given_members(value, door)
+    if given.keys() != chosen:
         raise immutable(f"{MEMBERS}.value")
+    return given
 
 
-def _creatable(edit: Edit, filter: Filter, door: Door) -> str:
-    """Return the id to be added where a path asks for it in vain; raises NoTarget."""
-    ids = _wanted_ids(filter.terms[0] if isinstance(filter, And) else filter) or set()
-    setting = f"{edit.op}_at_filter_creates"
-    if len(ids) != 1 or not door.tolerates(setting):
-        raise NoTarget("no member matches the filter of the path")
-    return ids.pop()
+def _made(edit: Edit, filter: Filter, door: Door) -> Given:
+    """Return the member that a path asks for in vain; raises NoTarget or InvalidValue."""
+    described = described_value(edit, door)
+    value = {edit.sub.name.lower(): edit.value} if edit.sub else edit.value
+    if isinstance(value, Mapping):
+        value = {**described, **by_folded_name(value)}
+    elif isinstance(value, str):
+        value = [value]
+    type_ = _type(described.get("type"))
+    members = {id_: given or type_ for id_, given in given_members(value, door).items()}
+    for id_, given in members.items():
+        if not matches_value(filter, {**described, "value": id_, "type": given}):
+            raise contradiction(edit)
+    return members
 
 
 def _only_members(value: Any, door: Door) -> Given | None:

@@ -26,11 +26,21 @@ def apply(
     tolerated: Tolerated | None = None,
     members: Membership | None = None,
 ) -> dict[str, Any]:
+    """Return the attributes after all operations, as `applied` does, under a policy."""
+    return applied(resource_type, attributes, body, Door(policy, tolerated), members)
+
+
+def applied(
+    resource_type: ResourceType,
+    attributes: Mapping[str, Any],
+    body: Any,
+    door: Door,
+    members: Membership | None = None,
+) -> dict[str, Any]:
     """Return the attributes after all operations; if one raises ScimError, none is applied.
 
     What happens to a group's members is told to `members`: they are not among the attributes.
     """
-    door = Door(policy, tolerated)
     after, work = dict(attributes), 0
     for item in _operations(body, door):
         for edit in edits_of(resource_type, operation_of(resource_type, item, door), door):

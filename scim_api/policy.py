@@ -149,7 +149,8 @@ class Policy:
         on=False,
     )
     patch_remove_by_value: bool = _setting(
-        "a remove that says in `value` which values go: only those do",
+        "a remove that says in `value` which values go, of those that its path finds: only those"
+        " do",
         "Entra and JumpCloud (members)",
         "400 invalidValue",
     )
@@ -259,10 +260,14 @@ def with_settings(base: Policy, overrides: Mapping[str, bool]) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A policy at work on one request; tells `tolerated` the name of each tolerance used."""
+    """A policy at work on one request; tells `tolerated` the name of each tolerance used.
+
+    `base_url` is what the service's own URIs begin with as the client sees them.
+    """
 
     policy: Policy = OKTA
     tolerated: Tolerated | None = None
+    base_url: str = ""
 
     def tolerates(self, setting: str) -> bool:
         """Say whether the policy forgives this; ask only once there is something to forgive."""

@@ -1,10 +1,9 @@
 """List requests: parameters of a URL or of a SearchRequest -> Query (RFC 7644 §3.4.2, §3.4.3)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from projections.query import And, AnyValue, Compare, Filter, Not, Or, Query
+from projections.query import Query
 from scim_api.attributes import ResourceType
 from scim_api.documents import Selection, selection
 from scim_api.errors import InvalidSyntax, InvalidValue
@@ -28,38 +27,19 @@ def list_query(
     door: Door,
     *,
     max_results: int,
-    base_url: str,
 ) -> Query:
     """Read the parameters but for `cursor`; raises InvalidFilter or InvalidValue.
 
-    Unknown ones do nothing. `base_url` is what URIs begin with when shown; in the projections
-    they are relative.
+    Unknown ones do nothing.
     """
     filter_, sort_by = parameters.get("filter"), parameters.get("sortBy")
     return Query(
-        filter=None
-        if filter_ is None
-        else _relative(parse_filter(filter_, resource_type, door), base_url),
+        filter=None if filter_ is None else parse_filter(filter_, resource_type, door),
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
         descending=descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),
         count=min(max(0, whole_number(parameters, "count", DEFAULT_COUNT)), max_results),
     )
-
-
-def _relative(filter_: Filter, base_url: str) -> Filter:
-    """Take the base URL off what is compared with URIs that this service makes."""
-    match filter_:
-        case Compare(path, _, str(value)) if path.sub in ("location", "$ref"):
-            own = path.key in ("meta", "members", "groups")
-            return replace(filter_, value=value.removeprefix(base_url)) if own else filter_
-        case Not(term):
-            return Not(_relative(term, base_url))
-        case AnyValue(path, inner):
-            return AnyValue(path, _relative(inner, base_url))
-        case And(terms) | Or(terms):
-            return type(filter_)(tuple(_relative(term, base_url) for term in terms))
-    return filter_
 
 
 def shown(parameters: Parameters, resource_type: ResourceType) -> Selection | None:

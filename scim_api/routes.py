@@ -82,8 +82,8 @@ def _add_resource_type(scim: Blueprint, views: "Views", resource_type: ResourceT
         )
 
 
-def service_of(exchange: Exchange, resource_type: ResourceType) -> Service:
-    """Return the operations on a resource type for the one who asks."""
+def service_of(exchange: Exchange, resource_type: ResourceType, base: str) -> Service:
+    """Return the operations on a resource type; `base` is the base URL as the client sees it."""
     principal = exchange.principal
     return Service(
         principal.tenant.ledger,
@@ -92,6 +92,7 @@ def service_of(exchange: Exchange, resource_type: ResourceType) -> Service:
         principal.catalogue,
         principal.policy,
         exchange.tolerated.add,
+        base,
     )
 
 
@@ -99,7 +100,8 @@ def reader_of(exchange: Exchange, resource_type: ResourceType) -> Reader:
     """Return what reads a resource type for the one who asks: as it is, or as it was."""
     past = exchange.past
     if past is None:
-        return service_of(exchange, resource_type)
+        tenant = exchange.principal.tenant
+        return Reader(tenant.ledger, tenant.resources, resource_type)
     return PastReader(past, past.readings, resource_type)
 
 
@@ -192,7 +194,7 @@ class Asked:
     @property
     def service(self) -> Service:
         """The operations that change something: of the present only."""
-        return service_of(self.exchange, self.type)
+        return service_of(self.exchange, self.type, self.base)
 
     def body(self) -> Any:
         """Read the body of a write; raises ScimError."""

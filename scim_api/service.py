@@ -49,13 +49,17 @@ class Service(Reader):
         catalogue: Catalogue,
         policy: Policy,
         tolerated: Callable[[str], None],
+        base_url: str = "",
     ) -> None:
-        """`tolerated` is told the name of each tolerance of the policy that was made use of."""
+        """`tolerated` is told the name of each tolerance of the policy that was made use of.
+
+        `base_url` is what URIs begin with as the client sees them.
+        """
         super().__init__(ledger, resources, resource_type)
         self._ledger = ledger
         self._resources = resources
         self._catalogue = catalogue
-        self._door = Door(policy, tolerated)
+        self._door = Door(policy, tolerated, base_url)
 
     def create(
         self,
@@ -135,7 +139,7 @@ class Service(Reader):
         door = self._door
 
         def patched(before: Attributes, members: Membership) -> Attributes:
-            return patching.apply(self._type, before, body, door.policy, door.tolerated, members)
+            return patching.applied(self._type, before, body, door, members)
 
         return self._change(id_, patched, conditions, metadata)
 

@@ -18,7 +18,7 @@ from scim_api.request_log.outcomes import MAX_METHOD, MAX_PATH, MOST_PARTS, Part
 from scim_api.service import Service
 from scim_api.settings import Settings
 
-ServiceOf = Callable[[Exchange, ResourceType], Service]
+ServiceOf = Callable[[Exchange, ResourceType, str], Service]
 
 
 def payload_limit(settings: Settings) -> int:
@@ -55,7 +55,7 @@ def _surroundings(exchange: Exchange, settings: Settings, service_of: ServiceOf)
 
     return Surroundings(
         resource_types=exchange.principal.catalogue.resource_types,
-        service_of=lambda resource_type: service_of(exchange, resource_type),
+        service_of=lambda resource_type: service_of(exchange, resource_type, base),
         metadata=metadata,
         refusal=refused,
         note=noting(exchange, settings.base_path, base),

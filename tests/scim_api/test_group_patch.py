@@ -1,5 +1,6 @@
 """A group's members under edits, against a plain list of them; and who is asked what."""
 
+import json
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,10 +11,11 @@ from projections.memberships import Relation
 from scim_api import patch as patching
 from scim_api.errors import BodyTooLarge, InvalidValue, Mutability, NoTarget
 from scim_api.members import Membership
-from scim_api.policy import ENTRA, OKTA, STRICT, Policy
+from scim_api.policy import ENTRA, OKTA, STRICT, Door, Policy
 from scim_api.resource_types import GROUP
 from tests.scim_api.client import GROUP_URN, add, patch, remove
 
+BASE = "https://example.com/scim/v2"
 IDS = ["a", "b", "c", "d", "e"]
 ATTRIBUTES = {"displayName": "Staff"}
 
@@ -27,11 +29,18 @@ class Roll:
 
     def among(self, ids):
         self.asked.append(set(ids))
-        return set(self.there) & set(ids)
+        return {id_: type_of(id_) for id_ in self.there if id_ in ids}
 
     def all(self):
         self.asked.append("all")
-        return [Relation(id_, type_of(id_), None) for id_ in self.there]
+        return [member(id_) for id_ in self.there]
+
+    def known(self, ids):
+        return {id_: member(id_) for id_ in ids if id_ in IDS}
+
+
+def member(id_):
+    return Relation(id_, type_of(id_), f"Name of {id_}" if id_ in IDS else None)
 
 
 def type_of(id_):
@@ -41,7 +50,8 @@ def type_of(id_):
 def after(there, *operations, policy=OKTA):
     """Return the members after a PATCH."""
     membership = Membership(Roll(there))
-    patching.apply(GROUP, ATTRIBUTES, patch(*operations), policy, None, membership)
+    door = Door(policy, base_url=BASE)
+    patching.applied(GROUP, ATTRIBUTES, patch(*operations), door, membership)
     changes = membership.changes()
     assert set(changes.joining).isdisjoint(there)
     assert set(changes.leaving) <= set(there)
@@ -300,17 +310,93 @@ def test_ids_are_told_apart_by_case():
         ('not (type eq "Group")', ["d", "e"]),
         ('value sw "a" or value eq "e"', ["b", "c", "d"]),
         ('type eq "User" and value eq "a"', ["b", "c", "d", "e"]),
-        ("display pr", IDS),
+        ("display pr", []),
+        ('display co "OF b"', ["a", "c", "d", "e"]),
+        ('$ref eq "/Users/a"', ["b", "c", "d", "e"]),
+        (f'$ref eq "{BASE}/Groups/e"', ["a", "b", "c", "d"]),
+        ('$ref eq "/Groups/a" or $ref eq "https://example.org/Users/a"', IDS),
+        (f'$ref sw "{BASE}/Groups"', ["a", "b", "c"]),
+        ('$ref sw "https://"', []),
+        ('$ref co "v2/Users/"', ["d", "e"]),
+        ('$ref co "scim" and $ref ew "v2/Groups/d"', ["a", "b", "c", "e"]),
+        (f'$ref gt "{BASE}/Users/a"', ["a", "d", "e"]),
+        ('not ($ref lt "https://x")', IDS),
+        ("not ($ref pr)", IDS),
     ],
 )
 def test_members_can_be_removed_by_any_filter(filter_, left):
     assert after(IDS, {"op": "remove", "path": f"members[{filter_}]"}) == left
 
 
-def test_those_who_joined_in_the_same_patch_are_found_too():
-    assert (
-        after([], add("a", "d"), remove("a"), {"op": "remove", "path": "members[value pr]"}) == []
+@pytest.mark.parametrize("filter_", ["value pr", "$ref pr", "display pr", 'type eq "Group"'])
+def test_those_who_joined_in_the_same_patch_are_found_too(filter_):
+    found = {"op": "remove", "path": f"members[{filter_}]"}
+
+    assert after([], add("a", "d", "x"), remove("a"), found) == (
+        ["x"] if filter_ != "value pr" else []
     )
+
+
+@pytest.mark.parametrize("value", [[{"value": "a"}, {"value": "d"}], ["a", "d"]])
+def test_a_remove_with_a_filter_and_a_value_removes_who_is_in_both(value):
+    by_type = {"op": "remove", "path": 'members[type eq "User"]', "value": value}
+    by_id = {"op": "remove", "path": 'members[value eq "a" or value eq "b"]', "value": value}
+
+    assert after(IDS, by_type) == after(IDS, by_id) == ["b", "c", "d", "e"]
+
+
+@pytest.mark.parametrize(("value", "left"), [(None, ["d", "e"]), ("", ["d", "e"]), ([], IDS)])
+def test_an_empty_value_beside_a_filter_names_nobody_only_where_it_is_a_list(value, left):
+    by_type = {"op": "remove", "path": 'members[type eq "User"]', "value": value}
+
+    assert after(IDS, by_type) == left
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ('members[value eq "x"].value', "y"),
+        ('members[value eq "x"]', {"value": "y"}),
+        ('members[value eq "x"]', [{"value": "x"}, {"value": "y"}]),
+        ('members[value eq "x" and type eq "Group"]', {"value": "x", "type": "User"}),
+    ],
+)
+@pytest.mark.parametrize("op", ["add", "replace"])
+def test_a_member_that_contradicts_the_filter_of_its_path_is_refused(op, path, value):
+    with pytest.raises(InvalidValue, match="contradicts"):
+        after(["a"], {"op": op, "path": path, "value": value}, policy=ENTRA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ('members[value eq "x"].value', "x"),
+        ('members[value eq "x"].type', "group"),
+        ('members[value eq "x"]', {"TYPE": "Group"}),
+        ('members[value eq "x" and type eq "group"]', [{"value": "x"}]),
+        ('members[type eq "Group"]', {"value": "x"}),
+    ],
+)
+def test_the_member_that_a_path_asks_for_in_vain_is_made(path, value):
+    assert after(["a"], {"op": "add", "path": path, "value": value}) == ["a", "x"]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add", "path": "members", "value": [{"value": "a", "type": "Group"}]},
+        {"op": "replace", "path": "members", "value": [{"value": "a", "type": "Group"}]},
+        {"op": "add", "value": {"members": [{"value": "a", "type": "Group"}]}},
+        {"op": "add", "path": 'members[value eq "a"]', "value": {"value": "a", "type": "Group"}},
+        {"op": "replace", "path": 'members[value eq "a"].type', "value": "Group"},
+    ],
+)
+def test_the_type_of_a_member_cannot_be_changed_only_given_again(operation):
+    again = json.loads(json.dumps(operation).replace('"Group"', '"USER"'))
+
+    assert after(["a"], again) == ["a"]
+    with pytest.raises(Mutability, match=r"members\.type"):
+        after(["a"], operation)
 
 
 def test_searching_a_large_group_over_and_over_is_refused():

@@ -5,7 +5,18 @@ import json
 import pytest
 
 from ledger.sqlite import SQLiteLedger
-from tests.scim_api.client import GROUP_URN, add, group, refusal, remove, replace, user
+from tests.scim_api.client import (
+    GROUP_URN,
+    add,
+    group,
+    patch,
+    refusal,
+    remove,
+    replace,
+    user,
+)
+
+BULK_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
 MANY = [f"member-{number:04}" for number in range(1001)]
 
@@ -284,7 +295,7 @@ def test_a_change_of_members_is_a_new_version_of_the_group(api, staff):
     "operation",
     [
         {"op": "add", "path": "members", "value": [{"value": "{jane}"}]},
-        {"op": "add", "path": "members", "value": [{"value": "{jane}", "type": "Group"}]},
+        {"op": "add", "path": "members", "value": [{"value": "{jane}", "type": "USER"}]},
         {"op": "replace", "path": "members", "value": [{"value": "{jane}", "display": "J"}]},
         {"op": "replace", "path": 'members[value eq "{jane}"]', "value": {"value": "{jane}"}},
         {"op": "remove", "path": 'members[value eq "nobody"]'},
@@ -420,6 +431,44 @@ def test_the_type_of_a_member_is_what_it_is_not_what_is_said(api, jane, staff):
         staff["id"]: "Group",
     }
     assert made["members"][0]["$ref"] == jane["meta"]["location"]
+
+
+@pytest.mark.parametrize("operator", ["eq", "co", "sw"])
+def test_members_are_removed_by_the_uri_by_which_a_list_finds_their_group(api, jane, operator):
+    omar = api.create("omar@example.com")
+    staff = api.group("Staff", jane, omar, "unknown here")
+    found = f'members[$ref {operator} "{jane["meta"]["location"]}"]'
+    removal = {"op": "remove", "path": found}
+
+    listed = api.get("/Groups", query_string={"filter": found}).json["Resources"]
+    response = api.patch(staff, removal)
+
+    assert [one["id"] for one in listed] == [staff["id"]]
+    assert response.status_code == 200
+    assert api.members(staff) == sorted([omar["id"], "unknown here"])
+
+
+def test_a_bulk_request_removes_members_by_their_uri_too(api, jane, staff):
+    removal = patch({"op": "remove", "path": f'members[$ref eq "{jane["meta"]["location"]}"]'})
+    operation = {"method": "PATCH", "path": f"/Groups/{staff['id']}", "data": removal}
+
+    api.post({"schemas": [BULK_URN], "Operations": [operation]}, "/Bulk")
+
+    assert api.members(staff) == []
+
+
+@pytest.mark.parametrize("given", ["User", "user", "", None])
+def test_a_put_may_repeat_the_type_of_a_member_but_not_change_it(api, jane, staff, given):
+    def members(type_):
+        return group("Crew", None, members=[{"value": jane["id"], "type": type_}, {"value": "x"}])
+
+    other = api.put(staff, members("Group"))
+    kept = api.read(staff)
+    same = api.put(staff, members(given))
+
+    assert (refusal(other)[:2], kept) == ((400, "mutability"), staff)
+    assert same.status_code == 200
+    assert api.members(staff) == sorted([jane["id"], "x"])
 
 
 def test_the_names_of_members_are_shown_where_they_are_asked_for(api, jane, staff):

@@ -666,6 +666,37 @@ def test_remove_by_the_values_of_a_sub_attribute_is_refused():
     refusal(InvalidValue, op("remove", "emails.value", "h@x.org"))
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "left"),
+    [
+        ("emails[value pr]", [{"value": "h@x.org"}], [WORK]),
+        ("emails[value pr]", [{"value": "H@X.ORG", "type": "home"}], [WORK]),
+        ('emails[type eq "work"]', [{"value": "h@x.org"}], [WORK, HOME]),
+        ('emails[type eq "work"]', {"type": "work"}, [HOME]),
+        ('emails[type eq "work"]', [], [WORK, HOME]),
+        ('emails[type eq "work"]', None, [HOME]),
+        ('emails[type eq "work"]', "", [HOME]),
+        ("emails[value pr].type", "HOME", [WORK, {"value": "h@x.org"}]),
+        ('emails[type eq "home"].type', "work", [WORK, HOME]),
+    ],
+)
+def test_a_remove_with_a_filter_and_a_value_removes_what_is_in_both(path, value, left):
+    after = patched(op("remove", path, value))
+
+    assert after["emails"] == left
+
+
+def test_of_plain_values_too():
+    now = {"tags": ["a", "b", "c"]}
+    removal = op("remove", 'tags[value ne "a"]', ["a", "b"])
+
+    assert patched(removal, attributes=now, resource_type=TICKET) == {"tags": ["a", "c"]}
+
+
+def test_a_value_beside_the_filter_of_a_remove_is_a_tolerance():
+    refusal(InvalidValue, op("remove", "emails[value pr]", [HOME]), policy=RFC)
+
+
 def test_remove_with_a_value_removes_a_single_value_whatever_it_is():
     assert changes(op("remove", "title", "T")) == {"title": None}
     assert changes(op("remove", MANAGER, "m1")) == {MANAGER: None}
