@@ -11,6 +11,7 @@ from scim_api.intake import names_message
 from scim_api.members import MEMBERS, Membership
 from scim_api.operations import by_folded_name, edits_of, operation_of
 from scim_api.policy import OKTA, Door, Policy, Tolerated
+from scim_api.replacing import stands
 from scim_api.schemas import check_value
 
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -51,7 +52,7 @@ def applied(
             work += edit.work(current)
             if work > MAX_WORK:
                 raise BodyTooLarge("This PATCH is too much work at once: send it in several.")
-            after = _with(after, edit.declared, edited(edit, current, door))
+            after = _with(resource_type, after, edit.declared, edited(edit, current, door))
     _check_changed(resource_type, attributes, after)
     return after
 
@@ -73,9 +74,13 @@ def _operations(body: Any, door: Door) -> list[Any]:
     return operations
 
 
-def _with(state: dict[str, Any], declared: Declared, value: Any) -> dict[str, Any]:
+def _with(
+    resource_type: ResourceType, state: dict[str, Any], declared: Declared, value: Any
+) -> dict[str, Any]:
     """Return the state with an attribute's new value, where that may change."""
     key, attribute = declared.key, declared.attribute
+    if value is None and stands(resource_type, key):
+        return state
     if value is None and attribute.required:  # RFC 7644 §3.5.2.2
         needed = [f"{key}.{sub.name}" for sub in attribute.sub_attributes if sub.required] or [key]
         raise MutabilityError(

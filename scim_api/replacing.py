@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from projections.state import STANDING
 from scim_api.attributes import Attribute, Declared, Mutability, ResourceType
 from scim_api.edits import immutable
 
@@ -20,25 +21,32 @@ def replaced(
     after = dict(desired)
     for key, value in before.items():
         declared = resource_type.declared.get(key)
-        if _is_kept(key, declared):
+        if stands(resource_type, key):
+            after.setdefault(key, value)
+        elif _is_kept(declared):
             after[key] = _whole(key, value, desired.get(key))
         elif declared and (parts := _fixed_parts(declared.attribute, value)):
             after[key] = _with_parts(key, parts, desired.get(key))
     return after
 
 
-def _is_kept(key: str, declared: Declared | None) -> bool:
+def stands(resource_type: ResourceType, key: str) -> bool:
+    """Return whether an attribute is never without a value: unassigning it changes nothing.
+
+    `active` is: what leaves it out or empties it neither deactivates nor reactivates anybody.
+    """
+    return key in STANDING.get(resource_type.name, {})
+
+
+def _is_kept(declared: Declared | None) -> bool:
     fixed = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
-    return key == "active" or declared is None or declared.attribute.mutability in fixed
+    return declared is None or declared.attribute.mutability in fixed
 
 
 def _whole(key: str, kept: Any, given: Any) -> Any:
-    """Return the value kept, or given for `active`, which alone may change."""
-    if given is None or given == kept:
-        return kept
-    if key != "active":
+    if given is not None and given != kept:
         raise immutable(key)
-    return given
+    return kept
 
 
 def _fixed_parts(attribute: Attribute, value: Any) -> dict[str, Any]:

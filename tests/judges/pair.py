@@ -6,6 +6,7 @@ docs/disagreements.md explains.
 
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ HOST = "http://localhost"
 RFC = ("every_filter_operator", "part_after_brackets", "pathless_patch", "unknown_members_kept")
 ADJUSTED = {
     "default-values",
+    "active-unassigned",
     "patch-answers",
     "groups-of-a-user",
     "members-described",
@@ -156,7 +158,7 @@ class Pair:
     # Keeping the two alike
 
     def _read_active(self, asked: Asked) -> Any:
-        if asked.method != "PUT" or asked.endpoint != "/Users":
+        if asked.method not in ("PUT", "PATCH") or asked.endpoint != "/Users":
             return None
         return (self.api.get(asked.path).json or {}).get("active")
 
@@ -228,12 +230,25 @@ def _filled(asked: Asked, active: Any) -> Any:
         }
     if not isinstance(asked.body, dict) or asked.path.endswith("/.search"):
         return asked.body
+    if asked.method == "PATCH" and active is not None:
+        return asked.body | {"Operations": list(keeping_active(active, asked.body["Operations"]))}
     given = {name.lower() for name, value in asked.body.items() if value is not None}
     defaults = dict(_DEFAULTS.get(asked.endpoint, {})) if asked.method == "POST" else {}
     if asked.method == "PUT" and active is not None:
         defaults = {"active": active}
     missing = {name: value for name, value in defaults.items() if name not in given}
     return {k: v for k, v in asked.body.items() if k.lower() not in missing} | missing
+
+
+def keeping_active(active: bool, operations: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Put what `active` has in the place of what unassigns it."""
+    for one in operations:
+        named, value = one.get("path") == "active", one.get("value")
+        empty = one["op"] == "remove" or (one["op"] == "replace" and value is None)
+        yield {"op": "replace", "path": "active", "value": active} if named and empty else one
+        given = value if named else value.get("active") if isinstance(value, dict) else None
+        if isinstance(given, bool) and one.get("path", "active") == "active":
+            active = given
 
 
 def _jsonable(body: Any) -> Any:

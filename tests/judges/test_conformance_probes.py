@@ -48,10 +48,16 @@ def checks(server):
     return check_server(client)
 
 
-def test_every_check_of_scim2_tester_succeeds(checks):
+ACTIVE_STAYS = (  # `active-unassigned` in docs/disagreements.md
+    "check_remove_attribute",
+    "PATCH modify() did not remove attribute 'active'",
+)
+
+
+def test_every_check_of_scim2_tester_succeeds_but_that_active_can_be_removed(checks):
     failed = [(check.title, check.reason) for check in checks if check.status not in GOOD]
 
-    assert failed == []
+    assert failed == [ACTIVE_STAYS]
 
 
 def test_scim2_tester_checks_every_resource_type(checks):

@@ -2,7 +2,9 @@
 
 import pytest
 
+from scim_api.bulk.message import REQUEST_URN
 from scim_api.patch import MAX_OPERATIONS
+from scim_api.policy import PRESETS
 from scim_api.resource_types import ENTERPRISE_URN, USER_URN
 from tests.scim_api.client import employee, patch, refusal, replace, user
 
@@ -281,14 +283,49 @@ def test_put_without_active_keeps_it(api, active):
     assert api.put(created, user(title="Boss")).json["active"] is active
 
 
-def test_a_patch_that_removes_active_leaves_an_active_user_active(api):
+UNASSIGNING = [
+    *({"op": "remove", "path": path} for path in ("active", "ACTIVE", f"{USER_URN}:active")),
+    {"op": "remove", "path": "active", "value": False},
+    *(
+        {"op": op, "path": path, "value": value}
+        for op in ("add", "replace")
+        for path in ("active", f"{USER_URN}:active")
+        for value in (None, "", [])
+    ),
+    *(
+        {"op": op, "value": {name: value}}
+        for op in ("add", "Replace")
+        for name in ("active", f"{USER_URN}:Active")
+        for value in (None, "", [])
+    ),
+    {"op": "replace", "path": USER_URN, "value": {"active": None}},
+]
+
+
+@pytest.mark.parametrize("policy", PRESETS)
+@pytest.mark.parametrize("active", [True, False])
+def test_a_patch_that_unassigns_active_changes_nothing(api, active, policy):
+    created = api.create(active=active)
+    api.token = api.site.issue(api.ledger, policy=policy).token
+    before = len(api.happened())
+    address = api.path(created)
+
+    answers = [api.patch(created, operation) for operation in UNASSIGNING]
+    bulk = [{"method": "PATCH", "path": address, "data": patch(one)} for one in UNASSIGNING]
+    answers.append(api.post({"schemas": [REQUEST_URN], "Operations": bulk}, "/Bulk"))
+
+    assert {answer.status_code for answer in answers} <= {200, 400 if policy == "strict" else 200}
+    assert api.happened(since=before) == []
+    assert api.get(address).json == created
+
+
+def test_a_patch_that_deactivates_and_unassigns_deactivates(api):
     created = api.create()
 
-    patched = api.patch(created, {"op": "remove", "path": "active"})
+    patched = api.patch(created, replace({"active": False}), {"op": "remove", "path": "active"})
 
-    assert patched.status_code == 200
-    assert patched.json["active"] is True
-    assert api.put(created, user()).json["active"] is True
+    assert patched.json["active"] is False
+    assert api.happened()[-1:] == ["Deactivated"]
 
 
 @pytest.mark.parametrize("active", [None, "", []])
