@@ -71,7 +71,7 @@ class Background:
             for chore in self._chores():
                 if self._ended.is_set():
                     return
-                if self._has_turn(chore.path):
+                if self._has_turn(chore):
                     self._do(chore)
 
     def _do(self, chore: Chore) -> None:
@@ -89,13 +89,17 @@ class Background:
         self._report(chore, None)
         return more
 
-    def _has_turn(self, ledger: Path) -> bool:
-        """Take the ledger's lock, kept for as long as the process lives."""
-        if ledger not in self._locks:
-            lock = _lock(ledger, self._lock_file)
+    def _has_turn(self, chore: Chore) -> bool:
+        """Take the lock of a chore's ledger, kept for as long as the process lives."""
+        if chore.path not in self._locks:
+            try:
+                lock = _lock(chore.path, self._lock_file)
+            except OSError as error:
+                self._report(chore, error)
+                return False
             if lock is None:
                 return False
-            self._locks[ledger] = lock
+            self._locks[chore.path] = lock
         return True
 
 

@@ -93,11 +93,12 @@ class Exchange:
             },
         )
 
-    def count_tolerances(self) -> None:
-        """Count what was forgiven, for the operator to see who needs it."""
-        if self._principal and self.tolerated:
+    def count_use(self) -> None:
+        """Count the credential's use, and what was forgiven, for the operator to see."""
+        if self._principal:
             credential = self._principal.credential.id
             usage = self._principal.tenant.usage
+            usage.note(credential, self.client, self.at)
             usage.note_tolerances(credential, self.client, self.tolerated, self.at)
 
     @property

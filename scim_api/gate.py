@@ -42,6 +42,5 @@ def guard(
         if for_all and not header:
             return
         principal = exchange.principal = authenticate(header, tenants, exchange.at)
-        principal.tenant.usage.note(principal.credential.id, exchange.client, exchange.at)
         if allowed is not None:
             require(principal, *allowed)

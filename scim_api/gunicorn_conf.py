@@ -4,8 +4,10 @@ import os
 from typing import Any
 
 from scim_api import settings as _settings
+from scim_api.log_lines import hold_standard_streams
 from scim_api.logs import gunicorn_logging
 
+hold_standard_streams()
 try:
     _checked = _settings.load(os.environ)
 except _settings.SettingsError as _error:

@@ -11,6 +11,7 @@ from flask import Blueprint, Response
 
 from ledger.database import DAMAGED, connect_read_only, speaking
 from ledger.store import LedgerError, LedgerUnavailable
+from scim_api import log_lines
 from scim_api.tenants import Tenant, Tenants
 
 MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
@@ -64,9 +65,18 @@ def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
     def readyz() -> Response:
         problems = sorted(set(_problems(data_dir, tenants, inspection)))
         status = "not ready" if problems else "ready"
-        return _answer(503 if problems else 200, {"status": status, "problems": problems})
+        document = {"status": status, "problems": problems}
+        if warnings := _warnings():
+            document["warnings"] = warnings
+        return _answer(503 if problems else 200, document)
 
     return health
+
+
+def _warnings() -> list[str]:
+    """Return what is wrong without being in the way of any request."""
+    lines = log_lines.dropped()
+    return [f"log not writable: {lines:,} lines dropped"] if lines else []
 
 
 def _answer(status: int, document: object) -> Response:

@@ -1,7 +1,6 @@
 """Structured logs: one JSON object a line on stderr, without personal data and without tokens."""
 
 import logging
-import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ import orjson
 
 from ledger import clock
 from ledger.background import Chore
+from scim_api.log_lines import LineHandler, stderr_handler
 
 LOGGER = logging.getLogger("scim_ledger")
 
@@ -38,7 +38,7 @@ def _where(trace: TracebackType | None) -> list[str]:
 
 def configure(level: str) -> None:
     """Send this program's log to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = stderr_handler()
     handler.setFormatter(JsonFormatter())
     LOGGER.handlers[:] = [handler]
     LOGGER.setLevel(level.upper())
@@ -52,8 +52,8 @@ def log_request(line: dict[str, Any]) -> None:
             {"time": clock.timestamp(), "level": "info", "message": "request", **line}
         ).decode()
         for handler in LOGGER.handlers:
-            if isinstance(handler, logging.StreamHandler):
-                handler.stream.write(text + "\n")
+            if isinstance(handler, LineHandler):
+                handler.write(text)
 
 
 def warn(sentence: str) -> None:
@@ -89,7 +89,7 @@ def gunicorn_logging(level: str) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"json": {"()": "scim_api.logs.JsonFormatter"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+        "handlers": {"stderr": {"()": stderr_handler, "formatter": "json"}},
         "root": {"level": level.upper(), "handlers": ["stderr"]},
         "loggers": {
             "gunicorn.error": {

@@ -152,7 +152,10 @@ class Tenants:
             return self._open(path)
         except LedgerError as trouble:
             self.troubles[path.parent.name] = trouble
-            return None
+        except OSError as error:  # a file beside it, such as its key's
+            says = f"{path} cannot be used: {error}"
+            self.troubles[path.parent.name] = LedgerUnavailable(says, reason="unreadable file")
+        return None
 
     def _add(self, tenant: Tenant) -> None:
         """Take a ledger in, but for a copy of one: what it acknowledged would soon be missed."""

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 from ledger.clients import family
 from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
+from scim_api.later import later
 from scim_api.user_agents import known_client
 
 USAGE_FILE = "usage.db"
@@ -82,9 +83,7 @@ class Usage:
         if requests or len(self._pending) < MAX_PENDING:
             self._pending[key] = at, requests + 1
         if self._timer is None:
-            self._timer = threading.Timer(INTERVAL, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
+            self._timer = later(INTERVAL, self.flush)
 
     def flush(self) -> None:
         """Write down what is pending; what cannot be written is kept for the next time."""

@@ -59,15 +59,24 @@ def surrounded(wsgi_app: WsgiApp, noting: Noting) -> WsgiApp:
                 headers.append(("Cache-Control", "no-store"))
             if exchange.past:
                 headers.append(("Ledger-Position", str(exchange.past.position)))
-            log_request(exchange.line(_route(), int(status[:3])))
-            exchange.count_tolerances()
-            if exchange.outcome is not None:
-                noting.note(exchange, int(status[:3]))
+            _account(exchange, int(status[:3]), noting)
             return start_response(status, headers, *error)
 
         return wsgi_app(environ, start)
 
     return exchanged
+
+
+def _account(exchange: Exchange, status: int, noting: Noting) -> None:
+    """Log, count and note a request; what fails of that is no reason not to answer it."""
+    try:
+        log_request(exchange.line(_route(), status))
+        exchange.count_use()
+        if exchange.outcome is not None:
+            noting.note(exchange, status)
+    except Exception as error:
+        fields = {"request_id": exchange.id}
+        LOGGER.error("request not accounted for", exc_info=error, extra={"fields": fields})
 
 
 def tidy(path: str) -> str:

@@ -62,12 +62,11 @@ def serve(site: Site, bind: str | None, port: str | None, workers: str | None) -
     os.environ.update({name: value for name, value in given.items() if value is not None})
     settings = site.settings
     for sentence in settings_.unknown(os.environ):
-        click.echo(f"warning: {sentence}", err=True)
+        _tell(f"warning: {sentence}", err=True)
     _refuse_unsafe(settings)
     _must_be_free(settings)
     token = _prepare_ledgers(site, settings)
     _announce(settings, token)
-    sys.stdout.flush()
     program = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.gunicorn_conf"]
     os.execv(sys.executable, [*program, "app:create_app()"])
 
@@ -112,24 +111,34 @@ def _prepare_ledgers(site: Site, settings: Settings) -> str | None:
         try:
             site.migrate(name)
             site.tenant(name).close()
-        except LedgerError as trouble:
-            click.echo(f"warning: ledger {name} cannot be served: {trouble}", err=True)
+        except (LedgerError, OSError) as trouble:
+            _tell(f"warning: ledger {name} cannot be served: {trouble}", err=True)
     return None
+
+
+def _tell(sentence: str, *, err: bool = False) -> bool:
+    """Print a sentence and return whether that was possible: the service starts all the same."""
+    try:
+        click.echo(sentence, err=err)
+    except OSError:
+        return False
+    return True
 
 
 def _announce(settings: Settings, token: str | None) -> None:
     base = settings.base_url or settings.local_url
-    click.echo(f"SCIM base URL: {base}")
+    _tell(f"SCIM base URL: {base}")
     if token:
-        click.echo(f"Bearer token:  {token}")
-        click.echo("(shown this once; make another with: scim-ledger token create NAME)")
-        click.echo(
+        if not _tell(f"Bearer token:  {token}"):
+            _tell("warning: the token could not be shown: make another", err=True)
+        _tell("(shown this once; make another with: scim-ledger token create NAME)")
+        _tell(
             "\nNext: in Okta open the app's Provisioning tab, choose Integration, and paste these"
             " two into\n  SCIM connector base URL: the base URL    Authorization (HTTP Header or"
             " API Token): the token\nthen press Test Connector Configuration."
         )
     if settings.base_url is None:
-        click.echo(
+        _tell(
             "\nOkta's cloud reaches this machine only by https: put a proxy with a certificate, or"
             " a tunnel,\nin front of this address; then set SCIM_BASE_URL to the public URL and"
             " SCIM_TRUSTED_PROXIES=1\nso that X-Forwarded headers are believed. SCIM_BIND=0.0.0.0"

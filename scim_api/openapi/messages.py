@@ -53,7 +53,9 @@ def messages() -> dict[str, JsonSchema]:
         "ResourceTypes": listed(ref("ResourceType")),
         "Schemas": listed(ref("Schema")),
         "Health": _closed(
-            {"status": TEXT, "problems": _many(TEXT)}, "status", "Whether all is well."
+            {"status": TEXT, "problems": _many(TEXT), "warnings": _many(TEXT)},
+            "status",
+            "Whether all is well; warnings are in the way of no request.",
         ),
     }
 

@@ -16,6 +16,7 @@ from ledger import clock
 from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
 from projections import sql
+from scim_api.later import later
 from scim_api.logs import LOGGER
 from scim_api.request_log.outcomes import Repetition
 from scim_api.request_log.rows import Entry, Row, rows_of
@@ -103,9 +104,7 @@ class RequestLog:
 
     def _wait(self) -> None:
         if self._timer is None and not self._closed:
-            self._timer = threading.Timer(INTERVAL, self.flush)
-            self._timer.daemon = True
-            self._timer.start()
+            self._timer = later(INTERVAL, self.flush)
 
     def flush(self) -> None:
         """Write down what is pending; what cannot be written is kept for the next time."""

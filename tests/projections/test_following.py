@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import app
-from ledger import events
+from ledger import background, events
 from ledger.background import Background
 from ledger.backup import backup
 from ledger.database import connect_read_only
@@ -22,6 +22,7 @@ from projections.history import History, HistoryBehind, position_of
 from projections.query import Query
 from projections.runner import check, rebuild
 from scim_api.resource_types import KINDS
+from tests.scim_api.process import wait_until
 
 
 def person(number):
@@ -233,11 +234,30 @@ def test_a_killed_catch_up_is_taken_up_again(tenant, people):
 def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
     first, second = (Background(lambda: [Follower(tenant.history)]) for _ in range(2))
 
-    assert first._has_turn(tenant.ledger.path)
-    assert not second._has_turn(tenant.ledger.path)
+    assert first._has_turn(Follower(tenant.history))
+    assert not second._has_turn(Follower(tenant.history))
     first.end()
-    assert second._has_turn(tenant.ledger.path)
+    assert second._has_turn(Follower(tenant.history))
     second.end()
+
+
+def test_a_lock_that_cannot_be_made_is_told_and_tried_again(tenant, people, monkeypatch):
+    monkeypatch.setattr(background, "INTERVAL", 0.01)
+    lock, told = tenant.ledger.path.with_name("history.lock"), []
+    lock.mkdir()  # as on a disk that takes no more files
+
+    def report(chore, trouble):
+        told.append(trouble)
+        if len(told) == 2:
+            lock.rmdir()
+
+    worker = Background(lambda: [Follower(tenant.history)], report)
+    worker.start()
+    reached = wait_until(lambda: tenant.history.reached == tenant.ledger.last_position())
+    worker.end()
+
+    assert reached
+    assert [type(trouble) for trouble in told[:2]] == [IsADirectoryError] * 2
 
 
 def test_lists_of_the_past_cost_as_many_statements_whatever_the_size(tenant, record):

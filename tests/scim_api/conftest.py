@@ -54,6 +54,23 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
+def start_made(tmp_path, made):
+    """Return a maker of services of a ledger that is there already; they end with the test."""
+    servers = []
+
+    def starting(**options):
+        folder = tmp_path / "server"
+        if not folder.exists():
+            shutil.copytree(made[0], folder / "data")
+        servers.append(Server(folder, token=made[1], **options))
+        return servers[-1]
+
+    yield starting
+    for started in servers:
+        started.clean_up()
+
+
+@pytest.fixture
 def start(tmp_path):
     """Return a maker of services that end with the test."""
     servers = []

@@ -57,13 +57,15 @@ class Reply:
 class Server:
     """The service, started; `token` is the one it printed the first time."""
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder, *, token=None, popen=None, **settings):
+        """`token` is one of a ledger that is there already; `popen` says how the process begins."""
         self.folder = folder
+        self.popen = popen or {}
         self.data_dir = folder / "data"
         self.stdout, self.stderr = folder / "stdout", folder / "stderr"
         self.port = free_port()
         self.settings = {"PORT": self.port, **settings}
-        self.token = None
+        self.token = token
         self.start()
 
     def start(self):
@@ -72,7 +74,8 @@ class Server:
         assert self.process, self.stderr.read_text()
         assert wait_until(self._lives), self.stderr.read_text()
         printed = self.stdout.read_text().splitlines()
-        self.url = next(line.split()[-1] for line in printed if line.startswith("SCIM base URL"))
+        urls = [line.split()[-1] for line in printed if line.startswith("SCIM base URL")]
+        self.url = urls[0] if urls else None
         tokens = [line.split()[-1] for line in printed if line.startswith("Bearer token")]
         self.token = tokens[0] if tokens else self.token
 
@@ -84,13 +87,12 @@ class Server:
     def spawn(self):
         """Start the service without waiting for it."""
         with self.stdout.open("ab") as out, self.stderr.open("ab") as err:
+            options = {"stdout": out, "stderr": err, "start_new_session": True, **self.popen}
             return subprocess.Popen(
                 [*PROGRAM, "serve"],
                 env=environment(self.data_dir, **self.settings),
                 stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
+                **options,
             )
 
     def _lives(self):

@@ -10,6 +10,7 @@ import pytest
 from ledger.database import connect, driver
 from ledger.verify import verify
 from tests.scim_api.client import patch, refusal, replace, user
+from tests.scim_api.process import Server, wait_until
 
 
 def health(api):
@@ -363,6 +364,22 @@ def test_once_there_is_space_again_the_service_goes_on_by_itself(on_disk, disk):
     report = verify(on_disk.site.data_dir / "default" / "ledger.db")
     assert report.findings == []
     assert report.events == 1 + 1 + acknowledged + 2
+
+
+def test_a_service_started_on_a_full_disk_serves_once_there_is_space(disk, made, request):
+    shutil.copytree(made[0], disk / "data")
+    fill_up(disk)
+
+    server = Server(disk, token=made[1])
+    request.addfinalizer(server.clean_up)
+    ready = server.ask("GET", "/readyz", base="")
+    refused = server.ask("POST", "/Users", user("early@example.com"))
+    (disk / "filler").unlink()
+
+    assert (ready.status, "disk full" in ready.json["problems"]) == (503, True)
+    assert refused.status == 503
+    assert server.ask("POST", "/Users", user("late@example.com")).status == 201
+    assert wait_until(lambda: (disk / "data" / "default" / "history.lock").exists())
 
 
 def test_a_disk_that_cannot_be_written_is_503_and_not_ready(on_disk, disk):
