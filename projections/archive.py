@@ -155,6 +155,23 @@ class Archive:
                 found[at][id_] = Change(before, value if since == at else known.after)
         return found
 
+    def names_of(self, events: Iterable[Recorded]) -> dict[int, str]:
+        """Return what the resource of each event was called then, or last before, by position.
+
+        In one query; the history must have reached them. Of who was erased since nothing is known.
+        """
+        asked = [(each.position, each.subject) for each in events if each.category in self.kinds]
+        with self.history.file.reading() as connection:
+            found = [
+                (position, resource_of(document))
+                for position, document in _documents_at(connection, asked)
+                if document
+            ]
+        return {
+            position: resource.attributes[self.kinds[resource.type].name_attribute]
+            for position, resource in found
+        }
+
     def last_named(self, type_: str, name: str) -> str | None:
         """Return the id of who last had a name and was deleted with it."""
         with self.history.caught_up() as connection:
@@ -190,6 +207,21 @@ def _members_at(
         " FROM json_each(?) AS asked CROSS JOIN membership"
         " ON group_born = ? AND member_id = asked.value ->> 1 AND at IN (since, until)",
         (json_list(asked), group),
+    )
+
+
+def _documents_at(
+    connection: Connection, asked: list[tuple[int, str]]
+) -> Iterator[tuple[int, bytes | None]]:
+    """Yield each position asked for and the document that a resource, by its id, had there."""
+    yield from connection.execute(
+        "SELECT asked.value ->> 0 AS at,"
+        " (SELECT (SELECT document FROM resource_version AS seen WHERE seen.born = life.born"
+        " AND seen.position <= asked.value ->> 0 ORDER BY seen.position DESC LIMIT 1)"
+        " FROM life WHERE id = asked.value ->> 1 AND born <= asked.value ->> 0"
+        " ORDER BY born DESC LIMIT 1)"
+        " FROM json_each(?) AS asked",
+        (json_list(asked),),
     )
 
 

@@ -8,6 +8,7 @@ from ledger.streams import stretch
 from projections.archive import Archive
 from projections.causes import Cause
 from projections.differences import Difference
+from projections.making import made_at
 
 MOST_READ = 200  # events of one resource: the newest
 
@@ -18,6 +19,7 @@ class Reasons:
 
     causes: Mapping[str, Cause]  # by attribute, members:<id> or groups:<id>: the last that set it
     every: Sequence[Cause]  # of each event read, oldest first
+    made: Cause | None  # of the event that made it so; None if that was not read
     complete: bool
 
     @property
@@ -36,9 +38,16 @@ def reasons_of(archive: Archive, found: Difference) -> Reasons:
     """Return why a resource differs, at the cost of at most MOST_READ events."""
     events = _events(archive, found)
     causes = archive.causes(events)
-    setters = {key: causes[at] for key, at in _setters(events, found).items()}
-    every = [causes[recorded.position] for recorded in events]
-    return Reasons(setters, every, found.events <= MOST_READ)
+    setters = _setters(events, found)
+    made = made_at(archive, found, setters)
+    if made and made not in causes:  # an older one
+        causes |= archive.causes_at([made])
+    return Reasons(
+        {key: causes[at] for key, at in setters.items()},
+        [causes[recorded.position] for recorded in events],
+        causes[made] if made else None,
+        found.events <= MOST_READ,
+    )
 
 
 def _events(archive: Archive, found: Difference) -> list[Recorded]:

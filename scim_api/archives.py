@@ -29,7 +29,7 @@ def difference_document(found: Difference, reasons: Reasons) -> dict[str, Any]:
     """Return a difference as JSON has it."""
     relation = KINDS[found.type].relation
     turnover = {relation: found.turnover.document()} if relation and found.turnover else {}
-    last = reasons.last
+    made, last = reasons.made, reasons.last
     return {
         "kind": found.kind,
         "how": found.how,
@@ -42,6 +42,7 @@ def difference_document(found: Difference, reasons: Reasons) -> dict[str, Any]:
         "events": found.events,
         "by": [{"who": one.who, "client": one.client} for one in reasons.distinct],
         "complete": reasons.complete,
+        "event": made.document() if made else None,
         "last": last.document() if last else None,
     }
 

@@ -67,8 +67,12 @@ def diff(
 
     joined: not there before, there after. left: active before, deleted or inactive after.
     reactivated: inactive before, active after. passed: came and went in between. undone:
-    changed and changed back, nothing differs. changed: the rest. who and client name all who had a
-    hand in it, in order.
+    changed and changed back, nothing differs. changed: the rest.
+
+    position, at, event and by tell of the event that made it so: of who joined the creation, of who
+    left the deactivation or deletion, whichever came first, of who came back the reactivation, of
+    what changed the last event that set a value that differs. last is the time of the last change
+    of any kind. who and client name all who had a hand in it, in order.
     """
     inquiry = Inquiry(site.tenant(ledger))
     span = span_of(inquiry, start, end)
@@ -89,14 +93,18 @@ def _differences(
 
 
 def _columns(document: dict[str, Any]) -> dict[str, Any]:
-    last = document["last"]
+    event, last = document["event"] or {}, document["last"] or {}
     return {
         "kind": document["kind"],
         "how": document["how"],
         "type": document["resourceType"],
         "name": text(document["name"]),
+        "position": event.get("position", ""),
+        "at": event.get("at", ""),
+        "event": event.get("type", ""),
+        "by": event.get("credential") or event.get("operator") or event.get("actor", ""),
         "changed": _changed(document),
-        "last": last["at"] if last else "",
+        "last": last.get("at", ""),
         **hands(document),
         "id": document["id"],
     }

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import click
 
@@ -27,9 +27,11 @@ from ledger.terminal import (
     ledger_option,
     moment,
     pass_site,
+    read_beside,
     say,
 )
 from projections.query import And, Compare, Filter, Operator
+from scim_api.archives import archive_of
 from scim_api.audit.event_filters import event_filter
 from scim_api.audit.event_type import EVENT
 from scim_api.audit.events import MOST, Events, Question
@@ -97,6 +99,8 @@ def list_events(
     A filter compares with eq, ne, co, sw, ew, gt, ge, lt, le, pr; and, or, not and brackets join
     comparisons. It knows position, at, type, stream, resourceType, userName, credential, actor,
     via, txn, client, requestId and operator.
+
+    name is what the user, group or token of an event was called then; who was erased has none.
     """
     tenant = site.tenant(ledger)
     given = {"type": type_, "stream": stream}
@@ -129,8 +133,8 @@ def tail(
     teller = Teller(tenant)
     asked = None if filter_ is None else read_filter(filter_, tenant)
     with suppress(KeyboardInterrupt):  # how following ends
-        for recorded in teller.newest(asked, count, follow):
-            row = teller.row(recorded, as_json)
+        for told in teller.newest(asked, count, follow):
+            row = teller.row(told, as_json)
             if as_json:
                 click.echo(in_json(row))
             else:
@@ -170,6 +174,13 @@ def joined(terms: list[Filter]) -> Filter | None:
     return And(tuple(terms)) if len(terms) > 1 else next(iter(terms), None)
 
 
+class Told(NamedTuple):
+    """An event, and what the resource it is about was called then; None if nothing is known."""
+
+    recorded: Recorded
+    name: str | None
+
+
 class Teller:
     """Finds the events of a ledger and tells of them."""
 
@@ -179,14 +190,26 @@ class Teller:
         self._events = Events(tenant)
         self._names = self._events.credential_names()
 
-    def read(self, positions: list[int]) -> list[Recorded]:
-        """Return the events at some positions."""
+    def read(self, positions: list[int]) -> list[Told]:
+        """Return the events at some positions, with the names of the time."""
         lines = lines_at(self._ledger, positions)
-        return [codec.decode(line.header, line.body) for line in lines]
+        events = [codec.decode(line.header, line.body) for line in lines]
+        names = read_beside(lambda: self._named(events), {})
+        return [Told(recorded, names.get(recorded.position)) for recorded in events]
+
+    def _named(self, events: list[Recorded]) -> Mapping[int, str]:
+        """Return the names of what events are about, by position."""
+        follow(self._tenant.history)
+        credentials = {
+            recorded.position: self._names[recorded.subject]
+            for recorded in events
+            if recorded.subject in self._names
+        }
+        return credentials | archive_of(self._tenant).names_of(events)
 
     def chosen(
         self, filter: Filter | None, limit: int | None, newest_first: bool
-    ) -> Iterator[Recorded]:
+    ) -> Iterator[Told]:
         """Yield the events that a filter finds, of those at most so many, the newest."""
         if filter is not None:
             follow(self._tenant.history)
@@ -194,7 +217,7 @@ class Teller:
 
     def _chosen(
         self, filter: Filter | None, limit: int | None, newest_first: bool, end: int
-    ) -> Iterator[Recorded]:
+    ) -> Iterator[Told]:
         if limit is None:
             asked = Question(filter=filter, newest_first=newest_first, count=MOST)
             yield from self._walk(asked, end)
@@ -203,7 +226,7 @@ class Teller:
         found = [e for e, _ in zip(self._walk(newest, end), range(limit), strict=False)]
         yield from found if newest_first else reversed(found)
 
-    def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[Recorded]:
+    def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[Told]:
         """Yield the newest events, oldest first, and if asked for those that come."""
         if filter is not None:
             follow(self._tenant.history)
@@ -218,7 +241,7 @@ class Teller:
                 yield from self._walk(asked, end)
             time.sleep(POLL)
 
-    def _walk(self, asked: Question, end: int) -> Iterator[Recorded]:
+    def _walk(self, asked: Question, end: int) -> Iterator[Told]:
         more = True
         while more:
             found = self._find(asked, end)
@@ -234,10 +257,11 @@ class Teller:
         except TooMany as error:
             raise Failure(error.detail) from None
 
-    def row(self, recorded: Recorded, full: bool) -> dict[str, Any]:
+    def row(self, told: Told, full: bool) -> dict[str, Any]:
         """Return an event as a line of a table, or all of it."""
+        recorded = told.recorded
         if full:
-            return self._full(recorded)
+            return self._full(recorded, told.name)
         return {
             "position": recorded.position,
             "at": recorded.at,
@@ -245,6 +269,7 @@ class Teller:
             "who": self._who(recorded),
             "client": family(recorded.request.get("client", "")),
             "via": recorded.via,
+            "name": told.name or "",
             "stream": recorded.stream,
             "changed": _changed(recorded),
         }
@@ -253,7 +278,7 @@ class Teller:
         operator: str | None = recorded.request.get("operator")
         return self._names.get(recorded.actor) or operator or recorded.actor
 
-    def _full(self, recorded: Recorded) -> dict[str, Any]:
+    def _full(self, recorded: Recorded, name: str | None) -> dict[str, Any]:
         return {
             "position": recorded.position,
             "id": recorded.id,
@@ -261,6 +286,7 @@ class Teller:
             "type": recorded.type,
             "revision": recorded.revision,
             "stream": recorded.stream,
+            "name": name,
             "version": recorded.version,
             "txn": recorded.txn,
             "actor": recorded.actor,

@@ -16,6 +16,10 @@ _MAYBE_FLAG: JsonSchema = {"type": ["boolean", "null"]}
 _WHOLE: JsonSchema = {"type": "integer", "minimum": 0}
 _MOMENT = "A position, or an instant such as 2026-10-01T00:00:00Z."
 _COMPLETE = f"false where only the newest {MOST_READ} events in between were read for causes."
+_EVENT = (
+    "The event that made it so: by which it joined, left or came back; where values changed, the"
+    " last that set one that differs. null where that was not read."
+)
 _NEXT = _MAYBE_TEXT | {"description": "The address of the next page, null on the last."}
 
 
@@ -176,7 +180,8 @@ def _difference_of(more: JsonObject) -> JsonSchema:
         "events": NUMBER,
         "by": _many(_hand()) | {"description": "Who had a hand in it, in the order of events."},
         "complete": {"type": "boolean", "description": _COMPLETE},
-        "last": {"anyOf": [ref("Cause"), {"type": "null"}]},
+        "event": {"anyOf": [ref("Cause"), {"type": "null"}], "description": _EVENT},
+        "last": {"anyOf": [ref("Cause"), {"type": "null"}], "description": "The last change."},
         **more,
     }
     required = [name for name in properties if name not in ("members", "groups")]

@@ -326,7 +326,7 @@ def test_a_filter_that_cannot_be_read_is_a_usage_error(told, command):
 def test_a_table_of_events_says_who_did_it_and_through_what(told):
     head, _, opened, _, created = told("events", "list").out.splitlines()[:5]
 
-    assert head.split() == "position at type who client via stream changed".split()
+    assert head.split() == "position at type who client via name stream changed".split()
     assert opened.split()[3:6] == [getpass.getuser(), "CLI", "cli"]
     assert created.split()[3:6] == ["okta", "other", "scim.post"]
 

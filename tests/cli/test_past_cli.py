@@ -384,3 +384,48 @@ def test_a_user_who_joined_and_left_a_group_was_changed_and_changed_back(shell, 
     )
     assert "changed, 1 event by script" in joined.out
     assert joined.out.splitlines()[-1].split()[-2:] == ["script", "other"]
+
+
+def test_events_show_the_name_that_a_resource_had_then(shell, api, moments):
+    listed = shell("events", "list", "--json").json
+    names = [(e["type"], e["name"]) for e in listed if e["stream"] == f"User-{moments['jane']}"]
+    [last] = [e for e in listed if e["type"] == "Deleted"]
+    groups = [e["name"] for e in listed if e["type"] == "MembersAdded"]
+    table = shell("events", "list").out
+    shell("erase", moments["jane"], "--reason", "gdpr-17", "--ticket", "PRIV-42")
+    after = [e for e in shell("events", "list", "--json").json if moments["jane"] in e["stream"]]
+
+    assert names == [
+        ("Created", "jane@example.com"),
+        ("Updated", "jane.doe@example.com"),
+        ("Deactivated", "jane.doe@example.com"),
+    ]
+    assert last["name"] == "bob@example.com"
+    assert groups == ["Staff", "Crew"] and "Staff" in table
+    assert listed[1]["name"] == "okta"  # the token's
+    assert {event["name"] for event in after} == {None}
+    assert shell("events", "show", str(last["position"]), "--json").json["name"] == last["name"]
+
+
+def test_who_joined_and_left_stands_at_the_event_that_made_it_so(shell, api):
+    with freeze_time("2099-10-01T12:00:00Z") as time:
+        old = api.create("old@example.com")
+        before = api.recorded()
+        time.tick(timedelta(days=1))
+        new = api.create("new@example.com")
+        time.tick(timedelta(days=1))
+        api.patch(old, replace(False, "active"))
+        time.tick(timedelta(days=1))
+        api.patch(new, replace("Chef", "title"))
+        api.patch(old, replace("Former", "title"))
+    api.site.close()
+    rows = {row["id"]: row for row in shell("diff", "--from", str(before), "--json").json}
+    joined, left = rows[new["id"]], rows[old["id"]]
+    [line] = [
+        line for line in shell("diff", "--from", str(before)).out.splitlines() if "new@" in line
+    ]
+
+    assert (joined["event"]["type"], joined["event"]["at"][:10]) == ("Created", "2099-10-02")
+    assert (left["event"]["type"], left["event"]["at"][:10]) == ("Deactivated", "2099-10-03")
+    assert {row["last"]["at"][:10] for row in rows.values()} == {"2099-10-04"}
+    assert line.index("2099-10-02") < line.index("2099-10-04")

@@ -243,6 +243,9 @@ def test_of_very_many_events_the_newest_are_read_for_causes(telling: Telling) ->
         assert len(reasons.every) == MOST_READ
         assert reasons.causes["active"].position == reasons.every[-1].position
         assert "title" in found.changes and "title" not in reasons.causes
+        joined = Differences(told.archive, Span(1, span.end)).of("User", "u0")
+        made = reasons_of(told.archive, joined).made
+        assert made and (joined.kind, made.type) == ("joined", "Created")
 
 
 # Cost
@@ -389,3 +392,40 @@ def test_each_kind_says_how_it_came(telling: Telling) -> None:
         assert {row.id: row.shown.attributes for row in rows if row.shown}["g2"] == {
             "displayName": "Short"
         }
+
+
+def test_the_event_that_made_it_so_is_told_whatever_happened_since(telling: Telling) -> None:
+    asleep, awake, edited = {"active": False}, {"active": True}, {"title": "Chef"}
+    history = [
+        *[("name", id_, (f"Before {id_}", {})) for id_ in ("u0", "u1", "u2", "g0")],
+        ("set", "u1", asleep),
+    ]
+    then = [
+        *[("name", "u3", ("New", {})), ("set", "u3", edited), ("set", "u3", asleep)],
+        *[("set", "u0", asleep), ("set", "u0", awake), ("set", "u0", asleep)],
+        *[("set", "u0", edited), ("delete", "u0", None)],
+        *[("set", "u1", awake), ("set", "u1", asleep), ("set", "u1", {"active": None})],
+        ("set", "u1", edited),
+        *[("set", "u2", edited), ("set", "u2", {"emails": [{"value": "a@x"}]})],
+        ("set", "u2", {"emails": None}),
+        *[("join", "g0", ["u1"]), ("join", "g0", ["u2"]), ("leave", "g0", ["u1"])],
+    ]
+    with telling([*history, *then]) as told:
+        start = next(e.position for e in told.model.events if e.subject == "u3") - 1
+        span = Span(start, told.model.end)
+        made = {}
+        for row in all_rows(told, span, 1000):
+            reasons = reasons_of(told.archive, row)
+            assert reasons.made and reasons.last
+            mine = [e for e in told.model.events[start:] if e.subject == row.id]
+            order = {e.position: n for n, e in enumerate(mine)}
+            made[row.id] = (row.kind, reasons.made.type, order[reasons.made.position])
+            assert reasons.last.position == mine[-1].position
+
+    assert made == {
+        "u0": ("left", "Deactivated", 2),  # not the deletion later on
+        "u1": ("reactivated", "Reactivated", 2),
+        "u2": ("changed", "Updated", 0),
+        "u3": ("joined", "Created", 0),
+        "g0": ("changed", "MembersAdded", 1),
+    }
