@@ -1,7 +1,7 @@
 """How values compare: the form of text and times in filters, sorting, uniqueness and indexes."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -15,8 +15,9 @@ Comparable = str | bool | int | float
 SUBSTRING = frozenset({Operator.CO, Operator.SW, Operator.EW})
 
 _DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?", re.ASCII
+    r"(\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?", re.ASCII
 )
+_FRACTION = re.compile(r"\d{1,6}", re.ASCII)
 
 
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,9})?", re.ASCII)
@@ -29,20 +30,39 @@ def fold(text: str) -> str:
     return normalize("NFC", normalize("NFC", in_order(text)).casefold())
 
 
-def instant(text: str) -> str | None:
-    """Return an xsd:dateTime in UTC to the microsecond, so that text order is order in time.
+def moment_of(text: str) -> datetime | None:
+    """Return the moment that an xsd:dateTime stands for, to the second; None when it is none.
 
-    Without an offset it is taken for UTC. None when it is no dateTime.
+    Without an offset it is taken for UTC. 24:00:00 is the beginning of the next day (XML Schema
+    Part 2 §3.2.7).
     """
     found = _DATE_TIME.fullmatch(text.upper())
     if not found:
         return None
-    moment, fraction, offset = found.groups()
+    date, time, fraction, offset = found.groups()
+    ends_day = time == "24:00:00" and not (fraction or "").strip("0")
     try:
-        utc = datetime.fromisoformat(moment + (offset or "Z")).astimezone(UTC)
+        start = datetime.fromisoformat(f"{date}{'00:00:00' if ends_day else time}{offset or 'Z'}")
+        return start + timedelta(days=ends_day)
     except (ValueError, OverflowError):
         return None
-    return f"{utc.isoformat()[:19]}.{(fraction or '')[:6]:0<6}Z"
+
+
+def instant(text: str) -> str | None:
+    """Return an xsd:dateTime in UTC to the microsecond, so that text order is order in time.
+
+    None when it is no dateTime.
+    """
+    moment = moment_of(text)
+    if moment is None:
+        return None
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        return None
+    _, _, fraction = text.partition(".")
+    digits = _FRACTION.match(fraction)
+    return f"{utc.isoformat()[:19]}.{digits[0] if digits else '':0<6}Z"
 
 
 def decimal_of(value: Any) -> Decimal | None:

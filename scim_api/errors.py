@@ -127,7 +127,7 @@ class InvalidCursor(ScimError):
 
 
 class InvalidCount(ScimError):
-    """The count is not the one that the cursor was made with (RFC 9865 §2.1)."""
+    """In a walk by cursor a count that is none, or not that of its first page (RFC 9865 §2.1)."""
 
     scim_type = "invalidCount"
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from scim_api import exact_json
 from scim_api.errors import InvalidValue
 from scim_api.policy import Door
 
@@ -45,7 +46,7 @@ def resembles_json(text: str) -> bool:
 def _meant_by(text: str) -> Any:
     """Return the object or list; None for what is no JSON."""
     try:
-        return orjson.loads(text)
+        return exact_json.loads(text.encode(errors="surrogatepass"))
     except orjson.JSONDecodeError:
         return None
 

@@ -6,7 +6,7 @@ from typing import Any
 from projections.query import Query
 from scim_api.attributes import ResourceType
 from scim_api.documents import Selection, selection
-from scim_api.errors import InvalidSyntax, InvalidValue
+from scim_api.errors import InvalidCount, InvalidSyntax, InvalidValue, ScimError
 from scim_api.grammar import parse_filter, parse_sort
 from scim_api.intake import names_message
 from scim_api.policy import Door
@@ -28,7 +28,7 @@ def list_query(
     *,
     max_results: int,
 ) -> Query:
-    """Read the parameters but for `cursor`; raises InvalidFilter or InvalidValue.
+    """Read the parameters but for `cursor`; raises InvalidFilter, InvalidCount or InvalidValue.
 
     Unknown ones do nothing.
     """
@@ -38,8 +38,18 @@ def list_query(
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
         descending=descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),
-        count=min(max(0, whole_number(parameters, "count", DEFAULT_COUNT)), max_results),
+        count=min(max(0, _count(parameters)), max_results),
     )
+
+
+def _count(parameters: Parameters) -> int:
+    return whole_number(parameters, "count", DEFAULT_COUNT, _fault_of("count", parameters))
+
+
+def _fault_of(name: str, parameters: Mapping[str, Any]) -> type[ScimError]:
+    """Return the error for a number that is none; in a walk by cursor `count` has its own."""
+    is_walk = parameters.get("cursor") is not None
+    return InvalidCount if name == "count" and is_walk else InvalidValue
 
 
 def shown(parameters: Parameters, resource_type: ResourceType) -> Selection | None:
@@ -60,12 +70,16 @@ def search_parameters(body: Any, door: Door) -> dict[str, str]:
     if not names_message(given.get("schemas"), SEARCH_URN, door):
         raise InvalidValue(f'schemas must contain "{SEARCH_URN}"')
     names = (*_NUMBERS, *_LISTS, *_TEXTS)
-    return {name: _as_text(name, given[name.lower()]) for name in names if name.lower() in given}
+    found = {name: given[name.lower()] for name in names if name.lower() in given}
+    return {
+        name: _number_as_text(name, value, _fault_of(name, given))
+        if name in _NUMBERS
+        else _as_text(name, value)
+        for name, value in found.items()
+    }
 
 
 def _as_text(name: str, value: Any) -> str:
-    if name in _NUMBERS:
-        return _number_as_text(name, value)
     if name in _LISTS and isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
             raise InvalidValue(f"{name} must be a list of attribute names in quotes.")
@@ -75,20 +89,22 @@ def _as_text(name: str, value: Any) -> str:
     return value
 
 
-def _number_as_text(name: str, value: Any) -> str:
+def _number_as_text(name: str, value: Any, fault: type[ScimError]) -> str:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidValue(f"{name} must be a whole number, without quotes.")
+        raise fault(f"{name} must be a whole number, without quotes.")
     return str(value)
 
 
-def whole_number(parameters: Parameters, name: str, default: int) -> int:
-    """Return a parameter that is a whole number; raises InvalidValue."""
+def whole_number(
+    parameters: Parameters, name: str, default: int, fault: type[ScimError] = InvalidValue
+) -> int:
+    """Return a parameter that is a whole number; raises the fault, by default InvalidValue."""
     text = parameters.get(name, "").strip()
     if not text:
         return default
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise InvalidValue(f"{name} is a whole number, such as {default}.")
+        raise fault(f"{name} is a whole number, such as {default}.")
     if len(digits) > 16:  # more than any list has; not even converted
         return _MOST if digits == text else -_MOST
     return min(int(text), _MOST)

@@ -5,14 +5,13 @@ They check and do not change: values are kept exactly as the client sent them.
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields
 
-from projections.comparison import decimal_of
+from projections.comparison import decimal_of, moment_of
 from projections.query import Type
 from scim_api.attributes import Attribute, Mutability, ResourceType
 from scim_api.decimals import PLACES, is_bounded
@@ -49,7 +48,7 @@ class DateTime(Text):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not _DATE_TIME.fullmatch(text) or not _is_moment(text):
+        if not _DATE_TIME.fullmatch(text) or not moment_of(text):
             raise ValidationError(self.expected)
         return text
 
@@ -281,13 +280,5 @@ def _is_unicode(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
         return False
     return True

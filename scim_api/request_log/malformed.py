@@ -129,10 +129,10 @@ MALFORMED: tuple[tuple[Case, Explanation], ...] = (
     ),
     means(
         Case(400, "invalidCount"),
-        "A list read by cursor keeps the count that it was begun with.",
+        "In a list read by cursor, count is a whole number, the same on every page.",
         "RFC 9865 §2.1",
         PAGES,
-        "Send the same count on every page, or none.",
+        "Send the same whole number on every page, or none.",
     ),
     means(
         Case(400),

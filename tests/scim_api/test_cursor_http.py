@@ -232,6 +232,25 @@ def test_another_count_is_refused(api, cursor, count):
     assert "count=3" in detail
 
 
+@pytest.mark.parametrize("count", ["abc", "1.5", "--1", "1e1", "٣", "0x10"])
+@pytest.mark.parametrize("of", [{"cursor": ""}, {"cursor": "x"}, {}])
+def test_a_count_that_is_no_whole_number_has_an_error_of_its_own_in_a_walk(api, count, of):
+    expected = "invalidCount" if of else "invalidValue"
+
+    asked = api.get("/Users", query_string={"count": count, **of})
+    assert refusal(asked)[:2] == (400, expected)
+    for sent in (count, True, [5], 1.5, 10.000000000000000001):
+        for path in ("/Users", ""):
+            assert refusal(api.search(path, count=sent, **of))[:2] == (400, expected)
+
+
+@pytest.mark.parametrize("count", [-1, "-5", 0])
+def test_a_count_below_one_gives_the_total_in_a_walk_as_in_a_list(api, people, count):
+    found = page(api, cursor="", count=count)
+
+    assert (found["totalResults"], found["Resources"]) == (len(people), [])
+
+
 @pytest.mark.parametrize("text", ["", "x"])
 def test_a_start_index_beside_a_cursor_is_refused(api, text):
     scim_type, detail = refused(api, cursor=text, startIndex=1)

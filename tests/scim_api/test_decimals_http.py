@@ -285,6 +285,15 @@ def test_beside_a_long_number_json_is_read_as_strictly(api, body):
     assert refusal(api.ask("POST", "/Users", data=body))[:2] == (400, "invalidSyntax")
 
 
+def test_json_as_text_keeps_every_digit_too(working):
+    attributes = json.dumps('[{"part":0.123456789012345678}]')
+    created = create(working, f'{{"shares":{attributes}}}')
+
+    assert exact(working.get(working.path(created))) == {
+        "shares": [{"part": "0.123456789012345678"}]
+    }
+
+
 def test_an_unknown_attribute_with_a_long_number_is_ignored(api):
     body = json.dumps(user(badge="X")).replace('"X"', "1e999")
 

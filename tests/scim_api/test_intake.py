@@ -603,13 +603,39 @@ def test_a_decimal_number_in_quotes_is_a_tolerance():
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-11-22T20:15:30Z", "2026-11-22T20:15:30.1234567+01:00", "2026-11-22T20:15:30"]
+    "text",
+    [
+        "2026-11-22T20:15:30Z",
+        "2026-11-22T20:15:30.1234567+01:00",
+        "2026-11-22T20:15:30",
+        "2026-11-22T24:00:00Z",
+        "2026-12-31T24:00:00.000-14:00",
+        "2028-02-29T24:00:00",
+        "0001-01-01T00:00:00+01:00",
+    ],
 )
 def test_a_time_is_kept_as_it_was_sent(text):
     assert gadget(seen=text)["seen"] == text
 
 
-@pytest.mark.parametrize("value", ["2026-11-22", "2026-13-22T20:15:30Z", "now", 5])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2026-11-22",
+        "2026-13-22T20:15:30Z",
+        "2026-11-22T24:00:01Z",
+        "2026-11-22T24:00:00.5Z",
+        "2026-11-22T24:01:00Z",
+        "2026-11-22T25:00:00Z",
+        "2026-11-22T23:59:60Z",
+        "2027-02-29T24:00:00Z",
+        "9999-12-31T24:00:00Z",
+        "0000-01-01T00:00:00Z",
+        "2026-11-22T20:15:30.Z",
+        "now",
+        5,
+    ],
+)
 def test_what_is_no_time_is_refused(value):
     assert "date and time" in gadget_refusal(seen=value)
 

@@ -53,6 +53,20 @@ def test_an_instant_stands_for_the_last_event_recorded_until_then(api, auditor, 
     assert title("2027-10-02T08:00:00") == "Chef"
 
 
+def test_the_end_of_a_day_is_the_beginning_of_the_next(api, auditor):
+    with freeze_time("2027-10-01T23:59:59"):
+        jane = api.create(title="Clerk")
+    with freeze_time("2027-10-02T00:00:00"):
+        api.patch(jane, replace("Chef", "title"))
+
+    assert auditor.read(jane, asOf="2027-10-01T23:59:59.5Z")["title"] == "Clerk"
+    assert auditor.read(jane, asOf="2027-10-01T24:00:00Z")["title"] == "Chef"
+    assert len(auditor.find('meta.lastModified eq "2027-10-01T24:00:00Z"')) == 1
+    assert len(auditor.find('meta.created lt "2027-10-01T24:00:00.0Z"')) == 1
+    moment = {"asOf": "2027-10-01T24:00:01Z"}
+    assert refusal(auditor.get("/Users", query_string=moment))[:2] == (400, "invalidValue")
+
+
 def test_an_instant_may_have_an_offset_also_when_its_plus_came_as_a_space(api, auditor):
     with freeze_time("2027-10-01T08:00:00"):
         jane = api.create()
