@@ -30,7 +30,7 @@ from ledger.terminal import HELP, SITE, Group, examples, printable, take_any_cha
 from ledger.tree_head import TreeHeads
 from ledger.verify_held import Places
 from ledger.verify_report import Compared
-from projections import runner
+from projections import effort, runner
 from projections.kept import Kept
 from projections.side_by_side import compare
 from scim_api import logs
@@ -72,6 +72,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application; the settings are read from the environment unless given."""
     settings = settings or settings_.load(os.environ)
     logs.configure(settings.log_level)
+    effort.allow(max(1, settings.threads // 2))
     tenants = open_tenants(settings)
     app = application(settings, tenants)
     background = Background(lambda: chores_of(tenants.opened()), logs.ChoreLog())

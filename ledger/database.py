@@ -4,7 +4,7 @@ import importlib
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -255,16 +255,15 @@ def roll_back(connection: Connection) -> None:
 
 
 @contextmanager
-def within(connection: Connection, seconds: float) -> Iterator[None]:
-    """Give up on reading after some time; raises TimeoutError."""
-    deadline = time.monotonic() + seconds
-    connection.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
+def within(connection: Connection, is_over: Callable[[], bool]) -> Iterator[None]:
+    """Give up on reading once a bound is reached, asked every few milliseconds; TimeoutError."""
+    connection.set_progress_handler(is_over, 2_000)
     try:
         yield
     except driver.OperationalError as error:
         if "interrupted" not in str(error):
             raise
-        raise TimeoutError(f"longer than {seconds} s") from error
+        raise TimeoutError("the bound of a read was reached") from error
     finally:
         connection.set_progress_handler(None, 0)
 

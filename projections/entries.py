@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ledger.clients import UNKNOWN, family
-from ledger.database import Connection, within
+from ledger.database import Connection
 from ledger.events import REQUEST_PREFIX, Recorded
 from projections.columns import Column, compile_columns
 from projections.comparison import fold
+from projections.effort import bounded
 from projections.entry_filters import bounds, by_position, finds_few
-from projections.lists import PATIENCE, TooCostly
 from projections.query import Filter
 from projections.sql import Sql
 from projections.tables import create_tables
@@ -174,7 +174,7 @@ class Entries:
         count: int = 100,
         upto: int | None = None,
     ) -> Found:
-        """Return the positions of a page; raises TooCostly.
+        """Return the positions of a page; raises as effort.bounded does.
 
         With `after` alone the page begins right behind that position, with `before` alone it ends
         right before it, whichever way it is sorted; with both, or neither, it begins at the end
@@ -182,18 +182,15 @@ class Entries:
         """
         last = self.last_position(connection)
         walk = Walk.of(after, before, newest_first, last if upto is None else min(upto, last))
-        try:
-            with within(connection, PATIENCE):
-                exact = filter and self._by_position(connection, filter, walk.end)
-                where = condition(exact)
+        with bounded(connection):
+            exact = filter and self._by_position(connection, filter, walk.end)
+            where = condition(exact)
 
-                def positions(span: range, limit: int) -> list[int]:
-                    span = bounds(exact, span) if exact else span
-                    return self._positions(connection, where, span, walk.descending, limit)
+            def positions(span: range, limit: int) -> list[int]:
+                span = bounds(exact, span) if exact else span
+                return self._positions(connection, where, span, walk.descending, limit)
 
-                return walk.found(positions, newest_first, count)
-        except TimeoutError as error:
-            raise TooCostly(str(error)) from error
+            return walk.found(positions, newest_first, count)
 
     def _positions(
         self, connection: Connection, where: Sql, span: range, descending: bool, limit: int

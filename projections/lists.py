@@ -1,20 +1,17 @@
 """Lists of current resources: pages by index and by cursor, totals, within bounded time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ledger.database import Connection, snapshot, within
+from ledger.database import Connection, snapshot
 from projections import ordering, sql
+from projections.effort import bounded
 from projections.memberships import grouped_in
 from projections.query import Mark, Page, Query
 from projections.tables import Tables
 
 BLOCK = 1024  # positions counted together in the census
-PATIENCE = 20.0  # seconds a list may take; Okta waits 60
-
-
-class TooCostly(Exception):
-    """A list would take longer than PATIENCE; nothing was changed."""
+MOST_BYTES = 16_777_216  # of documents, after which a page ends
 
 
 class Lists:
@@ -32,17 +29,14 @@ class Lists:
         return sum(live for _, live in self._blocks(connection, type_))
 
     def page(self, connection: Connection, type_: str | None, query: Query) -> Page:
-        """Return one page of a list, of all types if None; raises TooCostly."""
+        """Return one page of a list, of all types if None; raises as effort.bounded does."""
         if type_ and query.filter is None and query.sort_by is None:
             read = self._by_cursor if query.after else self._whole_list
             with snapshot(connection):
                 return read(connection, type_, query)
-        try:
-            with within(connection, PATIENCE):
-                read_some = self._by_cursor if query.after else self._filtered_list
-                return read_some(connection, type_, query)
-        except TimeoutError as error:
-            raise TooCostly(str(error)) from error
+        with bounded(connection):
+            read_some = self._by_cursor if query.after else self._filtered_list
+            return read_some(connection, type_, query)
 
     def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
         rows: list[tuple[int, int]] = connection.execute(
@@ -64,7 +58,7 @@ class Lists:
             " ORDER BY position LIMIT ? OFFSET ?) ORDER BY position",
             (type_, block * BLOCK, query.count, skip),
         )
-        return Page(total, query.start_index, list(rows))
+        return Page(total, query.start_index, _taken(rows, query.count)[0])
 
     def _filtered_list(self, connection: Connection, type_: str | None, query: Query) -> Page:
         where, values = self._condition(type_, query)
@@ -73,11 +67,12 @@ class Lists:
             f"SELECT {self._columns} FROM {self._from} WHERE {where}"
             f" ORDER BY {order} LIMIT ? OFFSET ?",
             (*values, *order_values, query.count, query.start_index - 1),
-        ).fetchall()
-        if query.start_index == 1 and len(rows) < query.count:
-            return Page(len(rows), 1, rows)
+        )
+        page, more = _taken(rows, query.count)
+        if query.start_index == 1 and len(page) < query.count and not more:
+            return Page(len(page), 1, page)
         total = self._matching(connection, where, values)
-        return Page(total, query.start_index, rows)
+        return Page(total, query.start_index, page)
 
     def _by_cursor(self, connection: Connection, type_: str | None, query: Query) -> Page:
         """Seek behind the mark: what others write meanwhile moves no resource across it."""
@@ -90,10 +85,9 @@ class Lists:
             f"SELECT {self._columns}, {key} FROM {self._from} WHERE {where} AND {behind}"
             f" ORDER BY {order} LIMIT ?",
             (*key_values, *values, *behind_values, *order_values, query.count + 1),
-        ).fetchall()
-        page = rows[: query.count]
-        more = len(rows) > query.count and query.count > 0
-        mark = Mark(page[-1][0], page[-1][-1]) if more else None
+        )
+        page, more = _taken(rows, query.count)
+        mark = Mark(page[-1][0], page[-1][-1]) if page and more else None
         return Page(total, 1, [row[:-1] for row in page], mark)
 
     def _total_of(
@@ -133,6 +127,18 @@ class Lists:
             return "NULL", []
         name = self._unique_names.get(type_) if type_ else None
         return ordering.sort_key(query.sort_by, self._tables, unique_name=name)
+
+
+def _taken(rows: Iterable[Any], count: int) -> tuple[list[Any], bool]:
+    """Return the rows of a page, and whether there are more: it ends at a count or MOST_BYTES."""
+    page: list[Any] = []
+    size = 0
+    for row in rows:
+        if len(page) == count or size > MOST_BYTES:
+            return page, True
+        page.append(row)
+        size += len(row[3])  # the document
+    return page, False
 
 
 def _seek(blocks: list[tuple[int, int]], skip: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from ledger.database import Connection
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
 from projections import sql
 from projections.kinds import Kind, display_of, email_keys, name_key
-from projections.lists import BLOCK, PATIENCE, TooCostly
+from projections.lists import BLOCK
 from projections.memberships import StillMember
 from projections.readings import Readings
 from projections.state import MEMBER, Resource, document_of, evolve, resource_of
@@ -16,7 +16,7 @@ from projections.tables import Tables, create_tables
 from projections.unassigned import Unassigned
 from projections.uniqueness import NotUnique, Uniqueness
 
-__all__ = ["PATIENCE", "NotUnique", "Resources", "StillMember", "TooCostly"]
+__all__ = ["NotUnique", "Resources", "StillMember"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ledger.store import BesideUnavailable, LedgerBusy, LedgerUnavailable
+from projections.effort import PATIENCE, TooCostly, TooManyCostly
 from projections.history import HistoryBehind
-from projections.lists import PATIENCE, TooCostly
 from scim_api.quotations import told, withheld
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -199,8 +199,15 @@ def answer_to(error: Exception) -> ScimError | None:
         )
     if isinstance(error, TooCostly):
         return TooMany(
-            f"The filter or sort took longer than {PATIENCE:.0f} s over all resources. Use fewer"
-            " comparisons, or eq on userName, externalId, id or emails.value, which are indexed."
+            f"The filter or sort took more than {PATIENCE:.0f} s of processor time over all"
+            " resources. Use fewer comparisons, or eq on userName, externalId, id or emails.value,"
+            " which are indexed."
+        )
+    if isinstance(error, TooManyCostly):
+        return TooManyRequests(
+            "Other requests search through all resources already. Repeat this one when they are"
+            " done, or use eq on userName, externalId, id or emails.value, which are indexed.",
+            headers={"Retry-After": "5"},
         )
     if isinstance(error, HistoryBehind):
         return Unavailable(

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from ledger.lines import Line, lines_at
+from projections.effort import TooCostly
 from projections.entries import Entries, Found, every
-from projections.lists import TooCostly
 from projections.query import Filter
 from scim_api.audit.event_documents import event_document
 from scim_api.errors import NotFound, TooMany

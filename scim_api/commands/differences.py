@@ -18,7 +18,7 @@ from ledger.terminal import (
 )
 from projections.differences import KINDS as DIFFERENCES
 from projections.differences import Differences
-from projections.lists import TooCostly
+from projections.effort import TooCostly
 from projections.query import START, Mark, Query
 from scim_api.archives import archive_of, difference_documents
 from scim_api.attributes import AllTypes, ResourceType

@@ -113,10 +113,11 @@ _TABLE: tuple[tuple[Case, Explanation], ...] = (
     ),
     means(
         Case(429, method="GET"),
-        "Only so many clients may wait for events at once; reading waits for no turn.",
+        "Only so many clients may wait for events, or search through everything, at once.",
         "RFC 6585 §4, RFC 9110 §10.2.3",
         NOT_OKTA,
-        "Ask again after Retry-After, close feeds that nobody reads, or raise SCIM_FEEDS.",
+        "Ask again after Retry-After. Close feeds that nobody reads, or raise SCIM_FEEDS; search"
+        " with eq for a userName, an externalId, an id or an e-mail address.",
     ),
     means(
         Case(429),

@@ -16,6 +16,7 @@ from ledger import clock
 from ledger.database import Connection, connect, connect_read_only, driver, speaking
 from ledger.store import LedgerError
 from projections import sql
+from projections.effort import bounded
 from scim_api.later import later
 from scim_api.logs import LOGGER
 from scim_api.request_log.outcomes import Repetition
@@ -224,8 +225,10 @@ class RequestLog:
         with self._reading() as connection:
             if connection is None:
                 return []
-            found = connection.execute(f"{_select(connection)} {rest}", (*parameters, count))
-            return [Record(number, Row._make((*row, bool(bulk)))) for number, *row, bulk in found]
+            with bounded(connection):
+                found = connection.execute(f"{_select(connection)} {rest}", (*parameters, count))
+                rows = found.fetchall()
+        return [Record(number, Row._make((*row, bool(bulk)))) for number, *row, bulk in rows]
 
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:

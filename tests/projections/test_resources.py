@@ -1,15 +1,17 @@
 """The current-state projection: totals, pages and lists, without HTTP."""
 
+from dataclasses import replace
+
 import pytest
 
 import app
 from ledger.clock import uuid7
 from ledger.events import CREATED, DELETED, Event, Metadata
 from ledger.store import Append
-from projections import lists
-from projections.query import Query
+from projections import effort, lists
+from projections.query import START, Query
 from projections.state import resource_of
-from scim_api.grammar import parse_filter
+from scim_api.grammar import parse_filter, parse_sort
 from scim_api.resource_types import USER
 
 METADATA = Metadata("operator", "cli", "test")
@@ -73,18 +75,66 @@ def test_an_import_by_pages_misses_and_doubles_nobody_while_users_arrive(tenant)
 
 def test_a_list_that_takes_too_long_is_given_up(tenant, monkeypatch) -> None:
     add_users(tenant, 500)
-    monkeypatch.setattr(lists, "PATIENCE", -1.0)
+    monkeypatch.setattr(effort, "PATIENCE", -1.0)
     costly = parse_filter(" or ".join(['title co "x"'] * 100), USER)
 
-    with pytest.raises(lists.TooCostly):
+    with pytest.raises(effort.TooCostly):
         page_ids(tenant, filter=costly)
 
 
 def test_a_connection_reads_on_after_a_list_was_given_up(tenant, monkeypatch) -> None:
     ids = add_users(tenant, 500)
     with monkeypatch.context() as patience:
-        patience.setattr(lists, "PATIENCE", -1.0)
-        with pytest.raises(lists.TooCostly):
+        patience.setattr(effort, "PATIENCE", -1.0)
+        with pytest.raises(effort.TooCostly):
             page_ids(tenant, filter=parse_filter(" or ".join(['title co "x"'] * 100), USER))
 
     assert page_ids(tenant, filter=parse_filter("not (title pr)", USER), count=500) == ids
+
+
+COSTLY = parse_filter(" or ".join(['title co "x"'] * 100), USER)
+
+
+def test_a_read_that_takes_long_needs_a_place_and_gives_it_back(tenant, monkeypatch) -> None:
+    add_users(tenant, 500)
+    monkeypatch.setattr(effort, "SHORT", -1.0)
+    places = effort.Places(1)
+    monkeypatch.setattr(effort, "_places", places)
+
+    assert places.take()
+    with pytest.raises(effort.TooManyCostly):
+        page_ids(tenant, filter=COSTLY)
+    places.leave()
+
+    assert page_ids(tenant, filter=COSTLY) == page_ids(tenant, filter=COSTLY) == []
+
+
+def test_a_read_that_ends_soon_needs_no_place(tenant, monkeypatch) -> None:
+    ids = add_users(tenant, 3)
+    places = effort.Places(1)
+    monkeypatch.setattr(effort, "_places", places)
+
+    assert places.take()
+    assert page_ids(tenant, sort_by=parse_sort("title", USER)) == ids
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_a_page_ends_where_its_documents_are_many_bytes_and_none_is_missed(
+    tenant, monkeypatch, count
+) -> None:
+    ids = add_users(tenant, 4)
+    monkeypatch.setattr(lists, "MOST_BYTES", 1)  # each page has one
+    everyone = parse_filter("userName pr", USER)
+
+    for filter_ in (None, everyone):
+        pages = [page_ids(tenant, filter=filter_, start_index=n, count=count) for n in (1, 2, 3, 4)]
+        assert [id_ for page in pages for id_ in page] == ids
+        query = Query(filter=filter_, count=count, after=START)
+        seen = []
+        while query.after:
+            with tenant.ledger.reading() as connection:
+                page = tenant.resources.search(connection, "User", query)
+            assert page.total == 4
+            seen += page.rows
+            query = replace(query, after=page.next)
+        assert len(seen) == 4
