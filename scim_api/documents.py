@@ -80,21 +80,37 @@ def selection(
     resource_type: ResourceType,
 ) -> Selection | None:
     """Read the two parameters; None when the default set is asked for. Unknown names do nothing."""
-    only = _named(attributes, resource_type) if attributes else None
-    without = _named(excluded, resource_type) if excluded else {}
+    only = _only(_named(attributes, resource_type), resource_type) if attributes else None
+    dropped = _named(excluded, resource_type) if excluded else {}
+    without = {key: None if None in parts else _subs(parts) for key, parts in dropped.items()}
     chosen = only is not None or without or resource_type.reshaped
     return Selection(only, without) if chosen else None
 
 
-def _named(names: str | Iterable[str], resource_type: ResourceType) -> dict[str, set[str] | None]:
-    named: dict[str, set[str] | None] = {}
+def _named(names: str | Iterable[str], resource_type: ResourceType) -> dict[str, set[str | None]]:
+    """Return the sub-attributes named of each attribute, None among them for the attribute."""
+    named: dict[str, set[str | None]] = {}
     for name in names.split(",") if isinstance(names, str) else names:
         for declared, sub in _found(name.strip().partition("[")[0], resource_type):
-            if sub is None:
-                named[declared.key] = None
-            elif named.setdefault(declared.key, set()) is not None:
-                named[declared.key] = (named[declared.key] or set()) | {sub.name}
+            named.setdefault(declared.key, set()).add(sub.name if sub else None)
     return named
+
+
+def _only(
+    named: Mapping[str, set[str | None]], resource_type: ResourceType
+) -> dict[str, set[str] | None]:
+    """Return what is shown: an attribute named with a part of it is shown with that part, too."""
+    only: dict[str, set[str] | None] = {}
+    for key, parts in named.items():
+        subs = resource_type.declared[key].attribute.sub_attributes
+        default = {sub.name for sub in subs if sub.returned is Returned.DEFAULT}
+        own = _subs(parts)
+        only[key] = own if None not in parts else own | default if own else None
+    return only
+
+
+def _subs(parts: set[str | None]) -> set[str]:
+    return {name for name in parts if name is not None}
 
 
 def _found(name: str, resource_type: ResourceType) -> list[tuple[Declared, Attribute | None]]:
@@ -167,13 +183,16 @@ def answer(
     base_url: bytes,
     resource_type: ResourceType,
     chosen: Selection | None,
-    relations: Sequence[Relation] = (),
+    relations: Sequence[Relation] | None = None,
 ) -> bytes:
-    """Return the answer's bytes for one resource; `relations` are its members, or its groups."""
+    """Return the answer's bytes for one resource.
+
+    `relations` are its members, or its groups; None where they are not shown.
+    """
     document = located(document, base_url)
     if chosen is not None:
         document = chosen.apply(document, resource_type)
-    if relations:
+    if relations is not None:
         parts = _parts(resource_type, chosen) if chosen else _default_parts(resource_type)
         document = _related(document, base_url.decode(), relations, *parts)
     return document
@@ -206,13 +225,17 @@ def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | 
 def _related(
     document: bytes, base: str, relations: Sequence[Relation], name: str, parts: frozenset[str]
 ) -> bytes:
-    """Lay members or groups on a document, at its end, with the parts that are shown."""
+    """Lay members or groups on a document, at its end, with the parts that are shown.
+
+    A group without members says so: a client that finds no list takes it for one not shown.
+    """
     if name == "groups":
         values = _known_groups(tuple(relations), base, parts)
     else:
         each = (_value(one, base, parts) for one in relations)
         values = b",".join([value for value in each if value != b"{}"])
-    if not values:  # no part of any is shown
+    empty = name == "members" and not relations
+    if not values and not empty:  # no part of any is shown
         return document
     return b"".join((document[:-1], f',"{name}":['.encode(), values, b"]}"))
 

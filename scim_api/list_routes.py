@@ -141,13 +141,15 @@ class Listing:
         selection = shown(self.parameters, resource_type)
         base = base_url(self.exchange, self.settings).encode()
         relations: Mapping[int, Sequence[Relation]] = {}
-        if relation_of(resource_type, selection) is not None:
+        related = relation_of(resource_type, selection) is not None
+        if related:
             places = [(position, groups) for position, _, groups, _ in rows]
             reader = self.reader_of(self.exchange, resource_type)
             relations = reader.relations(places, named=names_members(selection))
         if not relations and selection is None:  # the common case, and a hundred of them
             return [located(row[3], base) for row in rows]
+        nobody = () if related else None
         return [
-            answer(document, base, resource_type, selection, relations.get(position, ()))
+            answer(document, base, resource_type, selection, relations.get(position, nobody))
             for position, _, _, document in rows
         ]

@@ -227,7 +227,7 @@ class Asked:
         chosen, row = self.selection, found.row
         if chosen and found.written:
             chosen = replace(chosen, specified=found.written)
-        relations: Sequence[Relation] = ()
+        relations: Sequence[Relation] | None = None
         if relation_of(self.type, chosen) is not None:
             related = self.reader.relations([row.place], named=names_members(chosen))
             relations = related.get(row.position, ())

@@ -361,7 +361,7 @@ def test_under_strict_null_empties_the_group_and_a_text_is_no_list(api, jane, st
 def test_a_put_with_an_empty_list_empties_the_group(api, staff):
     response = api.put(staff, group("Staff", None, members=[]))
 
-    assert "members" not in response.json
+    assert response.json["members"] == []
     assert api.happened()[-1] == "MembersRemoved"
 
 
@@ -489,6 +489,56 @@ def test_members_of_which_nothing_is_shown_are_not_shown(api, query):
     staff = api.group("Staff", "unknown here")
 
     assert "members" not in api.read(staff, **query)
+
+
+def test_a_group_without_members_says_so_wherever_members_are_shown(api):
+    made, auditor = api.group("Staff", None), api.site.client(scopes=["audit"])
+    search = api.search("/Groups", filter='displayName eq "Staff"').json["Resources"]
+    root = api.search(filter='displayName eq "Staff"', attributes=["members"]).json["Resources"]
+    answers = [
+        made,
+        api.read(made),
+        api.read(made, attributes="members.display"),
+        auditor.read(made, asOf=api.recorded()),
+        api.get("/Groups").json["Resources"][0],
+        *(*search, *root),
+        api.put(made, group("Crew", None)).json,
+        api.patch(made, add()).json,
+    ]
+
+    assert [answer.get("members") for answer in answers] == [[]] * len(answers)
+
+
+@pytest.mark.parametrize("query", [{"attributes": "id"}, {"excludedAttributes": "members"}])
+def test_members_that_are_not_shown_are_not_said_to_be_none(api, query):
+    staff = api.group("Staff", None)
+
+    answers = [
+        api.read(staff, **query),
+        api.get("/Groups", query_string=query).json["Resources"][0],
+        api.patch(staff, add(), query_string=query).json,
+    ]
+
+    assert [answer.get("members") for answer in answers] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "members,members.display",
+        "members.display,members",
+        f"{GROUP_URN}:members,{GROUP_URN}:Members.Display",
+        f"{GROUP_URN},members.display",
+    ],
+)
+def test_members_named_with_a_part_shown_on_request_are_shown_with_it(api, jane, staff, named):
+    alone = api.read(staff)["members"][0]
+
+    read = api.read(staff, attributes=named)
+    listed = api.get("/Groups", query_string={"attributes": named}).json["Resources"][0]
+
+    assert read["members"] == listed["members"] == [{**alone, "display": "Jane"}]
+    assert "members" not in api.read(staff, excludedAttributes=named)
 
 
 def test_what_to_do_in_okta_about_a_group_that_is_gone_is_said(api, staff):
