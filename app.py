@@ -79,6 +79,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     anchoring = Background(lambda: anchors_of(tenants), logs.ChoreLog(), ANCHORS_LOCK)
 
     def start() -> None:
+        if settings.anchor_url:
+            tenants.open_apart()
         background.start()
         if settings.anchor_dir or settings.anchor_url:
             anchoring.start()

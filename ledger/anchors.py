@@ -10,7 +10,7 @@ from contextlib import suppress
 from heapq import nlargest
 from pathlib import Path
 
-from ledger.durable import sync_folder, write_whole
+from ledger.durable import make_folder, sync_file, sync_folder, write_whole
 from ledger.remote import fetch, host_of
 from ledger.store import LedgerError
 from ledger.tree_head import SignedHead, TreeHeads
@@ -126,14 +126,14 @@ class FolderAnchor(Anchor):
         """Write a head's file, unless it is there; raises AnchorTrouble or OSError."""
         if not self._root.is_dir():
             raise AnchorTrouble(f"the folder {self._root} is not there")
-        self.folder.mkdir(exist_ok=True)
+        make_folder(self.folder, mode=0o777)
         for attempt in range(1, 10):
             path = self.folder / self._name(signed, attempt)
             try:
                 return _write_once(path, signed.note.encode())
             except FileExistsError:
                 if path.read_bytes() == signed.note.encode():
-                    return None
+                    return sync_file(path)  # whoever wrote it may have been cut off before
         raise AnchorTrouble(f"{self.folder} holds other files in the place of {path.name}")
 
     def finish(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ledger.database import connect_read_only, driver, speaking
+from ledger.durable import sync_folder
 from ledger.store import LedgerError
 
 PAGES = 1000  # copied at a time; writers go on in between
@@ -32,6 +33,7 @@ def backup(source: Path, target: Path, progress: Progress) -> int:
         raise LedgerError(f"there is a file at {target} already; nothing was written") from None
     finally:
         draft.unlink(missing_ok=True)
+    sync_folder(target.parent)
     return target.stat().st_size
 
 

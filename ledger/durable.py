@@ -1,4 +1,4 @@
-"""Writing a small file so that it is there whole or not at all, also after a power cut."""
+"""Files and folders that are there whole or not at all, also after a power cut."""
 
 import os
 import secrets
@@ -29,6 +29,22 @@ def write_new(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         os.link(draft, path)
     finally:
         draft.unlink()
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path, *, mode: int = 0o700) -> None:
+    """Make a folder and those above it, where they are not there yet; durable when this returns."""
+    if path.is_dir():
+        return
+    make_folder(path.parent, mode=mode)
+    path.mkdir(exist_ok=True, mode=mode)
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """Make sure that a file stays as it is, and its name with it."""
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
     sync_folder(path.parent)
 
 

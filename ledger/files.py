@@ -12,7 +12,7 @@ from typing import IO
 
 from ledger import clock, codec, migrations
 from ledger.database import connect, driver, speaking
-from ledger.durable import sync_folder
+from ledger.durable import make_folder, sync_folder
 from ledger.events import LEDGER_OPENED, Event, Metadata
 from ledger.keys import Keys
 from ledger.notes import Note, SigningKey, TreeHead
@@ -39,7 +39,7 @@ def create(
     """
     must_name_a_ledger(name)
     keys = keys or Keys(path.parent)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     with file_lock(path.parent), speaking(path):
         if path.exists():
             raise LedgerError(f"there is a ledger at {path} already; nothing was changed")

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.durable import sync_folder, write_whole
+from ledger.durable import make_folder, sync_folder, write_whole
 from ledger.events import KEY_ROTATED, LEDGER_OPENED, RESTORED, Recorded
 from ledger.notes import SEED_SIZE, MalformedNote, Note, SigningKey, VerifierKey
 from ledger.store import LedgerError, LedgerUnavailable
@@ -110,7 +110,7 @@ class Keys:
         key = SigningKey(origin, _seed(chosen) if chosen else os.urandom(SEED_SIZE))
         if self.given:
             return key
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         for torn in self.folder.glob(f".{NEXT_FILE}.*"):  # a private key cut off while written
             torn.unlink(missing_ok=True)
         write_whole(self.folder / NEXT_FILE, f"{key.private_text()}\n".encode())
@@ -131,7 +131,7 @@ class Keys:
 
     def remember(self, note: Note) -> None:
         """Keep the newest head, beside the key."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         write_whole(self.folder / HEAD_FILE, str(note).encode())
 
     def remembered(self) -> Note | None:

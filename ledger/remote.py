@@ -1,15 +1,25 @@
 """Asking another machine over HTTP: bounded in time and size, without following it elsewhere."""
 
-import time
-from http.client import HTTPException, HTTPResponse
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
 
 from ledger.store import LedgerError
 
-PATIENCE = 10.0  # seconds for an answer
+PATIENCE = 10.0  # seconds for a whole exchange, from looking up the name to the answer's end
 MOST = 8 * 1024 * 1024  # bytes of an answer
 
 _HEADERS = {"User-Agent": "scim-ledger", "Cache-Control": "no-cache"}  # a stale head looks shrunk
@@ -38,7 +48,103 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-_OPENER = build_opener(_NoRedirects)
+class _Plain(HTTPConnection):
+    """A connection that says which socket is its own as soon as there is one, before TLS."""
+
+    hold: Callable[[socket.socket], None]
+
+    def connect(self) -> None:
+        super().connect()
+        self.hold(self.sock)
+
+
+class _Secure(HTTPSConnection, _Plain):
+    """The same with TLS, which begins where the plain connection is there."""
+
+
+class _Exchange:
+    """One question and its answer, by a thread of its own: who asks waits so long and no longer.
+
+    A socket's timeout is for each of its operations, and none bounds the look-up of a name.
+    """
+
+    def __init__(self, request: Request, called: str, patience: float) -> None:
+        """`patience` is in seconds, for all of it."""
+        self._request = request
+        self._called = called
+        self._patience = patience
+        self._sockets: list[socket.socket] = []
+        self._over = threading.Event()
+        self._answer: Future[bytes] = Future()
+
+    def result(self) -> bytes:
+        """Return the body of a 2xx; raises RemoteTrouble."""
+        threading.Thread(target=self._run, name="exchange", daemon=True).start()
+        try:
+            return self._answer.result(self._patience)
+        except TimeoutError:
+            raise RemoteTrouble(f"{self._called} cannot be reached: no answer in time") from None
+        finally:
+            self._hang_up()
+
+    def _run(self) -> None:
+        try:
+            self._answer.set_result(self._ask())
+        except BaseException as error:
+            self._answer.set_exception(error)
+
+    def _ask(self) -> bytes:
+        opener = build_opener(_NoRedirects, _PlainHandler(self._hold), _SecureHandler(self._hold))
+        try:
+            with opener.open(self._request, timeout=self._patience) as answer:
+                return _read(answer, self._called)
+        except HTTPError as error:
+            error.close()
+            raise RemoteTrouble(_refusal(self._called, error.code), error.code) from None
+        except (OSError, HTTPException, ValueError) as error:
+            why = error.reason if isinstance(error, URLError) else error
+            raise RemoteTrouble(f"{self._called} cannot be reached: {_words(why)}") from None
+
+    def _hold(self, connected: socket.socket) -> None:
+        """Keep a second hand on a connection, to end it with while TLS has the first."""
+        self._sockets.append(connected.dup())
+        if self._over.is_set():
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End what is under way: whoever drips would keep the thread for ever."""
+        self._over.set()
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def _held(kind: type[_Plain], hold: Callable[[socket.socket], None]) -> Any:
+    def connection(host: str, **options: Any) -> _Plain:
+        made = kind(host, **options)
+        made.hold = hold
+        return made
+
+    return connection
+
+
+class _PlainHandler(HTTPHandler):
+    def __init__(self, hold: Callable[[socket.socket], None]) -> None:
+        super().__init__()
+        self._hold = hold
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_held(_Plain, self._hold), req)
+
+
+class _SecureHandler(HTTPSHandler):
+    def __init__(self, hold: Callable[[socket.socket], None]) -> None:
+        super().__init__()
+        self._hold = hold
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_held(_Secure, self._hold), req)
 
 
 def must_be_url(text: str) -> str:
@@ -70,7 +176,8 @@ def fetch(
 ) -> bytes:
     """GET a URL, or POST a text to it; return the body of a 2xx. Raises RemoteTrouble.
 
-    `called` is what the URL is called in errors, by default itself without the query.
+    `called` is what the URL is called in errors, by default itself without the query; `patience`
+    bounds the whole exchange, in seconds.
     """
     called = called or url.partition("?")[0]
     request = Request(must_be_url(url), body, headers=_HEADERS)
@@ -78,15 +185,7 @@ def fetch(
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     if body is not None:
         request.add_header("Content-Type", "text/plain; charset=utf-8")
-    try:
-        with _OPENER.open(request, timeout=patience) as answer:
-            return _read(answer, called, time.monotonic() + patience)
-    except HTTPError as error:
-        error.close()
-        raise RemoteTrouble(_refusal(called, error.code), error.code) from None
-    except (OSError, HTTPException, ValueError) as error:
-        why = error.reason if isinstance(error, URLError) else error
-        raise RemoteTrouble(f"{called} cannot be reached: {_words(why)}") from None
+    return _Exchange(request, called, patience).result()
 
 
 def _refusal(called: str, status: int) -> str:
@@ -104,14 +203,12 @@ def _words(why: object) -> str:
     return f"{type(why).__name__}" if isinstance(why, Exception) else str(why)
 
 
-def _read(answer: HTTPResponse, called: str, deadline: float) -> bytes:
+def _read(answer: HTTPResponse, called: str) -> bytes:
     content = bytearray()
     while part := answer.read1(65536):
         content += part
         if len(content) > MOST:
             raise RemoteTrouble(f"{called} answered with more than {MOST:,} bytes")
-        if time.monotonic() > deadline:
-            raise RemoteTrouble(f"{called} cannot be reached: no whole answer in time")
     if answer.length:
         raise RemoteTrouble(f"the answer of {called} broke off")
     return bytes(content)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.cosignatures import cosigner
-from ledger.durable import write_new
+from ledger.durable import make_folder, sync_folder, write_new
 from ledger.notes import SEED_SIZE, MalformedNote, Note, SigningKey, TreeHead, VerifierKey
 from ledger.store import LedgerError
 
@@ -61,7 +61,7 @@ class WitnessFolder:
 
     def _make_key(self, name: str) -> SigningKey:
         key = SigningKey(name, secrets.token_bytes(SEED_SIZE))
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
+        make_folder(self.path, mode=0o755)
         write_new(self.path / KEY_FILE, f"{key.private_text()}\n".encode())
         write_new(self.path / PUBLIC_FILE, f"{cosigner(key)}\n".encode(), mode=_PUBLIC)
         return key
@@ -95,9 +95,10 @@ class WitnessFolder:
     def refuse(self, remembered: Note, presented: Note, says: str) -> Path:
         """Keep two heads that cannot both be true; return the folder that holds them."""
         parent = self.path / "refused"
-        parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        make_folder(parent, mode=0o755)
         folder = parent / f"{len(list(parent.iterdir())) + 1:010}"
         folder.mkdir(mode=0o755)
+        sync_folder(parent)
         write_new(folder / PRESENTED, str(presented).encode(), mode=_PUBLIC)
         write_new(folder / "why.txt", f"{says}\n".encode(), mode=_PUBLIC)
         write_new(folder / REMEMBERED, str(remembered).encode(), mode=_PUBLIC)
@@ -110,7 +111,7 @@ class WitnessFolder:
     def _add(self, kind: str, ending: str, text: str) -> Path:
         """Write a file with the next number; another witness in the same folder is in the way."""
         folder = self.path / kind
-        folder.mkdir(parents=True, exist_ok=True, mode=0o755)
+        make_folder(folder, mode=0o755)
         numbers = [_number(file) for file in folder.glob("[0-9]*")]
         path = folder / f"{max(numbers, default=0) + 1:010}{ending}"
         write_new(path, text.encode(), mode=_PUBLIC)

@@ -92,6 +92,32 @@ def _looks_copied(tenant: Tenant) -> bool:
     return tenant.ledger.origin.partition("/")[0] != tenant.name
 
 
+class Opener:
+    """A thread that opens ledgers when that is wanted, once a second at most."""
+
+    def __init__(self, open_all: Callable[[], None]) -> None:
+        """Begin."""
+        self.wanted = threading.Event()
+        self._ended = threading.Event()
+        self._open_all = open_all
+        self._thread = threading.Thread(target=self._run, name="opener", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop after the opening in hand."""
+        self._ended.set()
+        self.wanted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self.wanted.wait()
+            self.wanted.clear()
+            if not self._ended.is_set():
+                self._open_all()
+            self._ended.wait(1.0)
+
+
 class Tenants:
     """The ledgers of a data directory, opened when first asked for and found by their random id."""
 
@@ -103,7 +129,16 @@ class Tenants:
         self._by_id: dict[str, Tenant] = {}
         self._by_path: dict[Path, Tenant] = {}
         self._names: tuple[float, list[str]] = 0.0, []
+        self._apart: Opener | None = None
         self.troubles: dict[str, LedgerError] = {}
+
+    def open_apart(self) -> None:
+        """Open what is there, and from now on what comes in a thread of its own.
+
+        For where opening asks the network: no request waits for that.
+        """
+        self._open_all()
+        self._apart = Opener(self._open_all)
 
     def find(self, id_: str) -> Tenant | None:
         """Return the tenant of an id; raises LedgerUnavailable when its ledger may be a broken one.
@@ -139,32 +174,47 @@ class Tenants:
         return names
 
     def discover(self) -> None:
-        """Open the ledgers that are there and not yet open; note which cannot be."""
-        with self._lock:
-            self.troubles = {}
-            paths = [ledger_path(self._data_dir, name) for name in ledger_names(self._data_dir)]
-            found = [self._try(path) for path in paths if path not in self._by_path]
-            for tenant in sorted(filter(None, found), key=_looks_copied):
-                self._add(tenant)
+        """Have the ledgers opened that are there and not yet open; note which cannot be."""
+        if self._apart is None:
+            self._open_all()
+            return
+        unknown = [each for each in self._unopened() if each.parent.name not in self.troubles]
+        for path in unknown:
+            trouble = LedgerUnavailable(f"{path} is being opened", reason="being opened")
+            self.troubles[path.parent.name] = trouble
+        if self.troubles:
+            self._apart.wanted.set()
 
-    def _try(self, path: Path) -> Tenant | None:
+    def _unopened(self) -> list[Path]:
+        paths = (ledger_path(self._data_dir, name) for name in ledger_names(self._data_dir))
+        return [path for path in paths if path not in self._by_path]
+
+    def _open_all(self) -> None:
+        with self._lock:
+            troubles: dict[str, LedgerError] = {}
+            found = [self._try(path, troubles) for path in self._unopened()]
+            for tenant in sorted(filter(None, found), key=_looks_copied):
+                self._add(tenant, troubles)
+            self.troubles = troubles
+
+    def _try(self, path: Path, troubles: dict[str, LedgerError]) -> Tenant | None:
         try:
             return self._open(path)
         except LedgerError as trouble:
-            self.troubles[path.parent.name] = trouble
+            troubles[path.parent.name] = trouble
         except OSError as error:  # a file beside it, such as its key's
             says = f"{path} cannot be used: {error}"
-            self.troubles[path.parent.name] = LedgerUnavailable(says, reason="unreadable file")
+            troubles[path.parent.name] = LedgerUnavailable(says, reason="unreadable file")
         return None
 
-    def _add(self, tenant: Tenant) -> None:
+    def _add(self, tenant: Tenant, troubles: dict[str, LedgerError]) -> None:
         """Take a ledger in, but for a copy of one: what it acknowledged would soon be missed."""
         path, other = tenant.ledger.path, self._by_id.get(tenant.ledger.tenant)
         if other is None:
             self._by_path[path] = self._by_id[tenant.ledger.tenant] = tenant
             return
         tenant.close()
-        self.troubles[tenant.name] = LedgerUnavailable(
+        troubles[tenant.name] = LedgerUnavailable(
             f"{path} holds the same ledger as {other.ledger.path}, which is the one served; move"
             " the copy out of the data directory",
             reason="two files hold one ledger",
@@ -181,6 +231,8 @@ class Tenants:
 
     def close(self) -> None:
         """Close every ledger."""
+        if self._apart:
+            self._apart.end()
         for tenant in self:
             tenant.close()
         self._by_id.clear()

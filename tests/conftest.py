@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,39 @@ def foreign() -> Iterator[Callable[[Path], Connection]]:
     yield connect
     for connection in opened:
         connection.close()
+
+
+@pytest.fixture
+def dripping() -> Iterator[Callable[[bytes], str]]:
+    """Return a maker of servers that send something at once and then a byte now and then.
+
+    No single wait for such a server is long. What is made is its host and port.
+    """
+    over, listeners = threading.Event(), []
+
+    def serve(listener: socket.socket, first: bytes) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=drip, args=(client, first), daemon=True).start()
+
+    def drip(client: socket.socket, first: bytes) -> None:
+        with suppress(OSError), client:
+            client.sendall(first)
+            while not over.wait(0.05):
+                client.sendall(b"x")
+
+    def make(first: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        threading.Thread(target=serve, args=(listener, first), daemon=True).start()
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+    yield make
+    over.set()
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
 
 
 @pytest.fixture(scope="session")

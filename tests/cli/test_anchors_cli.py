@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import time
 from contextlib import ExitStack
 
 import pytest
 
 from ledger import clock
+from scim_api.tokens import issue
 from tests.scim_api.client import Api, Site, user
 from tests.scim_api.process import wait_until
 from tests.scim_api.served import answering, served
@@ -114,6 +116,27 @@ def test_an_anchor_that_is_away_is_in_nobodys_way_and_made_up_for(service, tmp_p
         head = grow(shell)
         assert wait_until(lambda: head["note"] in anchored(away).values())
         assert said().count("FolderAnchor") == 1  # tried every two seconds, said once
+
+
+def test_no_request_waits_for_an_anchor_that_drips(start_made, dripping):
+    server = start_made(SCIM_ANCHOR_URL=f"http://{dripping(b'HTTP/1.1 200 OK')}/x")
+    other = server.data_dir / "other"
+    shutil.copytree(server.data_dir / "default", other)  # a copy is never served: opened again
+    unknown = {"Authorization": f"Bearer {issue('0' * 16)}"}
+    took, statuses = [], []
+
+    for number in range(40):
+        for path, headers in (("/Users", None), ("/Users", unknown)):
+            began = time.monotonic()
+            body = user(f"u{number}@example.com")
+            statuses.append(server.ask("POST", path, body, headers=headers).status)
+            took.append(time.monotonic() - began)
+        server.ask("GET", "/readyz", base="")
+
+    assert set(statuses[::2]) == {201}
+    assert set(statuses[1::2]) <= {401, 503}
+    assert max(took) < 1.5  # one exchange with the anchor takes 2 s
+    assert wait_until(lambda: ready(server.ask)[1:] == ["two files hold one ledger"])
 
 
 @pytest.mark.parametrize("holder", ["SCIM_ANCHOR_URL", "SCIM_WITNESS_DIR"])
