@@ -3,6 +3,7 @@
 import re
 from functools import lru_cache
 
+OKTA = "Okta"
 UNKNOWN = "unknown"  # no User-Agent
 OTHER = "other"
 
@@ -13,7 +14,7 @@ _FAMILIES = tuple(
     for family, pattern in (
         ("CLI", r"^scim-ledger\b"),
         ("browser", r"^mozilla/"),  # Edge and Chrome name Microsoft and Google too
-        ("Okta", r"\bokta\b"),
+        (OKTA, r"\bokta\b"),
         ("Entra", r"\b(entra|azure|azuread|microsoft)\b"),
         ("OneLogin", r"\bonelogin\b"),
         ("JumpCloud", r"\bjumpcloud\b"),

@@ -8,6 +8,7 @@ from scim_api import tokens
 from scim_api.catalogue import Catalogue, preset
 from scim_api.errors import Unauthorized
 from scim_api.policy import Policy
+from scim_api.quotations import for_okta
 from scim_api.tenants import Tenant, Tenants
 
 _SCHEME = re.compile(r"(?:bearer[ \t]+)+", re.IGNORECASE)
@@ -62,8 +63,11 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
 def no_token() -> Unauthorized:
     """Return the refusal of a request that has no token and needs one."""
     return Unauthorized(
-        "This request has no token. In Okta, paste the token into the API Token or"
-        " Authorization field of the app's provisioning settings.",
+        "This request has no token. Send one in the Authorization header."
+        + for_okta(
+            " In Okta, paste it into the API Token or Authorization field of the app's provisioning"
+            " settings."
+        ),
         headers=_CHALLENGE,
     )
 
@@ -88,7 +92,8 @@ def _must_be_live(credential: Credential, now: str) -> None:
     if state != "live":
         ended = "has expired" if state == "expired" else "was revoked"
         raise _refused(
-            f"The token {ended}. Make a new one (scim-ledger token create) and paste it into Okta."
+            f"The token {ended}. Make a new one: scim-ledger token create."
+            + for_okta(" Then paste it into Okta.")
         )
 
 

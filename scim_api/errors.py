@@ -1,17 +1,17 @@
 """SCIM errors: one class per scimType, and the one table from inner errors to RFC answers.
 
-`detail` is written for the Okta admin who reads it verbatim in the Okta console. It never
-repeats a value that could be a secret.
+`detail` is written for the admin who reads it verbatim in the client's console: what is said of
+Okta goes to Okta alone (quotations.for_okta). It never repeats a value that could be a secret.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from ledger.store import BesideUnavailable, LedgerBusy, LedgerUnavailable
 from projections.effort import PATIENCE, TooCostly, TooManyCostly
 from projections.history import HistoryBehind
-from scim_api.quotations import told, withheld
+from scim_api.quotations import meant_for, told, withheld
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 
@@ -30,6 +30,10 @@ class Refusal:
     def plain(self) -> str:
         """The detail without what clients wrote: it may be kept."""
         return withheld(self.sentence)
+
+    def told_to(self, *, okta: bool) -> "Refusal":
+        """Return what a client is told, which is Okta or another."""
+        return replace(self, sentence=meant_for(self.sentence, okta=okta))
 
     def document(self) -> dict[str, Any]:
         """Return the error as a SCIM document."""

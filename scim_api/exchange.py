@@ -8,6 +8,7 @@ from typing import Any
 from flask import Request
 
 from ledger import clock
+from ledger.clients import OKTA, family
 from ledger.events import Metadata
 from projections.history import Past
 from scim_api.auth import Principal, no_token
@@ -66,6 +67,11 @@ class Exchange:
         if not (agent.isascii() and agent.isprintable()):
             agent = "".join(c for c in agent if c.isascii() and c.isprintable())
         return without_tokens(agent) or "unknown"
+
+    @property
+    def is_okta(self) -> bool:
+        """Whether the caller is Okta, as far as its User-Agent says so."""
+        return family(self.client) == OKTA
 
     def conditions(self) -> Conditions:
         """Return what If-Match and If-None-Match ask for."""

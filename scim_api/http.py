@@ -20,6 +20,7 @@ from scim_api.errors import (
 )
 from scim_api.exchange import Exchange, exchange_of
 from scim_api.json_text import MAX_DEPTH, deeper_than
+from scim_api.quotations import for_okta
 from scim_api.settings import Settings
 
 SCIM_JSON = "application/scim+json"
@@ -43,7 +44,7 @@ _WORDS = {
 }
 
 
-_BASE_URL = " The base URL in Okta ends before /Users."
+_BASE_URL = for_okta(" The base URL in Okta ends before /Users.")
 
 
 def media_type(exchange: Exchange) -> str:

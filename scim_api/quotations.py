@@ -1,10 +1,15 @@
-"""What others wrote, marked where a sentence of ours repeats it: it can be taken out again."""
+"""Marks in sentences of ours: what others wrote, and what is meant for Okta's admins alone.
+
+What is marked can be taken out again, by who is told and by what is kept.
+"""
 
 import re
 
 _OPEN, _CLOSE = "\ue000", "\ue001"  # private use: no sentence of ours has them
-_MARKS = str.maketrans("", "", _OPEN + _CLOSE)
+_HINT, _HINT_END = "\ue002", "\ue003"
+_MARKS = str.maketrans("", "", _OPEN + _CLOSE + _HINT + _HINT_END)
 _QUOTED = re.compile(f"{_OPEN}[^{_CLOSE}]*{_CLOSE}")
+_HINTS = re.compile(f"{_HINT}[^{_HINT_END}]*{_HINT_END}")
 
 LEFT_OUT = "…"
 
@@ -20,11 +25,23 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
 
 
+def for_okta(hint: str) -> str:
+    """Return the part of a sentence that says where to look in Okta, marked."""
+    return f"{_HINT}{hint}{_HINT_END}"
+
+
+def meant_for(sentence: str, *, okta: bool) -> str:
+    """Return a sentence with its hints for Okta if the client is Okta, and else without them."""
+    if _HINT not in sentence:
+        return sentence
+    return sentence.replace(_HINT, "").replace(_HINT_END, "") if okta else _HINTS.sub("", sentence)
+
+
 def told(sentence: str) -> str:
-    """Return a sentence as it is told to the one who asked: without the marks."""
-    return sentence.translate(_MARKS) if _OPEN in sentence else sentence
+    """Return a sentence as it is told to the one who asked: without marks, and without hints."""
+    return meant_for(sentence, okta=False).translate(_MARKS)
 
 
 def withheld(sentence: str) -> str:
     """Return a sentence as it may be kept: with … for everything quoted."""
-    return _QUOTED.sub(LEFT_OUT, sentence) if _OPEN in sentence else sentence
+    return _QUOTED.sub(LEFT_OUT, meant_for(sentence, okta=False))

@@ -12,13 +12,18 @@ from projections.query import Page, Query, Stored
 from projections.readings import Place, Readings
 from scim_api.attributes import ResourceType
 from scim_api.errors import NotFound
+from scim_api.quotations import for_okta
 from scim_api.resource_types import kind_of
 
-_ANEW = {  # what makes Okta create it again
-    "User": " If it was deleted, Okta has to create it anew: remove the assignment in Okta,"
-    " then assign again.",
-    "Group": " If it was deleted, Okta has to create it anew: unlink the pushed group in Okta,"
-    " then push it again.",
+_AGAIN = {  # what makes Okta create it again
+    "User": for_okta(
+        " If it was deleted, Okta has to create it again: remove the assignment in Okta, then"
+        " assign again."
+    ),
+    "Group": for_okta(
+        " If it was deleted, Okta has to create it again: unlink the pushed group in Okta, then"
+        " push it again."
+    ),
 }
 
 
@@ -96,7 +101,7 @@ class Reader:
 
     def _absent(self) -> NotFound:
         type_ = self._kind.type
-        return NotFound(f"There is no {type_} with this id.{_ANEW.get(type_, '')}")
+        return NotFound(f"There is no {type_} with this id.{_AGAIN.get(type_, '')}")
 
 
 class PastReader(Reader):

@@ -16,6 +16,7 @@ from projections.query import Type
 from scim_api.attributes import Attribute, Mutability, ResourceType
 from scim_api.decimals import PLACES, is_bounded
 from scim_api.errors import InvalidValue
+from scim_api.quotations import for_okta
 
 _INTEGER_LIMIT = 2**53  # beyond it JSON numbers are not exact everywhere (RFC 8785 §3.2.2.3)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -251,7 +252,7 @@ def _list_example(attribute: Attribute) -> str:
     if attribute.type is not Type.COMPLEX:
         return '["..."]'
     name = attribute.name
-    hint = f"; in Okta, map {name}.^[primary==true].value and not {name}"
+    hint = for_okta(f"; in Okta, map {name}.^[primary==true].value and not {name}")
     return f"[{_example(attribute)}]" + (hint if "value" in attribute.subs else "")
 
 

@@ -97,7 +97,8 @@ def _answering(base: str) -> Callable[[Exception], Response]:
     def failed(error: Exception) -> Response:
         exchange = exchange_of(request)
         below = request.path.startswith(f"{base}/") or request.path == base
-        refusal = exchange.outcome = refusal_of(error, scim=below)
+        refusal = refusal_of(error, scim=below).told_to(okta=exchange.is_okta)
+        exchange.outcome = refusal
         if refusal.status >= 500 and not isinstance(error, NotServed):
             fields = {"request_id": exchange.id}
             LOGGER.error("request failed", exc_info=error, extra={"fields": fields})

@@ -49,7 +49,7 @@ def _surroundings(exchange: Exchange, settings: Settings, service_of: ServiceOf)
         if refusal.status >= 500:
             fields = {"request_id": exchange.id}
             LOGGER.error("bulk operation failed", exc_info=error, extra={"fields": fields})
-        return refusal
+        return refusal.told_to(okta=exchange.is_okta)
 
     base = base_url(exchange, settings)
 

@@ -11,6 +11,7 @@ CONNECTOR = "Provisioning > Integration: SCIM connector base URL (catalogue apps
 TOKEN = "Provisioning > Integration: Authentication Mode HTTP Header, Authorization."
 PUSH = "Push Groups: the group in the list, and its menu."
 NOT_OKTA = "None: Okta does not send this."
+ANOTHER = "None: the client is not Okta."
 PAGES = f"{NOT_OKTA} It pages by startIndex."
 
 OUTSIDE = "outside"  # the place of an address under neither base
@@ -38,7 +39,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a record means, and what to do."""
+    """What a record means, where to look in Okta if the client is Okta, and what to do."""
 
     rule: str
     rfc: str

@@ -5,7 +5,9 @@ A table: the first entry that fits a record is its explanation.
 
 from dataclasses import replace
 
+from ledger.clients import OKTA
 from scim_api.request_log.explanation_cases import (
+    ANOTHER,
     CONNECTOR,
     NOT_OKTA,
     PUSH,
@@ -34,9 +36,9 @@ _TABLE: tuple[tuple[Case, Explanation], ...] = (
         Case(401),
         "Every request but one for ServiceProviderConfig has a live token of this service.",
         "RFC 7644 §2, RFC 6750 §3.1",
-        TOKEN,
+        f"{TOKEN} Then press Test Connector Configuration.",
         "scim-ledger token list shows which are live; make one with scim-ledger token create"
-        " NAME, paste it whole, and press Test Connector Configuration.",
+        " NAME, and paste it whole.",
     ),
     means(
         Case(403),
@@ -57,7 +59,7 @@ _TABLE: tuple[tuple[Case, Explanation], ...] = (
         "No two groups have the same displayName, whatever its case.",
         "RFC 7644 §3.3, §3.12",
         "Push Groups: link the group to the one that is here, once Import has read it.",
-        "Import, then link instead of creating; or rename one of the two. The detail has the id"
+        "Let the client use the one that is here, or rename one of the two. The detail has the id"
         " of the one that has the name.",
     ),
     means(
@@ -65,9 +67,9 @@ _TABLE: tuple[tuple[Case, Explanation], ...] = (
         "A userName, and every attribute that is declared unique, is one resource's alone.",
         "RFC 7644 §3.3, §3.12, RFC 7643 §2.2",
         "Assignments: the userName that the app gives the person, and Provisioning >"
-        " Integration: Unique identifier field for users.",
-        "scim-ledger user show ID with the id of the detail tells who has it. Assign that"
-        " person again, or give one of the two another userName.",
+        " Integration: Unique identifier field for users. If it is the same person, assign again.",
+        "scim-ledger user show ID with the id of the detail tells who has it. Let the client use"
+        " that one, or give one of the two another value.",
     ),
     means(
         Case(409),
@@ -168,6 +170,5 @@ def explain(row: Row, site: Addresses = _HERE) -> Explanation:
     """Return what a record means to a service at some addresses."""
     place = site.place(row.path)
     found = next((explanation for case, explanation in _TABLE if case.fits(row, place)), _OTHER)
-    if "{base}" not in found.next:
-        return found
-    return replace(found, next=found.next.replace("{base}", site.url))
+    okta = found.okta if row.family == OKTA else ANOTHER
+    return replace(found, okta=okta, next=found.next.replace("{base}", site.url))

@@ -94,16 +94,16 @@ MALFORMED: tuple[tuple[Case, Explanation], ...] = (
         Case(400, "invalidValue", resource_type="Group"),
         "A value fits its attribute, and required attributes have one; members are ids.",
         "RFC 7644 §3.12, RFC 7643 §4.2",
-        PUSH,
-        "Mend what the detail names, then Push now. Members must be assigned to the app first.",
+        f"{PUSH} Members must be assigned to the app first; then Push now.",
+        "Mend what the detail names, and let the client send it again.",
     ),
     means(
         Case(400, "invalidValue"),
         "A value fits its attribute's type, and required attributes have one.",
         "RFC 7644 §3.12, RFC 7643 §2.2",
         MAPPINGS,
-        "Map or fill in the attribute that the detail names, then retry the task. What is"
-        " required here: scim-ledger attribute list.",
+        "Map or fill in the attribute that the detail names, and let the client send it again. What"
+        " is required here: scim-ledger attribute list.",
     ),
     means(
         Case(400, "mutability"),

@@ -15,15 +15,16 @@ MISSING: tuple[tuple[Case, Explanation], ...] = (
         Case(404, resource_type="User", with_id=True),
         "There is no user with this id: it was deleted, or the id is of another service.",
         "RFC 7644 §3.6, §3.12",
-        "Assignments: the person's assignment, whose External ID is our id.",
-        "Remove the assignment and assign again: Okta then looks the person up by name.",
+        "Assignments: the person's assignment, whose External ID is our id. Remove it and assign"
+        " again: Okta then looks the person up by name.",
+        "Let the client look the user up by userName, or create it again.",
     ),
     means(
         Case(404, resource_type="Group", with_id=True),
         "There is no group with this id: it was deleted, or the id is of another service.",
         "RFC 7644 §3.6, §3.12",
-        PUSH,
-        "Unlink the pushed group in Okta and push it again.",
+        f"{PUSH} Unlink it and push it again.",
+        "Let the client look the group up by displayName, or create it again.",
     ),
     means(
         Case(404, with_id=True),
@@ -44,8 +45,9 @@ MISSING: tuple[tuple[Case, Explanation], ...] = (
         Case(404, places=("/Users/*", "/Groups/*", "/Roles/*", "/Entitlements/*")),
         "The id in this address is none that this service gives out: those are UUIDs.",
         "RFC 7643 §3.1, RFC 7644 §3.12",
-        "Assignments or Push Groups: the External ID there is another service's.",
-        "Remove the assignment, or unlink the group, and make it anew: Okta then takes our id.",
+        "Assignments or Push Groups: the External ID there is another service's. Remove the"
+        " assignment, or unlink the group, and make it again: Okta then takes our id.",
+        "Let the client look it up by its name and take the id that it finds.",
     ),
     means(
         Case(404, places=("/Schemas/*",)),
@@ -87,8 +89,8 @@ MISSING: tuple[tuple[Case, Explanation], ...] = (
         Case(404, places=(OUTSIDE,)),
         "This address is outside the SCIM base: the base URL that the client has is wrong.",
         "RFC 7644 §3.2, §3.13",
-        CONNECTOR,
-        "Make it {base} there, and press Test Connector Configuration.",
+        f"{CONNECTOR} Then press Test Connector Configuration.",
+        "Make it {base} in the client's settings.",
     ),
     means(
         Case(404),

@@ -5,8 +5,16 @@ import time
 
 import pytest
 
-from tests.scim_api.client import BASE, ERROR_URN, PATCH_URN, refusal, user
+from scim_api.bulk.message import REQUEST_URN as BULK_URN
+from tests.scim_api.client import BASE, ERROR_URN, PATCH_URN, USER_URN, patch, refusal, user
 from tests.scim_api.process import Server
+
+NOBODYS = "019ab6d3-0000-7000-8000-000000000000"
+
+
+def bulk_of(method, path):
+    return {"schemas": [BULK_URN], "Operations": [{"method": method, "path": path}]}
+
 
 # Addresses and methods
 
@@ -48,6 +56,36 @@ def test_an_unknown_method_is_405_and_says_which_are_known(api, path, methods, a
 @pytest.mark.parametrize("method", ["POST", "DELETE", "OPTIONS"])
 def test_the_health_addresses_take_no_other_method(api, method, path):
     assert refusal(api.ask(method, path, base=""))[0] == 405
+
+
+BARE = {"schemas": [USER_URN], "userName": "a", "emails": "a@example.com"}
+EXPIRED = "2020-01-01T00:00:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "token"),
+    [
+        ("GET", "/Nothing", None, {}),
+        ("GET", f"/Users/{NOBODYS}", None, {}),
+        ("PATCH", f"/Groups/{NOBODYS}", patch(), {}),
+        ("DELETE", f"/Groups/{NOBODYS}", None, {}),
+        ("GET", "/Users", None, None),
+        ("GET", "/Users", None, {"expires_at": EXPIRED}),
+        ("POST", "/Users", BARE, {"policy": "strict"}),
+        ("POST", "/Bulk", bulk_of("DELETE", f"/Users/{NOBODYS}"), {}),
+    ],
+)
+def test_only_okta_is_told_where_to_look_in_okta(api, method, path, body, token):
+    own = api.site.client(**token) if token else api
+    sent = {"Authorization": None} if token is None else {}
+    agents = ["Okta SCIM Client 1.0.0", "OKTA SCIM Integration", "authentik/2026.8", "curl/8", None]
+
+    told = [
+        own.ask(method, path, body, headers={**sent, "User-Agent": agent}).text for agent in agents
+    ]
+
+    assert ["Okta" in text for text in told] == [True, True, False, False, False]
+    assert all("detail" in text for text in told)
 
 
 def test_a_refusal_has_the_media_type_of_scim(api):

@@ -13,8 +13,11 @@ from tests.scim_api.test_request_log import AN_ID, BULK_URN, LEDGER, bulk, kept,
 ERRORS = [ScimError, *ScimError.__subclasses__()]
 
 
+OKTA = {"User-Agent": "Okta SCIM Client 1.0.0"}
+
+
 def row(status, scim_type=None, **more):
-    found = dict.fromkeys(Row._fields)
+    found = dict.fromkeys(Row._fields) | {"family": "Okta"}
     given = {"status": status, "scim_type": scim_type, "method": "PUT", "bulk": False}
     return Row(**found | {"path": "/scim/v2/Elsewhere"} | given | more)
 
@@ -28,12 +31,12 @@ def explained(api):
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
 def test_every_error_of_ours_is_explained(error):
-    assert explain(row(error.status, error.scim_type)) is not _OTHER
+    assert explain(row(error.status, error.scim_type)) != _OTHER
 
 
 @pytest.mark.parametrize("status", sorted(http._WORDS))
 def test_every_error_of_http_is_explained(status):
-    assert explain(row(status)) is not _OTHER
+    assert explain(row(status)) != _OTHER
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
@@ -42,7 +45,7 @@ def test_what_changed_nothing_is_explained(status):
 
 
 def test_a_status_that_nobody_foresaw_is_explained_all_the_same():
-    assert explain(row(418)) is _OTHER
+    assert explain(row(418)) == _OTHER
 
 
 def test_what_is_missing_is_explained_for_what_it_is():
@@ -91,6 +94,14 @@ def test_every_entry_says_all_four_things(case, explanation):
     for text in (explanation.rule, explanation.okta, explanation.next):
         assert len(text) > 15
         assert ".." not in text
+
+
+@pytest.mark.parametrize(("case", "explanation"), _TABLE, ids=lambda found: str(found)[:60])
+def test_what_another_client_sent_is_not_explained_by_okta(case, explanation):
+    own = row(case.status, case.scim_type, family="Entra")
+
+    assert "Okta" not in explanation.rule + explanation.next
+    assert explain(own).okta == "None: the client is not Okta."
 
 
 def test_a_parameter_that_is_wrong_is_explained_apart_from_a_body():
@@ -152,11 +163,11 @@ BROKEN_SEARCH = {"schemas": ["x"], "filter": "title pr"}
 )
 def test_a_message_or_moment_that_is_wrong_is_not_explained_by_mappings(api, path, body, words):
     sender = api.site.client(scopes=["provision", "audit"])
-    assert sender.post(body, path).status_code == 400
+    assert sender.post(body, path, headers=OKTA).status_code == 400
 
     found = explained(api)
     assert words in found["rule"]
-    assert "None" in found["okta"]
+    assert "None: Okta does not" in found["okta"]
 
 
 def test_a_bulk_id_that_nothing_has_is_not_explained_by_push_groups(api):
