@@ -3,7 +3,6 @@
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from math import isfinite
 from typing import Any
 from unicodedata import normalize
 
@@ -71,9 +70,10 @@ def decimal_of(value: Any) -> Decimal | None:
         value = repr(value)  # the shortest text of the same double, which is what was written
     if isinstance(value, str):
         return Decimal(value) if _NUMBER.fullmatch(value) else None
-    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
-    return Decimal(value)
+    number = Decimal(value)
+    return number if number.is_finite() else None
 
 
 def digits_of(number: Decimal) -> str:

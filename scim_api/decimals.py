@@ -15,6 +15,10 @@ from projections.query import Type
 from scim_api.attributes import Attribute, ResourceType
 
 PLACES = 40  # before the point, and after it
+EXPECTED = (
+    f"must be a decimal number such as 1.5, with at most {PLACES} digits before the point and"
+    f" {PLACES} after it"
+)
 
 
 def is_bounded(number: Decimal) -> bool:

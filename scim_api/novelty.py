@@ -1,4 +1,4 @@
-"""What a change newly brings in is bounded: texts, names, lists and the resource as a whole.
+"""What a change newly brings in is bounded: texts, numbers, names, lists, the whole resource.
 
 What was recorded before stays as it is: it can be sent back unchanged, or made less.
 """
@@ -8,9 +8,11 @@ from typing import Any
 
 import orjson
 
+from projections.comparison import decimal_of
 from projections.marks import MOST, stream_safe
 from projections.query import Type
 from scim_api.attributes import Attribute, Declared, ResourceType
+from scim_api.decimals import EXPECTED, is_bounded
 from scim_api.errors import InvalidValue
 from scim_api.names import fault_of_shown_name, fault_of_user_name
 from scim_api.normal_form import check_number
@@ -44,9 +46,12 @@ def _check(resource_type: ResourceType, declared: Declared, before: Any, after: 
         check_number(after, key)
     is_name = key == resource_type.name_attribute
     for path, part, text in _texts(attribute, after, key):
-        if text.isascii() and len(text) <= MAX_NAME and not is_name:
+        if part.type is Type.DECIMAL:
+            fault = _fault_of_number(text)
+        elif text.isascii() and len(text) <= MAX_NAME and not is_name:
             continue  # nearly all there are
-        fault = _fault(text, _most(resource_type, declared, part))
+        else:
+            fault = _fault(text, _most(resource_type, declared, part))
         if is_name and not fault:
             fault = _fault_of_name(resource_type, text)
         if fault and text not in [known for _, _, known in _texts(attribute, before, key)]:
@@ -80,6 +85,11 @@ def _fault(text: str, most: int) -> str | None:
     if not stream_safe(text):
         return f"must not have more than {MOST} combining marks in a row (UAX #15, D3)"
     return None
+
+
+def _fault_of_number(text: str) -> str | None:
+    number = decimal_of(text)
+    return None if number is None or is_bounded(number) else EXPECTED
 
 
 def _fault_of_name(resource_type: ResourceType, text: str) -> str | None:

@@ -13,8 +13,8 @@ from marshmallow import Schema, ValidationError, fields
 
 from projections.comparison import decimal_of, moment_of
 from projections.query import Type
+from scim_api import decimals
 from scim_api.attributes import Attribute, Mutability, ResourceType
-from scim_api.decimals import PLACES, is_bounded
 from scim_api.errors import InvalidValue
 from scim_api.quotations import for_okta
 
@@ -69,15 +69,11 @@ class Binary(Text):
 class Decimal(Text):
     """A decimal number as text, in which normal form keeps it: as JSON it would not be exact."""
 
-    expected = (
-        f"must be a decimal number such as 1.5, with at most {PLACES} digits before the point and"
-        f" {PLACES} after it"
-    )
+    expected = decimals.EXPECTED
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        number = decimal_of(text)
-        if number is None or not is_bounded(number):
+        if decimal_of(text) is None:
             raise ValidationError(self.expected)
         return text
 

@@ -126,7 +126,7 @@ class ResourceViews:
 
     def _document(
         self, exchange: Exchange, resource: Resource | None, position: int
-    ) -> dict[str, Any] | None:
+    ) -> orjson.Fragment | None:
         """Return a resource as it was shown at a position, without members and groups."""
         if resource is None:
             return None
@@ -135,10 +135,8 @@ class ResourceViews:
         kind = kind_of(resource_type)
         stored = document_of(resource, kind.schema, kind.endpoint)
         base = base_url(exchange, self.settings).encode()
-        shown: dict[str, Any] = orjson.loads(
-            answer(stored, base, resource_type, selection(None, None, resource_type))
-        )
-        return shown
+        shown = selection(None, None, resource_type)
+        return orjson.Fragment(answer(stored, base, resource_type, shown))
 
     def _next(self, exchange: Exchange, bound: dict[str, str] | None) -> str | None:
         """Return the address of the next page: this one's, but for what bounds it."""
