@@ -8,6 +8,8 @@ from typing import Any
 
 from projections.query import Path, Type
 
+DESCRIBING = frozenset(("type", "primary", "display"))  # of a value (RFC 7643 §2.4)
+
 
 class Mutability(StrEnum):
     """When an attribute may be written (RFC 7643 §2.2)."""
@@ -48,6 +50,12 @@ class Attribute:
     def subs(self) -> dict[str, "Attribute"]:
         """Sub-attributes by folded name."""
         return {sub.name.lower(): sub for sub in self.sub_attributes}
+
+    @cached_property
+    def substance(self) -> frozenset[str]:
+        """The sub-attributes that make a value one: not those that only describe it."""
+        names = frozenset(sub.name for sub in self.sub_attributes)
+        return names - DESCRIBING or names
 
     @property
     def read_only(self) -> bool:

@@ -19,6 +19,7 @@ from scim_api.intake import (
     load_parts,
     load_value,
     unassigned,
+    with_values,
 )
 from scim_api.policy import Door
 
@@ -79,7 +80,25 @@ def merged(
         fixed = sub.mutability is Mutability.IMMUTABLE and name in before
         if fixed and before[name] != part:
             raise immutable(f"{attribute.name}.{name}")
-    return {} if _loses_target(attribute, parts) else assigned({**before, **parts})
+    after = {} if _loses_target(attribute, parts) else assigned({**before, **parts})
+    lost = [name for name, part in parts.items() if part is None and name in before]
+    if after:
+        _check_dispensable(attribute, lost)
+    return after
+
+
+def _check_dispensable(attribute: Attribute, names: Collection[str]) -> None:
+    """Raise Mutability if sub-attributes to be unassigned are required (RFC 7644 §3.5.2.2)."""
+    for name in names:
+        if attribute.subs[name.lower()].required:
+            raise required(f"{attribute.name}.{name}")
+
+
+def required(path: str) -> MutabilityError:
+    """Return the error for unassigning what is required."""
+    return MutabilityError(
+        f"{path} is required: it can be replaced but not removed", attributes=(path,)
+    )
 
 
 def immutable(path: str) -> MutabilityError:
@@ -108,10 +127,14 @@ def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
 
 def _parts(edit: Edit, door: Door) -> dict[str, Any]:
     """Return the sub-attributes an edit sets in each value it is about."""
-    if edit.op is Op.REMOVE:
-        return {edit.sub.name: None} if edit.sub else unassigned(edit.attribute)
     if edit.sub:
-        return {edit.sub.name: load_value(edit.declared, edit.sub, edit.value, door)}
+        removes = edit.op is Op.REMOVE
+        part = None if removes else load_value(edit.declared, edit.sub, edit.value, door)
+        if part is None and edit.op is not Op.ADD:
+            _check_dispensable(edit.attribute, [edit.sub.name])
+        return {edit.sub.name: part}
+    if edit.op is Op.REMOVE:
+        return unassigned(edit.attribute)
     return load_parts(edit.declared, edit.value, door)
 
 
@@ -140,7 +163,8 @@ def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
             return []
         is_named = _naming(edit, door)
         return [value for value in current if not is_named(value)]
-    given: list[Any] = load_value(edit.declared, None, edit.value, door) or []
+    loaded = load_value(edit.declared, None, edit.value, door)
+    given: list[Any] = with_values(edit.attribute, loaded, door) or []
     return given if edit.op is Op.REPLACE else _appended(edit.attribute, current, given)
 
 
@@ -180,13 +204,22 @@ def _with_new(edit: Edit, current: list[Any], parts: Mapping[str, Any], door: Do
 
     Without a filter it is: a location that does not exist is added to (RFC 7644 §3.5.2.1, .3).
     """
+    emptied = _empties(edit.attribute, parts)
+    if emptied and edit.filter and door.tolerates("valueless_entries_removed"):
+        return current
     described = {} if edit.filter is None else described_value(edit, door)
-    if not assigned(parts):
+    if emptied:
         return current
     value = assigned({**described, **parts})
     if edit.filter is not None and not matches_value(edit.filter, value):
         raise contradiction(edit)
     return _appended(edit.attribute, current, [value])
+
+
+def _empties(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
+    """Return whether parts unassign a value, if there were one, and give none."""
+    given = assigned(parts)
+    return not given or (len(given) < len(parts) and attribute.substance.isdisjoint(given))
 
 
 def described_value(edit: Edit, door: Door) -> dict[str, Any]:
@@ -223,7 +256,7 @@ def _one_primary(attribute: Attribute, values: list[Any], touched: Collection[in
 
 def _naming(edit: Edit, door: Door) -> Callable[[Any], bool]:
     """Return what tells whether a remove names a value, or the part of it that the path names."""
-    given = load_value(edit.declared, edit.sub, edit.value, door)
+    given = load_value(edit.declared, edit.sub, edit.value, door, partial=True)
     sub, attribute = edit.sub, edit.attribute
     if sub is not None:
         return lambda value: _comparable(sub, value.get(sub.name)) == _comparable(sub, given)

@@ -33,20 +33,23 @@ def load_resource(
     attributes = dict(_normal(resource_type, given, door))
     _check_extensions(resource_type, attributes, urns, door)
     check_resource(resource_type, attributes)
-    return dict(_assigned(resource_type, attributes))
+    return dict(_assigned(resource_type, attributes, door))
 
 
-def load_value(declared: Declared, sub: Attribute | None, value: Any, door: Door) -> Any:
+def load_value(
+    declared: Declared, sub: Attribute | None, value: Any, door: Door, *, partial: bool = False
+) -> Any:
     """Return the value a PATCH gives an attribute, or a sub-attribute, of one of its values.
 
-    None when that is unassigned. Of a multi-valued attribute always a list.
+    None when that is unassigned. Of a multi-valued attribute always a list; `partial` where it
+    only names values by some of their parts.
     """
     attribute = sub or declared.attribute
     path = f"{declared.key}.{sub.name}" if sub else declared.key
     normal = value_of(attribute, _listed(attribute, value, door, path), door, path)
     if normal is None:
         return None
-    check_value(attribute, normal, path)
+    check_value(attribute, normal, path, partial=partial)
     return _settled(attribute, normal, path)
 
 
@@ -103,6 +106,19 @@ def identity(value: Any) -> Any:
     return frozenset(
         (name, tuple(part) if isinstance(part, list) else part) for name, part in value.items()
     )
+
+
+def with_values(attribute: Attribute, values: Any, door: Door) -> Any:
+    """Return values without those that, by policy, are none; None if nothing is left.
+
+    Such a value lacks its `value`: only what would describe one is there.
+    """
+    if not (attribute.multi_valued and "value" in attribute.subs) or not values:
+        return values
+    left = [value for value in values if not attribute.substance.isdisjoint(value)]
+    if len(left) == len(values) or not door.tolerates("valueless_entries_removed"):
+        return values
+    return left or None
 
 
 def check_secret(declared: Declared, value: Any) -> None:
@@ -180,10 +196,11 @@ def _check_extensions(
 
 
 def _assigned(
-    resource_type: ResourceType, attributes: Mapping[str, Any]
+    resource_type: ResourceType, attributes: Mapping[str, Any], door: Door
 ) -> Iterator[tuple[str, Any]]:
     for key, value in attributes.items():
-        left = _settled(resource_type.declared[key].attribute, value, key)
+        attribute = resource_type.declared[key].attribute
+        left = with_values(attribute, _settled(attribute, value, key), door)
         if left is not None:
             yield key, left
 

@@ -41,6 +41,8 @@ def operation_of(resource_type: ResourceType, item: Any, door: Door) -> Operatio
         raise InvalidSyntax("each of Operations must be an object with op, path and value")
     given = by_folded_name(item)
     op, text, value = _op(given.get("op"), door), given.get("path"), given.get("value")
+    if op is Op.REMOVE and text in _NO_PATH:  # RFC 7644 §3.5.2.2
+        raise NoTarget("remove needs a path that names what to remove")
     if op is Op.REMOVE and value is not None and not door.tolerates("patch_remove_by_value"):
         raise InvalidValue("remove takes no value: say in a filter of the path what to remove")
     if op is not Op.REMOVE and "value" not in given:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from scim_api.attributes import Declared, Mutability, ResourceType
-from scim_api.edits import edited, immutable
+from scim_api.edits import edited, immutable, required
 from scim_api.errors import BodyTooLarge, InvalidSyntax
-from scim_api.errors import Mutability as MutabilityError
-from scim_api.intake import names_message
+from scim_api.intake import names_message, with_values
 from scim_api.members import MEMBERS, Membership
 from scim_api.operations import by_folded_name, edits_of, operation_of
 from scim_api.policy import OKTA, Door, Policy, Tolerated
@@ -53,6 +52,7 @@ def applied(
             if work > MAX_WORK:
                 raise BodyTooLarge("This PATCH is too much work at once: send it in several.")
             after = _with(resource_type, after, edit.declared, edited(edit, current, door))
+    after = _without_valueless(resource_type, attributes, after, door)
     _check_changed(resource_type, attributes, after)
     return after
 
@@ -83,14 +83,23 @@ def _with(
         return state
     if value is None and attribute.required:  # RFC 7644 §3.5.2.2
         needed = [f"{key}.{sub.name}" for sub in attribute.sub_attributes if sub.required] or [key]
-        raise MutabilityError(
-            f"{needed[0]} is required: it can be replaced but not removed",
-            attributes=(needed[0],),
-        )
+        raise required(needed[0])
     fixed = attribute.mutability is Mutability.IMMUTABLE and key in state
     if fixed and state[key] != value:
         raise immutable(key)
     return {name: item for name, item in {**state, key: value}.items() if item is not None}
+
+
+def _without_valueless(
+    resource_type: ResourceType, before: Mapping[str, Any], after: dict[str, Any], door: Door
+) -> dict[str, Any]:
+    """Remove the values that the operations, all together, left without a `value`, by policy."""
+    for key, value in after.items():
+        if value is not before.get(key):
+            declared = resource_type.declared[key]
+            left = with_values(declared.attribute, value, door)
+            after = after if left is value else _with(resource_type, after, declared, left)
+    return after
 
 
 def _check_changed(

@@ -71,6 +71,13 @@ class Policy:
         "Entra",
         "400 invalidValue, in a filter invalidFilter",
     )
+    valueless_entries_removed: bool = _setting(
+        "entries of a list whose `value` is empty, with no more than `type`, `primary` or `display`"
+        " left: they are removed; emptying what is not there changes nothing",
+        "Entra and Okta, which empty an address by its `value`",
+        "they stay as they were written, as RFC 7643 §2.4 allows; emptying what is not there is"
+        " 400 noTarget",
+    )
     manager_id: bool = _setting(
         "`managerId` for the `value` of `manager`, as SCIM 1.1 had it",
         "OneLogin's templates",

@@ -137,13 +137,26 @@ class Values(fields.List[Any]):
     def __init__(self, attribute: Attribute, **kwargs: Any) -> None:
         super().__init__(_single(attribute, allow_none=True), **kwargs)
         self.expected = f"must be a list such as {_list_example(attribute)}"
+        self.substance = attribute.substance
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValidationError(self.expected)
-        if self.required and not any(_holds(item) for item in value):
+        checked = super()._deserialize(value, attr, data, **kwargs)
+        partial = kwargs.get("partial")
+        if self.required and not partial and not any(map(self._is_one, value)):
             raise ValidationError(_REQUIRED)
-        return super()._deserialize(value, attr, data, **kwargs)
+        return checked
+
+    def _is_one(self, item: Any) -> bool:
+        """Return whether an entry is more than what would describe a value."""
+        if isinstance(item, dict):
+            return any(not _is_blank(item.get(name)) for name in self.substance)
+        return not _is_blank(item)
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _holds(value: Any) -> bool:
@@ -171,10 +184,13 @@ def check_resource(resource_type: ResourceType, attributes: Mapping[str, Any]) -
         raise _refusal("", errors)
 
 
-def check_value(attribute: Attribute, value: Any, path: str) -> None:
-    """Check one attribute's value in normal form; raises InvalidValue."""
+def check_value(attribute: Attribute, value: Any, path: str, *, partial: bool = False) -> None:
+    """Check one attribute's value in normal form; raises InvalidValue.
+
+    One that is `partial` names values by some of their parts, and may lack what is required.
+    """
     try:
-        _field(attribute).deserialize(value)
+        _field(attribute).deserialize(value, partial=partial)
     except ValidationError as error:
         raise _refusal(path, error.messages) from None
 

@@ -145,7 +145,7 @@ def test_a_user_is_found(api, filter_):
         externalId="e1",
         name={"familyName": "Doe"},
         emails=[{"type": "work", "value": "w@x.org"}],
-        roles=[{"primary": "True", "display": "D"}],
+        roles=[{"primary": "True", "display": "D", "value": "V"}],
         **{ENTERPRISE_URN: {"manager": "m1"}},
     )
 

@@ -561,7 +561,6 @@ def test_a_filter_takes_an_object():
             "n",
             {"type": "other", "display": "D", "value": "n"},
         ),
-        ('emails[type eq "other"].type', "other", {"type": "other"}),
         ("emails[type eq null].value", "n", {"value": "n"}),
     ],
 )
@@ -629,12 +628,33 @@ def test_removing_a_sub_attribute_by_filter_keeps_the_value():
     }
 
 
-def test_a_value_without_sub_attributes_left_is_removed():
-    attributes = USER_NOW | {"roles": [{"value": "r"}, {"value": "s", "type": "t"}]}
+@pytest.mark.parametrize(
+    "operation",
+    [
+        op("remove", 'roles[type eq "t"].value'),
+        op("replace", 'roles[value eq "s"].value', ""),
+        op("add", None, {'roles[type eq "t"].value': None}),
+        op("replace", 'roles[type eq "t"]', {"value": None}),
+        op("replace", "roles", [{"value": "r"}, {"value": "", "type": "t"}]),
+    ],
+)
+def test_an_entry_whose_value_goes_is_removed_with_what_described_it(operation):
+    rest = {"value": "r"}
+    attributes = USER_NOW | {"roles": [rest, {"value": "s", "type": "t", "display": "S"}]}
 
-    change = changes(op("remove", "roles.value"), attributes=attributes)
+    assert changes(operation, attributes=attributes) == {"roles": [rest]}
 
-    assert change == {"roles": [{"type": "t"}]}
+
+def test_emptying_what_is_not_there_changes_nothing():
+    none = 'emails[type ne "work" and type ne "home"].value'
+    for path in (none, 'emails[type eq "fax"].display', "ims.value"):
+        assert changes(op("replace", path, ""), op("add", path, None), op("remove", path)) == {}
+
+
+def test_what_is_only_described_takes_no_mark_from_another():
+    described = {"type": "fax", "primary": True, "value": ""}
+
+    assert changes(op("add", "emails", [described])) == {}
 
 
 # Remove with a value

@@ -229,6 +229,30 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
         meaning(f'{MANAGER}.value eq "m"'),
         InvalidFilter,
     ),
+    (
+        "valueless_entries_removed",
+        body(emails=[WORK, {"type": "fax", "primary": True, "display": "F"}]),
+        made(emails=[WORK]),
+        made(emails=[WORK, {"type": "fax", "primary": True, "display": "F"}]),
+    ),
+    (
+        "valueless_entries_removed",
+        operation("remove", 'emails[type eq "work"].value'),
+        made(title="T"),
+        now(emails=[{"type": "work"}]),
+    ),
+    (
+        "valueless_entries_removed",
+        operation("replace", "emails", value=[{"type": "work", "value": ""}]),
+        made(title="T"),
+        now(emails=[{"type": "work"}]),
+    ),
+    (
+        "valueless_entries_removed",
+        operation("replace", 'emails[type ne "work"].value', value=None),
+        NOW,
+        NoTarget,
+    ),
     ("manager_id", reference({"managerId": "m"}), made(**{MANAGER: {"value": "m"}}), made()),
     ("unknown_attributes_ignored", body(shoeSize=44), made(), InvalidValue),
     (

@@ -3,6 +3,7 @@
 import pytest
 
 from scim_api import configuration
+from scim_api.policy import PRESETS
 from scim_api.resource_types import ENTERPRISE_URN, USER_URN
 from tests.scim_api.client import employee, refusal, replace, user
 from tests.scim_api.schemas_of_operators import opened, require
@@ -28,6 +29,8 @@ def demanding(api):
         ({"name": NAME, "emails": ""}, "emails"),
         ({"name": NAME, "emails": [{"value": ""}]}, "emails"),
         ({"name": NAME, "emails": [{}]}, "emails"),
+        ({"name": NAME, "emails": [{"value": "", "type": "work", "primary": True}]}, "emails"),
+        ({"name": NAME, "emails": [{"type": "work", "display": "W"}]}, "emails"),
         ({"emails": EMAILS, "name": {"familyName": "Doe"}}, "name.givenName"),
         ({"emails": EMAILS, "name": NAME | {"givenName": ""}}, "name.givenName"),
         ({"emails": EMAILS, "name": NAME | {"givenName": " "}}, "name.givenName"),
@@ -72,6 +75,62 @@ def test_a_patch_cannot_remove_one(demanding, path):
 
     assert refusal(response)[0] == 400
     assert path.partition(".")[0] in refusal(response)[2]
+
+
+@pytest.mark.parametrize("policy", PRESETS)
+def test_no_patch_leaves_a_required_list_without_a_value(demanding, policy):
+    created = demanding.create(emails=[{"value": "jane@example.com", "type": "work"}], name=NAME)
+    demanding.token = demanding.site.issue(demanding.ledger, policy=policy).token
+    at_work, empty = 'emails[type eq "work"]', [{"type": "work", "primary": True, "value": ""}]
+    operations = [
+        {"op": "remove", "path": "emails.value"},
+        {"op": "remove", "path": f"{at_work}.value"},
+        {"op": "remove", "path": at_work},
+        {"op": "replace", "path": f"{at_work}.value", "value": ""},
+        {"op": "add", "path": f"{USER_URN}:{at_work}.value", "value": None},
+        {"op": "replace", "path": at_work, "value": {"value": None}},
+        {"op": "replace", "path": "emails", "value": empty},
+        {"op": "replace", "value": {"emails": [{"type": "work"}]}},
+        {"op": "replace", "value": {f"{at_work}.value": ""}},
+    ]
+
+    refused = [demanding.patch(created, operation).status_code for operation in operations]
+
+    assert refused == [400] * len(operations)
+    assert demanding.get(f"/Users/{created['id']}").json == created
+
+
+def test_what_empties_and_fills_a_value_in_one_patch_is_taken(demanding):
+    created = demanding.create(emails=[{"value": "jane@example.com", "type": "work"}], name=NAME)
+    path = 'emails[type eq "work"].value'
+
+    patched = demanding.patch(created, {"op": "remove", "path": path}, replace("j@x.org", path))
+
+    assert patched.json["emails"] == [{"value": "j@x.org", "type": "work"}]
+
+
+def test_a_required_address_is_more_than_its_type(api):
+    require(api.site, "addresses")
+    bare, whole = [{"type": "work", "primary": True}], [{"type": "work", "locality": "Bern"}]
+
+    assert "addresses is required" in refusal(api.post(user(addresses=bare)))[2]
+    assert api.post(user(addresses=whole)).status_code == 201
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_unassigning_a_required_part_is_a_matter_of_mutability(demanding, value):
+    created = demanding.create(emails=EMAILS, name=NAME)
+
+    for operation in (
+        {"op": "remove", "path": "name.givenName"},
+        {"op": "remove", "path": f"{USER_URN}:NAME.givenname"},
+        {"op": "replace", "path": "name.givenName", "value": value},
+        {"op": "replace", "path": "name", "value": {"givenName": value}},
+        {"op": "replace", "value": {"name.givenName": value}},
+    ):
+        status, scim_type, detail = refusal(demanding.patch(created, operation))
+        assert (status, scim_type) == (400, "mutability")
+        assert "name.givenName is required" in detail
 
 
 def test_a_patch_of_something_else_is_taken(demanding):
