@@ -8,14 +8,14 @@ from typing import Any
 
 import orjson
 
-from projections.comparison import decimal_of
 from projections.marks import MOST, stream_safe
 from projections.query import Type
 from scim_api.attributes import Attribute, Declared, ResourceType
-from scim_api.decimals import EXPECTED, is_bounded
 from scim_api.errors import InvalidValue
+from scim_api.lexical import fault_of, has_form
 from scim_api.names import fault_of_shown_name, fault_of_user_name
 from scim_api.normal_form import check_number
+from scim_api.policy import Door
 from scim_api.resource_types import kind_of
 
 MAX_NAME = 1024  # characters of what a resource is found by, or shown by in others
@@ -26,13 +26,13 @@ _WHOLE = (Type.REFERENCE, Type.BINARY)
 
 
 def check_new(
-    resource_type: ResourceType, before: Mapping[str, Any], after: Mapping[str, Any]
+    resource_type: ResourceType, before: Mapping[str, Any], after: Mapping[str, Any], door: Door
 ) -> None:
-    """Refuse what is new in a resource's attributes and too much or misleading; InvalidValue."""
+    """Refuse what is new in a resource and too much, misleading or malformed; InvalidValue."""
     for key, value in after.items():
         declared = resource_type.declared.get(key)
         if declared and value != before.get(key):
-            _check(resource_type, declared, before.get(key), value)
+            _check(resource_type, declared, before.get(key), value, door)
     size = _size(after)
     if size > MAX_RESOURCE and size > _size(before):
         raise InvalidValue(
@@ -40,18 +40,18 @@ def check_new(
         )
 
 
-def _check(resource_type: ResourceType, declared: Declared, before: Any, after: Any) -> None:
+def _check(
+    resource_type: ResourceType, declared: Declared, before: Any, after: Any, door: Door
+) -> None:
     key, attribute = declared.key, declared.attribute
     if isinstance(after, list) and len(after) > len(before or ()):
         check_number(after, key)
     is_name = key == resource_type.name_attribute
     for path, part, text in _texts(attribute, after, key):
-        if part.type is Type.DECIMAL:
-            fault = _fault_of_number(text)
-        elif text.isascii() and len(text) <= MAX_NAME and not is_name:
+        if text.isascii() and len(text) <= MAX_NAME and not (is_name or has_form(part.type)):
             continue  # nearly all there are
-        else:
-            fault = _fault(text, _most(resource_type, declared, part))
+        fault = _fault(text, _most(resource_type, declared, part))
+        fault = fault or fault_of(part.type, text, door)
         if is_name and not fault:
             fault = _fault_of_name(resource_type, text)
         if fault and text not in [known for _, _, known in _texts(attribute, before, key)]:
@@ -85,11 +85,6 @@ def _fault(text: str, most: int) -> str | None:
     if not stream_safe(text):
         return f"must not have more than {MOST} combining marks in a row (UAX #15, D3)"
     return None
-
-
-def _fault_of_number(text: str) -> str | None:
-    number = decimal_of(text)
-    return None if number is None or is_bounded(number) else EXPECTED
 
 
 def _fault_of_name(resource_type: ResourceType, text: str) -> str | None:

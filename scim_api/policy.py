@@ -66,6 +66,17 @@ class Policy:
         "clients that write every attribute as text",
         "400 invalidValue",
     )
+    base64_in_lines: bool = _setting(
+        "line breaks within the base64 of a binary value, as `x509Certificates`",
+        "directories that export certificates in lines, as RFC 7643 §8.2 prints one",
+        "400 invalidValue, as RFC 4648 §3.3 has it",
+    )
+    base64_url_alphabet: bool = _setting(
+        "base64 in the alphabet for URLs, with `-` and `_`",
+        "operators whose schema asks for it in the description of an attribute (RFC 7643 §2.3.6)",
+        "400 invalidValue",
+        on=False,
+    )
     reference_as_string: bool = _setting(
         "`manager` as its id alone or as a list of one; in a filter, `manager eq` for its value",
         "Entra",

@@ -55,7 +55,7 @@ class DateTime(Text):
 
 
 class Binary(Text):
-    """Base64 text, in either alphabet and with or without padding (RFC 7643 §2.3.6)."""
+    """Text of the letters of base64 (RFC 7643 §2.3.6); lexical.py looks closer, at new ones."""
 
     expected = "must be base64 text in quotes"
 

@@ -83,7 +83,7 @@ class Service(Reader):
         given = self._parted(body)
         loaded = self._loaded(given.body)
         attributes = {**self._type.defaults, **self._default_role(), **loaded}
-        check_new(self._type, {}, attributes)
+        check_new(self._type, {}, attributes, self._door)
         joining = self._typed(given.members or {}, expected)
         events = creation(attributes) + membership(joining, ())
         return Enrolment(self._kind, id_, attributes, frozenset(loaded), events)
@@ -184,7 +184,7 @@ class Service(Reader):
             members = Membership(Roll(self._ledger, self._resources, row.position))
             attributes = settled(self._type, before.attributes)
             after = decide(attributes, members)
-            check_new(self._type, attributes, after)
+            check_new(self._type, attributes, after, self._door)
             events = difference(attributes, after) + self._moves(members)
             written = frozenset(key for event in events for key in event.effects)
             if events:

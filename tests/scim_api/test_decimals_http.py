@@ -274,6 +274,10 @@ def test_a_recorded_number_beyond_the_bound_is_shown_and_stays(working):
 
     assert exact(working.get(f"/Users/{id_}")) == {"fte": "1E+999"}
     assert len(working.find(f"{FTE} gt 5")) == 1
+    before = working.recorded()
+    shown = working.get(f"/Users/{id_}").data
+    assert working.ask("PUT", f"/Users/{id_}", data=shown).status_code == 200
+    assert working.recorded() == before
     title = {"op": "replace", "path": "title", "value": "T"}
     assert working.patch(id_, title).status_code == 200
     shown, before = working.get(f"/Users/{id_}").data, working.recorded()

@@ -639,7 +639,7 @@ def test_what_is_no_time_is_refused(value):
 
 
 @pytest.mark.parametrize("text", ["AAAA", "AAA", "-_8=", "AAAA\nAAAA\n", "AA=="])
-def test_base64_is_taken_leniently(text):
+def test_letters_of_base64_are_kept_as_they_were_sent(text):
     assert gadget(key=text)["key"] == text
 
 

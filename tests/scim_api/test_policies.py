@@ -27,6 +27,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "tolerances.md"
 MANAGER = f"{ENTERPRISE_URN}:manager"
 SETTINGS = [setting.name for setting in fields(Policy)]
 ELSEWHERE = {  # they act in the service
+    "base64_in_lines",
+    "base64_url_alphabet",
     "put_keeps_members",
     "null_keeps_members",
     "unknown_members_kept",
