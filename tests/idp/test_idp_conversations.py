@@ -1,4 +1,7 @@
-"""What Okta and Entra send, as conversations: files of requests, each with what is expected.
+"""What clients send, as conversations: files of requests, each with what is expected.
+
+A folder is a client, or a family of them; in keycloak a file is an extension of Keycloak's, or what
+several of them do.
 
 A step's `when` says what it stands for, with the names of Okta's shapes in parentheses. `{id}` and
 `{group}` stand for the user and the group last created or found; `known_as` gives the resource that
@@ -13,9 +16,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from scim_api.configuration import set_policy
+from scim_api.policy import PRESETS
+
 HERE = Path(__file__).parent
 OKTA = sorted((HERE / "okta").glob("*.json"))
-CONVERSATIONS = [*OKTA, *sorted((HERE / "entra").glob("*.json"))]
+OTHERS = ("entra", "authentik", "keycloak", "scimgateway", "canaille", "nextcloud", "ssosync")
+CONVERSATIONS = [*OKTA, *(path for name in OTHERS for path in sorted((HERE / name).glob("*.json")))]
+SWITCHED_ON = {"scimgateway": "core_schema_missing", "canaille": "pagination_left_out"}
 SHAPES = json.loads((HERE / "okta-suite" / "wire-shapes.json").read_text())
 HEADERS = {
     "okta": {
@@ -26,8 +34,8 @@ HEADERS = {
         "Accept-Encoding": "gzip,deflate",
         "Connection": "Keep-Alive",
     },
-    "entra": {"Accept": "application/scim+json", "Authorization": "Bearer {token}"},
 }
+OTHER_HEADERS = {"Accept": "application/scim+json", "Authorization": "Bearer {token}"}
 
 
 def filled_in(value, names):
@@ -73,13 +81,23 @@ def at(document, path):
     return document
 
 
+def choose_policy(site, client):
+    """Set the policy that a ledger has for a client: its own, or the default with one setting."""
+    name = client if client in PRESETS else "okta"
+    overrides = {SWITCHED_ON[client]: True} if client in SWITCHED_ON else {}
+    tenant = site.console.tenant("default")
+    set_policy(tenant, name, overrides, site.console.metadata("cli"))
+    tenant.close()
+
+
 @pytest.mark.parametrize("path", CONVERSATIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_client_is_answered_as_it_expects(api, path):
-    api.token = api.site.issue(api.ledger, policy=path.parent.name).token
+    client = path.parent.name
+    choose_policy(api.site, client)
     names = {"token": api.token}
     for step in json.loads(path.read_text()):
         before = len(api.happened())
-        headers = filled_in(HEADERS[path.parent.name] | step.get("headers", {}), names)
+        headers = filled_in(HEADERS.get(client, OTHER_HEADERS) | step.get("headers", {}), names)
         body = filled_in(step.get("body"), names)
         media_type = headers.pop("Content-Type", "application/scim+json; charset=utf-8")
         sent = {"content_type": media_type} if body or "headers" in step else {}

@@ -73,7 +73,9 @@ def test_a_setting_asks_for_a_token_there_too(make_site):
 
 def test_without_a_token_the_policy_is_that_of_the_only_ledger(site):
     client = site.make()
-    set_policy(site.console.tenant("default"), "strict", {}, site.console.metadata("cli"))
+    tenant = site.console.tenant("default")
+    set_policy(tenant, "strict", {}, site.console.metadata("cli"))
+    tenant.close()
     alone = client.get("/ServiceProviderConfig", headers=NOBODY).json
     site.make("second")
     site.close()
