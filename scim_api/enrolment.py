@@ -10,7 +10,7 @@ from projections.kinds import Kind
 from projections.memberships import Relation
 from projections.query import Stored
 from projections.resources import NotUnique, Resources
-from projections.state import Attributes, document_of, fold
+from projections.state import Attributes, document_of, followed
 from scim_api.errors import InvalidValue, Uniqueness
 from scim_api.members import TYPE, TYPES
 from scim_api.policy import Door
@@ -46,7 +46,7 @@ def enrol(
 
 
 def _answer(enrolment: Enrolment, recorded: Sequence[Recorded]) -> Answer:
-    kind, resource = enrolment.kind, fold(recorded)
+    kind, resource = enrolment.kind, followed(None, recorded)
     if resource is None:
         raise RuntimeError("a creation left no resource")
     document = document_of(resource, kind.schema, kind.endpoint)

@@ -9,7 +9,7 @@ from ledger.sqlite import SQLiteLedger
 from ledger.store import Append, WrongExpectedVersion
 from projections.query import Stored
 from projections.resources import NotUnique, Resources, StillMember
-from projections.state import Attributes, Resource, document_of, evolve, is_active, resource_of
+from projections.state import Attributes, Resource, document_of, followed, is_active, resource_of
 from scim_api import patch as patching
 from scim_api.attributes import ResourceType
 from scim_api.catalogue import Catalogue
@@ -217,9 +217,7 @@ class Service(Reader):
             )
         except NotUnique as fault:
             raise taken(self._kind.type, fault) from fault
-        after: Resource | None = before
-        for event in recorded:
-            after = evolve(after, event)
+        after = followed(before, recorded)
         if after is None:
             raise RuntimeError("an update left no resource")
         document = document_of(after, self._kind.schema, self._kind.endpoint)
