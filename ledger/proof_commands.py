@@ -26,6 +26,7 @@ from ledger.terminal import (
     json_option,
     ledger_option,
     pass_site,
+    say,
 )
 from ledger.tree_head import SignedHead, TreeHeads
 
@@ -144,17 +145,31 @@ def key_group() -> None:
 
 
 @key_group.command("show")
+@click.option("--all", "every", is_flag=True, help="Also the keys before, and since when each.")
 @ledger_option
 @json_option
 @pass_site
-@examples("scim-ledger key show", "scim-ledger key show --json")
-def show_key(site: Site, ledger: str, as_json: bool) -> None:
-    """Show the verifier keys of a ledger, the newest last: what an auditor checks heads with."""
+@examples(
+    "scim-ledger key show",
+    "scim-ledger key show --all",
+    "scim-ledger key show --json",
+    'scim-ledger verify --key "$(scim-ledger key show)"',
+)
+def show_key(site: Site, every: bool, ledger: str, as_json: bool) -> None:
+    """Show the verifier key in force: what an auditor checks heads with, as --key takes it.
+
+    With --all, and in JSON, all keys that the ledger had, the newest last.
+    """
     heads = site.heads(ledger)
     rows = [
         {"since_position": each.since, "verifier_key": str(each.key)} for each in heads.periods()
     ]
-    emit_rows(rows, as_json, "the ledger has no key yet; run scim-ledger migrate")
+    if every or as_json or not rows:
+        emit_rows(rows, as_json, "the ledger has no key yet; run scim-ledger migrate")
+    else:
+        click.echo(rows[-1]["verifier_key"])
+        if earlier := len(rows) - 1:
+            say(f"{earlier} before it: scim-ledger key show --all", err=True)
     with suppress(KeyUnusable):
         heads.key()
         return

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import IntEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 import click
 from tabulate import tabulate
 
-from ledger import clock
+from ledger import ages, clock
 from ledger.events import Metadata
 from ledger.sqlite import SQLiteLedger
 from ledger.store import (
@@ -249,17 +249,21 @@ def pass_site(function: F) -> F:
     return with_site  # type: ignore[return-value]
 
 
-_AGES = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-
-
 def moment(text: str) -> str:
-    """Read a time or an age as the timestamp it stands for."""
+    """Read a time or an age before now as the timestamp it stands for; raises UsageError."""
     try:
-        if text[-1:] in _AGES and text[:-1].isdigit():
-            return clock.timestamp(clock.now() - timedelta(**{_AGES[text[-1]]: int(text[:-1])}))
-        parsed = datetime.fromisoformat(text.upper())  # small t and z too
+        found = ages.before(clock.now(), text) if ages.is_age(text) else time_of(text)
+        return clock.timestamp(found)
     except (ValueError, OverflowError):
         raise click.UsageError(
             f"{text!r} is neither a time such as 2026-11-01T10:00:00Z nor an age such as 7d"
         ) from None
-    return clock.timestamp(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
+
+
+def time_of(text: str) -> datetime:
+    """Read a time, or a date as its first instant, of UTC unless it says otherwise.
+
+    Raises ValueError.
+    """
+    parsed = datetime.fromisoformat(text.upper())  # small t and z too
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

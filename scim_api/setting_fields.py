@@ -36,9 +36,18 @@ class UrlField(fields.String):
         return text
 
 
-def is_no_file(folder: str) -> None:
-    if Path(folder).is_file():
-        raise ValidationError("is a folder, and this is a file")
+class FolderField(fields.String):
+    """A folder; `~` at its beginning is the home folder, `~name` that of another user."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, *args, **kwargs))
+        try:
+            folder = Path(text).expanduser() if text.startswith("~") else Path(text)
+        except RuntimeError:
+            raise ValidationError("begins with ~, and there is no such home folder") from None
+        if folder.is_file():
+            raise ValidationError("is a folder, and this is a file")
+        return str(folder)
 
 
 def is_url(text: str) -> None:

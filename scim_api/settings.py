@@ -11,9 +11,9 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate, va
 
 from ledger.terminal import Exit, Failure
 from scim_api.setting_fields import (
+    FolderField,
     PathField,
     UrlField,
-    is_no_file,
     is_signing_key,
     is_url,
     setting,
@@ -86,7 +86,7 @@ class SettingsSchema(Schema):
         "development or production; production refuses what is unsafe there",
     )
     data_dir = setting(
-        fields.String(load_default="var", validate=is_no_file),
+        FolderField(load_default="var"),
         "SCIM_DATA_DIR",
         "folder of the ledgers, each in a folder of its own",
     )
@@ -173,7 +173,7 @@ class SettingsSchema(Schema):
     )
 
     key_dir = setting(
-        fields.String(load_default=None, allow_none=True, validate=is_no_file),
+        FolderField(load_default=None, allow_none=True),
         "SCIM_KEY_DIR",
         "folder of the keys that sign tree heads, each in a folder named as its ledger; by default,"
         " beside the ledger",
@@ -195,7 +195,7 @@ class SettingsSchema(Schema):
         "on: /ledger/v1/tlog needs no token, so that anybody can audit the ledger's hashes",
     )
     anchor_dir = setting(
-        fields.String(load_default=None, allow_none=True, validate=is_no_file),
+        FolderField(load_default=None, allow_none=True),
         "SCIM_ANCHOR_DIR",
         "folder where each tree head becomes a file, such as a write-once mount",
     )
@@ -206,7 +206,7 @@ class SettingsSchema(Schema):
         secret=True,
     )
     witness_dir = setting(
-        fields.String(load_default=None, allow_none=True, validate=is_no_file),
+        FolderField(load_default=None, allow_none=True),
         "SCIM_WITNESS_DIR",
         "folder of a witness, or of several, whose tree heads the ledgers have to live up to",
     )

@@ -8,14 +8,22 @@ import click
 from projections.differences import Difference
 from projections.reasons import MOST_READ, Reasons
 from projections.turnovers import Span
-from scim_api.commands.past import Inquiry, label, position_of, say_position, text, told
+from scim_api.commands.past import (
+    Inquiry,
+    label,
+    last_position_of,
+    position_of,
+    say_position,
+    text,
+    told,
+)
 from scim_api.resource_types import KINDS
 
 
 def span_of(inquiry: Inquiry, start: str, end: str | None) -> Span:
     """Read --from and --to; raises UsageError."""
     ledger = inquiry.tenant.ledger
-    last = position_of(ledger, end, "--to") if end is not None else inquiry.archive.end()
+    last = last_position_of(ledger, end, "--to") if end is not None else inquiry.archive.end()
     span = Span(position_of(ledger, start, "--from"), last)
     if span.start > span.end:
         raise click.UsageError("--from is later than --to.")

@@ -12,7 +12,7 @@ from ledger.export.jsonl import FORMAT, Disclosure
 from ledger.sqlite import SQLiteLedger
 from ledger.terminal import HELP, Progress, examples, ledger_option, pass_site, say
 from ledger.tree_head import TreeHeads
-from scim_api.commands.past import MOMENT, position_of, start_of
+from scim_api.commands.past import MOMENT, NOW, last_position_of, start_of
 
 
 class Site(Protocol):
@@ -27,7 +27,7 @@ class Site(Protocol):
     "--format", "format_", type=click.Choice([FORMAT]), default=FORMAT, help="The form of a line."
 )
 @click.option("--from", "start", metavar="MOMENT", help=f"The first event: {MOMENT}.")
-@click.option("--to", "end", metavar="MOMENT", help="The last event, by default the newest.")
+@click.option("--to", "end", metavar="MOMENT", help=f"The last event, by default the newest. {NOW}")
 @click.option("--show", metavar="PATHS", help="Show only these of the payloads, by commas apart.")
 @click.option("--withhold", is_flag=True, help="Show nothing of the payloads.")
 @click.option("--output", type=click.Path(path_type=Path), help="A new file, instead of stdout.")
@@ -74,7 +74,7 @@ def export(
 def _positions(ledger: SQLiteLedger, start: str | None, end: str | None) -> tuple[int, int | None]:
     """Return the first position and the last, if one is asked for; raises UsageError."""
     first = 1 if start is None else start_of(ledger, start, "--from") + 1
-    last = None if end is None else position_of(ledger, end, "--to")
+    last = None if end is None else last_position_of(ledger, end, "--to")
     if first > (last or ledger.last_position()):
         raise click.UsageError("there is no event from --from to --to")
     return first, last

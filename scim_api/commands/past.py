@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import click
 import orjson
 
+from ledger import ages, clock
 from ledger.database_file import Reading
 from ledger.sqlite import SQLiteLedger, time_of
 from ledger.terminal import Exit, Failure, Progress, moment, say
@@ -29,9 +30,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MOMENT = (
     "a position (42), an instant (2026-10-01T00:00:00Z; without an offset is UTC), a date"
-    " (2026-10-01: its first instant, UTC) or an age (7d, 12h, 30m, 45s: days, hours, minutes,"
-    " seconds before now)"
+    f" (2026-10-01: its first instant, UTC) or an age ({ages.WORDS} before now)"
 )
+NOW = "Today's date, and what is yet to come, mean until now."
 
 
 class Site(Protocol):
@@ -42,13 +43,13 @@ class Site(Protocol):
 
 def at_option(command: F) -> F:
     """Add --at MOMENT."""
-    return click.option("--at", metavar="MOMENT", help=f"As of then: {MOMENT}.")(command)
+    return click.option("--at", metavar="MOMENT", help=f"As of then: {MOMENT}. {NOW}")(command)
 
 
 def span_options(command: F) -> F:
     """Add --from MOMENT and --to MOMENT."""
     command = click.option(
-        "--to", "end", metavar="MOMENT", help="The moment after, by default now."
+        "--to", "end", metavar="MOMENT", help=f"The moment after, by default now. {NOW}"
     )(command)
     return click.option(
         "--from", "start", metavar="MOMENT", required=True, help=f"The moment before: {MOMENT}."
@@ -61,6 +62,25 @@ def position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
         return moments.position_of(ledger, _normal(text.strip()), option)
     except InvalidValue as error:
         raise click.UsageError(error.detail) from None
+
+
+def last_position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
+    """Read a MOMENT up to which is asked; today, or later, is now. Raises UsageError."""
+    if _is_over(ledger, text.strip()):
+        return position_of(ledger, text, option)
+    say(f"{option} {text} is not over yet: until now", err=True)
+    return ledger.last_position()
+
+
+def _is_over(ledger: SQLiteLedger, text: str) -> bool:
+    """Return whether nothing more can happen until a moment; a date of today is not over."""
+    at = _normal(text)
+    if at.isdigit():
+        return True
+    today = clock.timestamp()[:10]
+    is_date = not ages.is_age(text) and len(text) <= len(today)
+    last_at = ledger.end()[1]
+    return at <= max(clock.timestamp(), last_at) and not (is_date and at.startswith(today))
 
 
 def say_position(ledger: SQLiteLedger, position: int, word: str) -> None:
@@ -138,7 +158,7 @@ class Inquiry:
 
     def asked(self, at: str) -> int:
         """Read --at as the position it stands for, and say which that is; raises UsageError."""
-        position = position_of(self.tenant.ledger, at, "--at")
+        position = last_position_of(self.tenant.ledger, at, "--at")
         say_position(self.tenant.ledger, position, "as of")
         return position
 

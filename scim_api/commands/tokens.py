@@ -1,14 +1,12 @@
 """Commands about tokens: create, list, revoke."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
 import click
 
-from ledger import clock
+from ledger import ages, clock
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Event, Metadata
 from ledger.store import NO_STREAM, Append
 from ledger.terminal import (
@@ -24,12 +22,18 @@ from ledger.terminal import (
     pass_site,
     read_beside,
     say,
+    time_of,
 )
 from projections.credentials import Credential
 from scim_api import tokens
 from scim_api.policy import PRESETS
 from scim_api.scopes import DEFAULT, Scope
 from scim_api.tenants import Tenant
+
+EXPIRES = (
+    "a date (2027-10-01: its first instant, UTC), an instant (2027-10-01T08:00:00Z) or a time"
+    f" from now ({ages.WORDS}; a year ends on the same day of the next)"
+)
 
 
 class Site(Protocol):
@@ -57,7 +61,7 @@ def token_group() -> None:
 @click.argument("name")
 @ledger_option
 @json_option
-@click.option("--expires", metavar="AGE", help="When it expires, counted from now: 90d, 12h.")
+@click.option("--expires", metavar="TIME", help=f"When it expires: {EXPIRES}.")
 @click.option(
     "--policy", type=click.Choice(list(PRESETS)), help="Its policy, whatever the ledger's is."
 )
@@ -74,7 +78,8 @@ def token_group() -> None:
 @pass_site
 @examples(
     "scim-ledger token create okta",
-    "scim-ledger token create okta --expires 365d --json",
+    "scim-ledger token create okta --expires 1y --json",
+    "scim-ledger token create okta --expires 2029-10-01",
     "scim-ledger token create entra --policy entra",
     "scim-ledger token create auditor --scope audit",
 )
@@ -110,6 +115,8 @@ def create_token(
         click.echo(made.token)
         place = "paste it into Okta now" if Scope.PROVISION in made.scopes else "keep it now"
         click.echo(f"shown this once; {place}", err=True)
+        if made.expires_at:
+            click.echo(f"expires at {made.expires_at}", err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +169,19 @@ def _user_id(tenant: Tenant, user: str) -> str:
     return found.id
 
 
-def _expiry(age: str | None) -> str | None:
-    if age is None:
+def _expiry(text: str | None) -> str | None:
+    """Read when a token expires; raises UsageError for what is no moment to come."""
+    if text is None:
         return None
-    units = {"d": "days", "h": "hours", "m": "minutes"}
-    if not re.fullmatch(r"[1-9]\d{0,5}[dhm]", age, re.ASCII):
-        raise click.UsageError(f"--expires is an age such as 90d or 12h, not {age!r}")
-    return clock.timestamp(clock.now() + timedelta(**{units[age[-1]]: int(age[:-1])}))
+    now = clock.now()
+    try:
+        at = ages.after(now, text) if ages.is_age(text) else time_of(text.strip())
+        expires_at = clock.timestamp(at)
+    except (ValueError, OverflowError):
+        raise click.UsageError(f"--expires is {EXPIRES}; {text!r} is neither") from None
+    if expires_at <= clock.timestamp(now):
+        raise click.UsageError(f"--expires {text} is not in the future: {expires_at} has come")
+    return expires_at
 
 
 @token_group.command("list")

@@ -52,11 +52,18 @@ _ANSWER_HEADERS = {
 
 
 def document(
-    catalogue: Catalogue, *, server: str, base_path: str, version: str, config_public: bool = True
+    catalogue: Catalogue,
+    *,
+    server: str,
+    base_path: str,
+    version: str,
+    config_public: bool = True,
+    tlog_public: bool = False,
 ) -> JsonObject:
     """Return the document; `server` is the URL of this server's root, without a slash.
 
-    `config_public` says that ServiceProviderConfig can be read without a token.
+    `config_public` says that ServiceProviderConfig can be read without a token, `tlog_public` that
+    the log of a ledger can.
     """
     scim = _operations(catalogue)
     found = {
@@ -76,9 +83,7 @@ def document(
         "servers": [{"url": server or "/"}],
         "security": [{"bearer": []}],
         "tags": [{"name": tag} for tag in _tags(scim)],
-        "paths": _guarded(found, base_path, opening_scim)
-        | _guarded(audit.paths(), audit.BASE, opening_ledger)
-        | _beside(),
+        "paths": _guarded(found, base_path, opening_scim) | _ledger_paths(tlog_public) | _beside(),
         "components": {
             "schemas": _schemas(catalogue),
             "parameters": _parameters(),
@@ -87,6 +92,14 @@ def document(
             "securitySchemes": {"bearer": _bearer()},
         },
     }
+
+
+def _ledger_paths(tlog_public: bool) -> JsonObject:
+    paths = _guarded(audit.paths(), audit.BASE, opening_ledger)
+    for path in paths if tlog_public else ():
+        if path.startswith(f"{audit.BASE}/tlog/"):
+            paths[path]["get"]["security"] = [{}, *paths[path]["get"]["security"]]
+    return paths
 
 
 def _guarded(paths: JsonObject, base: str, opening: Callable[[str, str], Opening]) -> JsonObject:

@@ -28,6 +28,7 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
             base_path=settings.base_path,
             version=VERSION,
             config_public=settings.config_public,
+            tlog_public=settings.tlog_public,
         )
         return Response(orjson.dumps(described), content_type=JSON)
 

@@ -4,6 +4,8 @@ import getpass
 import json
 import shutil
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -359,7 +361,7 @@ def test_a_type_that_there_is_not_is_a_usage_error(told):
     assert "there are: Created" in told("events", "list", "--type", "Createt", code=2).err
 
 
-@pytest.mark.parametrize("since", ["yesterday", "7", "7w", "²d", "2026-13-01", "99999999999d"])
+@pytest.mark.parametrize("since", ["yesterday", "7", "7x", "²d", "2026-13-01", "99999999999d"])
 def test_a_time_that_is_none_is_a_usage_error(told, since):
     told("events", "list", "--since", since, code=2)
 
@@ -458,3 +460,25 @@ def test_a_copy_in_a_folder_of_another_name_is_still_looked_at(shell):
 
     assert shell("events", "list", "--ledger", "default.old", "--json").json
     assert "default.old" in shell("status").out
+
+
+def test_key_show_prints_what_every_key_option_takes(shell, tmp_path):
+    key = shell("key", "show").out.rstrip("\n")
+    exported = tmp_path / "events.jsonl"
+    shell("key", "rotate")
+    rotated = shell("key", "show")
+    newest = rotated.out.rstrip("\n")
+    shell("export", "--output", str(exported))
+
+    assert [row["verifier_key"] for row in shell("key", "show", "--json").json] == [key, newest]
+    assert "1 before it" in rotated.err
+    assert key in shell("key", "show", "--all").out
+    for given in (key, newest):
+        shell("verify", "--key", given)
+    state = ("--state", str(tmp_path / "witness"))
+    assert (
+        "--key" not in shell("witness", "http://127.0.0.1:1", "--key", newest, *state, code=1).err
+    )
+    head = [f"{exported}.tree-head", "--key", newest]
+    program = [sys.executable, str(tmp_path / "verify.py"), str(exported), "--head", *head]
+    assert subprocess.run(program, capture_output=True, timeout=60, check=False).returncode == 0

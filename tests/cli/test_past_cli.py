@@ -152,7 +152,7 @@ def test_a_search_is_answered_as_of_then(shell, moments):
     [
         (["user", "show", "x", "--at", "yesterday"], "is no moment. A moment is a position (42)"),
         (["user", "show", "x", "--at", "99999"], "before --at"),
-        (["user", "blame", "x", "--at", "2999-01-01"], "--at is in the future"),
+        (["diff", "--from", "2999-01-01"], "--from is in the future"),
         (["diff", "--from", "2001-01-01"], "after --from"),
         (["diff", "--from", "3", "--to", "2"], "--from is later than --to"),
         (["diff"], "Missing option '--from'"),
@@ -236,10 +236,35 @@ def test_a_time_may_have_small_letters_and_without_an_offset_is_of_utc(shell, mo
         assert shell("user", "show", moments["jane"], "--at", moment, "--json").json["title"]
 
 
+@pytest.mark.parametrize("moment", ["2099-10-09", "2099-10-09T23:59:59Z", "2100-01-01", "2999-W01"])
+def test_until_today_or_later_is_until_now_and_said_so(shell, moments, tmp_path, moment):
+    name, end = "jane.doe@example.com", moments["third"]
+    exported = ["export", "--output", str(tmp_path / "events.jsonl")]
+    with freeze_time("2099-10-09T12:00:00Z"):
+        for words in (
+            *(["user", "show", name, "--at"], ["user", "blame", name, "--at"]),
+            *(["search", "id pr", "--at"], ["diff", "--from", "3", "--to"]),
+            *(["user", "diff", name, "--from", "3", "--to"], [*exported, "--to"]),
+        ):
+            said = shell(*words, moment)
+
+            assert f"{words[-1]} {moment} is not over yet: until now" in said.err
+            assert f"position {end}" in said.err or f"to {end}" in said.err
+        shell("search", "id pr", "--at", str(end + 2), code=2)  # no position is yet to come
+
+
+def test_a_day_and_a_time_that_are_over_stand_for_themselves(shell, moments):
+    with freeze_time("2099-10-03T13:00:00Z"):
+        for moment in ("2099-10-02", "2099-10-03T00:00:00Z", "1h"):
+            assert "until now" not in shell("search", "id pr", "--at", moment).err
+    assert "until now" not in shell("search", "id pr", "--at", "2099-10-03").err  # events of then
+
+
 def test_help_says_what_a_moment_may_be(shell):
     says = " ".join(shell("user", "show", "--help").out.split())
 
-    assert "7d, 12h, 30m, 45s: days, hours, minutes, seconds before now" in says
+    assert "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds before" in says
+    assert "Today's date, and what is yet to come, mean until now." in says
     assert "without an offset is UTC" in says
 
 

@@ -81,16 +81,61 @@ def test_a_created_token_may_do_what_its_scope_says(shell, api):
     assert client.post({}).status_code == 403
 
 
-@pytest.mark.parametrize("age", ["90d", "12h", "30m", "9999d"])
-def test_a_token_can_expire(shell, credentials, age):
-    shell("token", "create", "okta", "--expires", age)
+@pytest.mark.parametrize(
+    ("time", "expires_at"),
+    [
+        ("90d", "2028-05-29T12:00:00"),
+        ("12h", "2028-03-01T00:00:00"),
+        ("30m", "2028-02-29T12:30:00"),
+        ("2w", "2028-03-14T12:00:00"),
+        ("1y", "2029-02-28T12:00:00"),
+        ("4y", "2032-02-29T12:00:00"),
+        ("9999d", "2055-07-16T12:00:00"),
+        ("2029-10-01", "2029-10-01T00:00:00"),
+        ("2028-03-01T02:00:00+01:00", "2028-03-01T01:00:00"),
+        ("2028-02-29t12:00:01z", "2028-02-29T12:00:01"),
+    ],
+)
+def test_a_token_can_expire_after_some_time_or_at_a_moment(shell, credentials, time, expires_at):
+    with freeze_time("2028-02-29T12:00:00Z"):
+        said = shell("token", "create", "okta", "--expires", time).err
 
-    assert credentials()["okta"]["expires_at"] > credentials()["okta"]["issued_at"]
+    assert credentials()["okta"]["expires_at"] == f"{expires_at}.000000Z"
+    assert f"expires at {expires_at}" in said
 
 
-@pytest.mark.parametrize("age", ["", "d", "90", "90x", "-1d", "1.5d", "²d", "٣d", "9999999d"])
-def test_an_age_that_is_none_is_a_usage_error(shell, credentials, age):
-    shell("token", "create", "okta", "--expires", age, code=2)
+@pytest.mark.parametrize(
+    "time",
+    [
+        *(
+            "",
+            "d",
+            "90",
+            "90x",
+            "-1d",
+            "1.5d",
+            "²d",
+            "٣d",
+            "9999999d",
+            "9999y",
+            "1Y",
+            "1mo",
+            "soon",
+        ),
+        *(
+            "0d",
+            "0y",
+            "2028-02-28",
+            "2028-02-29",
+            "2028-02-29T12:00:00Z",
+            "2029-02-30",
+            "20290101x",
+        ),
+    ],
+)
+def test_what_is_no_moment_to_come_is_a_usage_error(shell, credentials, time):
+    with freeze_time("2028-02-29T12:00:00Z"):
+        shell("token", "create", "okta", "--expires", time, code=2)
 
     assert credentials() == {}
 

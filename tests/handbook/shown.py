@@ -40,7 +40,8 @@ def with_output(text, run):
     """Return a handbook with the output that everything has now."""
 
     def again(found):
-        return f"```console\n$ {found[1]}\n{run(Shown(*found.groups()))}```"
+        output = _LINK.sub(BASE, run(Shown(*found.groups())))
+        return f"```console\n$ {found[1]}\n{output}```"
 
     return _BLOCK.sub(again, text)
 

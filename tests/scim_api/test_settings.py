@@ -235,3 +235,16 @@ def test_an_error_repeats_no_secret(url):
 
     assert says.startswith("SCIM_ANCHOR_URL=…: SCIM_ANCHOR_URL is a URL such as https://anchor")
     assert "hook" not in says
+
+
+def test_a_tilde_is_the_home_folder_in_every_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    named = ("SCIM_DATA_DIR", "SCIM_KEY_DIR", "SCIM_ANCHOR_DIR", "SCIM_WITNESS_DIR")
+
+    loaded = load(dict.fromkeys(named, "~/ledgers"))
+
+    folders = {loaded.data_dir, loaded.key_dir, loaded.anchor_dir, loaded.witness_dir}
+    assert folders == {tmp_path / "ledgers"}
+    assert load({**PRODUCTION, "SCIM_DATA_DIR": "~/d"}).data_dir == tmp_path / "d"
+    assert load({"SCIM_DATA_DIR": "./~"}).data_dir == Path("~")
+    assert "no such home folder" in refused(SCIM_DATA_DIR="~nobody-of-that-name/x")

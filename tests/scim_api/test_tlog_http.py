@@ -207,3 +207,11 @@ def test_a_token_opens_no_other_ledgers_log(public):
     foreign = origin_id(public.site.client(other.ledger, scopes=["audit"]))
 
     assert refusal(get(auditor, f"{foreign}/checkpoint"))[0] == 404
+
+
+def test_the_openapi_document_says_whether_the_log_needs_a_token(public, make_site):
+    for client, optional in ((public, True), (make_site("closed").make(), False)):
+        paths = client.get("/openapi.json", base="", headers={"Authorization": None}).json["paths"]
+        logs = [ops["get"] for path, ops in paths.items() if path.startswith("/ledger/v1/tlog/")]
+
+        assert {({} in one["security"]) for one in logs} == {optional}
