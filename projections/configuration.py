@@ -69,6 +69,10 @@ class Configuration:
             [(key, _text(value), recorded.version) for key, value in recorded.effects.items()],
         )
 
+    def version(self, connection: Connection) -> int:
+        """Return the version of the settings in force, without reading them."""
+        return int(connection.execute(self.VERSION).fetchone()[0])
+
     def read(self, connection: Connection) -> Settings:
         """Return the settings in force, by one statement."""
         rows = connection.execute(f"SELECT key, value, version FROM {self._table}").fetchall()

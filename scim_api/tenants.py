@@ -64,8 +64,9 @@ class Tenant:
 
     def catalogue(self) -> Catalogue:
         """Return what the ledger serves now."""
-        settings = self.settings()
-        return self.newest.at(settings.version, lambda: settings)
+        with self.ledger.reading() as connection:
+            version = self.configuration.version(connection)
+        return self.newest.at(version, self.settings)
 
     def catalogue_at(self, position: int) -> Catalogue:
         """Return what the ledger served at a position."""
