@@ -59,7 +59,8 @@ def settled(resource_type: ResourceType, attributes: Mapping[str, Any]) -> Mappi
 
 def _settled(attribute: Attribute, value: Any) -> Any:
     if isinstance(value, list):
-        return [_settled(attribute, item) for item in value]
+        each = [_settled(attribute, item) for item in value]
+        return each if attribute.type is Type.COMPLEX else list(dict.fromkeys(each))
     if isinstance(value, Mapping):
         subs = attribute.subs
         return {name: _settled(subs[name.lower()], part) for name, part in value.items()}

@@ -12,6 +12,7 @@ from projections.query import Stored
 from projections.resources import NotUnique, Resources
 from projections.state import Attributes, document_of, followed
 from scim_api.errors import InvalidValue, Uniqueness
+from scim_api.json_text import resembles_json
 from scim_api.members import TYPE, TYPES
 from scim_api.policy import Door
 from scim_api.quotations import quoted
@@ -106,6 +107,7 @@ def typed(
     """
     if not joining:
         return {}
+    _refuse([id_ for id_ in joining if resembles_json(id_)], "is JSON text, not the id of a member")
     with ledger.reading() as connection:
         known = {**resources.types_of(connection, joining.keys()), **expected}
     found = {id_: known.get(id_) for id_ in joining}

@@ -9,7 +9,7 @@ from projections.memberships import Relation
 from projections.query import Compare, Filter, Operator, Or, terms_of
 from scim_api.edits import Edit, Op, contradiction, described_value, immutable, names_values
 from scim_api.errors import BodyTooLarge, InvalidValue
-from scim_api.json_text import decoded, resembles_json
+from scim_api.json_text import decoded
 from scim_api.normal_form import given_twice, ignore
 from scim_api.operations import by_folded_name
 from scim_api.policy import Door
@@ -238,8 +238,6 @@ def _given_member(item: Any, door: Door) -> tuple[str, str | None]:
 def _id(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidValue("members.value is required: the id of the member, in quotes")
-    if resembles_json(value):
-        raise InvalidValue("members.value must be the id of a member, not JSON text")
     if len(value) > MAX_ID or not (value.isascii() and value.isprintable()):
         raise InvalidValue(f"members.value must be an id of at most {MAX_ID} ASCII characters")
     return value

@@ -226,7 +226,7 @@ def older(working):
         "userName": "jane@example.com",
         "active": True,
         FTE: "1.0",
-        f"{WORK_URN}:rates": ["2.0", "1e+22"],
+        f"{WORK_URN}:rates": ["2.0", "1e+22", "2"],
         f"{WORK_URN}:badge": "+7.50",
         f"{WORK_URN}:grade": "3.00",
         f"{WORK_URN}:shares": [{"value": "a", "part": "0.50"}],
@@ -243,7 +243,7 @@ def test_recorded_spellings_are_the_same_numbers(older):
 
     assert exact(shown) == {
         "fte": "1",
-        "rates": ["2", "10000000000000000000000"],
+        "rates": ["2", "10000000000000000000000", "2"],
         "badge": "7.5",
         "grade": "3",
         "shares": [{"value": "a", "part": "0.5"}],

@@ -2,7 +2,8 @@
 
 import threading
 
-from tests.scim_api.client import user
+from ledger.events import MEMBERS_ADDED
+from tests.scim_api.client import add, refusal, user
 
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 
@@ -15,6 +16,31 @@ def test_members_of_a_user_are_no_attribute(api):
     assert response.status_code == 201
     assert "members" not in response.json
     assert api.types() == ["Created", "Created"]
+
+
+def test_a_recorded_member_whose_id_is_json_text_stays_can_be_sent_back_and_removed(api):
+    told = '[{"value":"id-a"}]'  # earlier programs took such a text for an id
+    group = api.group("Staff", "other")
+    added = (MEMBERS_ADDED, {f"members:{told}": {"type": "User"}})
+    api.site.append("default", f"Group-{group['id']}", 2, added)
+    shown, before = api.read(group), api.recorded()
+
+    assert api.put(group, shown).status_code == 200
+    assert api.patch(group, add(told, "other")).status_code == 200
+    assert api.recorded() == before
+    for answer in (
+        api.patch(group, add(' {"value":"x"}')),
+        api.put(group, shown | {"members": [{"value": '["x"]'}]}),
+        api.post(
+            {"schemas": [GROUP_URN], "displayName": "G", "members": [{"value": told}]}, "/Groups"
+        ),
+    ):
+        assert refusal(answer)[:2] == (400, "invalidValue")
+        assert "JSON text" in refusal(answer)[2]
+
+    remove_it = {"op": "remove", "path": "members", "value": [{"value": told}]}
+    assert api.patch(group, remove_it).status_code == 200
+    assert api.members(group) == ["other"]
 
 
 def test_a_group_that_changes_meanwhile_does_not_fail_a_delete_with_if_match(api):
