@@ -3,7 +3,7 @@
 import pytest
 
 from ledger.events import DEACTIVATED, REACTIVATED, UPDATED
-from tests.scim_api.client import replace
+from tests.scim_api.client import replace, user
 
 NONE = {"active": None}
 
@@ -82,3 +82,17 @@ def test_a_rebuild_gives_the_same(shell, told):
     assert "same rows" in shell("projections", "check").err + shell("projections", "check").out
     shell("projections", "rebuild")
     shell("verify")
+
+
+def test_nobody_is_adopted_who_counts_as_active(shell, api):
+    shell("policy", "set", "okta", "--on", "adopt")
+    jane = api.create("jane@example.com", externalId="7")
+    api.site.append(
+        "default",
+        f"User-{jane['id']}",
+        1,
+        (DEACTIVATED, {"active": False}),
+        (REACTIVATED, NONE),
+    )
+
+    assert api.post(user("jane@example.com", externalId="7")).status_code == 409

@@ -190,6 +190,14 @@ def test_differences_say_who_joined_left_changed_came_back_and_passed(api, audit
     assert [m["display"] for m in changed["members"]["joined"]["values"]] == ["new@example.com"]
     assert [m["display"] for m in changed["members"]["left"]["values"]] == ["gone@example.com"]
     assert changed["last"]["client"] == "other"
+    assert {row["name"]: row["event"]["type"] for row in rows} == {
+        "gone@example.com": "Deleted",
+        "off@example.com": "Deactivated",
+        "on@example.com": "Reactivated",
+        "new@example.com": "Created",
+        "short@example.com": "Deleted",
+        "Staff": "MembersAdded",
+    }
     assert pages(auditor, "/diff", "rows", **{"from": start, "count": 1}) == rows
     passed = pages(auditor, "/diff", "rows", **{"from": start, "kind": "passed", "count": 1})
     assert passed == [row for row in rows if row["kind"] == "passed"]
