@@ -105,6 +105,13 @@ def by_instant(path: Path, operator: Operator) -> bool:
     return path.type is Type.DATE_TIME and operator not in SUBSTRING
 
 
+def missing(path: Path) -> bool | None:
+    """Return what a missing value is compared as: `primary` is false then (RFC 7643 §2.4)."""
+    of_a_value = path.many or not path.steps
+    is_primary = path.sub == "primary" and path.type is Type.BOOLEAN
+    return False if of_a_value and is_primary else None
+
+
 def comparable(path: Path, operator: Operator, value: Any) -> Comparable | None:
     """Return the form in which a value compares; None for a value that is not of the type."""
     if path.type is Type.BOOLEAN:

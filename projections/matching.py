@@ -2,14 +2,15 @@
 
 Where RFC 7644 §3.4.2.2 is silent: `ne` is exactly the opposite of `eq`, so it holds for an absent
 attribute, and for a multi-valued one when no value is equal. An absent (or empty) multi-valued
-attribute is like one absent value. A value of the wrong type equals nothing.
+attribute is like one absent value. A value of the wrong type equals nothing. A value without
+`primary` compares as one whose `primary` is false (RFC 7643 §2.4); `pr` and null ask what is there.
 """
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from projections.comparison import Comparable, comparable
+from projections.comparison import Comparable, comparable, missing
 from projections.query import And, Compare, Filter, Not, Operator, Or, Path, Present
 
 _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
@@ -54,7 +55,8 @@ def _preferred(entries: Sequence[Any]) -> Any:
 def _holds(filter: Filter, subject: Any) -> bool:
     match filter:
         case Compare():
-            return _compare(filter, _values(filter.path, subject))
+            absent = None if filter.value is None else missing(filter.path)
+            return _compare(filter, _values(filter.path, subject, absent))
         case Present(path):
             return any(_is_present(value) for value in _values(path, subject))
         case Not(term):
@@ -86,12 +88,15 @@ def _is_present(value: Any) -> bool:
     return value is not None and value != ""
 
 
-def _values(path: Path, subject: Any) -> Sequence[Any]:
-    """Return the values a path leads to; an absent attribute is one absent value."""
+def _values(path: Path, subject: Any, absent: Any = None) -> Sequence[Any]:
+    """Return the values a path leads to; an absent attribute is one absent value.
+
+    `absent` stands for the absent part of a value that is there.
+    """
     found = _reach(path, subject)
-    if not path.many:
-        return (_sub(found, path.sub),)
-    return [_sub(entry, path.sub) for entry in _entries(found)] or (None,)
+    entries = _entries(found) if path.many else (found,)
+    parts = (_sub(entry, path.sub) for entry in entries)
+    return [absent if part is None else part for part in parts] or (None,)
 
 
 def _reach(path: Path, subject: Any) -> Any:

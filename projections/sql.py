@@ -11,7 +11,7 @@ from typing import Any
 
 from ledger.database import Connection
 from projections import kinship
-from projections.comparison import by_instant, comparable, fold, instant, number_key
+from projections.comparison import by_instant, comparable, fold, instant, missing, number_key
 from projections.query import (
     And,
     AnyValue,
@@ -253,7 +253,9 @@ def _test(compare: Compare, leaf: Leaf) -> Sql:
     if wanted is None:
         return "0", []
     if path.type is Type.BOOLEAN:
-        return f"{leaf.type} IS ?", [*leaf.parameters, "true" if wanted else "false"]
+        kind = f"coalesce({leaf.type}, 'null')"
+        test = f"{kind} IN (?, 'null')" if wanted is missing(path) else f"{kind} = ?"
+        return test, [*leaf.parameters, "true" if wanted else "false"]
     test = TESTS[operator].format(form_of(path, operator, leaf))
     text = f"(({test} AND {leaf.type} IN {json_types(path)}) IS TRUE)"
     return text, [*leaf.parameters, wanted, *leaf.parameters]

@@ -96,7 +96,7 @@ def combined(terms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 INNER = combined(
     st.one_of(
         compared(["value", "type", "display"]),
-        st.sampled_from(["primary eq true", "primary eq false", "primary ne true", "primary pr"]),
+        st.sampled_from(["primary eq true", "primary ne true", "primary pr"]),
     )
 )
 IN_ADDRESSES = combined(compared(["type", "locality", "postalCode"]))

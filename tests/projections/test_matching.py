@@ -99,7 +99,7 @@ def test_an_absent_attribute_equals_only_null(text: str, expected: bool) -> None
         ("emails.value eq null", False),
         ('emails.type eq "work"', True),
         ("emails.primary eq true", True),
-        ("emails.primary eq false", False),
+        ("emails.primary eq false", True),
     ],
 )
 def test_any_value_may_match_but_none_may_equal_for_ne(text: str, expected: bool) -> None:
@@ -298,3 +298,34 @@ def test_folding_ignores_how_accents_are_composed() -> None:
 )
 def test_an_instant_is_utc_to_the_microsecond(text: str, expected: str | None) -> None:
     assert instant(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("emails.primary eq false", [True, True, True, False]),
+        ("emails[primary eq false]", [True, True, True, False]),
+        ("emails[not (primary eq true)]", [True, True, True, False]),
+        ("emails.primary ne false", [False, False, False, True]),
+        ("emails.primary eq true", [False, True, False, False]),
+        ("emails.primary pr", [False, True, True, False]),
+        ("emails[primary eq null]", [True, True, False, False]),
+    ],
+)
+def test_a_value_without_primary_is_one_whose_primary_is_false(
+    text: str, expected: list[bool]
+) -> None:
+    filter = parse_filter(text, USER)
+    value = {"value": "a@x.org"}
+    documents: list[dict[str, Any]] = [
+        {"emails": [value]},
+        {"emails": [value, {**value, "primary": True}]},
+        {"emails": [{**value, "primary": False}]},
+        {},
+    ]
+
+    assert [matches(filter, document) for document in documents] == expected
+
+
+def test_no_other_boolean_is_false_where_it_is_missing() -> None:
+    assert not matches(parse_filter("active eq false", USER), {})
