@@ -11,7 +11,7 @@ from pathlib import Path
 from ledger.database import Connection, connect, connect_read_only
 from ledger.database_file import DatabaseFile, Reading
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerBusy, LedgerError
+from ledger.store import BesideUnavailable, LedgerBusy, LedgerError
 from projections import runner
 from projections.chronicle import Chronicle
 from projections.kinds import Kind
@@ -249,9 +249,15 @@ def _opened(path: Path, deadline: float) -> Connection:
     """Open the file, made if need be so that nobody else can read it.
 
     While another makes it a database it is busy, and SQLite does not wait for that by itself.
+    Raises BesideUnavailable where it cannot be made, as in a folder that is not to be written.
     """
-    with suppress(FileExistsError):  # to open and close one in use would drop this process's locks
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        with suppress(FileExistsError):  # to open and close one in use would drop our own locks
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise BesideUnavailable(
+            f"{path} cannot be made: {error.strerror}", reason="unreadable file"
+        ) from error
     while True:
         try:
             return connect(path)

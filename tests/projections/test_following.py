@@ -15,6 +15,7 @@ from ledger.background import Background
 from ledger.backup import backup
 from ledger.database import connect_read_only
 from ledger.events import Event
+from ledger.store import BesideUnavailable
 from projections import history as history_
 from projections.chronicle import Chronicle
 from projections.follower import Follower
@@ -65,6 +66,13 @@ def test_the_history_is_made_when_it_is_first_asked_for(tenant, people):
     assert not file.exists()
     assert total(tenant.history, tenant.ledger.last_position()) == 12
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_history_that_cannot_be_made_is_told_as_such(tenant, people):
+    shutil.rmtree(tenant.ledger.path.parent)  # the ledger itself stays open
+
+    with pytest.raises(BesideUnavailable, match=r"history\.db cannot be made: No such file"):
+        tenant.history.catch_up()
 
 
 def test_who_asks_sees_all_that_was_recorded_before(tenant, people, record):
