@@ -115,6 +115,39 @@ def test_what_is_no_signing_key_is_not_quoted() -> None:
     assert "secret" not in str(raised.value)
 
 
+def key_text(id_: bytes, raw: bytes) -> str:
+    return f"PRIVATE+KEY+{KEY.name}+{id_.hex()}+{base64.b64encode(raw).decode()}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        key_text(KEY.verifier.id, b"\x02" + KEY.seed),  # another algorithm
+        key_text(bytes(4), b"\x01" + KEY.seed),  # another key's id
+        key_text(KEY.verifier.id, b"\x01" + KEY.seed + KEY.verifier.public),
+        key_text(KEY.verifier.id, b"\x01" + KEY.seed[1:]),
+        KEY.private_text().removeprefix("PRIVATE+KEY+"),
+        str(KEY.verifier),
+    ],
+)
+def test_a_signing_key_with_any_part_wrong_is_refused(text: str) -> None:
+    with pytest.raises(MalformedNote):
+        SigningKey.parse(text)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        VerifierKey(KEY.name, KEY.verifier.public, b"\x02"),
+        VerifierKey(KEY.name, KEY.verifier.public + b"\x00"),
+        VerifierKey(KEY.name, KEY.verifier.public[1:]),
+    ],
+)
+def test_a_verifier_key_of_another_kind_or_length_is_refused_though_its_id_is_right(key) -> None:
+    with pytest.raises(MalformedNote, match="is not an Ed25519 verifier key"):
+        VerifierKey.parse(str(key))
+
+
 @given(st.text())
 def test_any_text_is_a_note_or_refused(text: str) -> None:
     with suppress(MalformedNote):

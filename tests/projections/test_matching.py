@@ -203,6 +203,14 @@ def test_numbers_compare_by_value() -> None:
     assert not matches(Compare(path, Operator.EQ, 1), {"size": True})
 
 
+@pytest.mark.parametrize("operator", [each for each in Operator if each is not Operator.NE])
+def test_what_cannot_be_compared_is_found_by_nothing(operator: Operator) -> None:
+    created = Path("meta.created", ("meta", "created"), None, Type.DATE_TIME, False, False)
+
+    assert not matches(Compare(created, operator, "no time"), JANE)
+    assert matches(Compare(created, Operator.NE, "no time"), JANE)
+
+
 def test_a_patch_path_selects_single_values() -> None:
     selection = parse_path('emails[type eq "WORK"]', USER).filter
 
