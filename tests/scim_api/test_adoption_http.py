@@ -5,6 +5,7 @@ import pytest
 from scim_api.attributes import Attribute, Schema
 from scim_api.configuration import add_schema, set_policy
 from tests.scim_api.client import refusal, user
+from tests.scim_api.schemas_of_operators import opened
 
 
 @pytest.fixture
@@ -33,6 +34,21 @@ def test_an_inactive_user_of_both_names_is_reactivated_with_what_is_posted(adopt
     assert (response.json["active"], response.json["nickName"]) == (True, "J")
     assert "title" not in response.json
     assert adopting.types()[-2:] == ["Updated", "Reactivated"]
+
+
+def test_an_adoption_is_counted_and_named_in_the_log_and_a_refused_one_is_not(adopting, capsys):
+    inactive(adopting)
+    adopting.post(user("jane@example.com", externalId="00u2"))
+    refused = capsys.readouterr().err
+    adopting.post(user("jane@example.com", externalId="00u1"))
+    adopted = capsys.readouterr().err
+    adopting.site.close()
+
+    assert '"adopt"' not in refused
+    assert '"tolerated":["adopt"]' in adopted
+    with opened(adopting.site) as (tenant, _):
+        [used] = [row for row in tenant.usage.tolerance_uses() if row.name == "adopt"]
+    assert used.requests == 1
 
 
 def test_off_by_default_it_is_409(api):

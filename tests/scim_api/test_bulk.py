@@ -248,6 +248,32 @@ def test_a_reference_in_a_patch_becomes_the_id(api, bulk):
     assert members(api, group) == [id_of(results[1])]
 
 
+def test_references_are_found_under_names_in_any_case(api, bulk):
+    bob = user("bob@example.com")
+    bob["schemas"].append(ENTERPRISE_URN)
+    bob[ENTERPRISE_URN.upper()] = {"MANAGER": {"Value": "bulkId:u", "$REF": "../Users/bulkId:u"}}
+    carl = user("carl@example.com") | {"schemas": bob["schemas"]}
+    carl[ENTERPRISE_URN] = {"Manager": "bulkId:u"}
+    staff = {"schemas": [GROUP_URN], "displayName": "g", "MEMBERS": [{"VALUE": "bulkId:u"}]}
+    added = {"OP": "add", "PATH": "Members", "VALUE": [{"Value": "bulkId:bob"}]}
+    removed = {"Op": "remove", "Path": 'MEMBERS[VALUE EQ "bulkId:u"]'}
+    urn = patch()["schemas"]
+
+    results = bulk(
+        post("g", staff, "/Groups"),
+        on("PATCH", "/Groups/bulkId:g", {"schemas": urn, "OPERATIONS": [added]}),
+        on("PATCH", "/Groups/bulkId:g", {"schemas": urn, "operations": [removed]}),
+        post("bob", bob),
+        post("carl", carl),
+        post("u", user()),
+    )
+
+    assert statuses(results) == ["201", "200", "200", "201", "201", "201"]
+    assert members(api, results[0]) == [id_of(results[3])]
+    for one in results[3:5]:
+        assert at(api, one)[ENTERPRISE_URN]["manager"]["value"] == id_of(results[5])
+
+
 def test_a_reference_in_the_filter_of_a_patch_becomes_the_id(api, bulk):
     removed = {"op": "remove", "path": 'members[value eq "bulkId:u"]'}
 
@@ -277,8 +303,15 @@ def test_a_long_chain_of_references_is_resolved(api, bulk):
         on("DELETE", "/Users/bulkId:nobody"),
         on("PATCH", NOBODY, patch({"op": "remove", "path": 'members[value eq "bulkId:nobody"]'})),
         post("x", employee() | {ENTERPRISE_URN: {"manager": "bulkId:nobody"}}),
+        post("x", employee() | {ENTERPRISE_URN: {"Manager": "bulkId:nobody"}}),
+        post("x", user(PHONENUMBERS=["bulkId:nobody"])),
+        on(
+            "PATCH",
+            NOBODY,
+            patch({"op": "add", "PATH": f"{ENTERPRISE_URN}:MANAGER", "Value": "bulkId:nobody"}),
+        ),
     ],
-    ids=["value", "path", "filter", "plain value"],
+    ids=["value", "path", "filter", "plain value", "other case", "a list", "a path"],
 )
 def test_a_reference_to_nothing_is_refused_with_its_name(api, bulk, operation):
     before = api.recorded()

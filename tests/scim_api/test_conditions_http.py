@@ -58,6 +58,15 @@ def test_if_none_match_with_the_current_version_refuses_a_change(api, second_ver
     assert refusal(response)[0] == 412
 
 
+@pytest.mark.parametrize("tag", OTHER)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_if_none_match_with_another_version_lets_a_change_through(api, second_version, method, tag):
+    response = change(api, method, second_version, {"If-None-Match": tag})
+
+    assert response.status_code in (200, 204)
+    assert api.types()[-1] == ("Deleted" if method == "DELETE" else "Updated")
+
+
 def test_if_match_on_a_user_that_is_gone_is_404(api, second_version):
     api.delete(second_version)
 

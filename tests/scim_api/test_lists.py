@@ -408,6 +408,32 @@ def test_parts_can_be_excluded(api, jane):
         ]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "excluded"),
+    [
+        ("title", "title"),
+        ("name.givenName", "name.givenName"),
+        ("NAME", "name"),
+        ("name.givenName", "name"),
+        ("name", "name.givenName,name.familyName"),
+        ("emails.display", "emails.value"),
+        ("emails.value", "emails.value"),
+        ("emails.value,emails.type", "emails.TYPE,emails.value"),
+        ("emails", "emails"),
+        (ENTERPRISE_URN, ENTERPRISE_URN),
+        (f"{ENTERPRISE_URN}:department", ENTERPRISE_URN),
+        ("meta,groups", "meta,groups"),
+        ("groups.value", "groups.value"),
+    ],
+)
+def test_what_is_asked_for_and_excluded_is_not_shown(api, jane, attributes, excluded):
+    api.group("Staff", jane)
+    query = {"attributes": attributes, "excludedAttributes": excluded}
+
+    for verb, answer in ask_each_way(api, jane, **query).items():
+        assert answer.keys() == MINIMUM, verb
+
+
 @pytest.mark.parametrize("empty", ["attributes", "excludedAttributes"])
 def test_an_empty_parameter_is_as_good_as_none(api, jane, empty):
     assert api.get(api.path(jane), query_string={empty: ""}).json == jane
