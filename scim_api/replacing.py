@@ -6,17 +6,20 @@ from typing import Any
 from projections.state import STANDING
 from scim_api.attributes import Attribute, Declared, Mutability, ResourceType
 from scim_api.edits import immutable
+from scim_api.intake import with_values
+from scim_api.policy import Door, Policy
 
 Attributes = Mapping[str, Any]
 
 
 def replaced(
-    resource_type: ResourceType, before: Attributes, desired: Attributes
+    resource_type: ResourceType, before: Attributes, desired: Attributes, policy: Policy
 ) -> dict[str, Any]:
     """Lay a whole new state over what a client cannot take away; raises Mutability.
 
     Immutable attributes and parts stay, and cannot be given another value. `active` stays where
-    the body does not name it: Okta sends back what it read.
+    the body does not name it: Okta sends back what it read. For the same reason entries that were
+    recorded, and now count as none, stay where nothing else of their attribute is changed.
     """
     after = dict(desired)
     for key, value in before.items():
@@ -27,6 +30,8 @@ def replaced(
             after[key] = _whole(key, value, desired.get(key))
         elif declared and (parts := _fixed_parts(declared.attribute, value)):
             after[key] = _with_parts(key, parts, desired.get(key))
+        elif declared and _says_the_same(declared.attribute, value, desired.get(key), policy):
+            after[key] = value
     return after
 
 
@@ -55,6 +60,11 @@ def _fixed_parts(attribute: Attribute, value: Any) -> dict[str, Any]:
         return {}
     fixed = (sub.name for sub in attribute.sub_attributes if sub.mutability is Mutability.IMMUTABLE)
     return {name: value[name] for name in fixed if name in value}
+
+
+def _says_the_same(attribute: Attribute, kept: Any, given: Any, policy: Policy) -> bool:
+    """Return whether a recorded value has no more than was given, but for what counts as none."""
+    return bool(with_values(attribute, kept, Door(policy)) == given)
 
 
 def _with_parts(key: str, kept: Mapping[str, Any], given: Mapping[str, Any] | None) -> Any:

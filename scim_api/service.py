@@ -107,7 +107,7 @@ class Service(Reader):
             if stays_away or before.get("externalId") != external_id:
                 raise taken(self._kind.type, fault) from fault
             self._door.tolerates("adopt")
-            return replaced(self._type, before, {**attributes, "active": True})
+            return replaced(self._type, before, {**attributes, "active": True}, self._door.policy)
 
         return self._change(fault.holder, reactivated, Conditions(), metadata)
 
@@ -126,7 +126,7 @@ class Service(Reader):
                 members.replace(given.members)
             elif self._kind.relation == "members" and not given.named:
                 self._keep_or_empty(members)
-            return replaced(self._type, before, desired)
+            return replaced(self._type, before, desired, self._door.policy)
 
         return self._change(id_, desired_of, conditions, metadata)
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from projections.query import Type
+from scim_api import replacing
 from scim_api.attributes import Attribute, Mutability, Schema
 from scim_api.errors import Mutability as MutabilityError
-from scim_api.replacing import replaced
+from scim_api.policy import OKTA, STRICT
 from scim_api.resource_types import USER
 
 URN = "urn:example:scim:2.0:User"
@@ -29,6 +30,10 @@ HOME = Attribute(
 )
 TYPE = replace(USER, extensions=(Schema(URN, "Badge", "Badges.", (BADGE, HOME)),))
 BADGE_KEY, HOME_KEY = f"{URN}:badge", f"{URN}:home"
+
+
+def replaced(kind, before, desired, policy=OKTA):
+    return replacing.replaced(kind, before, desired, policy)
 
 
 def test_what_is_not_named_goes():
@@ -67,3 +72,24 @@ def test_of_an_immutable_object_no_part_can_be_added():
 
 def test_an_immutable_object_stays_where_it_is_not_named():
     assert replaced(TYPE, {HOME_KEY: {"town": "A"}}, {}) == {HOME_KEY: {"town": "A"}}
+
+
+WORK, NOTHING = {"value": "a@example.com"}, {"type": "work", "primary": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "desired"),
+    [([WORK, NOTHING], [WORK]), ([NOTHING], None), ([WORK], [WORK]), ([NOTHING, WORK], [WORK])],
+)
+def test_entries_that_count_as_none_stay_where_nothing_else_changes(before, desired):
+    given = {"emails": desired} if desired else {}
+
+    assert replaced(TYPE, {"emails": before}, given) == {"emails": before}
+    assert replaced(TYPE, {"emails": before}, given, STRICT) == given
+
+
+def test_entries_that_count_as_none_go_where_others_change():
+    other = {"value": "b@example.com"}
+
+    assert replaced(TYPE, {"emails": [WORK, NOTHING]}, {"emails": [other]}) == {"emails": [other]}
+    assert replaced(TYPE, {"emails": [WORK, NOTHING]}, {}) == {}
