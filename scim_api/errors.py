@@ -24,7 +24,7 @@ class Refusal:
     sentence: str
     scim_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    attributes: tuple[str, ...] = ()  # the names of those it is about, as they are declared
+    attributes: tuple[str, ...] = ()  # names of those it is about, or of parameters
 
     @property
     def plain(self) -> str:

@@ -37,7 +37,7 @@ def asked(request: Request) -> str | None:
     if not texts:
         return None
     if request.method not in ("GET", "HEAD") and not request.path.endswith("/.search"):
-        raise InvalidValue(f"The past cannot be changed: {PARAMETER} goes with reading only.")
+        raise _wrong(f"The past cannot be changed: {PARAMETER} goes with reading only.")
     return _only(texts)
 
 
@@ -48,13 +48,18 @@ def asked_in(body: Any) -> str | None:
     given = [value for name, value in body.items() if name.lower() == PARAMETER.lower()]
     for value in given:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise InvalidValue(_SHAPE.format(PARAMETER))
+            raise _wrong(_SHAPE.format(PARAMETER))
     return _only([str(value) for value in given]) if given else None
+
+
+def _wrong(sentence: str, name: str = PARAMETER) -> InvalidValue:
+    """Return the error for a parameter that names no moment of the ledger."""
+    return InvalidValue(sentence, attributes=(name,))
 
 
 def _only(texts: list[str]) -> str:
     if len(set(texts)) > 1:
-        raise InvalidValue(f"{PARAMETER} is given more than once.")
+        raise _wrong(f"{PARAMETER} is given more than once.")
     return texts[0]
 
 
@@ -68,7 +73,7 @@ def enter(exchange: Exchange, text: str) -> None:
     tenant = principal.tenant
     position = position_of(tenant.ledger, text)
     if exchange.past and exchange.past.position != position:
-        raise InvalidValue(f"{PARAMETER} in the address and in the body are not the same.")
+        raise _wrong(f"{PARAMETER} in the address and in the body are not the same.")
     exchange.principal = principal.under(tenant.catalogue_at(position))
     exchange.past = tenant.history.past(position)
 
@@ -84,16 +89,16 @@ def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
     text = _LEAP_SECOND.sub(":59.999999", text)  # RFC 3339 §5.7 has it, no clock here does
     moment = instant(text) if _INSTANT.fullmatch(text) else None
     if moment is None:
-        raise InvalidValue(_SHAPE.format(name))
+        raise _wrong(_SHAPE.format(name), name)
     return _position_at(ledger, moment, name)
 
 
 def _within(ledger: SQLiteLedger, position: int, name: str) -> int:
     end, at = ledger.end()
     if position < 1:
-        raise InvalidValue("Positions of the ledger count from 1.")
+        raise _wrong("Positions of the ledger count from 1.", name)
     if position > end:
-        raise InvalidValue(f"The ledger ends at position {end} ({at}), before {name}.")
+        raise _wrong(f"The ledger ends at position {end} ({at}), before {name}.", name)
     return position
 
 
@@ -101,13 +106,13 @@ def _position_at(ledger: SQLiteLedger, moment: str, name: str) -> int:
     now = clock.now()
     _, last_at = ledger.end()
     if moment > max(clock.timestamp(now), last_at):
-        raise InvalidValue(f"{name} is in the future: the ledger's last event was at {last_at}.")
+        raise _wrong(f"{name} is in the future: the ledger's last event was at {last_at}.", name)
     if moment >= last_at and moment > clock.timestamp(now - UNSETTLED):
         _settle(ledger)
     position = ledger.position_at(moment)
     if position == 0:
         began = next(ledger.read_all(upto=1)).at
-        raise InvalidValue(f"The ledger began at {began}, after {name}.")
+        raise _wrong(f"The ledger began at {began}, after {name}.", name)
     return position
 
 

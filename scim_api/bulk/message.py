@@ -20,6 +20,11 @@ MAX_PAYLOAD = 1_048_576  # bytes
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
+def wrong(member: str, sentence: str) -> InvalidValue:
+    """Return the error for a member of an operation (RFC 7644 §3.7)."""
+    return InvalidValue(sentence, attributes=(member,))
+
+
 @dataclass(frozen=True, slots=True)
 class BulkOperation:
     """One operation as it was sent: what is wrong with it is found when it is its turn."""
@@ -38,13 +43,13 @@ class BulkOperation:
     def check(self) -> None:
         """Raise InvalidValue if it lacks what its method needs."""
         if self.method not in METHODS:
-            raise InvalidValue("method must be POST, PUT, PATCH or DELETE.")
+            raise wrong("method", "method must be POST, PUT, PATCH or DELETE.")
         if self.method == "POST" and not self.creates:
-            raise InvalidValue("A POST needs a bulkId: a text that no other operation has.")
+            raise wrong("bulkId", "A POST needs a bulkId: a text that no other operation has.")
         if self.method != "DELETE" and self.data is None:
-            raise InvalidValue(f"A {self.method} needs data: what would be the body of its own.")
+            raise wrong("data", f"A {self.method} needs data: what would be the body of its own.")
         if self.version is not None and not isinstance(self.version, str):
-            raise InvalidValue('version must be text: an ETag such as W/"3".')
+            raise wrong("version", 'version must be text: an ETag such as W/"3".')
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +129,19 @@ def target_of(
     Raises NotFound, as a request of its own to that path would be answered, or InvalidValue.
     """
     if not isinstance(path, str) or not path:
-        raise InvalidValue("The operation needs a path, such as /Users.")
+        raise wrong("path", "The operation needs a path, such as /Users.")
     parts = unquote(path.removeprefix(base_url)).strip("/").partition("/")
     found = types.get(f"/{parts[0]}")
     if found is None:
         raise NotFound(f"path must begin with one of {', '.join(types)}.")
     if "/" in parts[2] and not parts[2].startswith(MARK):
-        raise InvalidValue("path must end with the id of a resource, such as /Users/123.")
+        raise wrong("path", "path must end with the id of a resource, such as /Users/123.")
     return found, parts[2]
 
 
 def check_id(method: str, id_: str, endpoint: str) -> None:
     """Raise InvalidValue unless a path has an id exactly if its method needs one."""
     if method == "POST" and id_:
-        raise InvalidValue(f"The path of a POST is {endpoint}, without an id.")
+        raise wrong("path", f"The path of a POST is {endpoint}, without an id.")
     if method != "POST" and not id_:
-        raise InvalidValue(f"The path of a {method} is {endpoint}/ and the id of a resource.")
+        raise wrong("path", f"The path of a {method} is {endpoint}/ and the id of a resource.")

@@ -8,7 +8,7 @@ from ledger import clock
 from ledger.events import Metadata
 from ledger.store import LedgerBusy, LedgerUnavailable
 from scim_api.attributes import ResourceType
-from scim_api.bulk.message import BulkOperation, BulkRequest, check_id, target_of
+from scim_api.bulk.message import BulkOperation, BulkRequest, check_id, target_of, wrong
 from scim_api.bulk.order import in_order
 from scim_api.bulk.references import (
     MARK,
@@ -20,7 +20,7 @@ from scim_api.bulk.references import (
 from scim_api.bulk.together import Creation, Together, create_together
 from scim_api.conditions import conditions
 from scim_api.cursor import readable, shown
-from scim_api.errors import Conflict, InvalidValue, Refusal, ScimError
+from scim_api.errors import Conflict, Refusal, ScimError
 from scim_api.reading import Answer
 from scim_api.request_log.outcomes import Repetition, repetition
 from scim_api.service import Service
@@ -138,9 +138,10 @@ class _Bulk:
                 " Nothing of it was carried out."
             )
         if strict and bulk_id not in self._ids:
-            raise InvalidValue(
+            raise wrong(
+                "bulkId",
                 f"This operation refers to the bulkId {shown(bulk_id)}, which no POST of this"
-                " request has."
+                " request has.",
             )
         return self._ids.get(bulk_id)
 

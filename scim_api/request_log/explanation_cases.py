@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import orjson
+
 from scim_api.request_log.rows import Row
 from scim_api.settings import Settings
 
@@ -51,8 +53,8 @@ class Explanation:
 class Case:
     """Which records an explanation is for; None and () fit any.
 
-    A status of 200 is any that is 2xx. In `places` a segment * is any; `says` are words of ours of
-    which the detail has one.
+    A status of 200 is any that is 2xx. In `places` a segment * is any; `about` are
+    attributes, or members of the message, of which the refusal names one.
     """
 
     status: int
@@ -62,7 +64,7 @@ class Case:
     with_id: bool | None = None
     bulk: bool | None = None
     places: tuple[str, ...] = ()
-    says: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
     def fits(self, row: Row, place: str) -> bool:
         """Tell whether a record, of an address of that place, is one of these."""
@@ -74,8 +76,13 @@ class Case:
             and self.with_id in (None, row.resource_id is not None)
             and self.bulk in (None, row.bulk)
             and (not self.places or any(_is_at(place, pattern) for pattern in self.places))
-            and (not self.says or any(words in (row.detail or "") for words in self.says))
+            and (not self.about or not set(self.about).isdisjoint(_named(row)))
         )
+
+
+def _named(row: Row) -> list[str]:
+    names: list[str] = orjson.loads(row.attributes or "[]")
+    return names
 
 
 def _is_at(place: str, pattern: str) -> bool:

@@ -49,7 +49,7 @@ MALFORMED: tuple[tuple[Case, Explanation], ...] = (
         "Add the value first, or let the policy make it: scim-ledger policy show.",
     ),
     means(
-        Case(400, "invalidValue", says=("asOf", "Positions of the ledger")),
+        Case(400, "invalidValue", about=("asOf",)),
         "The past is read, not changed: asOf goes with GET and /.search, and is a moment of it.",
         "RFC 7644 §3.4.2",
         NOT_OKTA,
@@ -61,7 +61,7 @@ MALFORMED: tuple[tuple[Case, Explanation], ...] = (
             400,
             "invalidValue",
             bulk=True,
-            says=("bulkId", "method must", "needs data", "version must", "a path", "path "),
+            about=("bulkId", "method", "data", "version", "path"),
         ),
         "An operation of a bulk request has a method, a path, the data that its method needs, and"
         " refers by bulkId to what a POST of the same request creates.",

@@ -1,5 +1,7 @@
 """Explanations: every refusal there can be has one of its own, and so has what changed nothing."""
 
+import json
+
 import pytest
 
 from scim_api import http
@@ -81,7 +83,7 @@ def test_every_entry_of_the_table_can_be_reached(case, explanation):
         resource_id="1" if case.with_id else None,
         bulk=bool(case.bulk),
         path=path_of(case),
-        detail=case.says[0] if case.says else None,
+        attributes=json.dumps(case.about[:1]) if case.about else None,
     )
 
     assert explain(own).rule is explanation.rule
