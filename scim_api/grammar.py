@@ -207,7 +207,7 @@ class _Reader(Cursor):
         return on_stored(found, self._door.base_url)
 
     def _literal(self, attribute: Attribute) -> Value:
-        value, end, bare = read_literal(self.text, self.at)
+        value, end, bare = read_literal(self.text, self.at, attribute.type)
         if bare and not self._door.tolerates("unquoted_filter_literal"):
             raise Unfit("a text value must be in double quotes", self.at)
         quoted = isinstance(value, str) and attribute.type is Type.BOOLEAN

@@ -12,13 +12,13 @@ from ledger.sqlite import SQLiteLedger
 from projections.comparison import instant
 from scim_api.errors import InvalidValue
 from scim_api.exchange import Exchange
+from scim_api.instants import as_meant
 from scim_api.scopes import Scope, require
 
 PARAMETER = "asOf"
 UNSETTLED = timedelta(seconds=90)  # no transaction is open for longer: its worker would be ended
 
 _POSITION = re.compile(r"[0-9]{1,100}", re.ASCII)
-_LEAP_SECOND = re.compile(r":60(\.\d+)?(?=[Zz+-])", re.ASCII)
 _INSTANT = re.compile(r".*(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 _SHAPE = (
     "{} is an instant with its offset, such as 2026-10-01T00:00:00Z, or a position of the ledger,"
@@ -83,10 +83,9 @@ def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
 
     An instant stands for the last event that was recorded then or before. Raises InvalidValue.
     """
-    text = text.strip().replace(" ", "+")  # what a plus in an address becomes
+    text = as_meant(text)
     if _POSITION.fullmatch(text):
         return _within(ledger, int(text), name)
-    text = _LEAP_SECOND.sub(":59.999999", text)  # RFC 3339 §5.7 has it, no clock here does
     moment = instant(text) if _INSTANT.fullmatch(text) else None
     if moment is None:
         raise _wrong(_SHAPE.format(name), name)

@@ -9,6 +9,7 @@ from projections.comparison import SUBSTRING, decimal_of, instant
 from projections.query import Operator, Type
 from scim_api.attributes import Attribute
 from scim_api.decimals import PLACES, canonical, is_bounded
+from scim_api.instants import as_meant
 
 Value = str | bool | int | Decimal | None
 
@@ -16,6 +17,8 @@ _UNQUOTED = re.compile(r"""[^\x00-\x20()\[\]"'\ud800-\udfff][^\x00-\x20)\]"\ud80
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f\ud800-\udfff]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 
+_OFFSET = re.compile(r" \d\d:\d\d(?![^\s)\]])", re.ASCII)  # whose plus an address made a blank
+_BARE = frozenset({Type.BOOLEAN, Type.INTEGER, Type.DECIMAL})  # their values stand without quotes
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 _CONSTANTS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
@@ -32,14 +35,20 @@ class Unfit(Exception):
         self.at = at
 
 
-def read_literal(text: str, at: int) -> tuple[Value, int, bool]:
-    """Read the literal at a place: its value, where it ends, whether it is an unquoted string."""
+def read_literal(text: str, at: int, type_: Type) -> tuple[Value, int, bool]:
+    """Read the literal at a place: its value, where it ends, whether it is an unquoted string.
+
+    Unquoted, all but null is a string where the attribute's type is one, as it is written.
+    """
     if text.startswith('"', at):
         return *_string(text, at), False
     found = _UNQUOTED.match(text, at)
     if not found:
         raise Unfit("expected a value, a text in double quotes", at)
     word, end = found[0], found.end()
+    if type_ not in _BARE and word.lower() != "null":
+        offset = _OFFSET.match(text, end) if type_ is Type.DATE_TIME else None
+        return word + (offset[0] if offset else ""), offset.end() if offset else end, True
     if word.lower() in _CONSTANTS:
         return _CONSTANTS[word.lower()], end, False
     number = _NUMBER.fullmatch(word)
@@ -149,7 +158,7 @@ def _date_time(attribute: Attribute, operator: Operator, value: Value) -> str:
     text = _text(attribute, value)
     if operator in SUBSTRING:
         return text
-    moment = instant(text)
+    moment = instant(as_meant(text))
     if moment is None:
         raise Unfit(f'{attribute.name} is compared with a time such as "2026-01-31T12:00:00Z"')
     return moment

@@ -123,7 +123,7 @@ class Policy:
     # Filters and paths
 
     unquoted_filter_literal: bool = _setting(
-        "`userName eq someone`, a text without quotes",
+        "`userName eq someone` or `employeeNumber eq 4711`, a text without quotes",
         "Entra's samples, the wso2 suite",
         "400 invalidFilter",
     )

@@ -390,3 +390,15 @@ def test_an_erased_person_is_absent_at_every_instant(api, auditor, known):
         assert found.json["totalResults"] == 0
     members = auditor.read(staff, asOf=there)["members"]
     assert [member["value"] for member in members] == [john["id"]]
+
+
+def test_a_raw_plus_in_a_filter_is_read_as_asof_reads_it(api):
+    api.create()
+    before, after = "2020-01-01T00:00:00+02:00", "2199-01-01T00:00:00+02:00"
+
+    found = [
+        api.get(f"/Users?filter=meta.created%20ge%20%22{moment}%22").json["totalResults"]
+        for moment in (before, after)
+    ]
+
+    assert found == [1, 0]
