@@ -31,7 +31,7 @@ class Cursor:
 
     def refuse(self, reason: str, at: int) -> NoReturn:
         """Raise the error, with the place counted from 1 as people do."""
-        what = "path" if self.error is InvalidPath else "filter"
+        what = "path" if issubclass(self.error, InvalidPath) else "filter"
         raise self.error(f"The {what} cannot be read at character {at + 1}: {reason}.")
 
     def expected(self, what: str) -> NoReturn:

@@ -51,6 +51,16 @@ class Edit:
     def attribute(self) -> Attribute:
         return self.declared.attribute
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it is about what clients cannot change."""
+        return self.attribute.read_only or (self.sub is not None and self.sub.read_only)
+
+    @property
+    def name(self) -> str:
+        """The name of what is edited, as it is declared."""
+        return f"{self.declared.key}.{self.sub.name}" if self.sub else self.declared.key
+
     def work(self, current: Any) -> int:
         """Return how many comparisons the edit may take of the attribute's current value."""
         values = len(current) if isinstance(current, list) else 1
@@ -99,6 +109,11 @@ def required(path: str) -> MutabilityError:
     return MutabilityError(
         f"{path} is required: it can be replaced but not removed", attributes=(path,)
     )
+
+
+def read_only(path: str) -> MutabilityError:
+    """Return the error for a change of what only the service provider writes."""
+    return MutabilityError(f"{path} is read-only", attributes=(path,))
 
 
 def immutable(path: str) -> MutabilityError:

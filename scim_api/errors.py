@@ -99,6 +99,10 @@ class InvalidPath(ScimError):
     scim_type = "invalidPath"
 
 
+class UnknownPath(InvalidPath):
+    """A PATCH path has the form of one, and names an attribute that no schema declares."""
+
+
 class NoTarget(ScimError):
     """A PATCH path selects nothing that could be changed."""
 

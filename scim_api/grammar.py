@@ -1,5 +1,6 @@
 """Filter, path and sortBy text read into bound terms (RFC 7644 figures 1 and 7, §3.10)."""
 
+import re
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -9,7 +10,7 @@ from scim_api.addresses import on_stored
 from scim_api.attributes import Attribute, Declared, Records, ResourceType, Schema
 from scim_api.comparands import compared, find, is_secret, unknown_part, valued
 from scim_api.cursor import Cursor, shown
-from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, ScimError
+from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, ScimError, UnknownPath
 from scim_api.operands import Unfit, Value, check_operator, fitted, read_literal, with_time
 from scim_api.policy import Door
 
@@ -18,6 +19,7 @@ MAX_TERMS = 200
 MAX_DEPTH = 32
 
 _OPERATORS = {operator.value: operator for operator in Operator}
+_PATH = re.compile(r'\s*[a-z$][^\s\[\]()"]*\s*(\[.*\]\s*(\.[a-z$][\w$-]*)?\s*)?', re.I | re.S)
 _DEFAULT = Door()
 
 
@@ -45,7 +47,10 @@ def parse_filter(text: str, resource_type: ResourceType, door: Door = _DEFAULT) 
 
 
 def parse_path(text: str, resource_type: ResourceType, door: Door = _DEFAULT) -> PatchPath:
-    """Read a PATCH path; raises InvalidPath, or InvalidFilter for what stands in brackets."""
+    """Read a PATCH path; raises InvalidPath, or InvalidFilter for what stands in brackets.
+
+    UnknownPath is raised for what has the form of a path and names what no schema declares.
+    """
     urn = text.strip().lower()
     if urn == resource_type.schema.id.lower():
         return PatchPath()
@@ -80,6 +85,7 @@ class _Reader(Cursor):
         self._door = door
         self._terms = 0
         self._inside: Declared | None = None
+        self._is_path = error is InvalidPath
         if len(text) > MAX_LENGTH:
             self.refuse(f"it is longer than {MAX_LENGTH} characters", MAX_LENGTH)
 
@@ -242,6 +248,8 @@ class _Reader(Cursor):
         self.at = start
         if not name:
             self.expected("the name of an attribute")
+        if self._is_path and _PATH.fullmatch(self.text):
+            self.error = UnknownPath
         others = f"; it has {self._type.names}" if isinstance(self._type, Records) else ""
         self.refuse(f'{owner} has no attribute "{shown(name)}"{others}', start)
 

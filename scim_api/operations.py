@@ -1,12 +1,12 @@
 """PATCH operations: their form, and the edits of single attributes that they come to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from projections.matching import matches_value
 from scim_api.attributes import ResourceType, Schema
-from scim_api.edits import Edit, Op
+from scim_api.edits import Edit, Op, read_only
 from scim_api.errors import (
     InvalidFilter,
     InvalidPath,
@@ -14,6 +14,7 @@ from scim_api.errors import (
     InvalidValue,
     Mutability,
     NoTarget,
+    UnknownPath,
 )
 from scim_api.grammar import PatchPath, parse_path
 from scim_api.intake import check_secret, check_urns
@@ -52,6 +53,25 @@ def operation_of(resource_type: ResourceType, item: Any, door: Door) -> Operatio
     return Operation(op, _path(resource_type, text, door), value)
 
 
+def known_operations(
+    resource_type: ResourceType, items: Iterable[Any], door: Door
+) -> list[Operation]:
+    """Read operations; those with an unknown path are passed over by policy.
+
+    Raises ScimError; UnknownPath if that leaves none.
+    """
+    known: list[Operation] = []
+    unknown: UnknownPath | None = None
+    for item in items:
+        try:
+            known.append(operation_of(resource_type, item, door))
+        except UnknownPath as error:
+            unknown = unknown or error
+    if unknown and not (known and door.tolerates("unknown_attributes_ignored")):
+        raise unknown
+    return known
+
+
 def by_folded_name(members: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object's members by lower-case name; raises InvalidSyntax if one is there twice."""
     given: dict[str, Any] = {}
@@ -79,19 +99,24 @@ def _path(resource_type: ResourceType, text: Any, door: Door) -> PatchPath:
 
 
 def edits_of(resource_type: ResourceType, operation: Operation, door: Door) -> Iterator[Edit]:
-    """Part an operation into edits of single attributes; raises ScimError."""
+    """Part an operation into edits of single attributes; raises ScimError.
+
+    Edits of what is readOnly come from the keys of a value only: clients send back what they read.
+    """
     path, op, value = operation.path, operation.op, operation.value
     if path.declared is None:
         several = _removals if op is Op.REMOVE else _by_key
         yield from several(resource_type, operation, door)
-    elif _is_read_only(path):
-        raise Mutability(f"{_shown(path)} is read-only", attributes=(_shown(path),))
-    elif path.declared.key == "schemas":
+        return
+    edit = Edit(op, path.declared, path.filter, path.sub, value)
+    if edit.read_only:
+        raise read_only(edit.name)
+    if path.declared.key == "schemas":
         yield from _edits_of_schemas(resource_type, operation, door)
     elif is_secret(path.declared.attribute):
         check_secret(path.declared, value)
     else:
-        yield Edit(op, path.declared, path.filter, path.sub, value)
+        yield edit
 
 
 def _removals(resource_type: ResourceType, operation: Operation, _: Door) -> Iterator[Edit]:
@@ -123,9 +148,13 @@ def _by_key(resource_type: ResourceType, operation: Operation, door: Door) -> It
         path = _path_of_key(resource_type, prefix, name, door)
         if path is None:
             ignore(prefix + name, door)
-        elif not _is_passed_over(path):
-            # A filter as a key is no path of RFC 7644 §3.5.2.3: where none matches, it may create.
-            op = Op.ADD if path.filter else operation.op
+            continue
+        # A filter as a key is no path of RFC 7644 §3.5.2.3: where none matches, it may create.
+        op = Op.ADD if path.filter else operation.op
+        edit = path.declared and Edit(op, path.declared, path.filter, path.sub, item)
+        if edit and edit.read_only:
+            yield edit
+        elif not edit or edit.declared.key != "schemas":  # those follow from the attributes
             yield from edits_of(resource_type, Operation(op, path, item), door)
 
 
@@ -147,21 +176,6 @@ def _path_of_key(
     if not door.tolerates("patch_dotted_keys"):
         raise InvalidValue(f"{printable(name)} is a path: as a key in value, give a plain name")
     return path
-
-
-def _is_passed_over(path: PatchPath) -> bool:
-    """Say whether a key is ignored: what clients send back of what they read."""
-    return _is_read_only(path) or (path.declared is not None and path.declared.key == "schemas")
-
-
-def _is_read_only(path: PatchPath) -> bool:
-    own = path.declared is not None and path.declared.attribute.read_only
-    return own or (path.sub is not None and path.sub.read_only)
-
-
-def _shown(path: PatchPath) -> str:
-    key = path.declared.key if path.declared else ""
-    return f"{key}.{path.sub.name}" if path.sub else key
 
 
 def _edits_of_schemas(

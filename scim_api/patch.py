@@ -1,14 +1,14 @@
 """PATCH: (attributes, operations) -> the attributes desired (RFC 7644 §3.5.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scim_api.attributes import Declared, Mutability, ResourceType
-from scim_api.edits import edited, immutable, required
+from scim_api.edits import Edit, edited, immutable, read_only, required
 from scim_api.errors import BodyTooLarge, InvalidSyntax
 from scim_api.intake import names_message, with_values
 from scim_api.members import MEMBERS, Membership
-from scim_api.operations import by_folded_name, edits_of, operation_of
+from scim_api.operations import by_folded_name, edits_of, known_operations
 from scim_api.policy import OKTA, Door, Policy, Tolerated
 from scim_api.replacing import stands
 from scim_api.schemas import check_value
@@ -16,6 +16,8 @@ from scim_api.schemas import check_value
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 10_000
 MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
+
+IsCurrent = Callable[[str, Any], bool]  # whether the attribute of a key has that value
 
 
 def apply(
@@ -36,14 +38,19 @@ def applied(
     body: Any,
     door: Door,
     members: Membership | None = None,
+    is_current: IsCurrent = lambda key, value: value is None,
 ) -> dict[str, Any]:
     """Return the attributes after all operations; if one raises ScimError, none is applied.
 
     What happens to a group's members is told to `members`: they are not among the attributes.
+    Nor is what is readOnly: `is_current` returns whether a value is the one that an attribute has.
     """
     after, work = dict(attributes), 0
-    for item in _operations(body, door):
-        for edit in edits_of(resource_type, operation_of(resource_type, item, door), door):
+    for operation in known_operations(resource_type, _operations(body, door), door):
+        for edit in edits_of(resource_type, operation, door):
+            if edit.read_only:
+                _check_unchanged(edit, is_current, door)
+                continue
             if members is not None and edit.declared.key == MEMBERS:
                 members.edit(edit, door)
                 continue
@@ -55,6 +62,13 @@ def applied(
     after = _without_valueless(resource_type, attributes, after, door)
     _check_changed(resource_type, attributes, after)
     return after
+
+
+def _check_unchanged(edit: Edit, is_current: IsCurrent, door: Door) -> None:
+    """Refuse, by policy, another value than there is of what is readOnly; raises Mutability."""
+    same = is_current(edit.declared.key, edit.value) if edit.whole else edit.value is None
+    if not same and not door.tolerates("read_only_in_value"):
+        raise read_only(edit.name)
 
 
 def _operations(body: Any, door: Door) -> list[Any]:

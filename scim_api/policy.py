@@ -98,9 +98,10 @@ class Policy:
     # Bodies
 
     unknown_attributes_ignored: bool = _setting(
-        "attributes that no schema declares: they are passed over",
+        "attributes that no schema declares; in a PATCH with another, known path also operations"
+        " whose path names one: they are passed over",
         "every client whose mapping is richer than the schemas",
-        "400 invalidValue",
+        "400 invalidValue, of a path invalidPath",
     )
     unknown_schemas_ignored: bool = _setting(
         "URNs in `schemas` of schemas that are not served",
@@ -159,6 +160,12 @@ class Policy:
         "`name.givenName`, a URN with a name, or a path with a filter as a key of such a value",
         "Entra with its flag",
         "400 invalidValue",
+    )
+    read_only_in_value: bool = _setting(
+        "another value for what is readOnly, as `id`, `meta` or `groups`, in the value of a PATCH"
+        " without a path: it is passed over",
+        "Okta, and others that send back what they read",
+        "400 mutability, as RFC 7644 §3.5.2 has it",
     )
     patch_without_operations: bool = _setting(
         "`Operations: []`, which changes nothing",

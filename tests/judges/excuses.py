@@ -203,11 +203,11 @@ def _folded(body):
 
 @excuse("broken-brackets")
 def _(asked, ours, theirs):
-    return (
-        any("[" in (one.get("path") or "") for one in operations(asked))
-        and is_refused(ours, "invalidFilter")
-        and is_refused(theirs, "invalidPath")
-    )
+    paths = [one.get("path") or "" for one in operations(asked)]
+    unknown = any("[unknown" in path for path in paths)
+    named = ("invalidPath", "invalidFilter") if unknown else ("invalidFilter", "invalidPath")
+    bracket = any("[" in path for path in paths)
+    return bracket and is_refused(ours, named[0]) and is_refused(theirs, named[1])
 
 
 @excuse("add-of-null")

@@ -18,7 +18,7 @@ from projections.query import (
     Type,
 )
 from scim_api.attributes import Attribute
-from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue
+from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, UnknownPath
 from scim_api.grammar import PatchPath, parse_filter, parse_path, parse_sort
 from scim_api.policy import OKTA, STRICT, Door, Policy
 from scim_api.resource_types import ENTERPRISE_SCHEMA, ENTERPRISE_URN, USER, USER_SCHEMA, USER_URN
@@ -615,11 +615,36 @@ def test_a_refusal_shows_the_part_of_a_path_that_is_wrong(text: str, reason: str
 
 @pytest.mark.parametrize(
     "text",
-    ["emails[]", "emails[type]", "emails[x pr]", "emails[type pr", 'emails[type like "x"].value'],
+    ["emails[]", "emails[type]", "emails[x pr", "emails[type pr", 'emails[type like "x"].value'],
 )
 def test_what_is_wrong_within_brackets_is_the_filters_fault(text: str) -> None:
     with pytest.raises(InvalidFilter):
         parse_path(text, USER)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("badge", "name.badge", "title.badge", 'emails[type eq "a"].badge', "emails[badge pr]"),
+        *("urn:custom:2.0:User", "urn:custom:2.0:User:badge", f"{ENTERPRISE_URN}:badge"),
+        *('badges[type eq "a"].value', 'emails[type eq "a" or badge eq 1].value', "$badge"),
+    ],
+)
+def test_a_path_that_only_names_what_is_not_declared_is_told_from_one_that_is_none(
+    text: str,
+) -> None:
+    with pytest.raises(UnknownPath):
+        parse_path(text, USER)
+
+
+@pytest.mark.parametrize(
+    "text", ["badge[", "badges[type eq", "a b", ".badge", '"badge"', "badge]", "7", "badge[]]x"]
+)
+def test_what_has_not_the_form_of_a_path_is_no_unknown_one(text: str) -> None:
+    with pytest.raises((InvalidPath, InvalidFilter)) as caught:
+        parse_path(text, USER)
+
+    assert not isinstance(caught.value, UnknownPath)
 
 
 # sortBy

@@ -228,6 +228,11 @@ def test_without_a_path_add_appends_and_replace_replaces():
     assert changes(op("replace", None, value)) == {"emails": [{"value": "n"}]}
 
 
+def test_a_known_path_that_cannot_be_changed_is_no_unknown_one():
+    refusal(Mutability, op("replace", "badge", "1"), op("replace", "id", "x"))
+    refusal(InvalidFilter, op("replace", "title", "x"), op("replace", "emails[", "x"))
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -11,7 +11,14 @@ import pytest
 from projections.query import Type
 from scim_api.attributes import Attribute, Schema
 from scim_api.bulk.message import BulkRequest, bulk_request
-from scim_api.errors import InvalidFilter, InvalidPath, InvalidSyntax, InvalidValue, NoTarget
+from scim_api.errors import (
+    InvalidFilter,
+    InvalidPath,
+    InvalidSyntax,
+    InvalidValue,
+    Mutability,
+    NoTarget,
+)
 from scim_api.grammar import parse_filter
 from scim_api.intake import load_resource
 from scim_api.patch import PATCH_URN, apply
@@ -263,6 +270,16 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
         now(title="x"),
         InvalidValue,
     ),
+    (
+        "unknown_attributes_ignored",
+        lambda *door: patched(
+            *door,
+            {"op": "add", "path": "urn:custom:User:badge", "value": "1"},
+            {"op": "replace", "path": "title", "value": "x"},
+        ),
+        now(title="x"),
+        InvalidPath,
+    ),
     ("unknown_schemas_ignored", body([USER_URN, "urn:x"]), made(), InvalidValue),
     (
         "extension_without_schema",
@@ -344,6 +361,18 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
         operation("replace", value={f"{ENTERPRISE_URN}:manager": {"value": "m"}}),
         now(**{MANAGER: {"value": "m"}}),
         InvalidValue,
+    ),
+    (
+        "read_only_in_value",
+        operation("replace", value={"id": "other", "title": "x"}),
+        now(title="x"),
+        Mutability,
+    ),
+    (
+        "read_only_in_value",
+        operation("add", value={"groups": [{"value": "g"}], "meta": {"version": "x"}}),
+        NOW,
+        Mutability,
     ),
     ("patch_without_operations", patched, NOW, InvalidSyntax),
     (

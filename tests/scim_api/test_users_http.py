@@ -2,11 +2,13 @@
 
 import pytest
 
+from scim_api import configuration
 from scim_api.bulk.message import REQUEST_URN
 from scim_api.patch import MAX_OPERATIONS
 from scim_api.policy import PRESETS
 from scim_api.resource_types import ENTERPRISE_URN, USER_URN
-from tests.scim_api.client import employee, patch, refusal, replace, user
+from tests.scim_api.client import employee, group, patch, refusal, replace, user
+from tests.scim_api.schemas_of_operators import opened
 
 NAME = {"givenName": "Jane", "familyName": "Doe"}
 EMAILS = [
@@ -398,12 +400,70 @@ def test_patch_of_several_operations_is_one_event(api):
     assert api.types() == ["Created", "Updated"]
 
 
+UNKNOWN = "urn:ietf:params:scim:schemas:extension:custom:2.0:User:badge"
+UNKNOWN_PATHS = [
+    UNKNOWN,
+    "badge",
+    f"{ENTERPRISE_URN}:badge",
+    "name.badge",
+    "emails[badge eq 1].type",
+]
+
+
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
+def test_a_patch_passes_over_an_operation_of_an_unknown_path_as_long_as_another_is_known(api, path):
+    unknown = {"op": "Add", "path": path, "value": "1"}
+    address = api.path(api.create())
+
+    for several in ([unknown, replace("False", "active")], [replace(True, "active"), unknown]):
+        operation = {"method": "PATCH", "path": address, "data": patch(*several)}
+        answer = api.post({"schemas": [REQUEST_URN], "Operations": [operation]}, "/Bulk").json
+        assert answer["Operations"][0]["status"] == "200"
+
+    assert api.types() == ["Created", "Deactivated", "Reactivated"]
+
+
+@pytest.mark.parametrize("path", UNKNOWN_PATHS)
+def test_a_patch_without_a_known_path_is_refused_and_any_unknown_one_by_the_strict(api, path):
+    created, unknown = api.create(), {"op": "replace", "path": path, "value": "1"}
+    alone = refusal(api.patch(created, unknown, unknown | {"op": "remove", "path": "foo"}))
+    api.token = api.site.issue(api.ledger, policy="strict").token
+
+    strict = refusal(api.patch(created, unknown, replace(False, "active")))
+
+    assert alone[:2] == strict[:2] == (400, "invalidPath")
+    assert api.types() == ["Created"]
+
+
+def test_what_was_read_may_be_sent_back_without_a_path_under_every_policy(api):
+    created = api.post(employee(title="Boss")).json
+    api.post(group("Staff", created["id"]), "/Groups")
+    with opened(api.site) as (tenant, metadata):
+        configuration.set_policy(tenant, "okta", {"read_only_in_value": False}, metadata)
+    read = api.get(api.path(created)).json
+    before = api.recorded()
+
+    assert api.patch(created, replace(read)).json == read
+    assert api.patch(created, replace({"groups": [{"value": read["groups"][0]["value"]}]})).json
+    for other in (
+        {"id": "other"},
+        {"ID": None},
+        {"meta": {"version": 'W/"7"'}},
+        {"groups": []},
+        {"groups": [{"value": created["id"]}]},
+        {f"{ENTERPRISE_URN}:manager.displayName": "Ann"},
+    ):
+        response = api.patch(created, replace({"title": "Chief", **other}))
+        assert refusal(response)[:2] == (400, "mutability")
+    assert api.recorded() == before
+
+
 def test_patch_is_applied_whole_or_not_at_all(api):
     created = api.create()
 
-    response = api.patch(created, replace("Boss", "title"), replace("x", "noSuchAttribute"))
+    response = api.patch(created, replace("Boss", "title"), replace([5], "nickName"))
 
-    assert refusal(response)[:2] == (400, "invalidPath")
+    assert refusal(response)[:2] == (400, "invalidValue")
     assert api.get(api.path(created)).json == created
     assert api.types() == ["Created"]
 
