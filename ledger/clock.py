@@ -1,9 +1,12 @@
 """The one clock and the one generator of ids: SQL is never asked for either."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_END_OF_DAY = re.compile(r"([\d-]+[Tt ])24(?=:00(:00(\.0+)?)?(?![:.\d]))", re.ASCII)
 
 _pretended: datetime | None = None
 
@@ -31,6 +34,17 @@ def timestamp(moment: datetime | None = None) -> str:
     """Return a moment (now by default) as RFC 3339 in UTC with six decimals and Z."""
     text = (moment or now()).astimezone(UTC).isoformat(timespec="microseconds")
     return text.removesuffix("+00:00") + "Z"
+
+
+def from_iso(text: str) -> datetime:
+    """Return the moment that an ISO 8601 text stands for; raises ValueError or OverflowError.
+
+    24:00:00 is the beginning of the next day (XML Schema Part 2 §3.2.7).
+    """
+    found = _END_OF_DAY.match(text)
+    if not found:
+        return datetime.fromisoformat(text)
+    return datetime.fromisoformat(f"{found[1]}00{text[found.end() :]}") + timedelta(days=1)
 
 
 def uuid7() -> str:

@@ -265,5 +265,5 @@ def time_of(text: str) -> datetime:
 
     Raises ValueError.
     """
-    parsed = datetime.fromisoformat(text.upper())  # small t and z too
+    parsed = clock.from_iso(text.upper())  # small t and z too
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

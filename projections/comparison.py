@@ -1,11 +1,12 @@
 """How values compare: the form of text and times in filters, sorting, uniqueness and indexes."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from unicodedata import normalize
 
+from ledger import clock
 from projections.marks import in_order
 from projections.query import Operator, Path, Type
 
@@ -14,11 +15,8 @@ Comparable = str | bool | int | float
 SUBSTRING = frozenset({Operator.CO, Operator.SW, Operator.EW})
 
 _DATE_TIME = re.compile(
-    r"(\d{4}-\d\d-\d\dT)(\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?", re.ASCII
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)?", re.ASCII
 )
-_FRACTION = re.compile(r"\d{1,6}", re.ASCII)
-
-
 _NUMBER = re.compile(r"[+-]?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,9})?", re.ASCII)
 
 
@@ -30,21 +28,18 @@ def fold(text: str) -> str:
 
 
 def moment_of(text: str) -> datetime | None:
-    """Return the moment that an xsd:dateTime stands for, to the second; None when it is none.
+    """Return the moment that an xsd:dateTime stands for; None when it is none.
 
-    Without an offset it is taken for UTC. 24:00:00 is the beginning of the next day (XML Schema
-    Part 2 §3.2.7).
+    Without an offset it is taken for UTC.
     """
-    found = _DATE_TIME.fullmatch(text.upper())
-    if not found:
+    text = text.upper()
+    if not _DATE_TIME.fullmatch(text):
         return None
-    date, time, fraction, offset = found.groups()
-    ends_day = time == "24:00:00" and not (fraction or "").strip("0")
     try:
-        start = datetime.fromisoformat(f"{date}{'00:00:00' if ends_day else time}{offset or 'Z'}")
-        return start + timedelta(days=ends_day)
+        moment = clock.from_iso(text)
     except (ValueError, OverflowError):
         return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def instant(text: str) -> str | None:
@@ -53,15 +48,10 @@ def instant(text: str) -> str | None:
     None when it is no dateTime.
     """
     moment = moment_of(text)
-    if moment is None:
-        return None
     try:
-        utc = moment.astimezone(UTC)
+        return clock.timestamp(moment) if moment else None
     except OverflowError:
         return None
-    _, _, fraction = text.partition(".")
-    digits = _FRACTION.match(fraction)
-    return f"{utc.isoformat()[:19]}.{digits[0] if digits else '':0<6}Z"
 
 
 def decimal_of(value: Any) -> Decimal | None:

@@ -24,6 +24,27 @@ def test_a_timestamp_is_in_utc_with_six_decimals(moment: datetime, text: str) ->
     assert clock.timestamp(moment) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-12-31T24:00:00Z", "2027-01-01T00:00:00Z"),
+        ("2028-02-28T24:00:00.000+02:00", "2028-02-29T00:00:00+02:00"),
+        ("2026-12-31 24:00", "2027-01-01T00:00:00"),
+        ("2026-12-31T23:59:59", "2026-12-31T23:59:59"),
+    ],
+)
+def test_the_end_of_a_day_is_the_beginning_of_the_next(text: str, moment: str) -> None:
+    assert clock.from_iso(text) == datetime.fromisoformat(moment)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-12-31T24:00:01", "2026-12-31T24:01", "2026-12-31T24:00:00.1", "2026-02-30T24:00"]
+)
+def test_nothing_follows_the_end_of_a_day(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        clock.from_iso(text)
+
+
 def test_a_timestamp_is_of_now_unless_told_otherwise() -> None:
     with freeze_time(NOON):
         assert clock.timestamp() == "2026-11-24T12:00:00.000000Z"
