@@ -11,7 +11,7 @@ from scim2_models import Context, EnterpriseUser, PatchOp, SCIMException, User
 from scim_api.errors import NoTarget, ScimError
 from scim_api.intake import distinct, load_resource
 from scim_api.patch import PATCH_URN, apply
-from scim_api.policy import ENTRA, STRICT, with_settings
+from scim_api.policy import ENTRA, OKTA, STRICT, with_settings
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 RFC = with_settings(STRICT, {"every_filter_operator": True, "pathless_patch": True})
@@ -229,6 +229,52 @@ def test_at_most_one_value_is_primary_afterwards(state, several):
 
     for path in ("roles", "entitlements"):
         assert at_most_one_primary(after.get(path, []))
+
+
+nothing = st.sampled_from([None, ""])
+emptied = st.fixed_dictionaries(
+    {}, optional={"value": nothing, "type": texts, "display": texts, "primary": st.booleans()}
+)
+
+
+@st.composite
+def emptyings(draw):
+    """Draw an operation that takes something away, or gives what is nothing."""
+    op, path = draw(writing), draw(many)
+    chosen = draw(st.one_of(st.just(""), filters))
+    part = {"path": f"{path}{chosen}.value"}
+    return draw(
+        st.sampled_from(
+            [
+                {"op": "remove", "path": "active"},
+                {"op": op, "path": f"{USER_URN}:active", "value": draw(nothing)},
+                {"op": op, "value": {"active": draw(nothing)}},
+                {"op": "remove", **part},
+                {"op": op, "value": draw(nothing), **part},
+                {"op": op, "value": {f"{path}{chosen}.value": draw(nothing)}},
+                {"op": op, "path": path, "value": draw(st.lists(emptied, max_size=3))},
+                {"op": op, "path": path + chosen, "value": draw(emptied)},
+            ]
+        )
+    )
+
+
+@given(
+    states.map(lambda state: {"active": True} | state),
+    st.lists(st.one_of(operations(), emptyings()), min_size=1, max_size=4),
+    st.sampled_from([OKTA, ENTRA]),
+)
+def test_no_patch_leaves_an_entry_without_its_value_or_a_user_without_active(
+    state, several, policy
+):
+    try:
+        after = patched(state, *several, policy=policy)
+    except ScimError:
+        assume(False)
+
+    entries = [entry for path in ("roles", "entitlements") for entry in after.get(path, ())]
+    assert all(entry["value"] for entry in entries)
+    assert after["active"] in (True, False)
 
 
 # Whatever comes
