@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from ledger.place import lend_rights
 from ledger.store import (
     BesideUnavailable,
     LedgerBusy,
@@ -63,7 +64,10 @@ def connect(path: Path, *, create: bool = False) -> Connection:
     Raises LedgerMissing when there is no file (unless `create`), LedgerUnavailable when it
     cannot be opened or is no database.
     """
-    return _open(path, "rwc" if create else "rw", _SETTINGS)
+    lend_rights(path)
+    connection = _open(path, "rwc" if create else "rw", _SETTINGS)
+    lend_rights(path)
+    return connection
 
 
 def connect_read_only(path: Path) -> Connection:
@@ -144,6 +148,7 @@ def meaning_of(path: Path, error: BaseException) -> LedgerError | None:
 
 
 DAMAGED = "damaged file"
+DISK_ERROR = "disk error"
 UNREADABLE = "file not readable"
 UNWRITABLE = "file not writable"
 
@@ -157,6 +162,7 @@ _TROUBLES = {
         DAMAGED,
         "is damaged. `scim-ledger verify` says what is wrong; restore the last good backup",
     ),
+    "disk I/O error": (DISK_ERROR, "cannot be read or written: the disk or its driver failed"),
     "full": ("disk full", "is on a full disk; nothing was written. Free some space"),
     "readonly": (
         UNWRITABLE,
@@ -214,19 +220,29 @@ class Turns:
         self._queue = threading.Lock()
 
     @contextmanager
-    def transaction(self, connection: Connection) -> Iterator[None]:
-        """Hold the write lock for a transaction that commits, or that undoes all on an error."""
+    def transaction(self, writer: Callable[[], Connection]) -> Iterator[Connection]:
+        """Hold the write lock for a transaction that commits, or that undoes all on an error.
+
+        `writer` gives the connection, once no other thread of this process uses it.
+        """
         deadline = time.monotonic() + self._patience
-        if not self._queue.acquire(timeout=self._patience):
-            raise LedgerBusy("no turn to write came in time")
-        try:
+        with self.alone():
+            connection = writer()
             begin(connection, deadline)
             try:
-                yield
+                yield connection
                 connection.execute("COMMIT")
             except BaseException:
                 roll_back(connection)
                 raise
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the other threads of this process from writing; raises LedgerBusy."""
+        if not self._queue.acquire(timeout=self._patience):
+            raise LedgerBusy("no turn to write came in time")
+        try:
+            yield
         finally:
             self._queue.release()
 

@@ -1,27 +1,42 @@
 """A database file in use: a reader for each thread, one writer for the process."""
 
+import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ledger.database import DAMAGED, Connection, Turns, speaking
+from ledger.database import DAMAGED, UNWRITABLE, Connection, Turns, driver, speaking
+from ledger.place import AFTER_A_WRITE, ALL, BEFORE_A_WRITE, Place
 from ledger.store import LedgerUnavailable
 
 
 class DatabaseFile:
     """Connections to one file, opened as they are needed; SQLite's errors become LedgerErrors."""
 
-    def __init__(self, path: Path, open_one: Callable[[], Connection], patience: float) -> None:
-        """`open_one` opens a connection; `patience` is the longest wait to write, in seconds."""
+    def __init__(
+        self,
+        path: Path,
+        open_one: Callable[[], Connection],
+        patience: float,
+        place: Place | None = None,
+    ) -> None:
+        """`open_one` opens a connection; `patience` is the longest wait to write, in seconds.
+
+        With a `place` nothing is written unless the file at the path is the one that was opened.
+        """
         self.path = path
         self._open_one = open_one
         self._turns = Turns(patience)
+        self._place = place
         self._local = threading.local()
         self._opening = threading.Lock()
         self._writer: Connection | None = None
         self._opened: list[Connection] = []
+        self._generation = 0  # of connections: those of an earlier one are opened anew
+        self._written_by = 0  # the generation of the writer
         self.damage: LedgerUnavailable | None = None
+        self.refusal: str | None = None  # the reason for which the last write failed, if it did
 
     def close(self) -> None:
         """Close every connection; the file can be used again and then opens new ones."""
@@ -30,6 +45,8 @@ class DatabaseFile:
         self._opened.clear()
         self._writer = None
         self._local = threading.local()
+        if self._place:
+            self._place.forget()
 
     def reading(self) -> "Reading":
         """Give this thread's connection for reading; SQLite's errors become LedgerErrors."""
@@ -37,9 +54,14 @@ class DatabaseFile:
 
     def reader(self) -> Connection:
         """Return this thread's connection for reading; `reading` also names its errors."""
-        connection = getattr(self._local, "connection", None)
+        local = self._local
+        connection = getattr(local, "connection", None)
+        if connection is not None and local.generation != self._generation:
+            self._forget(connection)  # closed when nobody uses it: this thread may, further out
+            connection = None
         if connection is None:
-            connection = self._local.connection = self._open()
+            connection, local.generation = self._open(), self._generation
+            local.connection = connection
         return connection
 
     def leave(self) -> None:
@@ -50,8 +72,7 @@ class DatabaseFile:
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
-            with suppress(ValueError):  # closed and cleared already
-                self._opened.remove(connection)
+            self._forget(connection)
             connection.close()
 
     @contextmanager
@@ -59,23 +80,81 @@ class DatabaseFile:
         """Give the process's writing connection for one transaction, when its turn comes."""
         if self.damage:  # anew each time: an exception keeps the frames of all its raises
             raise type(self.damage)(str(self.damage), reason=self.damage.reason)
-        with _Speaking(self):
-            writer = self._only_writer()
-            with self._turns.transaction(writer):
+        if self.refusal == UNWRITABLE:
+            self._renew()
+        with _Writing(self):
+            self.must_be_in_place(BEFORE_A_WRITE)
+            with self._turns.transaction(self._only_writer) as writer:
                 yield writer
+            self.must_be_in_place(AFTER_A_WRITE)  # what went elsewhere is not acknowledged
+
+    def must_be_in_place(self, names: Sequence[str] = ALL) -> None:
+        """Raise LedgerUnavailable unless what was opened is what is there; see ledger.place."""
+        if self._place is None:
+            return
+        try:
+            self._place.check(names)
+        except LedgerUnavailable:
+            self._part()
+            raise
+
+    def log_size(self) -> int:
+        """Return the size of the log beside the file, in bytes."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except OSError:
+            return 0
+
+    def write_back(self) -> bool:
+        """Bring into the file what the log has; return whether that was possible for all of it."""
+        with self.reading() as connection:
+            [row] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        return bool(row[1] == row[2])
+
+    def _part(self) -> None:
+        """Bring what the log has into the file that was opened: their ways may part."""
+        connection = self._writer or getattr(self._local, "connection", None)
+        if connection is not None:
+            with suppress(driver.Error), self._turns.alone():
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _only_writer(self) -> Connection:
-        with self._opening:  # or threads that are the first to write would open one each
-            if self._writer is None:
-                writer = self._open()
-                writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
-                self._writer = writer
-            return self._writer
+        """Return the writing connection; only the thread whose turn it is may ask."""
+        if self._writer is not None and self._written_by != self._generation:
+            stale, self._writer = self._writer, None
+            self._forget(stale)
+            stale.close()
+        if self._writer is None:
+            writer, self._written_by = self._open(), self._generation
+            writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
+            self._writer = writer
+        return self._writer
+
+    def _renew(self) -> None:
+        """Open the file anew in every thread, if it can be written now: once read-only, always."""
+        if os.access(self.path, os.W_OK):
+            self._generation += 1
 
     def _open(self) -> Connection:
-        connection = self._open_one()
-        self._opened.append(connection)
+        with self._opening:
+            if self._place:
+                self._place.check()  # to open another would play this one's log into it
+            connection = self._open_one()
+            try:
+                if self._place:
+                    connection.execute("PRAGMA schema_version").fetchone()  # opens the log
+                    self._place.take()
+            except BaseException:
+                connection.close()
+                raise
+            self._opened.append(connection)
         return connection
+
+    def _forget(self, connection: Connection) -> None:
+        with suppress(ValueError):  # closed and cleared already
+            self._opened.remove(connection)
+        if self._place and not self._opened:
+            self._place.leave()
 
 
 class _Speaking(speaking):
@@ -94,6 +173,21 @@ class _Speaking(speaking):
             if trouble.reason == DAMAGED:
                 self._file.damage = trouble
             raise
+
+
+class _Writing(_Speaking):
+    """The same, and how the last write went is remembered."""
+
+    __slots__ = ()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        except LedgerUnavailable as trouble:
+            self._file.refusal = trouble.reason
+            raise
+        if error is None or isinstance(error, LedgerUnavailable):
+            self._file.refusal = error.reason if error else None
 
 
 class Reading(_Speaking):

@@ -12,6 +12,7 @@ from ledger.database import Connection, connect, connect_read_only, driver
 from ledger.database_file import DatabaseFile
 from ledger.events import REVISIONS, Metadata, Recorded
 from ledger.merkle import leaf_hash
+from ledger.place import Place
 from ledger.store import (
     Append,
     LedgerUnavailable,
@@ -41,9 +42,10 @@ class SQLiteLedger(DatabaseFile):
         `read_only` leaves the file as it is, to the byte. Raises LedgerMissing or
         LedgerUnavailable.
         """
-        super().__init__(path, self._prepared, patience)
+        super().__init__(path, self._prepared, patience, Place(path))
         self._connect = connect_read_only if read_only else connect
         self.projectors = tuple(projectors)
+        self._reached = 0  # the last position that this process recorded
         migrations.look_at(path, migrations.check_identity)
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
@@ -65,7 +67,28 @@ class SQLiteLedger(DatabaseFile):
         """Record events of one or several streams in one transaction; see store.Ledger."""
         drafts = [Draft(append, metadata) for append in appends]
         with self.writing() as connection:
-            return self._record(connection, drafts, self.origin)
+            recorded = self._record(connection, drafts, self.origin)
+        self._reached = max(self._reached, recorded[-1].position if recorded else 0)
+        return recorded
+
+    def try_writing(self) -> None:
+        """Write to the disk what changes nothing; raises as `append` does where it could not.
+
+        A transaction without a change would never touch the log, and so prove nothing.
+        """
+        with self.writing() as connection:
+            self._must_have_kept(last_position(connection))
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute(f"PRAGMA user_version={version}")
+
+    def _must_have_kept(self, end: int) -> None:
+        """Refuse to go on from an end before what this process recorded."""
+        if end < self._reached:
+            raise LedgerUnavailable(
+                f"{self.path} ends at position {end:,}, but {self._reached:,} was recorded: an"
+                " older copy was written over it. Put the newer one back",
+                reason="behind what was recorded",
+            )
 
     @contextmanager
     def deciding(
@@ -92,6 +115,8 @@ class SQLiteLedger(DatabaseFile):
         self, connection: Connection, drafts: Sequence["Draft"], origin: str
     ) -> list[Recorded]:
         recorded = _insert(connection, drafts, origin)
+        if recorded:
+            self._must_have_kept(recorded[0].position - 1)
         for event in recorded:
             for projector in self.projectors:
                 projector.project(connection, event)

@@ -9,12 +9,15 @@ from pathlib import Path
 import orjson
 from flask import Blueprint, Response
 
-from ledger.database import DAMAGED, connect_read_only, speaking
+from ledger.database import DAMAGED, UNWRITABLE, connect_read_only, speaking
+from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
+from ledger.upkeep import LogStuck, must_be_written_back
 from scim_api import log_lines
 from scim_api.tenants import Tenant, Tenants
 
 MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
+RETRIAL = 1.0  # seconds between two writes on trial
 _RECHECK = 10.0  # seconds at the least between two looks at a whole file
 
 
@@ -37,6 +40,38 @@ class Inspection:
             return self._found[path]
 
 
+class Trial:
+    """A write for real, of one page that stays as it is: nothing less tells whether one succeeds.
+
+    Of each ledger once a second at most, unless a request's write has since gone otherwise.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next: dict[Path, float] = {}
+        self._found: dict[Path, str | None] = {}
+
+    def fault(self, ledger: SQLiteLedger) -> str | None:
+        """Return why a ledger cannot be written, or None."""
+        path = ledger.path
+        with self._lock:
+            as_found = self._found.get(path) == ledger.refusal
+            if time.monotonic() >= self._next.get(path, 0.0) or not as_found:
+                self._found[path] = _write_fault(ledger)
+                self._next[path] = time.monotonic() + RETRIAL
+            return self._found[path]
+
+
+def _write_fault(ledger: SQLiteLedger) -> str | None:
+    try:
+        ledger.try_writing()
+    except LedgerUnavailable as trouble:
+        return trouble.reason
+    except LedgerError:
+        return "busy"
+    return None
+
+
 def _quick_check(path: Path) -> str | None:
     try:
         with speaking(path):
@@ -55,7 +90,7 @@ def _quick_check(path: Path) -> str | None:
 def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
     """Return the two addresses; they need no token and name no ledger."""
     health = Blueprint("health", __name__)
-    inspection = Inspection()
+    inspection, trial = Inspection(), Trial()
 
     @health.get("/livez", provide_automatic_options=False)
     def livez() -> Response:
@@ -63,27 +98,36 @@ def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
 
     @health.get("/readyz", provide_automatic_options=False)
     def readyz() -> Response:
-        problems = sorted(set(_problems(data_dir, tenants, inspection)))
+        problems = sorted(set(_problems(data_dir, tenants, inspection, trial)))
         status = "not ready" if problems else "ready"
         document = {"status": status, "problems": problems}
-        if warnings := _warnings():
+        if warnings := _warnings(tenants):
             document["warnings"] = warnings
         return _answer(503 if problems else 200, document)
 
     return health
 
 
-def _warnings() -> list[str]:
+def _warnings(tenants: Tenants) -> list[str]:
     """Return what is wrong without being in the way of any request."""
     lines = log_lines.dropped()
-    return [f"log not writable: {lines:,} lines dropped"] if lines else []
+    warnings = [f"log not writable: {lines:,} lines dropped"] if lines else []
+    return warnings + ["ledger's log not written back"] * any(map(_is_stuck, tenants))
+
+
+def _is_stuck(tenant: Tenant) -> bool:
+    try:
+        must_be_written_back(tenant.ledger)
+    except LedgerError as trouble:
+        return isinstance(trouble, LogStuck)
+    return False
 
 
 def _answer(status: int, document: object) -> Response:
     return Response(orjson.dumps(document), status, content_type="application/json")
 
 
-def _problems(data_dir: Path, tenants: Tenants, inspection: Inspection) -> list[str]:
+def _problems(data_dir: Path, tenants: Tenants, inspection: Inspection, trial: Trial) -> list[str]:
     tenants.discover()
     problems = [getattr(t, "reason", "busy") for t in tenants.troubles.values()]
     opened = list(tenants)
@@ -91,19 +135,18 @@ def _problems(data_dir: Path, tenants: Tenants, inspection: Inspection) -> list[
         problems.append("no ledger")
     if data_dir.exists() and shutil.disk_usage(data_dir).free < MIN_FREE:
         problems.append("disk full")
-    return problems + [fault for tenant in opened if (fault := _fault(tenant, inspection))]
+    return problems + [fault for tenant in opened if (fault := _fault(tenant, inspection, trial))]
 
 
-def _fault(tenant: Tenant, inspection: Inspection) -> str | None:
+def _fault(tenant: Tenant, inspection: Inspection, trial: Trial) -> str | None:
     path = tenant.ledger.path
-    if not os.access(path, os.W_OK):
-        return "file not writable"
     try:
+        tenant.ledger.must_be_in_place()
         tenant.ledger.last_position()
-        with tenant.ledger.writing():
-            pass  # a turn to write can be had
     except LedgerUnavailable as trouble:
         return trouble.reason
     except LedgerError:
         return "busy"
-    return inspection.fault(path)
+    if not os.access(path, os.W_OK):
+        return UNWRITABLE
+    return trial.fault(tenant.ledger) or inspection.fault(path)

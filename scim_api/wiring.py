@@ -12,6 +12,7 @@ from ledger.notes import KnownHead
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable, Projector
 from ledger.tree_head import Signer, TreeHeads
+from ledger.upkeep import Upkeep
 from projections import runner
 from projections.configuration import Configuration
 from projections.credentials import Credentials
@@ -34,7 +35,12 @@ def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
     return [
         chore
         for each in tenants
-        for chore in (Follower(each.history), Signer(each.heads), Purges(each))
+        for chore in (
+            Upkeep(each.ledger),
+            Follower(each.history),
+            Signer(each.heads),
+            Purges(each),
+        )
     ]
 
 

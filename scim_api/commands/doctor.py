@@ -21,8 +21,10 @@ from ledger.database import (
     sqlite_version,
     unavailable,
 )
+from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError
 from ledger.tree_head import TreeHeads
+from ledger.upkeep import must_be_written_back
 from scim_api import settings as settings_
 from scim_api.health import MIN_FREE
 from scim_api.purging import unfinished_streams
@@ -104,6 +106,7 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
         return
     yield Check(label, True, f"{last[0]:,} events, origin {tenant.ledger.origin}")
     yield from _rights(label, tenant.ledger.path)
+    yield from _log(label, tenant.ledger)
     yield from _clock(label, last[1])
     yield from _key(label, tenant.heads)
     yield from _erasures(label, tenant)
@@ -174,6 +177,17 @@ def _look_through(path: Path, *, whole: bool) -> None:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if whole else "ok"
     if found != "ok":
         raise unavailable(path, ValueError(f"malformed: {found}"))
+
+
+def _log(label: str, ledger: SQLiteLedger) -> Iterator[Check]:
+    """Look whether the log beside a ledger is written back."""
+    size = f"{ledger.log_size() / 2**20:,.1f} MiB"
+    try:
+        must_be_written_back(ledger)
+    except LedgerError as error:
+        yield Check(f"{label} log", False, f"{size}: {error}")
+    else:
+        yield Check(f"{label} log", True, size)
 
 
 def _rights(label: str, path: Path) -> Iterator[Check]:

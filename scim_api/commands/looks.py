@@ -89,6 +89,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "users": users,
         "groups": groups,
         "bytes": _size(tenant),
+        "log_bytes": tenant.ledger.log_size(),
         "requests_refused_last_24h": read_beside(
             lambda: tenant.requests.refused_since(day_ago), None
         ),
