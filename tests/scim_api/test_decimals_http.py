@@ -196,6 +196,30 @@ def test_a_path_finds_and_makes_values_by_number(working):
     }
 
 
+def test_a_remove_that_names_values_finds_them_by_number(working):
+    created = create(working, '{"shares":[{"value":"a","part":1},{"value":"b"}],"rates":[1.0,2]}')
+    path, shares = working.path(created), f"{WORK_URN}:shares"
+
+    operation = {"op": "remove", "path": f"{WORK_URN}:rates", "value": ["VALUE"]}
+    working.ask("PATCH", path, data=written(operation, "10e-1"))
+    operation = {"op": "remove", "path": shares, "value": [{"part": "VALUE", "value": "a"}]}
+    working.ask("PATCH", path, data=written(operation, "1.00"))
+
+    assert exact(working.get(path)) == {"shares": [{"value": "b"}], "rates": ["2"]}
+
+
+def test_the_past_is_asked_and_shown_by_number(working):
+    auditor = working.site.client(scopes=["audit"])
+    created = create(working, '{"fte":1.50}')
+    path, then = working.path(created), working.recorded()
+    working.ask("PUT", path, data=text_of('{"fte":2.50}'))
+
+    assert exact(auditor.get(path, query_string={"asOf": then})) == {"fte": "1.5"}
+    for number, found in (("15e-1", 1), ("2.5", 0)):
+        query = {"asOf": then, "filter": f"{FTE} eq {number}", "sortBy": FTE}
+        assert auditor.get("/Users", query_string=query).json["totalResults"] == found
+
+
 def test_a_unique_number_is_taken_in_any_spelling(working):
     created = create(working, '{"badge":1.0}')
     response = working.ask("POST", "/Users", data=text_of('{"badge":1}', "other"))
