@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ledger.database import Connection, within
 
 PATIENCE = 10.0  # seconds of processor time that a read may take; Okta waits 60
-SHORT = 0.5  # seconds of it that any read may take
+SHORT = 0.2  # seconds of it that any read may take
 
 
 class TooCostly(Exception):

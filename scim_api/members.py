@@ -19,6 +19,7 @@ TYPES = ("User", "Group")
 TYPE = "User"  # of a member that no resource stands for, where nobody says
 MAX_ID = 256
 MAX_LOOKS = 200_000  # members looked at in search of some, times comparisons: about a second
+MOST_TERMS = 4  # comparisons with each member of a group larger than that
 
 Given = dict[str, str | None]  # id -> the type the client gave
 
@@ -113,10 +114,7 @@ class Membership:
     def _matching(self, filter: Filter) -> set[str]:
         """Look at every member; raises BodyTooLarge when a request does so again and again."""
         if self._looks > MAX_LOOKS:
-            raise BodyTooLarge(
-                "This PATCH searches the whole group too often: send it in several,"
-                ' or name members by their ids, as in members[value eq "<id>"].'
-            )
+            raise _too_many_looks()
         there = {one.id: one for one in self._roll.all() if self._stays(one.id)}
         known = self._roll.known(self._added.keys() - there.keys())
         added = {
@@ -125,6 +123,8 @@ class Membership:
         }
         members = {**added, **there}
         self._looks += len(members) * terms_of(filter)
+        if self._looks > max(MAX_LOOKS, MOST_TERMS * len(members)):
+            raise _too_many_looks()
         return {id_ for id_, one in members.items() if matches_value(filter, one.shown())}
 
     def _stays(self, id_: str) -> bool:
@@ -147,6 +147,13 @@ class Membership:
             raise immutable(f"{MEMBERS}.type")
         joining = {id_: type_ for id_, type_ in self._added.items() if id_ not in before}
         return Changes(joining, leaving)
+
+
+def _too_many_looks() -> BodyTooLarge:
+    return BodyTooLarge(
+        "This PATCH searches the whole group too often: send it in several,"
+        ' or name members by their ids, as in members[value eq "<id>"].'
+    )
 
 
 def _wanted_ids(filter: Filter) -> set[str] | None:

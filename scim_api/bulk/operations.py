@@ -1,5 +1,6 @@
 """/Bulk: many operations in one request, a transaction and an answer for each (RFC 7644 §3.7)."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,12 @@ from scim_api.bulk.references import (
 from scim_api.bulk.together import Creation, Together, create_together
 from scim_api.conditions import conditions
 from scim_api.cursor import readable, shown
-from scim_api.errors import Conflict, Refusal, ScimError
+from scim_api.errors import Conflict, Refusal, ScimError, TooManyRequests
 from scim_api.reading import Answer
 from scim_api.request_log.outcomes import Repetition, repetition
 from scim_api.service import Service
+
+MAX_SECONDS = 15.0  # of processor time, after which no further operation is begun
 
 RESPONSE_URN = "urn:ietf:params:scim:api:messages:2.0:BulkResponse"
 
@@ -86,11 +89,14 @@ class _Bulk:
         self._halted: Exception | None = None
         self._results: dict[int, Result] = {}
         self._errors = 0
+        self._started = time.thread_time()
 
     def run(self, fail_on_errors: int | None) -> list[Result]:
         for group in in_order([self._needs(operation) for operation in self._operations]):
             if fail_on_errors is not None and self._errors >= fail_on_errors:
                 break
+            if self._halted is None and time.thread_time() - self._started > MAX_SECONDS:
+                self._halted = _too_long()
             if self._halted:
                 self._refuse_all(group, self._halted)
             elif len(group) == 1:
@@ -280,3 +286,11 @@ class _Bulk:
             bulk_id = id_.removeprefix(MARK)
             id_ = "" if bulk_id in self._lost else self._ids.get(bulk_id, "")
         return f"{self._with.base_url}{resource_type.endpoint}/{id_}" if id_ else None
+
+
+def _too_long() -> TooManyRequests:
+    return TooManyRequests(
+        "This request took too long already, and nothing was done about this operation: send those"
+        " that are left in a request of their own.",
+        headers={"Retry-After": "2"},
+    )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scim_api.bulk import operations as operations_of_bulk
 from scim_api.bulk.message import MAX_OPERATIONS, MAX_PAYLOAD
 from scim_api.configuration import set_policy
 from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
@@ -561,6 +562,17 @@ def test_too_large_a_payload_is_413_with_the_limit(make_site):
 
     assert status == 413
     assert str(MAX_PAYLOAD) in detail
+
+
+def test_a_request_that_takes_too_long_is_told_which_operations_are_left(api, bulk, monkeypatch):
+    monkeypatch.setattr(operations_of_bulk, "MAX_SECONDS", 0.05)
+    results = bulk(*[post(f"{number}", user(f"{number}@x.com")) for number in range(300)])
+
+    done = statuses(results).count("201")
+    assert 0 < done < 300
+    assert statuses(results) == ["201"] * done + ["429"] * (300 - done)
+    assert "send those that are left" in results[-1]["response"]["detail"]
+    assert api.get("/Users").json["totalResults"] == done
 
 
 def test_a_ledger_that_is_busy_is_asked_once(make_site):

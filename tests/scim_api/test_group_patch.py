@@ -407,6 +407,15 @@ def test_searching_a_large_group_over_and_over_is_refused():
         after(many, *[search] * 20)
 
 
+def test_one_search_of_a_large_group_takes_few_comparisons_with_each_member():
+    many = [f"x{number}" for number in range(60_000)]
+    few, more = (" or ".join(['type eq "Group"'] * terms) for terms in (3, 30))
+
+    assert after(many, {"op": "remove", "path": f"members[{few}]"}) == sorted(many)
+    with pytest.raises(BodyTooLarge, match="too often"):
+        after(many, {"op": "remove", "path": f"members[{more}]"})
+
+
 def test_without_tolerance_a_remove_takes_no_value():
     policy = Policy(patch_remove_by_value=False)
 

@@ -163,6 +163,15 @@ def test_too_many_operations_are_too_large_a_body():
     refusal(BodyTooLarge, *operations)
 
 
+def test_comparing_long_texts_is_as_much_work_as_comparing_many_short_ones():
+    given = op("add", "roles", [{"value": str(n), "display": "\u00e9" * 30_000} for n in range(15)])
+    terms = " or ".join(['display co "x"'] * 50)
+    search = op("remove", f"roles[{terms}]")
+
+    assert len(patched(given, search)["roles"]) == 15
+    refusal(BodyTooLarge, given, *[search] * 20)
+
+
 @pytest.mark.parametrize("name", ["Replace", "REPLACE"])
 def test_the_operation_is_found_in_any_case_by_policy(name):
     assert changes(op(name, "title", "x")) == {"title": "x"}
