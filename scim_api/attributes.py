@@ -1,5 +1,6 @@
 """Attribute declarations: characteristics, schemas, finding an attribute by any spelling."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -161,6 +162,10 @@ class ResourceType:
         sub = declared.attribute.subs.get(tail.lower()) if declared else None
         return (declared, sub) if declared and sub else None
 
+    def absent(self, _: str) -> Declared | None:
+        """Return what stands for an undeclared attribute: of one type nothing, it is a mistake."""
+        return None
+
     def find_extension(self, urn: str) -> Schema | None:
         """Find one of the type's schema extensions by its URN, in any case."""
         return self._extensions_by_urn.get(urn.lower())
@@ -219,11 +224,17 @@ class Records(ResourceType):
         return ", ".join(self.declared)
 
 
+# What no resource has: no document holds an empty name.
+ABSENT = Declared("", ("",), Attribute("", "An attribute that is nowhere.", multi_valued=True))
+
+_NAME = re.compile(r"(urn:[\w.:-]+:)?[a-z$][\w$-]*(\.[a-z$][\w$-]*)?", re.ASCII | re.IGNORECASE)
+
+
 class AllTypes(ResourceType):
     """Several resource types as one, for queries across them (RFC 7644 §3.4.2.1, §3.4.3).
 
     An attribute that several types declare is the same attribute; one that a resource's own type
-    does not declare is one that the resource does not have.
+    does not declare is one that the resource does not have. So is one that no type declares.
     """
 
     types: tuple[ResourceType, ...]
@@ -231,7 +242,9 @@ class AllTypes(ResourceType):
     @classmethod
     def of(cls, types: tuple[ResourceType, ...]) -> "AllTypes":
         """Return the types as one."""
-        joined = cls("resource", "", "Resources of every type.", types[0].schema)
+        extensions = dict.fromkeys(each for one in types for each in one.extensions)
+        schema = types[0].schema
+        joined = cls("resource", "", "Resources of every type.", schema, tuple(extensions))
         object.__setattr__(joined, "types", types)
         return joined
 
@@ -241,3 +254,7 @@ class AllTypes(ResourceType):
         for resource_type in reversed(self.types):
             found |= resource_type._by_folded_key
         return found
+
+    def absent(self, name: str) -> Declared | None:
+        """Return what stands for an attribute that no type has; None for what can be no name."""
+        return ABSENT if _NAME.fullmatch(name) else None

@@ -7,7 +7,7 @@ from typing import NoReturn
 from projections import query
 from projections.query import Operator, Type
 from scim_api.addresses import on_stored
-from scim_api.attributes import Attribute, Declared, Records, ResourceType, Schema
+from scim_api.attributes import ABSENT, Attribute, Declared, Records, ResourceType, Schema
 from scim_api.comparands import compared, find, is_secret, unknown_part, valued
 from scim_api.cursor import Cursor, shown
 from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, ScimError, UnknownPath
@@ -63,6 +63,8 @@ def parse_sort(text: str, resource_type: ResourceType) -> query.Path:
     """Read a sortBy; raises InvalidValue, since RFC 7644 §3.4.2.3 names no scimType."""
     name = text.strip()
     found = resource_type.find_path(name)
+    if found is None and (absent := resource_type.absent(name)):
+        return absent.path()
     if found is None:
         raise InvalidValue(f"sortBy names no attribute of a {resource_type.name}: {shown(name)}.")
     declared, sub = found
@@ -198,6 +200,8 @@ class _Reader(Cursor):
         self, declared: Declared, sub: Attribute | None, operator: Operator, at: int
     ) -> query.Filter:
         attribute = sub or compared(declared.attribute, self._door)
+        if attribute is ABSENT.attribute:
+            return query.Compare(self._path(declared, sub), operator, self._any_literal())
         try:
             check_operator(attribute, operator)
             self.skip()
@@ -211,6 +215,15 @@ class _Reader(Cursor):
         part = None if attribute is declared.attribute else attribute
         found = query.Compare(self._path(declared, part), operator, value)
         return on_stored(found, self._door.base_url)
+
+    def _any_literal(self) -> str | None:
+        """Take what an attribute without a type is compared with, all but null as a text."""
+        self.skip()
+        try:
+            value, self.at, _ = read_literal(self.text, self.at, Type.STRING)
+        except Unfit as error:
+            self.refuse(error.reason, self.at if error.at is None else error.at)
+        return None if value is None else str(value)
 
     def _literal(self, attribute: Attribute) -> Value:
         value, end, bare = read_literal(self.text, self.at, attribute.type)
@@ -227,12 +240,16 @@ class _Reader(Cursor):
     def _find(self, name: str, start: int) -> tuple[Declared, Attribute | None]:
         if self._inside is None:
             found = find(self._type, name, self._door)
+            if found is None and (absent := self._type.absent(name)):
+                return absent, None
             return found or self._undeclared(name, start)
         attribute = self._inside.attribute
         if sub := attribute.subs.get(name.lower()):
             return self._inside, sub
         if name.lower() == "value" and not attribute.sub_attributes:
             return self._inside, None  # of a simple attribute `value` is the value itself
+        if self._type.absent(name):
+            return self._inside, ABSENT.attribute
         self._unknown(name, start, attribute.name)
 
     def _path(self, declared: Declared, sub: Attribute | None) -> query.Path:

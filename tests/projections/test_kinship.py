@@ -79,7 +79,11 @@ def over(attribute: str) -> list[st.SearchStrategy[str]]:
 OWN = compared("id", "displayName", "meta.resourceType", "meta.location")
 OF_GROUPS = combined(st.one_of(*over("members"), OWN))
 OF_USERS = combined(st.one_of(*over("groups"), OWN, compared("userName")))
-OF_ALL = combined(st.one_of(*over("members"), *over("groups"), OWN, compared("userName")))
+NOWHERE = compared("nowhere", "userName.nick", "groups.nick", "urn:x:2.0:Y:z.a")
+WITHIN_NOWHERE = st.builds("{}[nick {}]".format, st.sampled_from(["nowhere", "members"]), TESTS)
+OF_ALL = combined(
+    st.one_of(*over("members"), *over("groups"), OWN, compared("userName"), NOWHERE, WITHIN_NOWHERE)
+)
 
 NESTED: list[Step] = [
     *POPULATED,
@@ -145,7 +149,7 @@ SORTS = st.one_of(
         st.just(ALL),
         st.sampled_from(
             [f"{kind}.{sub}" for kind in ("members", "groups") for sub in SUBS]
-            + ["displayName", "userName", "meta.resourceType"]
+            + ["displayName", "userName", "meta.resourceType", "nowhere"]
         ),
     ),
 )

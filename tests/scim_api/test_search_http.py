@@ -29,7 +29,44 @@ def words(world, response):
 
 
 def test_a_search_at_the_root_finds_all_types_in_order_of_creation(api, world):
-    assert words(world, api.search()) == ["jane", "omar", "staff", "role"]
+    assert words(world, api.search()) == EVERYONE
+
+
+EVERYONE = ["jane", "omar", "staff", "role"]
+
+
+@pytest.mark.parametrize(
+    ("filter_", "found"),
+    [
+        ('nowhere eq "x"', []),
+        ("nowhere pr", []),
+        ("nowhere gt 5 or userName.nick eq true", []),
+        ('emails[nick eq "x"]', []),
+        ('nowhere[nick eq "x" and not (other pr)]', []),
+        (f'{ROLE_URN}:nowhere eq "x"', []),
+        ('nowhere ne "x"', EVERYONE),
+        ("nowhere eq null and not (nowhere pr)", EVERYONE),
+        ('nowhere eq "x" or userName sw "jane"', ["jane"]),
+        ('userName ne "jane@example.com"', ["omar", "staff", "role"]),
+        ('department eq "Sales" or not (department pr)', EVERYONE),
+    ],
+)
+def test_at_the_root_an_attribute_that_no_type_has_is_absent(api, world, filter_, found):
+    assert words(world, api.search(filter=filter_)) == found
+    assert words(world, api.get("", query_string={"filter": filter_})) == found
+
+
+def test_at_the_root_by_an_attribute_that_no_type_has_nothing_is_sorted(api, world):
+    assert words(world, api.search(sortBy="nowhere")) == EVERYONE
+
+
+@pytest.mark.parametrize("filter_", ['1a eq "x"', 'a..b eq "x"', "nowhere", "nowhere is 5"])
+def test_what_is_no_filter_is_refused_at_the_root_too(api, world, filter_):
+    assert refusal(api.search(filter=filter_))[:2] == (400, "invalidFilter")
+
+
+def test_of_one_type_an_attribute_that_it_does_not_have_is_refused(api, world):
+    assert refusal(api.search("/Users", filter='nowhere eq "x"'))[:2] == (400, "invalidFilter")
 
 
 @pytest.mark.parametrize("path", ["", "/"])
@@ -162,7 +199,7 @@ def test_what_a_search_does_not_know_does_nothing(api, world):
 @pytest.mark.parametrize(
     ("wrong", "kind", "names"),
     [
-        ({"filter": "nothing eq 1"}, "invalidFilter", "nothing"),
+        ({"filter": "no+thing eq 1"}, "invalidFilter", "no+thing"),
         ({"filter": ""}, "invalidFilter", "filter"),
         ({"filter": 'userName eq "'}, "invalidFilter", "filter"),
         ({"filter": 5}, "invalidValue", "filter"),
