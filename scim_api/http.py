@@ -1,6 +1,7 @@
 """SCIM on HTTP: media types, bodies, answers and errors."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -126,6 +127,7 @@ def _read_whole(request: Request, limit: int) -> bytes:
     length = request.environ.get("CONTENT_LENGTH", "")
     said = int(length) if length.isascii() and length.isdigit() else None
     if said is not None and said > limit:
+        _pass_over(request, said)
         raise too_large(limit)
     try:
         raw = (
@@ -140,6 +142,18 @@ def _read_whole(request: Request, limit: int) -> bytes:
     if len(raw) < (said or 0):
         raise InvalidSyntax("The body is shorter than the request says.")
     return raw
+
+
+def _pass_over(request: Request, said: int) -> None:
+    """Read a body to its end and keep nothing, unless it is larger than any may be.
+
+    Many clients read an answer only once they could send all of their request.
+    """
+    if said > (request.max_content_length or 0):
+        return
+    with suppress(ClientDisconnected, ParseException, OSError):
+        while request.environ["wsgi.input"].read(65_536):
+            pass
 
 
 def _in_chunks(request: Request, limit: int) -> bytes:

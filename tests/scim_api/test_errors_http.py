@@ -504,6 +504,11 @@ def test_a_chunked_body_is_read_whole(server):
     assert answers(raw)[-1][0] == 201
 
 
+@pytest.mark.parametrize("size", [5_000_000, 30_000_000])
+def test_a_client_can_send_all_of_a_body_that_is_refused_for_its_size(server, size):
+    assert refusal(server.ask("POST", "/Users", b" " * size))[0] == 413
+
+
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
     """Return a running service that takes no more than 1 MiB at once."""
