@@ -57,6 +57,13 @@ def _(asked, ours, theirs):
     return given and is_refused(ours, "invalidValue") and is_refused(theirs, "invalidSyntax")
 
 
+@excuse("unknown-at-the-root")
+def _(asked, ours, theirs):
+    unknown = parameters(asked).get("filter") == 'unknown eq "a"'
+    at_root = asked.path in ("", "/", "/.search")
+    return unknown and at_root and ours.good and is_refused(theirs, "invalidFilter")
+
+
 @excuse("sort-by-nothing")
 def _(asked, ours, theirs):
     sorts = "sortBy" in parameters(asked)
