@@ -28,8 +28,9 @@ HOME = Attribute(
     mutability=Mutability.IMMUTABLE,
     sub_attributes=(Attribute("street", "The street."), Attribute("town", "The town.")),
 )
-TYPE = replace(USER, extensions=(Schema(URN, "Badge", "Badges.", (BADGE, HOME)),))
-BADGE_KEY, HOME_KEY = f"{URN}:badge", f"{URN}:home"
+SEEN = Attribute("seen", "When last seen.", mutability=Mutability.READ_ONLY)
+TYPE = replace(USER, extensions=(Schema(URN, "Badge", "Badges.", (BADGE, HOME, SEEN)),))
+BADGE_KEY, HOME_KEY, SEEN_KEY = f"{URN}:badge", f"{URN}:home", f"{URN}:seen"
 
 
 def replaced(kind, before, desired, policy=OKTA):
@@ -38,6 +39,14 @@ def replaced(kind, before, desired, policy=OKTA):
 
 def test_what_is_not_named_goes():
     assert replaced(TYPE, {"userName": "a", "title": "T"}, {"userName": "a"}) == {"userName": "a"}
+
+
+@pytest.mark.parametrize("key", ["urn:example:gone:2.0:User:badge", SEEN_KEY])
+def test_what_no_client_can_write_stays(key):
+    assert replaced(TYPE, {key: "x", "title": "T"}, {}) == {key: "x"}
+    assert replaced(TYPE, {key: "x"}, {key: "x"}) == {key: "x"}
+    with pytest.raises(MutabilityError):
+        replaced(TYPE, {key: "x"}, {key: "y"})
 
 
 @pytest.mark.parametrize(("desired", "active"), [({}, False), ({"active": True}, True)])
