@@ -2,10 +2,18 @@
 
 import pytest
 
+from scim_api.conditions import conditions
 from tests.scim_api.client import patch, refusal, replace, user
 
 CURRENT = ['W/"2"', '"2"', "*", 'W/"1", W/"2"', '"7","2"', "2"]
 OTHER = ['W/"1"', '"1"', 'W/"3"', 'W/"1", "3"', '""', "x", ""]
+
+
+@pytest.mark.parametrize(
+    ("if_match", "exact"), [(None, False), ("*", False), ('W/"1", *', False), ('W/"1"', True)]
+)
+def test_only_a_version_that_is_named_makes_a_lost_race_final(if_match, exact):
+    assert conditions(if_match, None).exact is exact
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """Desired state -> events."""
 
+import pytest
+
 from ledger.events import Event
-from scim_api.translate import creation, difference
+from scim_api.translate import creation, difference, membership
 
 
 def test_a_created_resource_is_one_event() -> None:
@@ -55,3 +57,41 @@ def test_a_value_twice_is_not_the_same_as_two_values() -> None:
     events = difference({"roles": [{"value": "a"}, {"value": "b"}]}, {"roles": [{"value": "a"}]})
 
     assert events == [Event("Updated", {"roles": [{"value": "a"}]})]
+
+
+def test_who_leaves_a_group_is_recorded_before_who_joins_it() -> None:
+    assert membership({"a": "User", "b": "Group"}, ["c"]) == [
+        Event("MembersRemoved", {"members:c": None}),
+        Event("MembersAdded", {"members:a": {"type": "User"}, "members:b": {"type": "Group"}}),
+    ]
+    assert membership({}, []) == []
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1000, [1000]), (1001, [1000, 1]), (2000, [1000, 1000])]
+)
+def test_an_event_has_at_most_1000_members(count: int, sizes: list[int]) -> None:
+    ids = [str(n) for n in range(count)]
+
+    for events in (membership(dict.fromkeys(ids, "User"), []), membership({}, ids)):
+        assert [len(event.effects) for event in events] == sizes
+        assert [key for event in events for key in event.effects] == [f"members:{n}" for n in ids]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changed"),
+    [
+        (["a", "b"], ["b", "a"], False),
+        (
+            [{"value": "a", "type": "x"}, {"value": "b"}],
+            [{"value": "b"}, {"type": "x", "value": "a"}],
+            False,
+        ),
+        (["a", "a"], ["a"], True),
+        (["a", "b"], ["a", "c"], True),
+        (["1"], [1], True),
+        (["a"], "a", True),
+    ],
+)
+def test_the_order_of_values_is_no_change_and_all_else_is(before, after, changed) -> None:
+    assert bool(difference({"nicknames": before}, {"nicknames": after})) is changed
