@@ -541,13 +541,19 @@ def test_members_named_with_a_part_shown_on_request_are_shown_with_it(api, jane,
     assert "members" not in api.read(staff, excludedAttributes=named)
 
 
-def test_what_to_do_in_okta_about_a_group_that_is_gone_is_said(api, staff):
+def test_what_to_do_in_okta_about_a_group_that_is_gone_is_said_to_okta(api, staff):
     api.delete(staff)
 
-    answers = [api.get(api.path(staff)), api.patch(staff, add("x")), api.delete(staff)]
-
-    assert {answer.status_code for answer in answers} == {404}
-    assert {"unlink the pushed group" in refusal(answer)[2] for answer in answers} == {True}
+    for client, said in (("Okta SCIM Client 1.0.0", True), ("curl/8", False)):
+        own = {"headers": {"User-Agent": client}}
+        path = api.path(staff)
+        answers = [
+            api.get(path, **own),
+            api.patch(staff, add("x"), **own),
+            api.delete(staff, **own),
+        ]
+        assert {answer.status_code for answer in answers} == {404}
+        assert {"unlink the pushed group" in refusal(answer)[2] for answer in answers} == {said}
 
 
 def test_an_attempt_to_find_members_again_and_again_is_refused(api, crowd):
