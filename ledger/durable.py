@@ -34,11 +34,10 @@ def write_new(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 def make_folder(path: Path, *, mode: int = 0o700) -> None:
     """Make a folder and those above it, where they are not there yet; durable when this returns."""
-    if path.is_dir():
-        return
-    make_folder(path.parent, mode=mode)
-    path.mkdir(exist_ok=True, mode=mode)
-    sync_folder(path.parent)
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    path.mkdir(parents=True, exist_ok=True, mode=mode)
+    for folder in missing:
+        sync_folder(folder.parent)
 
 
 def sync_file(path: Path) -> None:

@@ -15,12 +15,12 @@ from scim_api.auth import Principal, no_token
 from scim_api.conditions import Conditions, conditions
 from scim_api.errors import ScimError
 from scim_api.policy import Door
+from scim_api.proxies import is_host
 from scim_api.request_log.outcomes import Outcome, known_method
 from scim_api.user_agents import without_tokens
 
 _KEY = "scim_ledger.exchange"
 _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
-_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 
 
 class Exchange:
@@ -78,8 +78,14 @@ class Exchange:
         environ = self.environ
         return conditions(environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH"))
 
+    def check_host(self) -> None:
+        """Raise ScimError unless the Host header, if there is one, is a host."""
+        host = self.environ.get("HTTP_HOST")
+        if host and not is_host(host):
+            raise ScimError("The Host header is not a host.")
+
     def origin(self) -> str:
-        """Return scheme and host as the caller named them; raises ScimError for an odd host."""
+        """Return scheme and host as the caller named them."""
         environ = self.environ
         host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
         return _origin(environ["wsgi.url_scheme"], host)
@@ -140,15 +146,8 @@ def exchange_of(request: Request) -> Exchange:
     return exchange
 
 
-def must_be_host(host: str) -> None:
-    """Raise ScimError unless a text is a host, with a port or without."""
-    if not _HOST.fullmatch(host):
-        raise ScimError("The Host header is not a host.")
-
-
 @lru_cache(maxsize=64)
 def _origin(scheme: str, host: str) -> str:
-    """Check a host before it becomes part of answers."""
-    must_be_host(host)
+    """Return where the service is, without the scheme's own port."""
     default = {"http": ":80", "https": ":443"}.get(scheme, "")
     return f"{scheme}://{host.removesuffix(default) if default else host}"

@@ -12,6 +12,14 @@ _FORMS = re.compile(  # RFC 7239 §6: an IPv6 address with a port is in brackets
 )
 
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", re.ASCII)
+
+
+def is_host(text: str) -> bool:
+    """Return whether a text is a host, with a port or without (RFC 9110 §7.2)."""
+    return _HOST.fullmatch(text) is not None
+
+
 def behind(count: int, wsgi_app: WsgiApp) -> WsgiApp:
     """Return an application that believes so many proxies: each adds a hop at a header's end.
 
@@ -24,7 +32,7 @@ def behind(count: int, wsgi_app: WsgiApp) -> WsgiApp:
             environ["REMOTE_ADDR"] = address
         if (scheme := _hop(environ, "PROTO", count).lower()) in ("http", "https"):
             environ["wsgi.url_scheme"] = scheme
-        if host := _hop(environ, "HOST", count):
+        if is_host(host := _hop(environ, "HOST", count)):
             environ["HTTP_HOST"] = host
         return wsgi_app(environ, start_response)
 

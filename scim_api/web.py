@@ -33,6 +33,7 @@ def application(settings: Settings, tenants: Tenants) -> Flask:
     app.feeds = feeds  # type: ignore[attr-defined]
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_routes.blueprint(settings, tenants))
+    app.before_request(lambda: exchange_of(request).check_host())
     app.register_error_handler(Exception, _answering(settings.base_path))
     rules = (rule.rule for rule in app.url_map.iter_rules())
     noting = Noting(tenants, served(rules, settings.base_path, audit_routes.BASE))

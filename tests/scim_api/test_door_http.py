@@ -247,6 +247,12 @@ def test_the_path_of_the_base_can_be_another(make_site):
     assert api.get("/Users").status_code == 404
 
 
+def test_a_forwarded_host_that_is_none_is_ignored(proxied):
+    answer = proxied.get("/ServiceProviderConfig", headers={"X-Forwarded-Host": "a b"})
+
+    assert answer.json["meta"]["location"].startswith("http://localhost/")
+
+
 @pytest.mark.parametrize("host", ['a"b', "a b", "a\\b", "<x>", "é.example"])
 def test_a_host_that_is_none_is_refused_before_it_can_break_the_json(api, host):
     created = api.create()

@@ -375,11 +375,8 @@ def test_values_may_come_as_text_or_one_object_by_policy(sent, values):
     assert "roles" in refusal(user(roles=sent), STRICT)
 
 
-def test_the_error_for_roles_as_text_names_the_shape_and_the_mapping_in_okta():
-    detail = refusal(user(roles="ADMIN"), STRICT)
-
-    assert '[{"value": "..."}]' in detail
-    assert "roles.^[primary==true].value" in detail
+def test_the_error_for_roles_as_text_names_the_shape():
+    assert '[{"value": "..."}]' in refusal(user(roles="ADMIN"), STRICT)
 
 
 @pytest.mark.parametrize("attributes", [{"emails": "a@x.org"}, {"phoneNumbers": "1"}])
