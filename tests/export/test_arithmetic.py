@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import time
 from typing import Any
 
 import pytest
@@ -137,15 +136,14 @@ def test_a_key_that_would_fit_any_message_is_refused(y: int) -> None:
     assert not any(program.signed(public, bytes([n]), identity + bytes(32)) for n in range(16))
 
 
-def test_a_signature_is_verified_within_50_ms() -> None:
+def test_a_signature_costs_two_multiplications_of_a_point(monkeypatch: pytest.MonkeyPatch) -> None:
     _, public, message, signature = map(bytes.fromhex, VECTORS["TEST 3"])
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        program.signed(public, message, signature)
-        times.append(time.perf_counter() - started)
+    add, added = program.add, []
+    monkeypatch.setattr(program, "add", lambda p, q: added.append(1) or add(p, q))
 
-    assert min(times) < 0.05
+    assert program.signed(public, message, signature)
+
+    assert len(added) <= 2 * 2 * 256 + 2  # a doubling and an addition for each bit
 
 
 def root_of(leaves: list[bytes]) -> bytes:
