@@ -19,7 +19,10 @@ MAX_TERMS = 200
 MAX_DEPTH = 32
 
 _OPERATORS = {operator.value: operator for operator in Operator}
-_PATH = re.compile(r'\s*[a-z$][^\s\[\]()"]*\s*(\[.*\]\s*(\.[a-z$][\w$-]*)?\s*)?', re.I | re.S)
+# Possessive, so that a long run of blanks is passed over once.
+_PATH = re.compile(
+    r'\s*+[a-z$][^\s\[\]()"]*+\s*+(\[.*\]\s*+(\.[a-z$][\w$-]*+\s*+)?)?', re.IGNORECASE | re.DOTALL
+)
 _DEFAULT = Door()
 
 

@@ -1,6 +1,7 @@
 """The operations of SCIM: read, decide, append. No HTTP and no SQL here."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import orjson
@@ -24,7 +25,7 @@ from scim_api.intake import load_resource
 from scim_api.members import Membership, Parted, parted
 from scim_api.novelty import check_new
 from scim_api.policy import Door, Policy
-from scim_api.read_only import groups_of, is_as_read
+from scim_api.read_only import is_as_read
 from scim_api.reading import Answer, Reader
 from scim_api.replacing import replaced
 from scim_api.translate import creation, difference, membership
@@ -141,10 +142,12 @@ class Service(Reader):
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2); raises ScimError."""
         door = self._door
 
-        def is_current(key: str, value: Any) -> bool:
-            return id_ == value if key == "id" else is_as_read(value, self._current(id_, key))
-
         def patched(before: Attributes, members: Membership) -> Attributes:
+            current = cache(partial(self._current, id_))
+
+            def is_current(key: str, value: Any) -> bool:
+                return id_ == value if key == "id" else is_as_read(value, current(key))
+
             return patching.applied(self._type, before, body, door, members, is_current)
 
         return self._change(id_, patched, conditions, metadata)
@@ -154,7 +157,8 @@ class Service(Reader):
         row = self._row(id_)
         if key != "groups":
             return orjson.loads(row.document).get(key)
-        return groups_of(self.relations([row.place], named=True).get(row.position, ()))
+        groups = self.relations([row.place], named=True).get(row.position, ())
+        return [group.shown() for group in groups]
 
     def delete(self, id_: str, conditions: Conditions, metadata: Metadata) -> None:
         """Delete a resource (RFC 7644 §3.6): a tombstone, after which its name is free.

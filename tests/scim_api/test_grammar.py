@@ -1,6 +1,7 @@
 """What filters, paths and sortBy may say, and how they are refused."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -645,6 +646,16 @@ def test_what_has_not_the_form_of_a_path_is_no_unknown_one(text: str) -> None:
         parse_path(text, USER)
 
     assert not isinstance(caught.value, UnknownPath)
+
+
+def test_a_path_with_thousands_of_blanks_is_refused_in_time_that_grows_with_it() -> None:
+    started = time.thread_time()
+
+    for _ in range(100):
+        with pytest.raises(InvalidPath):
+            parse_path("badges[x]" + " " * 8000 + "!", USER)
+
+    assert time.thread_time() - started < 1
 
 
 # sortBy

@@ -1,5 +1,7 @@
 """/Users: create, read, replace, patch, delete; unique names."""
 
+import time
+
 import pytest
 
 from scim_api import configuration
@@ -456,6 +458,32 @@ def test_what_was_read_may_be_sent_back_without_a_path_under_every_policy(api):
         response = api.patch(created, replace({"title": "Chief", **other}))
         assert refusal(response)[:2] == (400, "mutability")
     assert api.recorded() == before
+
+
+def test_groups_sent_back_in_another_order_are_what_was_read(api):
+    created = api.create()
+    for name in ("Staff", "Board", "Crew"):
+        api.post(group(name, created), "/Groups")
+    with opened(api.site) as (tenant, metadata):
+        configuration.set_policy(tenant, "okta", {"read_only_in_value": False}, metadata)
+    first, *rest = api.read(created)["groups"]
+
+    assert api.patch(created, replace({"groups": [*rest, first]})).status_code == 200
+    for others in ([first, first, *rest[1:]], rest, [first, *rest, *rest]):
+        answer = api.patch(created, replace({"groups": others}))
+        assert refusal(answer)[:2] == (400, "mutability")
+
+
+def test_many_groups_sent_back_are_compared_in_time_that_grows_with_their_number(api):
+    created = api.create()
+    staff = api.group("Staff", created)
+    sent = {"groups": [{"value": f"{staff['id']}{number}"} for number in range(50_000)]}
+    for number in range(100):
+        api.group(f"Crew {number}", created)
+    started = time.thread_time()
+
+    assert api.patch(created, replace(sent)).status_code == 200
+    assert time.thread_time() - started < 2
 
 
 def test_patch_is_applied_whole_or_not_at_all(api):
