@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ledger.database import Connection, within
+from ledger.store import LedgerError
 
 PATIENCE = 10.0  # seconds of processor time that a read may take; Okta waits 60
 SHORT = 0.2  # seconds of it that any read may take
 
 
-class TooCostly(Exception):
+class TooCostly(LedgerError):
     """A read would take longer than PATIENCE; nothing was changed."""
 
 
-class TooManyCostly(Exception):
+class TooManyCostly(LedgerError):
     """As many reads as may take longer than SHORT do so already; nothing was changed."""
 
 
@@ -56,11 +57,11 @@ class _Effort:
         """Return whether the read is to be given up; past SHORT it takes a place first."""
         taken = time.thread_time() - self._started
         if taken > PATIENCE:
-            self.refusal = TooCostly(f"longer than {PATIENCE:g} s of processor time")
+            self.refusal = TooCostly(f"the search takes more than {PATIENCE:g} s of processor time")
         elif taken > SHORT and not self._has_place:
             self._has_place = self._places.take()
             if not self._has_place:
-                self.refusal = TooManyCostly("others take long already")
+                self.refusal = TooManyCostly("other searches take long already")
         return self.refusal is not None
 
     def end(self) -> None:

@@ -8,8 +8,6 @@ import orjson
 
 from ledger.terminal import (
     HELP,
-    Exit,
-    Failure,
     emit_rows,
     examples,
     json_option,
@@ -18,7 +16,6 @@ from ledger.terminal import (
 )
 from projections.differences import KINDS as DIFFERENCES
 from projections.differences import Differences
-from projections.effort import TooCostly
 from projections.query import START, Mark, Query
 from scim_api.archives import archive_of, difference_documents
 from scim_api.attributes import AllTypes, ResourceType
@@ -185,7 +182,7 @@ def _query(bound: ResourceType, filter_: str, sort_by: str | None) -> Query:
 def _found(
     view: View, type_: str | None, query: Query, limit: int | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield the documents found, with their groups or members; raises Failure."""
+    """Yield the documents found, with their groups or members; raises TooCostly."""
     mark: Mark | None = START
     left = limit or float("inf")
     while mark is not None and left > 0:
@@ -193,10 +190,7 @@ def _found(
             filter=query.filter, sort_by=query.sort_by, count=int(min(left, PAGE)), after=mark
         )
         with view.reading() as connection:
-            try:
-                page = view.readings.search(connection, type_, asked)
-            except TooCostly as error:
-                raise Failure(f"the search is too costly: {error}", Exit.FAILED) from error
+            page = view.readings.search(connection, type_, asked)
             places = [(at, groups) for at, of, groups, _ in page.rows if of == "User"]
             groups = view.readings.relations(connection, "User", places)
         for position, of, _, document in page.rows:

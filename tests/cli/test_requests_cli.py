@@ -2,6 +2,7 @@
 
 import pytest
 
+from projections import effort
 from tests.scim_api.client import replace, user
 
 
@@ -58,6 +59,17 @@ def test_a_filter_that_cannot_be_read_is_a_usage_error(shell):
     said = shell("requests", "list", "--filter", "detail pr", code=2)
 
     assert "has no attribute" in said.err
+
+
+def test_a_search_that_takes_too_long_ends_in_a_sentence(shell, api, monkeypatch):
+    for _ in range(50):
+        api.delete("019ab6d3-0000-7000-8000-000000000000")
+    api.site.close()
+    monkeypatch.setattr(effort, "PATIENCE", -1.0)
+
+    said = shell("requests", "list", "--filter", " or ".join(['path co "x"'] * 100), code=1)
+
+    assert "processor time" in said.err
 
 
 def test_show_explains_a_request_found_by_the_beginning_of_its_id(shell, refused):
