@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledger.database import DAMAGED, UNWRITABLE, Connection, Turns, driver, speaking
 from ledger.place import AFTER_A_WRITE, ALL, BEFORE_A_WRITE, Place
-from ledger.store import LedgerUnavailable
+from ledger.store import LedgerBusy, LedgerUnavailable
 
 
 class DatabaseFile:
@@ -115,7 +115,7 @@ class DatabaseFile:
         """Bring what the log has into the file that was opened: their ways may part."""
         connection = self._writer or getattr(self._local, "connection", None)
         if connection is not None:
-            with suppress(driver.Error), self._turns.alone():
+            with suppress(driver.Error, LedgerBusy), self._turns.alone():
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _only_writer(self) -> Connection:

@@ -13,6 +13,8 @@ import pytest
 
 from ledger import upkeep
 from ledger.database import connect, driver
+from ledger.sqlite import SQLiteLedger
+from ledger.store import LedgerUnavailable
 from scim_api import health
 from scim_api.commands.doctor import examine
 from tests.scim_api.client import refusal, user
@@ -257,6 +259,16 @@ def test_an_older_copy_written_over_the_file_is_not_gone_on_from(client, folder)
 
     assert client.create() == 503
     assert client.ready() != []
+
+
+def test_a_moved_file_is_named_also_while_another_thread_writes(ledger_path):
+    ledger = SQLiteLedger(ledger_path, patience=0.01)
+
+    with pytest.raises(LedgerUnavailable, match="is not there"), ledger.writing():
+        moved_away(ledger_path.parent)
+        with pytest.raises(LedgerUnavailable, match="is not there"):
+            ledger.must_be_in_place()
+    ledger.close()
 
 
 # A log that only grows
