@@ -109,10 +109,13 @@ def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
 
 
 def _warnings(tenants: Tenants) -> list[str]:
-    """Return what is wrong without being in the way of any request."""
-    lines = log_lines.dropped()
-    warnings = [f"log not writable: {lines:,} lines dropped"] if lines else []
-    return warnings + ["ledger's log not written back"] * any(map(_is_stuck, tenants))
+    """Return what is wrong while every request is answered all the same."""
+    warnings = []
+    if lines := log_lines.dropped():
+        warnings.append(f"log not writable: {lines:,} lines dropped")
+    if any(map(_is_stuck, tenants)):
+        warnings.append("ledger's log not written back")
+    return warnings
 
 
 def _is_stuck(tenant: Tenant) -> bool:

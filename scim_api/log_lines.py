@@ -65,8 +65,14 @@ class LineHandler(logging.Handler):
         self._turn = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record's line."""
-        self.write(self.format(record))
+        """Write a record's line; one that cannot be made is dropped and counted, too."""
+        try:
+            line = self.format(record)
+        except Exception:
+            with self._turn:
+                self.dropped += 1
+        else:
+            self.write(line)
 
     def write(self, line: str) -> None:
         """Write a line; the first after some that were dropped comes with their number."""

@@ -163,3 +163,13 @@ def test_a_record_that_cannot_be_written_raises_nothing(handler):
         log = handler(device)
         log.handle(logging.makeLogRecord({"msg": "hello", "levelname": "INFO"}))
         assert log.dropped == 1
+
+
+def test_a_record_that_does_not_fit_its_message_raises_nothing(handler, tmp_path):
+    with open(tmp_path / "log", "w") as file:
+        log = handler(file)
+        log.handle(logging.makeLogRecord({"msg": "%d of %d", "args": (1,), "levelname": "INFO"}))
+        log.handle(logging.makeLogRecord({"msg": "hello", "levelname": "INFO"}))
+
+    notice, line = told((tmp_path / "log").read_bytes())
+    assert (notice["dropped"], line["message"]) == (1, "hello")
