@@ -63,7 +63,7 @@ class _Secure(HTTPSConnection, _Plain):
 
 
 class _Exchange:
-    """One question and its answer, by a thread of its own: who asks waits so long and no longer.
+    """One request and its answer, in a thread of its own, so that the caller's wait is bounded.
 
     A socket's timeout is for each of its operations, and none bounds the look-up of a name.
     """
@@ -79,11 +79,14 @@ class _Exchange:
 
     def result(self) -> bytes:
         """Return the body of a 2xx; raises RemoteTrouble."""
-        threading.Thread(target=self._run, name="exchange", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="exchange", daemon=True).start()
+        except RuntimeError:
+            raise self._unreachable("no thread is to be had") from None
         try:
             return self._answer.result(self._patience)
         except TimeoutError:
-            raise RemoteTrouble(f"{self._called} cannot be reached: no answer in time") from None
+            raise self._unreachable("no answer in time") from None
         finally:
             self._hang_up()
 
@@ -94,7 +97,7 @@ class _Exchange:
             self._answer.set_exception(error)
 
     def _ask(self) -> bytes:
-        opener = build_opener(_NoRedirects, _PlainHandler(self._hold), _SecureHandler(self._hold))
+        opener = build_opener(_NoRedirects, _Handler(self._hold))
         try:
             with opener.open(self._request, timeout=self._patience) as answer:
                 return _read(answer, self._called)
@@ -103,16 +106,19 @@ class _Exchange:
             raise RemoteTrouble(_refusal(self._called, error.code), error.code) from None
         except (OSError, HTTPException, ValueError) as error:
             why = error.reason if isinstance(error, URLError) else error
-            raise RemoteTrouble(f"{self._called} cannot be reached: {_words(why)}") from None
+            raise self._unreachable(_words(why)) from None
+
+    def _unreachable(self, why: str) -> RemoteTrouble:
+        return RemoteTrouble(f"{self._called} cannot be reached: {why}")
 
     def _hold(self, connected: socket.socket) -> None:
-        """Keep a second hand on a connection, to end it with while TLS has the first."""
+        """Keep a second descriptor of a connection, to end it with while TLS has the first."""
         self._sockets.append(connected.dup())
         if self._over.is_set():
             self._hang_up()
 
     def _hang_up(self) -> None:
-        """End what is under way: whoever drips would keep the thread for ever."""
+        """End what is under way: a slow server would keep the thread for ever."""
         self._over.set()
         for each in self._sockets:
             with suppress(OSError):
@@ -129,19 +135,15 @@ def _held(kind: type[_Plain], hold: Callable[[socket.socket], None]) -> Any:
     return connection
 
 
-class _PlainHandler(HTTPHandler):
+class _Handler(HTTPHandler, HTTPSHandler):
+    """Opens connections that say which socket is theirs."""
+
     def __init__(self, hold: Callable[[socket.socket], None]) -> None:
         super().__init__()
         self._hold = hold
 
     def http_open(self, req: Request) -> HTTPResponse:
         return self.do_open(_held(_Plain, self._hold), req)
-
-
-class _SecureHandler(HTTPSHandler):
-    def __init__(self, hold: Callable[[socket.socket], None]) -> None:
-        super().__init__()
-        self._hold = hold
 
     def https_open(self, req: Request) -> HTTPResponse:
         return self.do_open(_held(_Secure, self._hold), req)

@@ -73,3 +73,15 @@ def no_exchange_goes_on() -> bool:
             return True
         time.sleep(0.02)
     return False
+
+
+def test_where_no_thread_is_to_be_had_the_other_side_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    with pytest.raises(RemoteTrouble, match="no thread is to be had"):
+        fetch("http://127.0.0.1:9/")
