@@ -283,8 +283,8 @@ def _naming(edit: Edit, door: Door) -> Callable[[Any], bool]:
     if sub is not None:
         return lambda value: _comparable(sub, value.get(sub.name)) == _comparable(sub, given)
     if attribute.type is not Type.COMPLEX:
-        return lambda value: value in (given or [])
-    named = {_key(attribute, value, _identifying(value)) for value in given or []}
+        return frozenset(given or ()).__contains__
+    named = {_key(attribute, value, _identifying(value)) for value in given or ()}
     kinds = {tuple(name for name, _ in key) for key in named}
     return lambda value: any(_key(attribute, value, names) in named for names in kinds)
 

@@ -1,6 +1,7 @@
 """What PATCH operations make of a resource's attributes."""
 
 import copy
+import time
 
 import pytest
 
@@ -729,6 +730,14 @@ def test_of_plain_values_too():
 
 def test_a_value_beside_the_filter_of_a_remove_is_a_tolerance():
     refusal(InvalidValue, op("remove", "emails[value pr]", [HOME]), policy=RFC)
+
+
+def test_many_plain_values_are_removed_in_time_that_grows_with_their_number():
+    tags, others = ([f"{word} {number}" for number in range(10_000)] for word in ("tag", "other"))
+    started = time.thread_time()
+
+    assert ticket_changes(*[op("remove", "tags", others)] * 5, tags=tags) == {}
+    assert time.thread_time() - started < 2
 
 
 def test_remove_with_a_value_removes_a_single_value_whatever_it_is():
