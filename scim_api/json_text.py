@@ -24,7 +24,7 @@ def decoded(value: Any, door: Door, path: str) -> Any:
     """
     if not isinstance(value, str) or not _BEGINNING.match(value):
         return value
-    meant = _meant_by(value)
+    meant = said_by(value)
     if meant is None and not _UNMISTAKABLE.match(value):
         return value
     if meant is None or not door.tolerates("json_as_text"):
@@ -40,15 +40,22 @@ def resembles_json(text: str) -> bool:
     """Return whether a text is a JSON object or list, or a broken or foreign form of one."""
     if not _BEGINNING.match(text):
         return False
-    return bool(_UNMISTAKABLE.match(text)) or _meant_by(text) is not None
+    return bool(_UNMISTAKABLE.match(text)) or said_by(text) is not None
 
 
-def _meant_by(text: str) -> Any:
-    """Return the object or list; None for what is no JSON."""
+def said_by(text: str) -> Any:
+    """Return the object or list that JSON text says; None for any other text."""
+    if not _BEGINNING.match(text):
+        return None
     try:
         return exact_json.loads(text.encode(errors="surrogatepass"))
     except orjson.JSONDecodeError:
         return None
+
+
+def dumped(value: Any) -> str:
+    """Return the JSON text of what `said_by` returned, digit for digit."""
+    return orjson.dumps(value, default=lambda number: orjson.Fragment(str(number))).decode()
 
 
 def _texts_in(value: Any) -> Iterator[str]:

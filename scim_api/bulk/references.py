@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from scim_api.attributes import ResourceType
+from scim_api.json_text import MAX_DEPTH, deeper_than, dumped, said_by
 
 Swap = Callable[[str, bool], str | None]
 """Given a bulkId, and whether nothing but a reference can stand there, return the id for it.
@@ -15,6 +16,7 @@ None leaves the text as it is.
 """
 
 MARK = "bulkId:"
+MAX_TEXTS = 4  # JSON texts within each other: a body, an extension, an attribute, one value
 _REFERENCE = re.compile(r"(.*/)?bulkId:(.+)", re.DOTALL)
 # A quote that is never closed goes to the end, so that both read a text in one go: no path is slow.
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*+"?|bulkId:[^\s\])("]+', re.DOTALL)  # quoted, or bare
@@ -52,9 +54,10 @@ def resolved_patch(data: Any, names: frozenset[str], swap: Swap) -> Any:
 class _Rewriting:
     """Copies JSON, swapping the references in it."""
 
-    def __init__(self, names: frozenset[str], swap: Swap) -> None:
+    def __init__(self, names: frozenset[str], swap: Swap, texts: int = MAX_TEXTS) -> None:
         self._names = names
         self._swap = swap
+        self._texts = texts  # how many may still stand within each other
 
     def value(self, value: Any, name: str) -> Any:
         """Copy what stands under a name."""
@@ -78,12 +81,22 @@ class _Rewriting:
         return self.value(part, name) if key == "value" else part
 
     def _text(self, text: str, name: str) -> str:
+        meant = said_by(text) if self._texts else None
+        if meant is not None:
+            return self._json_text(text, meant, name)
         found = _REFERENCE.fullmatch(text)
         if not found:
             return text
         before, bulk_id = found[1] or "", found[2]
         id_ = self._swap(bulk_id, name == "$ref" if before else name in self._names)
         return text if id_ is None else before + id_
+
+    def _json_text(self, text: str, meant: Any, name: str) -> str:
+        """Swap what JSON text says. It stays text: whether that is forgiven is no matter here."""
+        if deeper_than(meant, MAX_DEPTH):
+            return text  # to be refused
+        found = _Rewriting(self._names, self._swap, self._texts - 1).value(meant, name)
+        return text if found == meant else dumped(found)
 
     def _literal(self, literal: str) -> str:
         found = _REFERENCE.fullmatch(_unquoted(literal))

@@ -288,6 +288,20 @@ def test_a_reference_in_the_filter_of_a_patch_becomes_the_id(api, bulk):
     assert members(api, results[2]) == [id_of(results[1])]
 
 
+def test_references_in_json_text_become_the_ids(api, bulk):
+    group = {"schemas": [GROUP_URN], "displayName": "g", "members": '[{"value":"bulkId:u"}]'}
+    texts = ['{"value":"bulkId:v"}']
+
+    results = bulk(
+        post("g", group, "/Groups"),
+        on("PATCH", "/Groups/bulkId:g", patch({"op": "add", "path": "members", "value": texts})),
+        post("u", user("u@example.com")),
+        post("v", user("v@example.com")),
+    )
+
+    assert members(api, results[0]) == [id_of(results[2]), id_of(results[3])]
+
+
 def test_a_long_chain_of_references_is_resolved(api, bulk):
     chain = [post_group(f"g{number}", f"g{number + 1}") for number in range(60)]
 

@@ -1,5 +1,6 @@
 """In which order bulk operations go, and what in them is a reference."""
 
+import json
 import time
 
 import pytest
@@ -110,6 +111,10 @@ def test_a_circle_of_the_greatest_length_is_no_trouble():
         ({"photos": [{"value": "h/bulkId:x"}]}, {"photos": [{"value": "h/bulkId:x"}]}),
         ({"n": 1, "b": True, "none": None}, {"n": 1, "b": True, "none": None}),
         (["bulkId:a"], ["1"]),
+        ({"members": '[{"value":"bulkId:a"}]'}, {"members": '[{"value":"1"}]'}),
+        ({"members": ['{"value":"bulkId:a"}']}, {"members": ['{"value":"1"}']}),
+        ({"members": '["bulkId:unknown'}, {"members": '["bulkId:unknown'}),
+        ({"x": '{"n": 1.0, "y": "bulkId:q"}'}, {"x": '{"n": 1.0, "y": "bulkId:q"}'}),
     ],
 )
 def test_a_text_that_names_a_known_bulk_id_becomes_its_id(data, meant):
@@ -152,6 +157,8 @@ def test_a_patch_path_is_resolved_within_its_filter(path, meant):
         {"Path": 'emails[type eq "a.b"].value', "Value": "bulkId:x"},
         {"value": {"urn:a:2.0:User:manager.value": "bulkId:x"}},
         {"value": {"members": [{"$ref": "/Users/bulkId:x"}]}},
+        {"path": "members", "value": '["bulkId:x"]'},
+        {"value": '{"members":"[{\\"value\\":\\"bulkId:x\\"}]"}'},
     ],
 )
 @pytest.mark.parametrize("resource_type", [USER, GROUP], ids=lambda found: found.name)
@@ -171,6 +178,21 @@ def test_text_in_a_patch_that_is_no_reference_is_left():
 def test_what_is_no_patch_is_left_for_the_service_to_refuse():
     for body in ([], "bulkId:a", {"Operations": "bulkId:a"}, {"Operations": ["bulkId:a"]}):
         assert resolved_patch(body, reference_names(GROUP), swap) == body
+
+
+def test_json_text_keeps_every_digit_where_a_reference_in_it_is_swapped():
+    text = '{"rate":0.12345678901234567890123,"manager":{"value":"bulkId:a"}}'
+
+    found = resolved({"urn:x": text}, reference_names(USER), swap)
+
+    assert found == {"urn:x": text.replace("bulkId:a", "1")}
+
+
+@pytest.mark.parametrize("text", ["[" * 500 + '"bulkId:a"' + "]" * 500, '["bulkId:a"'])
+def test_json_text_that_cannot_be_read_is_left_for_the_service_to_refuse(text):
+    for _ in range(12):
+        assert resolved({"members": text}, reference_names(GROUP), swap) == {"members": text}
+        text = json.dumps([text])
 
 
 @pytest.mark.parametrize("odd", ['"', '\\"', '["', '[\\"', "[", "bulkId:", "/", ".:"])
