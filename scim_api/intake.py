@@ -115,10 +115,21 @@ def with_values(attribute: Attribute, values: Any, door: Door) -> Any:
     """
     if not (attribute.multi_valued and "value" in attribute.subs) or not values:
         return values
-    left = [value for value in values if not attribute.substance.isdisjoint(value)]
+    left = [value for value in values if _is_one(attribute, value)]
     if len(left) == len(values) or not door.tolerates("valueless_entries_removed"):
         return values
     return left or None
+
+
+def has_values(attribute: Attribute, value: Any) -> bool:
+    """Return whether an attribute's value is more than entries that would only describe one."""
+    if not (attribute.multi_valued and attribute.sub_attributes):
+        return True
+    return any(_is_one(attribute, entry) for entry in value)
+
+
+def _is_one(attribute: Attribute, entry: Mapping[str, Any]) -> bool:
+    return not attribute.substance.isdisjoint(entry)
 
 
 def check_secret(declared: Declared, value: Any) -> None:

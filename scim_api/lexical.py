@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
-from projections.comparison import decimal_of
+from projections.comparison import decimal_of, instant
 from projections.query import Type
 from scim_api.decimals import EXPECTED, is_bounded
 from scim_api.policy import Door
@@ -15,6 +15,7 @@ _URL_ALPHABET = str.maketrans("-_", "+/")
 _OFFSET = re.compile(r".*(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)|T[^+-]*)", re.ASCII)
 
 NOT_BASE64 = "must be base64 text (RFC 4648 §4), such as TWFueQ=="
+OUT_OF_RANGE = "must lie between the years 1 and 9999 in UTC"
 NOT_AN_OFFSET = "must have an offset between -14:00 and +14:00, or Z (XML Schema Part 2 §3.2.7.3)"
 
 Fault = str | None
@@ -50,7 +51,9 @@ def _of_decimal(text: str, _: Door) -> Fault:
 
 
 def _of_time(text: str, _: Door) -> Fault:
-    return None if _OFFSET.fullmatch(text) else NOT_AN_OFFSET
+    if not _OFFSET.fullmatch(text):
+        return NOT_AN_OFFSET
+    return None if instant(text) else OUT_OF_RANGE  # which no filter could find
 
 
 _FAULTS: Mapping[Type, Callable[[str, Door], Fault]] = {

@@ -154,7 +154,7 @@ def _by_key(resource_type: ResourceType, operation: Operation, door: Door) -> It
         edit = path.declared and Edit(op, path.declared, path.filter, path.sub, item)
         if edit and edit.read_only:
             yield edit
-        elif not edit or edit.declared.key != "schemas":  # those follow from the attributes
+        elif not (edit and edit.declared.key == "schemas" and is_unassigned(item, door)):
             yield from edits_of(resource_type, Operation(op, path, item), door)
 
 

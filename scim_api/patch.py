@@ -6,7 +6,7 @@ from typing import Any
 from scim_api.attributes import Declared, Mutability, ResourceType
 from scim_api.edits import Edit, edited, immutable, read_only, required
 from scim_api.errors import BodyTooLarge, InvalidSyntax
-from scim_api.intake import names_message, with_values
+from scim_api.intake import has_values, names_message, with_values
 from scim_api.members import MEMBERS, Membership
 from scim_api.operations import by_folded_name, edits_of, known_operations
 from scim_api.policy import OKTA, Door, Policy, Tolerated
@@ -119,7 +119,13 @@ def _without_valueless(
 def _check_changed(
     resource_type: ResourceType, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> None:
-    """Check what was put together from parts: a required sub-attribute may be missing."""
+    """Check what was put together from parts: a required sub-attribute may be missing.
+
+    A required list without a value in its entries is unassigned (RFC 7644 §3.5.2.2).
+    """
     for key, value in after.items():
         if value is not before.get(key):
-            check_value(resource_type.declared[key].attribute, value, key)
+            attribute = resource_type.declared[key].attribute
+            if attribute.required and not has_values(attribute, value):
+                raise required(key)
+            check_value(attribute, value, key)

@@ -174,8 +174,8 @@ class Policy:
         on=False,
     )
     patch_remove_by_value: bool = _setting(
-        "a remove that says in `value` which values go, of those that its path finds: only those"
-        " do",
+        "a remove that says in `value` which values of a list go, of those that its path finds:"
+        " only those do; with the path of a single value it is passed over",
         "Entra and JumpCloud (members)",
         "400 invalidValue",
     )

@@ -141,6 +141,9 @@ def test_the_end_of_a_day_is_found_as_the_beginning_of_the_next(timed):
         ("2026-11-22T24:00:01Z", False),
         ("-0044-03-15T00:00:00Z", False),
         ("12026-11-22T20:15:30Z", False),
+        ("0001-01-01T00:00:00+14:00", False),
+        ("9999-12-31T23:59:59-00:01", False),
+        ("9999-12-31T23:59:59+14:00", True),
     ],
 )
 def test_a_new_time_is_one_of_xml_schema(timed, text, taken):
@@ -148,5 +151,7 @@ def test_a_new_time_is_one_of_xml_schema(timed, text, taken):
     response = api.post(body(text))
 
     assert response.status_code == (201 if taken else 400), response.text
-    if not taken:
+    if taken:
+        assert len(api.find(f'{BADGE_URN}:seen eq "{text}"')) == 1
+    else:
         assert refusal(response)[1] == "invalidValue"

@@ -442,10 +442,15 @@ def test_setting_known_schemas_changes_nothing(name, value):
     assert changes(op(name, "schemas", value), policy=RFC) == {}
 
 
-def test_setting_unknown_schemas_is_ignored_by_policy():
-    assert changes(op("add", "schemas", ["urn:x"])) == {}
-    refusal(InvalidValue, op("add", "schemas", ["urn:x"]), policy=RFC)
-    refusal(InvalidValue, op("add", "schemas", [5]))
+@pytest.mark.parametrize("name", ["add", "replace"])
+@pytest.mark.parametrize("path", ["schemas", None])
+def test_setting_unknown_schemas_is_ignored_by_policy(name, path):
+    def given(urns):
+        return op(name, path, urns if path else {"schemas": urns})
+
+    assert changes(given(["urn:x"])) == {}
+    refusal(InvalidValue, given(["urn:x"]), policy=RFC)
+    refusal(InvalidValue, given([5]))
 
 
 def test_removing_an_extension_from_schemas_removes_its_attributes():

@@ -100,6 +100,17 @@ def test_no_patch_leaves_a_required_list_without_a_value(demanding, policy):
     assert demanding.get(f"/Users/{created['id']}").json == created
 
 
+@pytest.mark.parametrize("policy", PRESETS)
+def test_removing_the_values_of_a_required_list_is_a_matter_of_mutability(demanding, policy):
+    created = demanding.create(emails=[{"value": "jane@example.com", "type": "work"}], name=NAME)
+    demanding.token = demanding.site.issue(demanding.ledger, policy=policy).token
+
+    at_work = 'emails[type eq "work"]'
+    for path in ("emails", "emails.value", at_work, f"{at_work}.value"):
+        response = demanding.patch(created, {"op": "remove", "path": path})
+        assert refusal(response)[:2] == (400, "mutability"), path
+
+
 def test_what_empties_and_fills_a_value_in_one_patch_is_taken(demanding):
     created = demanding.create(emails=[{"value": "jane@example.com", "type": "work"}], name=NAME)
     path = 'emails[type eq "work"].value'
