@@ -24,7 +24,7 @@ class Relation(NamedTuple):
         value = {"value": self.id, "type": self.type}
         if self.display is None:
             return value
-        endpoint = "/Users" if self.type == "User" else "/Groups"
+        endpoint = "/Users" if self.type == "User" else "/Groups"  # Group, or direct or indirect
         return {**value, "$ref": f"{base_url}{endpoint}/{self.id}", "display": self.display}
 
 

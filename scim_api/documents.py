@@ -102,10 +102,11 @@ def _only(
     """Return what is shown: an attribute named with a part of it is shown with that part, too."""
     only: dict[str, set[str] | None] = {}
     for key, parts in named.items():
-        subs = resource_type.declared[key].attribute.sub_attributes
-        default = {sub.name for sub in subs if sub.returned is Returned.DEFAULT}
         own = _subs(parts)
-        only[key] = own if None not in parts else own | default if own else None
+        if own and None in parts:
+            subs = resource_type.declared[key].attribute.sub_attributes
+            own |= {sub.name for sub in subs if sub.returned is Returned.DEFAULT}
+        only[key] = own or None
     return only
 
 

@@ -1,12 +1,11 @@
 """/Me: the user whose own the credential is (RFC 7644 §3.11)."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from flask import Blueprint, Response, request
 
-from scim_api.errors import NotServed, ScimError
+from scim_api.errors import NotServed
 from scim_api.exchange import exchange_of
 from scim_api.http import base_url
 from scim_api.settings import Settings
@@ -41,9 +40,8 @@ def add_me(scim: Blueprint, settings: Settings, views: Views) -> None:
 
     @me.after_request
     def _locate(response: Response) -> Response:
-        with suppress(ScimError):  # a Host that is none: the answer says so already
-            if location := _location(settings):
-                response.headers["Location"] = location
+        if location := _location(settings):
+            response.headers["Location"] = location
         return response
 
     scim.register_blueprint(me)

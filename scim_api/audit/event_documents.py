@@ -38,7 +38,6 @@ def event_document(line: Line, credentials: Mapping[str, str]) -> dict[str, Any]
     withheld = sorted(WITHHELD.get(header["type"], frozenset()) & set(payload or ()))
     document: dict[str, Any] = {
         **{name: header[name] for name in FIELDS},
-        "position": line.position,
         "header": line.header.decode(),
         "leaf_hash": line.leaf_hash.hex(),
     }
