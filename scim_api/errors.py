@@ -4,7 +4,7 @@
 Okta goes to Okta alone (quotations.for_okta). It never repeats a value that could be a secret.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -200,37 +200,55 @@ def answer_to(error: Exception) -> ScimError | None:
     """Return what an error from the rooms within means to the client; None for our own faults."""
     if isinstance(error, ScimError):
         return error
-    if isinstance(error, LedgerBusy):
-        return TooManyRequests(
+    meaning = next((means for kind, means in _MEANINGS if isinstance(error, kind)), None)
+    return meaning(error) if meaning else None
+
+
+# The first entry that an error is one of tells what it means.
+_MEANINGS: tuple[tuple[type[Exception], Callable[[Any], ScimError]], ...] = (
+    (
+        LedgerBusy,
+        lambda _: TooManyRequests(
             "The service is busy writing and did nothing with this request. Repeat it shortly.",
             headers={"Retry-After": "2"},
-        )
-    if isinstance(error, TooCostly):
-        return TooMany(
+        ),
+    ),
+    (
+        TooCostly,
+        lambda _: TooMany(
             f"The filter or sort took more than {PATIENCE:.0f} s of processor time over all"
             " resources. Use fewer comparisons, or eq on userName, externalId, id or emails.value,"
             " which are indexed."
-        )
-    if isinstance(error, TooManyCostly):
-        return TooManyRequests(
+        ),
+    ),
+    (
+        TooManyCostly,
+        lambda _: TooManyRequests(
             "Other requests search through all resources already. Repeat this one when they are"
             " done, or use eq on userName, externalId, id or emails.value, which are indexed.",
             headers={"Retry-After": "5"},
-        )
-    if isinstance(error, HistoryBehind):
-        return Unavailable(
+        ),
+    ),
+    (
+        HistoryBehind,
+        lambda error: Unavailable(
             f"The history of this ledger is being built: {error.reached:,} of {error.end:,} events"
             " so far. Ask for the past again shortly.",
             headers={"Retry-After": "5"},
-        )
-    if isinstance(error, BesideUnavailable):
-        return Unavailable(
+        ),
+    ),
+    (
+        BesideUnavailable,
+        lambda error: Unavailable(
             f"The service cannot use a file beside its ledger ({error.reason}); nothing was"
             " changed. Its operator finds out more with: scim-ledger doctor."
-        )
-    if isinstance(error, LedgerUnavailable):
-        return Unavailable(
+        ),
+    ),
+    (
+        LedgerUnavailable,
+        lambda error: Unavailable(
             f"The service cannot use its ledger ({error.reason}); nothing was changed."
             " Its operator finds out more with: scim-ledger doctor."
-        )
-    return None
+        ),
+    ),
+)
