@@ -1,7 +1,6 @@
 """Text that is JSON, sent where an object or a list is due: what it says is meant, not the text."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -12,15 +11,16 @@ from scim_api.policy import Door
 
 MAX_DEPTH = 32  # of JSON in JSON; a user needs four
 
-_BEGINNING = re.compile(r"\s*[\[{]")
-_UNMISTAKABLE = re.compile(r"""\s*(\{\s*["'}]|\[\s*[\[{"'\]])""")  # not, say, "[Admin] Berlin"
+_BEGINNING = re.compile(r'\s*+"?\s*+[\[{]')
+# Not, say, "[Admin] Berlin"; but JSON text in quotes of its own.
+_UNMISTAKABLE = re.compile(r"""\s*(\{\s*["'}]|\[\s*[\[{"'\]]|"\s*[\[{])""")
 
 
 def decoded(value: Any, door: Door, path: str) -> Any:
     """Return the object or list that a text says by policy, any other value as it is.
 
-    Raises InvalidValue for such a text where it is not forgiven, is broken, too deep, or holds
-    another one: it is never taken as an id, an address or a name.
+    Raises InvalidValue for such a text where it is not forgiven, is broken, or too deep: it is
+    never taken as an id, an address or a name. What stands within it is read in the same way.
     """
     if not isinstance(value, str) or not _BEGINNING.match(value):
         return value
@@ -31,8 +31,6 @@ def decoded(value: Any, door: Door, path: str) -> Any:
         raise InvalidValue(f"{path} must be a JSON object or list, not text that looks like one")
     if deeper_than(meant, MAX_DEPTH):
         raise InvalidValue(f"{path} is JSON text nested deeper than {MAX_DEPTH} levels")
-    if any(map(resembles_json, _texts_in(meant))):
-        raise InvalidValue(f"{path} is JSON text that holds JSON text: send it as plain JSON")
     return meant
 
 
@@ -48,22 +46,15 @@ def said_by(text: str) -> Any:
     if not _BEGINNING.match(text):
         return None
     try:
-        return exact_json.loads(text.encode(errors="surrogatepass"))
+        meant = exact_json.loads(text.encode(errors="surrogatepass"))
     except orjson.JSONDecodeError:
         return None
+    return meant if isinstance(meant, dict | list) else None
 
 
 def dumped(value: Any) -> str:
     """Return the JSON text of what `said_by` returned, digit for digit."""
     return orjson.dumps(value, default=lambda number: orjson.Fragment(str(number))).decode()
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts_in(item)
 
 
 def deeper_than(value: Any, levels: int) -> bool:

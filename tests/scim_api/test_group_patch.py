@@ -195,6 +195,7 @@ def test_an_id_alone_is_no_list_of_members_but_where_a_policy_says_so(op):
     [
         '[{"value": "x"}, {"value":',
         ["{'value': 'x'}"],
+        '"[{\\"value\\": \\"x\\"}]"',
         '["[{\\"value\\": \\"x\\"}]"]',
         '[["x"]]',
         "[1]",

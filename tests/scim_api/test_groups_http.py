@@ -398,15 +398,17 @@ def test_a_name_and_members_change_together(api, jane, staff):
 )
 def test_members_as_json_text_are_those_it_names_in_every_verb(api, staff, text):
     whole = json.dumps({"displayName": "Staff", "members": [{"value": "x"}]})
+    nested = json.dumps({"displayName": "Staff", "members": text})
     answers = [
         api.patch(staff, {"op": "replace", "path": "members", "value": text}),
         api.patch(staff, {"op": "replace", "value": whole}),
+        api.patch(staff, {"op": "replace", "value": nested}),
         api.patch(staff, {"op": "replace", "value": {"members": text}}),
         api.put(staff, staff | {"members": text}),
     ]
 
     found = [[each["value"] for each in answer.json["members"]] for answer in answers]
-    assert found == [["x", "y"], ["x"], ["x", "y"], ["x", "y"]]
+    assert found == [["x", "y"], ["x"], ["x", "y"], ["x", "y"], ["x", "y"]]
 
 
 def test_a_role_cannot_be_a_member(api, staff):

@@ -390,7 +390,7 @@ def test_a_text_alone_is_no_list(attributes, policy):
     [
         '[{"value":"a@x.org"',  # broken
         "{'value': 'a@x.org'}",
-        '["{\\"value\\":\\"a@x.org\\"}"]',  # JSON text in JSON text
+        json.dumps('[{"value":"a@x.org"}]'),  # JSON text in quotes
         "[" * 40 + "]" * 40,  # deeper than a body may be
         "[" * 100_000,
         "[1]",
@@ -400,6 +400,17 @@ def test_a_text_alone_is_no_list(attributes, policy):
 def test_what_resembles_json_is_refused_where_it_is_not_the_json_that_is_due(policy, text):
     for sent in ({"emails": text}, {"emails": [text]}, {MANAGER: text}, {"name": text}):
         refusal(user(schemas=[USER_URN, ENTERPRISE_URN], **sent), policy)
+
+
+def test_json_text_is_read_within_json_text_where_an_object_or_a_list_is_due():
+    email = '{"value":"a@x.org"}'
+    sent = json.dumps({"manager": json.dumps({"value": "m"}), "department": '["D"]'})
+
+    assert loaded(emails=json.dumps([email]))["emails"] == [{"value": "a@x.org"}]
+    assert loaded(schemas=[USER_URN, ENTERPRISE_URN], **{ENTERPRISE_URN: sent}) == {
+        MANAGER: {"value": "m"},
+        f"{ENTERPRISE_URN}:department": '["D"]',
+    }
 
 
 @pytest.mark.parametrize("text", ["[Admin] Berlin", "{admin}", "[a]"])
