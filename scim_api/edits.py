@@ -23,6 +23,7 @@ from scim_api.intake import (
     unassigned,
     with_values,
 )
+from scim_api.normal_form import is_nothing
 from scim_api.policy import Door
 
 _SHORT = 128  # bytes of a value that is compared in about a microsecond
@@ -135,12 +136,6 @@ def contradiction(edit: Edit) -> InvalidValue:
     return InvalidValue(f"the value given to {edit.declared.key} contradicts the path's filter")
 
 
-def names_values(edit: Edit, door: Door) -> bool:
-    """Return whether a remove at a filter names in its value which of the values found go."""
-    empty = edit.value == "" and door.tolerates("empty_means_unassigned")
-    return edit.value is not None and not empty
-
-
 def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
     """Say whether a reference is emptied: Entra removes a manager with {"value": ""}."""
     emptied = "value" in parts and parts["value"] is None
@@ -166,7 +161,7 @@ def _values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
     if edit.op is Op.REMOVE and edit.value is not None and edit.filter is None:
         raise InvalidValue(f"remove with a value needs the path {edit.declared.key}, or a filter")
     chosen = {place for place, value in enumerate(current) if _is_chosen(edit, value)}
-    if edit.op is Op.REMOVE and edit.filter is not None and names_values(edit, door):
+    if edit.op is Op.REMOVE and edit.filter is not None and not is_nothing(edit.value, door):
         is_named = _naming(edit, door)
         chosen = {place for place in chosen if is_named(current[place])}
     if edit.op is Op.REMOVE and edit.sub is None:

@@ -7,10 +7,10 @@ from typing import Any, Protocol
 from projections.matching import matches_value
 from projections.memberships import Relation
 from projections.query import Compare, Filter, Operator, Or, terms_of
-from scim_api.edits import Edit, Op, contradiction, described_value, immutable, names_values
+from scim_api.edits import Edit, Op, contradiction, described_value, immutable
 from scim_api.errors import BodyTooLarge, InvalidValue
 from scim_api.json_text import decoded
-from scim_api.normal_form import given_twice, ignore
+from scim_api.normal_form import given_twice, ignore, is_nothing
 from scim_api.operations import by_folded_name
 from scim_api.policy import Door
 
@@ -96,7 +96,7 @@ class Membership:
         if edit.op is Op.REMOVE:
             ids = _wanted_ids(filter)
             going = self._chosen(filter) if ids is None else ids
-            named = given_members(edit.value, door) if names_values(edit, door) else going
+            named = going if is_nothing(edit.value, door) else given_members(edit.value, door)
             self.remove(going.intersection(named))
         elif chosen := self._chosen(filter):
             self.add(_the_same(chosen, edit, door))
@@ -198,13 +198,9 @@ def _made(edit: Edit, filter: Filter, door: Door) -> Given:
 
 def _only_members(value: Any, door: Door) -> Given | None:
     """Read the members that are to be the only ones; None where, by policy, null says nothing."""
-    if _is_nothing(value, door) and door.tolerates("null_keeps_members"):
+    if is_nothing(value, door) and door.tolerates("null_keeps_members"):
         return None
     return given_members(value, door)
-
-
-def _is_nothing(value: Any, door: Door) -> bool:
-    return value is None or (value == "" and door.tolerates("empty_means_unassigned"))
 
 
 def given_members(value: Any, door: Door) -> Given:
@@ -213,7 +209,7 @@ def given_members(value: Any, door: Door) -> Given:
     Raises InvalidValue. Names and URIs of members are passed over: they are derived when read.
     """
     value = decoded(value, door, MEMBERS)
-    if _is_nothing(value, door):
+    if is_nothing(value, door):
         return {}
     if isinstance(value, dict):
         value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)

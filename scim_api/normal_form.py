@@ -55,9 +55,14 @@ def _extended(
             ignore(key, door)
 
 
+def is_nothing(value: Any, door: Door) -> bool:
+    """Return whether null, or by policy an empty text, stands where a value is due."""
+    return value is None or (value == "" and door.tolerates("empty_means_unassigned"))
+
+
 def is_unassigned(value: Any, door: Door) -> bool:
-    """Say whether a single value stands for none at all (RFC 7643 §2.5, and by policy)."""
-    return value is None or (value in ("", []) and door.tolerates("empty_means_unassigned"))
+    """Return whether a single value stands for none at all (RFC 7643 §2.5, and by policy)."""
+    return is_nothing(value, door) or (value == [] and is_nothing("", door))
 
 
 def object_of(path: str, value: Any, door: Door) -> dict[str, Any]:
@@ -79,9 +84,7 @@ def value_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
     if not attribute.multi_valued:
         return _one(attribute, value, door, path)
     value = decoded(value, door, path)
-    if value is None or value == []:  # the same state as unassigned (RFC 7643 §2.5)
-        return None
-    if value == "" and door.tolerates("empty_means_unassigned"):
+    if value == [] or is_nothing(value, door):  # the same state as unassigned (RFC 7643 §2.5)
         return None
     if isinstance(value, str | dict) and door.tolerates(_alone(attribute, value)):
         value = [value]
