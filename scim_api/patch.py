@@ -9,13 +9,15 @@ from scim_api.errors import BodyTooLarge, InvalidSyntax
 from scim_api.intake import has_values, names_message, with_values
 from scim_api.members import MEMBERS, Membership
 from scim_api.operations import by_folded_name, edits_of, known_operations
-from scim_api.policy import OKTA, Door, Policy, Tolerated
+from scim_api.policy import Door
 from scim_api.replacing import stands
 from scim_api.schemas import check_value
 
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 10_000
 MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
+
+_DEFAULT = Door()
 
 IsCurrent = Callable[[str, Any], bool]  # whether the attribute of a key has that value
 
@@ -24,19 +26,7 @@ def apply(
     resource_type: ResourceType,
     attributes: Mapping[str, Any],
     body: Any,
-    policy: Policy = OKTA,
-    tolerated: Tolerated | None = None,
-    members: Membership | None = None,
-) -> dict[str, Any]:
-    """Return the attributes after all operations, as `applied` does, under a policy."""
-    return applied(resource_type, attributes, body, Door(policy, tolerated), members)
-
-
-def applied(
-    resource_type: ResourceType,
-    attributes: Mapping[str, Any],
-    body: Any,
-    door: Door,
+    door: Door = _DEFAULT,
     members: Membership | None = None,
     is_current: IsCurrent = lambda key, value: value is None,
 ) -> dict[str, Any]:

@@ -148,7 +148,7 @@ class Service(Reader):
             def is_current(key: str, value: Any) -> bool:
                 return id_ == value if key == "id" else is_as_read(value, current(key))
 
-            return patching.applied(self._type, before, body, door, members, is_current)
+            return patching.apply(self._type, before, body, door, members, is_current)
 
         return self._change(id_, patched, conditions, metadata)
 

@@ -17,7 +17,7 @@ from scim2_models import Context, Error, PatchOp, SCIMException
 from scim_api.errors import ScimError
 from scim_api.intake import load_resource
 from scim_api.patch import PATCH_URN, apply
-from scim_api.policy import STRICT, with_settings
+from scim_api.policy import STRICT, Door, with_settings
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.judges import requests_drawn as drawn
 from tests.judges.excuses import excuse_of
@@ -64,7 +64,7 @@ def document_of(state: dict[str, Any]) -> dict[str, Any]:
 
 def ours(state: dict[str, Any], message: dict[str, Any]) -> Outcome:
     try:
-        return Outcome(normal(document_of(apply(USER, state, message, POLICY))))
+        return Outcome(normal(document_of(apply(USER, state, message, Door(POLICY)))))
     except ScimError as error:
         return Outcome(scim_type=error.scim_type)
 

@@ -113,7 +113,7 @@ def test_a_path_removes_the_members_by_which_a_list_finds_the_group(
         row = lived.resources.row(database, "Group", group)
         assert row
         membership = Membership(Roll(lived, row.position))
-        patching.applied(GROUP, {"displayName": "g"}, operation, DOOR, membership)
+        patching.apply(GROUP, {"displayName": "g"}, operation, DOOR, membership)
 
         found = {
             id_
@@ -228,7 +228,7 @@ def test_a_path_removes_the_values_by_which_a_list_finds_the_user(
     operation = patch({"op": "remove", "path": f"{key}[{text}]"})
 
     stored(database, declared, values)
-    left = patching.applied(OWNER, attributes, operation, DOOR)
+    left = patching.apply(OWNER, attributes, operation, DOOR)
 
     removed = bool(values) and key not in left
     assert removed is listed(database, f"{key}[{text}]", OWNER)

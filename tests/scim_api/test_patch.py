@@ -18,7 +18,7 @@ from scim_api.errors import (
     NoTarget,
 )
 from scim_api.patch import MAX_OPERATIONS, PATCH_URN, apply
-from scim_api.policy import ENTRA, OKTA, STRICT, with_settings
+from scim_api.policy import ENTRA, OKTA, STRICT, Door, with_settings
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 DEPARTMENT = f"{ENTERPRISE_URN}:department"
@@ -97,7 +97,7 @@ def op(op, path=None, *value):
 def patched(*operations, policy=OKTA, attributes=USER_NOW, resource_type=USER):
     before = copy.deepcopy(attributes)
     try:
-        return apply(resource_type, attributes, message(*operations), policy)
+        return apply(resource_type, attributes, message(*operations), Door(policy))
     finally:
         assert attributes == before
 
@@ -154,7 +154,7 @@ def test_names_in_the_message_are_found_in_any_case():
         "OPERATIONS": [{"OP": "replace", "Path": "TITLE", "Value": "x"}],
     }
 
-    assert apply(USER, USER_NOW, body, STRICT)["title"] == "x"
+    assert apply(USER, USER_NOW, body, Door(STRICT))["title"] == "x"
 
 
 def test_too_many_operations_are_too_large_a_body():

@@ -11,7 +11,7 @@ from scim2_models import Context, EnterpriseUser, PatchOp, SCIMException, User
 from scim_api.errors import NoTarget, ScimError
 from scim_api.intake import distinct, load_resource
 from scim_api.patch import PATCH_URN, apply
-from scim_api.policy import ENTRA, OKTA, STRICT, with_settings
+from scim_api.policy import ENTRA, OKTA, STRICT, Door, with_settings
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 RFC = with_settings(STRICT, {"every_filter_operator": True, "pathless_patch": True})
@@ -118,7 +118,7 @@ def message(*operations):
 
 
 def patched(state, *operations, policy=RFC):
-    return apply(USER, state, message(*operations), policy)
+    return apply(USER, state, message(*operations), Door(policy))
 
 
 def document(state):

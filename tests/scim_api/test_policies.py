@@ -56,7 +56,7 @@ def posted(policy, tolerated, body):
 
 def patched(policy, tolerated, *operations):
     message = {"schemas": [PATCH_URN], "Operations": list(operations)}
-    return apply(USER, NOW, message, policy, tolerated)
+    return apply(USER, NOW, message, Door(policy, tolerated))
 
 
 def read(policy, tolerated, text):
@@ -93,7 +93,7 @@ def filtered(text):
 def message(schemas):
     """Return a PATCH that removes nothing, with other `schemas`."""
     nothing = {"op": "remove", "path": "nickName"}
-    return lambda *door: apply(USER, NOW, {"Operations": [nothing], **schemas}, *door)
+    return lambda *door: apply(USER, NOW, {"Operations": [nothing], **schemas}, Door(*door))
 
 
 def looked_for(policy, tolerated):
