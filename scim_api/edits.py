@@ -180,7 +180,7 @@ def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
             return []
         is_named = _naming(edit, door)
         return [value for value in current if not is_named(value)]
-    loaded = load_value(edit.declared, None, edit.value, door)
+    loaded = load_value(edit.declared, None, edit.value, door, some=edit.op is Op.ADD)
     given: list[Any] = with_values(edit.attribute, loaded, door) or []
     return given if edit.op is Op.REPLACE else _appended(edit.attribute, current, given)
 

@@ -37,19 +37,25 @@ def load_resource(
 
 
 def load_value(
-    declared: Declared, sub: Attribute | None, value: Any, door: Door, *, partial: bool = False
+    declared: Declared,
+    sub: Attribute | None,
+    value: Any,
+    door: Door,
+    *,
+    partial: bool = False,
+    some: bool = False,
 ) -> Any:
     """Return the value a PATCH gives an attribute, or a sub-attribute, of one of its values.
 
     None when that is unassigned. Of a multi-valued attribute always a list; `partial` where it
-    only names values by some of their parts.
+    only names values by some of their parts, `some` where others stay.
     """
     attribute = sub or declared.attribute
     path = f"{declared.key}.{sub.name}" if sub else declared.key
     normal = value_of(attribute, _listed(attribute, value, door, path), door, path)
     if normal is None:
         return None
-    check_value(attribute, normal, path, partial=partial)
+    check_value(attribute, normal, path, partial=partial, some=some)
     return _settled(attribute, normal, path)
 
 

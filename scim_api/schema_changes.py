@@ -15,6 +15,7 @@ from scim_api.attributes import Attribute, Declared, Mutability, ResourceType, S
 from scim_api.catalogue import Catalogue
 from scim_api.resource_types import BUILT_IN_URNS
 from scim_api.schema_files import SchemaRefused
+from scim_api.schemas import is_given
 
 PAGE = 500  # resources read at once
 _SHOWN = 5  # sentences in one refusal
@@ -163,9 +164,9 @@ class _Required(_Demand):
     def note(self, resource: Resource) -> None:
         value = resource.attributes.get(self.declared.key)
         if self.sub is None:
-            lacking = value is None
+            lacking = not is_given(self.declared.attribute, value)
         else:
-            lacking = value is not None and not _all_have(value, self.sub.name)
+            lacking = value is not None and not _all_have(value, self.sub)
         if lacking:
             self.fail(resource)
 
@@ -263,8 +264,9 @@ def _has(value: Any, sub: str) -> bool:
     return any(isinstance(item, Mapping) and sub in item for item in _items(value))
 
 
-def _all_have(value: Any, sub: str) -> bool:
-    return all(isinstance(item, Mapping) and sub in item for item in _items(value))
+def _all_have(value: Any, sub: Attribute) -> bool:
+    items = _items(value)
+    return all(isinstance(item, Mapping) and is_given(sub, item.get(sub.name)) for item in items)
 
 
 def _items(value: Any) -> list[Any]:

@@ -103,6 +103,7 @@ class Complex(fields.Field[dict[str, Any]]):
 
     def __init__(self, attribute: Attribute, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.declaration = attribute
         self.expected = f"must be an object such as {_example(attribute)}"
         writable = [sub for sub in attribute.sub_attributes if not sub.read_only]
         self.parts = {sub.name: _field(sub) for sub in writable}
@@ -113,7 +114,7 @@ class Complex(fields.Field[dict[str, Any]]):
             raise ValidationError(self.expected)
         errors = dict(self._errors(value))
         if not kwargs.get("partial"):
-            if self.required and not _holds(value):
+            if self.required and not is_given(self.declaration, value):
                 raise ValidationError(self.error_messages["required"])
             missing = [name for name in self.needed if value.get(name) is None]
             errors |= {name: [_REQUIRED] for name in missing if value}
@@ -137,33 +138,32 @@ class Values(fields.List[Any]):
     def __init__(self, attribute: Attribute, **kwargs: Any) -> None:
         super().__init__(_single(attribute, allow_none=True), **kwargs)
         self.expected = f"must be a list such as {_list_example(attribute)}"
-        self.substance = attribute.substance
+        self.declaration = attribute
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ValidationError(self.expected)
         checked = super()._deserialize(value, attr, data, **kwargs)
-        partial = kwargs.get("partial")
-        if self.required and not partial and not any(map(self._is_one, value)):
+        some = kwargs.get("partial") or kwargs.get("some")
+        if self.required and not some and not is_given(self.declaration, value):
             raise ValidationError(_REQUIRED)
         return checked
 
-    def _is_one(self, item: Any) -> bool:
-        """Return whether an entry is more than what would describe a value."""
-        if isinstance(item, dict):
-            return any(not _is_blank(item.get(name)) for name in self.substance)
-        return not _is_blank(item)
+
+def is_given(attribute: Attribute, value: Any) -> bool:
+    """Return whether a value is one, where the attribute is required.
+
+    It is not blank; an object, or one of a list, is more than what would describe a value.
+    """
+    if isinstance(value, list):
+        return any(is_given(attribute, item) for item in value)
+    if isinstance(value, Mapping):
+        return any(not _is_blank(value.get(name)) for name in attribute.substance)
+    return not _is_blank(value)
 
 
 def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _holds(value: Any) -> bool:
-    """Say whether anything is left of a value once its empty parts are dropped."""
-    if isinstance(value, dict):
-        return any(part is not None for part in value.values())
-    return value is not None
 
 
 _FIELDS: Mapping[Type, type[fields.Field[Any]]] = {
@@ -184,13 +184,16 @@ def check_resource(resource_type: ResourceType, attributes: Mapping[str, Any]) -
         raise _refusal("", errors)
 
 
-def check_value(attribute: Attribute, value: Any, path: str, *, partial: bool = False) -> None:
+def check_value(
+    attribute: Attribute, value: Any, path: str, *, partial: bool = False, some: bool = False
+) -> None:
     """Check one attribute's value in normal form; raises InvalidValue.
 
     One that is `partial` names values by some of their parts, and may lack what is required.
+    Only `some` of a list may be none at all where a list is required.
     """
     try:
-        _field(attribute).deserialize(value, partial=partial)
+        _field(attribute).deserialize(value, partial=partial, some=some)
     except ValidationError as error:
         raise _refusal(path, error.messages) from None
 

@@ -120,6 +120,32 @@ def test_what_empties_and_fills_a_value_in_one_patch_is_taken(demanding):
     assert patched.json["emails"] == [{"value": "j@x.org", "type": "work"}]
 
 
+@pytest.mark.parametrize("policy", PRESETS)
+def test_an_add_of_no_value_to_a_required_list_that_has_one_is_taken(demanding, policy):
+    created = demanding.create(emails=EMAILS, name=NAME)
+    demanding.token = demanding.site.issue(demanding.ledger, policy=policy).token
+
+    for value in ([{"value": ""}], [{"type": "home"}], [{}], []):
+        patched = demanding.patch(created, {"op": "add", "path": "emails", "value": value})
+        assert patched.status_code == 200, value
+        assert EMAILS[0] in patched.json["emails"]
+
+
+@pytest.mark.parametrize("policy", ["okta", "strict"])
+def test_a_required_object_is_more_than_blank_parts(api, policy):
+    require(api.site, "name")
+    created = api.create(name=NAME)
+    api.token = api.site.issue(api.ledger, policy=policy).token
+
+    for answer in (
+        api.post(user(name={"formatted": ""})),
+        api.put(created, user(name={"formatted": " "})),
+        api.patch(created, *(replace(" ", f"name.{part}") for part in NAME)),
+    ):
+        assert refusal(answer)[:2] == (400, "invalidValue")
+        assert "name is required and must not be empty" in refusal(answer)[2]
+
+
 def test_a_required_address_is_more_than_its_type(api):
     require(api.site, "addresses")
     bare, whole = [{"type": "work", "primary": True}], [{"type": "work", "locality": "Bern"}]

@@ -159,6 +159,23 @@ def test_what_a_user_lacks_cannot_be_required(recorded):
     assert "name cannot be required yet" in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("path", "attributes"),
+    [
+        ("emails", {"emails": [{"type": "work", "primary": True}, {"value": " "}]}),
+        ("name", {"name": {"formatted": ""}}),
+        ("title", {"title": " "}),
+        ("name.givenName", {"name": {"givenName": "", "familyName": "D"}}),
+    ],
+)
+def test_what_a_user_has_without_a_value_cannot_be_required(api, path, attributes):
+    api.token = api.site.issue(api.ledger, policy="strict").token
+    api.create(**attributes)
+
+    with pytest.raises(SchemaRefused, match="cannot be required yet: resources without it"):
+        require(api.site, path)
+
+
 def test_a_schema_cannot_require_what_a_user_lacks(recorded):
     with pytest.raises(SchemaRefused, match="salary cannot be required yet"):
         add_schema(recorded, changed(BADGE, attribute("salary", required=True)))
