@@ -3,14 +3,14 @@
 import functools
 import inspect
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from io import TextIOWrapper
 from pathlib import Path
-from textwrap import indent
 from typing import Any, Protocol, TypeVar
 
 import click
@@ -188,8 +188,8 @@ def _emit_list(rows: Iterable[Mapping[str, Any]]) -> None:
     """Print a JSON list row by row: a ledger's events do not fit into memory."""
     opening = "["
     for row in rows:
-        text = indent(in_json(row, indent=2), "  ")
-        click.echo(f"{opening}\n{text}", nl=False)
+        text = in_json(row, indent=2).replace("\n", "\n  ")  # no other line end: texts hold those
+        click.echo(f"{opening}\n  {text}", nl=False)
         opening = ","
     click.echo("[]" if opening == "[" else "\n]")
 
@@ -263,7 +263,9 @@ def moment(text: str) -> str:
 def time_of(text: str) -> datetime:
     """Read a time, or a date as its first instant, of UTC unless it says otherwise.
 
-    Raises ValueError.
+    A date has no offset: after it comes T or a blank, then the time of day. Raises ValueError.
     """
-    parsed = clock.from_iso(text.upper())  # small t and z too
+    text = text.upper()  # small t and z too
+    date.fromisoformat(re.split("[T ]", text, maxsplit=1)[0])
+    parsed = clock.from_iso(text)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from ledger import events
 from ledger.database import Connection, json_list
-from ledger.streams import version_at
+from ledger.streams import stretch, version_at
 from projections.archive import Archive, Changes, changes_between
 from projections.past import PastTables
-from projections.state import Resource, is_active, resource_of
+from projections.state import Resource, is_active, laid_over, resource_of
 from projections.turnovers import Span, Turnover, Turnovers
 
 NAMED = 1000  # members of one resource that are named; all are counted
@@ -25,6 +25,8 @@ JOINED, LEFT, CHANGED, REACTIVATED, PASSED, UNDONE = KINDS = (
     "undone",
 )
 
+_WOKE = "IN (?, ?)", events.CREATED, events.REACTIVATED
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -38,6 +40,7 @@ class Difference:
     flickered: bool  # inactive on both sides, it was active in between
     versions: range  # those that its own events in between made
     last_own: int  # the position of the last of them, 0 if there is none
+    idle: bool = False  # its own events in between set nothing but what was there
     moved: Sequence[int] = ()  # the positions at which a user joined and left groups, in order
     turnover: Turnover = field(default_factory=Turnover)  # of a group's members, or a user's groups
 
@@ -71,7 +74,7 @@ class Difference:
             return REACTIVATED
         if self.changes or self.turnover:
             return CHANGED
-        return UNDONE if self.events else None
+        return UNDONE if self.moved or (self.versions and not self.idle) else None
 
     @property
     def how(self) -> str:
@@ -212,15 +215,17 @@ class Differences:
             for id_, (stream, first) in zip(ids, firsts, strict=True):
                 version, position = self._last(connection, stream)
                 sides = before.get(id_), after.get(id_)
+                between = stream, first, version
                 found.append(
                     Difference(
                         stream.partition("-")[0],
                         id_,
                         *sides,
                         passed.get(id_),
-                        _both_inactive(*sides) and _woke(connection, stream, first, version),
+                        _both_inactive(*sides) and _has(connection, between, *_WOKE),
                         range(first, version + 1),
                         position if version >= first else 0,
+                        _is_idle(connection, between, *sides),
                     )
                 )
         return found
@@ -256,13 +261,33 @@ def _both_inactive(before: Resource | None, after: Resource | None) -> bool:
     return _activity(before) is False and _activity(after) is False
 
 
-def _woke(connection: Connection, stream: str, first: int, last: int) -> bool:
-    """Tell whether a resource became active by one of these versions."""
+def _has(
+    connection: Connection, between: tuple[str, int, int], condition: str, *types: str
+) -> bool:
+    """Return whether a stream has an event of such a type from one version to another."""
     row = connection.execute(
-        "SELECT 1 FROM event WHERE stream = ? AND version BETWEEN ? AND ? AND type = ? LIMIT 1",
-        (stream, first, last, events.REACTIVATED),
+        "SELECT 1 FROM event WHERE stream = ? AND version BETWEEN ? AND ?"
+        f" AND type {condition} LIMIT 1",
+        (*between, *types),
     ).fetchone()
     return row is not None
+
+
+def _is_idle(
+    connection: Connection,
+    between: tuple[str, int, int],
+    before: Resource | None,
+    after: Resource | None,
+) -> bool:
+    """Return whether events set nothing but what was there, as one that unassigned `active` did."""
+    if before is None or after is None or before.attributes != after.attributes:
+        return False
+    if _has(connection, between, "<> ?", events.UPDATED):
+        return False
+    return all(
+        laid_over(before.attributes, recorded.effects, before.type) == before.attributes
+        for recorded in stretch(connection, *between)
+    )
 
 
 def _resources(connection: Connection, ids: Sequence[str], at: int) -> dict[str, Resource]:

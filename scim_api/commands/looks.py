@@ -185,6 +185,9 @@ def show_config(site: Site, as_json: bool) -> None:
 
 
 def _shown(field: fields.Field[Any], value: Any) -> str:
+    """Return a value as its variable takes it, but for a secret one."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "(secret)" if value and field.metadata.get("secret") else str(value)
 
 

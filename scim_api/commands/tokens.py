@@ -178,7 +178,7 @@ def _expiry(text: str | None) -> str | None:
         at = ages.after(now, text) if ages.is_age(text) else time_of(text.strip())
         expires_at = clock.timestamp(at)
     except (ValueError, OverflowError):
-        raise click.UsageError(f"--expires is {EXPIRES}; {text!r} is neither") from None
+        raise click.UsageError(f"--expires is {EXPIRES}; {text!r} is none of these") from None
     if expires_at <= clock.timestamp(now):
         raise click.UsageError(f"--expires {text} is not in the future: {expires_at} has come")
     return expires_at

@@ -151,6 +151,8 @@ def test_a_search_is_answered_as_of_then(shell, moments):
     ("words", "says"),
     [
         (["user", "show", "x", "--at", "yesterday"], "is no moment. A moment is a position (42)"),
+        (["search", "id pr", "--at", "2099-10-02+02:00"], "'2099-10-02+02:00' is no moment"),
+        (["events", "list", "--since", "2099-10-02+02:00"], "neither a time such as"),
         (["user", "show", "x", "--at", "99999"], "before --at"),
         (["diff", "--from", "2999-01-01"], "--from is in the future"),
         (["diff", "--from", "2001-01-01"], "after --from"),

@@ -262,6 +262,8 @@ def test_config_shows_every_setting_with_its_source(empty, monkeypatch):
     assert shown.keys() == VARIABLES.keys()
     assert (shown["PORT"]["value"], shown["PORT"]["source"]) == ("8123", "environment")
     assert (shown["SCIM_BIND"]["value"], shown["SCIM_BIND"]["source"]) == ("127.0.0.1", "default")
+    assert shown["SCIM_PROVIDER_CONFIG_PUBLIC"]["value"] == "on"  # as the variable takes it
+    assert shown["SCIM_TLOG_PUBLIC"]["value"] == "off"
     assert all(row["meaning"] for row in shown.values())
 
 

@@ -49,6 +49,16 @@ def test_what_cannot_be_printed_is_escaped_in_every_table_and_line(shell, api):
     assert shell("user", "show", id_, "--json").json["title"] == EVIL
 
 
+def test_json_has_every_text_as_it_was_recorded(shell, api):
+    title = "".join(f"{each}." for each in "\n\r\x0b\x1c\x1d\x1e\x85\u2028\u2029")
+    api.create("jane@example.com", title=title)
+
+    [found] = shell("search", "title pr", "--json").json
+
+    assert found["title"] == title
+    assert shell("events", "list", "--json").json[-1]["effects"]["title"] == title
+
+
 def test_a_followed_event_is_one_line(shell, api, monkeypatch):
     monkeypatch.setattr("getpass.getuser", lambda: "eve\x1b[2K\r")
     api.site.append("default", f"Role-{EVIL}", 0, ("Created", {"displayName": "R", "value": "r"}))

@@ -130,6 +130,9 @@ def test_a_token_can_expire_after_some_time_or_at_a_moment(shell, credentials, t
             "2028-02-29T12:00:00Z",
             "2029-02-30",
             "20290101x",
+            "2029-01-01+02:00",
+            "2029-01-01-02:00",
+            "2029-01-01x02:00",
         ),
     ],
 )

@@ -60,6 +60,14 @@ def test_reports_tell_of_no_leaver_and_of_who_came_back(shell, told):
     assert event["effects"] == NONE  # as it was recorded
 
 
+def test_an_event_that_only_unassigned_it_is_no_difference(shell, api, told):
+    [event] = api.site.append("default", f"User-{told['here']}", 2, (UPDATED, NONE))
+    span = ("--from", str(event.position - 1), "--to", str(event.position))
+
+    assert "nothing differs" in shell("diff", *span).err
+    assert "unchanged" in shell("user", "diff", told["here"], *span).out
+
+
 def test_a_token_of_its_own_works(api, told):
     own = api.site.client(called="own", user=told["back"])
 

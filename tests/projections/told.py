@@ -259,7 +259,10 @@ class Model:
             return "changed"
         between = self.events[start:end]
         mine = [e for e in between if (e.category, e.subject) == (type_of(id_), id_)]
-        return "undone" if mine else None
+        was = self.states[start].get(id_)
+        same = all(states.get(id_) == was for states in self.states[start:end])
+        idle = same and all(each.type == events.UPDATED for each in mine)
+        return None if idle else "undone"
 
 
 def maker(folder: Path) -> Callable[[Path], Path]:
