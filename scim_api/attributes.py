@@ -59,6 +59,16 @@ class Attribute:
         return names - DESCRIBING or names
 
     @property
+    def unshown(self) -> bool:
+        """Whether a GET leaves it out where nothing asks for it."""
+        return self.returned in (Returned.NEVER, Returned.REQUEST)
+
+    @cached_property
+    def unshown_parts(self) -> frozenset[str]:
+        """The sub-attributes that a GET leaves out where nothing asks for them."""
+        return frozenset(sub.name for sub in self.sub_attributes if sub.unshown)
+
+    @property
     def read_only(self) -> bool:
         return self.mutability is Mutability.READ_ONLY
 

@@ -8,6 +8,7 @@ from scim_api.attributes import Attribute, Declared, Mutability, ResourceType
 from scim_api.edits import immutable
 from scim_api.intake import with_values
 from scim_api.policy import Door, Policy
+from scim_api.unshown import with_unshown
 
 Attributes = Mapping[str, Any]
 
@@ -18,9 +19,11 @@ def replaced(
     """Lay a whole new state over what a client cannot take away; raises Mutability.
 
     Immutable attributes and parts stay, and cannot be given another value. `active` stays where
-    the body does not name it: Okta sends back what it read. For the same reason entries that were
-    recorded, and now count as none, stay where nothing else of their attribute is changed.
+    the body does not name it: Okta sends back what it read. For the same reason what a GET does
+    not show stays, and so do entries that were recorded and now count as none, where nothing else
+    of their attribute is changed.
     """
+    desired = with_unshown(resource_type, before, desired)
     after = dict(desired)
     for key, value in before.items():
         declared = resource_type.declared.get(key)

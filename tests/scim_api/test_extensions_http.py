@@ -206,6 +206,22 @@ def test_what_is_returned_on_request_only_is_in_the_answer_to_the_write_that_gav
     assert raised[BADGE_URN] == {"salary": 2, "shoeSize": 42}
 
 
+def test_a_put_of_what_was_read_keeps_what_is_not_shown(extended):
+    badge = {"number": 7, "pin": "1234", "hint": "dog"}
+    created = create(extended, badge=badge, salary=1.5, riddle="sphinx", shoeSize=42)
+    seen = extended.get(extended.path(created)).json
+
+    answered = extended.put(created, seen).json
+    query = {"attributes": f"{BADGE_URN}:salary,{BADGE_URN}:badge.hint"}
+    kept = extended.get(extended.path(created), query_string=query).json[BADGE_URN]
+
+    assert seen[BADGE_URN] == {"badge": {"number": 7}, "shoeSize": 42}
+    assert answered["meta"]["version"] == seen["meta"]["version"]
+    assert kept == {"salary": 1.5, "badge": {"hint": "dog"}}
+    removed = extended.patch(created, {"op": "remove", "path": f"{BADGE_URN}:salary"})
+    assert removed.json["meta"]["version"] != seen["meta"]["version"]
+
+
 @pytest.mark.parametrize("attributes", [None, f"{BADGE_URN}:riddle,userName", BADGE_URN])
 def test_what_is_never_returned_is_in_no_answer(extended, attributes):
     created = create(extended, riddle="sphinx", shoeSize=42)

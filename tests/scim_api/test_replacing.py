@@ -6,7 +6,7 @@ import pytest
 
 from projections.query import Type
 from scim_api import replacing
-from scim_api.attributes import Attribute, Mutability, Schema
+from scim_api.attributes import Attribute, Mutability, Returned, Schema
 from scim_api.errors import Mutability as MutabilityError
 from scim_api.policy import OKTA, STRICT
 from scim_api.resource_types import USER
@@ -81,6 +81,71 @@ def test_of_an_immutable_object_no_part_can_be_added():
 
 def test_an_immutable_object_stays_where_it_is_not_named():
     assert replaced(TYPE, {HOME_KEY: {"town": "A"}}, {}) == {HOME_KEY: {"town": "A"}}
+
+
+# What a GET does not show
+
+
+def unshown(name, returned=Returned.NEVER):
+    return Attribute(name, "Not shown.", returned=returned)
+
+
+SAFE = Attribute(
+    "safe",
+    "A safe.",
+    Type.COMPLEX,
+    sub_attributes=(Attribute("town", "Where."), unshown("pin"), unshown("q", Returned.REQUEST)),
+)
+DOORS = Attribute(
+    "doors",
+    "The doors.",
+    Type.COMPLEX,
+    multi_valued=True,
+    sub_attributes=(
+        *(Attribute(name, "Shown.") for name in ("value", "type", "note")),
+        unshown("pin"),
+    ),
+)
+RIDDLE, SALARY = unshown("riddle"), unshown("salary", Returned.REQUEST)
+HIDING = replace(USER, extensions=(Schema(URN, "Safe", "Safes.", (SAFE, DOORS, RIDDLE, SALARY)),))
+SAFE_KEY, DOORS_KEY = f"{URN}:safe", f"{URN}:doors"
+
+
+@pytest.mark.parametrize("policy", [OKTA, STRICT])
+@pytest.mark.parametrize(
+    ("before", "sent", "after"),
+    [
+        ({f"{URN}:riddle": "r"}, {}, {f"{URN}:riddle": "r"}),
+        ({f"{URN}:salary": "1"}, {}, {f"{URN}:salary": "1"}),
+        ({f"{URN}:salary": "1"}, {f"{URN}:salary": "2"}, {f"{URN}:salary": "2"}),
+        ({SAFE_KEY: {"pin": 1, "q": 2}}, {}, {SAFE_KEY: {"pin": 1, "q": 2}}),
+        ({SAFE_KEY: {"town": "A", "pin": 1}}, {}, {}),
+        (
+            {SAFE_KEY: {"town": "A", "pin": 1, "q": 2}},
+            {SAFE_KEY: {"town": "B", "q": 3}},
+            {SAFE_KEY: {"town": "B", "pin": 1, "q": 3}},
+        ),
+        (
+            {DOORS_KEY: [{"value": "a", "note": "n", "pin": 1}, {"value": "b", "pin": 2}]},
+            {DOORS_KEY: [{"value": "c"}, {"value": "a"}]},
+            {DOORS_KEY: [{"value": "c"}, {"value": "a", "pin": 1}]},
+        ),
+        (
+            {DOORS_KEY: [{"note": "n", "pin": 1}]},
+            {DOORS_KEY: [{"note": "n"}]},
+            {DOORS_KEY: [{"note": "n", "pin": 1}]},
+        ),
+        (
+            {DOORS_KEY: [{"value": "a", "pin": 1}]},
+            {DOORS_KEY: [{"value": "a", "type": "x"}]},
+            {DOORS_KEY: [{"value": "a", "type": "x"}]},
+        ),
+        ({DOORS_KEY: [{"value": "a", "pin": 1}]}, {}, {}),
+    ],
+    ids=str,
+)
+def test_what_a_get_does_not_show_stays_where_what_it_shows_does(policy, before, sent, after):
+    assert replaced(HIDING, before, sent, policy) == after
 
 
 WORK, NOTHING = {"value": "a@example.com"}, {"type": "work", "primary": True}

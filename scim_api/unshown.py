@@ -1,0 +1,51 @@
+"""What a GET does not show stays in a PUT: nobody could have read it to send it back.
+
+These are the attributes and parts that are returned never, or on request (RFC 7643 §7).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scim_api.attributes import Attribute, ResourceType
+from scim_api.intake import identity
+
+
+def with_unshown(
+    resource_type: ResourceType, before: Mapping[str, Any], desired: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay a PUT's attributes over those that no GET showed to its client.
+
+    Of an object, and of an entry that the list still has, the parts stay that are not shown.
+    """
+    after = dict(desired)
+    for key, value in before.items():
+        declared = resource_type.declared.get(key)
+        if declared and (declared.attribute.unshown or declared.attribute.unshown_parts):
+            kept = _kept(declared.attribute, value, desired.get(key))
+            after |= {} if kept is None else {key: kept}
+    return after
+
+
+def _kept(attribute: Attribute, value: Any, given: Any) -> Any:
+    names = attribute.unshown_parts
+    if given is None:
+        return value if attribute.unshown or not _shown(value, names) else None
+    if not names:
+        return given
+    if isinstance(value, Mapping):
+        return _parts(value, names) | given
+    entries = {identity(_without(entry, names)): _parts(entry, names) for entry in value}
+    return [entries.get(identity(_without(entry, names)), {}) | entry for entry in given]
+
+
+def _shown(value: Any, names: frozenset[str]) -> bool:
+    entries = value if isinstance(value, list) else [value]
+    return any(not isinstance(entry, Mapping) or entry.keys() - names for entry in entries)
+
+
+def _parts(entry: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: part for name, part in entry.items() if name in names}
+
+
+def _without(entry: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: part for name, part in entry.items() if name not in names}
