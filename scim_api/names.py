@@ -9,6 +9,9 @@ import re
 from unicodedata import category, decomposition, name
 
 _CONTROLS = frozenset(("Cc", "Zl", "Zp"))
+_UNNAMED = {"Cc": "a control", "Co": "a private-use"}  # of what Unicode gives no name
+_FORMLESS = frozenset(("Zs", "Cf", "Cn", "Co"))
+_BLANK = "\u2800"  # a Braille pattern without a dot: seen as U+0020 is
 
 # Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties.txt: nothing is seen of these.
 _IGNORABLE = re.compile(
@@ -24,7 +27,7 @@ def fault_of_user_name(text: str) -> str | None:
     """Return what is wrong with a new userName, as the rest of a sentence; None if nothing is."""
     if text.isascii() and text.isprintable():
         return _fault_at_the_ends(text)
-    odd = next((c for c in text if _is_odd(c) or _has_other_form(c)), None)
+    odd = next((c for c in text if _is_odd(c) or _has_no_form_of_its_own(c)), None)
     return f"must not contain {described(odd)}" if odd else _fault_at_the_ends(text)
 
 
@@ -36,7 +39,11 @@ def fault_of_shown_name(text: str) -> str | None:
 
 def described(character: str) -> str:
     """Return a character as people can look it up, such as `U+200B ZERO WIDTH SPACE`."""
-    return f"U+{ord(character):04X} {name(character, 'CONTROL CHARACTER')}"
+    point = f"U+{ord(character):04X}"
+    if named := name(character, ""):
+        return f"{point} {named}"
+    kind = _UNNAMED.get(category(character))
+    return f"{point}, {kind} character" if kind else f"{point}, a character that is not assigned"
 
 
 def _fault_at_the_ends(text: str) -> str | None:
@@ -50,11 +57,16 @@ def _is_odd(character: str) -> bool:
     return category(character) in _CONTROLS or _IGNORABLE.match(character) is not None
 
 
-def _has_other_form(character: str) -> bool:
+def _has_no_form_of_its_own(character: str) -> bool:
     """Return whether a character stands for another one, as a full-width letter does.
 
-    So do blanks other than U+0020 and marks of format (RFC 8264 §9.17, §9.12).
+    So do blanks other than U+0020 and marks of format (RFC 8264 §9.17, §9.12). What Unicode does
+    not assign, or leaves to private use, looks like anything (§9.10).
     """
-    if character == " " or character.isascii():
+    if character.isascii():
         return False
-    return decomposition(character).startswith("<") or category(character) in ("Zs", "Cf")
+    return (
+        decomposition(character).startswith("<")
+        or category(character) in _FORMLESS
+        or character == _BLANK
+    )

@@ -73,6 +73,21 @@ def test_a_new_user_name_has_no_character_that_is_not_seen_or_looks_like_another
     check_refused_in_every_verb(api, api.create(), "userName", f"ja{odd}ne@example.com", *words)
 
 
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ("\u2800", "U+2800 BRAILLE PATTERN BLANK"),
+        ("\ue000", "U+E000, a private-use character"),
+        ("\ufdd0", "U+FDD0, a character that is not assigned"),
+        ("\u0378", "U+0378, a character that is not assigned"),
+        ("\ufff0", "U+FFF0, a character that is not assigned"),
+        ("\x07", "U+0007, a control character"),
+    ],
+)
+def test_a_new_user_name_has_no_character_that_looks_like_nothing_known(api, odd, words):
+    assert words in refusal(api.post(user(f"ja{odd}ne@example.com")))[2]
+
+
 @pytest.mark.parametrize("name", [" jane", "jane ", "\u3000jane", "jane\u2003", "jane\t", "\njane"])
 def test_a_new_user_name_neither_begins_nor_ends_with_a_blank(api, name):
     status, scim_type, detail = refusal(api.post(user(name)))
