@@ -10,7 +10,7 @@ from ledger.incarnations import must_be_newest
 from ledger.keys import Keys
 from ledger.notes import KnownHead
 from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerError, LedgerUnavailable, Projector
+from ledger.store import LedgerUnavailable, Projector
 from ledger.tree_head import Signer, TreeHeads
 from ledger.upkeep import Upkeep
 from projections import runner
@@ -80,7 +80,7 @@ def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = Fal
                 reason="not migrated",
             )
         must_be_newest(tenant.heads, known_heads(tenant, settings, ask=ask))
-    except LedgerError:
+    except BaseException:
         tenant.ledger.close()
         raise
     return tenant
