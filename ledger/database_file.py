@@ -33,7 +33,7 @@ class DatabaseFile:
         self._opening = threading.Lock()
         self._writer: Connection | None = None
         self._opened: list[Connection] = []
-        self._generation = 0  # of connections: those of an earlier one are opened anew
+        self._generation = 0  # of connections; those of an earlier one are opened again
         self._written_by = 0  # the generation of the writer
         self.damage: LedgerUnavailable | None = None
         self.refusal: str | None = None  # the reason for which the last write failed, if it did
@@ -57,7 +57,7 @@ class DatabaseFile:
         local = self._local
         connection = getattr(local, "connection", None)
         if connection is not None and local.generation != self._generation:
-            self._forget(connection)  # closed when nobody uses it: this thread may, further out
+            self._forget(connection)  # not closed: a caller in this thread may still use it
             connection = None
         if connection is None:
             connection, local.generation = self._open(), self._generation
@@ -95,24 +95,24 @@ class DatabaseFile:
         try:
             self._place.check(names)
         except LedgerUnavailable:
-            self._part()
+            self._save_log()
             raise
 
     def log_size(self) -> int:
-        """Return the size of the log beside the file, in bytes."""
+        """Return the size of the write-ahead log, in bytes."""
         try:
             return os.stat(f"{self.path}-wal").st_size
         except OSError:
             return 0
 
     def write_back(self) -> bool:
-        """Bring into the file what the log has; return whether that was possible for all of it."""
+        """Copy the log into the file; return whether all of it could be copied."""
         with self.reading() as connection:
             [row] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         return bool(row[1] == row[2])
 
-    def _part(self) -> None:
-        """Bring what the log has into the file that was opened: their ways may part."""
+    def _save_log(self) -> None:
+        """Copy the log into the file that was opened: another log may be next to it later."""
         connection = self._writer or getattr(self._local, "connection", None)
         if connection is not None:
             with suppress(driver.Error, LedgerBusy), self._turns.alone():
@@ -131,7 +131,10 @@ class DatabaseFile:
         return self._writer
 
     def _renew(self) -> None:
-        """Open the file anew in every thread, if it can be written now: once read-only, always."""
+        """Open the file again in every thread if it can be written now.
+
+        A connection that was opened read-only stays read-only.
+        """
         if os.access(self.path, os.W_OK):
             self._generation += 1
 

@@ -72,7 +72,7 @@ class SQLiteLedger(DatabaseFile):
         return recorded
 
     def try_writing(self) -> None:
-        """Write to the disk what changes nothing; raises as `append` does where it could not.
+        """Write a page that changes nothing; raises what `append` would raise.
 
         A transaction without a change would never touch the log, and so prove nothing.
         """
@@ -82,7 +82,7 @@ class SQLiteLedger(DatabaseFile):
             connection.execute(f"PRAGMA user_version={version}")
 
     def _must_have_kept(self, end: int) -> None:
-        """Refuse to go on from an end before what this process recorded."""
+        """Refuse to continue from a position before the last that this process recorded."""
         if end < self._reached:
             raise LedgerUnavailable(
                 f"{self.path} ends at position {end:,}, but {self._reached:,} was recorded: an"

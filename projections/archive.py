@@ -156,9 +156,9 @@ class Archive:
         return found
 
     def names_of(self, events: Iterable[Recorded]) -> dict[int, str]:
-        """Return what the resource of each event was called then, or last before, by position.
+        """Return the name that each event's resource had then, or last before, by position.
 
-        In one query; the history must have reached them. Of who was erased since nothing is known.
+        This is one query; the history must have reached the events. Erased resources have no name.
         """
         asked = [(each.position, each.subject) for each in events if each.category in self.kinds]
         with self.history.file.reading() as connection:
@@ -213,7 +213,7 @@ def _members_at(
 def _documents_at(
     connection: Connection, asked: list[tuple[int, str]]
 ) -> Iterator[tuple[int, bytes | None]]:
-    """Yield each position asked for and the document that a resource, by its id, had there."""
+    """Yield each position with the document that the resource of an id had there."""
     yield from connection.execute(
         "SELECT asked.value ->> 0 AS at,"
         " (SELECT (SELECT document FROM resource_version AS seen WHERE seen.born = life.born"

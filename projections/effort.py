@@ -1,4 +1,4 @@
-"""What one read may cost, and how many that cost much run at once; others go on meanwhile."""
+"""What one read may cost, and how many costly ones may run at once."""
 
 import threading
 import time
@@ -39,7 +39,7 @@ _places = Places(1)
 
 
 def allow(number: int) -> None:
-    """Let so many costly reads run at once in this process; those that run are not counted."""
+    """Set how many costly reads may run at once in this process, besides those running now."""
     global _places
     _places = Places(number)
 
@@ -54,7 +54,7 @@ class _Effort:
         self.refusal: Exception | None = None
 
     def is_over(self) -> bool:
-        """Return whether the read is to be given up; past SHORT it takes a place first."""
+        """Return whether the read must stop; beyond SHORT it needs a place."""
         taken = time.thread_time() - self._started
         if taken > PATIENCE:
             self.refusal = TooCostly(f"the search takes more than {PATIENCE:g} s of processor time")

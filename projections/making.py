@@ -1,4 +1,4 @@
-"""The event that made a resource differ as it does: by which it joined, left or came back."""
+"""Which event made a difference: the one with which a resource joined, left or came back."""
 
 from collections.abc import Iterator, Mapping
 
@@ -22,9 +22,9 @@ _TURNS: Mapping[str | None, tuple[tuple[str, ...], tuple[str, ...]]] = {
 def made_at(archive: Archive, found: Difference, setters: Mapping[str, int]) -> int | None:
     """Return the position of the event that made a difference what it is, None if not known.
 
-    Of who came or went, the first event by which it did, after the last one to the contrary: who
-    was deactivated, then deleted, left by the deactivation. Of what changed, the last event, by
-    `setters`, that set a value that differs. Of what was changed back, the last event.
+    For one that came or went, the first such event after the last contrary one: a user who was
+    deactivated and then deleted left with the deactivation. For a changed one, the last event, by
+    `setters`, that set a differing value. For one that was changed back, its last event.
     """
     if found.kind in _TURNS:
         return _turn(archive, found, *_TURNS[found.kind])

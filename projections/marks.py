@@ -1,4 +1,4 @@
-"""Runs of combining marks: put in order in time that grows with them, and told from real text."""
+"""Runs of combining marks: sorted in linear time, and recognised where no real text has them."""
 
 import re
 from functools import cache
@@ -15,7 +15,7 @@ def in_order(text: str) -> str:
     """Return a canonically equivalent text whose long runs of marks stand in canonical order.
 
     `normalize` puts each run in order in time that grows with its square: half a minute for
-    150,000 marks. What comes of normalizing either is the same.
+    150,000 marks. Both normalize to the same text.
     """
     if len(text) <= MOST:
         return text

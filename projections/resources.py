@@ -63,7 +63,7 @@ class Resources(Readings):
     def shared_values(self, connection: Connection) -> list[tuple[str, list[str]]]:
         """Return each unique attribute's key with the ids of resources that share a value of it.
 
-        No value is shared but where a program before version 4 of these tables let it be.
+        Only a program before revision 4 of these tables let a value be shared.
         """
         return self._uniqueness.shared(connection)
 

@@ -31,7 +31,7 @@ class NotUnique(Exception):
 
 
 class Unique(NamedTuple):
-    """A unique attribute, and by which form its values count as the same."""
+    """A unique attribute, and the form in which its values are compared."""
 
     type: str
     key: str

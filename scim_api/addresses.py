@@ -36,7 +36,7 @@ def on_stored(compare: Compare, base_url: str) -> Filter:
 
 
 def _with_ends(compare: Compare, base_url: str) -> Filter:
-    """Find also where the text begins within the base URL and ends behind it."""
+    """Find also a text that begins within the base URL and ends after it."""
     text = str(compare.value)
     test = Operator.SW if compare.operator is Operator.CO else Operator.EQ
     longest = min(len(text), len(base_url) + 1)

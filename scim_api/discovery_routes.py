@@ -67,7 +67,7 @@ class DiscoveryViews:
         raise NotFound("There is no schema of this name here.")
 
     def _policy(self) -> Policy:
-        """Return the policy of the token; without one the only ledger's, and else the default."""
+        """Return the token's policy; without a token that of the only ledger, or the default."""
         who = exchange_of(request).authenticated
         if who:
             return who.policy

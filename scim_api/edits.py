@@ -137,7 +137,7 @@ def contradiction(edit: Edit) -> InvalidValue:
 
 
 def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
-    """Say whether a reference is emptied: Entra removes a manager with {"value": ""}."""
+    """Return whether a reference is emptied: Entra removes a manager with {"value": ""}."""
     emptied = "value" in parts and parts["value"] is None
     return emptied and "$ref" in attribute.subs and parts.get("$ref") is None
 
@@ -217,7 +217,7 @@ def _rewritten(
 
 
 def _with_new(edit: Edit, current: list[Any], parts: Mapping[str, Any], door: Door) -> list[Any]:
-    """Make the value that a path asks for in vain, where that is allowed.
+    """Create the value when none matches the path, if the policy allows it.
 
     Without a filter it is: a location that does not exist is added to (RFC 7644 §3.5.2.1, .3).
     """

@@ -32,7 +32,7 @@ class Refusal:
         return withheld(self.sentence)
 
     def told_to(self, *, okta: bool) -> "Refusal":
-        """Return what a client is told, which is Okta or another."""
+        """Return the refusal as Okta, or another client, is to see it."""
         return replace(self, sentence=meant_for(self.sentence, okta=okta))
 
     def document(self) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Exchange:
 
     @property
     def principal(self) -> Principal:
-        """Who asks; raises Unauthorized where no token was needed until now."""
+        """The authenticated caller; raises Unauthorized if the request has no token."""
         if self._principal is None:
             raise no_token()
         return self._principal

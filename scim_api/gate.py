@@ -24,9 +24,9 @@ def guard(
 ) -> None:
     """Let a blueprint's views see only requests of tokens that open them, whatever the body.
 
-    `opening` is told the method and the pattern below `base` of each route, also of one that is
-    added later, so that no view can forget to ask. So is `public`: what it returns True for is
-    open to requests without a token too, which have no principal; a wrong token is refused.
+    `opening` gets the method and the pattern below `base` of each route, also of one that is added
+    later, so that no view can forget to ask. So does `public`: where it returns True, requests
+    without a token are let in, too, and have no principal; a wrong token is refused.
     """
 
     @cache  # by route and method, not by what clients send

@@ -41,9 +41,9 @@ class Inspection:
 
 
 class Trial:
-    """A write for real, of one page that stays as it is: nothing less tells whether one succeeds.
+    """A real write of one page that does not change: nothing less shows whether writes succeed.
 
-    Of each ledger once a second at most, unless a request's write has since gone otherwise.
+    At most once a second for each ledger, unless a request's write has had another result since.
     """
 
     def __init__(self) -> None:

@@ -92,7 +92,7 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw:
         raise InvalidSyntax("The request has no body; a JSON object is expected.")
-    objects = _checked_number(raw)
+    objects = _count_objects(raw)
     try:
         body = exact_json.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -102,8 +102,8 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
     return body
 
 
-def _checked_number(raw: bytes) -> int:
-    """Return how many objects and lists a body may hold; raises BodyTooLarge for too many.
+def _count_objects(raw: bytes) -> int:
+    """Return how many objects and lists a body holds at most; raises BodyTooLarge.
 
     Each takes up to a hundred times the memory of its bytes, so they are counted before they are
     read. Those within texts are counted too.
@@ -145,7 +145,7 @@ def _read_whole(request: Request, limit: int) -> bytes:
 
 
 def _pass_over(request: Request, said: int) -> None:
-    """Read a body to its end and keep nothing, unless it is larger than any may be.
+    """Read and discard a body, unless it is larger than any may be.
 
     Many clients read an answer only once they could send all of their request.
     """

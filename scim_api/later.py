@@ -5,7 +5,7 @@ from threading import Timer
 
 
 def later(seconds: float, work: Callable[[], None]) -> Timer | None:
-    """Let a thread of its own do something after so long; None where no thread is to be had."""
+    """Run work in a thread after some seconds; return None if no thread can be started."""
     timer = Timer(seconds, work)
     timer.daemon = True
     try:

@@ -181,7 +181,7 @@ def _the_same(chosen: set[str], edit: Edit, door: Door) -> Given:
 
 
 def _made(edit: Edit, filter: Filter, door: Door) -> Given:
-    """Return the member that a path asks for in vain; raises NoTarget or InvalidValue."""
+    """Return the member that a filter matching nobody creates; raises NoTarget or InvalidValue."""
     described = described_value(edit, door)
     value = {edit.sub.name.lower(): edit.value} if edit.sub else edit.value
     if isinstance(value, Mapping):

@@ -95,14 +95,14 @@ def value_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
 
 
 def _alone(attribute: Attribute, value: str | dict[str, Any]) -> str:
-    """Return the setting by which one value may come without the list it should stand in."""
+    """Return the setting that tolerates one value without a list where a list is due."""
     if isinstance(value, dict):
         return "values_as_strings"
     return "roles_as_text" if attribute.name in _ROLES else "text_as_list"
 
 
 def one_object(value: Any, door: Door, path: str, setting: str = "list_as_one") -> Any:
-    """Return what is sent where one object is due, out of JSON text or, by a setting, a list."""
+    """Return the value given where one object is due, out of JSON text or a tolerated list."""
     return decoded(_out_of_list(decoded(value, door, path), door, setting), door, path)
 
 

@@ -1,4 +1,4 @@
-"""What trusted proxies in front say of a request: who sent it, by which scheme, to which host."""
+"""What trusted proxies say about a request: who sent it, by which scheme, to which host."""
 
 import ipaddress
 import re
@@ -21,10 +21,10 @@ def is_host(text: str) -> bool:
 
 
 def behind(count: int, wsgi_app: WsgiApp) -> WsgiApp:
-    """Return an application that believes so many proxies: each adds a hop at a header's end.
+    """Return an application that trusts so many proxies: each adds a hop at a header's end.
 
-    Of a header with fewer hops than proxies, and of one that does not say what it should, nothing
-    is believed: the request is then the nearest proxy's own.
+    A header with fewer hops than proxies, or with a malformed hop, is ignored: the request then
+    counts as the nearest proxy's own.
     """
 
     def forwarded(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -1,6 +1,6 @@
 """Marks in sentences of ours: what others wrote, and what is meant for Okta's admins alone.
 
-What is marked can be taken out again, by who is told and by what is kept.
+Marked parts are removed again, depending on who reads the sentence, or when it is stored.
 """
 
 import re
@@ -38,7 +38,7 @@ def meant_for(sentence: str, *, okta: bool) -> str:
 
 
 def told(sentence: str) -> str:
-    """Return a sentence as it is told to the one who asked: without marks, and without hints."""
+    """Return a sentence as a client other than Okta sees it: without marks and without hints."""
     return meant_for(sentence, okta=False).translate(_MARKS)
 
 

@@ -223,7 +223,7 @@ class Asked:
     def response(
         self, found: Answer, status: int = 200, headers: dict[str, str] | None = None
     ) -> Response:
-        """Return a resource's answer; `headers` are those it has beside `self.headers`."""
+        """Return a resource's answer; `headers` are added to `self.headers`."""
         chosen, row = self.selection, found.row
         if chosen and found.written:
             chosen = replace(chosen, specified=found.written)

@@ -94,7 +94,7 @@ def _looks_copied(tenant: Tenant) -> bool:
 
 
 class Opener:
-    """A thread that opens ledgers when that is wanted, once a second at most."""
+    """A thread that opens ledgers on demand, once a second at most."""
 
     def __init__(self, open_all: Callable[[], None]) -> None:
         """Begin."""
@@ -134,9 +134,9 @@ class Tenants:
         self.troubles: dict[str, LedgerError] = {}
 
     def open_apart(self) -> None:
-        """Open what is there, and from now on what comes in a thread of its own.
+        """Open all ledgers now, and those that come later in a separate thread.
 
-        For where opening asks the network: no request waits for that.
+        This is for where opening asks the network: no request waits for that.
         """
         self._open_all()
         self._apart = Opener(self._open_all)
@@ -175,7 +175,7 @@ class Tenants:
         return names
 
     def discover(self) -> None:
-        """Have the ledgers opened that are there and not yet open; note which cannot be."""
+        """Open the ledgers that are not open yet, here or apart; note which cannot be."""
         if self._apart is None:
             self._open_all()
             return

@@ -69,7 +69,7 @@ def surrounded(wsgi_app: WsgiApp, noting: Noting) -> WsgiApp:
 
 
 def _account(exchange: Exchange, status: int, noting: Noting) -> None:
-    """Log, count and note a request; what fails of that is no reason not to answer it."""
+    """Log, count and note a request; a failure of that does not keep the answer back."""
     try:
         log_request(exchange.line(_route(), status))
         exchange.count_use()
@@ -93,7 +93,7 @@ def _route() -> str | None:
 
 
 def _answering(base: str) -> Callable[[Exception], Response]:
-    """Return what answers failures; only below `base` is it SCIM that was looked for."""
+    """Return the error handler; only below `base` was SCIM asked for."""
 
     def failed(error: Exception) -> Response:
         exchange = exchange_of(request)

@@ -66,10 +66,10 @@ def diff(
     reactivated: inactive before, active after. passed: came and went in between. undone:
     changed and changed back, nothing differs. changed: the rest.
 
-    position, at, event and by tell of the event that made it so: of who joined the creation, of who
-    left the deactivation or deletion, whichever came first, of who came back the reactivation, of
-    what changed the last event that set a value that differs. last is the time of the last change
-    of any kind. who and client name all who had a hand in it, in order.
+    position, at, event and by are those of the event that made the difference. joined: the
+    creation. left: the deactivation or deletion, whichever came first. reactivated: the
+    reactivation. changed: the last event that set a differing value. last is the time of the last
+    change of any kind. who and client name all who took part, in order.
     """
     inquiry = Inquiry(site.tenant(ledger))
     span = span_of(inquiry, start, end)

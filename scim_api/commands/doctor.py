@@ -145,7 +145,7 @@ def _accounts(label: str, tenant: Tenant) -> Iterator[Check]:
 def _shared_values(label: str, tenant: Tenant) -> Iterator[Check]:
     """Look for values of unique attributes that several resources have.
 
-    A program before this one could let a second one in; what is recorded stays.
+    An earlier version of this program could let a second one in; recorded events stay.
     """
     with tenant.ledger.reading() as connection:
         shared = tenant.resources.shared_values(connection)
@@ -180,7 +180,7 @@ def _look_through(path: Path, *, whole: bool) -> None:
 
 
 def _log(label: str, ledger: SQLiteLedger) -> Iterator[Check]:
-    """Look whether the log beside a ledger is written back."""
+    """Look whether the log of a ledger is written back."""
     size = f"{ledger.log_size() / 2**20:,.1f} MiB"
     try:
         must_be_written_back(ledger)

@@ -133,8 +133,8 @@ def tail(
     teller = Teller(tenant)
     asked = None if filter_ is None else read_filter(filter_, tenant)
     with suppress(KeyboardInterrupt):  # how following ends
-        for told in teller.newest(asked, count, follow):
-            row = teller.row(told, as_json)
+        for event in teller.newest(asked, count, follow):
+            row = teller.row(event, as_json)
             if as_json:
                 click.echo(in_json(row))
             else:
@@ -174,8 +174,8 @@ def joined(terms: list[Filter]) -> Filter | None:
     return And(tuple(terms)) if len(terms) > 1 else next(iter(terms), None)
 
 
-class Told(NamedTuple):
-    """An event, and what the resource it is about was called then; None if nothing is known."""
+class NamedEvent(NamedTuple):
+    """An event, and the name that its resource had then; None if it is not known."""
 
     recorded: Recorded
     name: str | None
@@ -190,12 +190,12 @@ class Teller:
         self._events = Events(tenant)
         self._names = self._events.credential_names()
 
-    def read(self, positions: list[int]) -> list[Told]:
+    def read(self, positions: list[int]) -> list[NamedEvent]:
         """Return the events at some positions, with the names of the time."""
         lines = lines_at(self._ledger, positions)
         events = [codec.decode(line.header, line.body) for line in lines]
         names = read_beside(lambda: self._named(events), {})
-        return [Told(recorded, names.get(recorded.position)) for recorded in events]
+        return [NamedEvent(recorded, names.get(recorded.position)) for recorded in events]
 
     def _named(self, events: list[Recorded]) -> Mapping[int, str]:
         """Return the names of what events are about, by position."""
@@ -209,7 +209,7 @@ class Teller:
 
     def chosen(
         self, filter: Filter | None, limit: int | None, newest_first: bool
-    ) -> Iterator[Told]:
+    ) -> Iterator[NamedEvent]:
         """Yield the events that a filter finds, of those at most so many, the newest."""
         if filter is not None:
             follow(self._tenant.history)
@@ -217,7 +217,7 @@ class Teller:
 
     def _chosen(
         self, filter: Filter | None, limit: int | None, newest_first: bool, end: int
-    ) -> Iterator[Told]:
+    ) -> Iterator[NamedEvent]:
         if limit is None:
             asked = Question(filter=filter, newest_first=newest_first, count=MOST)
             yield from self._walk(asked, end)
@@ -226,7 +226,7 @@ class Teller:
         found = [e for e, _ in zip(self._walk(newest, end), range(limit), strict=False)]
         yield from found if newest_first else reversed(found)
 
-    def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[Told]:
+    def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[NamedEvent]:
         """Yield the newest events, oldest first, and if asked for those that come."""
         if filter is not None:
             follow(self._tenant.history)
@@ -241,7 +241,7 @@ class Teller:
                 yield from self._walk(asked, end)
             time.sleep(POLL)
 
-    def _walk(self, asked: Question, end: int) -> Iterator[Told]:
+    def _walk(self, asked: Question, end: int) -> Iterator[NamedEvent]:
         more = True
         while more:
             found = self._find(asked, end)
@@ -257,11 +257,11 @@ class Teller:
         except TooMany as error:
             raise Failure(error.detail) from None
 
-    def row(self, told: Told, full: bool) -> dict[str, Any]:
+    def row(self, event: NamedEvent, full: bool) -> dict[str, Any]:
         """Return an event as a line of a table, or all of it."""
-        recorded = told.recorded
+        recorded = event.recorded
         if full:
-            return self._full(recorded, told.name)
+            return self._full(recorded, event.name)
         return {
             "position": recorded.position,
             "at": recorded.at,
@@ -269,7 +269,7 @@ class Teller:
             "who": self._who(recorded),
             "client": family(recorded.request.get("client", "")),
             "via": recorded.via,
-            "name": told.name or "",
+            "name": event.name or "",
             "stream": recorded.stream,
             "changed": _changed(recorded),
         }

@@ -65,7 +65,7 @@ def position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
 
 
 def last_position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
-    """Read a MOMENT up to which is asked; today, or later, is now. Raises UsageError."""
+    """Read the MOMENT at which a period ends; today or later means now. Raises UsageError."""
     if _is_over(ledger, text.strip()):
         return position_of(ledger, text, option)
     say(f"{option} {text} is not over yet: until now", err=True)

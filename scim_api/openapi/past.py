@@ -17,8 +17,8 @@ _WHOLE: JsonSchema = {"type": "integer", "minimum": 0}
 _MOMENT = "A position, or an instant such as 2026-10-01T00:00:00Z."
 _COMPLETE = f"false where only the newest {MOST_READ} events in between were read for causes."
 _EVENT = (
-    "The event that made it so: by which it joined, left or came back; where values changed, the"
-    " last that set one that differs. null where that was not read."
+    "The event that made the difference: with which it joined, left or came back; for changed"
+    " values, the last that set a differing one. null if it was not read."
 )
 _NEXT = _MAYBE_TEXT | {"description": "The address of the next page, null on the last."}
 

@@ -54,7 +54,7 @@ class Case:
     """Which records an explanation is for; None and () fit any.
 
     A status of 200 is any that is 2xx. In `places` a segment * is any; `about` are
-    attributes, or members of the message, of which the refusal names one.
+    attributes or members of the message: the refusal must name one of them.
     """
 
     status: int
