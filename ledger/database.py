@@ -54,7 +54,7 @@ def sqlite_version() -> tuple[int, ...]:
 
 
 def safe_for_several_processes() -> bool:
-    """Tell whether this SQLite may serve one file from several processes."""
+    """Return whether this SQLite may serve one file from several processes."""
     return sqlite_version() >= SAFE_SQLITE
 
 

@@ -26,7 +26,7 @@ class Order:
 
 
 def is_short_form(text: str) -> bool:
-    """Tell whether a text can be a reason or a ticket: no free text, in which a name could be."""
+    """Return whether a text can be a reason or a ticket: no free text, in which a name could be."""
     return _SHORT.fullmatch(text) is not None
 
 

@@ -117,7 +117,7 @@ def _first(
 
 
 def _signed_by(note: Note, key: VerifierKey) -> bool:
-    """Tell whether a note is a tree head that a key signed."""
+    """Return whether a note is a tree head that a key signed."""
     with suppress(MalformedNote):
         return note.signed_by(key) and TreeHead.of(note).size >= 0
     return False

@@ -73,7 +73,7 @@ def consistency_proof(old: int, new: int, node: Node) -> list[bytes]:
 def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> bool:
-    """Tell whether a proof leads from a leaf to a root."""
+    """Return whether a proof leads from a leaf to a root."""
     if not 0 <= index < size:
         return False
     beside = _beside_leaf(index, size)
@@ -88,7 +88,7 @@ def verify_inclusion(
 def verify_consistency(
     old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
 ) -> bool:
-    """Tell whether a proof leads to both roots: the larger tree begins with the smaller one."""
+    """Return whether a proof leads to both roots: the larger tree begins with the smaller one."""
     if not 0 <= old <= new:
         return False
     if old == 0:  # everything begins with nothing

@@ -55,7 +55,7 @@ class VerifierKey:
         return key
 
     def verify(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether the key signed a message."""
+        """Return whether the key signed a message."""
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
         except (InvalidSignature, ValueError):
@@ -136,7 +136,7 @@ class Note:
         return cls(body + "\n", tuple(map(_signature, lines.split("\n")[:-1])))
 
     def signed_by(self, key: VerifierKey) -> bool:
-        """Tell whether a key signed it; raises MalformedNote if its signature is not the key's."""
+        """Return whether a key signed it; raises MalformedNote for a wrong signature."""
         for signature in self.signatures:
             if signature.name == key.name and signature.raw[:4] == key.id:
                 if not key.verify(self.text.encode(), signature.raw[4:]):

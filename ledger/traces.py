@@ -16,7 +16,7 @@ _HEADS = {2: 12, 5: 12, 10: 8, 13: 8}  # kind of page -> bytes before its cell p
 
 
 def holds_any(path: str, marks: Collection[bytes], chunk: int = CHUNK) -> bool:
-    """Tell whether a file holds one of the marks, which are of small letters."""
+    """Return whether a file holds one of the marks, which are of small letters."""
     overlap = max(map(len, marks), default=1) - 1
     kept = b""
     with open(path, "rb") as file:
@@ -55,7 +55,7 @@ def _pages(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def has_traces(path: str, marks: Collection[bytes], fragments: Collection[bytes]) -> bool:
-    """Tell whether a file holds a mark, or a page's unused middle a fragment."""
+    """Return whether a file holds a mark, or a page's unused middle a fragment."""
     if marks and holds_any(path, marks):
         return True
     return any(part in unused for unused in residues(path) for part in fragments)

@@ -44,7 +44,7 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 
 
 def header_is_right(row: Sequence[Any], origin: str, size: int, commitment: str) -> bool:
-    """Tell whether a header is what the columns, and the payload's hash, make of it."""
+    """Return whether a header is what the columns, and the payload's hash, make of it."""
     position, id_, stream, version, type_, revision, at, txn, actor, header = row[:10]
     if type(version) is not int or type(revision) is not int:
         return False
@@ -61,12 +61,12 @@ def header_is_right(row: Sequence[Any], origin: str, size: int, commitment: str)
 
 
 def is_known(type_: str, revision: int) -> bool:
-    """Tell whether this program knows a type and revision."""
+    """Return whether this program knows a type and revision."""
     return revision <= REVISIONS.get(type_, 0)
 
 
 def is_time(at: str) -> bool:
-    """Tell whether a timestamp has the one form there is, and is in the calendar."""
+    """Return whether a timestamp has the one form there is, and is in the calendar."""
     if _TIME.fullmatch(at) is None:
         return False
     try:

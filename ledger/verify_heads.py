@@ -152,7 +152,7 @@ def check_signatures(connection: Connection, task: Signatures) -> Iterator[Findi
 
 
 def signed(note: Note, key: VerifierKey) -> bool:
-    """Tell whether a key, a ledger's or a witness's, signed a note."""
+    """Return whether a key, a ledger's or a witness's, signed a note."""
     text = note.text.encode()
     for signature in note.signatures:
         if signature.name != key.name or signature.raw[:4] != key.id:

@@ -155,7 +155,7 @@ def _restored(identity: Identity, told: _Told) -> Iterator[Finding]:
 
 
 def _recovery(told: _Told, former: VerifierKey | None) -> Generator[Finding, None, bool]:
-    """Tell whether the former key signed that its name was given up."""
+    """Return whether the former key signed that its name was given up."""
     payload, signature = told.payload, told.payload.get("signature")
     if payload.get("key", former and str(former)) != (former and str(former)):
         yield Finding(
@@ -198,7 +198,7 @@ def _statement(about: str, *lines: object) -> bytes:
 
 
 def _signs(key: VerifierKey | None, message: bytes, signature: object) -> bool:
-    """Tell whether a signature, in base64, is a key's."""
+    """Return whether a signature, in base64, is a key's."""
     if key is None or not isinstance(signature, str):
         return False
     try:

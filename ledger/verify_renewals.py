@@ -28,7 +28,7 @@ def check_abandoned(identity: Identity, roots: Mapping[int, bytes]) -> Iterator[
 
 
 def is_lost(identity: Identity, each: KnownHead) -> bool:
-    """Tell whether a head is of what was lost when its name was given up."""
+    """Return whether a head covers events that a restore lost."""
     given_up = identity.end_of(each.head.origin)
     return given_up is not None and each.head.size > given_up
 

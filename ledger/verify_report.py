@@ -98,7 +98,7 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Tell whether nothing was found."""
+        """Return whether nothing was found."""
         return not self.findings
 
     @property

@@ -35,7 +35,7 @@ def followed(
 
 
 def is_in(event: Document, type_: str, head: TreeHead, node: merkle.Node) -> bool:
-    """Tell whether an event of a type, with its payload, is in the tree under a head."""
+    """Return whether an event of a type, with its payload, is in the tree under a head."""
     try:
         raw = event["header"].encode()
         header = json.loads(raw)

@@ -72,7 +72,7 @@ class Blame:
         self._life: Life | None = next(lives, None)
 
     def exists(self) -> bool:
-        """Tell whether the resource was there then."""
+        """Return whether the resource was there then."""
         return self._life is not None
 
     def page(self, begin: Place, count: int) -> Page:

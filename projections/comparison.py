@@ -91,7 +91,7 @@ def number_key(value: Any) -> str | None:
 
 
 def by_instant(path: Path, operator: Operator) -> bool:
-    """Tell whether values compare as times; a part of a time can only be text."""
+    """Return whether values compare as times; a part of a time can only be text."""
     return path.type is Type.DATE_TIME and operator not in SUBSTRING
 
 

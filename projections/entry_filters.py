@@ -14,7 +14,7 @@ FirstAt = Callable[[str, bool], int]
 
 
 def finds_few(filter: Filter) -> bool:
-    """Tell whether an index of what few events share finds all that a filter finds."""
+    """Return whether an index of what few events share finds all that a filter finds."""
     match filter:
         case Compare(path, Operator.EQ, value):
             return path.key in FEW and value is not None

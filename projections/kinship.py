@@ -15,7 +15,7 @@ _HAS_GROUPS = "resource.type = 'User'"
 
 
 def is_apart(path: Path) -> bool:
-    """Tell whether a path leads to what stands in no document."""
+    """Return whether a path leads to what stands in no document."""
     return path.key in (MEMBERS, GROUPS)
 
 

@@ -26,12 +26,12 @@ _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
 
 
 def matches(filter: Filter, document: Mapping[str, Any]) -> bool:
-    """Tell whether a resource's document satisfies a filter."""
+    """Return whether a resource's document satisfies a filter."""
     return _holds(filter, document)
 
 
 def matches_value(filter: Filter, value: Any) -> bool:
-    """Tell whether one value of a multi-valued attribute satisfies the filter in its brackets."""
+    """Return whether one value of a multi-valued attribute satisfies the filter in its brackets."""
     return _holds(filter, value)
 
 
@@ -80,7 +80,7 @@ def _compare(compare: Compare, values: Iterable[Any]) -> bool:
 
 
 def _is_present(value: Any) -> bool:
-    """Tell whether there is a value, or for a complex attribute any within (False is a value)."""
+    """Return whether there is a value, or for a complex attribute any within (False is a value)."""
     if isinstance(value, Mapping):
         return any(_is_present(item) for item in value.values())
     if isinstance(value, list | tuple):

@@ -81,11 +81,11 @@ class Memberships:
     # Reading
 
     def is_member(self, connection: Connection, id_: str) -> bool:
-        """Tell whether a resource is a member of any group."""
+        """Return whether a resource is a member of any group."""
         return self._has(connection, self._member, id_)
 
     def was_member(self, connection: Connection, id_: str) -> bool:
-        """Tell whether a resource has ever left a group."""
+        """Return whether a resource has ever left a group."""
         return self._has(connection, self._former, id_)
 
     def _has(self, connection: Connection, table: str, id_: str) -> bool:
@@ -111,7 +111,7 @@ class Memberships:
         return {row[0]: Relation(*row) for row in rows}
 
     def more_than(self, connection: Connection, group: int, number: int) -> bool:
-        """Tell whether a group has more members than a number, without counting all."""
+        """Return whether a group has more members than a number, without counting all."""
         row = connection.execute(
             f"SELECT 1 FROM {self._member} WHERE group_position = ? LIMIT 1 OFFSET ?",
             (group, number),

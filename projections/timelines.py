@@ -68,7 +68,7 @@ class Timeline:
         self._relation = archive.kinds[type_].relation
 
     def exists(self) -> bool:
-        """Tell whether there ever was such a resource."""
+        """Return whether there ever was such a resource."""
         with self._archive.ledger.reading() as connection:
             return stream_version(connection, self._stream) > 0
 

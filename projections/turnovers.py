@@ -47,7 +47,7 @@ class Turnover:
     left_values: Sequence[dict[str, Any]] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether anybody did."""
+        """Return whether anybody did."""
         return bool(self.joined or self.left)
 
     def document(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def compared(attribute: Attribute, door: Door) -> Attribute:
 
 
 def is_secret(*attributes: Attribute) -> bool:
-    """Say whether any of these is never returned, so that nothing may be asked about it."""
+    """Return whether any of these is never returned, so that nothing may be asked about it."""
     return any(
         attribute.returned is Returned.NEVER or attribute.mutability is Mutability.WRITE_ONLY
         for attribute in attributes

@@ -37,7 +37,7 @@ class Conditions:
             )
 
     def unchanged(self, etag: str) -> bool:
-        """Tell whether a read may be answered 304."""
+        """Return whether a read may be answered 304."""
         return self.if_none_match is not None and _names(self.if_none_match, etag)
 
 

@@ -85,7 +85,7 @@ def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[s
 
 
 def _is_required(extension: Schema) -> bool:
-    """Say whether every resource must have some of an extension (RFC 7643 §6)."""
+    """Return whether every resource must have some of an extension (RFC 7643 §6)."""
     return any(attribute.required for attribute in extension.attributes)
 
 

@@ -30,12 +30,12 @@ class Selection:
     specified: frozenset[str] = frozenset()
 
     def shows(self, key: str) -> bool:
-        """Tell whether anything of an attribute, returned by default, is shown."""
+        """Return whether anything of an attribute, returned by default, is shown."""
         named = self.only is None or key in self.only
         return named and self.without.get(key, ()) is not None
 
     def shows_part(self, key: str, sub: str) -> bool:
-        """Tell whether a sub-attribute that is returned on request is shown."""
+        """Return whether a sub-attribute that is returned on request is shown."""
         return sub in ((self.only or {}).get(key) or ())
 
     def parts(self, declared: Declared) -> frozenset[str]:
@@ -210,7 +210,7 @@ def _default_parts(resource_type: ResourceType) -> tuple[str, frozenset[str]]:
 
 
 def names_members(chosen: Selection | None) -> bool:
-    """Tell whether members are shown with their names, which are looked up one by one."""
+    """Return whether members are shown with their names, which are looked up one by one."""
     return chosen is not None and chosen.shows_part("members", "display")
 
 

@@ -142,7 +142,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             self.log.debug("the client of a refused request was gone")
 
     def is_parent_alive(self) -> bool:
-        """Tell whether gunicorn's master lives; without it, let go of the port at once.
+        """Return whether gunicorn's master lives; without it, let go of the port at once.
 
         Else the orphans would keep a new service from starting until their last client is gone.
         """

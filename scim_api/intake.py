@@ -240,5 +240,5 @@ def _settled_one(attribute: Attribute, value: Any) -> Any:
 
 
 def is_primary(value: Any) -> bool:
-    """Say whether a value is marked as the preferred one."""
+    """Return whether a value is marked as the preferred one."""
     return isinstance(value, dict) and value.get("primary") is True

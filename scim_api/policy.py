@@ -295,7 +295,7 @@ class Door:
     base_url: str = ""
 
     def tolerates(self, setting: str) -> bool:
-        """Say whether the policy forgives this; ask only once there is something to forgive."""
+        """Return whether the policy forgives this; ask only once there is something to forgive."""
         if not getattr(self.policy, setting):
             return False
         if self.tolerated:

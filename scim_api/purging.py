@@ -139,7 +139,7 @@ class Purges:
 
 
 def _tells(traces: Traces | None, client: str) -> bool:
-    """Tell whether a User-Agent may name who was erased: any may, where the names are not known."""
+    """Return whether a User-Agent may name who was erased: any may if the names are not known."""
     if traces is None:
         return client != family(client)
     return any(mark in client.lower().encode() for mark in traces.marks)

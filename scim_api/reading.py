@@ -80,13 +80,13 @@ class Reader:
             return self._readings.relations(connection, self._kind.type, places, named=named)
 
     def never_grouped(self, row: Stored) -> bool:
-        """Tell whether a resource was never in a group, so that its version says all of it."""
+        """Return whether a resource was never in a group, so that its version says all of it."""
         with self._source.reading() as connection:
             left_one = self._readings.memberships.was_member(connection, row.id)
         return not (row.grouped or left_one)
 
     def has_more_members(self, row: Stored, number: int) -> bool:
-        """Tell whether the resource is a group with more members than a number."""
+        """Return whether the resource is a group with more members than a number."""
         if self._kind.relation != "members":
             return False
         with self._source.reading() as connection:

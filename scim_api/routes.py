@@ -206,7 +206,7 @@ class Asked:
             self.exchange.outcome = repetition(written.row)
 
     def is_whole(self, found: Answer) -> bool:
-        """Tell whether the version stands for all that is shown: not for a user's groups."""
+        """Return whether the version stands for all that is shown: not for a user's groups."""
         relation = relation_of(self.type, self.selection)
         if relation == "members":  # their names are no part of the group's version
             return not names_members(self.selection)

@@ -255,12 +255,12 @@ def _newly_unique(before: ResourceType, after: ResourceType) -> Iterator[_Demand
 
 
 def _as_unique(old: Attribute, new: Declared) -> bool:
-    """Tell whether what is unique now was so before, by a comparison as fine or coarser."""
+    """Return whether what is unique now was so before, by a comparison as fine or coarser."""
     return old.uniqueness != "none" and (new.attribute.case_exact or not old.case_exact)
 
 
 def _has(value: Any, sub: str) -> bool:
-    """Tell whether a value, or any of several, has a sub-attribute."""
+    """Return whether a value, or any of several, has a sub-attribute."""
     return any(isinstance(item, Mapping) and sub in item for item in _items(value))
 
 

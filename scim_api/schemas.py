@@ -207,7 +207,7 @@ def check_parts(attribute: Attribute, value: Any, path: str) -> None:
 
 
 def is_secret(attribute: Attribute) -> bool:
-    """Say whether the attribute is accepted and dropped, such as `password`."""
+    """Return whether the attribute is accepted and dropped, such as `password`."""
     return attribute.mutability is Mutability.WRITE_ONLY
 
 

@@ -75,7 +75,7 @@ class Tenant:
         return self.newest.of(settings)
 
     def has_active_user(self, id_: str) -> bool:
-        """Tell whether there is an active user of an id."""
+        """Return whether there is an active user of an id."""
         with self.ledger.reading() as connection:
             user = self.resources.get(connection, "User", id_)
         return user is not None and is_active(user.attributes)
@@ -89,7 +89,7 @@ class Tenant:
 
 
 def _looks_copied(tenant: Tenant) -> bool:
-    """Tell whether a ledger stands in a folder of another name than the one it was made with."""
+    """Return whether a ledger stands in a folder of another name than the one it was made with."""
     return tenant.ledger.origin.partition("/")[0] != tenant.name
 
 

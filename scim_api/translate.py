@@ -50,7 +50,7 @@ def _split(type_: str, entries: Sequence[tuple[str, Any]]) -> list[Event]:
 
 
 def _same(before: Any, after: Any) -> bool:
-    """Tell whether a value is unchanged, whatever the order of many values (RFC 7643 §2.4)."""
+    """Return whether a value is unchanged, whatever the order of many values (RFC 7643 §2.4)."""
     if before == after:
         return True
     if not (isinstance(before, list) and isinstance(after, list)):

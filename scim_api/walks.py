@@ -13,7 +13,7 @@ _BOUND = ("filter", "sortBy", "sortOrder")
 
 
 def is_walk(parameters: Parameters) -> bool:
-    """Tell whether a list is asked for by cursor."""
+    """Return whether a list is asked for by cursor."""
     return "cursor" in parameters
 
 

@@ -81,7 +81,7 @@ class Export:
 
 
 def _names(line: bytes, path: str) -> bool:
-    """Tell whether a line shows a path (a value may look like one: it is for a warning only)."""
+    """Return whether a line shows a path (a value may look like one: it is for a warning only)."""
     return f'"{path}"'.encode() in line or f'"{path}:'.encode() in line
 
 

@@ -25,7 +25,7 @@ class Disclosure:
     withhold: bool = False
 
     def shows(self, type_: str, path: str) -> bool:
-        """Tell whether an entry of a payload is shown; `members` stands for each `members:<id>`."""
+        """Return whether an entry of a payload is shown; `members` means each `members:<id>`."""
         if self.withhold or path in WITHHELD.get(type_, ()):
             return False
         if path in PROVING.get(type_, ()):
@@ -34,7 +34,7 @@ class Disclosure:
         return self.show is None or path in self.show or kind in self.show
 
     def shows_all(self, type_: str) -> bool:
-        """Tell whether everything of an event of a type is shown."""
+        """Return whether everything of an event of a type is shown."""
         return not self.withhold and self.show is None and type_ not in WITHHELD
 
 

@@ -18,7 +18,7 @@ class Span:
 
     @property
     def whole(self) -> bool:
-        """Tell whether it leaves out nothing, so that the lines alone give the root."""
+        """Return whether it leaves out nothing, so that the lines alone give the root."""
         return (self.first, self.last) == (1, self.size)
 
     def proof(self, tree: Tree) -> bytes:

@@ -142,7 +142,7 @@ def frame(event: Shown) -> bytes:
 
 
 def is_gone(socket: Any) -> bool:
-    """Tell whether a client has hung up: nothing else would say so before the second write."""
+    """Return whether a client has hung up: nothing else would say so before the second write."""
     if socket is None:
         return False
     try:

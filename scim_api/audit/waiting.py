@@ -6,7 +6,7 @@ BASE = "/ledger/v1"
 
 
 def waits(path: str, query: str) -> bool:
-    """Tell whether a request, as it stands on its first line, may take as long as it likes."""
+    """Return whether a request, as it stands on its first line, may take as long as it likes."""
     if "ledger" not in path and "%" not in path:
         return False  # by far the most
     segments = [part for part in unquote(path).split("/") if part]

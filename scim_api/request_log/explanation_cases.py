@@ -67,7 +67,7 @@ class Case:
     about: tuple[str, ...] = ()
 
     def fits(self, row: Row, place: str) -> bool:
-        """Tell whether a record, of an address of that place, is one of these."""
+        """Return whether a record, of an address of that place, is one of these."""
         return (
             (200 if row.status < 400 else row.status, row.scim_type)
             == (self.status, self.scim_type)

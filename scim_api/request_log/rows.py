@@ -32,7 +32,7 @@ class Served:
     words: frozenset[str]
 
     def holds(self, path: str) -> bool:
-        """Tell whether requests for an address are kept."""
+        """Return whether requests for an address are kept."""
         return f"{path}/".startswith((f"{self.scim}/", f"{self.ledger}/"))
 
 
