@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ledger.database import DAMAGED, UNWRITABLE, Connection, Turns, driver, speaking
-from ledger.place import AFTER_A_WRITE, ALL, BEFORE_A_WRITE, Place
+from ledger.place import AFTER_A_WRITE, ALL, Place
 from ledger.store import LedgerBusy, LedgerUnavailable
 
 
@@ -83,7 +83,7 @@ class DatabaseFile:
         if self.refusal == UNWRITABLE:
             self._renew()
         with _Writing(self):
-            self.must_be_in_place(BEFORE_A_WRITE)
+            self.must_be_in_place()
             with self._turns.transaction(self._only_writer) as writer:
                 yield writer
             self.must_be_in_place(AFTER_A_WRITE)  # what went elsewhere is not acknowledged

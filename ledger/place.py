@@ -17,7 +17,6 @@ REPLACED = "file replaced"
 
 _BESIDE = ("-wal", "-shm")  # the same ones for as long as any connection is open
 ALL = ("", *_BESIDE)
-BEFORE_A_WRITE = ("", "-wal")
 AFTER_A_WRITE = ("",)
 
 _Identity = tuple[int, int]  # device and inode

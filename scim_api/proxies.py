@@ -7,17 +7,29 @@ from typing import Any
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
+MOST_PORT = 65_535
+
 _FORMS = re.compile(  # RFC 7239 §6: an IPv6 address with a port is in brackets
     r"(?P<v4>[0-9.]+)(?::[0-9]{1,5})?|\[(?P<bracketed>[^\[\]]+)\](?::[0-9]{1,5})?|(?P<v6>[^\[\]]+)"
 )
 
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", re.ASCII)
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_HOST = re.compile(
+    rf"(?=[^:]{{1,254}}(?::|$))(?:{_LABEL}\.)*{_LABEL}\.?(?::(?P<port>[0-9]{{1,5}}))?"
+    r"|\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+)\](?::(?P<port6>[0-9]{1,5}))?"
+)
 
 
 def is_host(text: str) -> bool:
-    """Return whether a text is a host, with a port or without (RFC 9110 §7.2)."""
-    return _HOST.fullmatch(text) is not None
+    """Return whether a text is a host that can be asked, with a port or without (RFC 9110 §7.2).
+
+    A name has labels of 63 characters at most and 253 in all (RFC 1035 §2.3.4).
+    """
+    found = _HOST.fullmatch(text)
+    if found is None or int(found["port"] or found["port6"] or 0) > MOST_PORT:
+        return False
+    return found["v6"] is None or address_of(text) is not None
 
 
 def behind(count: int, wsgi_app: WsgiApp) -> WsgiApp:

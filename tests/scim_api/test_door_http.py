@@ -247,13 +247,28 @@ def test_the_path_of_the_base_can_be_another(make_site):
     assert api.get("/Users").status_code == 404
 
 
-def test_a_forwarded_host_that_is_none_is_ignored(proxied):
-    answer = proxied.get("/ServiceProviderConfig", headers={"X-Forwarded-Host": "a b"})
-
-    assert answer.json["meta"]["location"].startswith("http://localhost/")
+NO_HOSTS = ["a b", "a..b", "..", "a" * 64, ".".join(["a" * 50] * 6), "a:65536", "a:x", "[1.2.3.4]"]
 
 
-@pytest.mark.parametrize("host", ['a"b', "a b", "a\\b", "<x>", "é.example"])
+@pytest.mark.parametrize("host", NO_HOSTS)
+def test_a_forwarded_host_that_is_none_is_ignored(proxied, host):
+    answer = proxied.ask(
+        "POST", "/Users", user(host.encode().hex()), headers={"X-Forwarded-Host": host}
+    )
+
+    assert answer.status_code == 201
+    assert answer.headers["Location"].startswith("http://localhost/")
+
+
+@pytest.mark.parametrize("host", ["a.example:65535", "a.example.", "[2001:db8::1]:8443", "a_b"])
+def test_a_host_with_a_port_a_final_dot_or_an_ipv6_address_is_one(proxied, host):
+    sent = {"X-Forwarded-Host": host}
+    answer = proxied.ask("POST", "/Users", user(f"{len(host)}@example.org"), headers=sent)
+
+    assert answer.headers["Location"].startswith(f"http://{host}/scim/v2/Users/")
+
+
+@pytest.mark.parametrize("host", [*NO_HOSTS, 'a"b', "a\\b", "<x>", "é.example"])
 def test_a_host_that_is_none_is_refused_before_it_can_break_the_json(api, host):
     created = api.create()
 

@@ -101,6 +101,11 @@ def log_replaced(folder):
     return lambda: ((folder / "ledger.db-wal").unlink(), back())
 
 
+def index_of_the_log_moved_away(folder):
+    (folder / "ledger.db-shm").rename(folder / "index")
+    return lambda: (folder / "index").rename(folder / "ledger.db-shm")
+
+
 TAKEN = [
     (moved_away, "file missing"),
     (removed, "file missing"),
@@ -109,6 +114,7 @@ TAKEN = [
     (folder_renamed, "file missing"),
     (log_moved_away, "file missing"),
     (log_replaced, "file replaced"),
+    (index_of_the_log_moved_away, "file missing"),
 ]
 TAKE = pytest.mark.parametrize(("take", "reason"), TAKEN, ids=lambda x: getattr(x, "__name__", ""))
 
@@ -155,6 +161,18 @@ def test_a_log_that_was_removed_takes_nothing_with_it(client, folder):
 
     assert client.create() == 201
     assert client.lost() == set()
+
+
+def test_what_a_command_records_is_not_written_over_once_the_index_of_the_log_is_gone(
+    client, folder
+):
+    """With an index of their own, two programs write to the same place in the log."""
+    (folder / "ledger.db-shm").unlink()
+    late = client.api.site.client(called="late")
+    assert client.create() == 503
+    client.api.site.close()
+
+    assert late.get("/Users").status_code == 200
 
 
 def test_a_write_that_went_elsewhere_meanwhile_is_not_acknowledged(client, folder):
