@@ -12,6 +12,7 @@ from projections.query import Operator, Query
 from scim_api.attributes import AllTypes, ResourceType
 from scim_api.grammar import parse_filter, parse_sort
 from scim_api.resource_types import GROUP, RESOURCE_TYPES, USER
+from tests.projections.filters_drawn import combined
 from tests.projections.worlds import GROUPS, HISTORIES, POPULATED, STRANGERS, USERS, Lived, Step
 
 PROPERTY = settings(
@@ -46,18 +47,6 @@ TESTS = st.one_of(
     st.sampled_from(["pr", "eq null", "ne null"]),
 )
 SUBS = ("value", "type", "display", "$ref")
-
-
-def combined(terms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.recursive(
-        terms,
-        lambda inner: st.one_of(
-            st.builds("({}) and ({})".format, inner, inner),
-            st.builds("({}) or ({})".format, inner, inner),
-            st.builds("not ({})".format, inner),
-        ),
-        max_leaves=4,
-    )
 
 
 def compared(*attributes: str) -> st.SearchStrategy[str]:

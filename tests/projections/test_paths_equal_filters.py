@@ -19,6 +19,7 @@ from scim_api.intake import load_value
 from scim_api.members import Membership
 from scim_api.policy import Door
 from scim_api.resource_types import GROUP, USER
+from tests.projections.filters_drawn import combined
 from tests.projections.worlds import GROUPS, HISTORIES, POPULATED, STRANGERS, USERS, Lived, Step
 from tests.scim_api.client import patch
 
@@ -27,18 +28,6 @@ PROPERTY = settings(
 )
 BASE = "https://example.com/scim/v2"
 DOOR = Door(base_url=BASE)
-
-
-def combined(terms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.recursive(
-        terms,
-        lambda inner: st.one_of(
-            st.builds("({}) and ({})".format, inner, inner),
-            st.builds("({}) or ({})".format, inner, inner),
-            st.builds("not ({})".format, inner),
-        ),
-        max_leaves=4,
-    )
 
 
 def compared(literals: list[str], operators: str) -> st.SearchStrategy[str]:

@@ -15,6 +15,7 @@ from projections.query import Compare, Filter, Operator, Path, Type
 from projections.tables import Tables
 from scim_api.grammar import parse_filter, parse_sort
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
+from tests.projections.filters_drawn import combined
 
 PROPERTY = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -158,18 +159,6 @@ INSTANT_TESTS = st.one_of(
 
 def compared(attributes: list[str], tests: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.builds("{} {}".format, st.sampled_from(attributes), tests)
-
-
-def combined(terms: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    return st.recursive(
-        terms,
-        lambda inner: st.one_of(
-            st.builds("({}) and ({})".format, inner, inner),
-            st.builds("({}) or ({})".format, inner, inner),
-            st.builds("not ({})".format, inner),
-        ),
-        max_leaves=4,
-    )
 
 
 WITHIN = combined(
