@@ -1,6 +1,6 @@
 """PUT: (attributes, body) -> the attributes desired (RFC 7644 §3.5.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from projections.state import STANDING
@@ -14,16 +14,20 @@ Attributes = Mapping[str, Any]
 
 
 def replaced(
-    resource_type: ResourceType, before: Attributes, desired: Attributes, policy: Policy
+    resource_type: ResourceType,
+    before: Attributes,
+    desired: Attributes,
+    policy: Policy,
+    cleared: Set[str] = frozenset(),
 ) -> dict[str, Any]:
     """Lay a whole new state over what a client cannot take away; raises Mutability.
 
     Immutable attributes and parts stay, and cannot be given another value. `active` stays where
     the body does not name it: Okta sends back what it read. For the same reason what a GET does
-    not show stays, and so do entries that were recorded and now count as none, where nothing else
-    of their attribute is changed.
+    not show stays but what is `cleared`, and so do entries that were recorded and now count as
+    none, where nothing else of their attribute is changed.
     """
-    desired = with_unshown(resource_type, before, desired)
+    desired = with_unshown(resource_type, before, desired, cleared)
     after = dict(desired)
     for key, value in before.items():
         declared = resource_type.declared.get(key)

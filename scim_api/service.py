@@ -29,6 +29,7 @@ from scim_api.read_only import is_as_read
 from scim_api.reading import Answer, Reader
 from scim_api.replacing import replaced
 from scim_api.translate import creation, difference, membership
+from scim_api.unshown import emptied
 
 ATTEMPTS = 50  # how often a change that lost a race is decided anew
 
@@ -124,13 +125,14 @@ class Service(Reader):
         self._row(id_)
         given = self._parted(body)
         desired = self._loaded(given.body)
+        cleared = emptied(self._type, given.body, self._door)
 
         def desired_of(before: Attributes, members: Membership) -> Attributes:
             if given.members is not None:
                 members.replace(given.members)
             elif self._kind.relation == "members" and not given.named:
                 self._keep_or_empty(members)
-            return replaced(self._type, before, desired, self._door.policy)
+            return replaced(self._type, before, desired, self._door.policy, cleared)
 
         return self._change(id_, desired_of, conditions, metadata)
 

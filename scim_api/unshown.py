@@ -3,25 +3,39 @@
 These are the attributes and parts that are returned never, or on request (RFC 7643 §7).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 from scim_api.attributes import Attribute, ResourceType
 from scim_api.intake import identity
+from scim_api.normal_form import by_key, is_unassigned
+from scim_api.policy import Door
+
+
+def emptied(resource_type: ResourceType, body: Mapping[str, Any], door: Door) -> frozenset[str]:
+    """Return the keys of attributes that a PUT names to clear them (RFC 7644 §3.5.1)."""
+    again = Door(door.policy)  # what is forgiven was noted when the body was read
+    given = by_key(resource_type, body, again)
+    return frozenset(
+        key for key, value in given.items() if value == [] or is_unassigned(value, again)
+    )
 
 
 def with_unshown(
-    resource_type: ResourceType, before: Mapping[str, Any], desired: Mapping[str, Any]
+    resource_type: ResourceType,
+    before: Mapping[str, Any],
+    desired: Mapping[str, Any],
+    cleared: Set[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Lay a PUT's attributes over those that no GET showed to its client.
+    """Lay a PUT's attributes over those that no GET showed to its client, unless it cleared them.
 
     Of an object, and of an entry that the list still has, the parts stay that are not shown.
     """
     after = dict(desired)
-    for key, value in before.items():
+    for key in before.keys() - cleared:
         declared = resource_type.declared.get(key)
         if declared and (declared.attribute.unshown or declared.attribute.unshown_parts):
-            kept = _kept(declared.attribute, value, desired.get(key))
+            kept = _kept(declared.attribute, before[key], desired.get(key))
             after |= {} if kept is None else {key: kept}
     return after
 
@@ -38,14 +52,14 @@ def _kept(attribute: Attribute, value: Any, given: Any) -> Any:
     return [entries.get(identity(_without(entry, names)), {}) | entry for entry in given]
 
 
-def _shown(value: Any, names: frozenset[str]) -> bool:
+def _shown(value: Any, names: Set[str]) -> bool:
     entries = value if isinstance(value, list) else [value]
     return any(not isinstance(entry, Mapping) or entry.keys() - names for entry in entries)
 
 
-def _parts(entry: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+def _parts(entry: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
     return {name: part for name, part in entry.items() if name in names}
 
 
-def _without(entry: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+def _without(entry: Mapping[str, Any], names: Set[str]) -> dict[str, Any]:
     return {name: part for name, part in entry.items() if name not in names}

@@ -218,8 +218,17 @@ def test_a_put_of_what_was_read_keeps_what_is_not_shown(extended):
     assert seen[BADGE_URN] == {"badge": {"number": 7}, "shoeSize": 42}
     assert answered["meta"]["version"] == seen["meta"]["version"]
     assert kept == {"salary": 1.5, "badge": {"hint": "dog"}}
-    removed = extended.patch(created, {"op": "remove", "path": f"{BADGE_URN}:salary"})
-    assert removed.json["meta"]["version"] != seen["meta"]["version"]
+
+
+@pytest.mark.parametrize("policy", ["okta", "strict"])
+def test_a_put_can_clear_what_is_not_shown_by_null(extended, policy):
+    created = create(extended, salary=1.5, riddle="sphinx", shoeSize=42)
+    extended.token = extended.site.issue(extended.ledger, policy=policy).token
+    query = {"attributes": f"{BADGE_URN}:salary"}
+
+    extended.put(created, badged(shoeSize=42, salary=None))
+
+    assert BADGE_URN not in extended.get(extended.path(created), query_string=query).json
 
 
 @pytest.mark.parametrize("attributes", [None, f"{BADGE_URN}:riddle,userName", BADGE_URN])
