@@ -10,7 +10,7 @@ from scim_api.policy import Door
 
 # Whole groups of four; of the last, padding may be left out (RFC 7643 §2.3.6).
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?")
-_LINE_BREAK = re.compile(r"[ \t]*\r?\n[ \t]*")
+_BLANKS = " \t"
 _URL_ALPHABET = str.maketrans("-_", "+/")
 _OFFSET = re.compile(r".*(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)|T[^+-]*)", re.ASCII)
 
@@ -35,7 +35,7 @@ def has_form(type_: Type) -> bool:
 def _of_binary(text: str, door: Door) -> Fault:
     if _BASE64.fullmatch(text):
         return None
-    joined = _LINE_BREAK.sub("", text)
+    joined = _in_one_line(text)
     if joined != text and not door.tolerates("base64_in_lines"):
         return NOT_BASE64
     if _BASE64.fullmatch(joined):
@@ -43,6 +43,16 @@ def _of_binary(text: str, door: Door) -> Fault:
     if "+" in joined or "/" in joined or not _BASE64.fullmatch(joined.translate(_URL_ALPHABET)):
         return NOT_BASE64
     return None if door.tolerates("base64_url_alphabet") else NOT_BASE64
+
+
+def _in_one_line(text: str) -> str:
+    """Return a text without its line breaks and the blanks around them, in linear time."""
+    first, *others = text.replace("\r\n", "\n").split("\n")
+    if not others:
+        return text
+    *middle, last = others
+    inner = (line.strip(_BLANKS) for line in middle)
+    return "".join((first.rstrip(_BLANKS), *inner, last.lstrip(_BLANKS)))
 
 
 def _of_decimal(text: str, _: Door) -> Fault:

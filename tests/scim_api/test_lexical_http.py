@@ -1,5 +1,7 @@
 """The forms of binary values and times: asked of what is new, in every verb."""
 
+import time
+
 import pytest
 
 from ledger.events import CREATED
@@ -61,13 +63,22 @@ def test_a_patch_of_a_part_is_looked_at_too(api):
     assert api.read(made)[CERTIFICATE] == [{"value": "TWFu", "type": "a"}]
 
 
-@pytest.mark.parametrize("text", ["TWFu\r\nTWFu\r\n", "TWFu\n  TWE="])
+@pytest.mark.parametrize("text", ["TWFu\r\nTWFu\r\n", "TWFu\n  TWE=", "TW \t\r\n\n \n\tFu\n "])
 def test_line_breaks_in_base64_are_a_tolerance(api, text):
     made = api.create(x509Certificates=[{"value": text}])
     assert made[CERTIFICATE] == [{"value": text}]
 
     policy(api, "strict")
     assert refusal(api.post(user("b@example.com", x509Certificates=[{"value": text}])))[0] == 400
+
+
+@pytest.mark.parametrize("blanks", [" ", "\t", "\n", " \n", "\r\n\t"])
+def test_blanks_in_base64_are_looked_at_in_time_that_grows_with_them(api, blanks):
+    text = "TWFu" + blanks * (30_000 // len(blanks)) + " A"
+    started = time.thread_time()
+
+    assert refusal(api.post(user(x509Certificates=[{"value": text}])))[0] == 400
+    assert time.thread_time() - started < 1
 
 
 def test_the_alphabet_for_urls_is_a_setting_and_is_not_mixed(api):
