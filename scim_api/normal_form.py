@@ -159,7 +159,7 @@ def _entry(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
         value = decoded(value, door, path)
     takes_strings = "value" in attribute.subs and isinstance(value, str) and value
     if takes_strings and door.tolerates("values_as_strings"):
-        return {"value": value}
+        value = {"value": value}
     return _one(attribute, value, door, path)
 
 

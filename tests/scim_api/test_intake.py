@@ -35,6 +35,13 @@ GADGET = ResourceType(
             Attribute("tags", "", multi_valued=True),
             Attribute("flags", "", Type.BOOLEAN, multi_valued=True),
             Attribute(
+                "shares",
+                "",
+                Type.COMPLEX,
+                multi_valued=True,
+                sub_attributes=(Attribute("value", "", Type.DECIMAL), Attribute("type", "")),
+            ),
+            Attribute(
                 "owners",
                 "",
                 Type.COMPLEX,
@@ -373,6 +380,16 @@ def test_nothing_else_is_a_boolean(value):
 def test_values_may_come_as_text_or_one_object_by_policy(sent, values):
     assert loaded(roles=sent) == {"roles": values}
     assert "roles" in refusal(user(roles=sent), STRICT)
+
+
+def test_a_text_for_an_object_is_read_as_its_value_is():
+    assert gadget(shares=["1e2", "0.50"])["shares"] == [{"value": "100"}, {"value": "0.5"}]
+    with pytest.raises(InvalidValue, match="without quotes"):
+        load_resource(
+            GADGET,
+            {"schemas": ["urn:example:Gadget"], "label": "g", "shares": ["1"]},
+            only(values_as_strings=True),
+        )
 
 
 def test_the_error_for_roles_as_text_names_the_shape():
