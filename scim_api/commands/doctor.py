@@ -31,13 +31,13 @@ from scim_api.purging import unfinished_streams
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants import Tenant, ledger_names
 
-MOST_NAMED = 20  # accounts of a ledger that are named; all are counted
+MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
 QUICK = 200 * 1024 * 1024  # bytes of a file beside a ledger that is read whole
 
 _UNASSIGNED = "active was unassigned, so that these users count as active"
 _SETTLE = (
-    "scim-ledger user history ID shows whether one had been deactivated before. Who should be"
-    " inactive: set active to false. Who should be active: set it to false, then to true. Either"
+    "scim-ledger user history ID shows whether one had been deactivated before. To make a user"
+    " inactive, set active to false. To keep a user active, set it to false, then to true. Either"
     " settles it"
 )
 
@@ -137,7 +137,8 @@ def _accounts(label: str, tenant: Tenant) -> Iterator[Check]:
         count, found = unassigned.count(connection), unassigned.first(connection, MOST_NAMED)
     if count:
         named = [f"{one.user_name} ({one.id}) at position {one.position}" for one in found]
-        more = [f"and {count - len(found):,} more"] if count > len(found) else []
+        left = count - len(found)
+        more = [f"and {left:,} more, named once these are settled"] if left else []
         says = f"{_UNASSIGNED}: {', '.join(named + more)}. {_SETTLE}"
         yield Check(f"{label} accounts", False, says)
 

@@ -86,6 +86,15 @@ def test_doctor_names_who_lives_and_was_not_settled_since(shell, api, told):
     assert "example.com" not in shell("doctor").out
 
 
+def test_doctor_names_each_of_many(shell, api):
+    for number in range(21):
+        id_ = api.create(f"user{number}@example.com")["id"]
+        api.site.append("default", f"User-{id_}", 1, (UPDATED, NONE))
+    api.site.close()
+
+    assert shell("doctor", code=1).out.count("@example.com (") == 21
+
+
 def test_a_rebuild_gives_the_same(shell, told):
     assert "same rows" in shell("projections", "check").err + shell("projections", "check").out
     shell("projections", "rebuild")
