@@ -66,7 +66,7 @@ class Selection:
         if not (always or asked or declared.key in named):
             return None
         value = _keep(attribute, value, named.get(declared.key), written)
-        if value and declared.key in self.without and not always:
+        if value is not None and declared.key in self.without and not always:
             value = _drop(attribute, value, self.without[declared.key])
         return _as_numbers(attribute, value) if attribute.has_decimals else value
 

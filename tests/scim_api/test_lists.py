@@ -318,6 +318,7 @@ FULL = {
         {"value": "jane@home.example", "type": "home"},
     ],
     "title": "Boss",
+    "active": False,
 }
 MINIMUM = {"schemas", "id"}
 
@@ -392,6 +393,7 @@ def test_an_attribute_and_its_part_together_are_the_attribute(api, jane, attribu
         ("noSuchAttribute", set()),
         ("name.givenName,name.familyName", {"name"}),
         ("meta", {"meta"}),
+        ("active", {"active"}),
     ],
 )
 def test_excluded_attributes_are_not_shown_but_id_and_schemas_are(api, jane, excluded, hidden):
