@@ -2,11 +2,13 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ledger.database import DAMAGED, UNWRITABLE, Connection, Turns, driver, speaking
+from ledger.inspection import Inspection
 from ledger.place import AFTER_A_WRITE, ALL, Place
 from ledger.store import LedgerBusy, LedgerUnavailable
 
@@ -35,7 +37,9 @@ class DatabaseFile:
         self._opened: list[Connection] = []
         self._generation = 0  # of connections; those of an earlier one are opened again
         self._written_by = 0  # the generation of the writer
+        self.inspection = Inspection(path)
         self.damage: LedgerUnavailable | None = None
+        self.damaged_at = 0.0  # monotonic seconds
         self.refusal: str | None = None  # the reason for which the last write failed, if it did
 
     def close(self) -> None:
@@ -78,8 +82,7 @@ class DatabaseFile:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """Give the process's writing connection for one transaction, when its turn comes."""
-        if self.damage:  # anew each time: an exception keeps the frames of all its raises
-            raise type(self.damage)(str(self.damage), reason=self.damage.reason)
+        self._must_be_sound()
         if self.refusal == UNWRITABLE:
             self._renew()
         with _Writing(self):
@@ -87,6 +90,20 @@ class DatabaseFile:
             with self._turns.transaction(self._only_writer) as writer:
                 yield writer
             self.must_be_in_place(AFTER_A_WRITE)  # what went elsewhere is not acknowledged
+
+    def _must_be_sound(self) -> None:
+        """Raise LedgerUnavailable once a page proved damaged, until a look finds nothing wrong.
+
+        What looked like damage was perhaps a disk that failed for a while.
+        """
+        damage = self.damage
+        if damage is None:
+            return
+        if not self.inspection.is_sound_since(self.damaged_at):
+            # anew each time: an exception keeps the frames of all its raises
+            raise type(damage)(str(damage), reason=damage.reason)
+        self.damage = None
+        self._generation += 1
 
     def must_be_in_place(self, names: Sequence[str] = ALL) -> None:
         """Raise LedgerUnavailable unless what was opened is what is there; see ledger.place."""
@@ -174,7 +191,7 @@ class _Speaking(speaking):
             super().__exit__(kind, error, trace)
         except LedgerUnavailable as trouble:
             if trouble.reason == DAMAGED:
-                self._file.damage = trouble
+                self._file.damage, self._file.damaged_at = trouble, time.monotonic()
             raise
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 from flask import Blueprint, Response
 
-from ledger.database import DAMAGED, UNWRITABLE, connect_read_only, speaking
+from ledger.database import UNWRITABLE
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
 from ledger.upkeep import LogStuck, must_be_written_back
@@ -18,26 +18,6 @@ from scim_api.tenants import Tenant, Tenants
 
 MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
 RETRIAL = 1.0  # seconds between two writes on trial
-_RECHECK = 10.0  # seconds at the least between two looks at a whole file
-
-
-class Inspection:
-    """SQLite's own quick check of a file, repeated at most for a hundredth of the time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next: dict[Path, float] = {}
-        self._found: dict[Path, str | None] = {}
-
-    def fault(self, path: Path) -> str | None:
-        """Return what is wrong with a file, or None."""
-        with self._lock:
-            if time.monotonic() >= self._next.get(path, 0.0):
-                started = time.monotonic()
-                self._found[path] = _quick_check(path)
-                took = time.monotonic() - started
-                self._next[path] = started + max(_RECHECK, 100 * took)
-            return self._found[path]
 
 
 class Trial:
@@ -72,25 +52,10 @@ def _write_fault(ledger: SQLiteLedger) -> str | None:
     return None
 
 
-def _quick_check(path: Path) -> str | None:
-    try:
-        with speaking(path):
-            connection = connect_read_only(path)
-            try:
-                result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            finally:
-                connection.close()
-    except LedgerUnavailable as trouble:
-        return trouble.reason
-    except LedgerError:
-        return None  # busy is not broken
-    return None if result == "ok" else DAMAGED
-
-
 def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
     """Return the two addresses; they need no token and name no ledger."""
     health = Blueprint("health", __name__)
-    inspection, trial = Inspection(), Trial()
+    trial = Trial()
 
     @health.get("/livez", provide_automatic_options=False)
     def livez() -> Response:
@@ -98,7 +63,7 @@ def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
 
     @health.get("/readyz", provide_automatic_options=False)
     def readyz() -> Response:
-        problems = sorted(set(_problems(data_dir, tenants, inspection, trial)))
+        problems = sorted(set(_problems(data_dir, tenants, trial)))
         status = "not ready" if problems else "ready"
         document = {"status": status, "problems": problems}
         if warnings := _warnings(tenants):
@@ -132,7 +97,7 @@ def _answer(status: int, document: object) -> Response:
     return Response(orjson.dumps(document), status, content_type="application/json")
 
 
-def _problems(data_dir: Path, tenants: Tenants, inspection: Inspection, trial: Trial) -> list[str]:
+def _problems(data_dir: Path, tenants: Tenants, trial: Trial) -> list[str]:
     tenants.discover()
     problems = [getattr(t, "reason", "busy") for t in tenants.troubles.values()]
     opened = list(tenants)
@@ -140,10 +105,10 @@ def _problems(data_dir: Path, tenants: Tenants, inspection: Inspection, trial: T
         problems.append("no ledger")
     if data_dir.exists() and shutil.disk_usage(data_dir).free < MIN_FREE:
         problems.append("disk full")
-    return problems + [fault for tenant in opened if (fault := _fault(tenant, inspection, trial))]
+    return problems + [fault for tenant in opened if (fault := _fault(tenant, trial))]
 
 
-def _fault(tenant: Tenant, inspection: Inspection, trial: Trial) -> str | None:
+def _fault(tenant: Tenant, trial: Trial) -> str | None:
     path = tenant.ledger.path
     try:
         tenant.ledger.must_be_in_place()
@@ -154,4 +119,4 @@ def _fault(tenant: Tenant, inspection: Inspection, trial: Trial) -> str | None:
         return "busy"
     if not os.access(path, os.W_OK):
         return UNWRITABLE
-    return trial.fault(tenant.ledger) or inspection.fault(path)
+    return trial.fault(tenant.ledger) or tenant.ledger.inspection.fault()

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 import app
-from ledger import events
+from ledger import events, inspection
 from ledger.codec import canonical
 from ledger.database import Connection
 from ledger.events import Event, Metadata
@@ -86,6 +86,10 @@ def test_reading_stops_in_a_sentence_at_an_unknown_event(
 
 @pytest.fixture
 def damaged(history: Path, foreign: Foreign) -> SQLiteLedger:
+    return damage(history, foreign)
+
+
+def damage(history: Path, foreign: Foreign) -> SQLiteLedger:
     """Open a ledger one page of whose payloads is zeroed."""
     [page] = (
         foreign(history)
@@ -108,6 +112,44 @@ def test_nothing_is_written_once_a_page_proved_damaged(
         damaged.append([Append("Note-9", NO_STREAM, [CREATED])], metadata)
 
     damaged.close()
+
+
+@pytest.fixture
+def at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "RECHECK", 0.0)
+    monkeypatch.setattr(inspection, "SHARE", 0.0)
+
+
+def test_a_file_that_is_sound_again_is_written_again(
+    history: Path, foreign: Foreign, metadata: Metadata, at_any_time: None
+) -> None:
+    sound = history.read_bytes()
+    ledger = damage(history, foreign)
+    with pytest.raises(LedgerUnavailable):
+        list(ledger.read_all())
+    with pytest.raises(LedgerUnavailable, match="is damaged"):
+        ledger.append([Append("Note-9", NO_STREAM, [CREATED])], metadata)
+
+    history.write_bytes(sound)
+    ledger.append([Append("Note-9", NO_STREAM, [CREATED])], metadata)
+
+    assert list(ledger.read_all())[-1].stream == "Note-9"
+    ledger.close()
+
+
+def test_what_was_found_sound_before_a_page_proved_damaged_is_no_longer(
+    history: Path, foreign: Foreign, metadata: Metadata
+) -> None:
+    ledger = SQLiteLedger(history)
+    assert ledger.inspection.fault() is None
+    ledger.close()
+    damage(history, foreign).close()
+    with pytest.raises(LedgerUnavailable):
+        list(ledger.read_all())
+
+    with pytest.raises(LedgerUnavailable, match="is damaged"):
+        ledger.append([Append("Note-9", NO_STREAM, [CREATED])], metadata)
+    ledger.close()
 
 
 def test_a_refusal_to_write_does_not_grow_with_every_refusal(
