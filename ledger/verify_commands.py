@@ -208,7 +208,7 @@ def _key(text: str) -> VerifierKey:
     try:
         return VerifierKey.parse(text)
     except MalformedNote as error:
-        raise click.UsageError(str(error)) from error
+        raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
 
 
 def _verify_one(path: Path, position: int, as_json: bool) -> None:

@@ -119,7 +119,7 @@ def _key(text: str) -> VerifierKey:
     try:
         return VerifierKey.parse(text)
     except MalformedNote as error:
-        raise click.UsageError(f"--key: {error}") from error
+        raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
 
 
 def _name(text: str) -> str:

@@ -476,6 +476,9 @@ def test_key_show_prints_what_every_key_option_takes(shell, tmp_path):
     for given in (key, newest):
         shell("verify", "--key", given)
     state = ("--state", str(tmp_path / "witness"))
+    table = shell("key", "show", "--all").out  # a table is no key
+    for words in (("verify",), ("witness", "http://127.0.0.1:1", *state)):
+        assert "scim-ledger key show prints it" in shell(*words, "--key", table, code=2).err
     assert (
         "--key" not in shell("witness", "http://127.0.0.1:1", "--key", newest, *state, code=1).err
     )
