@@ -182,28 +182,39 @@ def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
         return [value for value in current if not is_named(value)]
     loaded = load_value(edit.declared, None, edit.value, door, some=edit.op is Op.ADD)
     given: list[Any] = with_values(edit.attribute, loaded, door) or []
-    return given if edit.op is Op.REPLACE else _appended(edit.attribute, current, given)
+    if edit.op is Op.REPLACE:
+        return with_fixed(edit.attribute, current, given)
+    return _appended(edit.attribute, current, given)
 
 
 def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> list[Any]:
     """Append the values not there yet: adding twice is adding once (RFC 7644 §3.5.2.1)."""
-    values = distinct(current + given)
-    _check_kept(attribute, current, values)
+    values = with_fixed(attribute, current, distinct(current + given))
     primary = {identity(value) for value in given if is_primary(value)}
     touched = [place for place, value in enumerate(values) if identity(value) in primary]
     return _one_primary(attribute, values, touched)
 
 
-def _check_kept(attribute: Attribute, before: list[Any], after: list[Any]) -> None:
-    """Refuse to change immutable parts of a value by adding the same value again."""
-    fixed = [sub.name for sub in attribute.sub_attributes if sub.mutability is Mutability.IMMUTABLE]
+def with_fixed(attribute: Attribute, before: list[Any], after: list[Any]) -> list[Any]:
+    """Return values with the immutable parts that they had before; raises Mutability.
+
+    A value is the same as another by what `identity` says.
+    """
+    subs = attribute.sub_attributes
+    fixed = [sub.name for sub in subs if sub.mutability is Mutability.IMMUTABLE]
     if not fixed:
-        return
-    now = {identity(value): value for value in after}
-    for value in before:
-        for name in fixed:
-            if name in value and now[identity(value)][name] != value[name]:
-                raise immutable(f"{attribute.name}.{name}")
+        return after
+    had = {
+        identity(value): {name: value[name] for name in fixed if name in value} for value in before
+    }
+    return [_with_parts(attribute, had.get(identity(value), {}), value) for value in after]
+
+
+def _with_parts(attribute: Attribute, kept: Mapping[str, Any], value: Any) -> Any:
+    for name, part in kept.items():
+        if value.get(name, part) != part:
+            raise immutable(f"{attribute.name}.{name}")
+    return {**kept, **value}
 
 
 def _rewritten(

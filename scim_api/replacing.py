@@ -5,7 +5,7 @@ from typing import Any
 
 from projections.state import STANDING
 from scim_api.attributes import Attribute, Declared, Mutability, ResourceType
-from scim_api.edits import immutable
+from scim_api.edits import immutable, with_fixed
 from scim_api.intake import with_values
 from scim_api.policy import Door, Policy
 from scim_api.unshown import with_unshown
@@ -37,8 +37,9 @@ def replaced(
             after[key] = _whole(key, value, desired.get(key))
         elif declared and (parts := _fixed_parts(declared.attribute, value)):
             after[key] = _with_parts(key, parts, desired.get(key))
-        elif declared and _says_the_same(declared.attribute, value, desired.get(key), policy):
-            after[key] = value
+        elif declared and isinstance(value, list):
+            left = _listed(declared.attribute, value, desired.get(key), policy)
+            after |= {} if left is None else {key: left}
     return after
 
 
@@ -69,9 +70,13 @@ def _fixed_parts(attribute: Attribute, value: Any) -> dict[str, Any]:
     return {name: value[name] for name in fixed if name in value}
 
 
-def _says_the_same(attribute: Attribute, kept: Any, given: Any, policy: Policy) -> bool:
-    """Return whether a recorded value has no more than was given, but for what counts as none."""
-    return bool(with_values(attribute, kept, Door(policy)) == given)
+def _listed(attribute: Attribute, kept: list[Any], given: list[Any] | None, policy: Policy) -> Any:
+    """Return the list given, with the immutable parts that its values had.
+
+    Or the one that was recorded, where it has no more than that but what counts as none.
+    """
+    given = with_fixed(attribute, kept, given or []) or None
+    return kept if with_values(attribute, kept, Door(policy)) == given else given
 
 
 def _with_parts(key: str, kept: Mapping[str, Any], given: Mapping[str, Any] | None) -> Any:

@@ -859,6 +859,22 @@ def test_adding_a_value_again_does_not_change_its_immutable_parts():
     refusal(Mutability, operation, attributes=attributes, resource_type=TICKET)
 
 
+@pytest.mark.parametrize("form", [("seals", lambda v: v), (None, lambda v: {"seals": v})])
+def test_replacing_a_list_keeps_the_immutable_parts_of_the_values_that_stay(form):
+    path, valued = form
+    attributes = {"seals": [{"value": "1", "colour": "red"}, {"value": "2"}]}
+
+    def replacing(*seals):
+        return op("replace", path, valued(list(seals)))
+
+    refused = replacing({"value": "1", "colour": "blue"})
+    refusal(Mutability, refused, attributes=attributes, resource_type=TICKET)
+    kept = [{"value": "2", "colour": "blue"}, {"value": "1", "colour": "red"}]
+    assert ticket_changes(replacing(kept[0], {"value": "1"}), **attributes) == {"seals": kept}
+    other = [{"value": "3", "colour": "blue"}]
+    assert ticket_changes(replacing(*other), **attributes) == {"seals": other}
+
+
 def test_adding_a_value_again_may_set_an_immutable_part_it_lacks():
     operation = op("add", "seals", {"value": "1", "colour": "blue"})
 

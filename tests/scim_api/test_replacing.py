@@ -30,6 +30,14 @@ HOME = Attribute(
 )
 SEEN = Attribute("seen", "When last seen.", mutability=Mutability.READ_ONLY)
 TYPE = replace(USER, extensions=(Schema(URN, "Badge", "Badges.", (BADGE, HOME, SEEN)),))
+KEYS = replace(
+    BADGE,
+    name="keys",
+    multi_valued=True,
+    sub_attributes=(*BADGE.sub_attributes, Attribute("value", "")),
+)
+KEYED = replace(USER, extensions=(Schema(URN, "Keys", "Keys.", (KEYS,)),))
+KEYS_KEY = f"{URN}:keys"
 BADGE_KEY, HOME_KEY, SEEN_KEY = f"{URN}:badge", f"{URN}:home", f"{URN}:seen"
 
 
@@ -81,6 +89,22 @@ def test_of_an_immutable_object_no_part_can_be_added():
 
 def test_an_immutable_object_stays_where_it_is_not_named():
     assert replaced(TYPE, {HOME_KEY: {"town": "A"}}, {}) == {HOME_KEY: {"town": "A"}}
+
+
+def test_of_a_list_the_immutable_parts_of_the_values_that_stay_do_not_change():
+    before = {KEYS_KEY: [{"value": "a", "number": 1}, {"value": "b"}]}
+
+    def sent(*values):
+        return replaced(KEYED, before, {KEYS_KEY: list(values)})[KEYS_KEY]
+
+    with pytest.raises(MutabilityError, match=r"keys\.number is immutable"):
+        sent({"value": "a", "number": 2})
+    assert sent({"value": "b", "number": 2}, {"value": "a"}) == [
+        {"value": "b", "number": 2},
+        {"value": "a", "number": 1},
+    ]
+    assert sent({"value": "c", "number": 2}) == [{"value": "c", "number": 2}]
+    assert replaced(KEYED, before, {}) == {}
 
 
 # What a GET does not show
