@@ -17,6 +17,7 @@ from scim_api import log_lines
 from scim_api.tenants import Tenant, Tenants
 
 MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
+BUSY = "busy"
 RETRIAL = 1.0  # seconds between two writes on trial
 
 
@@ -35,7 +36,7 @@ class Trial:
         """Return why a ledger cannot be written, or None."""
         path = ledger.path
         with self._lock:
-            as_found = self._found.get(path) == ledger.refusal
+            as_found = self._found.get(path) in (ledger.refusal, BUSY)
             if time.monotonic() >= self._next.get(path, 0.0) or not as_found:
                 self._found[path] = _write_fault(ledger)
                 self._next[path] = time.monotonic() + RETRIAL
@@ -48,7 +49,7 @@ def _write_fault(ledger: SQLiteLedger) -> str | None:
     except LedgerUnavailable as trouble:
         return trouble.reason
     except LedgerError:
-        return "busy"
+        return BUSY
     return None
 
 
@@ -99,7 +100,7 @@ def _answer(status: int, document: object) -> Response:
 
 def _problems(data_dir: Path, tenants: Tenants, trial: Trial) -> list[str]:
     tenants.discover()
-    problems = [getattr(t, "reason", "busy") for t in tenants.troubles.values()]
+    problems = [getattr(t, "reason", BUSY) for t in tenants.troubles.values()]
     opened = list(tenants)
     if not opened and not problems:
         problems.append("no ledger")
@@ -116,7 +117,7 @@ def _fault(tenant: Tenant, trial: Trial) -> str | None:
     except LedgerUnavailable as trouble:
         return trouble.reason
     except LedgerError:
-        return "busy"
+        return BUSY
     if not os.access(path, os.W_OK):
         return UNWRITABLE
     return trial.fault(tenant.ledger) or tenant.ledger.inspection.fault()

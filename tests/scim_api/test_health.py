@@ -9,6 +9,7 @@ import pytest
 
 from ledger.database import connect, driver
 from ledger.verify import verify
+from scim_api import health as health_views
 from tests.scim_api.client import patch, refusal, replace, user
 from tests.scim_api.process import Server, wait_until
 
@@ -394,3 +395,17 @@ def test_a_disk_that_cannot_be_written_is_503_and_not_ready(on_disk, disk):
     subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
     assert [refusal(answer)[0] for answer in answers if answer.status_code != 200] != []
     assert ready[0] == 503
+
+
+def test_a_busy_ledger_is_tried_no_more_often_than_another(make_site, monkeypatch):
+    monkeypatch.setattr(health_views, "RETRIAL", 60.0)
+    api = make_site(SCIM_WRITE_PATIENCE="0.1").make()
+    api.create()
+    tenant = api.site.console.tenant("default")
+
+    with tenant.ledger.writing():
+        meanwhile = health(api)
+    after = health(api)
+    tenant.close()
+
+    assert meanwhile == after == (503, ["busy"])  # each try could hold a thread for long
