@@ -28,10 +28,14 @@ def decoded(value: Any, door: Door, path: str) -> Any:
     if meant is None and not _UNMISTAKABLE.match(value):
         return value
     if meant is None or not door.tolerates("json_as_text"):
-        raise InvalidValue(f"{path} must be a JSON object or list, not text that looks like one")
+        raise _refusal(path, "must be a JSON object or list, not text that looks like one")
     if deeper_than(meant, MAX_DEPTH):
-        raise InvalidValue(f"{path} is JSON text nested deeper than {MAX_DEPTH} levels")
+        raise _refusal(path, f"is JSON text nested deeper than {MAX_DEPTH} levels")
     return meant
+
+
+def _refusal(path: str, fault: str) -> InvalidValue:
+    return InvalidValue(f"{path} {fault}", attributes=(path,))
 
 
 def resembles_json(text: str) -> bool:

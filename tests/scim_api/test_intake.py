@@ -430,6 +430,13 @@ def test_json_text_is_read_within_json_text_where_an_object_or_a_list_is_due():
     }
 
 
+def test_text_that_resembles_json_is_refused_with_the_attribute_at_fault():
+    for text in ('["a@x.org"', "[" * 40 + "]" * 40):
+        with pytest.raises(InvalidValue) as caught:
+            loaded(emails=text)
+        assert caught.value.refusal().attributes == ("emails",)
+
+
 @pytest.mark.parametrize("text", ["[Admin] Berlin", "{admin}", "[a]"])
 def test_a_text_that_is_no_json_is_a_value_whatever_it_begins_with(text):
     assert loaded(roles=[text], title='{"a": 1}') == {
