@@ -23,7 +23,7 @@ LONGEST_PAUSE = 600.0  # seconds between two attempts where the log cannot be re
 @click.command("witness", context_settings=HELP)
 @click.argument("url")
 @click.option("--token-file", type=TOKEN_FILE, help="A file, or - for stdin, with the token.")
-@click.option("--key", help="The ledger's verifier key. By default, the one it shows at first.")
+@click.option("--key", help="Verifier key of the ledger. Default: the key seen first.")
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),

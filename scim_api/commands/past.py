@@ -32,7 +32,7 @@ MOMENT = (
     "a position (42), an instant (2026-10-01T00:00:00Z; without an offset is UTC), a date"
     f" (2026-10-01: its first instant, UTC) or an age ({ages.WORDS} before now)"
 )
-NOW = "Today's date, and what is yet to come, mean until now."
+NOW = "Today's date (UTC), and what is yet to come, mean until now."
 
 
 class Site(Protocol):

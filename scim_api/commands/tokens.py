@@ -63,9 +63,11 @@ def token_group() -> None:
 @json_option
 @click.option("--expires", metavar="TIME", help=f"When it expires: {EXPIRES}.")
 @click.option(
-    "--policy", type=click.Choice(list(PRESETS)), help="Its policy, whatever the ledger's is."
+    "--policy",
+    type=click.Choice(list(PRESETS)),
+    help="Policy of this token, instead of the ledger's.",
 )
-@click.option("--user", metavar="ID|USERNAME", help="The user whose own it is, for /Me.")
+@click.option("--user", metavar="ID|USERNAME", help="The user that it belongs to, for /Me.")
 @click.option(
     "--scope",
     "scopes",

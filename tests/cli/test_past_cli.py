@@ -266,7 +266,7 @@ def test_help_says_what_a_moment_may_be(shell):
     says = " ".join(shell("user", "show", "--help").out.split())
 
     assert "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds before" in says
-    assert "Today's date, and what is yet to come, mean until now." in says
+    assert "Today's date (UTC), and what is yet to come, mean until now." in says
     assert "without an offset is UTC" in says
 
 
