@@ -179,10 +179,11 @@ class Tenants:
         if self._apart is None:
             self._open_all()
             return
-        unknown = [each for each in self._unopened() if each.parent.name not in self.troubles]
-        for path in unknown:
-            trouble = LedgerUnavailable(f"{path} is being opened", reason="being opened")
-            self.troubles[path.parent.name] = trouble
+        begun = {
+            path.parent.name: LedgerUnavailable(f"{path} is being opened", reason="being opened")
+            for path in self._unopened()
+        }
+        self.troubles = begun | self.troubles  # another: threads may be looking through this one
         if self.troubles:
             self._apart.wanted.set()
 
