@@ -150,6 +150,7 @@ def meaning_of(path: Path, error: BaseException) -> LedgerError | None:
 DAMAGED = "damaged file"
 DISK_ERROR = "disk error"
 UNREADABLE = "file not readable"
+UNUSABLE = "unreadable file"  # for a reason that is none of the known ones
 UNWRITABLE = "file not writable"
 
 # What SQLite says -> the reason for anyone, the sentence for the operator.
@@ -194,7 +195,7 @@ def unavailable(path: Path, error: Exception) -> LedgerUnavailable:
     for words, (reason, sentence) in _TROUBLES.items():
         if words in str(error):
             return LedgerUnavailable(f"{path} {sentence} ({error})", reason=reason)
-    return LedgerUnavailable(f"{path} cannot be used: {error}", reason="unreadable file")
+    return LedgerUnavailable(f"{path} cannot be used: {error}", reason=UNUSABLE)
 
 
 def _beside_unavailable(path: Path, error: Exception) -> BesideUnavailable:
@@ -203,7 +204,7 @@ def _beside_unavailable(path: Path, error: Exception) -> BesideUnavailable:
         if words in str(error):
             says = sentence.format(remedy=remedy)
             return BesideUnavailable(f"{path} {says} ({error})", reason=reason)
-    return BesideUnavailable(f"{path} cannot be used: {error}. {remedy}", reason="unreadable file")
+    return BesideUnavailable(f"{path} cannot be used: {error}. {remedy}", reason=UNUSABLE)
 
 
 class Turns:

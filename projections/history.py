@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.database import Connection, connect, connect_read_only
+from ledger.database import UNUSABLE, Connection, connect, connect_read_only
 from ledger.database_file import DatabaseFile, Reading
 from ledger.sqlite import SQLiteLedger
 from ledger.store import BesideUnavailable, LedgerBusy, LedgerError
@@ -255,9 +255,8 @@ def _opened(path: Path, deadline: float) -> Connection:
         with suppress(FileExistsError):  # to open and close one in use would drop our own locks
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
-        raise BesideUnavailable(
-            f"{path} cannot be made: {error.strerror}", reason="unreadable file"
-        ) from error
+        says = f"{path} cannot be made: {error.strerror}"
+        raise BesideUnavailable(says, reason=UNUSABLE) from error
     while True:
         try:
             return connect(path)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.anchors import Anchor
+from ledger.database import UNUSABLE
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
 from ledger.tree_head import TreeHeads
@@ -206,7 +207,7 @@ class Tenants:
             troubles[path.parent.name] = trouble
         except OSError as error:  # a file beside it, such as its key's
             says = f"{path} cannot be used: {error}"
-            troubles[path.parent.name] = LedgerUnavailable(says, reason="unreadable file")
+            troubles[path.parent.name] = LedgerUnavailable(says, reason=UNUSABLE)
         return None
 
     def _add(self, tenant: Tenant, troubles: dict[str, LedgerError]) -> None:
