@@ -157,7 +157,7 @@ def _decimal(attribute: Attribute, value: Value) -> str:
 def _date_time(attribute: Attribute, operator: Operator, value: Value) -> str:
     text = _text(attribute, value)
     if operator in SUBSTRING:
-        return text
+        return text.replace(" ", "+")  # no time has a blank: an address made it of the plus
     moment = instant(as_meant(text))
     if moment is None:
         raise Unfit(f'{attribute.name} is compared with a time such as "2026-01-31T12:00:00Z"')

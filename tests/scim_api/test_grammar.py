@@ -278,6 +278,11 @@ def test_a_blank_in_a_time_is_the_plus_that_an_address_lost(literal: str) -> Non
     assert value_of(f"(meta.created ge {literal})") == moment
 
 
+def test_a_blank_in_a_part_of_a_time_is_the_plus_that_an_address_lost() -> None:
+    assert value_of('meta.created sw "2026-01-01T00:00:00 02"') == "2026-01-01T00:00:00+02"
+    assert value_of("meta.created ew 00:00 02:00") == "00:00+02:00"
+
+
 def test_a_leap_second_of_a_filter_is_the_end_of_the_second_before() -> None:
     assert value_of('meta.created lt "2016-12-31T23:59:60Z"') == "2016-12-31T23:59:59.999999Z"
 
