@@ -223,18 +223,23 @@ class _Reader(Cursor):
         """Take what an attribute without a type is compared with, all but null as a text."""
         self.skip()
         try:
-            value, self.at, _ = read_literal(self.text, self.at, Type.STRING)
+            value = self._read_literal(Type.DECIMAL)  # JSON needs no quotes, other texts do
         except Unfit as error:
             self.refuse(error.reason, self.at if error.at is None else error.at)
         return None if value is None else str(value)
 
     def _literal(self, attribute: Attribute) -> Value:
-        value, end, bare = read_literal(self.text, self.at, attribute.type)
-        if bare and not self._door.tolerates("unquoted_filter_literal"):
-            raise Unfit("a text value must be in double quotes", self.at)
+        start = self.at
+        value = self._read_literal(attribute.type)
         quoted = isinstance(value, str) and attribute.type is Type.BOOLEAN
         if quoted and not self._door.tolerates("boolean_strings"):
-            raise Unfit(f"{attribute.name} is compared with true or false, without quotes", self.at)
+            raise Unfit(f"{attribute.name} is compared with true or false, without quotes", start)
+        return value
+
+    def _read_literal(self, type_: Type) -> Value:
+        value, end, bare = read_literal(self.text, self.at, type_)
+        if bare and not self._door.tolerates("unquoted_filter_literal"):
+            raise Unfit("a text value must be in double quotes", self.at)
         self.at = end
         return value
 

@@ -18,11 +18,20 @@ from projections.query import (
     Present,
     Type,
 )
-from scim_api.attributes import Attribute
+from scim_api.attributes import AllTypes, Attribute
 from scim_api.errors import InvalidFilter, InvalidPath, InvalidValue, UnknownPath
 from scim_api.grammar import PatchPath, parse_filter, parse_path, parse_sort
 from scim_api.policy import OKTA, STRICT, Door, Policy
-from scim_api.resource_types import ENTERPRISE_SCHEMA, ENTERPRISE_URN, USER, USER_SCHEMA, USER_URN
+from scim_api.resource_types import (
+    ENTERPRISE_SCHEMA,
+    ENTERPRISE_URN,
+    RESOURCE_TYPES,
+    USER,
+    USER_SCHEMA,
+    USER_URN,
+)
+
+EVERY_TYPE = AllTypes.of(RESOURCE_TYPES)
 
 
 def read(text: str) -> Filter:
@@ -661,6 +670,20 @@ def test_a_path_with_thousands_of_blanks_is_refused_in_time_that_grows_with_it()
             parse_path("badges[x]" + " " * 8000 + "!", USER)
 
     assert time.thread_time() - started < 1
+
+
+@pytest.mark.parametrize("text", ['"x"', "5", "-1.5", "true", "null"])
+def test_what_json_has_is_compared_with_an_attribute_that_no_type_has(text: str) -> None:
+    assert isinstance(parse_filter(f"nowhere eq {text}", EVERY_TYPE, Door(STRICT)), Compare)
+
+
+def test_an_unquoted_text_is_by_policy_for_an_attribute_that_no_type_has_too() -> None:
+    told: list[str] = []
+    parse_filter("nowhere eq x", EVERY_TYPE, Door(OKTA, told.append))
+
+    assert told == ["unquoted_filter_literal"]
+    with pytest.raises(InvalidFilter, match="double quotes"):
+        parse_filter("nowhere eq x", EVERY_TYPE, Door(STRICT))
 
 
 # sortBy
