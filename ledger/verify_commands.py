@@ -118,6 +118,8 @@ def verify_command(
     path = file or site.path(ledger)
     if path.is_dir():
         raise Failure(f"{path} is a folder, not the file of a ledger")
+    if file and not file.exists():
+        raise Failure(f"there is no file {file}", Exit.NOT_FOUND)
     if position is not None:
         _verify_one(path, position, as_json)
         return

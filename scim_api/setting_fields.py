@@ -66,9 +66,7 @@ def is_signing_key(text: str) -> None:
 
 
 def _number(least: int, most: int) -> validate.Range:
-    return validate.Range(
-        least, most, error=f"is a whole number from {least:,} to {most:,}".replace(",", " ")
-    )
+    return validate.Range(least, most, error=f"is a whole number from {least:,} to {most:,}")
 
 
 def whole(default: int, least: int, most: int) -> fields.Integer:

@@ -189,9 +189,18 @@ def test_verify_of_another_versions_projections_says_to_migrate(shell, api):
     assert "run `scim-ledger migrate`" in ended.err
 
 
-@pytest.mark.parametrize("words", [["--ledger", "none"], ["--file", "none.db"]], ids=" ".join)
-def test_verify_ends_with_5_where_there_is_nothing(shell, words):
-    assert shell("verify", *words, code=5).out == ""
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--ledger", "none"], "`scim-ledger init` makes one"),
+        (["--file", "none.db"], "there is no file none.db\n"),
+        (["--file", "none.db", "--position", "1"], "there is no file none.db\n"),
+    ],
+)
+def test_verify_ends_with_5_where_there_is_nothing(shell, words, says):
+    ended = shell("verify", *words, code=5)
+
+    assert (ended.out, says in ended.err) == ("", True)
 
 
 # backup
