@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Return the WSGI application; the settings are read from the environment unless given."""
     settings = settings or settings_.load(os.environ)
     logs.configure(settings.log_level)
-    effort.allow(max(1, settings.threads // 2))
+    effort.allow(settings.threads)
     tenants = open_tenants(settings)
     app = application(settings, tenants)
     background = Background(lambda: chores_of(tenants.opened()), logs.ChoreLog())

@@ -1,5 +1,6 @@
 """The current-state projection: totals, pages and lists, without HTTP."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -95,23 +96,51 @@ def test_a_connection_reads_on_after_a_list_was_given_up(tenant, monkeypatch) ->
 COSTLY = parse_filter(" or ".join(['title co "x"'] * 100), USER)
 
 
-def test_a_read_that_takes_long_needs_a_place_and_gives_it_back(tenant, monkeypatch) -> None:
+@pytest.fixture
+def one_place(tenant, monkeypatch):
+    """Let all reads take long, and one place be there for those, of two threads."""
     add_users(tenant, 500)
     monkeypatch.setattr(effort, "SHORT", -1.0)
-    places = effort.Places(1)
+    monkeypatch.setattr(effort, "LONG", 60.0)
+    places = effort.Places(1, threads=2)
     monkeypatch.setattr(effort, "_places", places)
+    return places
 
-    assert places.take()
-    with pytest.raises(effort.TooManyCostly):
+
+def test_a_read_that_takes_very_long_takes_a_place_and_gives_it_back(
+    tenant, one_place, monkeypatch
+) -> None:
+    monkeypatch.setattr(effort, "LONG", -1.0)
+
+    with one_place.reading():
+        assert page_ids(tenant, filter=COSTLY) == page_ids(tenant, filter=COSTLY) == []
+        assert one_place.take()
+        with pytest.raises(effort.TooManyCostly):
+            page_ids(tenant, filter=COSTLY)
+
+
+def test_a_read_that_takes_long_is_given_up_for_others_where_they_have_no_thread_else(
+    tenant, one_place
+) -> None:
+    assert one_place.take()
+
+    with one_place.reading(), pytest.raises(effort.TooManyCostly):
         page_ids(tenant, filter=COSTLY)
-    places.leave()
 
-    assert page_ids(tenant, filter=COSTLY) == page_ids(tenant, filter=COSTLY) == []
+
+@pytest.mark.parametrize("free", ["place", "thread"])
+def test_a_read_that_takes_long_goes_on_while_a_place_or_a_thread_is_free(
+    tenant, one_place, free
+) -> None:
+    with one_place.reading() if free == "place" else nullcontext():
+        assert free == "place" or one_place.take()
+
+        assert page_ids(tenant, filter=COSTLY) == []
 
 
 def test_a_read_that_ends_soon_needs_no_place(tenant, monkeypatch) -> None:
     ids = add_users(tenant, 3)
-    places = effort.Places(1)
+    places = effort.Places(1, threads=1)
     monkeypatch.setattr(effort, "_places", places)
 
     assert places.take()
