@@ -20,8 +20,9 @@ MAX_DEPTH = 32
 
 _OPERATORS = {operator.value: operator for operator in Operator}
 # Possessive, so that a long run of blanks is passed over once.
+# A name begins with a letter of any script, `_` or `$`: whatever people name attributes.
 _PATH = re.compile(
-    r'\s*+[a-z$][^\s\[\]()"]*+\s*+(\[.*\]\s*+(\.[a-z$][\w$-]*+\s*+)?)?', re.IGNORECASE | re.DOTALL
+    r'\s*+([^\W\d]|\$)[^\s\[\]()"]*+\s*+(\[.*\]\s*+(\.([^\W\d]|\$)[\w$-]*+\s*+)?)?', re.DOTALL
 )
 _DEFAULT = Door()
 

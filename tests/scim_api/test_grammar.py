@@ -643,6 +643,7 @@ def test_what_is_wrong_within_brackets_is_the_filters_fault(text: str) -> None:
         *("badge", "name.badge", "title.badge", 'emails[type eq "a"].badge', "emails[badge pr]"),
         *("urn:custom:2.0:User", "urn:custom:2.0:User:badge", f"{ENTERPRISE_URN}:badge"),
         *('badges[type eq "a"].value', 'emails[type eq "a" or badge eq 1].value', "$badge"),
+        *("_badge", "\u00e4mter", "name._badge", 'emails[type eq "a"]._badge'),
     ],
 )
 def test_a_path_that_only_names_what_is_not_declared_is_told_from_one_that_is_none(
