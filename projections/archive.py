@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ledger.database import Connection, json_list
+from ledger.erasure import HOLD
 from ledger.events import Recorded
 from ledger.sqlite import SQLiteLedger, time_of
 from ledger.streams import events_at
@@ -158,9 +159,11 @@ class Archive:
     def names_of(self, events: Iterable[Recorded]) -> dict[int, str]:
         """Return the name that each event's resource had then, or last before, by position.
 
-        This is one query; the history must have reached the events. Erased resources have no name.
+        A legal hold is about its user. This is one query; the history must have reached the events.
+        Erased resources have no name.
         """
-        asked = [(each.position, each.subject) for each in events if each.category in self.kinds]
+        about = (*self.kinds, HOLD.removesuffix("-"))
+        asked = [(each.position, each.subject) for each in events if each.category in about]
         with self.history.file.reading() as connection:
             found = [
                 (position, resource_of(document))

@@ -413,6 +413,16 @@ def test_a_user_who_joined_and_left_a_group_was_changed_and_changed_back(shell, 
     assert joined.out.splitlines()[-1].split()[-2:] == ["script", "other"]
 
 
+def test_the_events_of_a_legal_hold_show_whom_it_is_about(shell, api):
+    jane = api.create("jane@example.com")
+    shell("hold", jane["id"], "--reason", "litigation", "--ticket", "CASE-7")
+    placed = str(api.recorded())
+    api.patch(jane, replace("jane.doe@example.com", "userName"))
+
+    assert shell("events", "list", "--json").json[-2]["name"] == "jane@example.com"
+    assert shell("events", "show", placed, "--json").json["name"] == "jane@example.com"
+
+
 def test_events_show_the_name_that_a_resource_had_then(shell, api, moments):
     listed = shell("events", "list", "--json").json
     names = [(e["type"], e["name"]) for e in listed if e["stream"] == f"User-{moments['jane']}"]
