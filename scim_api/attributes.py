@@ -68,6 +68,12 @@ class Attribute:
         """The sub-attributes that a GET leaves out where nothing asks for them."""
         return frozenset(sub.name for sub in self.sub_attributes if sub.unshown)
 
+    @cached_property
+    def fixed_parts(self) -> tuple[str, ...]:
+        """The sub-attributes that cannot be changed once they have a value."""
+        subs = self.sub_attributes
+        return tuple(sub.name for sub in subs if sub.mutability is Mutability.IMMUTABLE)
+
     @property
     def read_only(self) -> bool:
         return self.mutability is Mutability.READ_ONLY

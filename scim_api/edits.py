@@ -200,20 +200,22 @@ def with_fixed(attribute: Attribute, before: list[Any], after: list[Any]) -> lis
 
     A value is the same as another by what `identity` says.
     """
-    subs = attribute.sub_attributes
-    fixed = [sub.name for sub in subs if sub.mutability is Mutability.IMMUTABLE]
-    if not fixed:
+    if not attribute.fixed_parts:
         return after
-    had = {
-        identity(value): {name: value[name] for name in fixed if name in value} for value in before
-    }
-    return [_with_parts(attribute, had.get(identity(value), {}), value) for value in after]
+    had = {identity(value): fixed_in(attribute, value) for value in before}
+    return [with_parts(attribute.name, had.get(identity(value), {}), value) for value in after]
 
 
-def _with_parts(attribute: Attribute, kept: Mapping[str, Any], value: Any) -> Any:
+def fixed_in(attribute: Attribute, value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of one value that cannot be changed."""
+    return {name: value[name] for name in attribute.fixed_parts if name in value}
+
+
+def with_parts(path: str, kept: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay a value over parts that it must not contradict; raises Mutability."""
     for name, part in kept.items():
         if value.get(name, part) != part:
-            raise immutable(f"{attribute.name}.{name}")
+            raise immutable(f"{path}.{name}")
     return {**kept, **value}
 
 

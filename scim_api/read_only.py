@@ -23,6 +23,6 @@ def is_as_read(given: Any, current: Any) -> bool:
 
 
 def _name(value: Any) -> str:
-    """Return what a value of a list is told apart by."""
+    """Return the `value` that an entry of a list is recognised by."""
     parts = value if isinstance(value, Mapping) else {"value": value}
     return next((str(part) for name, part in parts.items() if name.lower() == "value"), "")

@@ -5,7 +5,7 @@ from typing import Any
 
 from projections.state import STANDING
 from scim_api.attributes import Attribute, Declared, Mutability, ResourceType
-from scim_api.edits import immutable, with_fixed
+from scim_api.edits import fixed_in, immutable, with_fixed, with_parts
 from scim_api.intake import with_values
 from scim_api.policy import Door, Policy
 from scim_api.unshown import with_unshown
@@ -35,11 +35,12 @@ def replaced(
             after.setdefault(key, value)
         elif _is_kept(declared):
             after[key] = _whole(key, value, desired.get(key))
-        elif declared and (parts := _fixed_parts(declared.attribute, value)):
-            after[key] = _with_parts(key, parts, desired.get(key))
         elif declared and isinstance(value, list):
             left = _listed(declared.attribute, value, desired.get(key), policy)
-            after |= {} if left is None else {key: left}
+            if left is not None:
+                after[key] = left
+        elif isinstance(value, Mapping) and (parts := _fixed_parts(declared, value)):
+            after[key] = with_parts(key, parts, desired.get(key) or {})
     return after
 
 
@@ -56,18 +57,14 @@ def _is_kept(declared: Declared | None) -> bool:
     return declared is None or declared.attribute.mutability in fixed
 
 
+def _fixed_parts(declared: Declared | None, value: Mapping[str, Any]) -> dict[str, Any]:
+    return fixed_in(declared.attribute, value) if declared else {}
+
+
 def _whole(key: str, kept: Any, given: Any) -> Any:
     if given is not None and given != kept:
         raise immutable(key)
     return kept
-
-
-def _fixed_parts(attribute: Attribute, value: Any) -> dict[str, Any]:
-    """Return the parts of one object that cannot be changed."""
-    if not isinstance(value, Mapping):
-        return {}
-    fixed = (sub.name for sub in attribute.sub_attributes if sub.mutability is Mutability.IMMUTABLE)
-    return {name: value[name] for name in fixed if name in value}
 
 
 def _listed(attribute: Attribute, kept: list[Any], given: list[Any] | None, policy: Policy) -> Any:
@@ -77,10 +74,3 @@ def _listed(attribute: Attribute, kept: list[Any], given: list[Any] | None, poli
     """
     given = with_fixed(attribute, kept, given or []) or None
     return kept if with_values(attribute, kept, Door(policy)) == given else given
-
-
-def _with_parts(key: str, kept: Mapping[str, Any], given: Mapping[str, Any] | None) -> Any:
-    for name, part in kept.items():
-        if given and given.get(name, part) != part:
-            raise immutable(f"{key}.{name}")
-    return {**kept, **(given or {})}
