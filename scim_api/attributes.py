@@ -199,7 +199,7 @@ class ResourceType:
     @cached_property
     def reshaped(self) -> bool:
         """Whether an answer is not simply what is stored."""
-        return self.withholds or self.has_decimals
+        return bool(self.withheld) or self.has_decimals
 
     @cached_property
     def has_decimals(self) -> bool:
@@ -207,19 +207,14 @@ class ResourceType:
         return any(item.attribute.has_decimals for item in self.declared.values())
 
     @cached_property
-    def withholds(self) -> bool:
-        """Whether something that is kept is left out of an answer unless it is asked for."""
-        kept = (
-            item.attribute
-            for item in self.declared.values()
+    def withheld(self) -> frozenset[str]:
+        """The keys of what is kept and, whole or in part, not shown unless it is asked for."""
+        return frozenset(
+            key
+            for key, item in self.declared.items()
             if item.attribute.mutability is not Mutability.WRITE_ONLY  # taken and dropped
-            and item.key != "members"  # laid on by what is shown of them
-        )
-        withheld = (Returned.NEVER, Returned.REQUEST)
-        return any(
-            part.returned in withheld
-            for attribute in kept
-            for part in (attribute, *attribute.sub_attributes)
+            and key != "members"  # laid on by what is shown of them
+            and (item.attribute.unshown or item.attribute.unshown_parts)
         )
 
 

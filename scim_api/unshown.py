@@ -13,11 +13,15 @@ from scim_api.policy import Door
 
 
 def emptied(resource_type: ResourceType, body: Mapping[str, Any], door: Door) -> frozenset[str]:
-    """Return the keys of attributes that a PUT names to clear them (RFC 7644 §3.5.1)."""
+    """Return the keys of what no GET shows and a PUT names to clear it (RFC 7644 §3.5.1)."""
+    if not resource_type.withheld:
+        return frozenset()
     again = Door(door.policy)  # what is forgiven was noted when the body was read
     given = by_key(resource_type, body, again)
     return frozenset(
-        key for key, value in given.items() if value == [] or is_unassigned(value, again)
+        key
+        for key in given.keys() & resource_type.withheld
+        if given[key] == [] or is_unassigned(given[key], again)
     )
 
 
@@ -32,11 +36,9 @@ def with_unshown(
     Of an object, and of an entry that the list still has, the parts stay that are not shown.
     """
     after = dict(desired)
-    for key in before.keys() - cleared:
-        declared = resource_type.declared.get(key)
-        if declared and (declared.attribute.unshown or declared.attribute.unshown_parts):
-            kept = _kept(declared.attribute, before[key], desired.get(key))
-            after |= {} if kept is None else {key: kept}
+    for key in (before.keys() & resource_type.withheld) - cleared:
+        kept = _kept(resource_type.declared[key].attribute, before[key], desired.get(key))
+        after |= {} if kept is None else {key: kept}
     return after
 
 

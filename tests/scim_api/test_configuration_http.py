@@ -57,7 +57,7 @@ def test_a_token_with_a_policy_of_a_later_program_is_not_served(api):
 
 @pytest.mark.parametrize("resource_type", RESOURCE_TYPES, ids=lambda each: each.name)
 def test_built_in_resource_types_withhold_nothing_that_is_kept(resource_type):
-    assert not resource_type.withholds
+    assert not resource_type.withheld
 
 
 # What was forgiven
