@@ -1,6 +1,7 @@
 """Events as they lie in the ledger's file: header text, leaf hash, salt, payload."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from ledger.database import json_list
@@ -33,6 +34,23 @@ def lines_at(ledger: SQLiteLedger, positions: Sequence[int]) -> list[Line]:
         ).fetchall()
     found = {row[0]: Line(*row) for row in rows}
     return [found[position] for position in positions if position in found]
+
+
+def fitting(ledger: SQLiteLedger, positions: Sequence[int], most: int) -> int:
+    """Return how many of the first of some events have at most so many bytes of payload; 1 or more.
+
+    0 only where there are no positions.
+    """
+    with ledger.reading() as connection:
+        sizes: dict[int, int | None] = dict(
+            connection.execute(
+                "SELECT position, length(body) FROM payload"
+                " WHERE position IN (SELECT value FROM json_each(?))",
+                (json_list(positions),),
+            ).fetchall()
+        )
+    totals = accumulate(sizes.get(position) or 0 for position in positions)
+    return max(min(1, len(positions)), sum(total <= most for total in totals))
 
 
 def lines_between(ledger: SQLiteLedger, first: int, last: int) -> Iterator[Line]:

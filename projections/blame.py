@@ -111,29 +111,40 @@ class Blame:
 
 
 def blame(events: Iterable[Recorded]) -> list[tuple[Item, int]]:
-    """Return every value that events add up to, with the position of the event that set it."""
-    setters: dict[Item, int] = {}
-    values: list[Item] = []
+    """Return every value that events add up to, with the position of the event that set it.
+
+    Each event costs the attributes that it changed, not all that the resource has.
+    """
+    setters: dict[str, dict[Item, int]] = {}
+    attributes: Attributes = {}
     resource = None
     for recorded in events:
         resource = evolve(resource, recorded)
-        values = list(items(resource.attributes)) if resource else []
-        setters = {value: setters.get(value, recorded.position) for value in values}
-    return [(value, setters[value]) for value in values]
+        before, attributes = attributes, resource.attributes if resource else {}
+        for name in before.keys() - attributes.keys():
+            del setters[name]
+        for name, value in attributes.items():
+            if name not in before or before[name] is not value:
+                known, at = setters.get(name, {}), recorded.position
+                setters[name] = {item: known.get(item, at) for item in _items(name, value)}
+    return [
+        (item, setters[name][item])
+        for name, value in sorted(attributes.items())
+        for item in _items(name, value)
+    ]
 
 
-def items(attributes: Attributes) -> Iterator[Item]:
-    """Yield the values of attributes, each on its own.
+def _items(name: str, value: Any) -> Iterator[Item]:
+    """Yield the values of an attribute, each on its own.
 
     A sub-attribute is named after its attribute; each of many values stands for itself.
     """
-    for name, value in sorted(attributes.items()):
-        if isinstance(value, list):
-            yield from ((name, _json(each)) for each in value)
-        elif isinstance(value, dict):
-            yield from ((f"{name}.{sub}", _json(each)) for sub, each in sorted(value.items()))
-        else:
-            yield name, _json(value)
+    if isinstance(value, list):
+        yield from ((name, _json(each)) for each in value)
+    elif isinstance(value, dict):
+        yield from ((f"{name}.{sub}", _json(each)) for sub, each in sorted(value.items()))
+    else:
+        yield name, _json(value)
 
 
 def _json(value: Any) -> bytes:

@@ -5,12 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from ledger.events import CREATED, Recorded
 from ledger.sqlite import stream_version
 from ledger.streams import stretch, version_at
 from projections.archive import Archive, Change, Changes, Life, Stay
 from projections.causes import Cause
 from projections.intervals import NEVER
+from projections.lists import MOST_BYTES
 from projections.state import MEMBER, Attributes, laid_over
 
 MOST_CHANGES = 20_000  # on a page: one that would have more ends early
@@ -96,15 +99,17 @@ class Timeline:
     def _own(self, window: Window) -> tuple[list[Recorded], bool]:
         """Return the events of the resource's own stream, and whether there are more of them."""
         events: list[Recorded] = []
-        weight = 0
+        changes = size = 0
         with self._archive.ledger.reading() as connection:
             first = version_at(connection, self._stream, window.after) + 1
             last = version_at(connection, self._stream, window.before - 1)
             for recorded in stretch(
                 connection, self._stream, first, last, newest_first=window.newest_first
             ):
-                weight += len(recorded.payload or ())
-                if events and (len(events) == window.count or weight > MOST_CHANGES):
+                changes += len(recorded.payload or ())
+                size += len(orjson.dumps(recorded.payload))
+                full = changes > MOST_CHANGES or size > MOST_BYTES
+                if events and (full or len(events) == window.count):
                     return events, True
                 events.append(recorded)
         return events, False

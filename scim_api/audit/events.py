@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ledger.lines import Line, lines_at
+from ledger.lines import Line, fitting, lines_at
 from projections.effort import TooCostly
-from projections.entries import Entries, Found, every
+from projections.entries import Entries, Found, Walk, every
+from projections.lists import MOST_BYTES
 from projections.query import Filter
 from scim_api.audit.event_documents import event_document
 from scim_api.errors import NotFound, TooMany
@@ -95,6 +96,14 @@ class Events:
         return found[0]
 
     def find(self, question: Question, end: int) -> Found:
+        """Find the positions of a page, which ends at a count or at MOST_BYTES of payloads."""
+        found = self._find(question, end)
+        walk = Walk.of(question.after, question.before, question.newest_first, end)
+        positions = sorted(found.positions, reverse=walk.descending)
+        count = fitting(self.tenant.ledger, positions, MOST_BYTES)
+        return found if count == len(positions) else self._find(replace(question, count=count), end)
+
+    def _find(self, question: Question, end: int) -> Found:
         """Find the positions; without a filter every position is one, and no index is needed."""
         asked = question.page()
         if question.filter is None:

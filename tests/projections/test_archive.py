@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from ledger.events import DELETED, MEMBERS_ADDED, Event
 from ledger.sqlite import SQLiteLedger
 from ledger.streams import version_at
+from projections import blame as blames
 from projections.archive import Archive
 from projections.blame import BEGINNING, Blame
 from projections.differences import KINDS as DIFFERENCES
@@ -305,10 +306,28 @@ def test_a_page_of_a_large_group_costs_what_one_of_a_small_group_does(telling: T
     assert all(many < few * 1.5 + 5 for few, many in zip(costs[300], costs[6000], strict=True))
 
 
-def test_a_page_ends_early_rather_than_to_hold_too_many_changes(
+def test_blame_looks_at_no_value_that_an_event_left_as_it_was(
     telling: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.timelines.MOST_CHANGES", 10)
+    """A user of 1 MB with 1,000 versions took seconds."""
+    looked: list[str] = []
+    items = blames._items
+    monkeypatch.setattr(
+        blames, "_items", lambda name, value: (looked.append(name), items(name, value))[1]
+    )
+    mailed = ("set", "u0", {"emails": [{"value": "a@x"}, {"value": "b@x"}]})
+    titled = [("set", "u0", {"title": title}) for title in ("Chef", "Clerk") * 4]
+    with telling([("name", "u0", ("Ada", {})), mailed, *titled]) as told:
+        blame(told.archive, "User", "u0", told.model.end, 1000)
+
+    assert (looked.count("emails"), looked.count("title")) == (2, 9)
+
+
+@pytest.mark.parametrize(("bound", "most"), [("MOST_CHANGES", 10), ("MOST_BYTES", 400)])
+def test_a_page_ends_early_rather_than_to_hold_too_many_or_too_large_changes(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch, bound: str, most: int
+) -> None:
+    monkeypatch.setattr(f"projections.timelines.{bound}", most)
     with telling([]) as told:
         large(told, 30)
         group = Timeline(told.archive, "Group", "g0")

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from ledger import codec
+from scim_api.audit import events
 from scim_api.scopes import Scope
 from tests.scim_api.client import BASE, Site, refusal, replace, user
 
@@ -110,9 +111,13 @@ def test_events_of_one_request_share_a_transaction(told):
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 @pytest.mark.parametrize("asked", [None, 'stream sw "User-" or type eq "CredentialIssued"'])
-def test_pages_lead_to_the_last_and_back_to_the_first(told, order, asked):
+@pytest.mark.parametrize("most", [None, 1, 700], ids="16 MiB,1 byte,700 bytes".split(","))
+def test_pages_lead_to_the_last_and_back_to_the_first(told, monkeypatch, order, asked, most):
+    """Also where a page ends early, for its payloads are large."""
     given = {"count": 3, "sortOrder": order} | ({"filter": asked} if asked else {})
     whole = positions(told, **{**given, "count": 100})
+    if most:
+        monkeypatch.setattr(events, "MOST_BYTES", most)
 
     pages = [ask(told, **given).json]
     while pages[-1]["next"]:
@@ -123,6 +128,7 @@ def test_pages_lead_to_the_last_and_back_to_the_first(told, order, asked):
 
     assert [e["position"] for page in pages for e in page["events"]] == whole
     assert [e["position"] for page in back[::-1] for e in page["events"]] == whole
+    assert most != 1 or all(len(page["events"]) == 1 for page in pages)
 
 
 def test_the_link_header_names_the_same_pages(told):
