@@ -46,16 +46,25 @@ def _check(
     key, attribute = declared.key, declared.attribute
     if isinstance(after, list) and len(after) > len(before or ()):
         check_number(after, key)
-    is_name = key == resource_type.name_attribute
+    recorded: set[str] | None = None
     for path, part, text in _texts(attribute, after, key):
-        if text.isascii() and len(text) <= MAX_NAME and not (is_name or has_form(part.type)):
-            continue  # nearly all there are
-        fault = _fault(text, _most(resource_type, declared, part))
-        fault = fault or fault_of(part.type, text, door)
-        if is_name and not fault:
-            fault = _fault_of_name(resource_type, text)
-        if fault and text not in [known for _, _, known in _texts(attribute, before, key)]:
+        fault = _fault(resource_type, declared, part, text, door)
+        if fault and recorded is None:
+            recorded = {known for _, _, known in _texts(attribute, before, key)}
+        if fault and text not in (recorded or ()):
             raise InvalidValue(f"{path} {fault}", attributes=(path,))
+
+
+def _fault(
+    resource_type: ResourceType, declared: Declared, part: Attribute, text: str, door: Door
+) -> str | None:
+    """Return what is wrong with a new text, or None."""
+    is_name = declared.key == resource_type.name_attribute
+    if text.isascii() and len(text) <= MAX_NAME and not (is_name or has_form(part.type)):
+        return None  # as nearly all are
+    fault = _fault_of_any(text, _most(resource_type, declared, part))
+    fault = fault or fault_of(part.type, text, door)
+    return fault or (_fault_of_name(resource_type, text) if is_name else None)
 
 
 def _texts(attribute: Attribute, value: Any, path: str) -> Iterator[tuple[str, Attribute, str]]:
@@ -79,7 +88,7 @@ def _most(resource_type: ResourceType, declared: Declared, part: Attribute) -> i
     return MAX_RESOURCE if part.type in _WHOLE else MAX_TEXT
 
 
-def _fault(text: str, most: int) -> str | None:
+def _fault_of_any(text: str, most: int) -> str | None:
     if len(text) > most:
         return f"must have {most} characters at most; it has {len(text)}"
     if not stream_safe(text):
