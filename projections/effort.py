@@ -17,7 +17,7 @@ class TooCostly(LedgerError):
     """A read would take longer than PATIENCE; nothing was changed."""
 
 
-class TooManyCostly(Exception):
+class TooManyCostly(LedgerError):
     """Reads that take long have all places and all threads; nothing was changed."""
 
 
@@ -83,9 +83,9 @@ class _Effort:
         """Return whether the read is to be given up."""
         taken = time.thread_time() - self._started
         if taken > PATIENCE:
-            self.refusal = TooCostly(f"longer than {PATIENCE:g} s of processor time")
+            self.refusal = TooCostly(f"the search takes more than {PATIENCE:g} s of processor time")
         elif taken > SHORT and not self._may_go_on(taken):
-            self.refusal = TooManyCostly("others take long already")
+            self.refusal = TooManyCostly("other searches take long already")
         return self.refusal is not None
 
     def _may_go_on(self, taken: float) -> bool:
