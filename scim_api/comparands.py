@@ -11,13 +11,36 @@ def find(
     resource_type: ResourceType, name: str, door: Door
 ) -> tuple[Declared, Attribute | None] | None:
     """Find an attribute in any case (RFC 7644 §3.10), and by policy without its schema's URN."""
-    if found := resource_type.find_path(name):
+    if found := _find_path(resource_type, name, door):
         return found
     for extension in resource_type.extensions:
-        found = resource_type.find_path(f"{extension.id}:{name}")
+        found = _find_path(resource_type, f"{extension.id}:{name}", door)
         if found and door.tolerates("extension_without_urn"):
             return found
     return None
+
+
+def _find_path(
+    resource_type: ResourceType, name: str, door: Door
+) -> tuple[Declared, Attribute | None] | None:
+    if found := resource_type.find_path(name):
+        return found
+    head, _, tail = name.rpartition(".")
+    declared = resource_type.find(head)
+    older = part_of(declared.attribute, tail, door) if declared else None
+    return (declared, older) if declared and older else None
+
+
+def part_of(attribute: Attribute, name: str, door: Door) -> Attribute | None:
+    """Find a sub-attribute in any case.
+
+    By policy also the `value` of a reference under the name it had in SCIM 1.1, as `managerId`.
+    """
+    if sub := attribute.subs.get(name.lower()):
+        return sub
+    if name.lower() != f"{attribute.name}id".lower() or "$ref" not in attribute.subs:
+        return None
+    return attribute.subs.get("value") if door.tolerates("manager_id") else None
 
 
 def unknown_part(resource_type: ResourceType, name: str) -> tuple[str, int, str]:

@@ -136,6 +136,11 @@ def contradiction(edit: Edit) -> InvalidValue:
     return InvalidValue(f"the value given to {edit.declared.key} contradicts the path's filter")
 
 
+def _no_target(edit: Edit) -> NoTarget:
+    """Return the error for a filter in a path that finds nothing."""
+    return NoTarget(f"no value of {edit.declared.key} matches the filter of the path")
+
+
 def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
     """Return whether a reference is emptied: Entra removes a manager with {"value": ""}."""
     emptied = "value" in parts and parts["value"] is None
@@ -167,11 +172,25 @@ def _values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
     if edit.op is Op.REMOVE and edit.sub is None:
         return [value for place, value in enumerate(current) if place not in chosen]
     if edit.attribute.type is not Type.COMPLEX:
-        raise InvalidPath(f"{edit.declared.key} holds plain values: add them or remove them")
+        return _plain_replaced(edit, current, chosen, door)
     parts = _parts(edit, door)
     if chosen or edit.op is Op.REMOVE:
         return _rewritten(edit.attribute, current, chosen, parts)
     return _with_new(edit, current, parts, door)
+
+
+def _plain_replaced(edit: Edit, current: list[Any], chosen: set[int], door: Door) -> list[Any]:
+    """Put one plain value in the place of those chosen (RFC 7644 §3.5.2.3)."""
+    key = edit.declared.key
+    if edit.op is not Op.REPLACE:
+        raise InvalidPath(f"{key} holds plain values: add to it by its path alone")
+    if not chosen:
+        raise _no_target(edit)
+    given = load_value(edit.declared, None, edit.value, door) or []
+    if len(given) > 1:
+        raise InvalidValue(f"{key} must be one value where the path has a filter")
+    values = (given if place in chosen else [value] for place, value in enumerate(current))
+    return distinct([each for value in values for each in value])
 
 
 def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
@@ -261,7 +280,7 @@ def described_value(edit: Edit, door: Door) -> dict[str, Any]:
         if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
     }
     if len(equal) != len(terms) or not door.tolerates(_CREATES[edit.op]):
-        raise NoTarget(f"no value of {edit.declared.key} matches the filter of the path")
+        raise _no_target(edit)
     return equal
 
 

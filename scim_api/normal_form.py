@@ -10,6 +10,7 @@ from typing import Any
 from projections.comparison import decimal_of
 from projections.query import Type
 from scim_api.attributes import Attribute, Declared, ResourceType, Schema
+from scim_api.comparands import part_of
 from scim_api.decimals import canonical
 from scim_api.errors import InvalidSyntax, InvalidValue
 from scim_api.json_text import decoded
@@ -127,7 +128,7 @@ def parts_of(
     """Return an object's sub-attributes by declared name; None for one that is unassigned."""
     found: dict[str, Any] = {}
     for name, item in value.items():
-        sub = attribute.subs.get(name.lower()) or _older(attribute, name, value, door)
+        sub = _part(attribute, name, value, door)
         if sub is None:
             ignore(f"{path}.{name}", door)
         elif sub.name in found:
@@ -137,20 +138,20 @@ def parts_of(
     return found
 
 
-def _older(
+def _part(
     attribute: Attribute, name: str, siblings: Mapping[str, Any], door: Door
 ) -> Attribute | None:
-    """Find the `value` of a reference under the name it had in SCIM 1.1, as `managerId`."""
-    if name.lower() != f"{attribute.name}id".lower() or "$ref" not in attribute.subs:
-        return None
-    given = any(sibling.lower() == "value" for sibling in siblings)
-    return None if given or not door.tolerates("manager_id") else attribute.subs.get("value")
+    """Find a sub-attribute; under an older name only where the present one is not given."""
+    sub = attribute.subs.get(name.lower())
+    if sub is None and not any(sibling.lower() == "value" for sibling in siblings):
+        return part_of(attribute, name, door)
+    return sub
 
 
 def single_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
     """Return one value of an attribute in normal form, whether or not it can have several."""
     if attribute.multi_valued:
-        return _entry(attribute, value, door, path)
+        return _entry(attribute, one_object(value, door, path), door, path)
     return _one(attribute, value, door, path)
 
 

@@ -932,7 +932,23 @@ def test_plain_values_are_added_replaced_and_removed():
     assert ticket_changes(op("remove", "tags", ["a"]), tags=["a", "b"]) == {"tags": ["b"]}
 
 
-def test_plain_values_cannot_be_rewritten_by_a_filter():
-    operation = op("replace", 'tags[value eq "a"]', "b")
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [("d", ["d", "c"]), (["d"], ["d", "c"]), ("c", ["c"]), (None, ["c"]), ("b", ["b", "c"])],
+)
+def test_a_replace_with_a_filter_puts_one_plain_value_in_the_place_of_all_that_it_finds(
+    value, left
+):
+    tags = {"tags": ["a", "b", "c"]}
+    operation = op("replace", 'tags[value eq "a" or value eq "b"]', value)
 
-    refusal(InvalidPath, operation, attributes={"tags": ["a"]}, resource_type=TICKET)
+    assert patched(operation, attributes=tags, resource_type=TICKET) == {"tags": left}
+
+
+def test_a_filter_of_plain_values_that_finds_none_or_is_to_be_added_to_is_refused():
+    tags = {"tags": ["a"]}
+    found, missing = 'tags[value eq "a"]', 'tags[value eq "x"]'
+
+    refusal(NoTarget, op("replace", missing, "b"), attributes=tags, resource_type=TICKET)
+    refusal(InvalidValue, op("replace", found, ["b", "c"]), attributes=tags, resource_type=TICKET)
+    refusal(InvalidPath, op("add", found, "b"), attributes=tags, resource_type=TICKET)

@@ -161,6 +161,12 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
         made(**{f"{ENTERPRISE_URN}:department": "D"}),
         InvalidValue,
     ),
+    (
+        "list_as_one",
+        operation("replace", 'emails[type eq "work"]', value=[{"value": "x@x.org"}]),
+        now(emails=[WORK | {"value": "x@x.org"}]),
+        InvalidValue,
+    ),
     ("json_as_text", body(emails=dumps([WORK])), made(emails=[WORK]), InvalidValue),
     ("json_as_text", body(emails=dumps(WORK)), made(emails=[WORK]), InvalidValue),
     ("json_as_text", body(emails=[dumps(WORK)]), made(emails=[WORK]), InvalidValue),
@@ -263,6 +269,24 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
         NoTarget,
     ),
     ("manager_id", reference({"managerId": "m"}), made(**{MANAGER: {"value": "m"}}), made()),
+    (
+        "manager_id",
+        operation("replace", f"{MANAGER}.managerId", value="m"),
+        now(**{MANAGER: {"value": "m"}}),
+        InvalidPath,
+    ),
+    (
+        "manager_id",
+        operation("replace", value={"manager.managerId": "m"}),
+        now(**{MANAGER: {"value": "m"}}),
+        NOW,
+    ),
+    (
+        "manager_id",
+        filtered(f'{MANAGER}.MANAGERID eq "m"'),
+        meaning(f'{MANAGER}.value eq "m"'),
+        InvalidFilter,
+    ),
     ("unknown_attributes_ignored", body(shoeSize=44), made(), InvalidValue),
     (
         "unknown_attributes_ignored",
