@@ -94,6 +94,17 @@ def let_write(server, count=6):
     return writers
 
 
+def under_load(writers, more=10):
+    """Wait until more was acknowledged, and then until some moment of what is written next."""
+    enough = acknowledged(writers) + more
+    assert wait_until(lambda: acknowledged(writers) >= enough)
+    time.sleep(random.uniform(0, 0.1))
+
+
+def acknowledged(writers):
+    return sum(len(writer.acknowledged) for writer in writers)
+
+
 def both_workers(server):
     return wait_until(lambda: workers if len(workers := server.workers()) == 2 else None)
 
@@ -111,12 +122,11 @@ def test_workers_killed_under_load_lose_nothing(start):
     writers = let_write(server)
 
     for number in range(4):
-        time.sleep(random.uniform(0.2, 0.5))
+        under_load(writers)
         kill_worker(server, number % 2)
     stop(writers)
 
     assert both_workers(server)
-    assert sum(len(writer.acknowledged) for writer in writers) > 20
     check_all_is_there(server, writers)
     assert server.stop() == 0
     assert verify(server.data_dir / "default" / "ledger.db").findings == []
@@ -128,13 +138,12 @@ def test_master_and_workers_killed_under_load_lose_nothing(start):
     writers = let_write(server)
 
     for _ in range(2):
-        time.sleep(random.uniform(0.3, 0.8))
+        under_load(writers)
         os.killpg(server.process.pid, signal.SIGKILL)  # the session this test started
         server.process.wait(10)
         server.start()
     stop(writers)
 
-    assert sum(len(writer.acknowledged) for writer in writers) > 20
     check_all_is_there(server, writers)
     assert server.stop() == 0
     assert verify(server.data_dir / "default" / "ledger.db").findings == []
