@@ -24,6 +24,11 @@ from ledger.store import (
 CHUNK = 1000
 
 Decide = Callable[[Connection], Sequence[Append]]
+Check = Callable[[Connection], None]
+
+
+def unchecked(connection: Connection) -> None:
+    """Allow every change."""
 
 
 class SQLiteLedger(DatabaseFile):
@@ -63,10 +68,16 @@ class SQLiteLedger(DatabaseFile):
                 prepare(connection)
         return connection
 
-    def append(self, appends: Sequence[Append], metadata: Metadata) -> list[Recorded]:
-        """Record events of one or several streams in one transaction; see store.Ledger."""
+    def append(
+        self, appends: Sequence[Append], metadata: Metadata, check: Check = unchecked
+    ) -> list[Recorded]:
+        """Record events of one or several streams in one transaction; see store.Ledger.
+
+        `check` looks at the ledger under the write lock; if it raises, nothing is recorded.
+        """
         drafts = [Draft(append, metadata) for append in appends]
         with self.writing() as connection:
+            check(connection)
             recorded = self._record(connection, drafts, self.origin)
         self._reached = max(self._reached, recorded[-1].position if recorded else 0)
         return recorded

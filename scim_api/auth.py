@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass, replace
 
+from ledger import clock
+from ledger.database import Connection
 from projections.credentials import Credential
 from scim_api import tokens
 from scim_api.catalogue import Catalogue, preset
@@ -32,6 +34,17 @@ class Principal:
         own = self.credential.policy
         return replace(self, catalogue=catalogue, policy=preset(own) if own else catalogue.policy)
 
+    def check(self, connection: Connection) -> None:
+        """Raise Unauthorized if the token was revoked, or the like, since it was let in.
+
+        A write waits for its turn, for seconds at most: what was recorded by then counts.
+        """
+        found = self.tenant.credentials.by_hash(connection, self.token_sha256)
+        credential = found[0] if found else self.credential
+        _must_be_live(credential, clock.timestamp())
+        if credential.user:
+            _must_have_its_user(self.tenant, connection, credential.user)
+
 
 def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
     """Return the principal of a request made `now` (a timestamp); raises Unauthorized.
@@ -54,8 +67,9 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
         raise _refused("The token is unknown to this service. Make one: scim-ledger token create.")
     credential, catalogue = admitted
     _must_be_live(credential, now)
-    if credential.user and not tenant.has_active_user(credential.user):
-        raise _refused("The token belongs to a user who was deactivated or deleted.")
+    if credential.user:
+        with tenant.ledger.reading() as connection:
+            _must_have_its_user(tenant, connection, credential.user)
     policy = preset(credential.policy) if credential.policy else catalogue.policy
     return Principal(tenant, credential, catalogue, policy, token.sha256)
 
@@ -85,6 +99,11 @@ def claimed_ledger(header: str | None) -> str | None:
 
 def _text(header: str | None) -> str:
     return _SCHEME.sub("", (header or "").strip(), count=1)
+
+
+def _must_have_its_user(tenant: Tenant, connection: Connection, user: str) -> None:
+    if not tenant.has_active_user(connection, user):
+        raise _refused("The token belongs to a user who was deactivated or deleted.")
 
 
 def _must_be_live(credential: Credential, now: str) -> None:

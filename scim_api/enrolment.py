@@ -1,6 +1,6 @@
 """New resources before they are appended, several in one transaction if they need each other."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.events import Event, Metadata, Recorded
@@ -20,6 +20,8 @@ from scim_api.reading import Answer
 
 SHOWN_IDS = 5
 
+Record = Callable[[Sequence[Append], Metadata], Sequence[Recorded]]
+
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
@@ -36,11 +38,9 @@ class Enrolment:
         return Append(f"{self.kind.type}-{self.id}", NO_STREAM, self.events)
 
 
-def enrol(
-    ledger: SQLiteLedger, enrolments: Sequence[Enrolment], metadata: Metadata
-) -> list[Answer]:
+def enrol(record: Record, enrolments: Sequence[Enrolment], metadata: Metadata) -> list[Answer]:
     """Create the resources in one transaction; raises NotUnique, and then creates none."""
-    recorded = iter(ledger.append([enrolment.append for enrolment in enrolments], metadata))
+    recorded = iter(record([enrolment.append for enrolment in enrolments], metadata))
     return [
         _answer(enrolment, [next(recorded) for _ in enrolment.events]) for enrolment in enrolments
     ]

@@ -93,6 +93,7 @@ def service_of(exchange: Exchange, resource_type: ResourceType, base: str) -> Se
         principal.policy,
         exchange.tolerated.add,
         base,
+        principal.check,
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import orjson
 
 from ledger import clock
-from ledger.events import DELETED, Event, Metadata
-from ledger.sqlite import SQLiteLedger
+from ledger.events import DELETED, Event, Metadata, Recorded
+from ledger.sqlite import Check, SQLiteLedger, unchecked
 from ledger.store import Append, WrongExpectedVersion
 from projections.query import Stored
 from projections.resources import NotUnique, Resources, StillMember
@@ -55,16 +55,23 @@ class Service(Reader):
         policy: Policy,
         tolerated: Callable[[str], None],
         base_url: str = "",
+        check: Check = unchecked,
     ) -> None:
         """`tolerated` is told the name of each tolerance of the policy that was made use of.
 
-        `base_url` is what URIs begin with as the client sees them.
+        `base_url` is what URIs begin with as the client sees them. `check` is called under the
+        write lock before anything is recorded (SQLiteLedger.append).
         """
         super().__init__(ledger, resources, resource_type)
         self._ledger = ledger
         self._resources = resources
         self._catalogue = catalogue
         self._door = Door(policy, tolerated, base_url)
+        self._check = check
+
+    def record(self, appends: Sequence[Append], metadata: Metadata) -> list[Recorded]:
+        """Record events in one transaction, if the caller may still do so; raises ScimError."""
+        return self._ledger.append(appends, metadata, self._check)
 
     def create(
         self,
@@ -79,7 +86,7 @@ class Service(Reader):
         """
         enrolment = self.enrolment(body, id_ or clock.uuid7(), expected)
         try:
-            return enrol(self._ledger, [enrolment], metadata)[0]
+            return enrol(self.record, [enrolment], metadata)[0]
         except NotUnique as fault:
             return self._adopted(enrolment.attributes, fault, metadata)
 
@@ -176,7 +183,7 @@ class Service(Reader):
             itself = leaving.pop(id_, None)  # a group can be a member of itself
             left = itself.events if itself else ()
             own = Append(self._stream(id_), row.version, [*left, Event(DELETED)])
-            self._ledger.append([*leaving.values(), own], metadata)
+            self.record([*leaving.values(), own], metadata)
 
         _repeated(deleted, conditions, self._stream(id_))
 
@@ -231,9 +238,7 @@ class Service(Reader):
         self, row: Stored, before: Resource, events: Sequence[Event], metadata: Metadata
     ) -> Stored:
         try:
-            recorded = self._ledger.append(
-                [Append(self._stream(row.id), row.version, events)], metadata
-            )
+            recorded = self.record([Append(self._stream(row.id), row.version, events)], metadata)
         except NotUnique as fault:
             raise taken(self._kind.type, fault) from fault
         after = followed(before, recorded)

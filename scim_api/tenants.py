@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.anchors import Anchor
-from ledger.database import UNUSABLE
+from ledger.database import UNUSABLE, Connection
 from ledger.sqlite import SQLiteLedger
 from ledger.store import LedgerError, LedgerUnavailable
 from ledger.tree_head import TreeHeads
@@ -75,10 +75,9 @@ class Tenant:
         settings = settings_of(change for change in changes if change.position <= position)
         return self.newest.of(settings)
 
-    def has_active_user(self, id_: str) -> bool:
+    def has_active_user(self, connection: Connection, id_: str) -> bool:
         """Return whether there is an active user of an id."""
-        with self.ledger.reading() as connection:
-            user = self.resources.get(connection, "User", id_)
+        user = self.resources.get(connection, "User", id_)
         return user is not None and is_active(user.attributes)
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def create_together(
         except ScimError as error:
             raise Together(index, error) from error
     try:
-        return enrol(creations[0].service._ledger, enrolments, metadata)
+        return enrol(creations[0].service.record, enrolments, metadata)
     except NotUnique as fault:
         index = [creation_.id for creation_ in creations].index(fault.claimant)
         raise Together(index, taken(enrolments[index].kind.type, fault)) from fault

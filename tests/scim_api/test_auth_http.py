@@ -2,14 +2,17 @@
 
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from freezegun import freeze_time
 
 from ledger import clock
+from ledger.events import Event
+from ledger.store import Append
 from scim_api import tokens
-from tests.scim_api.client import Api, refusal, user
+from tests.scim_api.client import Api, patch, refusal, replace, user
 
 CHALLENGE = 'Bearer realm="SCIM"'
 REFUSED = 'Bearer realm="SCIM", error="invalid_token"'
@@ -181,6 +184,79 @@ def test_an_expired_token_is_refused_from_its_moment_on(api):
     with freeze_time(expires_at):
         assert "expired" in refusal(client.get("/Users"))[2]
         assert api.get("/Users").status_code == 200
+
+
+@pytest.mark.parametrize("ends", ["revoked", "owner deactivated", "owner deleted"])
+def test_a_write_whose_token_ends_while_it_waits_for_its_turn_is_401_and_not_recorded(api, ends):
+    owner = api.create()
+    issued = api.site.issue(called="second", user=owner["id"])
+    second = Api(api.site, "default", issued.token)
+    jim = api.create("jim@example.com")
+    since = len(api.site.events())
+    event = {
+        "revoked": (f"Credential-{issued.id}", "CredentialRevoked", {}),
+        "owner deactivated": (f"User-{owner['id']}", "Deactivated", {"active": False}),
+        "owner deleted": (f"User-{owner['id']}", "Deleted", {}),
+    }[ends]
+
+    replies = during(
+        api.site,
+        *event,
+        lambda: second.post(user("late@example.com")),
+        lambda: second.put(jim, user("jim2@example.com")),
+        lambda: second.patch(jim, replace("x", "title")),
+        lambda: second.delete(jim),
+        lambda: second.post(bulk(("POST", "/Users", user("bulk@example.com"))), "/Bulk"),
+    )
+
+    alone, in_bulk = replies[:-1], replies[-1]
+    assert [reply.status_code for reply in alone] == [401] * 4
+    assert {reply.headers["WWW-Authenticate"] for reply in alone} == {REFUSED}
+    assert [result["status"] for result in in_bulk.json["Operations"]] == ["401"]
+    assert [recorded.type for recorded in api.site.events()[since:]] == [event[1]]
+
+
+def during(site, stream, type_, effects, *asks):
+    """Record an event while requests that were let in before it wait for their turn to write."""
+    tenant = site.console.tenant("default")
+    append = Append(stream, 1, [Event(type_, effects)])
+    with ThreadPoolExecutor(len(asks)) as pool:
+        with tenant.ledger.deciding(lambda _: [append], site.console.metadata("cli")):
+            waiting = [pool.submit(ask) for ask in asks]
+            time.sleep(0.3)
+        replies = [each.result() for each in waiting]
+    tenant.close()
+    return replies
+
+
+def test_a_bulk_request_whose_token_ends_by_an_operation_does_nothing_after_it(api):
+    owner = api.create()
+    mine = api.site.client(called="mine", user=owner["id"])
+    path = f"/Users/{owner['id']}"
+
+    answer = mine.post(
+        bulk(
+            ("PATCH", path, patch(replace(False, "active"))),
+            ("POST", "/Users", user("after@example.com")),
+            ("PATCH", path, patch(replace(True, "active"))),
+        ),
+        "/Bulk",
+    )
+
+    assert [result["status"] for result in answer.json["Operations"]] == ["200", "401", "401"]
+    assert api.read(owner)["active"] is False
+    assert not api.find('userName eq "after@example.com"')
+
+
+def bulk(*operations):
+    """Return a request of operations: method, path, data."""
+    return {
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [
+            {"method": method, "path": path, "data": data, "bulkId": str(number)}
+            for number, (method, path, data) in enumerate(operations)
+        ],
+    }
 
 
 # What is kept
