@@ -20,14 +20,12 @@ from scim_api.errors import (
     answer_to,
 )
 from scim_api.exchange import Exchange, exchange_of
-from scim_api.json_text import MAX_DEPTH, deeper_than
+from scim_api.json_text import MAX_DEPTH, count_objects, deeper_than
 from scim_api.quotations import for_okta
 from scim_api.settings import Settings
 
 SCIM_JSON = "application/scim+json"
 JSON = "application/json"
-MAX_OBJECTS = 250_000  # objects and lists in one body: a group's members are one object each
-MAX_VALUES = 1_000_000
 MAX_WITHOUT_MEMBERS = 4_194_304  # bytes of a body that is no group's; novelty.MAX_RESOURCE escaped
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # passed over, as RFC 8259 §8.1 allows
@@ -92,7 +90,7 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw:
         raise InvalidSyntax("The request has no body; a JSON object is expected.")
-    objects = _count_objects(raw)
+    objects = count_objects(raw)
     try:
         body = exact_json.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -100,21 +98,6 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
     if objects > MAX_DEPTH and deeper_than(body, MAX_DEPTH):
         raise InvalidSyntax(f"The body is nested deeper than {MAX_DEPTH} levels.")
     return body
-
-
-def _count_objects(raw: bytes) -> int:
-    """Return how many objects and lists a body holds at most; raises BodyTooLarge.
-
-    Each takes up to a hundred times the memory of its bytes, so they are counted before they are
-    read. Those within texts are counted too.
-    """
-    objects = raw.count(b"{") + raw.count(b"[")
-    if objects > MAX_OBJECTS or raw.count(b",") > MAX_VALUES:
-        raise BodyTooLarge(
-            f"The body holds more than {MAX_OBJECTS} objects and lists or {MAX_VALUES} values, the"
-            " most this service takes. Send it in several requests."
-        )
-    return objects
 
 
 def body_limit(settings: Settings, *, members: bool) -> int:

@@ -6,10 +6,12 @@ from typing import Any
 import orjson
 
 from scim_api import exact_json
-from scim_api.errors import InvalidValue
+from scim_api.errors import BodyTooLarge, InvalidValue
 from scim_api.policy import Door
 
 MAX_DEPTH = 32  # of JSON in JSON; a user needs four
+MAX_OBJECTS = 250_000  # objects and lists in one body: a group's members are one object each
+MAX_VALUES = 1_000_000
 
 _BEGINNING = re.compile(r'\s*+"?\s*+[\[{]')
 # Not, say, "[Admin] Berlin"; but JSON text in quotes of its own.
@@ -46,14 +48,34 @@ def resembles_json(text: str) -> bool:
 
 
 def said_by(text: str) -> Any:
-    """Return the object or list that JSON text says; None for any other text."""
+    """Return the object or list that JSON text says; None for any other text.
+
+    Raises BodyTooLarge: what was escaped in the body is counted here.
+    """
     if not _BEGINNING.match(text):
         return None
+    raw = text.encode(errors="surrogatepass")
+    count_objects(raw)
     try:
-        meant = exact_json.loads(text.encode(errors="surrogatepass"))
+        meant = exact_json.loads(raw)
     except orjson.JSONDecodeError:
         return None
     return meant if isinstance(meant, dict | list) else None
+
+
+def count_objects(raw: bytes) -> int:
+    """Return how many objects and lists a JSON text holds at most; raises BodyTooLarge.
+
+    Each takes up to a hundred times the memory of its bytes, so they are counted before they are
+    read. Those within texts are counted too.
+    """
+    objects = raw.count(b"{") + raw.count(b"[")
+    if objects > MAX_OBJECTS or raw.count(b",") > MAX_VALUES:
+        raise BodyTooLarge(
+            f"The body holds more than {MAX_OBJECTS} objects and lists or {MAX_VALUES} values, the"
+            " most this service takes. Send it in several requests."
+        )
+    return objects
 
 
 def dumped(value: Any) -> str:

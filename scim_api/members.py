@@ -18,6 +18,7 @@ MEMBERS = "members"
 TYPES = ("User", "Group")
 TYPE = "User"  # of a member that no resource stands for, where nobody says
 MAX_ID = 256
+MAX_MEMBERS = 250_000  # that one request names: a second and 30 MB for each 50,000
 MAX_LOOKS = 200_000  # members looked at in search of some, times comparisons: about a second
 MOST_TERMS = 4  # comparisons with each member of a group larger than that
 
@@ -70,6 +71,7 @@ class Membership:
         self._removed.difference_update(members)
         for id_, type_ in members.items():
             self._added[id_] = type_ or self._added.get(id_)
+        _check_number(len(self._added))
 
     def remove(self, ids: Iterable[str]) -> None:
         """Remove members; those not there make no difference."""
@@ -217,7 +219,15 @@ def given_members(value: Any, door: Door) -> Given:
         value = [value]
     if not isinstance(value, list):
         raise _no_list()
+    _check_number(len(value))
     return dict(_given_member(item, door) for item in value)
+
+
+def _check_number(named: int) -> None:
+    if named > MAX_MEMBERS:
+        raise BodyTooLarge(
+            f"The request names more than {MAX_MEMBERS} members: send it in several."
+        )
 
 
 def _no_list() -> InvalidValue:

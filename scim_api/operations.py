@@ -8,6 +8,7 @@ from projections.matching import matches_value
 from scim_api.attributes import ResourceType, Schema
 from scim_api.edits import Edit, Op, read_only
 from scim_api.errors import (
+    BodyTooLarge,
     InvalidFilter,
     InvalidPath,
     InvalidSyntax,
@@ -21,6 +22,8 @@ from scim_api.intake import check_secret, check_urns
 from scim_api.normal_form import given_twice, ignore, is_unassigned, one_object, printable
 from scim_api.policy import Door
 from scim_api.schemas import is_secret
+
+MAX_PATHS = 4_194_304  # characters of all paths of one PATCH: a few seconds to read
 
 _ROOT = PatchPath()
 _NO_PATH = (None, "")
@@ -36,8 +39,28 @@ class Operation:
     value: Any
 
 
-def operation_of(resource_type: ResourceType, item: Any, door: Door) -> Operation:
+class Paths:
+    """Reads the paths of one PATCH, keys of a value that are paths among them."""
+
+    def __init__(self, resource_type: ResourceType, door: Door) -> None:
+        self.resource_type = resource_type
+        self.door = door
+        self._length = 0
+
+    def read(self, text: str) -> PatchPath:
+        """Return what a path selects; raises ScimError, BodyTooLarge if all are too long."""
+        self._length += len(text)
+        if self._length > MAX_PATHS:
+            raise BodyTooLarge(
+                f"The paths of this PATCH have more than {MAX_PATHS} characters: send it in"
+                " several."
+            )
+        return parse_path(text, self.resource_type, self.door)
+
+
+def operation_of(paths: Paths, item: Any) -> Operation:
     """Read an operation; raises ScimError."""
+    door = paths.door
     if not isinstance(item, dict):
         raise InvalidSyntax("each of Operations must be an object with op, path and value")
     given = by_folded_name(item)
@@ -50,12 +73,10 @@ def operation_of(resource_type: ResourceType, item: Any, door: Door) -> Operatio
         raise InvalidValue(f"{op} needs a value")
     if op is not Op.REMOVE and text in _NO_PATH and not door.tolerates("pathless_patch"):
         raise InvalidSyntax(f"{op} without a path is not accepted here: name the attribute in path")
-    return Operation(op, _path(resource_type, text, door), value)
+    return Operation(op, _path(paths, text), value)
 
 
-def known_operations(
-    resource_type: ResourceType, items: Iterable[Any], door: Door
-) -> list[Operation]:
+def known_operations(paths: Paths, items: Iterable[Any]) -> list[Operation]:
     """Read operations; those with an unknown path are passed over by policy.
 
     Raises ScimError; UnknownPath if that leaves none.
@@ -64,10 +85,10 @@ def known_operations(
     unknown: UnknownPath | None = None
     for item in items:
         try:
-            known.append(operation_of(resource_type, item, door))
+            known.append(operation_of(paths, item))
         except UnknownPath as error:
             unknown = unknown or error
-    if unknown and not (known and door.tolerates("unknown_attributes_ignored")):
+    if unknown and not (known and paths.door.tolerates("unknown_attributes_ignored")):
         raise unknown
     return known
 
@@ -90,15 +111,15 @@ def _op(text: Any, door: Door) -> Op:
     return op
 
 
-def _path(resource_type: ResourceType, text: Any, door: Door) -> PatchPath:
+def _path(paths: Paths, text: Any) -> PatchPath:
     if text in _NO_PATH:
         return _ROOT
     if not isinstance(text, str):
         raise InvalidPath("path must be text in quotes")
-    return parse_path(text, resource_type, door)
+    return paths.read(text)
 
 
-def edits_of(resource_type: ResourceType, operation: Operation, door: Door) -> Iterator[Edit]:
+def edits_of(paths: Paths, operation: Operation) -> Iterator[Edit]:
     """Part an operation into edits of single attributes; raises ScimError.
 
     Edits of what is readOnly come from the keys of a value only: clients send back what they read.
@@ -106,25 +127,25 @@ def edits_of(resource_type: ResourceType, operation: Operation, door: Door) -> I
     path, op, value = operation.path, operation.op, operation.value
     if path.declared is None:
         several = _removals if op is Op.REMOVE else _by_key
-        yield from several(resource_type, operation, door)
+        yield from several(paths, operation)
         return
     edit = Edit(op, path.declared, path.filter, path.sub, value)
     if edit.read_only:
         raise read_only(edit.name)
     if path.declared.key == "schemas":
-        yield from _edits_of_schemas(resource_type, operation, door)
+        yield from _edits_of_schemas(paths, operation)
     elif is_secret(path.declared.attribute):
         check_secret(path.declared, value)
     else:
         yield edit
 
 
-def _removals(resource_type: ResourceType, operation: Operation, _: Door) -> Iterator[Edit]:
+def _removals(paths: Paths, operation: Operation) -> Iterator[Edit]:
     if operation.path.extension is None:  # RFC 7644 §3.5.2.2
         raise NoTarget("remove needs a path that names what to remove")
     if operation.value is not None:
         raise InvalidValue("remove with a value needs the path of a multi-valued attribute")
-    yield from _all_removed(resource_type, operation.path.extension)
+    yield from _all_removed(paths.resource_type, operation.path.extension)
 
 
 def _all_removed(resource_type: ResourceType, extension: Schema) -> Iterator[Edit]:
@@ -133,19 +154,20 @@ def _all_removed(resource_type: ResourceType, extension: Schema) -> Iterator[Edi
             yield Edit(Op.REMOVE, declared, None, None)
 
 
-def _by_key(resource_type: ResourceType, operation: Operation, door: Door) -> Iterator[Edit]:
+def _by_key(paths: Paths, operation: Operation) -> Iterator[Edit]:
     """Take each key of the value as a path of its own (RFC 7644 §3.5.2.1, §3.5.2.3)."""
+    door = paths.door
     extension = operation.path.extension
     value = one_object(operation.value, door, extension.id if extension else "value")
     if extension and is_unassigned(value, door):
-        yield from _all_removed(resource_type, extension)
+        yield from _all_removed(paths.resource_type, extension)
         return
     if not isinstance(value, dict):
         raise InvalidValue("where path names no attribute, value must be an object of attributes")
     by_folded_name(value)
     prefix = f"{extension.id}:" if extension else ""
     for name, item in value.items():
-        path = _path_of_key(resource_type, prefix, name, door)
+        path = _path_of_key(paths, prefix, name)
         if path is None:
             ignore(prefix + name, door)
             continue
@@ -155,13 +177,12 @@ def _by_key(resource_type: ResourceType, operation: Operation, door: Door) -> It
         if edit and edit.read_only:
             yield edit
         elif not (edit and edit.declared.key == "schemas" and is_unassigned(item, door)):
-            yield from edits_of(resource_type, Operation(op, path, item), door)
+            yield from edits_of(paths, Operation(op, path, item))
 
 
-def _path_of_key(
-    resource_type: ResourceType, prefix: str, name: str, door: Door
-) -> PatchPath | None:
+def _path_of_key(paths: Paths, prefix: str, name: str) -> PatchPath | None:
     """Return what a key of a value stands for; None for what no schema declares."""
+    resource_type = paths.resource_type
     declared = resource_type.find(prefix + name)
     if declared and ":" not in name:
         return PatchPath(declared=declared)
@@ -170,24 +191,23 @@ def _path_of_key(
     if name.isalnum():  # a plain name that nothing declares is no path
         return None
     try:
-        path = parse_path(prefix + name, resource_type, door)
+        path = paths.read(prefix + name)
     except (InvalidPath, InvalidFilter):
         return None
-    if not door.tolerates("patch_dotted_keys"):
+    if not paths.door.tolerates("patch_dotted_keys"):
         raise InvalidValue(f"{printable(name)} is a path: as a key in value, give a plain name")
     return path
 
 
-def _edits_of_schemas(
-    resource_type: ResourceType, operation: Operation, door: Door
-) -> Iterator[Edit]:
+def _edits_of_schemas(paths: Paths, operation: Operation) -> Iterator[Edit]:
     """Remove the attributes of the extensions that are taken out of `schemas`.
 
     As `schemas` follows from the attributes there are, adding or replacing a URN changes nothing.
     """
-    filter_, value, core = operation.path.filter, operation.value, resource_type.schema.id
+    resource_type, value = paths.resource_type, operation.value
+    filter_, core = operation.path.filter, resource_type.schema.id
     if operation.op is not Op.REMOVE:
-        check_urns(resource_type, value if isinstance(value, list) else [value], door)
+        check_urns(resource_type, value if isinstance(value, list) else [value], paths.door)
         if operation.op is Op.REPLACE and value == []:  # unassigned (RFC 7643 §2.5)
             raise Mutability(f"schemas is required, and must contain {core}")
         return

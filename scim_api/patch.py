@@ -8,7 +8,7 @@ from scim_api.edits import Edit, edited, immutable, read_only, required
 from scim_api.errors import BodyTooLarge, InvalidSyntax
 from scim_api.intake import has_values, names_message, with_values
 from scim_api.members import MEMBERS, Membership
-from scim_api.operations import by_folded_name, edits_of, known_operations
+from scim_api.operations import Paths, by_folded_name, edits_of, known_operations
 from scim_api.policy import Door
 from scim_api.replacing import stands
 from scim_api.schemas import check_value
@@ -35,9 +35,9 @@ def apply(
     What happens to a group's members is told to `members`: they are not among the attributes.
     Nor is what is readOnly: `is_current` returns whether a value is the one that an attribute has.
     """
-    after, work = dict(attributes), 0
-    for operation in known_operations(resource_type, _operations(body, door), door):
-        for edit in edits_of(resource_type, operation, door):
+    after, work, paths = dict(attributes), 0, Paths(resource_type, door)
+    for operation in known_operations(paths, _operations(body, door)):
+        for edit in edits_of(paths, operation):
             if edit.read_only:
                 _check_unchanged(edit, is_current, door)
                 continue

@@ -1,5 +1,6 @@
 """The operations of SCIM: read, decide, append. No HTTP and no SQL here."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ from scim_api.translate import creation, difference, membership
 from scim_api.unshown import emptied
 
 ATTEMPTS = 50  # how often a change that lost a race is decided anew
+PATIENCE = 5.0  # seconds of processor time after which it is not
 
 NOTHING: Mapping[str, str] = {}
 
@@ -256,6 +258,7 @@ def _repeated(act: Callable[[], T], conditions: Conditions, stream: str) -> T:
 
     That is one of the resource's own stream, not of a group that it leaves.
     """
+    started = time.thread_time()
     for _ in range(ATTEMPTS):
         try:
             return act()
@@ -265,6 +268,8 @@ def _repeated(act: Callable[[], T], conditions: Conditions, stream: str) -> T:
                     "The resource was changed by another request at the same moment."
                     " Read it again, then repeat the change."
                 ) from race
+        if time.thread_time() - started > PATIENCE:
+            break
     raise TooManyRequests(
         "Many requests change this resource at once. Repeat this one in a few seconds.",
         headers={"Retry-After": "2"},

@@ -2,6 +2,8 @@
 
 import pytest
 
+from ledger.sqlite import SQLiteLedger
+from scim_api import service
 from scim_api.conditions import conditions
 from tests.scim_api.client import patch, refusal, replace, user
 
@@ -24,6 +26,26 @@ def second_version(api):
 def change(api, method, resource, headers):
     bodies = {"PUT": user(title="Chief"), "PATCH": patch(replace("Chief", "title"))}
     return api.ask(method, api.path(resource), bodies.get(method), headers=headers)
+
+
+@pytest.mark.parametrize(("patience", "answer", "races"), [(5.0, 200, 2), (0.0, 429, 1)])
+def test_a_change_that_loses_races_is_decided_again_for_a_bounded_time(
+    api, monkeypatch, patience, answer, races
+):
+    """Others are faster twice: each change is recorded while the other is being decided."""
+    path, appended, lost = api.path(api.create()), SQLiteLedger.append, []
+
+    def append(ledger, *args):
+        if len(lost) < 2 and "first" in str(args):
+            lost.append("first")
+            api.ask("PATCH", path, patch(replace(f"faster {len(lost)}", "title")))
+        return appended(ledger, *args)
+
+    monkeypatch.setattr(service, "PATIENCE", patience)
+    monkeypatch.setattr(SQLiteLedger, "append", append)
+
+    assert api.ask("PATCH", path, patch(replace("first", "title"))).status_code == answer
+    assert len(lost) == races
 
 
 @pytest.mark.parametrize("tag", CURRENT)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from projections.memberships import Relation
 from scim_api import patch as patching
 from scim_api.errors import BodyTooLarge, InvalidValue, Mutability, NoTarget
-from scim_api.members import Membership
+from scim_api.members import MAX_MEMBERS, Membership
 from scim_api.policy import ENTRA, OKTA, STRICT, Door, Policy
 from scim_api.resource_types import GROUP
 from tests.scim_api.client import GROUP_URN, add, patch, remove
@@ -415,6 +415,26 @@ def test_one_search_of_a_large_group_takes_few_comparisons_with_each_member():
     assert after(many, {"op": "remove", "path": f"members[{few}]"}) == sorted(many)
     with pytest.raises(BodyTooLarge, match="too often"):
         after(many, {"op": "remove", "path": f"members[{more}]"})
+
+
+@pytest.mark.parametrize("operation", ["add", "replace", "remove"])
+def test_a_request_names_a_bounded_number_of_members(operation):
+    many = [str(number) for number in range(MAX_MEMBERS)]
+
+    def named(members):
+        return {"op": operation, "path": "members", "value": members}
+
+    assert after(["a"], named(many), policy=OKTA) is not None
+    with pytest.raises(BodyTooLarge, match="more than 250000 members"):
+        after(["a"], named([*many, "b"]))
+
+
+def test_all_operations_together_add_a_bounded_number_of_members():
+    half = [[f"{part}-{n}" for n in range(MAX_MEMBERS // 2)] for part in range(3)]
+    adds = [{"op": "add", "path": "members", "value": members} for members in half]
+
+    with pytest.raises(BodyTooLarge, match="more than 250000 members"):
+        after(["a"], *adds)
 
 
 def test_without_tolerance_a_remove_takes_no_value():

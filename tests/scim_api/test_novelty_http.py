@@ -11,7 +11,7 @@ from ledger.store import NO_STREAM
 from scim_api.normal_form import MAX_VALUES
 from scim_api.novelty import MAX_NAME, MAX_RESOURCE, MAX_TEXT
 from scim_api.resource_types import USER_URN
-from tests.scim_api.client import group, patch, refusal, replace, user
+from tests.scim_api.client import GROUP_URN, group, patch, refusal, replace, user
 
 MARKS = "a" + "\u0301\u0316" * 75_000
 OLD = "00000000-0000-7000-8000-0000000000{:02}"
@@ -259,6 +259,18 @@ def test_a_body_of_too_many_values_is_413_before_it_is_read(api, part):
     body = b'{"members":[' + part.encode() * 1_100_000 + b"1]}"
 
     status, _, detail = refusal(api.ask("POST", "/Groups", data=body))
+
+    assert status == 413
+    assert "several requests" in detail
+
+
+@pytest.mark.parametrize("part", ["[]", "{}", "1"])
+def test_what_is_escaped_within_a_text_that_is_json_is_counted_as_well(api, part):
+    text = f"[{','.join([part] * 1_000_002)}]"
+    escaped = "".join(f"\\u{ord(c):04x}" if c in "[{," else c for c in text)
+    body = f'{{"schemas":["{GROUP_URN}"],"displayName":"Staff","members":"{escaped}"}}'
+
+    status, _, detail = refusal(api.ask("POST", "/Groups", data=body.encode()))
 
     assert status == 413
     assert "several requests" in detail

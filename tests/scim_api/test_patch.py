@@ -17,6 +17,7 @@ from scim_api.errors import (
     Mutability,
     NoTarget,
 )
+from scim_api.operations import MAX_PATHS
 from scim_api.patch import MAX_OPERATIONS, PATCH_URN, apply
 from scim_api.policy import ENTRA, OKTA, STRICT, Door, with_settings
 from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
@@ -162,6 +163,25 @@ def test_too_many_operations_are_too_large_a_body():
 
     assert patched(*operations[:-1])["title"] == str(MAX_OPERATIONS - 1)
     refusal(BodyTooLarge, *operations)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_too_long_paths_together_are_too_large_a_body(known):
+    path = f'emails[value eq "{"x" * 8000}"]' if known else f"unknown[{' ' * 8000}]"
+    removes = [op("remove", path)] * (MAX_PATHS // len(path))
+    first = op("replace", "title", "x")
+
+    assert patched(first, *removes)["title"] == "x"
+    refusal(BodyTooLarge, first, *removes, removes[0])
+
+
+def test_paths_as_keys_of_values_count_as_paths():
+    keys = [f"unknown[{number:08000}]" for number in range(MAX_PATHS // 8009)]
+    value = {"title": "x"} | dict.fromkeys(keys, "x")
+
+    assert patched(op("add", None, value))["title"] == "x"
+    refusal(BodyTooLarge, op("add", None, value), op("add", None, value))
+    refusal(BodyTooLarge, op("add", None, value | {f"unknown[{'x' * 8000}]": "x"}))
 
 
 def test_comparing_long_texts_is_as_much_work_as_comparing_many_short_ones():
