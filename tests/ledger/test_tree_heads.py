@@ -83,6 +83,21 @@ def test_a_head_is_due_a_minute_after_the_last_one_if_something_changed(heads, r
         assert heads.sign_if_due().size == 3
 
 
+def test_where_the_clock_went_back_a_head_is_due_a_minute_after_the_last_one_too(
+    heads, record
+) -> None:
+    with freeze_time("2099-11-25T10:00:00Z"):
+        heads.sign(again=True)
+    for size in (2, 3):
+        record("Note-1", NOTED)
+        with freeze_time("2099-11-22T10:00:00Z") as time:
+            assert heads.sign_if_due() is None
+            time.tick(timedelta(seconds=59))
+            assert heads.sign_if_due() is None
+            time.tick(timedelta(seconds=1))
+            assert heads.sign_if_due().size == size
+
+
 def test_a_head_is_due_at_the_end_of_a_day_even_if_nothing_changed(heads) -> None:
     with freeze_time("2099-11-25T23:59:59Z") as time:
         first = heads.sign(again=True)
