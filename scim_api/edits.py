@@ -18,6 +18,7 @@ from scim_api.intake import (
     distinct,
     identity,
     is_primary,
+    load_one,
     load_parts,
     load_value,
     unassigned,
@@ -186,9 +187,7 @@ def _plain_replaced(edit: Edit, current: list[Any], chosen: set[int], door: Door
         raise InvalidPath(f"{key} holds plain values: add to it by its path alone")
     if not chosen:
         raise _no_target(edit)
-    given = load_value(edit.declared, None, edit.value, door) or []
-    if len(given) > 1:
-        raise InvalidValue(f"{key} must be one value where the path has a filter")
+    given = load_one(edit.declared, edit.value, door)
     values = (given if place in chosen else [value] for place, value in enumerate(current))
     return distinct([each for value in values for each in value])
 

@@ -79,6 +79,16 @@ def load_parts(declared: Declared, value: Any, door: Door) -> dict[str, Any]:
     return dict(parts)
 
 
+def load_one(declared: Declared, value: Any, door: Door) -> list[Any]:
+    """Return the plain value a PATCH gives one place in a list; none where it unassigns it."""
+    attribute, path = declared.attribute, declared.key
+    normal = single_of(attribute, value, door, path)
+    if normal is None:
+        return []
+    check_value(attribute, [normal], path)
+    return [normal]
+
+
 def unassigned(attribute: Attribute) -> dict[str, Any]:
     """Return what unassigns every sub-attribute."""
     return {sub.name: None for sub in attribute.sub_attributes}

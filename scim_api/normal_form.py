@@ -150,8 +150,10 @@ def _part(
 
 def single_of(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
     """Return one value of an attribute in normal form, whether or not it can have several."""
-    if attribute.multi_valued:
+    if attribute.multi_valued and attribute.type is Type.COMPLEX:
         return _entry(attribute, one_object(value, door, path), door, path)
+    if attribute.multi_valued:
+        return _entry(attribute, value, door, path)
     return _one(attribute, value, door, path)
 
 

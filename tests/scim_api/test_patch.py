@@ -954,7 +954,7 @@ def test_plain_values_are_added_replaced_and_removed():
 
 @pytest.mark.parametrize(
     ("value", "left"),
-    [("d", ["d", "c"]), (["d"], ["d", "c"]), ("c", ["c"]), (None, ["c"]), ("b", ["b", "c"])],
+    [("d", ["d", "c"]), ('["d"]', ['["d"]', "c"]), ("c", ["c"]), (None, ["c"]), ("b", ["b", "c"])],
 )
 def test_a_replace_with_a_filter_puts_one_plain_value_in_the_place_of_all_that_it_finds(
     value, left
@@ -965,10 +965,19 @@ def test_a_replace_with_a_filter_puts_one_plain_value_in_the_place_of_all_that_i
     assert patched(operation, attributes=tags, resource_type=TICKET) == {"tags": left}
 
 
+@pytest.mark.parametrize("value", [["b"], [{"value": "b"}]])
+def test_a_list_of_one_at_a_filter_of_plain_values_is_a_tolerance(value):
+    lenient, operation = only(list_as_one=True), op("replace", 'tags[value eq "a"]', value)
+
+    after = patched(operation, policy=lenient, attributes={"tags": ["a"]}, resource_type=TICKET)
+
+    assert after == {"tags": ["b"]}
+
+
 def test_a_filter_of_plain_values_that_finds_none_or_is_to_be_added_to_is_refused():
     tags = {"tags": ["a"]}
     found, missing = 'tags[value eq "a"]', 'tags[value eq "x"]'
 
     refusal(NoTarget, op("replace", missing, "b"), attributes=tags, resource_type=TICKET)
-    refusal(InvalidValue, op("replace", found, ["b", "c"]), attributes=tags, resource_type=TICKET)
+    refusal(InvalidValue, op("replace", found, ["b"]), attributes=tags, resource_type=TICKET)
     refusal(InvalidPath, op("add", found, "b"), attributes=tags, resource_type=TICKET)
