@@ -18,6 +18,7 @@ from scim_api.quotations import quoted
 from scim_api.tenants import Tenant
 
 MOST = 1000  # events on a page
+MOST_SENT = 1_048_576  # bytes of payload read at once for a client that waits
 STRIDE = 50_000  # positions searched at once for who follows: some 10 ms, for many wait in turn
 
 
@@ -82,7 +83,7 @@ class Events:
         """Return the first events behind a position, at a cost that has a bound."""
         end = self.end()
         upto = end if question.filter is None else min(end, after + STRIDE)
-        found = self.find(replace(question, newest_first=False, after=after), upto)
+        found = self.find(replace(question, newest_first=False, after=after), upto, MOST_SENT)
         events = self.shown(found.positions)
         return Following(events, events[-1].position if found.newer else upto, end)
 
@@ -95,12 +96,15 @@ class Events:
             )
         return found[0]
 
-    def find(self, question: Question, end: int) -> Found:
-        """Find the positions of a page, which ends at a count or at MOST_BYTES of payloads."""
+    def find(self, question: Question, end: int, most: int | None = None) -> Found:
+        """Find the positions of a page, which ends at a count or at `most` bytes of payloads.
+
+        Those are MOST_BYTES by default.
+        """
         found = self._find(question, end)
         walk = Walk.of(question.after, question.before, question.newest_first, end)
         positions = sorted(found.positions, reverse=walk.descending)
-        count = fitting(self.tenant.ledger, positions, MOST_BYTES)
+        count = fitting(self.tenant.ledger, positions, MOST_BYTES if most is None else most)
         return found if count == len(positions) else self._find(replace(question, count=count), end)
 
     def _find(self, question: Question, end: int) -> Found:

@@ -13,7 +13,7 @@ import pytest
 from scim_api.audit import events, feeds
 from scim_api.audit.waiting import waits
 from scim_api.scopes import Scope
-from tests.scim_api.client import Api, Site, refusal, user
+from tests.scim_api.client import Api, Site, patch, refusal, replace, user
 from tests.scim_api.process import PATIENCE, Server, wait_until
 
 FEED, EVENTS = "/ledger/v1/feed", "/ledger/v1/events"
@@ -334,6 +334,26 @@ def test_what_a_filter_finds_far_behind_is_reached_in_strides(api, impatient, mo
         "GET", f"{EVENTS}?after=0&wait=5&filter=position eq {end}".replace(" ", "%20"), base=""
     ).json
     assert [event["position"] for event in page["events"]] == [end]
+
+
+def test_a_feed_holds_large_events_for_its_client_in_small_pieces(api, impatient, monkeypatch):
+    """A client that does not read on leaves no more than a piece in memory."""
+    monkeypatch.setattr(events, "MOST_SENT", 200_000)
+    made = api.create()
+    for number in range(8):
+        api.ask("PATCH", api.path(made), patch(replace(f"{number}" * 60_000, "title")))
+    client = api.site.client(scopes=[Scope.AUDIT])
+    end = api.recorded()
+    response, chunks = streamed(client, after=0)
+
+    pieces = []
+    while not pieces or f"id: {end}\n" not in pieces[-1]:
+        pieces.append(next(chunks))
+    response.close()
+
+    assert len(pieces) > 3
+    ids = [line for piece in pieces for line in piece.split("\n") if line.startswith("id: ")]
+    assert ids == [f"id: {position}" for position in range(1, end + 1)]
 
 
 def test_a_place_is_given_back_once(make_site):
