@@ -254,9 +254,10 @@ class Service(Reader):
 
 
 def _repeated(act: Callable[[], T], conditions: Conditions, stream: str) -> T:
-    """Decide anew as long as others were faster, unless the client insists on a version.
+    """Decide again, for a bounded time, when another writer was faster.
 
-    That is one of the resource's own stream, not of a group that it leaves.
+    With If-Match it is a 412 instead, but only where the resource itself was changed, not a group
+    that it leaves.
     """
     started = time.thread_time()
     for _ in range(ATTEMPTS):
