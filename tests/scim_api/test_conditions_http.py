@@ -35,11 +35,11 @@ def test_a_change_that_loses_races_is_decided_again_for_a_bounded_time(
     """Others are faster twice: each change is recorded while the other is being decided."""
     path, appended, lost = api.path(api.create()), SQLiteLedger.append, []
 
-    def append(ledger, *args):
-        if len(lost) < 2 and "first" in str(args):
+    def append(ledger, appends, *others):
+        if len(lost) < 2 and "first" in str(appends):
             lost.append("first")
             api.ask("PATCH", path, patch(replace(f"faster {len(lost)}", "title")))
-        return appended(ledger, *args)
+        return appended(ledger, appends, *others)
 
     monkeypatch.setattr(service, "PATIENCE", patience)
     monkeypatch.setattr(SQLiteLedger, "append", append)
