@@ -100,7 +100,7 @@ class DatabaseFile:
         if damage is None:
             return
         if not self.inspection.is_sound_since(self.damaged_at):
-            # anew each time: an exception keeps the frames of all its raises
+            # a new one each time: an exception keeps the frames of every raise
             raise type(damage)(str(damage), reason=damage.reason)
         self.damage = None
         self._generation += 1

@@ -23,7 +23,7 @@ _Identity = tuple[int, int]  # device and inode
 
 
 def lend_rights(path: Path) -> None:
-    """Let the owner write the log beside a file, where it was made while the file was read-only.
+    """Make the log next to a file writable for its owner, if it was made while the file was not.
 
     SQLite gives the log the file's rights, and nothing would give them back with the file's.
     """

@@ -155,7 +155,7 @@ def _restored(identity: Identity, told: _Told) -> Iterator[Finding]:
 
 
 def _recovery(told: _Told, former: VerifierKey | None) -> Generator[Finding, None, bool]:
-    """Return whether the former key signed that its name was given up."""
+    """Return whether the former key signed the `Restored` event that ended its name."""
     payload, signature = told.payload, told.payload.get("signature")
     if payload.get("key", former and str(former)) != (former and str(former)):
         yield Finding(

@@ -80,7 +80,7 @@ class _Effort:
         self.refusal: Exception | None = None
 
     def is_over(self) -> bool:
-        """Return whether the read is to be given up."""
+        """Return whether the read must stop."""
         taken = time.thread_time() - self._started
         if taken > PATIENCE:
             self.refusal = TooCostly(f"the search takes more than {PATIENCE:g} s of processor time")
