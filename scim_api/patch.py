@@ -99,7 +99,7 @@ def _without_valueless(
 ) -> dict[str, Any]:
     """Remove the values that the operations, all together, left without a `value`, by policy."""
     for key, value in after.items():
-        if value is not before.get(key):
+        if value != before.get(key):
             declared = resource_type.declared[key]
             left = with_values(declared.attribute, value, door)
             after = after if left is value else _with(resource_type, after, declared, left)
@@ -114,7 +114,7 @@ def _check_changed(
     A required list without a value in its entries is unassigned (RFC 7644 §3.5.2.2).
     """
     for key, value in after.items():
-        if value is not before.get(key):
+        if value != before.get(key):
             attribute = resource_type.declared[key].attribute
             if attribute.required and not has_values(attribute, value):
                 raise required(key)

@@ -206,6 +206,7 @@ def listed(database: Any, text: str, resource_type: ResourceType) -> bool:
 
 @PROPERTY
 @example((f"{URN}:devices", {"share": 1}, "share eq 1.0 and not ($ref pr)"))
+@example((f"{URN}:devices", {"primary": False}, "value pr"))
 @given(CASES)
 def test_a_path_removes_the_values_by_which_a_list_finds_the_user(
     database: Any, case: tuple[str, Any, str]
