@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Protocol
 
-from ledger.store import LedgerError
+from ledger.contract import LedgerError
 
 Trouble = LedgerError | OSError
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from ledger.contract import LedgerUnavailable
 from ledger.events import (
     CREDENTIAL_ISSUED,
     ERASED,
@@ -22,7 +23,6 @@ from ledger.events import (
     Recorded,
 )
 from ledger.merkle import tree_hash
-from ledger.store import LedgerUnavailable
 
 FORMAT = 1
 SALT_SIZE = 32

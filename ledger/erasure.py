@@ -4,10 +4,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ledger.database import Connection, json_list
+from ledger.contract import Append, LedgerError, StreamErased
 from ledger.events import ERASED, HOLD_PLACED, HOLD_RELEASED, Event, Metadata, Recorded
-from ledger.sqlite import SQLiteLedger, events_where, stream_version
-from ledger.store import Append, LedgerError, StreamErased
+from ledger.sqlite.connection import Connection, json_list
+from ledger.sqlite.ledger import SQLiteLedger, events_where, stream_version
 
 _SHORT = re.compile(r"[A-Za-z0-9._:#/-]{1,64}")
 HOLD = "Hold-"  # before the id of what is held, in the name of the holds' stream

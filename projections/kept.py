@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from ledger.sqlite import SQLiteLedger
-from ledger.store import NotMigrated
+from ledger.contract import NotMigrated
+from ledger.sqlite.ledger import SQLiteLedger
 from projections import runner
 from projections.runner import Difference, Progress, Projection, Status
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from projections.comparison import fold
+from projections.query.comparison import fold
 from projections.state import Resource
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, Protocol, runtime_checkable
 
-from ledger.database import Connection, snapshot, temporary
-from ledger.database_file import DatabaseFile
+from ledger.create import file_lock
 from ledger.events import Recorded
-from ledger.files import file_lock
-from ledger.sqlite import SQLiteLedger, last_position
+from ledger.sqlite.connection import Connection, snapshot, temporary
+from ledger.sqlite.database import DatabaseFile
+from ledger.sqlite.ledger import SQLiteLedger, last_position
 
 Progress = Callable[[int, int], None]
 

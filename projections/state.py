@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 
 from ledger import events
+from ledger.contract import LedgerError
 from ledger.events import Recorded
-from ledger.store import LedgerError
 
 Attributes = Mapping[str, Any]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from importlib.resources import files
 
-from ledger.database import Connection
-from ledger.migrations import statements
+from ledger.sqlite.connection import Connection
+from ledger.sqlite.schema import statements
 
 
 @dataclass(frozen=True)

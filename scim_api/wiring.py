@@ -3,31 +3,31 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ledger.anchors import anchors
 from ledger.background import Chore
-from ledger.held_heads import known
-from ledger.incarnations import must_be_newest
-from ledger.keys import Keys
-from ledger.notes import KnownHead
-from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerUnavailable, Projector
-from ledger.tree_head import Signer, TreeHeads
-from ledger.upkeep import Upkeep
+from ledger.contract import LedgerUnavailable, Projector
+from ledger.signing.anchors import anchors
+from ledger.signing.keys import Keys
+from ledger.signing.known_heads import known
+from ledger.signing.note import KnownHead
+from ledger.signing.rollback import must_be_newest
+from ledger.signing.tree_heads import Signer, TreeHeads
+from ledger.sqlite.ledger import SQLiteLedger
+from ledger.sqlite.upkeep import Upkeep
 from projections import runner
-from projections.configuration import Configuration
-from projections.credentials import Credentials
-from projections.follower import Follower
-from projections.history import History
+from projections.current.configuration import Configuration
+from projections.current.credentials import Credentials
+from projections.current.resources import Resources
+from projections.history.follower import Follower
+from projections.history.history import History
 from projections.kept import Inline, Kept
-from projections.resources import Resources
 from scim_api import logs
 from scim_api import settings as settings_
-from scim_api.purging import Purges
-from scim_api.request_log.log import REQUESTS_FILE, Bounds, RequestLog
-from scim_api.resource_types import KINDS
+from scim_api.erasure.purge import Purges
+from scim_api.protocol.schema.resource_types import KINDS
+from scim_api.request_log.store import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.settings import Settings
-from scim_api.tenants import Tenant, Tenants
-from scim_api.usage import USAGE_FILE, Usage
+from scim_api.tenants.tenants import Tenant, Tenants
+from scim_api.tenants.usage import USAGE_FILE, Usage
 
 
 def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:

@@ -15,12 +15,13 @@ from click.testing import CliRunner, Result
 
 import app
 from ledger import clock, events
-from ledger.database import Connection, driver
+from ledger.contract import Append
+from ledger.create import create
 from ledger.events import Event, Metadata, Recorded
-from ledger.files import create
-from ledger.sqlite import SQLiteLedger
-from ledger.store import Append
-from scim_api.tenants import Tenant
+from ledger.sqlite.connection import Connection, driver
+from ledger.sqlite.ledger import SQLiteLedger
+from scim_api import wiring
+from scim_api.tenants.tenants import Tenant
 
 Record = Callable[..., list[Recorded]]
 Run = Callable[..., Result]
@@ -83,8 +84,8 @@ def record(ledger: SQLiteLedger) -> Record:
 @pytest.fixture
 def tenant(ledger_path: Path) -> Iterator[Tenant]:
     """Open a new ledger with its projections."""
-    app.Console().migrate("acme")
-    opened = app.open_tenant(ledger_path)
+    app.console().migrate("acme")
+    opened = wiring.open_tenant(ledger_path)
     yield opened
     opened.close()
 
@@ -160,8 +161,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "acme" / "ledger.db"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIM_DATA_DIR", str(folder))
-        app.Console().create("acme").close()
-    tenant = app.wire(path)
+        app.console().create("acme").close()
+    tenant = wiring.wire(path)
     _write_history(_recorder(tenant.ledger))
     with tenant.ledger.writing() as connection:
         connection.execute(

@@ -10,8 +10,8 @@ import pytest
 
 from app import cli
 from ledger.events import REVISIONS
-from scim_api.policy import Policy
-from scim_api.scopes import Scope
+from scim_api.auth.scopes import Scope
+from scim_api.protocol.policy import Policy
 from scim_api.settings import SCHEMA
 
 ROOT = Path(__file__).parent.parent

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from ledger.durable import sync_folder
-from ledger.store import LedgerError
+from ledger.atomic_files import sync_folder
+from ledger.contract import LedgerError
 
 Writer = Callable[[BinaryIO], object]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from ledger.tree import Tree
+from ledger.signing.tiles import Tree
 
 
 @dataclass(frozen=True, slots=True)

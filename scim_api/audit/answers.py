@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from flask import Response
 
-from scim_api.http import JSON
+from scim_api.web.messages import JSON
 
 
 def answered(document: Any) -> Response:

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from ledger.clients import family
 from ledger.events import REQUEST_PREFIX, WITHHELD
-from ledger.lines import Line
+from ledger.sqlite.lines import Line
+from ledger.user_agents import family
 
 FIELDS = (  # of a header, in the order in which they are shown
     "position",

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ledger.clients import FAMILIES, UNKNOWN
 from ledger.events import REVISIONS
-from projections.matching import matches
-from projections.query import And, Compare, Filter, Not, Operator, Or, Present
+from ledger.user_agents import FAMILIES, UNKNOWN
+from projections.query.matching import matches
+from projections.query.model import And, Compare, Filter, Not, Operator, Or, Present
 from scim_api.audit.event_type import EVENT
-from scim_api.errors import InvalidFilter
-from scim_api.grammar import parse_filter
-from scim_api.quotations import quoted
-from scim_api.resource_types import KINDS
+from scim_api.protocol.errors import InvalidFilter
+from scim_api.protocol.filter import parse_filter
+from scim_api.protocol.quotations import quoted
+from scim_api.protocol.schema.resource_types import KINDS
 
 CREDENTIAL = "credential"
 

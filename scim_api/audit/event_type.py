@@ -1,7 +1,7 @@
 """What filters over events are about: the attributes of an event."""
 
-from projections.query import Type
-from scim_api.attributes import Attribute, Records
+from projections.query.model import Type
+from scim_api.protocol.schema.attributes import Attribute, Records
 
 EVENT = Records.of(
     "Event",

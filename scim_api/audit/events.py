@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ledger.lines import Line, fitting, lines_at
-from projections.effort import TooCostly
-from projections.entries import Entries, Found, Walk, every
-from projections.lists import MOST_BYTES
-from projections.query import Filter
+from ledger.sqlite.lines import Line, fitting, lines_at
+from projections.current.lists import MOST_BYTES
+from projections.history.event_index import Entries, Found, Walk, every
+from projections.query.effort import TooCostly
+from projections.query.model import Filter
 from scim_api.audit.event_documents import event_document
-from scim_api.errors import NotFound, TooMany
-from scim_api.queries import DEFAULT_COUNT
-from scim_api.quotations import quoted
-from scim_api.tenants import Tenant
+from scim_api.protocol.errors import NotFound, TooMany
+from scim_api.protocol.list_query import DEFAULT_COUNT
+from scim_api.protocol.quotations import quoted
+from scim_api.tenants.tenants import Tenant
 
 MOST = 1000  # events on a page
 MOST_SENT = 1_048_576  # bytes of payload read at once for a client that waits

@@ -11,11 +11,11 @@ from socket import MSG_PEEK
 from threading import Semaphore
 from typing import Any
 
-from ledger.store import LedgerError
+from ledger.contract import LedgerError
 from scim_api.audit.events import Events, Following, Question, Shown
 from scim_api.audit.lookout import Lookout, Over
-from scim_api.errors import InvalidValue, ScimError, TooManyRequests
-from scim_api.quotations import quoted
+from scim_api.protocol.errors import InvalidValue, ScimError, TooManyRequests
+from scim_api.protocol.quotations import quoted
 
 HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
 LOOK = 1.0  # seconds between two looks whether a client is still there

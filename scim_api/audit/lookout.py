@@ -12,8 +12,8 @@ from queue import Empty, SimpleQueue
 from threading import Condition, Thread
 from typing import Any, TypeVar
 
-from ledger.sqlite import SQLiteLedger
-from ledger.store import LedgerError
+from ledger.contract import LedgerError
+from ledger.sqlite.ledger import SQLiteLedger
 
 T = TypeVar("T")
 

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 
-from projections import differences
-from projections.blame import BEGINNING, Place
-from projections.intervals import NEVER
-from projections.timelines import Window
-from scim_api.errors import InvalidValue
-from scim_api.queries import DEFAULT_COUNT, descending, whole_number
-from scim_api.resource_types import KINDS, RESOURCE_TYPES
+from projections.audit import diff
+from projections.audit.blame import BEGINNING, Place
+from projections.audit.timeline import Window
+from projections.history.intervals import NEVER
+from scim_api.protocol.errors import InvalidValue
+from scim_api.protocol.list_query import DEFAULT_COUNT, descending, whole_number
+from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
 
 Parameters = Mapping[str, str]
 
@@ -73,8 +73,8 @@ def place_text(begin: Place) -> str:
 def kind(given: Parameters) -> str | None:
     """Read which kind of difference is asked for, None for all."""
     word = given.get("kind")
-    if word is not None and word not in differences.KINDS:
-        raise InvalidValue(f"kind is one of {', '.join(differences.KINDS)}.")
+    if word is not None and word not in diff.KINDS:
+        raise InvalidValue(f"kind is one of {', '.join(diff.KINDS)}.")
     return word
 
 

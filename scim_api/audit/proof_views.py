@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from ledger.proofs import proof_under
-from ledger.tree_head import SignedHead, TreeHeads
+from ledger.signing.proofs import proof_under
+from ledger.signing.tree_heads import SignedHead, TreeHeads
 from scim_api.audit.answers import answered
-from scim_api.errors import InvalidValue, NotFound
-from scim_api.exchange import exchange_of
-from scim_api.queries import whole_number
+from scim_api.protocol.errors import InvalidValue, NotFound
+from scim_api.protocol.list_query import whole_number
+from scim_api.web.context import exchange_of
 
 Parameters = Mapping[str, str]
 

@@ -6,18 +6,18 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from projections.query import Filter
+from projections.query.model import Filter
 from scim_api.audit.answers import answered
 from scim_api.audit.parameters import count
-from scim_api.errors import InvalidValue, NotFound
-from scim_api.exchange import exchange_of
-from scim_api.grammar import parse_filter
-from scim_api.http import base_url, root_url
-from scim_api.queries import whole_number
+from scim_api.protocol.errors import InvalidValue, NotFound
+from scim_api.protocol.filter import parse_filter
+from scim_api.protocol.list_query import whole_number
 from scim_api.request_log.explanation_cases import Addresses
-from scim_api.request_log.log import Record, RequestLog
 from scim_api.request_log.queries import REQUEST, Page, explained, page, shown
+from scim_api.request_log.store import Record, RequestLog
 from scim_api.settings import Settings
+from scim_api.web.context import exchange_of
+from scim_api.web.messages import base_url, root_url
 
 Parameters = Mapping[str, str]
 

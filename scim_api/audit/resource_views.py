@@ -8,22 +8,22 @@ from urllib.parse import urlencode
 import orjson
 from flask import Blueprint, Response, request
 
-from projections.archive import Archive
-from projections.blame import Blame
-from projections.differences import Differences
+from projections.audit.archive import Archive
+from projections.audit.blame import Blame
+from projections.audit.diff import Differences
+from projections.audit.membership_diff import Span
+from projections.audit.timeline import Timeline
 from projections.state import Resource, document_of
-from projections.timelines import Timeline
-from projections.turnovers import Span
-from scim_api import moments
-from scim_api.archives import archive_of, difference_documents
 from scim_api.audit import parameters
 from scim_api.audit.answers import answered
-from scim_api.documents import answer, selection
-from scim_api.errors import InvalidValue, NotFound
-from scim_api.exchange import Exchange, exchange_of
-from scim_api.http import base_url, root_url
-from scim_api.resource_types import RESOURCE_TYPES, kind_of
+from scim_api.audit.documents import archive_of, difference_documents
+from scim_api.protocol.documents import answer, selection
+from scim_api.protocol.errors import InvalidValue, NotFound
+from scim_api.protocol.schema.resource_types import RESOURCE_TYPES, kind_of
 from scim_api.settings import Settings
+from scim_api.web import as_of
+from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.messages import base_url, root_url
 
 
 def add_resources(audit: Blueprint, settings: Settings) -> None:
@@ -72,7 +72,7 @@ class ResourceViews:
         """GET what set each value that a resource has, or had."""
         exchange = exchange_of(request)
         archive = archive_of(exchange.principal.tenant)
-        moments.enter(exchange, moments.asked(request) or str(archive.end()))
+        as_of.enter(exchange, as_of.asked(request) or str(archive.end()))
         position = exchange.past.position if exchange.past else 0
         blame = Blame(archive, type_, id_, position)
         if not blame.exists():
@@ -81,7 +81,7 @@ class ResourceViews:
         page = blame.page(begin, count)
         bound = None
         if page.next:
-            bound = {moments.PARAMETER: str(position), "after": parameters.place_text(page.next)}
+            bound = {as_of.PARAMETER: str(position), "after": parameters.place_text(page.next)}
         return answered(
             {
                 "resourceType": type_,
@@ -155,8 +155,8 @@ def _asked_span(exchange: Exchange) -> tuple[Archive, Span]:
     if not start:
         raise InvalidValue("from is missing: the moment before, a position or an instant.")
     last = archive.end()
-    first = moments.position_of(tenant.ledger, start, "from")
-    span = Span(first, moments.position_of(tenant.ledger, end, "to") if end else last)
+    first = as_of.position_of(tenant.ledger, start, "from")
+    span = Span(first, as_of.position_of(tenant.ledger, end, "to") if end else last)
     if span.start > span.end:
         raise InvalidValue("from is later than to.")
     archive.end()  # the history reaches what was recorded while it was asked

@@ -2,21 +2,21 @@
 
 from flask import Blueprint, Response, request
 
-from scim_api import moments
 from scim_api.audit.answers import answered
-from scim_api.audit.event_routes import EventViews
-from scim_api.audit.feed_routes import FeedViews
+from scim_api.audit.event_views import EventViews
+from scim_api.audit.feed_views import FeedViews
 from scim_api.audit.feeds import Feeds
+from scim_api.audit.paths import BASE as BASE
 from scim_api.audit.proof_views import add_proofs
 from scim_api.audit.request_views import RequestViews
 from scim_api.audit.resource_views import add_resources
-from scim_api.audit.waiting import BASE as BASE
-from scim_api.errors import InvalidValue
-from scim_api.exchange import exchange_of
-from scim_api.gate import guard
-from scim_api.scopes import opening_ledger
+from scim_api.auth.scopes import opening_ledger
+from scim_api.protocol.errors import InvalidValue
 from scim_api.settings import Settings
-from scim_api.tenants import Tenants
+from scim_api.tenants.tenants import Tenants
+from scim_api.web import as_of
+from scim_api.web.context import exchange_of
+from scim_api.web.guard import guard
 
 
 def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
@@ -42,9 +42,9 @@ def blueprint(settings: Settings, tenants: Tenants, feeds: Feeds) -> Blueprint:
 
 def refuse_as_of() -> None:
     """Refuse an asOf where it would be passed over: the answer would be about another time."""
-    if not str(request.url_rule).endswith("/blame") and moments.asked(request) is not None:
+    if not str(request.url_rule).endswith("/blame") and as_of.asked(request) is not None:
         raise InvalidValue(
-            f"{moments.PARAMETER} goes with SCIM reads and with blame. For a timeline use before,"
+            f"{as_of.PARAMETER} goes with SCIM reads and with blame. For a timeline use before,"
             " for a difference use from and to, for events filter by at or position."
         )
 

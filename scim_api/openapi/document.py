@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from scim_api.catalogue import Catalogue
+from scim_api.auth.scopes import Opening, opening_ledger, opening_scim
 from scim_api.openapi import audit, operations
 from scim_api.openapi.messages import NUMBER, TEXT, listed, messages, ref
 from scim_api.openapi.operations import Operation, failures
 from scim_api.openapi.schemas import answered, written
-from scim_api.scopes import Opening, opening_ledger, opening_scim
+from scim_api.tenants.catalogue import Catalogue
 
 JsonObject = dict[str, Any]
 

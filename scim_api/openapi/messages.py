@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scim_api.bulk.message import MAX_OPERATIONS, METHODS, REQUEST_URN
-from scim_api.bulk.operations import RESPONSE_URN
-from scim_api.discovery import CONFIG_URN, RESOURCE_TYPE_URN, SCHEMA_URN
-from scim_api.documents import LIST_URN
-from scim_api.errors import ERROR_URN, ScimError
-from scim_api.patch import PATCH_URN
-from scim_api.queries import SEARCH_URN
+from scim_api.protocol.bulk import MAX_OPERATIONS, METHODS, REQUEST_URN
+from scim_api.protocol.discovery import CONFIG_URN, RESOURCE_TYPE_URN, SCHEMA_URN
+from scim_api.protocol.documents import LIST_URN
+from scim_api.protocol.errors import ERROR_URN, ScimError
+from scim_api.protocol.list_query import SEARCH_URN
+from scim_api.protocol.patch.message import PATCH_URN
+from scim_api.service.bulk import RESPONSE_URN
 
 JsonSchema = dict[str, Any]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from scim_api.attributes import ResourceType
 from scim_api.openapi.messages import ref
+from scim_api.protocol.schema.attributes import ResourceType
 
 JsonObject = dict[str, Any]
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from projections.differences import KINDS
-from projections.reasons import MOST_READ
+from projections.audit.diff import KINDS
+from projections.audit.reasons import MOST_READ
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
-from scim_api.resource_types import RESOURCE_TYPES
+from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
 
 JsonObject = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import Any
 
-from projections.query import Type
+from projections.query.model import Type
 from scim_api.openapi.messages import NUMBER, TEXT, JsonSchema, ref
 from scim_api.openapi.operations import EVERYWHERE, failure
 from scim_api.request_log.explanation_cases import Explanation

@@ -5,13 +5,13 @@ from importlib.metadata import version
 import orjson
 from flask import Blueprint, Response, request
 
-from scim_api.auth import authenticate
-from scim_api.catalogue import BUILT_IN, Catalogue
-from scim_api.exchange import exchange_of
-from scim_api.http import JSON, root_url
+from scim_api.auth.authenticate import authenticate
 from scim_api.openapi.document import PATH, document
 from scim_api.settings import Settings
-from scim_api.tenants import Tenants
+from scim_api.tenants.catalogue import BUILT_IN, Catalogue
+from scim_api.tenants.tenants import Tenants
+from scim_api.web.context import exchange_of
+from scim_api.web.messages import JSON, root_url
 
 VERSION = version("scim-ledger")
 

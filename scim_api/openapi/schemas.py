@@ -3,9 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-from projections.query import Type
-from scim_api.attributes import Attribute, Mutability, ResourceType, Returned, Schema
-from scim_api.discovery import attribute_document
+from projections.query.model import Type
+from scim_api.protocol.discovery import attribute_document
+from scim_api.protocol.schema.attributes import (
+    Attribute,
+    Mutability,
+    ResourceType,
+    Returned,
+    Schema,
+)
 
 JsonSchema = dict[str, Any]
 

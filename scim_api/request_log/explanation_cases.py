@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from scim_api.request_log.rows import Row
+from scim_api.request_log.records import Row
 from scim_api.settings import Settings
 
 MAPPINGS = "Provisioning > To App > Attribute Mappings, and the app's profile in Profile Editor."

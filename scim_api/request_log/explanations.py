@@ -5,7 +5,7 @@ A table: the first entry that fits a record is its explanation.
 
 from dataclasses import replace
 
-from ledger.clients import OKTA
+from ledger.user_agents import OKTA
 from scim_api.request_log.explanation_cases import (
     ANOTHER,
     CONNECTOR,
@@ -20,7 +20,7 @@ from scim_api.request_log.explanation_cases import (
 )
 from scim_api.request_log.malformed import MALFORMED
 from scim_api.request_log.missing import MISSING
-from scim_api.request_log.rows import Row
+from scim_api.request_log.records import Row
 
 _TABLE: tuple[tuple[Case, Explanation], ...] = (
     means(

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from projections.query import Stored
-from scim_api.errors import Refusal
-from scim_api.quotations import LEFT_OUT
+from projections.query.model import Stored
+from scim_api.protocol.errors import Refusal
+from scim_api.protocol.quotations import LEFT_OUT
 
 MOST_PARTS = 100  # operations that are noted of one bulk request
 MAX_PATH = 600  # characters of an address that are looked at

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from projections.columns import Column, compile_columns
-from projections.query import And, Compare, Filter, Operator, Type
-from projections.sql import Sql
-from scim_api.attributes import Attribute, Records
+from projections.query.columns import Column, compile_columns
+from projections.query.model import And, Compare, Filter, Operator, Type
+from projections.query.sql import Sql
+from scim_api.protocol.schema.attributes import Attribute, Records
 from scim_api.request_log.explanation_cases import Addresses
 from scim_api.request_log.explanations import explain
-from scim_api.request_log.log import Record, RequestLog
+from scim_api.request_log.store import Record, RequestLog
 
 MOST = 1000  # records on one page
 

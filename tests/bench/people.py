@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from scim_api.patch import PATCH_URN
-from scim_api.resource_types import ENTERPRISE_URN, USER_URN
+from scim_api.protocol.patch.message import PATCH_URN
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER_URN
 
 Body = dict[str, Any]
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import app
 from ledger import clock
+from ledger.contract import NO_STREAM, Append
 from ledger.events import Metadata
-from ledger.store import NO_STREAM, Append
-from scim_api import settings
-from scim_api.commands.tokens import issue_token
-from scim_api.intake import load_resource
-from scim_api.resource_types import ENTERPRISE_URN, USER
-from scim_api.tenants import Tenant
-from scim_api.translate import creation, membership
+from scim_api import settings, wiring
+from scim_api.cli.token import issue_token
+from scim_api.protocol.body import load_resource
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER
+from scim_api.protocol.to_events import creation, membership
+from scim_api.tenants.tenants import Tenant
 from tests.bench import people
 
 BATCH = 500  # users a transaction
@@ -40,7 +40,7 @@ class Population:
 
 def populate(data_dir: Path, users: int, progress: Progress) -> Population:
     """Make a ledger with so many users, as if each had been created over HTTP."""
-    console = app.Console()
+    console = app.console()
     console.settings = settings.load({"SCIM_DATA_DIR": str(data_dir)})
     tenant = console.create(NAME)
     token = issue_token(_metadata(), tenant, "okta", None).token
@@ -101,7 +101,7 @@ def _metadata() -> Metadata:
 @contextmanager
 def opened(population: Population) -> Iterator[Tenant]:
     """Open the ledger of a population."""
-    tenant = app.open_tenant(population.data_dir / NAME / "ledger.db")
+    tenant = wiring.open_tenant(population.data_dir / NAME / "ledger.db")
     try:
         yield tenant
     finally:

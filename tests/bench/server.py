@@ -65,7 +65,8 @@ def serving(
 ) -> Iterator[Server]:
     """Run an application under the product's own gunicorn configuration."""
     port = _free_port()
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.gunicorn_conf", target]
+    configuration = "python:scim_api.server.gunicorn_conf"
+    command = [sys.executable, "-m", "gunicorn", "-c", configuration, target]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             command,

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 import app
 from ledger import clock
-from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
 from tests.scim_api.client import Site, patch
 
 OKTA = "Okta SCIM Client 1.0.0"

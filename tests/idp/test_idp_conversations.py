@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from scim_api.configuration import set_policy
-from scim_api.policy import PRESETS
+from scim_api.protocol.policy import PRESETS
+from scim_api.tenants.configure import set_policy
 
 HERE = Path(__file__).parent
 OKTA = sorted((HERE / "okta").glob("*.json"))

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from scim_api.resource_types import ENTITLEMENT_URN, ROLE_URN
+from scim_api.protocol.schema.resource_types import ENTITLEMENT_URN, ROLE_URN
 from tests.scim_api.client import user
 
 SUITES = Path(__file__).parent / "okta-suite"

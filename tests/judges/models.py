@@ -4,8 +4,8 @@ from typing import Any
 
 from scim2_models import ResourceType, Schema, ScimFilter, ScimProvider
 
-from scim_api.discovery import declaration, resource_type_document
-from scim_api.resource_types import USER
+from scim_api.protocol.discovery import declaration, resource_type_document
+from scim_api.protocol.schema.resource_types import USER
 
 BASE_URL = "http://localhost/scim/v2"
 

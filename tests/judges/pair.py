@@ -17,7 +17,7 @@ from scim2_server.requests import ScimRequest
 from scim2_server.service import ScimService
 from scim2_server.utils import load_default_service_provider_config
 
-from scim_api.configuration import set_policy
+from scim_api.tenants.configure import set_policy
 from tests.scim_api.client import BASE, PATCH_URN
 
 HOST = "http://localhost"

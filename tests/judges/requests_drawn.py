@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from scim_api.resource_types import (
+from scim_api.protocol.schema.resource_types import (
     ENTERPRISE_URN,
     ENTITLEMENT_URN,
     GROUP_URN,

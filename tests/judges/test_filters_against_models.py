@@ -1,6 +1,6 @@
 """Whole users and random filters: ours, in memory and over HTTP, find whom scim2-models finds.
 
-More of a user than tests/scim_api/test_grammar_oracle.py has, and with the service's own SQL.
+More of a user than tests/scim_api/protocol/test_filter_oracle.py has, and with our own SQL.
 What we refuse or read otherwise on purpose is in docs/disagreements.md and is not drawn here.
 """
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from projections.matching import matches
-from scim_api.grammar import parse_filter
-from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
+from projections.query.matching import matches
+from scim_api.protocol.filter import parse_filter
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.judges.models import UserFilter, UserModel
 from tests.scim_api.client import Site
 

@@ -1,7 +1,7 @@
 """Random PATCH operations on random users: ours come to what scim2-models comes to, error or not.
 
-Wider than tests/scim_api/test_patch_properties.py: the schemas are the service's own, paths may be
-broken or read-only, values may not fit, and the scimType of an error counts.
+Wider than tests/scim_api/protocol/patch/test_patch_properties.py: the schemas are our own, paths
+may be broken or read-only, values may not fit, and the scimType of an error counts.
 """
 
 import copy
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import Context, Error, PatchOp, SCIMException
 
-from scim_api.errors import ScimError
-from scim_api.intake import load_resource
-from scim_api.patch import PATCH_URN, apply
-from scim_api.policy import STRICT, Door, with_settings
-from scim_api.resource_types import ENTERPRISE_URN, USER, USER_URN
+from scim_api.protocol.body import load_resource
+from scim_api.protocol.errors import ScimError
+from scim_api.protocol.patch.message import PATCH_URN, apply
+from scim_api.protocol.policy import STRICT, Door, with_settings
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.judges import requests_drawn as drawn
 from tests.judges.excuses import excuse_of
 from tests.judges.models import UserModel

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 from ledger import clock, events
+from ledger.contract import NO_STREAM, Append, LedgerUnavailable
+from ledger.create import create
 from ledger.events import Event, Metadata
-from ledger.files import create
-from ledger.sqlite import SQLiteLedger
-from ledger.store import NO_STREAM, Append, LedgerUnavailable
-from projections.credentials import Credentials
+from ledger.sqlite.ledger import SQLiteLedger
+from projections.current.credentials import Credentials
+from projections.current.resources import Resources
 from projections.kinds import Kind
-from projections.resources import Resources
 
 KINDS = {"User": Kind("User", "urn:ietf:params:scim:schemas:core:2.0:User", "/Users", "userName")}
 
@@ -103,7 +103,7 @@ def migrate(name: str) -> None:
     """Bring the ledger of a name up to date, as the command does."""
     import app
 
-    app.Console().migrate(name)
+    app.console().migrate(name)
 
 
 def nest(name: str, *arguments: str) -> None:

@@ -10,17 +10,17 @@ import pytest
 import app
 from ledger import clock, events
 from ledger.codec import canonical, commitment
-from ledger.database import Connection, driver
+from ledger.contract import Append
+from ledger.create import create
 from ledger.events import Event, Metadata
-from ledger.files import create
-from ledger.keys import Keys
 from ledger.merkle import leaf_hash, tree_hash
-from ledger.notes import Note, Signature, SigningKey, TreeHead
-from ledger.rotation import rotate
-from ledger.sqlite import SQLiteLedger
-from ledger.store import Append
-from ledger.tree_head import TreeHeads
-from ledger.verify_ranges import SPAN
+from ledger.signing.key_rotation import rotate
+from ledger.signing.keys import Keys
+from ledger.signing.note import Note, Signature, SigningKey, TreeHead
+from ledger.signing.tree_heads import TreeHeads
+from ledger.sqlite.connection import Connection, driver
+from ledger.sqlite.ledger import SQLiteLedger
+from ledger.verify.ranges import SPAN
 
 SIZE = 600  # events: two full tiles of leaves, and some
 
@@ -37,8 +37,8 @@ def make(folder: Path) -> Path:
     """Make a ledger of so many events in a folder, with heads of those sizes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIM_DATA_DIR", str(folder))
-        app.Console().create("acme").close()
-        tenant = app.Console().tenant("acme")
+        app.console().create("acme").close()
+        tenant = app.console().tenant("acme")
         for upto in (2, 100, 400):
             _fill(tenant, upto)
             tenant.heads.sign()

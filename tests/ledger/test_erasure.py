@@ -5,12 +5,12 @@ import json
 import pytest
 
 from ledger import erasure, events
-from ledger.database import driver
+from ledger.contract import NO_STREAM, Append, StreamErased
 from ledger.erasure import Held, NotHeld, Order
 from ledger.events import Event
-from ledger.sqlite import SQLiteLedger
-from ledger.store import NO_STREAM, Append, StreamErased
-from ledger.verify import verify
+from ledger.sqlite.connection import driver
+from ledger.sqlite.ledger import SQLiteLedger
+from ledger.verify.verifier import verify
 
 ORDER = Order("gdpr-17", "PRIV-42")
 STREAM = "User-01a20b63-a5ba-75ab-a2b5-0dfef08b84f4"

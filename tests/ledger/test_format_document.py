@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ledger.codec import FORMAT
-from ledger.database import APPLICATION_ID, SCHEMA_VERSION, Connection
 from ledger.events import Metadata
-from ledger.incarnations import renew
-from ledger.keys import Keys
-from ledger.migrations import schema_sql
-from ledger.sqlite import SQLiteLedger
-from ledger.tree_head import TreeHeads
+from ledger.signing.keys import Keys
+from ledger.signing.rollback import renew
+from ledger.signing.tree_heads import TreeHeads
+from ledger.sqlite.connection import APPLICATION_ID, SCHEMA_VERSION, Connection
+from ledger.sqlite.ledger import SQLiteLedger
+from ledger.sqlite.schema import schema_sql
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "ledger-format.md").read_text(encoding="utf-8")
 

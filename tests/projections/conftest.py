@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger.database import Connection, temporary
-from projections.resources import Resources
-from scim_api.resource_types import KINDS
+from ledger.sqlite.connection import Connection, temporary
+from projections.current.resources import Resources
+from scim_api.protocol.schema.resource_types import KINDS
 
 
 @pytest.fixture

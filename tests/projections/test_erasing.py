@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 import app
 from ledger import erasure, events
+from ledger.contract import Append
 from ledger.erasure import Order
 from ledger.events import Event, Metadata
-from ledger.store import Append
 from projections import runner
-from scim_api.departures import departures
-from scim_api.tenants import Tenant
+from scim_api import wiring
+from scim_api.service.departures import departures
+from scim_api.tenants.tenants import Tenant
 from tests.projections.worlds import POPULATED, STEPS, USERS, World
 
 METADATA = Metadata("c1", "test", "t", {"client": "Okta SCIM Client 1.0.0", "id": "r1"})
@@ -70,7 +71,7 @@ class Lives:
             members.pop(id_, None)
 
     def faults(self) -> list[runner.Difference]:
-        found = [each.check(lambda *_: None) for each in app.kept(self.tenant.ledger.path, None)]
+        found = [each.check(lambda *_: None) for each in wiring.kept(self.tenant.ledger.path, None)]
         return [difference for difference in found if difference]
 
     def living_at(self, position: int) -> int:
@@ -86,7 +87,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("erasing")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIM_DATA_DIR", str(folder))
-        app.Console().create("acme").close()
+        app.console().create("acme").close()
     return folder / "acme"
 
 
@@ -105,7 +106,7 @@ AFTERWARDS = [*POPULATED, ("erase", "u0", None), ("join", "g0", ["u0"]), ("leave
 def test_the_erased_are_at_no_instant_and_rebuilds_agree(empty: Path, steps: list[Any]) -> None:
     with TemporaryDirectory() as folder:
         shutil.copytree(empty, Path(folder) / "acme")
-        with closing(app.open_tenant(Path(folder) / "acme" / "ledger.db")) as tenant:
+        with closing(wiring.open_tenant(Path(folder) / "acme" / "ledger.db")) as tenant:
             lives = Lives(tenant)
             for step in steps:
                 lives.take(*step)

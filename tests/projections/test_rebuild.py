@@ -16,15 +16,17 @@ from hypothesis import strategies as st
 
 import app
 from ledger import clock, events
-from ledger.database import Connection
+from ledger.contract import NO_STREAM, Append, LedgerUnavailable
 from ledger.events import Event, Metadata
-from ledger.sqlite import SQLiteLedger
-from ledger.store import NO_STREAM, Append, LedgerUnavailable
-from projections import comparison, runner
-from projections.resources import NotUnique, Resources
+from ledger.sqlite.connection import Connection
+from ledger.sqlite.ledger import SQLiteLedger
+from projections import runner
+from projections.current.resources import NotUnique, Resources
+from projections.query import comparison
 from projections.state import fold, resource_of
-from scim_api.resource_types import KINDS
-from scim_api.tenants import Tenant
+from scim_api import wiring
+from scim_api.protocol.schema.resource_types import KINDS
+from scim_api.tenants.tenants import Tenant
 
 PROCESSES = Path(__file__).parents[1] / "ledger" / "processes.py"
 TABLES = ("resource", "resource_email", "resource_census", "credential")
@@ -36,7 +38,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def projected(history: Path) -> Iterator[Tenant]:
     """Open a copy of the template, a ledger of 30 mixed events."""
-    tenant = app.open_tenant(history)
+    tenant = wiring.open_tenant(history)
     yield tenant
     tenant.close()
 
@@ -61,7 +63,7 @@ def create(name: str, **attributes: Any) -> Append:
 
 
 def faults(tenant: Tenant) -> list[runner.Difference | None]:
-    return [runner.check(tenant.ledger, p) for p in app.projections_of(tenant)]
+    return [runner.check(tenant.ledger, p) for p in wiring.projections_of(tenant)]
 
 
 # The same bytes
@@ -70,7 +72,7 @@ def faults(tenant: Tenant) -> list[runner.Difference | None]:
 def test_a_rebuild_gives_the_same_bytes(projected: Tenant) -> None:
     before = contents(projected.ledger)
 
-    for projection in app.projections_of(projected):
+    for projection in wiring.projections_of(projected):
         runner.rebuild(projected.ledger, projection)
 
     assert contents(projected.ledger) == before
@@ -309,10 +311,10 @@ def test_a_ledger_with_an_outdated_projection_is_not_opened_before_it_is_migrate
     monkeypatch.setattr(Resources, "revision", Resources.revision + 1)
 
     with pytest.raises(LedgerUnavailable, match="run `scim-ledger migrate`"):
-        app.open_tenant(history)
+        wiring.open_tenant(history)
 
-    assert app.Console().migrate("acme") == ["built projection resources"]
-    app.open_tenant(history).close()
+    assert app.console().migrate("acme") == ["built projection resources"]
+    wiring.open_tenant(history).close()
 
 
 def test_projections_that_were_never_built_are_outdated(ledger: SQLiteLedger) -> None:
@@ -322,7 +324,7 @@ def test_projections_that_were_never_built_are_outdated(ledger: SQLiteLedger) ->
 
 
 def test_the_status_tells_revision_position_and_rows(projected: Tenant) -> None:
-    projections = app.projections_of(projected)
+    projections = wiring.projections_of(projected)
 
     [credentials, configuration, resources] = runner.status(projected.ledger, projections)
 
@@ -399,7 +401,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCIM_DATA_DIR", str(folder))
-        app.Console().create("acme").close()
+        app.console().create("acme").close()
     return folder / "acme" / "ledger.db"
 
 
@@ -431,7 +433,7 @@ def test_whatever_happened_the_live_rows_are_those_of_a_rebuild(
 ) -> None:
     with TemporaryDirectory() as folder:
         path = Path(shutil.copy(empty, folder))
-        tenant = app.open_tenant(path)
+        tenant = wiring.open_tenant(path)
         for step in steps:
             take(tenant, step)
         live = contents(tenant.ledger)

@@ -8,16 +8,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from ledger import events
+from ledger.contract import Append
+from ledger.create import create
 from ledger.events import Event, Metadata, Recorded
-from ledger.files import create
-from ledger.sqlite import SQLiteLedger
-from ledger.store import Append
-from projections.archive import Archive
-from projections.credentials import Credentials
-from projections.history import History
+from ledger.sqlite.ledger import SQLiteLedger
+from projections.audit.archive import Archive
+from projections.current.credentials import Credentials
+from projections.history.history import History
 from projections.state import MEMBER
 from projections.tables import create_tables
-from scim_api.resource_types import KINDS
+from scim_api.protocol.schema.resource_types import KINDS
 from tests.projections.worlds import GROUPS, POPULATED, STEPS, USERS, World, type_of
 
 _emails = st.lists(st.sampled_from([{"value": v} for v in ("a@x", "b@x", "c@x")]), unique_by=str)
@@ -272,7 +272,7 @@ def maker(folder: Path) -> Callable[[Path], Path]:
     create(path, "told", software="test", metadata=metadata)
     made = SQLiteLedger(path)
     with made.writing() as connection:
-        create_tables(connection, "credentials.sql", "")
+        create_tables(connection, "current/credentials.sql", "")
     made.close()
 
     def make(where: Path) -> Path:

@@ -8,13 +8,13 @@ import orjson
 from hypothesis import strategies as st
 
 from ledger import events
-from ledger.database import Connection
 from ledger.events import Event, Recorded
-from projections.comparison import fold as folded
-from projections.memberships import Relation
-from projections.resources import Resources
+from ledger.sqlite.connection import Connection
+from projections.current.memberships import Relation
+from projections.current.resources import Resources
+from projections.query.comparison import fold as folded
 from projections.state import MEMBER, Resource, document_of, fold
-from scim_api.resource_types import KINDS
+from scim_api.protocol.schema.resource_types import KINDS
 
 NAMED_BY = {"User": "userName", "Group": "displayName"}
 

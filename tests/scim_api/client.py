@@ -2,12 +2,12 @@
 
 from functools import cached_property
 
-from app import Console, create_app
+from app import console, create_app
+from ledger.contract import Append
 from ledger.events import Event
-from ledger.store import Append
 from scim_api import settings
-from scim_api.commands.tokens import issue_token
-from scim_api.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
+from scim_api.cli.token import issue_token
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
 
 BASE = "/scim/v2"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -65,7 +65,7 @@ class Site:
     def __init__(self, data_dir, **environment):
         self.settings = settings.load({"SCIM_DATA_DIR": str(data_dir), **environment})
         self.data_dir = data_dir
-        self.console = Console()
+        self.console = console()
         self.console.settings = self.settings
 
     @cached_property

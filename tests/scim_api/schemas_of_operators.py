@@ -2,9 +2,9 @@
 
 from contextlib import contextmanager
 
-from scim_api import configuration
-from scim_api.discovery import declaration
-from scim_api.schema_files import schema_of
+from scim_api.protocol.discovery import declaration
+from scim_api.protocol.schema.custom import schema_of
+from scim_api.tenants import configure
 
 BADGE_URN = "urn:example:scim:2.0:User"
 
@@ -58,7 +58,7 @@ def setting(document, resource_type="User"):
 def add_schema(site, document=BADGE, resource_type="User", ledger="default"):
     """Add a schema to a ledger as the command does; return whether anything changed."""
     with opened(site, ledger) as (tenant, metadata):
-        return configuration.add_schema(
+        return configure.add_schema(
             tenant, schema_of(document), resource_type, metadata, lambda done, total: None
         )
 
@@ -66,7 +66,7 @@ def add_schema(site, document=BADGE, resource_type="User", ledger="default"):
 def require(site, *names, ledger="default"):
     """Declare attributes required as the command does."""
     with opened(site, ledger) as (tenant, metadata):
-        return configuration.require(tenant, names, metadata, lambda done, total: None)
+        return configure.require(tenant, names, metadata, lambda done, total: None)
 
 
 @contextmanager

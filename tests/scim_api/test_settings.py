@@ -211,7 +211,7 @@ def test_a_wrong_option_stops_the_start_with_a_sentence(tmp_path):
 
 
 def test_a_wrong_setting_stops_gunicorn_with_a_sentence_too(tmp_path):
-    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.gunicorn_conf"]
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.server.gunicorn_conf"]
 
     ended = run(tmp_path, *gunicorn, "app:create_app()", PORT="abc")
 

@@ -1,0 +1,130 @@
+"""Ledger files: making one whole or not at all, bringing one up to date, who may do so."""
+
+import fcntl
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ledger import clock, codec
+from ledger.atomic_files import make_folder, sync_folder
+from ledger.contract import NO_STREAM, Append, LedgerBusy, LedgerError, LedgerMisnamed
+from ledger.events import LEDGER_OPENED, Event, Metadata
+from ledger.ledger_stream import stream_of
+from ledger.signing.keys import Keys
+from ledger.signing.note import Note, SigningKey, TreeHead
+from ledger.sqlite import schema
+from ledger.sqlite.connection import connect, driver, speaking
+from ledger.sqlite.ledger import Draft
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def must_name_a_ledger(name: str) -> None:
+    """Refuse what is not fit for the name of a ledger; raises LedgerMisnamed."""
+    if not _NAME.fullmatch(name):
+        raise LedgerMisnamed(name)
+
+
+def create(
+    path: Path, name: str, *, software: str, metadata: Metadata, keys: Keys | None = None
+) -> None:
+    """Make a new ledger file with its LedgerOpened event, whole or not at all, and its key.
+
+    The key is kept beside it unless `keys` says otherwise.
+    Raises LedgerError when there is a file already or the name is not fit for one.
+    """
+    must_name_a_ledger(name)
+    keys = keys or Keys(path.parent)
+    make_folder(path.parent)
+    with file_lock(path.parent), speaking(path):
+        if path.exists():
+            raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
+        _refuse_stray_log(path)
+        draft = path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        key = keys.make(f"{name}/{secrets.token_hex(8)}")
+        note = _write_first_event(draft, key, software, metadata)
+        os.chmod(draft, 0o600)
+        os.rename(draft, path)
+        sync_folder(path.parent)
+        keys.settle()
+        keys.remember(note)
+
+
+def _refuse_stray_log(path: Path) -> None:
+    """Stop at a log without its file: SQLite would play it into whatever new file is beside it."""
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists() and log.stat().st_size > 0:
+        raise LedgerError(
+            f"there is {log}, a log without its ledger: put the ledger back beside it, or move"
+            " the log away; nothing was changed"
+        )
+
+
+def migrate(path: Path) -> list[str]:
+    """Bring a ledger file's schema up to date; return the names of the steps taken.
+
+    Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
+    """
+    schema.look_at(path, schema.check_origin)
+    with file_lock(path.parent), speaking(path):
+        connection = connect(path)
+        try:
+            return schema.migrate(connection)
+        finally:
+            connection.close()
+
+
+def _write_first_event(path: Path, key: SigningKey, software: str, metadata: Metadata) -> Note:
+    """Write the first event, and a tree head over it: none is ever without one; return it."""
+    origin, tenant = key.name, key.name.partition("/")[2]
+    effects = {"format": codec.FORMAT, "software": software, "verifier_key": str(key.verifier)}
+    connection = connect(path, create=True)
+    try:
+        schema.migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        append = Append(stream_of(tenant), NO_STREAM, [Event(LEDGER_OPENED, effects)])
+        [opened] = Draft(append, metadata).insert(connection, origin, 0, clock.timestamp())
+        connection.execute(
+            "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
+        )
+        [leaf] = connection.execute("SELECT leaf_hash FROM event").fetchone()
+        note = key.note(TreeHead(origin, 1, leaf).text)
+        connection.execute("INSERT INTO tree_head VALUES (1, 1, ?, ?)", (opened.at, str(note)))
+        connection.execute("COMMIT")
+    except driver.Error:
+        connection.close()
+        path.unlink(missing_ok=True)
+        raise
+    connection.close()  # the last one to close writes the log back and removes it
+    return note
+
+
+@contextmanager
+def file_lock(folder: Path, *, patience: float | None = None) -> Iterator[None]:
+    """Hold what only one process may do at a time: making and migrating a ledger, rebuilding.
+
+    Raises LedgerBusy after `patience` seconds; without it there is no end to waiting.
+    """
+    with open(folder / "ledger.lock", "a") as file:
+        if patience is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            _lock_within(file, time.monotonic() + patience)
+        yield
+
+
+def _lock_within(file: IO[str], deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise LedgerBusy("a rebuild or a migration of the ledger is under way") from None
+        time.sleep(0.05)

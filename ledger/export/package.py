@@ -1,0 +1,119 @@
+"""An export: the event that says so, a head signed over it, and the lines under that head."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ledger.contract import LedgerError
+from ledger.events import EXPORTED, Event, Metadata
+from ledger.export.files import InTheWay, Writer, publish
+from ledger.export.line import FORMAT, Disclosure, line_of
+from ledger.export.span import Span
+from ledger.ledger_stream import record
+from ledger.signing.tree_heads import TreeHeads
+from ledger.sqlite.lines import lines_between
+
+VERIFIER = "verify.py"
+CHUNK = 1000  # lines between two looks at the progress
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be exported; without `last` everything up to the head that is signed for it."""
+
+    first: int
+    last: int | None
+    disclosure: Disclosure
+
+    def effects(self) -> dict[str, Any]:
+        """Return what is recorded of it: the options that were given."""
+        shown = self.disclosure.show
+        given = {
+            "from": self.first if self.first > 1 else None,
+            "to": self.last,
+            "show": None if shown is None else sorted(shown),
+            "withhold": self.disclosure.withhold or None,
+        }
+        return {"format": FORMAT, **{k: v for k, v in given.items() if v is not None}}
+
+
+class Export:
+    """The lines of an order and what proves them."""
+
+    def __init__(self, heads: TreeHeads, order: Order, metadata: Metadata) -> None:
+        """Record the export, and have a head signed: this writes to the ledger."""
+        self._heads = heads
+        self._disclosure = order.disclosure
+        heads.key()  # where no head can be signed nothing is recorded either
+        record(heads.ledger, Event(EXPORTED, order.effects()), metadata)
+        signed = heads.sign()
+        self.head = signed.note
+        self.unseen = set(order.disclosure.show or ())  # named to be shown, and in no line so far
+        self.span = Span(order.first, order.last or signed.size, signed.size)
+
+    def lines(self, progress: Progress) -> Iterator[bytes]:
+        """Yield the lines in order of position."""
+        first, last = self.span.first, self.span.last
+        for event in lines_between(self._heads.ledger, first, last):
+            line = line_of(event, self._disclosure)
+            self.unseen -= {name for name in self.unseen if _names(line, name)}
+            yield line
+            if event.position % CHUNK == 0:
+                progress(event.position - first + 1, last - first + 1)
+
+    def write(self, path: Path, progress: Progress) -> None:
+        """Write the lines to a new file, and beside it, before, what proves them.
+
+        Raises LedgerError where a file is in the way, and then nothing is written.
+        """
+        must_be_free(path)
+        files: dict[Path, Writer] = {head_path(path): _content(self.head.encode())}
+        if not self.span.whole:
+            files[proof_path(path)] = _content(self.span.proof(self._heads.tree))
+        if not path.with_name(VERIFIER).exists():
+            files[path.with_name(VERIFIER)] = _content(verifier())
+        files[path] = lambda file: file.writelines(self.lines(progress))
+        publish(files)
+
+
+def _names(line: bytes, path: str) -> bool:
+    """Return whether a line shows a path (a value may look like one: it is for a warning only)."""
+    return f'"{path}"'.encode() in line or f'"{path}:'.encode() in line
+
+
+def must_be_free(path: Path) -> None:
+    """Raise LedgerError unless an export can be written to a path, before anything is recorded."""
+    if not path.parent.is_dir():
+        raise LedgerError(f"there is no folder {path.parent}; nothing was written")
+    for each in (path, head_path(path), proof_path(path)):
+        if each.exists():
+            raise InTheWay(each)
+    beside = path.with_name(VERIFIER)
+    if beside.exists() and (not beside.is_file() or beside.read_bytes() != verifier()):
+        raise LedgerError(f"there is another {beside}; nothing was written")
+
+
+def head_path(path: Path) -> Path:
+    """Return where the tree head of an export is written."""
+    return path.with_name(f"{path.name}.tree-head")
+
+
+def proof_path(path: Path) -> Path:
+    """Return where the hashes beside a part of a ledger are written."""
+    return path.with_name(f"{path.name}.proof.json")
+
+
+def verifier() -> bytes:
+    """Return the program that checks an export."""
+    return resources.files("ledger.export").joinpath(VERIFIER).read_bytes()
+
+
+def _content(content: bytes) -> Writer:
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    return write

@@ -1,0 +1,216 @@
+"""Asking another machine over HTTP: bounded in time and size, without following it elsewhere."""
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import (
+    HTTPHandler,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    Request,
+    build_opener,
+)
+
+from ledger.contract import LedgerError
+
+PATIENCE = 10.0  # seconds for a whole exchange, from looking up the name to the answer's end
+MOST = 8 * 1024 * 1024  # bytes of an answer
+
+_HEADERS = {"User-Agent": "scim-ledger", "Cache-Control": "no-cache"}  # a stale head looks shrunk
+
+_MEANING = {
+    401: "it refused the token, or asks for one",
+    403: "the token may not read this: it needs scope audit",
+    404: "there is nothing at this address",
+    429: "it is busy",
+    503: "it cannot use its ledger now",
+}
+
+
+class RemoteTrouble(LedgerError):
+    """Another machine could not be asked, or did not answer as it should."""
+
+    def __init__(self, says: str, status: int | None = None) -> None:
+        super().__init__(says)
+        self.status = status
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A token goes to the machine that it was given for, and to no other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class _Plain(HTTPConnection):
+    """A connection that says which socket is its own as soon as there is one, before TLS."""
+
+    hold: Callable[[socket.socket], None]
+
+    def connect(self) -> None:
+        super().connect()
+        self.hold(self.sock)
+
+
+class _Secure(HTTPSConnection, _Plain):
+    """The same with TLS, which begins where the plain connection is there."""
+
+
+class _Exchange:
+    """One request and its answer, in a thread of its own, so that the caller's wait is bounded.
+
+    A socket's timeout is for each of its operations, and none bounds the look-up of a name.
+    """
+
+    def __init__(self, request: Request, called: str, patience: float) -> None:
+        """`patience` is in seconds, for all of it."""
+        self._request = request
+        self._called = called
+        self._patience = patience
+        self._sockets: list[socket.socket] = []
+        self._over = threading.Event()
+        self._answer: Future[bytes] = Future()
+
+    def result(self) -> bytes:
+        """Return the body of a 2xx; raises RemoteTrouble."""
+        try:
+            threading.Thread(target=self._run, name="exchange", daemon=True).start()
+        except RuntimeError:
+            raise self._unreachable("no thread is to be had") from None
+        try:
+            return self._answer.result(self._patience)
+        except TimeoutError:
+            raise self._unreachable("no answer in time") from None
+        finally:
+            self._hang_up()
+
+    def _run(self) -> None:
+        try:
+            self._answer.set_result(self._ask())
+        except BaseException as error:
+            self._answer.set_exception(error)
+
+    def _ask(self) -> bytes:
+        opener = build_opener(_NoRedirects, _Handler(self._hold))
+        try:
+            with opener.open(self._request, timeout=self._patience) as answer:
+                return _read(answer, self._called)
+        except HTTPError as error:
+            error.close()
+            raise RemoteTrouble(_refusal(self._called, error.code), error.code) from None
+        except (OSError, HTTPException, ValueError) as error:
+            why = error.reason if isinstance(error, URLError) else error
+            raise self._unreachable(_words(why)) from None
+
+    def _unreachable(self, why: str) -> RemoteTrouble:
+        return RemoteTrouble(f"{self._called} cannot be reached: {why}")
+
+    def _hold(self, connected: socket.socket) -> None:
+        """Keep a second descriptor of a connection, to end it with while TLS has the first."""
+        self._sockets.append(connected.dup())
+        if self._over.is_set():
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End what is under way: a slow server would keep the thread for ever."""
+        self._over.set()
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+def _held(kind: type[_Plain], hold: Callable[[socket.socket], None]) -> Any:
+    def connection(host: str, **options: Any) -> _Plain:
+        made = kind(host, **options)
+        made.hold = hold
+        return made
+
+    return connection
+
+
+class _Handler(HTTPHandler, HTTPSHandler):
+    """Opens connections that say which socket is theirs."""
+
+    def __init__(self, hold: Callable[[socket.socket], None]) -> None:
+        super().__init__()
+        self._hold = hold
+
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_held(_Plain, self._hold), req)
+
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_held(_Secure, self._hold), req)
+
+
+def must_be_url(text: str) -> str:
+    """Return an http or https URL without what follows its path; raises RemoteTrouble."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    fit = parts.scheme in ("http", "https") and parts.hostname and not parts.username
+    if not fit or port == 0 or not text.isascii() or not text.isprintable() or " " in text:
+        raise RemoteTrouble(f"{text!r} is not a URL such as https://scim.example.com")
+    return text
+
+
+def host_of(url: str) -> str:
+    """Return scheme and host of a URL: what may be shown of one whose path is a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def fetch(
+    url: str,
+    *,
+    token: str | None = None,
+    body: bytes | None = None,
+    called: str | None = None,
+    patience: float = PATIENCE,
+) -> bytes:
+    """GET a URL, or POST a text to it; return the body of a 2xx. Raises RemoteTrouble.
+
+    `called` is what the URL is called in errors, by default itself without the query; `patience`
+    bounds the whole exchange, in seconds.
+    """
+    called = called or url.partition("?")[0]
+    request = Request(must_be_url(url), body, headers=_HEADERS)
+    if token:
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
+    if body is not None:
+        request.add_header("Content-Type", "text/plain; charset=utf-8")
+    return _Exchange(request, called, patience).result()
+
+
+def _refusal(called: str, status: int) -> str:
+    if 300 <= status < 400:
+        return f"{called} answered {status}: it is somewhere else, and that is not followed"
+    meaning = _MEANING.get(status)
+    return f"{called} answered {status}" + (f": {meaning}" if meaning else "")
+
+
+def _words(why: object) -> str:
+    if isinstance(why, TimeoutError):
+        return "no answer in time"
+    if isinstance(why, OSError) and why.strerror:
+        return why.strerror
+    return f"{type(why).__name__}" if isinstance(why, Exception) else str(why)
+
+
+def _read(answer: HTTPResponse, called: str) -> bytes:
+    content = bytearray()
+    while part := answer.read1(65536):
+        content += part
+        if len(content) > MOST:
+            raise RemoteTrouble(f"{called} answered with more than {MOST:,} bytes")
+    if answer.length:
+        raise RemoteTrouble(f"the answer of {called} broke off")
+    return bytes(content)

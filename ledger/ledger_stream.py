@@ -1,0 +1,27 @@
+"""The ledger's own stream: what is done to the ledger itself, recorded among all else."""
+
+from ledger.contract import Append, WrongExpectedVersion
+from ledger.events import Event, Metadata, Recorded
+from ledger.sqlite.ledger import SQLiteLedger, stream_version
+
+
+def stream_of(tenant: str) -> str:
+    """Return the stream of what is done to a ledger itself; `tenant` is its own id."""
+    return f"Ledger-{tenant}"
+
+
+def next_append(ledger: SQLiteLedger, event: Event) -> Append:
+    """Return what appends an event to the ledger's own stream as it is now."""
+    stream = stream_of(ledger.tenant)
+    with ledger.reading() as connection:
+        return Append(stream, stream_version(connection, stream), [event])
+
+
+def record(ledger: SQLiteLedger, event: Event, metadata: Metadata) -> Recorded:
+    """Append an event to the ledger's own stream, whoever else does so at the time."""
+    while True:
+        try:
+            [recorded] = ledger.append([next_append(ledger, event)], metadata)
+            return recorded
+        except WrongExpectedVersion:
+            continue  # each round somebody else's event was recorded

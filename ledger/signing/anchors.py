@@ -1,0 +1,208 @@
+"""Anchors: where each tree head goes, in order, out of the operator's reach."""
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from heapq import nlargest
+from pathlib import Path
+
+from ledger.atomic_files import make_folder, sync_file, sync_folder, write_whole
+from ledger.contract import LedgerError
+from ledger.http_client import fetch, host_of
+from ledger.signing.tree_heads import SignedHead, TreeHeads
+
+AT_ONCE = 100  # heads delivered in one step
+STEP = 5.0  # seconds that a step takes at most, and an answer to one head
+LONGEST_PAUSE = 300.0  # seconds between two attempts
+SUFFIX = ".tree-head"
+LOCK_FILE = "anchors.lock"
+
+
+class AnchorTrouble(LedgerError):
+    """A head could not be delivered; it is tried again."""
+
+
+class Anchor:
+    """What takes the heads of one ledger: a chore. How far it is stands beside the ledger."""
+
+    kind = ""
+
+    def __init__(self, heads: TreeHeads, target: str, called: str) -> None:
+        """`target` tells anchors apart; `called` is what this one is called to people."""
+        self.called = called
+        self._heads = heads
+        self._target = _digest(target)
+        self._trouble: LedgerError | OSError | None = None
+        self._pause = 0.0
+        self._next_try = 0.0
+
+    @property
+    def path(self) -> Path:
+        """The ledger's file."""
+        return self._heads.ledger.path
+
+    @property
+    def state_file(self) -> Path:
+        """The file that says how far the anchor is."""
+        return self.path.with_name(f"anchor-{self.kind}.json")
+
+    def deliver(self, signed: SignedHead) -> None:
+        """Hand a head over; when this returns, the anchor has it. May raise LedgerError."""
+        raise NotImplementedError
+
+    def behind(self) -> int:
+        """Return how many heads are yet to be delivered."""
+        newest = self._heads.newest()
+        return newest.number - self._delivered() if newest else 0
+
+    def step(self) -> bool:
+        """Deliver some heads, unless it failed lately; tell whether there are more."""
+        if self._trouble and time.monotonic() < self._next_try:
+            raise self._trouble
+        try:
+            more = self._deliver_some(time.monotonic() + STEP)
+        except (LedgerError, OSError) as error:
+            self._trouble = error
+            self._pause = min(max(2 * self._pause, 2.0), LONGEST_PAUSE)
+            self._next_try = time.monotonic() + self._pause
+            raise
+        self._trouble, self._pause = None, 0.0
+        return more
+
+    def finish(self) -> None:
+        """Do nothing: what is left is delivered when a service runs again."""
+
+    def _deliver_some(self, deadline: float) -> bool:
+        last = None
+        heads = self._heads.after(self._delivered(), AT_ONCE)
+        try:
+            for signed in heads:
+                self.deliver(signed)
+                last = signed
+                if time.monotonic() > deadline:
+                    return True
+        finally:
+            if last:
+                self._note(last)
+        return len(heads) == AT_ONCE
+
+    def _delivered(self) -> int:
+        """Return the number of the head that was delivered last.
+
+        What is not the present ledger's, or of another anchor, does not count: then all heads under
+        the present origin are delivered, again if need be.
+        """
+        try:
+            state = json.loads(self.state_file.read_text(encoding="utf-8"))
+            number = int(state["number"])
+            [same] = self._heads.after(number - 1, 1)
+            if (state["target"], state["note"]) == (self._target, _digest(same.note)):
+                return number
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        first = f"{self._heads.ledger.origin}\n"
+        return next((h.number - 1 for h in self._heads.every() if h.note.startswith(first)), 0)
+
+    def _note(self, signed: SignedHead) -> None:
+        state = {"target": self._target, "number": signed.number, "note": _digest(signed.note)}
+        write_whole(self.state_file, json.dumps(state).encode())
+
+
+class FolderAnchor(Anchor):
+    """A folder where each head becomes a file that is never rewritten, such as a WORM mount."""
+
+    kind = "folder"
+
+    def __init__(self, heads: TreeHeads, root: Path) -> None:
+        super().__init__(heads, str(root), f"folder {root}")
+        self._root = root
+        self.folder = root / heads.ledger.tenant
+
+    def deliver(self, signed: SignedHead) -> None:
+        """Write a head's file, unless it is there; raises AnchorTrouble or OSError."""
+        if not self._root.is_dir():
+            raise AnchorTrouble(f"the folder {self._root} is not there")
+        make_folder(self.folder, mode=0o777)
+        for attempt in range(1, 10):
+            path = self.folder / self._name(signed, attempt)
+            try:
+                return _write_once(path, signed.note.encode())
+            except FileExistsError:
+                if path.read_bytes() == signed.note.encode():
+                    return sync_file(path)  # whoever wrote it may have been cut off before
+        raise AnchorTrouble(f"{self.folder} holds other files in the place of {path.name}")
+
+    def finish(self) -> None:
+        """Deliver the last heads: that takes no network."""
+        self.step()
+
+    def files(self, origin: str, most: int) -> list[Path]:
+        """Return the files of the largest heads under an origin of the ledger's, those first.
+
+        There can be half a million a year: no more than their names are looked at.
+        """
+        names = os.listdir(self.folder) if self.folder.is_dir() else []
+        found = sized(names, origin, self._heads.ledger.tenant)
+        return [self.folder / each for _, each in nlargest(most, found)]
+
+    def _name(self, signed: SignedHead, attempt: int) -> str:
+        """Name a head, again if a write was cut off."""
+        again = f".{attempt}" if attempt > 1 else ""
+        mark = _mark(self._heads.ledger.origin, self._heads.ledger.tenant)
+        return f"{signed.number:010}-{signed.size}{mark}{again}{SUFFIX}"
+
+
+class UrlAnchor(Anchor):
+    """A URL to which each head is posted as text."""
+
+    kind = "url"
+
+    def __init__(self, heads: TreeHeads, url: str) -> None:
+        super().__init__(heads, url, host_of(url))
+        self._url = url
+
+    def deliver(self, signed: SignedHead) -> None:
+        """Post a head; raises RemoteTrouble unless a 2xx is answered."""
+        fetch(self._url, body=signed.note.encode(), called=self.called, patience=STEP)
+
+
+def anchors(heads: TreeHeads, folder: Path | None, url: str | None) -> list[Anchor]:
+    """Return the anchors of a ledger, as far as they are configured."""
+    found: list[Anchor] = [FolderAnchor(heads, folder)] if folder else []
+    return [*found, UrlAnchor(heads, url)] if url else found
+
+
+def sized(names: Iterable[str], origin: str, tenant: str) -> list[tuple[int, str]]:
+    """Return size and name of the files of an anchor's folder that are of an origin of a ledger."""
+    mark = re.escape(_mark(origin, tenant))
+    form = re.compile(rf"[0-9]+-([0-9]{{1,19}}){mark}(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
+    return [(int(match[1]), match[0]) for match in map(form.fullmatch, names) if match]
+
+
+def _mark(origin: str, tenant: str) -> str:
+    """Return what tells the files of heads under a later origin from those under the first."""
+    id_ = origin.rpartition("/")[2]
+    return "" if id_ == tenant else f"-{id_}"
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Write a file under its own name at once: a WORM mount lets nothing be renamed or removed."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

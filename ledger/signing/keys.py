@@ -1,0 +1,165 @@
+"""The key that signs a ledger's tree heads, and the newest head it signed: outside its file.
+
+Whoever has the ledger alone cannot sign, and a ledger that was put back from a backup meets the
+head that its key has signed since.
+"""
+
+import base64
+import binascii
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.atomic_files import make_folder, sync_folder, write_whole
+from ledger.contract import LedgerError, LedgerUnavailable
+from ledger.events import KEY_ROTATED, LEDGER_OPENED, RESTORED, Recorded
+from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, VerifierKey
+
+KEY_FILE = "signing.key"
+NEXT_FILE = "signing.key.next"  # a key whose KeyRotated event may not be recorded yet
+HEAD_FILE = "signing.head"
+VARIABLE = "SCIM_SIGNING_KEY"
+
+
+class KeyUnusable(LedgerError):
+    """No tree head can be signed: the key is missing, unreadable or not the ledger's."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPeriod:
+    """From which position on which key signs; `since` is that of the event that says so."""
+
+    since: int
+    key: VerifierKey
+
+
+def periods_of(events: Iterable[Recorded]) -> list[KeyPeriod]:
+    """Return the keys of a ledger as its own stream tells of them, oldest first."""
+    names = {LEDGER_OPENED: "verifier_key", RESTORED: "verifier_key", KEY_ROTATED: "new"}
+    found = (
+        (event.position, (event.payload or {}).get(names[event.type]))
+        for event in events
+        if event.type in names
+    )
+    return [KeyPeriod(since, VerifierKey.parse(text)) for since, text in found if text]
+
+
+class Keys:
+    """The signing key of one ledger: in a folder, or given by the environment."""
+
+    def __init__(self, folder: Path, given: str | None = None) -> None:
+        """`given` is a key as text, or its 32 bytes in base64, and then there is no key file."""
+        self.folder = folder
+        self.given = given
+
+    @property
+    def file(self) -> Path:
+        """Where the key is kept."""
+        return self.folder / KEY_FILE
+
+    def find(self, in_force: VerifierKey) -> SigningKey:
+        """Return the key that signs now; raises KeyUnusable."""
+        if self.given:
+            key = SigningKey(in_force.name, _seed(self.given))
+            if key.verifier != in_force:
+                raise KeyUnusable(f"{VARIABLE} is not the key of {in_force.name}, {in_force}")
+            return key
+        if self._read(NEXT_FILE, in_force):
+            self.settle()  # a rotation was cut off after its event was recorded
+        key_found = self._read(KEY_FILE, in_force)
+        if key_found is None:
+            raise KeyUnusable(self._why(in_force))
+        return key_found
+
+    def _read(self, name: str, in_force: VerifierKey) -> SigningKey | None:
+        """Return the key in a file if it is the one in force."""
+        path = self.folder / name
+        if not path.exists():
+            return None
+        try:
+            key = SigningKey.parse(path.read_text(encoding="utf-8"))
+        except (MalformedNote, UnicodeDecodeError, OSError) as error:
+            raise KeyUnusable(f"{path} cannot be read as a signing key: {error}") from error
+        return key if key.verifier == in_force else None
+
+    def _why(self, in_force: VerifierKey) -> str:
+        if not self.file.exists():
+            return (
+                f"there is no signing key at {self.file}: put the key of {in_force.name} back, or,"
+                " if it is lost, see `scim-ledger recover --help`"
+            )
+        return f"{self.file} is not the key of this ledger, {in_force}"
+
+    def at_hand(self, origin: str) -> VerifierKey | None:
+        """Return the key that is there, in force or not; None where none can be read."""
+        with suppress(LedgerError, UnicodeDecodeError, OSError):
+            if self.given:
+                return SigningKey(origin, _seed(self.given)).verifier
+            return SigningKey.parse(self.file.read_text(encoding="utf-8")).verifier
+        return None
+
+    def make(self, origin: str, given: str | None = None) -> SigningKey:
+        """Return a new key of an origin, kept but not yet in use: `settle` puts it to use.
+
+        One that is `given`, here or by the environment, is taken instead.
+        """
+        chosen = given or self.given
+        key = SigningKey(origin, _seed(chosen) if chosen else os.urandom(SEED_SIZE))
+        if self.given:
+            return key
+        make_folder(self.folder)
+        for torn in self.folder.glob(f".{NEXT_FILE}.*"):  # a private key cut off while written
+            torn.unlink(missing_ok=True)
+        write_whole(self.folder / NEXT_FILE, f"{key.private_text()}\n".encode())
+        return key
+
+    def settle(self) -> None:
+        """Put the key that was made last to use, in place of the one before."""
+        if (self.folder / NEXT_FILE).exists():
+            os.replace(self.folder / NEXT_FILE, self.file)
+            sync_folder(self.folder)
+
+    def rights(self) -> str | None:
+        """Return what is wrong with the rights of the key file, if anything is."""
+        if self.given or not self.file.exists():
+            return None
+        mode = stat.S_IMODE(self.file.stat().st_mode)
+        return f"others can read {self.file}: chmod 600 {self.file}" if mode & 0o077 else None
+
+    def remember(self, note: Note) -> None:
+        """Keep the newest head, beside the key."""
+        make_folder(self.folder)
+        write_whole(self.folder / HEAD_FILE, str(note).encode())
+
+    def remembered(self) -> Note | None:
+        """Return the newest head that the key signed; raises LedgerUnavailable if it is damaged."""
+        path = self.folder / HEAD_FILE
+        try:
+            return Note.parse(path.read_text(encoding="utf-8")) if path.exists() else None
+        except (MalformedNote, UnicodeDecodeError, OSError) as error:
+            raise LedgerUnavailable(
+                f"{path} cannot be read as a tree head: {error}. It is the newest head that was"
+                " signed: put it back from a copy, or from whoever holds one; if there is none,"
+                " move it away, and what was signed before is known to others only",
+                reason="damaged signing.head",
+            ) from error
+
+
+def check_given(given: str) -> None:
+    """Raise KeyUnusable unless a text is a key as an environment can give it."""
+    _seed(given)
+
+
+def _seed(given: str) -> bytes:
+    try:
+        if given.startswith("PRIVATE+KEY+"):
+            return SigningKey.parse(given).seed
+        seed = base64.b64decode(given.strip(), validate=True)
+    except (MalformedNote, binascii.Error, ValueError):
+        seed = b""
+    if len(seed) != SEED_SIZE:
+        raise KeyUnusable(f"{VARIABLE} is neither a signing key nor 32 bytes in base64")
+    return seed

@@ -1,0 +1,216 @@
+"""Signed notes and the keys that sign them (C2SP signed-note), and the text of a tree head.
+
+A note is a text, an empty line, and a line for each signature: an em dash, the key's name, and in
+base64 four bytes of the key's id and the signature. A tree head's text (C2SP tlog-checkpoint) is
+three lines: origin, size, root in base64.
+"""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from ledger.contract import LedgerError
+
+ED25519 = b"\x01"
+COSIGNATURE = b"\x04"  # a witness's, with the time at which it was made (C2SP tlog-cosignature)
+SEED_SIZE = 32
+MAX_NOTE = 64 * 1024  # characters
+
+_DASH = "\u2014 "
+_PRIVATE = "PRIVATE+KEY+"
+
+
+class MalformedNote(LedgerError):
+    """A text is not the note, tree head or key that it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifierKey:
+    """A public key under its name; as text `name+id+key`, id in hex, type and key in base64."""
+
+    name: str
+    public: bytes  # 32 bytes
+    kind: bytes = ED25519
+
+    @property
+    def id(self) -> bytes:
+        """The four bytes that tell a name's keys apart."""
+        return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:4]
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.id.hex()}+{_base64(self.kind + self.public)}"
+
+    @classmethod
+    def parse(cls, text: str) -> "VerifierKey":
+        """Read a key back; raises MalformedNote."""
+        name, id_, encoded = _three(text.strip(), "a verifier key is name+id+key")
+        raw = _raw(encoded)
+        key = cls(name, raw[1:], raw[:1])
+        if len(raw) != 33 or key.kind not in (ED25519, COSIGNATURE) or key.id.hex() != id_:
+            raise MalformedNote(f"{text.strip()!r} is not an Ed25519 verifier key")
+        return key
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Return whether the key signed a message."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True, repr=False)  # repr: it is secret
+class SigningKey:
+    """A private key under its name."""
+
+    name: str
+    seed: bytes
+
+    @property
+    def verifier(self) -> VerifierKey:
+        """The public key to it."""
+        return VerifierKey(self.name, self._key.public_key().public_bytes_raw())
+
+    @property
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.seed)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the Ed25519 signature of a message, 64 bytes."""
+        return self._key.sign(message)
+
+    def note(self, text: str) -> "Note":
+        """Return a text as a note with this key's signature."""
+        return Note(text, (Signature(self.name, self.verifier.id + self.sign(text.encode())),))
+
+    def private_text(self) -> str:
+        """Return the key as text, as it is kept in a file."""
+        return f"{_PRIVATE}{self.name}+{self.verifier.id.hex()}+{_base64(ED25519 + self.seed)}"
+
+    @classmethod
+    def parse(cls, text: str) -> "SigningKey":
+        """Read a key back; raises MalformedNote, which does not quote it."""
+        if not text.startswith(_PRIVATE):
+            raise MalformedNote("this is not a signing key")
+        name, id_, encoded = _three(text.strip().removeprefix(_PRIVATE), "this is no signing key")
+        raw = _raw(encoded)
+        key = cls(name, raw[1:])
+        if len(raw) != 33 or raw[:1] != ED25519 or key.verifier.id.hex() != id_:
+            raise MalformedNote("this is not an Ed25519 signing key")
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A line below a note: who signed, and the key's id with the signature."""
+
+    name: str
+    raw: bytes
+
+    def __str__(self) -> str:
+        return f"{_DASH}{self.name} {_base64(self.raw)}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A text, which ends with a newline, and its signatures."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    def __str__(self) -> str:
+        return self.text + "\n" + "".join(map(str, self.signatures))
+
+    @classmethod
+    def parse(cls, text: str) -> "Note":
+        """Read a note; raises MalformedNote."""
+        body, middle, lines = text.rpartition("\n\n")
+        if not middle or not lines.endswith("\n") or len(text) > MAX_NOTE:
+            raise MalformedNote("this is not a signed note: a text, an empty line, signatures")
+        if any(each < " " and each != "\n" for each in text):
+            raise MalformedNote("there are control characters in this note")
+        return cls(body + "\n", tuple(map(_signature, lines.split("\n")[:-1])))
+
+    def signed_by(self, key: VerifierKey) -> bool:
+        """Return whether a key signed it; raises MalformedNote for a wrong signature."""
+        for signature in self.signatures:
+            if signature.name == key.name and signature.raw[:4] == key.id:
+                if not key.verify(self.text.encode(), signature.raw[4:]):
+                    raise MalformedNote(f"the signature of {key.name} does not belong to this text")
+                return True
+        return False
+
+
+def _signature(line: str) -> Signature:
+    name, _, encoded = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or not name or len(raw := _raw(encoded)) < 5:
+        raise MalformedNote("a line below this note is not a signature")
+    return Signature(name, raw)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """What a tree head says: the root of the first `size` events of the log of a name."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> str:
+        """The text that is signed (C2SP tlog-checkpoint)."""
+        return f"{self.origin}\n{self.size}\n{_base64(self.root)}\n"
+
+    @classmethod
+    def of(cls, note: Note) -> "TreeHead":
+        """Read a note as a tree head; raises MalformedNote."""
+        lines = note.text.split("\n")
+        if len(lines) < 4 or not lines[0] or not _is_size(lines[1]) or "" in lines[3:-1]:
+            raise MalformedNote("this note is not a tree head: origin, size, root")
+        head = cls(lines[0], int(lines[1]), _raw(lines[2]))
+        if len(head.root) != 32:
+            raise MalformedNote("the root in this tree head is not a SHA-256 hash")
+        return head
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHead:
+    """A head that was signed over a ledger, and who knows of it other than the ledger's file."""
+
+    source: str
+    note: Note
+
+    @property
+    def head(self) -> TreeHead:
+        """What it says; raises MalformedNote."""
+        return TreeHead.of(self.note)
+
+
+def _is_size(text: str) -> bool:
+    plain = text.isascii() and text.isdigit() and len(text) <= 19
+    return plain and (text == "0" or not text.startswith("0"))
+
+
+def _three(text: str, otherwise: str) -> tuple[str, str, str]:
+    parts = text.split("+", 2)  # base64 may have a plus, a name may not
+    if len(parts) != 3 or not parts[0] or any(each.isspace() for each in text):
+        raise MalformedNote(otherwise)
+    return parts[0], parts[1], parts[2]
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+def _raw(text: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedNote("this is not base64") from error
+    if _base64(raw) != text:
+        raise MalformedNote("this is not base64 in its one form")
+    return raw

@@ -1,0 +1,198 @@
+"""Signed tree heads: what the ledger states, and can be held to, about all its events so far."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ledger import clock
+from ledger.contract import LedgerUnavailable
+from ledger.ledger_stream import stream_of
+from ledger.signing.keys import KeyPeriod, Keys, KeyUnusable, periods_of
+from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
+from ledger.signing.tiles import Tree
+from ledger.sqlite.connection import Connection
+from ledger.sqlite.ledger import SQLiteLedger
+
+INTERVAL = 60.0  # seconds between two heads, at the least, while something changes
+
+_SELECT = "SELECT number, size, signed_at, note FROM tree_head"
+
+
+class SignedHead(NamedTuple):
+    """A head as it is kept; heads are numbered from 1, and their sizes never shrink."""
+
+    number: int
+    size: int
+    signed_at: str
+    note: str
+
+    @property
+    def head(self) -> TreeHead:
+        """What it says."""
+        return TreeHead.of(Note.parse(self.note))
+
+
+class TreeHeads:
+    """The heads of a ledger."""
+
+    def __init__(self, ledger: SQLiteLedger, keys: Keys) -> None:
+        self.ledger = ledger
+        self.keys = keys
+        self.tree = Tree(ledger)
+        self._seen = (0, 0.0)  # the number of a head, and when it was first looked at (monotonic)
+
+    def newest(self) -> SignedHead | None:
+        """Return the newest head, if one was ever signed."""
+        with self.ledger.reading() as connection:
+            return _newest(connection)
+
+    def after(self, number: int = 0, count: int = 1000) -> list[SignedHead]:
+        """Return heads behind one of a number, oldest first."""
+        with self.ledger.reading() as connection:
+            rows = connection.execute(
+                f"{_SELECT} WHERE number > ? ORDER BY number LIMIT ?", (number, count)
+            )
+            return [SignedHead(*row) for row in rows]
+
+    def every(self) -> Iterator[SignedHead]:
+        """Yield all heads, oldest first."""
+        heads = self.after()
+        while heads:
+            yield from heads
+            heads = self.after(heads[-1].number)
+
+    def periods(self) -> list[KeyPeriod]:
+        """Return the keys that signed, and since when, oldest first."""
+        return periods_of(self.ledger.read_stream(stream_of(self.ledger.tenant)))
+
+    def key(self) -> SigningKey:
+        """Return the key that signs now; raises KeyUnusable."""
+        return self.keys.find(self._period().key)
+
+    def trouble(self) -> str | None:
+        """Return why no head can be signed, None if one can."""
+        try:
+            self.key()
+        except KeyUnusable as error:
+            return str(error)
+        return None
+
+    def _period(self) -> KeyPeriod:
+        periods = self.periods()
+        if not periods:
+            raise KeyUnusable(
+                f"{self.ledger.origin} has no signing key yet; run `scim-ledger migrate`"
+            )
+        return periods[-1]
+
+    def _size_and_key(self) -> tuple[int, SigningKey]:
+        """Return how many events there are, and the key that signs over so many."""
+        while True:
+            size, period = self.ledger.last_position(), self._period()
+            if period.since <= size:  # else the key was changed in between
+                return size, self.keys.find(period.key)
+
+    def key_of(self, signed: SignedHead) -> VerifierKey:
+        """Return the key that a head was signed with."""
+        periods = reversed(self.periods())
+        return next(period.key for period in periods if period.since <= signed.size)
+
+    def sign(self, *, again: bool = False) -> SignedHead:
+        """Sign a head over all events that are durable; return it.
+
+        Where nothing changed since the last one, that one is returned, unless `again`. Raises
+        KeyUnusable, LedgerBusy, and LedgerUnavailable if the events no longer are those that the
+        last head was signed over.
+        """
+        last = self._with_remembered(self.newest())
+        size, key = self._size_and_key()
+        if last and last.size == size and not again:
+            return last
+        if last:
+            self._must_continue(last)
+        note = key.note(TreeHead(key.name, size, self.tree.root_at(size)).text)
+        signed = self._keep(size, str(note), again=again)
+        self.keys.remember(Note.parse(signed.note))
+        return signed
+
+    def _with_remembered(self, last: SignedHead | None) -> SignedHead | None:
+        """Return the newest head, having put back one that a backup of all its events lacks."""
+        note = self.keys.remembered()
+        head = TreeHead.of(note) if note else None
+        newer = head and head.origin == self.ledger.origin and (not last or head.size > last.size)
+        if not (note and head and newer and head.size <= self.ledger.last_position()):
+            return last
+        if self.tree.root_at(head.size) != head.root:
+            return last
+        return self._keep(head.size, str(note))
+
+    def sign_if_due(self) -> SignedHead | None:
+        """Sign a head if something changed and a minute went by, or a day ended."""
+        last = self.newest()
+        changed = last is None or last.size < self.ledger.last_position()
+        if last is None or _day_ended(last) or (changed and self._minute_went_by(last)):
+            return self.sign(again=True)
+        return None
+
+    def _minute_went_by(self, last: SignedHead) -> bool:
+        """Return whether the last head is a minute old, even if the clock was put back since."""
+        now = time.monotonic()
+        if self._seen[0] != last.number:
+            self._seen = (last.number, now)
+        return _age(last) >= INTERVAL or now - self._seen[1] >= INTERVAL
+
+    def _must_continue(self, last: SignedHead) -> None:
+        if self.tree.root_at(last.size) != last.head.root:
+            raise LedgerUnavailable(
+                f"the first {last.size:,} events are not those that a tree head was signed over;"
+                " none is signed over others. `scim-ledger verify` says what is wrong",
+                reason="events were changed",
+            )
+
+    def _keep(self, size: int, note: str, *, again: bool = False) -> SignedHead:
+        with self.ledger.writing() as connection:
+            last = _newest(connection)
+            if last and (last.size > size or (last.note == note and not again)):
+                return last  # another process was quicker
+            at = clock.timestamp()
+            signed = SignedHead((last.number if last else 0) + 1, size, at, note)
+            if last and last.signed_at > at:  # the clock went back
+                signed = signed._replace(signed_at=last.signed_at)
+            connection.execute("INSERT INTO tree_head VALUES (?, ?, ?, ?)", signed)
+        return signed
+
+
+def _newest(connection: Connection) -> SignedHead | None:
+    row = connection.execute(f"{_SELECT} ORDER BY number DESC LIMIT 1").fetchone()
+    return SignedHead(*row) if row else None
+
+
+def _age(head: SignedHead) -> float:
+    return (clock.now() - datetime.fromisoformat(head.signed_at)).total_seconds()
+
+
+def _day_ended(head: SignedHead) -> bool:
+    return clock.timestamp()[:10] > head.signed_at[:10]
+
+
+class Signer:
+    """Signs heads in the background: a chore."""
+
+    def __init__(self, heads: TreeHeads) -> None:
+        self._heads = heads
+
+    @property
+    def path(self) -> Path:
+        """The ledger's file."""
+        return self._heads.ledger.path
+
+    def step(self) -> bool:
+        """Sign a head if one is due."""
+        self._heads.sign_if_due()
+        return False
+
+    def finish(self) -> None:
+        """Sign what was recorded since the last one."""
+        self._heads.sign()

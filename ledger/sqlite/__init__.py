@@ -1,0 +1,1 @@
+"""The ledger in SQLite, and the only home of SQLite's API."""

@@ -1,0 +1,128 @@
+"""The ledger file's schema, step by step; a step that has been released is never changed."""
+
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from sqlite_utils import Database, Migrations
+
+from ledger.contract import LedgerUnavailable
+from ledger.sqlite.connection import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Connection,
+    connect_read_only,
+    driver,
+    speaking,
+    temporary,
+)
+
+SCRIPTS = ("ledger.sql", "tree.sql")  # by step
+
+migrations = Migrations("ledger")
+
+
+@migrations()
+def tables(db: Database) -> None:
+    """Make the tables and the triggers that keep them append-only."""
+    _run(db, "ledger.sql")
+    db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+    db.execute("PRAGMA user_version=1")
+
+
+@migrations()
+def tree(db: Database) -> None:
+    """Make the tables of the tree, of its signed heads and of erasures; let origins be renewed."""
+    _run(db, "tree.sql")
+    db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+
+
+def _run(db: Database, script: str) -> None:
+    for statement in statements(_text(script)):
+        db.execute(statement)
+
+
+def _text(script: str) -> str:
+    return files("ledger.sqlite").joinpath(script).read_text()
+
+
+def schema_sql() -> dict[str, str]:
+    """Return the definition of each table and trigger, by name, as SQLite keeps it."""
+    schema: dict[str, str] = {}
+    for script in SCRIPTS:
+        for statement in statements(_text(script)):
+            verb, _, name = statement.rstrip(";").split()[:3]
+            if verb == "DROP":
+                del schema[name]
+            else:
+                schema[name] = statement.rstrip(";")
+    return schema
+
+
+def statements(script: str) -> Iterator[str]:
+    """Split a script: `executescript` would commit behind the transaction's back."""
+    statement = ""
+    for line in script.splitlines():
+        if line.startswith("--"):
+            continue
+        statement += line + "\n"
+        if driver.complete_statement(statement):
+            yield statement.strip()
+            statement = ""
+
+
+def migrate(connection: Connection) -> list[str]:
+    """Apply what is pending, each step in a transaction; return the names of the steps."""
+    db = Database(connection, execute_plugins=False)
+    pending = [step.name for step in migrations.pending(db)]
+    migrations.apply(db)
+    return pending
+
+
+def steps() -> list[tuple[str, str]]:
+    """Return the set and the name of each step, in order, as an up-to-date file has them."""
+    connection = temporary()
+    try:
+        pending = migrations.pending(Database(connection, execute_plugins=False))
+        return [(migrations.name, step.name) for step in pending]
+    finally:
+        connection.close()
+
+
+def check_identity(connection: Connection, path: object) -> None:
+    """Raise LedgerUnavailable unless the file is a ledger of this program's version."""
+    if check_origin(connection, path) < SCHEMA_VERSION:
+        raise LedgerUnavailable(
+            f"{path} is of an older version; run `scim-ledger migrate`", reason="not migrated"
+        )
+
+
+def check_origin(connection: Connection, path: object) -> int:
+    """Return the version of a ledger's schema; raises LedgerUnavailable if the file is none.
+
+    A file that is not ours, or is newer than we are, is left as it is.
+    """
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    schema: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        raise LedgerUnavailable(
+            f"{path} is a SQLite database of another program, not a ledger; it was left as it is",
+            reason="foreign file",
+        )
+    if schema > SCHEMA_VERSION:
+        raise LedgerUnavailable(
+            f"{path} was written by a newer scim-ledger (schema {schema}; this program knows"
+            f" {SCHEMA_VERSION}); install that version or a later one. It was left as it is",
+            reason="ledger newer than the program",
+        )
+    return schema
+
+
+def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:
+    """Check a file with a connection that cannot write: one that is not ours stays as it is."""
+    with speaking(path):
+        connection = connect_read_only(path)
+        try:
+            check(connection, path)
+        finally:
+            connection.close()

@@ -1,0 +1,130 @@
+"""What a verification is asked for, what it found, and what no verification can show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
+from ledger.verify.event import Finding
+from ledger.verify.heads import Kept
+from ledger.verify.held import Places
+from ledger.verify.identity import Renewal
+
+# What no look at a ledger shows, however long.
+NOT_SHOWN = (
+    "events cut off, added or written anew after the newest tree head that somebody else holds:"
+    " heads in the file and signing.head can be removed with them",
+    "a ledger written anew as a whole, heads and all, by somebody who has its key, or in its place"
+    " one with another key",
+    "whether what clients sent was true",
+    "what was done without this program, so that no event tells of it",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """How far a ledger was verified before: the root over its first `size` events."""
+
+    origin: str
+    size: int
+    root: bytes
+    head: int  # the number of the last tree head that was checked
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What is asked beyond the file itself.
+
+    `brought` are heads from outside, `own` the one that the ledger's key signed last, `keys` those
+    that are believed whatever the ledger says; `since` is how far not to read again; with `copy`
+    the file may be older than heads that are brought. `places` are asked for more heads.
+    `processes` is how many to work in, by default one for each core where there is enough to do.
+    """
+
+    brought: Sequence[KnownHead] = ()
+    own: KnownHead | None = None
+    keys: Sequence[VerifierKey] = ()
+    since: Verified | None = None
+    copy: bool = False
+    places: Places = field(default_factory=Places)
+    processes: int | None = None
+
+    @property
+    def from_outside(self) -> list[KnownHead]:
+        """All heads that are not from the ledger's file."""
+        return [*self.brought, *([self.own] if self.own else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """How projections differ from a rebuild, a sentence each; where each stands that was compared.
+
+    One that stands for nothing was not: `missing` says so, a sentence each.
+    """
+
+    faults: Sequence[str] = ()
+    standing: Mapping[str, int] = field(default_factory=dict)
+    missing: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Report:
+    """What a verification read and found; `findings` are in order of position, cut at 100.
+
+    `size` and `root` are of the whole tree, where it could be grown; `renewals` are the names that
+    were given up, `held` the heads that others were found to hold; `skipped` counts events of which
+    only the leaf hash was read; `compared` tells which projections were compared with a rebuild,
+    and `notes` of what is no fault.
+    """
+
+    path: Path
+    origin: str = ""
+    events: int = 0
+    payloads: int = 0
+    erased: int = 0
+    erasures: int = 0
+    skipped: int = 0
+    heads: int = 0
+    newest: Kept | None = None
+    renewals: Sequence[Renewal] = ()
+    held: Sequence[KnownHead] = ()
+    size: int = 0
+    root: bytes | None = None
+    compared: Compared = field(default_factory=Compared)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Return whether nothing was found."""
+        return not self.findings
+
+    @property
+    def first_bad_position(self) -> int | None:
+        """The lowest position that a finding names, or where a stretch begins that holds none."""
+        exact = [f.position for f in self.findings if f.position is not None and f.last is None]
+        begun = [
+            f.position
+            for f in self.findings
+            if f.position is not None
+            and f.last is not None
+            and not any(f.position <= each <= f.last for each in exact)
+        ]
+        return min([*exact, *begun], default=None)
+
+    @property
+    def newest_head(self) -> dict[str, Any] | None:
+        """The newest of the ledger's own heads, where there is one that can be read."""
+        if self.newest is None:
+            return None
+        size, signed_at = self.newest.size, self.newest.signed_at
+        return {"size": size, "root": _root_in(self.newest.note), "signed_at": signed_at}
+
+
+def _root_in(note: str) -> str | None:
+    try:
+        return TreeHead.of(Note.parse(note)).root.hex()
+    except (MalformedNote, TypeError, AttributeError):
+        return None

@@ -1,0 +1,1 @@
+"""A witness: watches another ledger's heads and co-signs what only grew."""

@@ -1,0 +1,223 @@
+"""A witness: remembers a log's newest head and cosigns only what continues it."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger import merkle
+from ledger.contract import LedgerError
+from ledger.events import KEY_ROTATED, RESTORED
+from ledger.http_client import RemoteTrouble
+from ledger.signing.cosignatures import cosigned
+from ledger.signing.note import MalformedNote, Note, SigningKey, TreeHead, VerifierKey
+from ledger.witness.remote_log import RemoteLog
+from ledger.witness.state import Pin, WitnessFolder
+from ledger.witness.trust import Document, followed, is_in
+
+FIRST_USE = "trusted on first use"
+GIVEN = "given"
+ROTATED = "rotated by its predecessor"
+ACCEPTED = "accepted with a new incarnation"
+
+
+class Refused(LedgerError):
+    """The log shows what the witness cannot cosign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A head that was accepted: cosigned, where it is kept, and what there is to say of it."""
+
+    note: Note
+    file: Path | None  # None where it was accepted before
+    says: tuple[str, ...]
+
+
+class Witness:
+    """A witness of one log."""
+
+    def __init__(
+        self,
+        log: RemoteLog,
+        folder: WitnessFolder,
+        key: SigningKey,
+        *,
+        given: VerifierKey | None = None,
+        accept: bool = False,
+    ) -> None:
+        """`given` is the log's key if the auditor has it; `accept` lets it have a new origin."""
+        self._log = log
+        self._folder = folder
+        self._key = key
+        self._given = given
+        self._accept = accept
+
+    def look(self) -> Seen:
+        """Fetch the newest head and cosign it if it continues the one remembered.
+
+        Raises Refused, RemoteTrouble, and LedgerError for what is wrong with the folder.
+        """
+        self._log.forget()
+        pins, remembered = self._folder.pins(), self._folder.newest()
+        note = self._log.checkpoint()
+        if pins and not (self._accept and TreeHead.of(note).origin != pins[-1].key.name):
+            self._must_not_be_refused(pins[-1].key.name)
+        says: list[str] = []
+        pin, events = self._trusted(note, pins, remembered, says)
+        if remembered:
+            self._must_continue(remembered, note, pin.key.name, says)
+        if not pins or pin.key != pins[-1].key:
+            self._folder.pin(pin.key, pin.how, events)
+            self._accept = False
+        if remembered and remembered.text == note.text:
+            return Seen(remembered, None, tuple(says))
+        own = cosigned(note, self._key, int(time.time()))
+        return Seen(own, self._folder.keep(own), tuple(says))
+
+    def _must_not_be_refused(self, origin: str) -> None:
+        if folder := self._folder.refused(origin):
+            raise Refused(
+                f"{origin} was refused before: {folder} holds two heads of it that cannot both be"
+                " true. Nothing of it is cosigned any more"
+            )
+
+    def _trusted(
+        self, note: Note, pins: list[Pin], remembered: Note | None, says: list[str]
+    ) -> tuple[Pin, list[Document]]:
+        """Return the key that signed a head and why it is trusted; raises Refused."""
+        origin = TreeHead.of(note).origin
+        if not pins:
+            pin = self._first(origin, says)
+            if pin.how == GIVEN and not _signed_by(note, pin.key):
+                return self._follow(note, pin, says)  # it was rotated before we came
+            return self._signed(note, pin), []
+        last = pins[-1]
+        if origin != last.key.name:
+            return self._incarnation(note, last, remembered, says)
+        known = [each.key for each in pins]
+        if self._given and self._given not in known and self._given.name == origin:
+            return self._signed(note, Pin(self._given, GIVEN)), []
+        if _signed_by(note, last.key):
+            return last, []
+        return self._follow(note, last, says)
+
+    def _first(self, origin: str, says: list[str], how: str = FIRST_USE) -> Pin:
+        """Return the key to begin with: the one given, or the one that the service names."""
+        if self._given and self._given.name == origin:
+            return Pin(self._given, GIVEN if how == FIRST_USE else how)
+        if self._given:
+            raise Refused(f"the log is {origin}, and the key given is of {self._given.name}")
+        try:
+            key = self._log.verifier_key()
+        except RemoteTrouble as error:
+            raise RemoteTrouble(
+                f"the ledger's key cannot be asked for ({error}); give it with --key", error.status
+            ) from error
+        says.append(
+            f"{key} is trusted because this service named it (trust on first use): compare it with"
+            " `scim-ledger key show`, or with what the operator told you"
+        )
+        return Pin(key, how)
+
+    def _signed(self, note: Note, pin: Pin) -> Pin:
+        if TreeHead.of(note).origin != pin.key.name or not _signed_by(note, pin.key):
+            raise Refused(f"the newest head is not signed by {pin.key}")
+        return pin
+
+    def _follow(self, note: Note, last: Pin, says: list[str]) -> tuple[Pin, list[Document]]:
+        """Return the key that took the place of the one trusted; raises Refused."""
+        node = self._log.node(TreeHead.of(note).size)
+        try:
+            found = followed(last.key, note, self._log.events(KEY_ROTATED), node)
+        except RemoteTrouble as error:
+            if error.status not in (401, 403):
+                raise
+            raise Refused(
+                f"the newest head is not signed by {last.key}, and whether that was replaced cannot"
+                f" be asked ({error}); give a token, or the new key with --key"
+            ) from error
+        if found is None:
+            raise Refused(
+                f"the newest head is not signed by {last.key}, and no event that this key signed"
+                " puts another in its place"
+            )
+        says.append(f"{last.key} was replaced by {found[0]}; both have signed that")
+        return Pin(found[0], ROTATED), found[1]
+
+    def _incarnation(
+        self, note: Note, last: Pin, remembered: Note | None, says: list[str]
+    ) -> tuple[Pin, list[Document]]:
+        """Return the key of a log that goes on under another origin; raises Refused."""
+        origin = TreeHead.of(note).origin
+        if not self._accept:
+            raise Refused(
+                f"the log was {last.key.name} and is now {origin}: it was restored and may lack"
+                " events, or it is another one. Ask its operator why; go on with"
+                " --accept-incarnation if that is right"
+            )
+        pin = self._signed(note, self._first(origin, says, ACCEPTED))
+        events = [each for each in self._restored(note) if _of(each, last.key.name)][-1:]
+        says.append(f"{last.key.name} is over; {origin} is witnessed from now on")
+        if remembered and events:
+            says.append(self._kept(remembered, note, events[0]["payload"]["size"]))
+        elif remembered:
+            says.append("whether it continues what was witnessed cannot be told")
+        return pin, events
+
+    def _kept(self, remembered: Note, note: Note, kept: int) -> str:
+        """Return what became of the events that were witnessed."""
+        old, new = TreeHead.of(remembered), TreeHead.of(note)
+        if old.size > kept:
+            return f"of {old.size:,} events that were witnessed it says it kept {kept:,}"
+        if self._fault(old, new):
+            return f"WARNING: its first {old.size:,} events are not those that were witnessed"
+        return f"it kept all {old.size:,} events that were witnessed"
+
+    def _restored(self, note: Note) -> list[Document]:
+        """Return the events in the tree that say the log was restored; none where none may ask."""
+        head = TreeHead.of(note)
+        try:
+            events = self._log.events(RESTORED)
+        except RemoteTrouble as error:
+            if error.status in (401, 403):
+                return []
+            raise
+        return [e for e in events if is_in(e, RESTORED, head, self._log.node(head.size))]
+
+    def _must_continue(self, remembered: Note, note: Note, origin: str, says: list[str]) -> None:
+        """Raise Refused, with evidence kept, unless a head continues the one remembered."""
+        old, new = TreeHead.of(remembered), TreeHead.of(note)
+        if old.origin != origin:
+            return  # a new incarnation, which the auditor has accepted
+        if fault := self._fault(old, new):
+            folder = self._folder.refuse(remembered, note, fault)
+            raise Refused(f"{fault}. Both heads, signed, are kept in {folder}")
+        if new.size > old.size:
+            says.append(f"{new.size:,} events of {origin}, the first {old.size:,} as before")
+
+    def _fault(self, old: TreeHead, new: TreeHead) -> str | None:
+        """Return why one head cannot follow another, None if it does."""
+        if new.size < old.size:
+            return f"{new.origin} had {old.size:,} events and now shows {new.size:,}"
+        if new.size == old.size:
+            same = new.root == old.root
+            return None if same else f"{new.origin} has two histories of {old.size:,} events"
+        proof = merkle.consistency_proof(old.size, new.size, self._log.node(new.size))
+        if merkle.verify_consistency(old.size, new.size, old.root, new.root, proof):
+            return None
+        return (
+            f"the {new.size:,} events that {new.origin} shows do not begin with the {old.size:,}"
+            " that it showed before"
+        )
+
+
+def _signed_by(note: Note, key: VerifierKey) -> bool:
+    try:
+        return note.signed_by(key)
+    except MalformedNote:
+        return False
+
+
+def _of(event: Document, previous: str) -> bool:
+    payload = event["payload"]  # what is in the tree has one
+    return payload.get("previous") == previous and isinstance(payload.get("size"), int)

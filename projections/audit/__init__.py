@@ -1,0 +1,1 @@
+"""What auditors ask: timelines, causes, differences, and who set a value."""

@@ -1,0 +1,1 @@
+"""Current state: resources, memberships, configuration and credentials, kept with the events."""

@@ -1,0 +1,88 @@
+"""What a ledger's operator configured: the newest value of every setting, by its path."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from ledger.events import SETTINGS_CHANGED, Recorded
+from ledger.sqlite.connection import Connection
+from projections.tables import create_tables
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings in force at one version of their stream; version 0: none was ever made."""
+
+    version: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def stream_of(tenant: str) -> str:
+    """Return the stream of a ledger's settings; `tenant` is the ledger's own id."""
+    return f"Settings-{tenant}"
+
+
+def settings_of(changes: Iterable[Recorded]) -> Settings:
+    """Return what changes of settings, in their order, add up to."""
+    version, values = 0, dict[str, Any]()
+    for recorded in changes:
+        version = recorded.version
+        values |= recorded.effects
+    return Settings(version, {key: value for key, value in values.items() if value is not None})
+
+
+class Configuration:
+    """The configuration projection; reads take a ledger's reading connection."""
+
+    name = "configuration"
+    revision = 1
+    tables: Mapping[str, str] = {"configuration": "key"}
+
+    # As a part of another statement: the version of the settings in force.
+    VERSION = "SELECT coalesce(max(version), 0) FROM configuration"
+
+    def __init__(self, suffix: str = "") -> None:
+        """`suffix` names a table other than the live one."""
+        self._suffix = suffix
+        self._table = f"configuration{suffix}"
+
+    def beside(self, suffix: str) -> "Configuration":
+        """Return the same projection with a table of its own."""
+        return Configuration(suffix)
+
+    def create_tables(self, connection: Connection) -> None:
+        """Make the table, empty."""
+        create_tables(connection, "current/configuration.sql", self._suffix)
+
+    def prepare(self, connection: Connection) -> None:
+        """Do nothing: plain SQL is enough here."""
+
+    def project(self, connection: Connection, recorded: Recorded) -> None:
+        """Follow one event."""
+        if recorded.type != SETTINGS_CHANGED:
+            return
+        connection.executemany(
+            f"INSERT INTO {self._table} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " value = excluded.value, version = excluded.version",
+            [(key, _text(value), recorded.version) for key, value in recorded.effects.items()],
+        )
+
+    def version(self, connection: Connection) -> int:
+        """Return the version of the settings in force, without reading them."""
+        return int(connection.execute(self.VERSION).fetchone()[0])
+
+    def read(self, connection: Connection) -> Settings:
+        """Return the settings in force, by one statement."""
+        rows = connection.execute(f"SELECT key, value, version FROM {self._table}").fetchall()
+        version = max((row[2] for row in rows), default=0)
+        return Settings(
+            version, {key: orjson.loads(value) for key, value, _ in rows if value is not None}
+        )
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()

@@ -1,0 +1,111 @@
+"""Credentials issued and revoked, looked up by the hash of their token."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
+from ledger.sqlite.connection import Connection, json_list
+from projections.current.configuration import Configuration
+from projections.tables import create_tables
+
+_COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy, scopes"
+_WITHOUT_SCOPES = ("provision",)  # what a token may do whose event names no scopes
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token as far as it is known: never the token itself."""
+
+    id: str
+    name: str
+    issued_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    user: str | None = None  # the id of the user whose own it is (/Me)
+    policy: str | None = None  # instead of the ledger's
+    scopes: frozenset[str] = frozenset()  # what it may do; an unknown one opens nothing
+
+    def state(self, now: str) -> str:
+        """Return live, expired or revoked at a moment (a timestamp)."""
+        if self.revoked_at:
+            return "revoked"
+        return "expired" if self.expires_at and self.expires_at <= now else "live"
+
+
+class Credentials:
+    """The credential projection; reads take a ledger's reading connection."""
+
+    name = "credentials"
+    revision = 3
+    tables: Mapping[str, str] = {"credential": "id"}
+
+    def __init__(self, suffix: str = "") -> None:
+        """`suffix` names a table other than the live one."""
+        self._suffix = suffix
+        self._table = f"credential{suffix}"
+
+    def beside(self, suffix: str) -> "Credentials":
+        """Return the same projection with a table of its own."""
+        return Credentials(suffix)
+
+    def create_tables(self, connection: Connection) -> None:
+        """Make the table, empty."""
+        create_tables(connection, "current/credentials.sql", self._suffix)
+
+    def prepare(self, connection: Connection) -> None:
+        """Do nothing: plain SQL is enough here."""
+
+    def project(self, connection: Connection, recorded: Recorded) -> None:
+        """Follow one event."""
+        if recorded.type == CREDENTIAL_ISSUED:
+            effects = recorded.effects
+            connection.execute(
+                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?)",
+                (
+                    recorded.subject,
+                    effects["name"],
+                    effects["sha256"],
+                    recorded.at,
+                    effects.get("expires_at"),
+                    effects.get("user"),
+                    effects.get("policy"),
+                    " ".join(effects.get("scopes", _WITHOUT_SCOPES)),  # RFC 6749 §3.3: no spaces
+                ),
+            )
+        elif recorded.type == CREDENTIAL_REVOKED:
+            connection.execute(
+                f"UPDATE {self._table} SET revoked_at = ? WHERE id = ?",
+                (recorded.at, recorded.subject),
+            )
+
+    def by_hash(self, connection: Connection, sha256: str) -> tuple[Credential, int] | None:
+        """Return the credential whose token has this hash, live or not.
+
+        With it the version of the ledger's settings: a request needs both, and asks once.
+        """
+        row = connection.execute(
+            f"SELECT {_COLUMNS}, ({Configuration.VERSION}) FROM {self._table} WHERE sha256 = ?",
+            (sha256,),
+        ).fetchone()
+        return (_credential(row[:-1]), row[-1]) if row else None
+
+    def names(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
+        """Return the name of each credential of some ids."""
+        rows = connection.execute(
+            f"SELECT id, name FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
+            (json_list(ids),),
+        )
+        return dict(rows.fetchall())
+
+    def all(self, connection: Connection) -> list[Credential]:
+        """Return every credential ever issued, oldest first."""
+        rows = connection.execute(f"SELECT {_COLUMNS} FROM {self._table} ORDER BY issued_at, id")
+        return [_credential(row) for row in rows]
+
+
+@lru_cache(maxsize=256)
+def _credential(row: tuple[Any, ...]) -> Credential:
+    """Read a row; the same few come with every request and need not be made anew."""
+    return Credential(*(*row[:-1], frozenset(row[-1].split())))

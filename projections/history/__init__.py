@@ -1,0 +1,1 @@
+"""The past: versions of resources, memberships as intervals, and an index of events."""

@@ -1,0 +1,1 @@
+"""A list query: its model, its meaning in memory and in SQL."""

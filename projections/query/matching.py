@@ -1,0 +1,115 @@
+"""What a filter and a sort mean: evaluated in memory over one SCIM document.
+
+Where RFC 7644 §3.4.2.2 is silent: `ne` is exactly the opposite of `eq`, so it holds for an absent
+attribute, and for a multi-valued one when no value is equal. An absent (or empty) multi-valued
+attribute is like one absent value. A value of the wrong type equals nothing. A value without
+`primary` compares as one whose `primary` is false (RFC 7643 §2.4); `pr` and null ask what is there.
+"""
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from projections.query.comparison import Comparable, comparable, missing
+from projections.query.model import And, Compare, Filter, Not, Operator, Or, Path, Present
+
+_TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQ: operator.eq,
+    Operator.CO: operator.contains,
+    Operator.SW: str.startswith,
+    Operator.EW: str.endswith,
+    Operator.GT: operator.gt,
+    Operator.GE: operator.ge,
+    Operator.LT: operator.lt,
+    Operator.LE: operator.le,
+}
+
+
+def matches(filter: Filter, document: Mapping[str, Any]) -> bool:
+    """Return whether a resource's document satisfies a filter."""
+    return _holds(filter, document)
+
+
+def matches_value(filter: Filter, value: Any) -> bool:
+    """Return whether one value of a multi-valued attribute satisfies the filter in its brackets."""
+    return _holds(filter, value)
+
+
+def sort_key(path: Path, document: Mapping[str, Any]) -> tuple[bool, Comparable]:
+    """Return the key that sorts a document; `reverse=True` is descending (RFC 7644 §3.4.2.3).
+
+    Documents without a value come last ascending and first descending.
+    """
+    found = _reach(path, document)
+    if path.many:
+        found = _preferred(_entries(found))
+    key = comparable(path, Operator.EQ, _sub(found, path.sub))
+    return (True, "") if key is None else (False, key)
+
+
+def _preferred(entries: Sequence[Any]) -> Any:
+    primary = (entry for entry in entries if _sub(entry, "primary") is True)
+    return next(primary, entries[0] if entries else None)
+
+
+def _holds(filter: Filter, subject: Any) -> bool:
+    match filter:
+        case Compare():
+            absent = None if filter.value is None else missing(filter.path)
+            return _compare(filter, _values(filter.path, subject, absent))
+        case Present(path):
+            return any(_is_present(value) for value in _values(path, subject))
+        case Not(term):
+            return not _holds(term, subject)
+        case And(terms):
+            return all(_holds(term, subject) for term in terms)
+        case Or(terms):
+            return any(_holds(term, subject) for term in terms)
+    return any(_holds(filter.filter, entry) for entry in _entries(_reach(filter.path, subject)))
+
+
+def _compare(compare: Compare, values: Iterable[Any]) -> bool:
+    if compare.operator is Operator.NE:
+        return not _compare(Compare(compare.path, Operator.EQ, compare.value), values)
+    if compare.value is None:
+        return compare.operator is Operator.EQ and any(value is None for value in values)
+    wanted = comparable(compare.path, compare.operator, compare.value)
+    found = (comparable(compare.path, compare.operator, value) for value in values)
+    test = _TESTS[compare.operator]
+    return wanted is not None and any(test(key, wanted) for key in found if key is not None)
+
+
+def _is_present(value: Any) -> bool:
+    """Return whether there is a value, or for a complex attribute any within (False is a value)."""
+    if isinstance(value, Mapping):
+        return any(_is_present(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return any(_is_present(item) for item in value)
+    return value is not None and value != ""
+
+
+def _values(path: Path, subject: Any, absent: Any = None) -> Sequence[Any]:
+    """Return the values a path leads to; an absent attribute is one absent value.
+
+    `absent` stands for the absent part of a value that is there.
+    """
+    found = _reach(path, subject)
+    entries = _entries(found) if path.many else (found,)
+    parts = (_sub(entry, path.sub) for entry in entries)
+    return [absent if part is None else part for part in parts] or (None,)
+
+
+def _reach(path: Path, subject: Any) -> Any:
+    for step in path.steps:
+        subject = _sub(subject, step)
+    return subject
+
+
+def _entries(found: Any) -> Sequence[Any]:
+    return found if isinstance(found, list | tuple) else ()
+
+
+def _sub(value: Any, name: str | None) -> Any:
+    if name is None:
+        return value
+    return value.get(name) if isinstance(value, Mapping) else None

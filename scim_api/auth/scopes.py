@@ -1,0 +1,82 @@
+"""What a token may do: the scopes, what opens each address, and the refusal of what does not."""
+
+from enum import StrEnum
+
+from scim_api.auth.authenticate import Principal
+from scim_api.protocol.errors import Forbidden
+
+
+class Scope(StrEnum):
+    """A part of the service that a token opens; the names stand in events for ever."""
+
+    PROVISION = "provision"  # every SCIM operation, in the present
+    READ = "read"  # SCIM GET and .search, in the present
+    AUDIT = "audit"  # the same at any time, and the ledger's own API; nothing is changed by it
+    OPERATE = "operate"  # the ledger's status and its log of requests
+
+
+DEFAULT = (Scope.PROVISION,)
+
+# Any one of these opens an address, and the least of them comes first. None: any live token does.
+Opening = tuple[Scope, ...] | None
+
+_READING: Opening = (Scope.READ, Scope.AUDIT, Scope.PROVISION)
+_WRITING: Opening = (Scope.PROVISION,)
+_OPERATING: Opening = (Scope.OPERATE, Scope.AUDIT)
+_AUDITING: Opening = (Scope.AUDIT,)
+
+_DISCOVERY = frozenset(("ServiceProviderConfig", "ResourceTypes", "Schemas"))
+
+
+def opening_scim(method: str, path: str) -> Opening:
+    """Return what opens a route under the SCIM base; `path` is its pattern below that.
+
+    A route this function has never heard of is taken for a change, unless it is a GET.
+    """
+    if method not in ("GET", "HEAD"):
+        searches = method == "POST" and path.endswith("/.search")  # RFC 7644 §3.4.3: a GET in POST
+        return _READING if searches else _WRITING
+    return None if _first(path) in _DISCOVERY else _READING
+
+
+def needs_no_token(method: str, path: str) -> bool:
+    """Return whether a route under the SCIM base is for everybody, where a setting allows it.
+
+    What the service can do, and how to authenticate, is to be found out before (RFC 7643 §5,
+    RFC 7644 §4).
+    """
+    return method in ("GET", "HEAD") and path == "/ServiceProviderConfig"
+
+
+def opening_ledger(_method: str, path: str) -> Opening:
+    """Return what opens a route of the ledger's own API; `path` is its pattern below the base.
+
+    A route this function has never heard of is an auditor's alone.
+    """
+    return _OPERATING if _first(path) in ("", "requests") else _AUDITING
+
+
+def _first(path: str) -> str:
+    return path.removeprefix("/").partition("/")[0]
+
+
+def require(principal: Principal, *allowed: Scope) -> None:
+    """Refuse a credential that has none of the scopes, of which the least comes first.
+
+    Raises Forbidden.
+    """
+    if principal.credential.scopes.isdisjoint(allowed):
+        raise _refusal(principal.credential.scopes, *allowed)
+
+
+def _refusal(held: frozenset[str], least: Scope, *others: Scope) -> Forbidden:
+    known = [scope for scope in Scope if scope in held]
+    return Forbidden(
+        f"This request needs a token of scope {' or '.join([least, *others])};"
+        f" this one has {' and '.join(known) or 'none'}. Make one that may:"
+        f" scim-ledger token create NAME --scope {least}.",
+        # RFC 6750 §3.1
+        headers={
+            "WWW-Authenticate": f'Bearer realm="SCIM", error="insufficient_scope", scope="{least}"'
+        },
+    )

@@ -1,1 +1,0 @@
-"""/Bulk: several operations in one request (RFC 7644 §3.7)."""

@@ -1,0 +1,131 @@
+"""The witness as a command: for an auditor's machine, which needs no ledger."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from ledger.http_client import RemoteTrouble
+from ledger.signing.cosignatures import cosigner
+from ledger.signing.note import MalformedNote, TreeHead, VerifierKey
+from ledger.witness.remote_log import RemoteLog
+from ledger.witness.state import WitnessFolder
+from ledger.witness.witness import Refused, Seen, Witness
+from scim_api.cli.terminal import HELP, Exit, Failure, examples, in_json, json_option, say
+
+TOKEN_VARIABLE = "WITNESS_TOKEN"
+TOKEN_FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+LONGEST_PAUSE = 600.0  # seconds between two attempts where the log cannot be reached
+
+
+@click.command("witness", context_settings=HELP)
+@click.argument("url")
+@click.option("--token-file", type=TOKEN_FILE, help="A file, or - for stdin, with the token.")
+@click.option("--key", help="Verifier key of the ledger. Default: the key seen first.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("witness"),
+    show_default=True,
+    help="The witness's own folder.",
+)
+@click.option("--name", help="What the witness is called in its cosignatures, at first.")
+@click.option("--every", type=click.IntRange(1), metavar="SECONDS", help="Go on looking.")
+@click.option("--accept-incarnation", is_flag=True, help="Let the log go on under a new origin.")
+@json_option
+@examples(
+    "scim-ledger witness https://scim.example.com --token-file token",
+    "scim-ledger witness https://scim.example.com --token-file token --every 300",
+)
+def witness(
+    url: str,
+    token_file: Path | None,
+    key: str | None,
+    state: Path,
+    name: str | None,
+    every: int | None,
+    accept_incarnation: bool,
+    as_json: bool,
+) -> None:
+    """Watch a ledger from another machine: accept, keep and cosign only heads that continue it.
+
+    URL is the service's, or that of a public log, which ends in tlog/ID. The token needs scope
+    audit; it comes from a file or from WITNESS_TOKEN. A fork or a shrink is refused for ever, with
+    both heads kept, and ends with exit code 3. Nothing of the ledger but its heads is kept.
+    """
+    given = _key(key) if key else None
+    log, folder = RemoteLog(url, _token(token_file)), WitnessFolder(state)
+    own = folder.key(_name(name) if name else None)
+    watcher = Witness(log, folder, own, given=given, accept=accept_incarnation)
+    say(f"cosigner key: {cosigner(own)}", err=True)
+    if every is None:
+        _show(_looked(watcher), as_json, always=True)
+    else:
+        _watch(watcher, every, as_json)
+
+
+def _watch(watcher: Witness, every: int, as_json: bool) -> None:
+    failures = 0
+    while True:
+        try:
+            _show(_looked(watcher), as_json, always=failures > 0)
+            failures, pause = 0, float(every)
+        except RemoteTrouble as error:
+            say(f"{error}; trying again", err=True)
+            failures += 1
+            pause = min(2.0 ** min(failures, 20), LONGEST_PAUSE)
+        time.sleep(pause)
+
+
+def _looked(watcher: Witness) -> Seen:
+    try:
+        return watcher.look()
+    except Refused as error:
+        raise Failure(f"REFUSED: {error}", Exit.NOT_VERIFIED) from error
+
+
+def _show(seen: Seen, as_json: bool, *, always: bool) -> None:
+    """Print a head that is new, or whatever was seen."""
+    for line in seen.says:
+        say(line, err=True)
+    if seen.file:
+        say(f"kept in {seen.file}", err=True)
+    if as_json and (seen.file or always):
+        _emit(seen)
+    elif seen.file or always:
+        click.echo(str(seen.note), nl=False)
+
+
+def _emit(seen: Seen) -> None:
+    head = TreeHead.of(seen.note)
+    document = {"origin": head.origin, "size": head.size, "root": head.root.hex()}
+    click.echo(in_json(document | {"new": seen.file is not None, "note": str(seen.note)}))
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        text = os.environ.get(TOKEN_VARIABLE, "")
+    else:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    token = text.removeprefix("\ufeff").strip()
+    if not token.isascii() or not token.isprintable():
+        raise click.UsageError("the token is one line of letters, digits and underscores")
+    return token or None
+
+
+def _key(text: str) -> VerifierKey:
+    try:
+        return VerifierKey.parse(text)
+    except MalformedNote as error:
+        raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
+
+
+def _name(text: str) -> str:
+    if "+" in text or any(each.isspace() for each in text) or not text.isprintable():
+        raise click.UsageError("--name has no spaces and no plus, such as witness.example.com")
+    return text
+
+
+COMMANDS: list[click.Command] = [witness]

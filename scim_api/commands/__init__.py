@@ -1,1 +1,0 @@
-"""Commands of the service and of what its operator configures."""

@@ -1,0 +1,1 @@
+"""Erasing a person: what mentions them, the plan, and the rewriting of the files."""

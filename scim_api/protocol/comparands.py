@@ -1,0 +1,90 @@
+"""What filters, paths and sorts are about: the attribute that a name stands for."""
+
+from projections.query.model import Type
+from scim_api.protocol.policy import Door
+from scim_api.protocol.schema.attributes import (
+    Attribute,
+    Declared,
+    Mutability,
+    ResourceType,
+    Returned,
+)
+
+_DEFAULT = Door()
+
+
+def find(
+    resource_type: ResourceType, name: str, door: Door
+) -> tuple[Declared, Attribute | None] | None:
+    """Find an attribute in any case (RFC 7644 §3.10), and by policy without its schema's URN."""
+    if found := _find_path(resource_type, name, door):
+        return found
+    for extension in resource_type.extensions:
+        found = _find_path(resource_type, f"{extension.id}:{name}", door)
+        if found and door.tolerates("extension_without_urn"):
+            return found
+    return None
+
+
+def _find_path(
+    resource_type: ResourceType, name: str, door: Door
+) -> tuple[Declared, Attribute | None] | None:
+    if found := resource_type.find_path(name):
+        return found
+    head, _, tail = name.rpartition(".")
+    declared = resource_type.find(head)
+    older = part_of(declared.attribute, tail, door) if declared else None
+    return (declared, older) if declared and older else None
+
+
+def part_of(attribute: Attribute, name: str, door: Door) -> Attribute | None:
+    """Find a sub-attribute in any case.
+
+    By policy also the `value` of a reference under the name it had in SCIM 1.1, as `managerId`.
+    """
+    if sub := attribute.subs.get(name.lower()):
+        return sub
+    if name.lower() != f"{attribute.name}id".lower() or "$ref" not in attribute.subs:
+        return None
+    return attribute.subs.get("value") if door.tolerates("manager_id") else None
+
+
+def unknown_part(resource_type: ResourceType, name: str) -> tuple[str, int, str]:
+    """Return what a name was looked up in, and where in it the part begins that is not there.
+
+    The last is that part: of `name.nick` it is `nick`, which `name` does not have.
+    """
+    schemas = (resource_type.schema, *resource_type.extensions)
+    named = [s.id for s in schemas if s.id and name.lower().startswith(f"{s.id.lower()}:")]
+    owner = max(named, key=len, default="")
+    start = len(owner) + 1 if owner else 0
+    first, dot, rest = name[start:].partition(".")
+    if ":" in name[start:]:  # of a schema that is not here
+        return resource_type.name, start, name[start:]
+    found = find(resource_type, name[: start + len(first)], _DEFAULT)
+    if dot and found:
+        return found[0].attribute.name, start + len(first) + 1, rest
+    return owner or resource_type.name, start, first
+
+
+def valued(attribute: Attribute) -> Attribute:
+    """Return what is compared where an attribute is named: `emails` is short for emails.value."""
+    if attribute.type is Type.COMPLEX and attribute.multi_valued:
+        return attribute.subs.get("value", attribute)
+    return attribute
+
+
+def compared(attribute: Attribute, door: Door) -> Attribute:
+    """Return what a filter compares; by policy also of a single reference its value."""
+    value = attribute.subs.get("value")
+    if value and not attribute.multi_valued and door.tolerates("reference_as_string"):
+        return value
+    return valued(attribute)
+
+
+def is_secret(*attributes: Attribute) -> bool:
+    """Return whether any of these is never returned, so that nothing may be asked about it."""
+    return any(
+        attribute.returned is Returned.NEVER or attribute.mutability is Mutability.WRITE_ONLY
+        for attribute in attributes
+    )

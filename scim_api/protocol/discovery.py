@@ -1,0 +1,143 @@
+"""/ServiceProviderConfig, /ResourceTypes, /Schemas: derived from what is declared and runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from projections.query.model import Type
+from scim_api.protocol.bulk import MAX_OPERATIONS
+from scim_api.protocol.cursors import TIMEOUT
+from scim_api.protocol.list_query import DEFAULT_COUNT
+from scim_api.protocol.policy import Door
+from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
+from scim_api.protocol.schema.resource_types import BUILT_IN_URNS
+
+CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+
+_STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
+
+
+def service_provider_config(
+    door: Door, base_url: str, *, max_results: int, max_payload: int
+) -> dict[str, Any]:
+    """Return what this service can do (RFC 7643 §5): nothing that does not run.
+
+    Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
+    """
+    conforms = door.policy.interop_profile
+    paging = {} if door.tolerates("pagination_left_out") else {"pagination": _paging(max_results)}
+    document: dict[str, Any] = {
+        "schemas": [CONFIG_URN],
+        "patch": {"supported": True},
+        "bulk": {
+            "supported": True,
+            "maxOperations": MAX_OPERATIONS,
+            "maxPayloadSize": max_payload,
+        },
+        "filter": {"supported": True, "maxResults": max_results},
+        "changePassword": {"supported": False},
+        "sort": {"supported": True},
+        "etag": {"supported": not conforms},
+        **paging,
+        "authenticationSchemes": [
+            {
+                "type": "oauthbearertoken",
+                "name": "Bearer token",
+                "description": "A token made with `scim-ledger token create`, in the"
+                " Authorization header, with or without the word Bearer before it.",
+                "specUri": "https://www.rfc-editor.org/info/rfc6750",
+                "primary": True,
+            }
+        ],
+        "meta": _meta("ServiceProviderConfig", f"{base_url}/ServiceProviderConfig"),
+    }
+    return document | ({"interopProfileConformant": True} if conforms else {})
+
+
+def _paging(max_results: int) -> dict[str, Any]:
+    """Return how lists are paged (RFC 9865 §4)."""
+    return {
+        "cursor": True,
+        "index": True,
+        "defaultPaginationMethod": "index",
+        "defaultPageSize": min(DEFAULT_COUNT, max_results),
+        "maxPageSize": max_results,
+        "cursorTimeout": TIMEOUT,
+    }
+
+
+def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[str, Any]:
+    """Return a resource type (RFC 7643 §6)."""
+    return {
+        "schemas": [RESOURCE_TYPE_URN],
+        "id": resource_type.name,
+        "name": resource_type.name,
+        "description": resource_type.description,
+        "endpoint": resource_type.endpoint,
+        "schema": resource_type.schema.id,
+        "schemaExtensions": [
+            {"schema": extension.id, "required": _is_required(extension)}
+            for extension in resource_type.extensions
+        ],
+        "meta": _meta("ResourceType", f"{base_url}/ResourceTypes/{resource_type.name}"),
+    }
+
+
+def _is_required(extension: Schema) -> bool:
+    """Return whether every resource must have some of an extension (RFC 7643 §6)."""
+    return any(attribute.required for attribute in extension.attributes)
+
+
+def schema_document(schema: Schema, base_url: str) -> dict[str, Any]:
+    """Return a schema as it is served (RFC 7643 §7)."""
+    return declaration(schema) | {"meta": _meta("Schema", f"{base_url}/Schemas/{schema.id}")}
+
+
+def declaration(schema: Schema) -> dict[str, Any]:
+    """Return a schema's document without its address."""
+    return {
+        "schemas": [SCHEMA_URN],
+        "id": schema.id,
+        "name": schema.name,
+        "description": schema.description,
+        "attributes": [attribute_document(attribute) for attribute in schema.attributes],
+    }
+
+
+def schemas_of(resource_types: Sequence[ResourceType]) -> list[Schema]:
+    """Return every schema in use, each once; those that an operator added come last."""
+    found = {
+        schema.id: schema
+        for resource_type in resource_types
+        for schema in (resource_type.schema, *resource_type.extensions)
+    }
+    return sorted(found.values(), key=lambda schema: schema.id not in BUILT_IN_URNS)
+
+
+def attribute_document(attribute: Attribute) -> dict[str, Any]:
+    """Return an attribute with the characteristics that its type has (RFC 7643 §2.2, §7)."""
+    document: dict[str, Any] = {
+        "name": attribute.name,
+        "type": attribute.type.value,
+        "multiValued": attribute.multi_valued,
+        "description": attribute.description,
+        "required": attribute.required,
+        "mutability": attribute.mutability.value,
+        "returned": attribute.returned.value,
+    }
+    if attribute.type in _STRINGS:
+        document |= {"caseExact": attribute.case_exact, "uniqueness": attribute.uniqueness}
+    elif attribute.uniqueness != "none":
+        document["uniqueness"] = attribute.uniqueness
+    if attribute.canonical_values:
+        document["canonicalValues"] = list(attribute.canonical_values)
+    if attribute.reference_types:
+        document["referenceTypes"] = list(attribute.reference_types)
+    if attribute.sub_attributes:
+        document["subAttributes"] = [attribute_document(sub) for sub in attribute.sub_attributes]
+    return document
+
+
+def _meta(resource_type: str, location: str) -> dict[str, str]:
+    return {"resourceType": resource_type, "location": location}

@@ -1,0 +1,276 @@
+"""Stored documents -> answers: attributes and excludedAttributes, lists (RFC 7644 §3.9, §3.4.2)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from projections.current.memberships import Relation
+from projections.query.model import Type
+from projections.state import located
+from scim_api.protocol import decimals
+from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Returned
+from scim_api.protocol.schema.resource_types import kind_of
+
+LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which attributes an answer shows: payload key -> sub-attributes, None for all of them.
+
+    `specified` are those that the request wrote: its answer shows them even where they are
+    returned on request only (RFC 7643 §7).
+    """
+
+    only: Mapping[str, set[str] | None] | None
+    without: Mapping[str, set[str] | None]
+    specified: frozenset[str] = frozenset()
+
+    def shows(self, key: str) -> bool:
+        """Return whether anything of an attribute, returned by default, is shown."""
+        named = self.only is None or key in self.only
+        return named and self.without.get(key, ()) is not None
+
+    def shows_part(self, key: str, sub: str) -> bool:
+        """Return whether a sub-attribute that is returned on request is shown."""
+        return sub in ((self.only or {}).get(key) or ())
+
+    def parts(self, declared: Declared) -> frozenset[str]:
+        """Return the names of the sub-attributes that are shown of a relation."""
+        named = (self.only or {}).get(declared.key)
+        dropped = self.without.get(declared.key) or ()
+        subs = (sub for sub in declared.attribute.sub_attributes if _is_kept(sub, named))
+        return frozenset(sub.name for sub in subs if sub.name not in dropped)
+
+    def apply(self, document: bytes, resource_type: ResourceType) -> bytes:
+        """Return a document that shows what was asked for."""
+        body = orjson.loads(document)
+        answer: dict[str, Any] = {}
+        for declared in resource_type.declared.values():
+            value = _at(body, declared.steps)
+            shown = None if value is None else self._shown(declared, value)
+            if shown is not None and shown != {}:
+                _put(answer, declared.steps, shown)
+        return orjson.dumps(answer)
+
+    def _shown(self, declared: Declared, value: Any) -> Any:
+        attribute, named = declared.attribute, self.only or {}
+        always = attribute.returned is Returned.ALWAYS
+        if attribute.returned is Returned.NEVER:
+            return None
+        written = declared.key in self.specified
+        asked = self.only is None and (written or attribute.returned is not Returned.REQUEST)
+        if not (always or asked or declared.key in named):
+            return None
+        value = _keep(attribute, value, named.get(declared.key), written)
+        if value is not None and declared.key in self.without and not always:
+            value = _drop(attribute, value, self.without[declared.key])
+        return _as_numbers(attribute, value) if attribute.has_decimals else value
+
+
+DEFAULT = Selection(None, {})
+
+
+def selection(
+    attributes: str | Iterable[str] | None,
+    excluded: str | Iterable[str] | None,
+    resource_type: ResourceType,
+) -> Selection | None:
+    """Read the two parameters; None when the default set is asked for. Unknown names do nothing."""
+    only = _only(_named(attributes, resource_type), resource_type) if attributes else None
+    dropped = _named(excluded, resource_type) if excluded else {}
+    without = {key: None if None in parts else _subs(parts) for key, parts in dropped.items()}
+    chosen = only is not None or without or resource_type.reshaped
+    return Selection(only, without) if chosen else None
+
+
+def _named(names: str | Iterable[str], resource_type: ResourceType) -> dict[str, set[str | None]]:
+    """Return the sub-attributes named of each attribute, None among them for the attribute."""
+    named: dict[str, set[str | None]] = {}
+    for name in names.split(",") if isinstance(names, str) else names:
+        for declared, sub in _found(name.strip().partition("[")[0], resource_type):
+            named.setdefault(declared.key, set()).add(sub.name if sub else None)
+    return named
+
+
+def _only(
+    named: Mapping[str, set[str | None]], resource_type: ResourceType
+) -> dict[str, set[str] | None]:
+    """Return what is shown: an attribute named with a part of it is shown with that part, too."""
+    only: dict[str, set[str] | None] = {}
+    for key, parts in named.items():
+        own = _subs(parts)
+        if own and None in parts:
+            subs = resource_type.declared[key].attribute.sub_attributes
+            own |= {sub.name for sub in subs if sub.returned is Returned.DEFAULT}
+        only[key] = own or None
+    return only
+
+
+def _subs(parts: set[str | None]) -> set[str]:
+    return {name for name in parts if name is not None}
+
+
+def _found(name: str, resource_type: ResourceType) -> list[tuple[Declared, Attribute | None]]:
+    """Find what a name stands for; a schema's URN stands for all of its attributes."""
+    schema = resource_type.find_schema(name)
+    if schema:
+        keys = [f"{schema.id}:{attribute.name}" for attribute in schema.attributes]
+        return [(known, None) for key in keys if (known := resource_type.find(key))]
+    found = resource_type.find_path(name)
+    return [found] if found else []
+
+
+def _at(body: Mapping[str, Any], steps: tuple[str, ...]) -> Any:
+    value: Any = body
+    for step in steps:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _put(answer: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
+    for step in steps[:-1]:
+        answer = answer.setdefault(step, {})
+    answer[steps[-1]] = value
+
+
+def _keep(attribute: Attribute, value: Any, subs: set[str] | None, written: bool) -> Any:
+    """Keep the sub-attributes that were named, or else those returned by default or written."""
+    if subs is None and not attribute.uneven:
+        return value
+    kept = {sub.name for sub in attribute.sub_attributes if _is_kept(sub, subs, written)}
+    return _with(value, kept)
+
+
+def _as_numbers(attribute: Attribute, value: Any) -> Any:
+    """Return a value with its decimals, kept as text, as JSON numbers (RFC 7643 §2.3.3)."""
+    if isinstance(value, list):
+        return [_as_numbers(attribute, item) for item in value]
+    if isinstance(value, dict):
+        subs = attribute.subs
+        return {name: _as_numbers(subs[name.lower()], item) for name, item in value.items()}
+    return decimals.shown(value) if attribute.type is Type.DECIMAL else value
+
+
+def _is_kept(sub: Attribute, subs: set[str] | None, written: bool = False) -> bool:
+    if sub.returned in (Returned.ALWAYS, Returned.NEVER):
+        return sub.returned is Returned.ALWAYS
+    return (written or sub.returned is Returned.DEFAULT) if subs is None else sub.name in subs
+
+
+def _drop(attribute: Attribute, value: Any, subs: set[str] | None) -> Any:
+    """Drop the attribute, or the sub-attributes that were named; some are always returned."""
+    if subs is None:
+        return None
+    kept = {
+        sub.name
+        for sub in attribute.sub_attributes
+        if sub.returned is Returned.ALWAYS or sub.name not in subs
+    }
+    return _with(value, kept)
+
+
+def _with(value: Any, names: set[str]) -> Any:
+    if isinstance(value, list):
+        return [kept for item in value if (kept := _with(item, names))] or None
+    return {name: item for name, item in value.items() if name in names}
+
+
+def answer(
+    document: bytes,
+    base_url: bytes,
+    resource_type: ResourceType,
+    chosen: Selection | None,
+    relations: Sequence[Relation] | None = None,
+) -> bytes:
+    """Return the answer's bytes for one resource.
+
+    `relations` are its members, or its groups; None where they are not shown.
+    """
+    document = located(document, base_url)
+    if chosen is not None:
+        document = chosen.apply(document, resource_type)
+    if relations is not None:
+        parts = _parts(resource_type, chosen) if chosen else _default_parts(resource_type)
+        document = _related(document, base_url.decode(), relations, *parts)
+    return document
+
+
+def _parts(resource_type: ResourceType, chosen: Selection) -> tuple[str, frozenset[str]]:
+    name = kind_of(resource_type).relation or ""
+    return name, chosen.parts(resource_type.declared[name])
+
+
+@lru_cache(maxsize=64)
+def _default_parts(resource_type: ResourceType) -> tuple[str, frozenset[str]]:
+    return _parts(resource_type, DEFAULT)
+
+
+def names_members(chosen: Selection | None) -> bool:
+    """Return whether members are shown with their names, which are looked up one by one."""
+    return chosen is not None and chosen.shows_part("members", "display")
+
+
+def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | None:
+    """Return which relation an answer shows: `members`, `groups`, or None for neither.
+
+    What is not shown is not read: a group may have 100,000 members.
+    """
+    name = kind_of(resource_type).relation
+    return name if name and (chosen is None or chosen.shows(name)) else None
+
+
+def _related(
+    document: bytes, base: str, relations: Sequence[Relation], name: str, parts: frozenset[str]
+) -> bytes:
+    """Lay members or groups on a document, at its end, with the parts that are shown.
+
+    A group without members says so: a client that finds no list takes it for one not shown.
+    """
+    if name == "groups":
+        values = _known_groups(tuple(relations), base, parts)
+    else:
+        values = _values(relations, base, parts)
+    empty = name == "members" and not relations
+    if not values and not empty:  # no part of any is shown
+        return document
+    return b"".join((document[:-1], f',"{name}":['.encode(), values, b"]}"))
+
+
+@lru_cache(maxsize=1024)
+def _known_groups(groups: tuple[Relation, ...], base: str, parts: frozenset[str]) -> bytes:
+    """Return the values of groups: many users are in the same ones."""
+    return _values(groups, base, parts)
+
+
+def _values(relations: Iterable[Relation], base: str, parts: frozenset[str]) -> bytes:
+    """Return what is shown of each, without the brackets of the list.
+
+    Written one by one, each would keep the four kilobytes that it was written into.
+    """
+    shown = (relation.shown(base) for relation in relations)
+    each = ({part: text for part, text in one.items() if part in parts} for one in shown)
+    return orjson.dumps([one for one in each if one])[1:-1]
+
+
+def list_response(total: int, start_index: int, resources: Iterable[bytes]) -> bytes:
+    """Return a ListResponse; itemsPerPage is the number of resources returned (RFC 7644 §3.4.2)."""
+    return _list_response(total, f'"startIndex":{start_index},', resources)
+
+
+def cursor_response(total: int, next_cursor: str | None, resources: Iterable[bytes]) -> bytes:
+    """Return a ListResponse of a walk by cursor; without nextCursor it is the last (RFC 9865)."""
+    following = f'"nextCursor":"{next_cursor}",' if next_cursor else ""
+    return _list_response(total, following, resources)
+
+
+def _list_response(total: int, place: str, resources: Iterable[bytes]) -> bytes:
+    items = list(resources)
+    head = (
+        f'{{"schemas":["{LIST_URN}"],"totalResults":{total},{place}'
+        f'"itemsPerPage":{len(items)},"Resources":['
+    )
+    return head.encode() + b",".join(items) + b"]}"

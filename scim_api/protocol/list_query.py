@@ -1,0 +1,118 @@
+"""List requests: parameters of a URL or of a SearchRequest -> Query (RFC 7644 §3.4.2, §3.4.3)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from projections.query.model import Query
+from scim_api.protocol.body import names_message
+from scim_api.protocol.documents import Selection, selection
+from scim_api.protocol.errors import InvalidCount, InvalidSyntax, InvalidValue, ScimError
+from scim_api.protocol.filter import parse_filter, parse_sort
+from scim_api.protocol.policy import Door
+from scim_api.protocol.schema.attributes import ResourceType
+
+SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+DEFAULT_COUNT = 100
+_MOST = 2**53
+_NUMBERS = ("startIndex", "count")
+_LISTS = ("attributes", "excludedAttributes")
+_TEXTS = ("filter", "sortBy", "sortOrder", "cursor")
+
+Parameters = Mapping[str, str]
+
+
+def list_query(
+    parameters: Parameters,
+    resource_type: ResourceType,
+    door: Door,
+    *,
+    max_results: int,
+) -> Query:
+    """Read the parameters but for `cursor`; raises InvalidFilter, InvalidCount or InvalidValue.
+
+    Unknown ones do nothing.
+    """
+    filter_, sort_by = parameters.get("filter"), parameters.get("sortBy")
+    return Query(
+        filter=None if filter_ is None else parse_filter(filter_, resource_type, door),
+        sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
+        descending=descending(parameters.get("sortOrder")),
+        start_index=max(1, whole_number(parameters, "startIndex", 1)),
+        count=min(max(0, _count(parameters)), max_results),
+    )
+
+
+def _count(parameters: Parameters) -> int:
+    return whole_number(parameters, "count", DEFAULT_COUNT, _fault_of("count", parameters))
+
+
+def _fault_of(name: str, parameters: Mapping[str, Any]) -> type[ScimError]:
+    """Return the error for a number that is none; in a walk by cursor `count` has its own."""
+    is_walk = parameters.get("cursor") is not None
+    return InvalidCount if name == "count" and is_walk else InvalidValue
+
+
+def shown(parameters: Parameters, resource_type: ResourceType) -> Selection | None:
+    """Read `attributes` and `excludedAttributes`."""
+    return selection(
+        parameters.get("attributes"), parameters.get("excludedAttributes"), resource_type
+    )
+
+
+def search_parameters(body: Any, door: Door) -> dict[str, str]:
+    """Return the parameters of a SearchRequest message as those of a URL (RFC 7644 §3.4.3).
+
+    Raises InvalidSyntax or InvalidValue.
+    """
+    if not isinstance(body, dict):
+        raise InvalidSyntax("The body must be a JSON object, a SearchRequest.")
+    given = {name.lower(): value for name, value in body.items() if value is not None}
+    if not names_message(given.get("schemas"), SEARCH_URN, door):
+        raise InvalidValue(f'schemas must contain "{SEARCH_URN}"')
+    names = (*_NUMBERS, *_LISTS, *_TEXTS)
+    found = {name: given[name.lower()] for name in names if name.lower() in given}
+    return {
+        name: _number_as_text(name, value, _fault_of(name, given))
+        if name in _NUMBERS
+        else _as_text(name, value)
+        for name, value in found.items()
+    }
+
+
+def _as_text(name: str, value: Any) -> str:
+    if name in _LISTS and isinstance(value, list):
+        if not all(isinstance(item, str) for item in value):
+            raise InvalidValue(f"{name} must be a list of attribute names in quotes.")
+        return ",".join(value)
+    if not isinstance(value, str):
+        raise InvalidValue(f"{name} must be text in quotes.")
+    return value
+
+
+def _number_as_text(name: str, value: Any, fault: type[ScimError]) -> str:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise fault(f"{name} must be a whole number, without quotes.")
+    return str(value)
+
+
+def whole_number(
+    parameters: Parameters, name: str, default: int, fault: type[ScimError] = InvalidValue
+) -> int:
+    """Return a parameter that is a whole number; raises the fault, by default InvalidValue."""
+    text = parameters.get(name, "").strip()
+    if not text:
+        return default
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        raise fault(f"{name} is a whole number, such as {default}.")
+    if len(digits) > 16:  # more than any list has; not even converted
+        return _MOST if digits == text else -_MOST
+    return min(int(text), _MOST)
+
+
+def descending(order: str | None) -> bool:
+    """Read sortOrder; raises InvalidValue."""
+    word = (order or "ascending").lower()
+    if word not in ("ascending", "descending"):
+        raise InvalidValue("sortOrder is ascending or descending.")
+    return word == "descending"

@@ -1,0 +1,105 @@
+"""What a change newly brings in is bounded: texts, numbers, names, lists, the whole resource.
+
+What was recorded before stays as it is: it can be sent back unchanged, or made less.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from projections.query.marks import MOST, stream_safe
+from projections.query.model import Type
+from scim_api.protocol.errors import InvalidValue
+from scim_api.protocol.lexical import fault_of, has_form
+from scim_api.protocol.names import fault_of_shown_name, fault_of_user_name
+from scim_api.protocol.policy import Door
+from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType
+from scim_api.protocol.schema.resource_types import kind_of
+from scim_api.protocol.values import check_number
+
+MAX_NAME = 1024  # characters of what a resource is found by, or shown by in others
+MAX_TEXT = 65_536  # characters of any other text; URIs and binary values only fill the resource
+MAX_RESOURCE = 1_048_576  # bytes of a resource as JSON, without its members
+
+_WHOLE = (Type.REFERENCE, Type.BINARY)
+
+
+def check_new(
+    resource_type: ResourceType, before: Mapping[str, Any], after: Mapping[str, Any], door: Door
+) -> None:
+    """Refuse what is new in a resource and too much, misleading or malformed; InvalidValue."""
+    for key, value in after.items():
+        declared = resource_type.declared.get(key)
+        if declared and value != before.get(key):
+            _check(resource_type, declared, before.get(key), value, door)
+    size = _size(after)
+    if size > MAX_RESOURCE and size > _size(before):
+        raise InvalidValue(
+            f"the resource would have {size} bytes of JSON; it can have {MAX_RESOURCE} at most"
+        )
+
+
+def _check(
+    resource_type: ResourceType, declared: Declared, before: Any, after: Any, door: Door
+) -> None:
+    key, attribute = declared.key, declared.attribute
+    if isinstance(after, list) and len(after) > len(before or ()):
+        check_number(after, key)
+    recorded: set[str] | None = None
+    for path, part, text in _texts(attribute, after, key):
+        fault = _fault(resource_type, declared, part, text, door)
+        if fault and recorded is None:
+            recorded = {known for _, _, known in _texts(attribute, before, key)}
+        if fault and text not in (recorded or ()):
+            raise InvalidValue(f"{path} {fault}", attributes=(path,))
+
+
+def _fault(
+    resource_type: ResourceType, declared: Declared, part: Attribute, text: str, door: Door
+) -> str | None:
+    """Return what is wrong with a new text, or None."""
+    is_name = declared.key == resource_type.name_attribute
+    if text.isascii() and len(text) <= MAX_NAME and not (is_name or has_form(part.type)):
+        return None  # as nearly all are
+    fault = _fault_of_any(text, _most(resource_type, declared, part))
+    fault = fault or fault_of(part.type, text, door)
+    return fault or (_fault_of_name(resource_type, text) if is_name else None)
+
+
+def _texts(attribute: Attribute, value: Any, path: str) -> Iterator[tuple[str, Attribute, str]]:
+    """Yield every text of a value with the attribute it is of, and where it stands."""
+    if isinstance(value, str):
+        yield path, attribute, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(attribute, item, path)
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            if sub := attribute.subs.get(name.lower()):
+                yield from _texts(sub, item, f"{path}.{name}")
+
+
+def _most(resource_type: ResourceType, declared: Declared, part: Attribute) -> int:
+    kind = kind_of(resource_type)
+    looked_up = declared.key in kind.keys and part.name in (declared.key, "value")
+    if looked_up or declared.key == "displayName" or part.uniqueness != "none":
+        return MAX_NAME
+    return MAX_RESOURCE if part.type in _WHOLE else MAX_TEXT
+
+
+def _fault_of_any(text: str, most: int) -> str | None:
+    if len(text) > most:
+        return f"must have {most} characters at most; it has {len(text)}"
+    if not stream_safe(text):
+        return f"must not have more than {MOST} combining marks in a row (UAX #15, D3)"
+    return None
+
+
+def _fault_of_name(resource_type: ResourceType, text: str) -> str | None:
+    signs_in = resource_type.name_attribute == "userName"
+    return fault_of_user_name(text) if signs_in else fault_of_shown_name(text)
+
+
+def _size(attributes: Mapping[str, Any]) -> int:
+    return len(orjson.dumps(attributes))

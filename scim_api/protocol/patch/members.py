@@ -1,0 +1,292 @@
+"""The members of a group: read from a request, edited without reading all of them."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from projections.current.memberships import Relation
+from projections.query.matching import matches_value
+from projections.query.model import Compare, Filter, Operator, Or, terms_of
+from scim_api.protocol.errors import BodyTooLarge, InvalidValue
+from scim_api.protocol.json_text import decoded
+from scim_api.protocol.patch.apply import Edit, Op, contradiction, described_value, immutable
+from scim_api.protocol.patch.operations import by_folded_name
+from scim_api.protocol.policy import Door
+from scim_api.protocol.values import given_twice, ignore, is_nothing
+
+MEMBERS = "members"
+TYPES = ("User", "Group")
+TYPE = "User"  # of a member that no resource stands for, where nobody says
+MAX_ID = 256
+MAX_MEMBERS = 250_000  # that one request names: a second and 30 MB for each 50,000
+MAX_LOOKS = 200_000  # members looked at in search of some, times comparisons: about a second
+MOST_TERMS = 4  # comparisons with each member of a group larger than that
+
+Given = dict[str, str | None]  # id -> the type the client gave
+
+
+class Roll(Protocol):
+    """Who is a member now; each question costs the size of its answer."""
+
+    def among(self, ids: Collection[str]) -> Mapping[str, str]: ...
+    def all(self) -> list[Relation]: ...
+    def known(self, ids: Collection[str]) -> Mapping[str, Relation]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Who joins a group, with the type the client gave, and who leaves it."""
+
+    joining: Given
+    leaving: list[str]
+
+
+class Membership:
+    """The members of one group under edits: what is added and removed, whatever its size."""
+
+    def __init__(self, roll: Roll) -> None:
+        self._roll = roll
+        self._added: Given = {}
+        self._removed: set[str] = set()
+        self._emptied = False
+        self._looks = 0
+
+    # What a request does
+
+    def edit(self, edit: Edit, door: Door) -> None:
+        """Apply one PATCH edit; raises ScimError."""
+        if edit.filter is not None:
+            self._edit_some(edit, edit.filter, door)
+        elif edit.sub is not None:
+            raise immutable(f"{MEMBERS}.{edit.sub.name}")
+        elif edit.op is Op.REMOVE:
+            self._remove_named(edit.value, door)
+        elif edit.op is Op.ADD:
+            self.add(given_members(edit.value, door))
+        elif (only := _only_members(edit.value, door)) is not None:
+            self.replace(only)
+
+    def add(self, members: Given) -> None:
+        """Add members; those already there stay as they are."""
+        self._removed.difference_update(members)
+        for id_, type_ in members.items():
+            self._added[id_] = type_ or self._added.get(id_)
+        _check_number(len(self._added))
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Remove members; those not there make no difference."""
+        for id_ in ids:
+            self._added.pop(id_, None)
+            self._removed.add(id_)
+
+    def replace(self, members: Given) -> None:
+        """Make these the only members."""
+        self._emptied = True
+        self._removed.clear()
+        self._added = dict(members)
+
+    def _remove_named(self, value: Any, door: Door) -> None:
+        """Remove those that a remove names in its value, or all if it names none (Entra)."""
+        if value is None:
+            self.replace({})
+        else:
+            self.remove(given_members(value, door))
+
+    def _edit_some(self, edit: Edit, filter: Filter, door: Door) -> None:
+        if edit.op is Op.REMOVE and edit.sub is not None:
+            raise immutable(f"{MEMBERS}.{edit.sub.name}")
+        if edit.op is Op.REMOVE:
+            ids = _wanted_ids(filter)
+            going = self._chosen(filter) if ids is None else ids
+            named = going if is_nothing(edit.value, door) else given_members(edit.value, door)
+            self.remove(going.intersection(named))
+        elif chosen := self._chosen(filter):
+            self.add(_the_same(chosen, edit, door))
+        else:
+            self.add(_made(edit, filter, door))
+
+    def _chosen(self, filter: Filter) -> set[str]:
+        """Return the members that satisfy a filter; by id without looking at the others."""
+        ids = _wanted_ids(filter)
+        if ids is None:
+            return self._matching(filter)
+        known = {id_ for id_ in ids if self._stays(id_)}
+        return (ids & self._added.keys()) | (self._roll.among(known).keys() if known else set())
+
+    def _matching(self, filter: Filter) -> set[str]:
+        """Look at every member; raises BodyTooLarge when a request does so again and again."""
+        if self._looks > MAX_LOOKS:
+            raise _too_many_looks()
+        there = {one.id: one for one in self._roll.all() if self._stays(one.id)}
+        known = self._roll.known(self._added.keys() - there.keys())
+        added = {
+            id_: known.get(id_, Relation(id_, type_ or TYPE, None))
+            for id_, type_ in self._added.items()
+        }
+        members = {**added, **there}
+        self._looks += len(members) * terms_of(filter)
+        if self._looks > max(MAX_LOOKS, MOST_TERMS * len(members)):
+            raise _too_many_looks()
+        return {id_ for id_, one in members.items() if matches_value(filter, one.shown())}
+
+    def _stays(self, id_: str) -> bool:
+        return not self._emptied and id_ not in self._removed
+
+    # What that comes to
+
+    def changes(self) -> Changes:
+        """Return who joins and who leaves, of those who were no members, or were, until now.
+
+        Raises Mutability where a member is given another type than it has.
+        """
+        if self._emptied:
+            before: Mapping[str, str] = {one.id: one.type for one in self._roll.all()}
+            leaving = sorted(before.keys() - self._added.keys())
+        else:
+            before = self._roll.among([*self._added, *self._removed])
+            leaving = sorted(before.keys() & self._removed)
+        if any(type_ and before.get(id_, type_) != type_ for id_, type_ in self._added.items()):
+            raise immutable(f"{MEMBERS}.type")
+        joining = {id_: type_ for id_, type_ in self._added.items() if id_ not in before}
+        return Changes(joining, leaving)
+
+
+def _too_many_looks() -> BodyTooLarge:
+    return BodyTooLarge(
+        "This PATCH searches the whole group too often: send it in several,"
+        ' or name members by their ids, as in members[value eq "<id>"].'
+    )
+
+
+def _wanted_ids(filter: Filter) -> set[str] | None:
+    """Return the ids that a filter such as `value eq "id"` asks for, and for nothing else."""
+    match filter:
+        case Compare(path, Operator.EQ, str(value)) if path.sub == "value":
+            return {value}
+        case Or(terms):
+            each = [_wanted_ids(term) for term in terms]
+            return None if None in each else set[str]().union(*(ids or () for ids in each))
+    return None
+
+
+def _the_same(chosen: set[str], edit: Edit, door: Door) -> Given:
+    """Return the members chosen with the type that is given: who is a member never changes."""
+    if edit.sub is not None and edit.sub.name == "type":
+        return dict.fromkeys(chosen, _type(edit.value))
+    if edit.sub is not None and edit.sub.name != "value":
+        raise immutable(f"{MEMBERS}.{edit.sub.name}")
+    value = edit.value if edit.sub is None else [{"value": edit.value}]
+    given = given_members(value, door)
+    if given.keys() != chosen:
+        raise immutable(f"{MEMBERS}.value")
+    return given
+
+
+def _made(edit: Edit, filter: Filter, door: Door) -> Given:
+    """Return the member that a filter matching nobody creates; raises NoTarget or InvalidValue."""
+    described = described_value(edit, door)
+    value = {edit.sub.name.lower(): edit.value} if edit.sub else edit.value
+    if isinstance(value, Mapping):
+        value = {**described, **by_folded_name(value)}
+    elif isinstance(value, str):
+        value = [value]
+    type_ = _type(described.get("type"))
+    members = {id_: given or type_ for id_, given in given_members(value, door).items()}
+    for id_, given in members.items():
+        if not matches_value(filter, {**described, "value": id_, "type": given}):
+            raise contradiction(edit)
+    return members
+
+
+def _only_members(value: Any, door: Door) -> Given | None:
+    """Read the members that are to be the only ones; None where, by policy, null says nothing."""
+    if is_nothing(value, door) and door.tolerates("null_keeps_members"):
+        return None
+    return given_members(value, door)
+
+
+def given_members(value: Any, door: Door) -> Given:
+    """Read members as clients write them: id -> type, or None where it is not said.
+
+    Raises InvalidValue. Names and URIs of members are passed over: they are derived when read.
+    """
+    value = decoded(value, door, MEMBERS)
+    if is_nothing(value, door):
+        return {}
+    if isinstance(value, dict):
+        value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)
+    if isinstance(value, str) and door.tolerates("text_as_list"):
+        value = [value]
+    if not isinstance(value, list):
+        raise _no_list()
+    _check_number(len(value))
+    return dict(_given_member(item, door) for item in value)
+
+
+def _check_number(named: int) -> None:
+    if named > MAX_MEMBERS:
+        raise BodyTooLarge(
+            f"The request names more than {MAX_MEMBERS} members: send it in several."
+        )
+
+
+def _no_list() -> InvalidValue:
+    return InvalidValue('members must be a list such as [{"value": "<id>"}]')
+
+
+def _given_member(item: Any, door: Door) -> tuple[str, str | None]:
+    item = decoded(item, door, MEMBERS)
+    if isinstance(item, str) and door.tolerates("values_as_strings"):
+        return _id(item), None
+    if not isinstance(item, dict):
+        raise InvalidValue('each of members must be an object such as {"value": "<id>"}')
+    if item.keys() <= {"value", "display", "$ref"}:
+        return _id(item.get("value")), None
+    given = by_folded_name(item)
+    for name in given.keys() - {"value", "display", "$ref", "type"}:
+        ignore(f"{MEMBERS}.{name}", door)
+    return _id(given.get("value")), _type(given.get("type"))
+
+
+def _id(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidValue("members.value is required: the id of the member, in quotes")
+    if len(value) > MAX_ID or not (value.isascii() and value.isprintable()):
+        raise InvalidValue(f"members.value must be an id of at most {MAX_ID} ASCII characters")
+    return value
+
+
+def _type(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    known = {name.lower(): name for name in TYPES}
+    if not isinstance(value, str) or value.lower() not in known:
+        raise InvalidValue("members.type must be User or Group")
+    return known[value.lower()]
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """A body without its members, and they; None where the body gives no list of them.
+
+    `named` says whether it has them at all, if only as null.
+    """
+
+    body: Any
+    members: Given | None = None
+    named: bool = False
+
+
+def parted(body: Any, urn: str, door: Door) -> Parted:
+    """Take `members`, in any spelling, out of the body of a POST or PUT."""
+    if not isinstance(body, Mapping):
+        return Parted(body)
+    names = [name for name in body if name.lower() in (MEMBERS, f"{urn}:{MEMBERS}".lower())]
+    if len(names) > 1:
+        raise given_twice(MEMBERS)
+    if not names:
+        return Parted(body)
+    rest = {name: value for name, value in body.items() if name not in names}
+    if isinstance(body[names[0]], dict) and not door.tolerates("values_as_strings"):
+        raise _no_list()
+    return Parted(rest, _only_members(body[names[0]], door), named=True)

@@ -1,0 +1,1 @@
+"""Attributes, resource types and schemas, ours and operators'."""

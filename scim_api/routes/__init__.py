@@ -1,0 +1,1 @@
+"""SCIM over HTTP: the routes of /scim/v2."""

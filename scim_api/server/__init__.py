@@ -1,0 +1,1 @@
+"""What runs the service: gunicorn's configuration and worker, and the health checks."""

@@ -1,0 +1,44 @@
+"""gunicorn's configuration, from the environment (see the Procfile)."""
+
+import os
+from typing import Any
+
+from scim_api import settings as _settings
+from scim_api.logs import gunicorn_logging, hold_standard_streams
+
+hold_standard_streams()
+try:
+    _checked = _settings.load(os.environ)
+except _settings.SettingsError as _error:
+    raise SystemExit(f"Error: {_error}") from None
+
+_host = f"[{_checked.bind}]" if ":" in _checked.bind else _checked.bind
+bind = f"{_host}:{_checked.port}"
+workers = _checked.workers
+threads = _checked.threads
+worker_class = "scim_api.server.worker.ScimWorker"
+preload_app = False  # no SQLite connection crosses a fork
+reuse_port = True  # without it one worker takes all connections by chance (measured)
+keepalive = 75  # Okta keeps its connections
+timeout = 90
+graceful_timeout = _checked.shutdown_grace
+limit_request_line = 8190
+limit_request_fields = 60
+limit_request_field_size = 8190
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
+control_socket_disable = True
+forwarded_allow_ips = ""  # X-Forwarded headers are judged in one place, by ProxyFix
+proc_name = "scim-ledger"
+logconfig_dict = gunicorn_logging(_checked.log_level)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Let one of the workers follow the ledgers and sign tree heads."""
+    worker.start_background()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Write down what is kept in memory before a worker ends."""
+    close = getattr(worker, "close_ledgers", None)
+    if close:
+        close()

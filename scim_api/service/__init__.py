@@ -1,0 +1,1 @@
+"""Read, decide, append: what a SCIM request does."""

@@ -1,0 +1,117 @@
+"""Reading the resources of one type of one ledger, and what is laid on them when shown."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ledger.sqlite.connection import Connection
+from projections.current.memberships import Relation
+from projections.current.reader import Place, Readings
+from projections.kinds import Kind
+from projections.query.model import Page, Query, Stored
+from scim_api.protocol.errors import NotFound
+from scim_api.protocol.quotations import for_okta
+from scim_api.protocol.schema.attributes import ResourceType
+from scim_api.protocol.schema.resource_types import kind_of
+
+_AGAIN = {  # what makes Okta create it again
+    "User": for_okta(
+        " If it was deleted, Okta has to create it again: remove the assignment in Okta, then"
+        " assign again."
+    ),
+    "Group": for_okta(
+        " If it was deleted, Okta has to create it again: unlink the pushed group in Okta, then"
+        " push it again."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A resource as it now is: its row, without what is laid on it when shown.
+
+    `written` are the payload keys of the attributes that the request gave; `repeated` is a write
+    that changed nothing, so that no event was recorded.
+    """
+
+    row: Stored
+    written: frozenset[str] = frozenset()
+    repeated: bool = False
+
+    @property
+    def id(self) -> str:
+        return self.row.id
+
+    @property
+    def etag(self) -> str:
+        return self.row.etag
+
+
+class Source(Protocol):
+    """A file that is read: the ledger's, or that of its history."""
+
+    def reading(self) -> AbstractContextManager[Connection]: ...
+
+
+class Reader:
+    """Reads resources of one type."""
+
+    def __init__(self, source: Source, readings: Readings, resource_type: ResourceType) -> None:
+        self._source = source
+        self._readings = readings
+        self._type = resource_type
+        self._kind: Kind = kind_of(resource_type)
+
+    def read(self, id_: str) -> Answer:
+        """Return a resource (RFC 7644 §3.4.1); raises NotFound."""
+        return Answer(self._row(id_))
+
+    def search(self, query: Query) -> Page:
+        """Return a page of a list (RFC 7644 §3.4.2); raises TooCostly."""
+        with self._source.reading() as connection:
+            return self._readings.search(connection, self._kind.type, query)
+
+    def relations(
+        self, places: Sequence[Place], *, named: bool
+    ) -> Mapping[int, Sequence[Relation]]:
+        """Return what is laid on documents when they are shown, by position; see Readings."""
+        with self._source.reading() as connection:
+            return self._readings.relations(connection, self._kind.type, places, named=named)
+
+    def never_grouped(self, row: Stored) -> bool:
+        """Return whether a resource was never in a group, so that its version says all of it."""
+        with self._source.reading() as connection:
+            left_one = self._readings.memberships.was_member(connection, row.id)
+        return not (row.grouped or left_one)
+
+    def has_more_members(self, row: Stored, number: int) -> bool:
+        """Return whether the resource is a group with more members than a number."""
+        if self._kind.relation != "members":
+            return False
+        with self._source.reading() as connection:
+            return self._readings.memberships.more_than(connection, row.position, number)
+
+    def _row(self, id_: str) -> Stored:
+        with self._source.reading() as connection:
+            row = self._readings.row(connection, self._kind.type, id_)
+        if row is None:
+            raise self._absent()
+        return row
+
+    def _absent(self) -> NotFound:
+        type_ = self._kind.type
+        return NotFound(f"There is no {type_} with this id.{_AGAIN.get(type_, '')}")
+
+
+class PastReader(Reader):
+    """Reads resources of one type as they were at a position."""
+
+    def _absent(self) -> NotFound:
+        return NotFound(f"There was no {self._kind.type} with this id then.")
+
+
+def search_all(source: Source, readings: Readings, query: Query) -> Page:
+    """Return a page of a list across all resource types; raises TooCostly."""
+    with source.reading() as connection:
+        return readings.search(connection, None, query)

@@ -1,0 +1,1 @@
+"""The ledgers that are served, and what is configured for each."""

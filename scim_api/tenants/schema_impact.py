@@ -1,0 +1,279 @@
+"""What a change of schemas or of required attributes would do to what is recorded already."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ledger.events import Recorded
+from ledger.sqlite.ledger import SQLiteLedger
+from projections.current.resources import Resources
+from projections.current.uniqueness import form_of, key_of
+from projections.query.model import START, Mark, Query
+from projections.state import Resource, resource_of
+from scim_api.protocol.fields import is_given
+from scim_api.protocol.schema.attributes import (
+    Attribute,
+    Declared,
+    Mutability,
+    ResourceType,
+    Schema,
+)
+from scim_api.protocol.schema.custom import SchemaRefused
+from scim_api.protocol.schema.resource_types import BUILT_IN_URNS
+from scim_api.tenants.catalogue import Catalogue
+
+PAGE = 500  # resources read at once
+_SHOWN = 5  # sentences in one refusal
+_RESERVED = ("urn:ietf:params:scim:api:", "urn:ietf:params:scim:schemas:core:")
+
+Progress = Callable[[int, int], None]
+
+
+def check_names(schema: Schema, catalogue: Catalogue) -> None:
+    """Refuse a URN that is taken, or by which two things could be meant; raises SchemaRefused."""
+    urn = schema.id.lower()
+    if urn in map(str.lower, BUILT_IN_URNS) or urn.startswith(_RESERVED):
+        raise SchemaRefused(f"{schema.id} is built in and cannot be declared again")
+    others = [s for s in _schemas(catalogue) if s.id != schema.id]
+    for other in others:
+        if other.id.lower() == urn:
+            raise SchemaRefused(f"{schema.id} differs from {other.id} in upper and lower case only")
+    taken = {name.lower() for t in catalogue.resource_types for name in _core_names(t)}
+    taken.update(name.lower() for other in others for name in _names(other))
+    if urn in taken:
+        raise SchemaRefused(f"{schema.id} is also the full name of an attribute of another schema")
+    urns = {other.id.lower() for other in others}
+    for name in _names(schema):
+        if name.lower() in urns:
+            raise SchemaRefused(f"{name} would be the full name of an attribute and a schema's URN")
+
+
+def _schemas(catalogue: Catalogue) -> list[Schema]:
+    return [s for t in catalogue.resource_types for s in (t.schema, *t.extensions)]
+
+
+def _core_names(resource_type: ResourceType) -> list[str]:
+    own = Schema(resource_type.schema.id, "", "", resource_type.common)
+    return [*_names(own), *_names(resource_type.schema)]
+
+
+def _names(schema: Schema) -> Iterator[str]:
+    """Yield every name that is written as the schema's URN, a colon, and more."""
+    for attribute in schema.attributes:
+        whole = f"{schema.id}:{attribute.name}"
+        yield whole
+        yield from (f"{whole}.{sub.name}" for sub in attribute.sub_attributes)
+
+
+@dataclass(slots=True)
+class Loss:
+    """What could be recorded before a change and could not be reached after it."""
+
+    key: str
+    sub: str | None
+    why: str
+    events: int = 0
+    first: int = 0  # the position of the first event
+
+    def note(self, recorded: Recorded) -> None:
+        """Count an event that recorded some of it."""
+        value = (recorded.payload or {}).get(self.key)
+        if value is None or (self.sub and not _has(value, self.sub)):
+            return
+        self.events += 1
+        self.first = self.first or recorded.position
+
+    def __str__(self) -> str:
+        name = f"{self.key}.{self.sub}" if self.sub else self.key
+        events = "1 event has" if self.events == 1 else f"{self.events} events have"
+        return f"{name} {self.why}, but {events} recorded it, the first at position {self.first}"
+
+
+def losses(before: Schema, after: Schema | None) -> list[Loss]:
+    """Return what a schema could record and the one in its place, or none at all, could not."""
+    found = []
+    for old in before.attributes:
+        key = f"{before.id}:{old.name}"
+        new = after.by_name.get(old.name.lower()) if after else None
+        if why := _lost(old, new):
+            found.append(Loss(key, None, why))
+        elif new:
+            lost = ((sub, _lost(sub, new.subs.get(sub.name.lower()))) for sub in old.sub_attributes)
+            found += [Loss(key, sub.name, why) for sub, why in lost if why]
+    return found
+
+
+def _lost(old: Attribute, new: Attribute | None) -> str | None:
+    if new is None:
+        return "would be gone"
+    if new.name != old.name:
+        return f"would be spelled {new.name}"
+    if new.type is not old.type:
+        return f"would change its type from {old.type} to {new.type}"
+    if new.multi_valued != old.multi_valued:
+        return f"would take {'several values' if new.multi_valued else 'one value'}"
+    dropped = Mutability.WRITE_ONLY
+    return "would be writeOnly" if new.mutability is dropped is not old.mutability else None
+
+
+def refuse_losses(
+    ledger: SQLiteLedger, type_name: str, lost: list[Loss], progress: Progress
+) -> None:
+    """Refuse a change when any event of a resource type recorded what it loses.
+
+    Reads the whole ledger if there is anything to lose. Raises SchemaRefused.
+    """
+    if not lost:
+        return
+    end = ledger.last_position()
+    for recorded in ledger.read_all(upto=end):
+        if recorded.category == type_name:
+            for loss in lost:
+                loss.note(recorded)
+        if recorded.position % 1000 == 0:
+            progress(recorded.position, end)
+    sentences = [str(loss) for loss in lost if loss.events][:_SHOWN]
+    if sentences:
+        raise SchemaRefused(
+            f"{'; '.join(sentences)}. Recorded data would be orphaned: leave the schema as it is"
+            " there; what is not mapped in Okta any more does no harm"
+        )
+
+
+@dataclass(slots=True)
+class _Demand(ABC):
+    """Something that an attribute, or a sub-attribute, is newly asked for."""
+
+    declared: Declared
+    sub: Attribute | None
+    failing: int = 0
+    first: str = ""
+
+    @abstractmethod
+    def note(self, resource: Resource) -> None: ...
+
+    @property
+    def path(self) -> str:
+        return f"{self.declared.key}.{self.sub.name}" if self.sub else self.declared.key
+
+    def fail(self, resource: Resource) -> None:
+        self.failing += 1
+        self.first = self.first or resource.id
+
+
+class _Required(_Demand):
+    """A value must be there."""
+
+    __slots__ = ()
+
+    def note(self, resource: Resource) -> None:
+        value = resource.attributes.get(self.declared.key)
+        if self.sub is None:
+            lacking = not is_given(self.declared.attribute, value)
+        else:
+            lacking = value is not None and not _all_have(value, self.sub)
+        if lacking:
+            self.fail(resource)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} cannot be required yet: resources without it: {self.failing}, the first"
+            f" has the id {self.first}. Give it a value there first"
+        )
+
+
+@dataclass(slots=True)
+class _Unique(_Demand):
+    """No two resources may have the same value."""
+
+    seen: dict[str, str] = field(default_factory=dict)
+    other: str = ""
+
+    def note(self, resource: Resource) -> None:
+        value = resource.attributes.get(self.declared.key)
+        if value is None:
+            return
+        attribute = self.declared.attribute
+        key = key_of(value, form_of(attribute.type, attribute.case_exact))
+        holder = self.seen.setdefault(key, resource.id)
+        if holder != resource.id:
+            self.other = self.other or holder
+            self.fail(resource)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} cannot be unique: resources that share a value with another:"
+            f" {self.failing}; the first has the id {self.first}, the other {self.other}"
+        )
+
+
+def refuse_contradictions(
+    connection: Any,
+    resources: Resources,
+    before: ResourceType,
+    after: ResourceType,
+    progress: Progress,
+) -> None:
+    """Refuse what is newly required or unique and is not so in the resources there are.
+
+    Reads all of a type if there is anything to find. Raises SchemaRefused.
+    """
+    demands = [*_newly_required(before, after), *_newly_unique(before, after)]
+    if not demands:
+        return
+    for resource in _all(connection, resources, after.name, progress):
+        for demand in demands:
+            demand.note(resource)
+    sentences = [str(demand) for demand in demands if demand.failing][:_SHOWN]
+    if sentences:
+        raise SchemaRefused("; ".join(sentences))
+
+
+def _all(
+    connection: Any, resources: Resources, type_name: str, progress: Progress
+) -> Iterator[Resource]:
+    mark: Mark | None = START
+    done = 0
+    while mark:
+        page = resources.search(connection, type_name, Query(after=mark, count=PAGE))
+        yield from map(resource_of, page.documents)
+        done, mark = done + len(page.rows), page.next
+        progress(done, page.total)
+
+
+def _newly_required(before: ResourceType, after: ResourceType) -> Iterator[_Demand]:
+    for key, declared in after.declared.items():
+        old = before.declared[key].attribute if key in before.declared else None
+        if declared.attribute.required and not (old and old.required):
+            yield _Required(declared, None)
+        for sub in declared.attribute.sub_attributes:
+            known = old.subs.get(sub.name.lower()) if old else None
+            if sub.required and not (known and known.required):
+                yield _Required(declared, sub)
+
+
+def _newly_unique(before: ResourceType, after: ResourceType) -> Iterator[_Demand]:
+    for key, declared in after.declared.items():
+        old = before.declared[key].attribute if key in before.declared else None
+        if declared.attribute.uniqueness != "none" and not (old and _as_unique(old, declared)):
+            yield _Unique(declared, None)
+
+
+def _as_unique(old: Attribute, new: Declared) -> bool:
+    """Return whether what is unique now was so before, by a comparison as fine or coarser."""
+    return old.uniqueness != "none" and (new.attribute.case_exact or not old.case_exact)
+
+
+def _has(value: Any, sub: str) -> bool:
+    """Return whether a value, or any of several, has a sub-attribute."""
+    return any(isinstance(item, Mapping) and sub in item for item in _items(value))
+
+
+def _all_have(value: Any, sub: Attribute) -> bool:
+    items = _items(value)
+    return all(isinstance(item, Mapping) and is_given(sub, item.get(sub.name)) for item in items)
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,241 @@
+"""Which ledger a request is for: every folder of the data directory that holds one is a tenant."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledger.contract import LedgerError, LedgerUnavailable
+from ledger.signing.anchors import Anchor
+from ledger.signing.tree_heads import TreeHeads
+from ledger.sqlite.connection import UNUSABLE, Connection
+from ledger.sqlite.ledger import SQLiteLedger
+from projections.current.configuration import Configuration, Settings, settings_of, stream_of
+from projections.current.credentials import Credential, Credentials
+from projections.current.resources import Resources
+from projections.history.history import History
+from projections.state import is_active
+from scim_api.request_log.store import RequestLog
+from scim_api.tenants.catalogue import Catalogue, Newest
+from scim_api.tenants.usage import USAGE_FILE, Usage
+
+LEDGER_FILE = "ledger.db"
+
+
+def ledger_path(data_dir: Path, name: str) -> Path:
+    """Return where the ledger of a name is kept."""
+    return data_dir / name / LEDGER_FILE
+
+
+def ledger_names(data_dir: Path) -> list[str]:
+    """Return the names of all ledgers there are, and of those that were served and are gone."""
+    files = (path for name in (LEDGER_FILE, USAGE_FILE) for path in data_dir.glob(f"*/{name}"))
+    return sorted({path.parent.name for path in files})
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One ledger, its projections, what it serves, and what is kept of requests beside it."""
+
+    name: str
+    ledger: SQLiteLedger
+    resources: Resources
+    credentials: Credentials
+    configuration: Configuration
+    history: History
+    usage: Usage
+    requests: RequestLog
+    heads: TreeHeads
+    anchors: Sequence[Anchor] = ()
+    newest: Newest = field(default_factory=Newest, repr=False)
+    # By file the last erasure after which this process wrote it anew: once is enough.
+    written_anew: dict[Path, int] = field(default_factory=dict, repr=False)
+
+    def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:
+        """Return the credential of a token's hash, and what the ledger serves now."""
+        with self.ledger.reading() as connection:
+            found = self.credentials.by_hash(connection, sha256)
+        return (found[0], self.newest.at(found[1], self.settings)) if found else None
+
+    def settings(self) -> Settings:
+        """Read what the operator configured."""
+        with self.ledger.reading() as connection:
+            return self.configuration.read(connection)
+
+    def catalogue(self) -> Catalogue:
+        """Return what the ledger serves now."""
+        with self.ledger.reading() as connection:
+            version = self.configuration.version(connection)
+        return self.newest.at(version, self.settings)
+
+    def catalogue_at(self, position: int) -> Catalogue:
+        """Return what the ledger served at a position."""
+        changes = self.ledger.read_stream(stream_of(self.ledger.tenant))
+        settings = settings_of(change for change in changes if change.position <= position)
+        return self.newest.of(settings)
+
+    def has_active_user(self, connection: Connection, id_: str) -> bool:
+        """Return whether there is an active user of an id."""
+        user = self.resources.get(connection, "User", id_)
+        return user is not None and is_active(user.attributes)
+
+    def close(self) -> None:
+        """Write down what is pending and close the files."""
+        self.usage.flush()
+        self.history.close()
+        self.requests.close()
+        self.ledger.close()
+
+
+def _looks_copied(tenant: Tenant) -> bool:
+    """Return whether a ledger stands in a folder of another name than the one it was made with."""
+    return tenant.ledger.origin.partition("/")[0] != tenant.name
+
+
+class Opener:
+    """A thread that opens ledgers on demand, once a second at most."""
+
+    def __init__(self, open_all: Callable[[], None]) -> None:
+        """Begin."""
+        self.wanted = threading.Event()
+        self._ended = threading.Event()
+        self._open_all = open_all
+        self._thread = threading.Thread(target=self._run, name="opener", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop after the opening in hand."""
+        self._ended.set()
+        self.wanted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            self.wanted.wait()
+            self.wanted.clear()
+            if not self._ended.is_set():
+                self._open_all()
+            self._ended.wait(1.0)
+
+
+class Tenants:
+    """The ledgers of a data directory, opened when first asked for and found by their random id."""
+
+    def __init__(self, data_dir: Path, open_tenant: Callable[[Path], Tenant]) -> None:
+        """`open_tenant` turns a ledger's file into a tenant, or raises LedgerError."""
+        self._data_dir = data_dir
+        self._open = open_tenant
+        self._lock = threading.Lock()
+        self._by_id: dict[str, Tenant] = {}
+        self._by_path: dict[Path, Tenant] = {}
+        self._names: tuple[float, list[str]] = 0.0, []
+        self._apart: Opener | None = None
+        self.troubles: dict[str, LedgerError] = {}
+
+    def open_apart(self) -> None:
+        """Open all ledgers now, and those that come later in a separate thread.
+
+        This is for where opening asks the network: no request waits for that.
+        """
+        self._open_all()
+        self._apart = Opener(self._open_all)
+
+    def find(self, id_: str) -> Tenant | None:
+        """Return the tenant of an id; raises LedgerUnavailable when its ledger may be a broken one.
+
+        A ledger made while the service runs is found too.
+        """
+        tenant = self._by_id.get(id_)
+        if tenant is None:
+            self.discover()
+            tenant = self._by_id.get(id_)
+        if tenant is None and self.troubles:
+            trouble = next(iter(self.troubles.values()))
+            raise LedgerUnavailable(str(trouble), reason=getattr(trouble, "reason", "busy"))
+        return tenant
+
+    def opened_by(self, id_: str | None) -> Tenant | None:
+        """Return the tenant of an id that nothing proves, if it is open."""
+        if not self._by_path:
+            self.discover()
+        return self._by_id.get(id_) if id_ else None
+
+    def only(self) -> Tenant | None:
+        """Return the only tenant, if there is but one ledger."""
+        names = self._lately_there()
+        return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
+
+    def _lately_there(self) -> list[str]:
+        """Return the names of the ledgers, looked up once a second: a flood asks all the time."""
+        now, (until, names) = time.monotonic(), self._names
+        if now >= until:
+            names = ledger_names(self._data_dir)
+            self._names = now + 1.0, names
+        return names
+
+    def discover(self) -> None:
+        """Open the ledgers that are not open yet, here or apart; note which cannot be."""
+        if self._apart is None:
+            self._open_all()
+            return
+        begun = {
+            path.parent.name: LedgerUnavailable(f"{path} is being opened", reason="being opened")
+            for path in self._unopened()
+        }
+        self.troubles = begun | self.troubles  # another: threads may be looking through this one
+        if self.troubles:
+            self._apart.wanted.set()
+
+    def _unopened(self) -> list[Path]:
+        paths = (ledger_path(self._data_dir, name) for name in ledger_names(self._data_dir))
+        return [path for path in paths if path not in self._by_path]
+
+    def _open_all(self) -> None:
+        with self._lock:
+            troubles: dict[str, LedgerError] = {}
+            found = [self._try(path, troubles) for path in self._unopened()]
+            for tenant in sorted(filter(None, found), key=_looks_copied):
+                self._add(tenant, troubles)
+            self.troubles = troubles
+
+    def _try(self, path: Path, troubles: dict[str, LedgerError]) -> Tenant | None:
+        try:
+            return self._open(path)
+        except LedgerError as trouble:
+            troubles[path.parent.name] = trouble
+        except OSError as error:  # a file beside it, such as its key's
+            says = f"{path} cannot be used: {error}"
+            troubles[path.parent.name] = LedgerUnavailable(says, reason=UNUSABLE)
+        return None
+
+    def _add(self, tenant: Tenant, troubles: dict[str, LedgerError]) -> None:
+        """Take a ledger in, but for a copy of one: what it acknowledged would soon be missed."""
+        path, other = tenant.ledger.path, self._by_id.get(tenant.ledger.tenant)
+        if other is None:
+            self._by_path[path] = self._by_id[tenant.ledger.tenant] = tenant
+            return
+        tenant.close()
+        troubles[tenant.name] = LedgerUnavailable(
+            f"{path} holds the same ledger as {other.ledger.path}, which is the one served; move"
+            " the copy out of the data directory",
+            reason="two files hold one ledger",
+        )
+
+    def opened(self) -> list[Tenant]:
+        """Return the ledgers that are open; at first, all there are."""
+        if not self._by_path:
+            self.discover()
+        return list(self)
+
+    def __iter__(self) -> Iterator[Tenant]:
+        return iter(list(self._by_path.values()))
+
+    def close(self) -> None:
+        """Close every ledger."""
+        if self._apart:
+            self._apart.end()
+        for tenant in self:
+            tenant.close()
+        self._by_id.clear()
+        self._by_path.clear()

@@ -1,0 +1,124 @@
+"""asOf: a position of the ledger or an instant, and the past that it stands for."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from flask import Request
+
+from ledger import clock
+from ledger.sqlite.ledger import SQLiteLedger
+from projections.query.comparison import instant
+from scim_api.auth.scopes import Scope, require
+from scim_api.protocol.errors import InvalidValue
+from scim_api.protocol.instants import as_meant
+from scim_api.web.context import Exchange
+
+PARAMETER = "asOf"
+UNSETTLED = timedelta(seconds=90)  # no transaction is open for longer: its worker would be ended
+
+_POSITION = re.compile(r"[0-9]{1,100}", re.ASCII)
+_INSTANT = re.compile(r".*(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
+_SHAPE = (
+    "{} is an instant with its offset, such as 2026-10-01T00:00:00Z, or a position of the ledger,"
+    " such as 42."
+)
+
+
+def asked(request: Request) -> str | None:
+    """Return the asOf of a request's address; raises InvalidValue where it can mean nothing.
+
+    In any case of its letters: who mistypes it must not be shown the present.
+    """
+    if b"asof" not in request.query_string.lower():
+        return None
+    texts = [t for name, t in request.args.items(multi=True) if name.lower() == PARAMETER.lower()]
+    if not texts:
+        return None
+    if request.method not in ("GET", "HEAD") and not request.path.endswith("/.search"):
+        raise _wrong(f"The past cannot be changed: {PARAMETER} goes with reading only.")
+    return _only(texts)
+
+
+def asked_in(body: Any) -> str | None:
+    """Return the asOf of a SearchRequest message; raises InvalidValue."""
+    if not isinstance(body, Mapping):
+        return None
+    given = [value for name, value in body.items() if name.lower() == PARAMETER.lower()]
+    for value in given:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise _wrong(_SHAPE.format(PARAMETER))
+    return _only([str(value) for value in given]) if given else None
+
+
+def _wrong(sentence: str, name: str = PARAMETER) -> InvalidValue:
+    """Return the error for a parameter that names no moment of the ledger."""
+    return InvalidValue(sentence, attributes=(name,))
+
+
+def _only(texts: list[str]) -> str:
+    if len(set(texts)) > 1:
+        raise _wrong(f"{PARAMETER} is given more than once.")
+    return texts[0]
+
+
+def enter(exchange: Exchange, text: str) -> None:
+    """Let a request be answered as of a moment; raises Forbidden, InvalidValue or HistoryBehind.
+
+    The rules are those of the moment too: schemas, and the policy unless the token has its own.
+    """
+    principal = exchange.principal
+    require(principal, Scope.AUDIT)
+    tenant = principal.tenant
+    position = position_of(tenant.ledger, text)
+    if exchange.past and exchange.past.position != position:
+        raise _wrong(f"{PARAMETER} in the address and in the body are not the same.")
+    exchange.principal = principal.under(tenant.catalogue_at(position))
+    exchange.past = tenant.history.past(position)
+
+
+def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
+    """Return the position that an asOf stands for, or the parameter of another name.
+
+    An instant stands for the last event that was recorded then or before. Raises InvalidValue.
+    """
+    text = as_meant(text)
+    if _POSITION.fullmatch(text):
+        return _within(ledger, int(text), name)
+    moment = instant(text) if _INSTANT.fullmatch(text) else None
+    if moment is None:
+        raise _wrong(_SHAPE.format(name), name)
+    return _position_at(ledger, moment, name)
+
+
+def _within(ledger: SQLiteLedger, position: int, name: str) -> int:
+    end, at = ledger.end()
+    if position < 1:
+        raise _wrong("Positions of the ledger count from 1.", name)
+    if position > end:
+        raise _wrong(f"The ledger ends at position {end} ({at}), before {name}.", name)
+    return position
+
+
+def _position_at(ledger: SQLiteLedger, moment: str, name: str) -> int:
+    now = clock.now()
+    _, last_at = ledger.end()
+    if moment > max(clock.timestamp(now), last_at):
+        raise _wrong(f"{name} is in the future: the ledger's last event was at {last_at}.", name)
+    if moment >= last_at and moment > clock.timestamp(now - UNSETTLED):
+        _settle(ledger)
+    position = ledger.position_at(moment)
+    if position == 0:
+        began = next(ledger.read_all(upto=1)).at
+        raise _wrong(f"The ledger began at {began}, after {name}.", name)
+    return position
+
+
+def _settle(ledger: SQLiteLedger) -> None:
+    """Wait for the transaction that is open now: its events may be of the moment asked for.
+
+    Then the same instant stands for the same position ever after.
+    """
+    with ledger.writing():
+        pass

@@ -1,0 +1,153 @@
+"""One request and its answer: its id, who asks, what was forgiven, the line logged of it."""
+
+import re
+import time
+from functools import lru_cache
+from typing import Any
+
+from flask import Request
+
+from ledger import clock
+from ledger.events import Metadata
+from ledger.user_agents import OKTA, family
+from projections.history.history import Past
+from scim_api.auth.authenticate import Principal, no_token
+from scim_api.protocol.conditions import Conditions, conditions
+from scim_api.protocol.errors import ScimError
+from scim_api.protocol.policy import Door
+from scim_api.request_log.outcomes import Outcome, known_method
+from scim_api.request_log.user_agents import without_tokens
+from scim_api.web.proxies import is_host
+
+_KEY = "scim_ledger.exchange"
+_REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
+
+
+class Exchange:
+    """What the service knows of a request beyond Flask: made before Flask, logged after it.
+
+    It reads headers from the WSGI environment: Flask's proxies cost a microsecond a look.
+    """
+
+    __slots__ = ("_principal", "_started", "at", "environ", "id", "outcome", "past", "tolerated")
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        """Begin an exchange and leave it in the environment; the caller's request id is kept."""
+        given = environ.get("HTTP_X_REQUEST_ID", "")
+        self.environ = environ
+        self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
+        self.at = clock.timestamp()
+        self.tolerated: set[str] = set()
+        self.past: Past | None = None  # what is read instead of the present
+        self.outcome: Outcome | None = None  # what the request log keeps of it, if anything
+        self._principal: Principal | None = None
+        self._started = time.perf_counter()
+        environ[_KEY] = self
+
+    @property
+    def door(self) -> Door:
+        """The policy of whoever sent the request; what it forgives is noted here."""
+        return Door(self.principal.policy, self.tolerated.add)
+
+    @property
+    def principal(self) -> Principal:
+        """The authenticated caller; raises Unauthorized if the request has no token."""
+        if self._principal is None:
+            raise no_token()
+        return self._principal
+
+    @principal.setter
+    def principal(self, principal: Principal) -> None:
+        self._principal = principal
+
+    @property
+    def client(self) -> str:
+        """The caller's User-Agent, as far as it is short and printable, without tokens."""
+        agent: str = self.environ.get("HTTP_USER_AGENT", "")[:120]
+        if not (agent.isascii() and agent.isprintable()):
+            agent = "".join(c for c in agent if c.isascii() and c.isprintable())
+        return without_tokens(agent) or "unknown"
+
+    @property
+    def is_okta(self) -> bool:
+        """Whether the caller is Okta, as far as its User-Agent says so."""
+        return family(self.client) == OKTA
+
+    def conditions(self) -> Conditions:
+        """Return what If-Match and If-None-Match ask for."""
+        environ = self.environ
+        return conditions(environ.get("HTTP_IF_MATCH"), environ.get("HTTP_IF_NONE_MATCH"))
+
+    def check_host(self) -> None:
+        """Raise ScimError unless the Host header, if there is one, is a host."""
+        host = self.environ.get("HTTP_HOST")
+        if host and not is_host(host):
+            raise ScimError("The Host header is not a host.")
+
+    def origin(self) -> str:
+        """Return scheme and host as the caller named them."""
+        environ = self.environ
+        host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+        return _origin(environ["wsgi.url_scheme"], host)
+
+    def metadata(self, via: str) -> Metadata:
+        """Say who causes a change: an opaque id, and the rest where it can be forgotten."""
+        return Metadata(
+            actor=self.principal.credential.id,
+            via=via,
+            txn=clock.uuid7(),
+            request={
+                "method": self.environ["REQUEST_METHOD"],
+                "path": self.environ["PATH_INFO"],
+                "client": self.client,
+                "address": self.environ.get("REMOTE_ADDR", ""),
+                "id": self.id,
+            },
+        )
+
+    def count_use(self) -> None:
+        """Count the credential's use, and what was forgiven, for the operator to see."""
+        if self._principal:
+            credential = self._principal.credential.id
+            usage = self._principal.tenant.usage
+            usage.note(credential, self.client, self.at)
+            usage.note_tolerances(credential, self.client, self.tolerated, self.at)
+
+    @property
+    def authenticated(self) -> Principal | None:
+        """Who asks, where that was found out."""
+        return self._principal
+
+    @property
+    def milliseconds(self) -> float:
+        """How long it has taken until now."""
+        return round((time.perf_counter() - self._started) * 1000, 2)
+
+    def line(self, route: str | None, status: int) -> dict[str, Any]:
+        """Return what is logged: the address's pattern, for an address can hold a name."""
+        line: dict[str, Any] = {
+            "request_id": self.id,
+            "method": known_method(self.environ["REQUEST_METHOD"]),
+            "route": route,
+            "status": status,
+            "milliseconds": self.milliseconds,
+        }
+        if self._principal:
+            line["ledger"] = self._principal.tenant.name
+            line["credential"] = self._principal.credential.id
+        if self.tolerated:
+            line["tolerated"] = sorted(self.tolerated)
+        return line
+
+
+def exchange_of(request: Request) -> Exchange:
+    """Return the exchange of a request."""
+    exchange: Exchange = request.environ[_KEY]
+    return exchange
+
+
+@lru_cache(maxsize=64)
+def _origin(scheme: str, host: str) -> str:
+    """Return where the service is, without the scheme's own port."""
+    default = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return f"{scheme}://{host.removesuffix(default) if default else host}"

@@ -1,0 +1,201 @@
+"""SCIM on HTTP: media types, bodies, answers and errors."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from flask import Request, Response
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+
+from scim_api.protocol import exact_json
+from scim_api.protocol.errors import (
+    BodyTooLarge,
+    InvalidSyntax,
+    Refusal,
+    UnsupportedMediaType,
+    answer_to,
+)
+from scim_api.protocol.json_text import MAX_DEPTH, count_objects, deeper_than
+from scim_api.protocol.quotations import for_okta
+from scim_api.settings import Settings
+from scim_api.web.context import Exchange, exchange_of
+
+SCIM_JSON = "application/scim+json"
+JSON = "application/json"
+MAX_WITHOUT_MEMBERS = 4_194_304  # bytes of a body that is no group's; novelty.MAX_RESOURCE escaped
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # passed over, as RFC 8259 §8.1 allows
+
+_INTERNAL = (
+    "Something went wrong in the service; nothing was half done."
+    " Its operator finds the reason in the log under the request id of this answer."
+)
+_WORDS = {
+    404: "There is nothing at this address.",
+    405: "This address does not take this method.",
+    411: "The request does not say how long its body is.",
+    414: "The address is too long. Shorten the filter.",
+    431: "The headers of the request are too long.",
+}
+
+
+_BASE_URL = for_okta(" The base URL in Okta ends before /Users.")
+
+
+def media_type(exchange: Exchange) -> str:
+    """Return the answer's media type: SCIM's, unless the client takes plain JSON only.
+
+    Nothing is refused with 406: clients send odd Accept headers and read the answer all the same.
+    """
+    accept = exchange.environ.get("HTTP_ACCEPT", "")
+    return JSON if JSON in accept and SCIM_JSON not in accept else SCIM_JSON
+
+
+def base_url(exchange: Exchange, settings: Settings) -> str:
+    """Return the SCIM base URL as clients know it: the setting, or what the request says."""
+    return settings.base_url or exchange.origin() + settings.base_path
+
+
+def root_url(exchange: Exchange, settings: Settings) -> str:
+    """Return the URL under which clients find the root of this server, without a slash."""
+    base, path = base_url(exchange, settings), settings.base_path
+    return base.removesuffix(path) if base.endswith(path) else exchange.origin()
+
+
+def json_response(
+    exchange: Exchange, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an answer that is JSON already."""
+    return Response(body, status, headers, content_type=media_type(exchange))
+
+
+def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer without a body, and so without a media type."""
+    response = Response(status=status, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def read_json(request: Request, *, limit: int | None = None) -> Any:
+    """Return the body of a POST, PUT or PATCH; raises ScimError.
+
+    `limit` is in bytes; by default that of every request.
+    """
+    _check_media_type(request)
+    raw = _read_whole(request, request.max_content_length or 0 if limit is None else limit)
+    raw = raw.removeprefix(_BYTE_ORDER_MARK)
+    if not raw:
+        raise InvalidSyntax("The request has no body; a JSON object is expected.")
+    objects = count_objects(raw)
+    try:
+        body = exact_json.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidSyntax(_json_fault(raw, error)) from None
+    if objects > MAX_DEPTH and deeper_than(body, MAX_DEPTH):
+        raise InvalidSyntax(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return body
+
+
+def body_limit(settings: Settings, *, members: bool) -> int:
+    """Return the most bytes of a body: only that of a group, with its `members`, can be large."""
+    return settings.max_body if members else min(MAX_WITHOUT_MEMBERS, settings.max_body)
+
+
+def _read_whole(request: Request, limit: int) -> bytes:
+    """Return a body to its end: neither what breaks off nor what goes on is taken for the whole."""
+    length = request.environ.get("CONTENT_LENGTH", "")
+    said = int(length) if length.isascii() and length.isdigit() else None
+    if said is not None and said > limit:
+        _pass_over(request, said)
+        raise too_large(limit)
+    try:
+        raw = (
+            _in_chunks(request, limit) if said is None else request.environ["wsgi.input"].read(said)
+        )
+    except RequestEntityTooLarge:
+        raise too_large(limit) from None
+    except (ClientDisconnected, ParseException, OSError):
+        raise InvalidSyntax("The body breaks off, or its chunks are not well-formed.") from None
+    if len(raw) > limit:
+        raise too_large(limit)
+    if len(raw) < (said or 0):
+        raise InvalidSyntax("The body is shorter than the request says.")
+    return raw
+
+
+def _pass_over(request: Request, said: int) -> None:
+    """Read and discard a body, unless it is larger than any may be.
+
+    Many clients read an answer only once they could send all of their request.
+    """
+    if said > (request.max_content_length or 0):
+        return
+    with suppress(ClientDisconnected, ParseException, OSError):
+        while request.environ["wsgi.input"].read(65_536):
+            pass
+
+
+def _in_chunks(request: Request, limit: int) -> bytes:
+    """Return a body whose length is not said beforehand."""
+    request.max_content_length = limit + 1  # where Werkzeug cuts it off
+    return request.get_data(cache=False)
+
+
+def too_large(limit: int) -> BodyTooLarge:
+    """Return the error for a body over the limit."""
+    return BodyTooLarge(f"The body is larger than {limit} bytes, the most this service takes.")
+
+
+def _check_media_type(request: Request) -> None:
+    environ = request.environ
+    mimetype, charset = _media_type(environ.get("CONTENT_TYPE", ""))
+    if mimetype and mimetype not in (SCIM_JSON, JSON):
+        raise UnsupportedMediaType(f"The body has to be {SCIM_JSON} or {JSON}, in UTF-8.")
+    if charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaType("The body has to be in UTF-8.")
+    if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        raise UnsupportedMediaType("The body has to be sent as it is, not compressed.")
+
+
+@lru_cache(maxsize=64)
+def _media_type(header: str) -> tuple[str, str]:
+    """Return type and character set; the same few headers come all the time."""
+    mimetype, options = parse_options_header(header)
+    return mimetype.lower(), options.get("charset", "utf-8").lower().strip("\"'")
+
+
+def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as fault:
+        return f"The body is not UTF-8: byte {fault.start + 1} does not belong there."
+    words = error.msg.split(":")[0]
+    return f"The body is not JSON: {words} (line {error.lineno}, column {error.colno})."
+
+
+def error_response(refusal: Refusal, request: Request) -> Response:
+    """Return the answer to any failure: SCIM JSON, whatever went wrong."""
+    body = orjson.dumps(refusal.document())
+    return json_response(exchange_of(request), body, refusal.status, refusal.headers)
+
+
+def refusal_of(error: Exception, *, scim: bool = True) -> Refusal:
+    """Return what any failure is answered with; `scim` says that it is below the SCIM base."""
+    if isinstance(error, HTTPException):
+        return _http_error(error, scim)
+    known = answer_to(error)
+    return known.refusal() if known else Refusal(500, _INTERNAL)
+
+
+def _http_error(error: HTTPException, scim: bool) -> Refusal:
+    status = error.code or 500
+    detail = _WORDS.get(status) or error.description or error.name
+    if status == 404 and scim:
+        detail += _BASE_URL
+    allowed = getattr(error, "valid_methods", None)
+    headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
+    return Refusal(status, detail, headers=headers)

@@ -1,0 +1,55 @@
+"""Projections are compared with a rebuild in processes of their own as they are in one."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ledger.sqlite.connection import Connection
+from projections.compare import compare
+from scim_api import wiring
+
+Foreign = Callable[[Path], Connection]
+
+
+def faults(path: Path, *, few: int) -> list[str]:
+    told: list[tuple[int, int]] = []
+    opened = partial(wiring.kept, path, None, read_only=True)
+    return list(compare(opened, 30, lambda *each: told.append(each), few=few).faults)
+
+
+@pytest.mark.parametrize("few", [0, 30], ids=["elsewhere", "here"])
+def test_projections_as_a_rebuild_gives_them_have_no_faults(few: int, history: Path) -> None:
+    assert faults(history, few=few) == []
+
+
+def test_what_differs_is_told_by_another_process_as_by_this(
+    history: Path, foreign: Foreign
+) -> None:
+    foreign(history).execute("UPDATE resource SET name_key = 'evil' WHERE position = 3")
+    foreign(history).execute("UPDATE credential SET revoked_at = NULL")
+
+    found = faults(history, few=0)
+
+    assert len(found) == 2
+    assert found == faults(history, few=30)
+
+
+def test_what_stops_a_rebuild_is_raised_from_another_process(
+    history: Path, foreign: Foreign
+) -> None:
+    foreign(history).execute("DROP TABLE resource_email")
+
+    with pytest.raises(RuntimeError, match="no such table"):
+        faults(history, few=0)
+
+
+def test_a_history_that_was_not_compared_is_said_to_be_none(history: Path) -> None:
+    opened = partial(wiring.kept, history, None, read_only=True)
+    (history.parent / "history.db").unlink(missing_ok=True)
+
+    compared = compare(opened, 30, lambda *each: None)
+
+    assert sorted(compared.standing) == ["configuration", "credentials", "resources"]
+    assert "the history was not compared" in compared.missing[0]

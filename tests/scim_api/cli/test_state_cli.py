@@ -1,0 +1,345 @@
+"""user, projections, status, doctor, config: what the ledger adds up to, and how things are."""
+
+import json
+import os
+from datetime import timedelta
+
+import pytest
+from freezegun import freeze_time
+
+from ledger import clock
+from ledger.sqlite.connection import connect
+from scim_api.cli.terminal import Progress
+from scim_api.settings import VARIABLES
+from tests.scim_api.client import employee, user
+
+
+@pytest.fixture
+def jane(api):
+    """Return a user with a history: created, renamed and deactivated."""
+    created = api.post(employee("Jane@example.com", title="Boss")).json
+    changed = api.put(created, employee("jane.doe@example.com", active=False)).json
+    api.site.close()
+    return changed
+
+
+# user
+
+
+@pytest.mark.parametrize("named", ["jane.doe@example.com", "JANE.DOE@Example.com"])
+def test_a_user_is_shown_by_name_in_any_case(shell, jane, named):
+    shown = shell("user", "show", named, "--json").json
+
+    assert shown["id"] == jane["id"]
+    assert shown["active"] is False
+
+
+def test_a_user_is_shown_by_id(shell, jane):
+    assert shell("user", "show", jane["id"], "--json").json["userName"] == "jane.doe@example.com"
+
+
+def test_a_user_is_shown_for_people_too(shell, jane):
+    shown = shell("user", "show", jane["id"]).out
+
+    assert "userName" in shown
+    assert "jane.doe@example.com" in shown
+
+
+def test_a_user_that_is_not_there_ends_with_5(shell, jane):
+    for what in ("show", "history"):
+        ended = shell("user", what, "nobody", "--json", code=5)
+        assert (ended.out, "nobody" in ended.err) == ("", True)
+
+
+def test_the_history_of_a_user_has_each_value_before_and_after(shell, jane):
+    created, updated, deactivated = shell("user", "history", jane["id"], "--json").json
+
+    assert created["changes"]["title"] == {"before": None, "after": "Boss"}
+    assert updated["changes"]["title"] == {"before": "Boss", "after": None}
+    assert updated["changes"]["userName"]["after"] == "jane.doe@example.com"
+    assert deactivated["changes"] == {"active": {"before": True, "after": False}}
+
+
+def test_the_history_of_a_deleted_user_is_found_by_id(shell, api, jane):
+    api.delete(jane)
+    api.site.close()
+
+    history = shell("user", "history", jane["id"], "--json").json
+
+    assert [change["type"] for change in history][-1] == "Deleted"
+    assert shell("user", "show", jane["id"], code=5)
+
+
+def test_the_history_is_shown_for_people_too(shell, jane):
+    assert "Deactivated" in shell("user", "history", jane["id"]).out
+
+
+# projections
+
+
+def test_projections_are_listed_with_rows(shell, jane):
+    listed = shell("projections", "list", "--json").json
+
+    assert {each["name"]: each["rows"] for each in listed}["resources"]["resource"] == 1
+    assert {each["name"]: each["position"] for each in listed} == {
+        **dict.fromkeys(("credentials", "configuration", "resources"), 5),
+        "history": 0,  # built when it is asked
+    }
+
+
+def test_the_history_is_listed_once_it_is_built(shell, jane):
+    shell("user", "history", jane["id"])
+
+    *_, listed = shell("projections", "list", "--json").json
+
+    assert (listed["name"], listed["position"]) == ("history", 5)
+    assert listed["rows"]["resource_version"] == 3
+
+
+@pytest.mark.parametrize("first", [["user", "history"], ["projections", "rebuild", "history"]])
+def test_a_history_that_was_tampered_with_is_found_and_rebuilt(shell, jane, first):
+    shell(*first, *([jane["id"]] if first[0] == "user" else []))
+    assert shell("projections", "check", "history").code == 0
+    connection = connect(shell.data_dir / "default" / "history.db")
+    connection.execute("UPDATE resource_version SET version = 7 WHERE position = 3")
+    connection.close()
+
+    said = shell("projections", "check", "history", code=3).out
+    found = shell("verify", "--json", code=3).json["findings"]
+
+    assert said.startswith("projection history: table resource_version differs from a rebuild")
+    assert [one["found"] for one in found] == [said.strip()]
+    shell("projections", "rebuild", "history")
+    assert shell("projections", "check", "history").code == 0
+    assert shell("verify").code == 0
+
+
+def test_neither_a_check_nor_verify_makes_a_history(shell, jane):
+    for words in (["projections", "check"], ["projections", "list"], ["verify"], ["status"]):
+        shell(*words)
+
+    assert not (shell.data_dir / "default" / "history.db").exists()
+
+
+def test_a_rebuilt_history_goes_on_with_what_comes(shell, api, jane):
+    shell("projections", "rebuild", "history")
+    api.create("new@example.com")
+    api.site.close()
+
+    shell("user", "blame", "new@example.com")
+    assert shell("projections", "check", "history").code == 0
+
+
+def test_a_rebuild_gives_the_same_rows(shell, jane):
+    rebuilt = shell("projections", "rebuild")
+
+    assert rebuilt.out == ""
+    assert "rebuilt up to position 5" in rebuilt.err
+    assert all(each["ok"] for each in shell("projections", "check", "--json").json)
+    assert shell("user", "show", jane["id"], "--json").json["userName"] == jane["userName"]
+
+
+def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, jane):
+    connection = connect(shell.data_dir / "default" / "ledger.db")
+    connection.execute("UPDATE resource SET name_key = 'other'")
+    connection.close()
+
+    faults = shell("projections", "check", "--json", code=3).json
+
+    assert {each["name"]: each["ok"] for each in faults} == {
+        "credentials": True,
+        "configuration": True,
+        "resources": False,
+        "history": True,
+    }
+    shell("projections", "rebuild", "resources")
+    assert shell("projections", "check").code == 0
+
+
+def test_a_projection_that_is_not_there_ends_with_5(shell):
+    for what in ("check", "rebuild"):
+        assert (
+            "credentials, configuration, resources, history"
+            in shell("projections", what, "none", code=5).err
+        )
+
+
+# status
+
+
+def test_status_says_how_a_ledger_is(shell, api, jane):
+    [found] = shell("status", "--json").json
+
+    assert (found["ledger"], found["events"], found["users"]) == ("default", 5, 1)
+    assert found["events_last_7_days"] == 5
+    assert found["bytes"] > 0
+    assert (found["history_position"], found["history_behind"]) == (0, 5)
+    assert [client["token"] for client in found["clients"]] == ["okta"]
+
+
+def test_status_warns_of_tokens_that_expire_soon(shell):
+    shell("token", "create", "soon", "--expires", "29d")
+    shell("token", "create", "later", "--expires", "31d")
+
+    [found] = shell("status", "--json").json
+
+    assert [each["name"] for each in found["tokens_expiring_soon"]] == ["soon"]
+    assert "warning: token soon expires at" in shell("status").out
+
+
+def test_status_without_a_ledger_ends_with_5(empty):
+    assert "scim-ledger init" in empty("status", code=5).err
+
+
+# doctor
+
+
+def checks(ended):
+    return {check["check"]: check for check in ended.json}
+
+
+def test_doctor_finds_nothing_where_all_is_well(shell):
+    found = checks(shell("doctor", "--json"))
+
+    assert all(check["ok"] for check in found.values())
+    assert {"settings", "SQLite", "disk", "data directory", "ledger default"} <= found.keys()
+    assert "BAD" not in shell("doctor").out
+
+
+def test_doctor_names_a_file_that_others_can_open(shell):
+    os.chmod(shell.data_dir / "default" / "ledger.db", 0o644)
+
+    assert "chmod 600" in checks(shell("doctor", "--json", code=1))["ledger default rights"]["says"]
+
+
+def test_doctor_names_a_ledger_that_cannot_be_used(shell):
+    (shell.data_dir / "default" / "ledger.db").write_text("no ledger " * 1000)
+
+    found = checks(shell("doctor", "--json", code=1))
+
+    assert "is not a ledger" in found["ledger default"]["says"]
+
+
+def test_doctor_names_a_clock_that_went_back(shell, api):
+    api.create()
+    api.site.close()
+
+    with freeze_time(clock.now() - timedelta(days=1)):
+        found = checks(shell("doctor", "--json", code=1))
+
+    assert "in the future" in found["ledger default clock"]["says"]
+
+
+def test_doctor_names_a_variable_that_means_nothing(shell, monkeypatch):
+    monkeypatch.setenv("SCIM_THREAD", "4")
+
+    found = checks(shell("doctor", "--json", code=1))
+
+    assert "did you mean SCIM_THREADS" in found["settings"]["says"]
+
+
+def test_doctor_names_a_wrong_setting(shell, monkeypatch):
+    monkeypatch.setenv("PORT", "abc")
+
+    assert "PORT is a whole number" in shell("doctor", code=1).out
+
+
+def test_doctor_names_what_is_not_there_yet(empty):
+    found = checks(empty("doctor", "--json", code=1))
+
+    assert not found["data directory"]["ok"]
+    assert "scim-ledger init" in found["ledgers"]["says"]
+
+
+# config
+
+
+def test_config_shows_every_setting_with_its_source(empty, monkeypatch):
+    monkeypatch.setenv("PORT", "8123")
+
+    shown = {row["setting"]: row for row in empty("config", "show", "--json").json}
+
+    assert shown.keys() == VARIABLES.keys()
+    assert (shown["PORT"]["value"], shown["PORT"]["source"]) == ("8123", "environment")
+    assert (shown["SCIM_BIND"]["value"], shown["SCIM_BIND"]["source"]) == ("127.0.0.1", "default")
+    assert shown["SCIM_PROVIDER_CONFIG_PUBLIC"]["value"] == "on"  # as the variable takes it
+    assert shown["SCIM_TLOG_PUBLIC"]["value"] == "off"
+    assert all(row["meaning"] for row in shown.values())
+
+
+def test_config_warns_of_a_variable_that_means_nothing_on_stderr(empty, monkeypatch):
+    monkeypatch.setenv("SCIM_BASEURL", "x")
+
+    shown = empty("config", "show", "--json")
+
+    assert shown.json
+    assert "did you mean SCIM_BASE_URL?" in shown.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["config", "show"], ["status"], ["init"], ["token", "list"], ["verify"], ["serve"]],
+    ids=" ".join,
+)
+def test_a_wrong_setting_ends_every_command_with_4_and_a_sentence(empty, monkeypatch, words):
+    monkeypatch.setenv("PORT", "abc")
+
+    ended = empty(*words, code=4)
+
+    assert ended.out == ""
+    assert ended.err == "Error: PORT=abc: PORT is a whole number\n"
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["doctor"],
+        ["token", "list"],
+        ["events", "list"],
+        ["events", "show", "2"],
+        ["user", "show", "jane.doe@example.com"],
+        ["user", "history", "jane.doe@example.com"],
+        ["user", "blame", "jane.doe@example.com"],
+        ["user", "diff", "jane.doe@example.com", "--from", "1"],
+        ["user", "show", "jane.doe@example.com", "--at", "5"],
+        ["search", "active eq false"],
+        ["diff", "--from", "1"],
+        ["projections", "list"],
+        ["projections", "check"],
+        ["verify"],
+        ["config", "show"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_read_as_json_is_json_alone_and_holds_no_token(shell, api, jane, words):
+    ended = shell(*words, "--json")
+
+    assert json.loads(ended.out)
+    assert all(" position " in line for line in ended.err.splitlines())  # what a moment stood for
+    assert api.token[21:] not in ended.out
+    assert api.token[21:] not in shell(*words).out
+
+
+def test_progress_goes_to_stderr(capsys):
+    with freeze_time(tick=True) as time:
+        progress = Progress("verifying")
+        progress(1, 10)
+        time.tick(6)
+        progress(5, 10)
+        progress.end()
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("verifying: 5 of 10")
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_user_named_like_an_option_can_be_asked_for(shell, api):
+    api.post(user("--json"))
+    api.site.close()
+
+    assert shell("user", "show", "--json", "--", "--json").json["userName"] == "--json"
