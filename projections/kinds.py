@@ -1,16 +1,15 @@
-"""What projections know of resource types: names, and by what resources are looked up."""
+"""The names by which projections know a resource type: its attributes, schema and endpoint."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-from projections.query.comparison import fold
-from projections.state import Resource
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What the projection must know of a resource type: names only, no rules.
+class ResourceKind:
+    """The names of one resource type, and no rules.
 
-    `relation` is what is laid on its documents when read: `groups`, `members` or nothing.
+    `relation` is what is added to its documents when they are read: `groups`, `members` or nothing.
     """
 
     type: str
@@ -24,19 +23,7 @@ class Kind:
         """The attributes by which resources are looked up."""
         return self.name_attribute, "externalId", "emails"
 
-
-def display_of(kind: Kind, resource: Resource) -> str:
-    """Return what others show of a resource: its displayName, or else its unique name."""
-    shown: str = resource.attributes.get("displayName") or resource.attributes[kind.name_attribute]
-    return shown
-
-
-def name_key(kind: Kind, resource: Resource) -> str:
-    """Return what the unique names of two resources have in common if they count as the same."""
-    return fold(resource.attributes[kind.name_attribute])
-
-
-def email_keys(resource: Resource) -> set[str]:
-    """Return every e-mail address of a resource, folded: clients look users up by any of them."""
-    emails = resource.attributes.get("emails", ())
-    return {fold(email["value"]) for email in emails if email.get("value")}
+    def display(self, attributes: Mapping[str, Any]) -> str:
+        """Return the name that others show for a resource: displayName, or its unique name."""
+        shown: str = attributes.get("displayName") or attributes[self.name_attribute]
+        return shown

@@ -12,7 +12,7 @@ from ledger.sqlite.reads import events_at
 from projections.audit.cause import Cause, cause_of
 from projections.current.credentials import Credentials
 from projections.history.history import History
-from projections.kinds import Kind
+from projections.kinds import ResourceKind
 from projections.query.comparison import fold
 from projections.state import MEMBER, Attributes, resource_of
 
@@ -68,7 +68,7 @@ class Archive:
     ledger: SQLiteLedger
     history: History
     credentials: Credentials
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, ResourceKind]
 
     def end(self) -> int:
         """Return the ledger's end, which the history has reached; raises HistoryBehind."""

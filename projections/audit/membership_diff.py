@@ -7,7 +7,7 @@ from typing import Any
 from ledger.sqlite.connection import Connection, json_list
 from ledger.sqlite.reads import stretch, version_at
 from projections.audit.archive import Archive
-from projections.current.reader import Readings
+from projections.current.reader import ResourceReader
 from projections.history.past_tables import PastTables
 from projections.state import MEMBER
 
@@ -181,7 +181,9 @@ def _values(connection: Connection, ids: Iterable[str], at: int) -> list[dict[st
     return [known.get(id_, {"value": id_}) for id_ in ids]
 
 
-def _groups(connection: Connection, readings: Readings, user: str) -> dict[str, dict[str, Any]]:
+def _groups(
+    connection: Connection, readings: ResourceReader, user: str
+) -> dict[str, dict[str, Any]]:
     """Return the groups that a user is in, by id, as they are shown."""
     row = readings.row(connection, "User", user)
     found = readings.relations(connection, "User", [row.place]) if row else {}

@@ -48,8 +48,14 @@ class Memberships:
     # Writing
 
     def change(self, connection: Connection, group: int, effects: Mapping[str, Any]) -> None:
-        """Follow what an event says of members; `group` is the group's position."""
-        named = [(key.removeprefix(MEMBER), value) for key, value in effects.items()]
+        """Follow the members that an event sets; `group` is the group's position."""
+        named = [
+            (key.removeprefix(MEMBER), value)
+            for key, value in effects.items()
+            if key.startswith(MEMBER)
+        ]
+        if not named:
+            return
         removed = [id_ for id_, value in named if value is None]
         connection.executemany(
             f"INSERT OR REPLACE INTO {self._member} VALUES (?, ?, ?)",
@@ -64,7 +70,7 @@ class Memberships:
         )
 
     def dissolve(self, connection: Connection, group: int) -> None:
-        """Let everyone leave a group that is deleted."""
+        """Remove every member of a deleted group."""
         connection.execute(
             f"INSERT OR IGNORE INTO {self._former}"
             f" SELECT member_id FROM {self._member} WHERE group_position = ?",
@@ -73,7 +79,7 @@ class Memberships:
         connection.execute(f"DELETE FROM {self._member} WHERE group_position = ?", (group,))
 
     def forget(self, connection: Connection, id_: str) -> None:
-        """Take leave of a resource that is deleted; raises StillMember if it is in a group."""
+        """Forget a deleted resource; raises StillMember if it is in a group."""
         if self.is_member(connection, id_):
             raise StillMember(id_)
         connection.execute(f"DELETE FROM {self._former} WHERE member_id = ?", (id_,))

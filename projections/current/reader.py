@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ledger.sqlite.connection import Connection, json_list
 from projections.current.lists import Lists
 from projections.current.memberships import Memberships, Relation, grouped_in
-from projections.kinds import Kind
+from projections.kinds import ResourceKind
 from projections.query.comparison import fold
 from projections.query.model import Page, Query, Stored
 from projections.state import Resource, resource_of
@@ -14,10 +14,10 @@ from projections.tables import Tables
 Place = tuple[int, str | None]  # a resource's position, and those of its groups
 
 
-class Readings:
+class ResourceReader:
     """Reads resources; every read takes a connection to the file that holds the tables."""
 
-    def __init__(self, kinds: Mapping[str, Kind], tables: Tables) -> None:
+    def __init__(self, kinds: Mapping[str, ResourceKind], tables: Tables) -> None:
         """`kinds` by resource type."""
         self._kinds = kinds
         self._tables = tables

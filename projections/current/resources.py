@@ -1,33 +1,46 @@
-"""Current state, projected inline in the append's transaction; uniqueness."""
+"""The current state of resources, projected in the append's transaction."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
 from ledger.sqlite.connection import Connection
 from projections.current.lists import BLOCK
 from projections.current.memberships import StillMember
-from projections.current.reader import Readings
-from projections.current.unassigned import Unassigned
+from projections.current.reader import ResourceReader
 from projections.current.uniqueness import NotUnique, Uniqueness
-from projections.kinds import Kind, display_of, email_keys, name_key
+from projections.kinds import ResourceKind
 from projections.query import sql
-from projections.state import MEMBER, Resource, document_of, evolve, resource_of
+from projections.query.comparison import fold
+from projections.state import (
+    STANDING,
+    Attributes,
+    Resource,
+    document_of,
+    evolve,
+    resource_of,
+)
 from projections.tables import Tables, create_tables
 
 __all__ = ["NotUnique", "Resources", "StillMember"]
 
+ACTIVE = "active"
 
-@dataclass(frozen=True, slots=True)
-class Current:
-    """A resource as it is now, and its position."""
 
+class UnassignedActive(NamedTuple):
+    """A user whose `active` an event unassigned, and the position of that event."""
+
+    id: str
+    user_name: str
+    position: int
+
+
+class _Current(NamedTuple):
     position: int
     resource: Resource
 
 
-class Resources(Readings):
+class Resources(ResourceReader):
     """The current-state projection; reads take a ledger's reading connection."""
 
     name = "resources"
@@ -44,35 +57,27 @@ class Resources(Readings):
     }
 
     def __init__(
-        self, kinds: Mapping[str, Kind], suffix: str = "", *, replaying: bool = False
+        self, kinds: Mapping[str, ResourceKind], suffix: str = "", *, replaying: bool = False
     ) -> None:
         """`kinds` by resource type; `suffix` names tables other than the live ones.
 
-        `replaying` says that it follows what is recorded already: no value of a unique attribute
-        of the operator's is refused.
+        With `replaying` no value of an operator's unique attribute is refused: the events are
+        recorded already.
         """
         super().__init__(kinds, Tables(suffix))
         self._suffix = suffix
         self._uniqueness = Uniqueness(self._tables, replaying=replaying)
-        self.unassigned = Unassigned(self._tables)
 
     def beside(self, suffix: str) -> "Resources":
-        """Return the same projection with tables of its own, for what is recorded already."""
+        """Return the same projection with tables of its own, to replay recorded events."""
         return Resources(self._kinds, suffix, replaying=True)
 
-    def shared_values(self, connection: Connection) -> list[tuple[str, list[str]]]:
-        """Return each unique attribute's key with the ids of resources that share a value of it.
-
-        Only a program before revision 4 of these tables let a value be shared.
-        """
-        return self._uniqueness.shared(connection)
-
     def create_tables(self, connection: Connection) -> None:
-        """Make the tables, empty."""
+        """Create the tables, empty."""
         create_tables(connection, "current/resources.sql", self._suffix)
 
     def prepare(self, connection: Connection) -> None:
-        """Give a connection the functions that filters compile to."""
+        """Register the functions that compiled filters call."""
         sql.register(connection)
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
@@ -82,33 +87,32 @@ class Resources(Readings):
             return  # forgotten; the Erased event of its stream comes later
         if kind is None:
             if recorded.type == SETTINGS_CHANGED:
-                self._uniqueness.settle(connection, recorded.effects)
+                self._uniqueness.follow_settings(connection, recorded.effects)
             return
         old = self._current(connection, recorded.subject)
         new = evolve(old.resource if old else None, recorded)
         if old and new:
             self._update(connection, kind, old, new)
-            self.unassigned.follow(connection, old.position, recorded)
+            self._follow_active(connection, old.position, recorded)
         elif new:
             self._insert(connection, kind, recorded.position, new)
         elif old:
             self._delete(connection, old)
-        elif recorded.type == ERASED:  # deleted before, or never known by what is left of it
+        elif recorded.type == ERASED:  # deleted before, or unknown because of what was erased
             self.memberships.forget(connection, recorded.subject)
-        members = [key for key in recorded.payload or () if key.startswith(MEMBER)]
-        if old and members and recorded.type != DELETED:
-            self.memberships.change(connection, old.position, _only(recorded.payload, members))
+        if old and recorded.type != DELETED:
+            self.memberships.change(connection, old.position, recorded.payload)
 
-    def _current(self, connection: Connection, id_: str) -> Current | None:
+    def _current(self, connection: Connection, id_: str) -> _Current | None:
         row = connection.execute(
             f"SELECT position, document FROM {self._table} WHERE id = ?", (id_,)
         ).fetchone()
-        return Current(row[0], resource_of(row[1])) if row else None
+        return _Current(row[0], resource_of(row[1])) if row else None
 
     def _insert(
-        self, connection: Connection, kind: Kind, position: int, resource: Resource
+        self, connection: Connection, kind: ResourceKind, position: int, resource: Resource
     ) -> None:
-        key = self._claim(connection, kind, resource)
+        key = self._uniqueness.claim_name(connection, kind, resource)
         connection.execute(
             f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -117,27 +121,29 @@ class Resources(Readings):
                 resource.type,
                 key,
                 resource.attributes.get("externalId"),
-                display_of(kind, resource),
+                kind.display(resource.attributes),
                 resource.version,
                 document_of(resource, kind.schema, kind.endpoint),
             ),
         )
         place = position, resource.id
         self._uniqueness.follow(connection, kind.type, place, {}, resource.attributes)
-        self._write_emails(connection, position, set(), email_keys(resource))
+        self._write_emails(connection, position, set(), email_keys(resource.attributes))
         self._count(connection, resource.type, position, +1)
 
-    def _update(self, connection: Connection, kind: Kind, old: Current, new: Resource) -> None:
+    def _update(
+        self, connection: Connection, kind: ResourceKind, old: _Current, new: Resource
+    ) -> None:
         values: dict[str, Any] = {
             "version": new.version,
             "document": document_of(new, kind.schema, kind.endpoint),
         }
         before, after = old.resource.attributes, new.attributes
         if before.get(kind.name_attribute) != after.get(kind.name_attribute):
-            values["name_key"] = self._claim(connection, kind, new)
+            values["name_key"] = self._uniqueness.claim_name(connection, kind, new)
         if before.get("externalId") != after.get("externalId"):
             values["external_id"] = after.get("externalId")
-        if (display := display_of(kind, new)) != display_of(kind, old.resource):
+        if (display := kind.display(after)) != kind.display(before):
             values["display"] = display
         columns = ", ".join(f"{column} = ?" for column in values)
         connection.execute(
@@ -146,53 +152,85 @@ class Resources(Readings):
         )
         self._uniqueness.follow(connection, kind.type, (old.position, new.id), before, after)
         if before.get("emails") != after.get("emails"):
-            keys = email_keys(old.resource), email_keys(new)
-            self._write_emails(connection, old.position, *keys)
+            self._write_emails(connection, old.position, email_keys(before), email_keys(after))
 
-    def _delete(self, connection: Connection, old: Current) -> None:
-        self.memberships.forget(connection, old.resource.id)
-        self.memberships.dissolve(connection, old.position)
-        self.unassigned.forget(connection, old.position)
-        place, gone = (old.position, old.resource.id), old.resource.attributes
-        self._uniqueness.follow(connection, old.resource.type, place, gone, {})
-        connection.execute(f"DELETE FROM {self._table} WHERE position = ?", (old.position,))
-        self._write_emails(connection, old.position, email_keys(old.resource), set())
-        self._count(connection, old.resource.type, old.position, -1)
+    def _delete(self, connection: Connection, old: _Current) -> None:
+        position, gone = old
+        self.memberships.forget(connection, gone.id)
+        self.memberships.dissolve(connection, position)
+        connection.execute(
+            f"DELETE FROM {self._tables.unassigned} WHERE resource_position = ?", (position,)
+        )
+        self._uniqueness.follow(connection, gone.type, (position, gone.id), gone.attributes, {})
+        connection.execute(f"DELETE FROM {self._table} WHERE position = ?", (position,))
+        self._write_emails(connection, position, email_keys(gone.attributes), set())
+        self._count(connection, gone.type, position, -1)
 
-    def _claim(self, connection: Connection, kind: Kind, resource: Resource) -> str:
-        """Return the key of the resource's name; raises NotUnique when another has it."""
-        key = name_key(kind, resource)
-        row = connection.execute(
-            f"SELECT id FROM {self._table} WHERE type = ? AND name_key = ?", (kind.type, key)
-        ).fetchone()
-        if row and row[0] != resource.id:
-            raise NotUnique(kind.name_attribute, row[0], resource.id)
-        return key
+    def _follow_active(self, connection: Connection, position: int, recorded: Recorded) -> None:
+        """Keep the event that unassigned the `active` of a user, until one sets it again."""
+        if ACTIVE not in STANDING.get(recorded.category, {}) or ACTIVE not in recorded.effects:
+            return
+        table = self._tables.unassigned
+        connection.execute(f"DELETE FROM {table} WHERE resource_position = ?", (position,))
+        if recorded.effects[ACTIVE] is None:
+            row = position, recorded.position
+            connection.execute(f"INSERT INTO {table} VALUES (?, ?)", row)
 
     def _write_emails(
         self, connection: Connection, position: int, old: set[str], new: set[str]
     ) -> None:
+        table = self._tables.email
         connection.executemany(
-            f"DELETE FROM {self._tables.email} WHERE email_key = ? AND position = ?",
+            f"DELETE FROM {table} WHERE email_key = ? AND position = ?",
             [(key, position) for key in old - new],
         )
         connection.executemany(
-            f"INSERT INTO {self._tables.email} VALUES (?, ?)",
-            [(key, position) for key in new - old],
+            f"INSERT INTO {table} VALUES (?, ?)", [(key, position) for key in new - old]
         )
 
     def _count(self, connection: Connection, type_: str, position: int, change: int) -> None:
+        table, block = self._tables.census, (type_, position // BLOCK)
         connection.execute(
-            f"INSERT INTO {self._tables.census} VALUES (?, ?, ?)"
+            f"INSERT INTO {table} VALUES (?, ?, ?)"
             " ON CONFLICT DO UPDATE SET live = live + excluded.live",
-            (type_, position // BLOCK, change),
+            (*block, change),
         )
-        if change < 0:  # a block whose resources are gone is as one that never had any
+        if change < 0:  # an empty block is like one that never had a resource
             connection.execute(
-                f"DELETE FROM {self._tables.census} WHERE type = ? AND block = ? AND live = 0",
-                (type_, position // BLOCK),
+                f"DELETE FROM {table} WHERE type = ? AND block = ? AND live = 0", block
             )
 
+    # What doctor looks for
 
-def _only(payload: Mapping[str, Any] | None, keys: list[str]) -> dict[str, Any]:
-    return {key: payload[key] for key in keys} if payload else {}
+    def shared_values(self, connection: Connection) -> list[tuple[str, list[str]]]:
+        """Return each unique attribute's key with the ids of resources that share a value of it.
+
+        Only programs before revision 4 of these tables accepted a value twice.
+        """
+        return self._uniqueness.shared(connection)
+
+    def unassigned_active(
+        self, connection: Connection, most: int
+    ) -> tuple[int, Sequence[UnassignedActive]]:
+        """Return how many users have `active` unassigned by an event, and the first of them.
+
+        They count as active, though PATCH once recorded a null for deactivated users too.
+        """
+        table = self._tables.unassigned
+        count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        rows = connection.execute(
+            f"SELECT document, event_position FROM {table}"
+            f" JOIN {self._table} ON position = resource_position"
+            " ORDER BY resource_position LIMIT ?",
+            (most,),
+        )
+        found = [(resource_of(document), position) for document, position in rows]
+        return count, [
+            UnassignedActive(user.id, user.attributes["userName"], at) for user, at in found
+        ]
+
+
+def email_keys(attributes: Attributes) -> set[str]:
+    """Return all e-mail addresses, folded: clients look users up by any of them."""
+    emails = attributes.get("emails", ())
+    return {fold(email["value"]) for email in emails if email.get("value")}

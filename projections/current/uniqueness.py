@@ -1,4 +1,4 @@
-"""Unique attributes of the operator's schemas: which they are, and who has which value."""
+"""Unique values: the name of each resource, and the unique attributes of the operator's schemas."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from ledger.sqlite.connection import Connection
+from projections.kinds import ResourceKind
 from projections.query.comparison import fold, number_key
 from projections.query.model import Type
-from projections.state import Attributes, resource_of
+from projections.state import Attributes, Resource, resource_of
 from projections.tables import Tables
 
 SCHEMA = "schema:"  # before the URN in the payload of SettingsChanged
@@ -17,7 +18,7 @@ EXACT, FOLDED, NUMBER = "exact", "folded", "number"  # how values compare
 
 
 class NotUnique(Exception):
-    """The value of a unique attribute is another resource's; the append was undone.
+    """Another resource has the value of a unique attribute; the append was undone.
 
     `folded` says that values count as the same whatever the case of their letters.
     """
@@ -31,66 +32,41 @@ class NotUnique(Exception):
 
 
 class Unique(NamedTuple):
-    """A unique attribute, and the form in which its values are compared."""
+    """A unique attribute of an operator's schema, and the form in which its values compare."""
 
     type: str
     key: str
     form: str
 
 
-class Uniqueness:
-    """The rows of unique values, in the tables of the current-state projection.
+def name_key(kind: ResourceKind, attributes: Attributes) -> str:
+    """Return a unique name in the form in which two of them count as the same."""
+    return fold(attributes[kind.name_attribute])
 
-    A row says who has a value. There can be several of one value: what is recorded is never
-    refused when it is read again, even where an earlier program let a second one in.
+
+class Uniqueness:
+    """Decides whether a value is free, and keeps the rows of unique values.
+
+    A row says who has a value of an operator's attribute. There can be several rows of one value:
+    recorded events are never refused on replay, even where an earlier program accepted a second.
     """
 
     def __init__(self, tables: Tables, *, replaying: bool = False) -> None:
-        """`replaying` says that all events are recorded already, so that none is refused."""
+        """With `replaying` no value of an operator's attribute is refused."""
         self._resource = tables.resource
         self._attribute = tables.unique_attribute
         self._value = tables.unique_value
         self._replaying = replaying
 
-    def settle(self, connection: Connection, effects: Mapping[str, Any]) -> None:
-        """Follow a change of schemas; raises NotUnique when resources there are contradict it."""
-        for path, value in effects.items():
-            if path.startswith(SCHEMA):
-                self._settle_one(connection, path.removeprefix(SCHEMA), value)
-
-    def _settle_one(self, connection: Connection, urn: str, value: Any) -> None:
-        old = {(type_, key): form for type_, key, form in self._declared(connection, urn)}
-        new = dict(_unique_keys(value)) if value else {}
-        for gone in old.items() - new.items():
-            self._release(connection, *gone[0])
-        for (type_, key), form in new.items() - old.items():
-            connection.execute(
-                f"INSERT INTO {self._attribute} VALUES (?, ?, ?)", (type_, key, form)
-            )
-            self._take_stock(connection, Unique(type_, key, form))
-
-    def _declared(self, connection: Connection, urn: str) -> list[tuple[str, str, str]]:
-        rows: list[tuple[str, str, str]] = connection.execute(
-            f"SELECT type, key, form FROM {self._attribute}"
-            " WHERE substr(key, 1, ?) = ? AND instr(substr(key, ?), ':') = 0",
-            (len(urn) + 1, f"{urn}:", len(urn) + 2),
-        ).fetchall()
-        return rows
-
-    def _release(self, connection: Connection, type_: str, key: str) -> None:
-        for table in (self._attribute, self._value):
-            connection.execute(f"DELETE FROM {table} WHERE type = ? AND key = ?", (type_, key))
-
-    def _take_stock(self, connection: Connection, unique: Unique) -> None:
-        rows = connection.execute(
-            f"SELECT position, document FROM {self._resource} WHERE type = ? ORDER BY position",
-            (unique.type,),
-        )
-        for position, document in rows.fetchall():
-            resource = resource_of(document)
-            value = resource.attributes.get(unique.key)
-            if value is not None:
-                self._claim(connection, unique, value, (position, resource.id))
+    def claim_name(self, connection: Connection, kind: ResourceKind, resource: Resource) -> str:
+        """Return the key of a resource's name; raises NotUnique when another has it."""
+        key = name_key(kind, resource.attributes)
+        row = connection.execute(
+            f"SELECT id FROM {self._resource} WHERE type = ? AND name_key = ?", (kind.type, key)
+        ).fetchone()
+        if row and row[0] != resource.id:
+            raise NotUnique(kind.name_attribute, row[0], resource.id)
+        return key
 
     def follow(
         self,
@@ -111,34 +87,62 @@ class Uniqueness:
             if old == new:
                 continue
             if old is not None:
-                self._free(connection, unique, old, place[0])
+                connection.execute(
+                    f"DELETE FROM {self._value}"
+                    " WHERE type = ? AND key = ? AND value_key = ? AND position = ?",
+                    (*unique[:2], key_of(old, unique.form), place[0]),
+                )
             if new is not None:
                 self._claim(connection, unique, new, place)
 
-    def _free(self, connection: Connection, unique: Unique, value: Any, position: int) -> None:
-        connection.execute(
-            f"DELETE FROM {self._value}"
-            " WHERE type = ? AND key = ? AND value_key = ? AND position = ?",
-            (unique.type, unique.key, key_of(value, unique.form), position),
+    def follow_settings(self, connection: Connection, effects: Mapping[str, Any]) -> None:
+        """Follow a change of schemas; raises NotUnique when existing resources contradict it."""
+        for path, value in effects.items():
+            if path.startswith(SCHEMA):
+                self._replace_schema(connection, path.removeprefix(SCHEMA), value)
+
+    def _replace_schema(self, connection: Connection, urn: str, value: Any) -> None:
+        old = self._declared(connection, urn)
+        new = set(_unique_attributes(value)) if value else set()
+        for type_, key, _ in old - new:
+            for table in (self._attribute, self._value):
+                connection.execute(f"DELETE FROM {table} WHERE type = ? AND key = ?", (type_, key))
+        for unique in new - old:
+            connection.execute(f"INSERT INTO {self._attribute} VALUES (?, ?, ?)", unique)
+            self._claim_existing(connection, unique)
+
+    def _declared(self, connection: Connection, urn: str) -> set[Unique]:
+        rows = connection.execute(
+            f"SELECT type, key, form FROM {self._attribute}"
+            " WHERE substr(key, 1, ?) = ? AND instr(substr(key, ?), ':') = 0",
+            (len(urn) + 1, f"{urn}:", len(urn) + 2),
         )
+        return set(map(Unique._make, rows.fetchall()))
+
+    def _claim_existing(self, connection: Connection, unique: Unique) -> None:
+        rows = connection.execute(
+            f"SELECT position, document FROM {self._resource} WHERE type = ? ORDER BY position",
+            (unique.type,),
+        )
+        for position, document in rows.fetchall():
+            resource = resource_of(document)
+            value = resource.attributes.get(unique.key)
+            if value is not None:
+                self._claim(connection, unique, value, (position, resource.id))
 
     def _claim(
         self, connection: Connection, unique: Unique, value: Any, place: tuple[int, str]
     ) -> None:
         claim = unique.type, unique.key, key_of(value, unique.form)
-        holder = None if self._replaying else self._holder(connection, claim)
-        if holder:
-            raise NotUnique(unique.key, holder, place[1], folded=unique.form == FOLDED)
-        connection.execute(f"INSERT INTO {self._value} VALUES (?, ?, ?, ?)", (*claim, place[0]))
-
-    def _holder(self, connection: Connection, claim: tuple[str, str, str]) -> str | None:
-        row = connection.execute(
+        holder = connection.execute(
             f"SELECT id FROM {self._value} JOIN {self._resource} USING (position)"
             f" WHERE {self._value}.type = ? AND key = ? AND value_key = ?"
             " ORDER BY position LIMIT 1",
             claim,
         ).fetchone()
-        return row[0] if row else None
+        if holder and not self._replaying:
+            raise NotUnique(unique.key, holder[0], place[1], folded=unique.form == FOLDED)
+        connection.execute(f"INSERT INTO {self._value} VALUES (?, ?, ?, ?)", (*claim, place[0]))
 
     def shared(self, connection: Connection) -> list[tuple[str, list[str]]]:
         """Return each unique attribute's key with the ids of resources that share a value of it."""
@@ -159,16 +163,16 @@ def form_of(type_: str | None, case_exact: bool) -> str:
 
 
 def key_of(value: Any, form: str) -> str:
-    """Return what two values have in common that count as the same."""
+    """Return a value in the form in which two of them count as the same."""
     if form == NUMBER and (key := number_key(value)):
         return key
     return fold(str(value)) if form == FOLDED else str(value)
 
 
-def _unique_keys(setting: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:
+def _unique_attributes(setting: Mapping[str, Any]) -> Iterator[Unique]:
     document = setting["schema"]
     for attribute in document["attributes"]:
         if attribute.get("uniqueness", "none") != "none":
             key = f"{document['id']}:{attribute['name']}"
             form = form_of(attribute.get("type"), attribute.get("caseExact", False))
-            yield (setting["resourceType"], key), form
+            yield Unique(setting["resourceType"], key, form)

@@ -13,10 +13,10 @@ from ledger.sqlite.connection import UNUSABLE, Connection, connect, connect_read
 from ledger.sqlite.database import DatabaseFile, Reading
 from ledger.sqlite.ledger import SQLiteLedger
 from projections import runner
-from projections.current.reader import Readings
+from projections.current.reader import ResourceReader
 from projections.history.past_tables import PastTables
 from projections.history.projector import Chronicle
-from projections.kinds import Kind
+from projections.kinds import ResourceKind
 from projections.runner import Difference, Status, project_all
 
 HISTORY_FILE = "history.db"
@@ -49,7 +49,7 @@ class Past:
 
     position: int
     file: DatabaseFile
-    readings: Readings
+    readings: ResourceReader
 
     def reading(self) -> Reading:
         """Give this thread's connection for reading."""
@@ -62,7 +62,7 @@ class History:
     def __init__(
         self,
         ledger: SQLiteLedger,
-        kinds: Mapping[str, Kind],
+        kinds: Mapping[str, ResourceKind],
         *,
         patience: float = PATIENCE,
         read_only: bool = False,
@@ -94,9 +94,9 @@ class History:
         """Close the file."""
         self.file.close()
 
-    def at(self, position: int) -> Readings:
+    def at(self, position: int) -> ResourceReader:
         """Return what reads the resources of a position, from a connection of `caught_up`."""
-        return Readings(self._kinds, PastTables(at=position))
+        return ResourceReader(self._kinds, PastTables(at=position))
 
     def past(self, position: int) -> "Past":
         """Return the past of a position that the ledger has; raises HistoryBehind."""

@@ -7,9 +7,11 @@ from typing import Any
 from ledger.events import CREATED, ERASED, Recorded
 from ledger.sqlite.connection import Connection
 from projections.current.lists import BLOCK
+from projections.current.resources import email_keys
+from projections.current.uniqueness import name_key
 from projections.history.event_index import Entries, Entry, entry_of
 from projections.history.intervals import NEVER, Intervals
-from projections.kinds import Kind, display_of, email_keys, name_key
+from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.state import MEMBER, Resource, document_of, evolve, resource_of
 from projections.tables import create_tables
@@ -41,7 +43,7 @@ class Chronicle:
         **Entries.tables,
     }
 
-    def __init__(self, kinds: Mapping[str, Kind], suffix: str = "") -> None:
+    def __init__(self, kinds: Mapping[str, ResourceKind], suffix: str = "") -> None:
         """`kinds` by resource type; `suffix` names tables other than the live ones."""
         self._kinds = kinds
         self._suffix = suffix
@@ -84,7 +86,7 @@ class _Chunk:
     def __init__(
         self,
         connection: Connection,
-        kinds: Mapping[str, Kind],
+        kinds: Mapping[str, ResourceKind],
         suffix: str,
         known: dict[str, Living | None],
     ) -> None:
@@ -138,13 +140,15 @@ class _Chunk:
             self._known[id_] = Living(row[0], resource_of(row[1])) if row else None
         return self._known[id_]
 
-    def _change(self, kind: Kind, recorded: Recorded, old: Living | None, new: Resource) -> None:
+    def _change(
+        self, kind: ResourceKind, recorded: Recorded, old: Living | None, new: Resource
+    ) -> None:
         born = old.born if old else recorded.position
         if old is None:
             self._lives[born] = [born, new.id, new.type, NEVER]
             self._count(new.type, born, recorded.position, +1)
         document = document_of(new, kind.schema, kind.endpoint)
-        name, display = name_key(kind, new), display_of(kind, new)
+        name, display = name_key(kind, new.attributes), kind.display(new.attributes)
         row = (recorded.position, born, new.version, name, display, document)
         self._versions.append(row)
         self._known[new.id] = Living(born, new)
@@ -153,7 +157,7 @@ class _Chunk:
         if kind.relation == "members":
             self._change_members(born, recorded)
 
-    def _change_keys(self, kind: Kind, at: int, old: Living | None, new: Living) -> None:
+    def _change_keys(self, kind: ResourceKind, at: int, old: Living | None, new: Living) -> None:
         before = _keys_of(kind, old.resource) if old else set()
         after = _keys_of(kind, new.resource)
         for key in before - after:
@@ -169,7 +173,7 @@ class _Chunk:
                 if value is not None:
                     self._members.begin(member, recorded.position, value["type"])
 
-    def _die(self, kind: Kind, recorded: Recorded, old: Living) -> None:
+    def _die(self, kind: ResourceKind, recorded: Recorded, old: Living) -> None:
         at, born = recorded.position, old.born
         if born in self._lives:
             self._lives[born][-1] = at
@@ -253,8 +257,9 @@ def _without_members(recorded: Recorded) -> Recorded:
     return replace(recorded, payload=kept)
 
 
-def _keys_of(kind: Kind, resource: Resource) -> set[tuple[str, str]]:
+def _keys_of(kind: ResourceKind, resource: Resource) -> set[tuple[str, str]]:
     """Return what a resource is looked up by: kind and key."""
     external = resource.attributes.get("externalId")
-    keys = {("email", key) for key in email_keys(resource)} | {("name", name_key(kind, resource))}
+    keys = {("email", key) for key in email_keys(resource.attributes)}
+    keys.add(("name", name_key(kind, resource.attributes)))
     return keys | {("external", external)} if external else keys

@@ -132,9 +132,8 @@ def _erasures(label: str, tenant: Tenant) -> Iterator[Check]:
 
 def _accounts(label: str, tenant: Tenant) -> Iterator[Check]:
     """Look for users who count as active because a PATCH once unassigned `active`."""
-    unassigned = tenant.resources.unassigned
     with tenant.ledger.reading() as connection:
-        count, found = unassigned.count(connection), unassigned.first(connection, MOST_NAMED)
+        count, found = tenant.resources.unassigned_active(connection, MOST_NAMED)
     if count:
         named = [f"{one.user_name} ({one.id}) at position {one.position}" for one in found]
         left = count - len(found)

@@ -14,7 +14,7 @@ from projections.audit.archive import Archive
 from projections.audit.cause import Cause
 from projections.audit.timeline import Timeline
 from projections.current.memberships import Relation
-from projections.current.reader import Readings
+from projections.current.reader import ResourceReader
 from projections.history.history import History
 from projections.history.intervals import NEVER
 from scim_api.audit.documents import archive_of
@@ -119,7 +119,7 @@ def follow(history: History) -> None:
 class View:
     """The resources of one moment, and the file they are read from."""
 
-    readings: Readings
+    readings: ResourceReader
     reading: Callable[[], Reading]
 
     def find(self, type_: str, name: str) -> str | None:

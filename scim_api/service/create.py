@@ -8,7 +8,7 @@ from ledger.events import Event, Metadata, Recorded
 from ledger.sqlite.ledger import SQLiteLedger
 from projections.current.memberships import Relation
 from projections.current.resources import NotUnique, Resources
-from projections.kinds import Kind
+from projections.kinds import ResourceKind
 from projections.query.model import Stored
 from projections.state import Attributes, document_of, followed
 from scim_api.protocol.errors import InvalidValue, Uniqueness
@@ -27,7 +27,7 @@ Record = Callable[[Sequence[Append], Metadata], Sequence[Recorded]]
 class Enrolment:
     """A resource to be created, checked."""
 
-    kind: Kind
+    kind: ResourceKind
     id: str
     attributes: Attributes
     given: frozenset[str]  # the keys that the client gave

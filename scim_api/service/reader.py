@@ -7,8 +7,8 @@ from typing import Protocol
 
 from ledger.sqlite.connection import Connection
 from projections.current.memberships import Relation
-from projections.current.reader import Place, Readings
-from projections.kinds import Kind
+from projections.current.reader import Place, ResourceReader
+from projections.kinds import ResourceKind
 from projections.query.model import Page, Query, Stored
 from scim_api.protocol.errors import NotFound
 from scim_api.protocol.quotations import for_okta
@@ -57,11 +57,13 @@ class Source(Protocol):
 class Reader:
     """Reads resources of one type."""
 
-    def __init__(self, source: Source, readings: Readings, resource_type: ResourceType) -> None:
+    def __init__(
+        self, source: Source, readings: ResourceReader, resource_type: ResourceType
+    ) -> None:
         self._source = source
         self._readings = readings
         self._type = resource_type
-        self._kind: Kind = kind_of(resource_type)
+        self._kind: ResourceKind = kind_of(resource_type)
 
     def read(self, id_: str) -> Answer:
         """Return a resource (RFC 7644 §3.4.1); raises NotFound."""
@@ -75,7 +77,7 @@ class Reader:
     def relations(
         self, places: Sequence[Place], *, named: bool
     ) -> Mapping[int, Sequence[Relation]]:
-        """Return what is laid on documents when they are shown, by position; see Readings."""
+        """Return what is laid on documents when they are shown, by position; see ResourceReader."""
         with self._source.reading() as connection:
             return self._readings.relations(connection, self._kind.type, places, named=named)
 
@@ -111,7 +113,7 @@ class PastReader(Reader):
         return NotFound(f"There was no {self._kind.type} with this id then.")
 
 
-def search_all(source: Source, readings: Readings, query: Query) -> Page:
+def search_all(source: Source, readings: ResourceReader, query: Query) -> Page:
     """Return a page of a list across all resource types; raises TooCostly."""
     with source.reading() as connection:
         return readings.search(connection, None, query)

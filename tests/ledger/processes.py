@@ -16,9 +16,11 @@ from ledger.events import Event, Metadata
 from ledger.sqlite.ledger import SQLiteLedger
 from projections.current.credentials import Credentials
 from projections.current.resources import Resources
-from projections.kinds import Kind
+from projections.kinds import ResourceKind
 
-KINDS = {"User": Kind("User", "urn:ietf:params:scim:schemas:core:2.0:User", "/Users", "userName")}
+KINDS = {
+    "User": ResourceKind("User", "urn:ietf:params:scim:schemas:core:2.0:User", "/Users", "userName")
+}
 
 
 def say(*words: object) -> None:

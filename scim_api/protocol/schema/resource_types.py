@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from projections.kinds import Kind
+from projections.kinds import ResourceKind
 from projections.query.model import Type
 from projections.state import STANDING
 from scim_api.protocol.schema.attributes import (
@@ -155,13 +155,13 @@ BUILT_IN_URNS = frozenset(
 )
 
 
-def kind_of(resource_type: ResourceType) -> Kind:
+def kind_of(resource_type: ResourceType) -> ResourceKind:
     """Return what the projection knows of a resource type, with or without extensions."""
     return KINDS[resource_type.name]
 
 
-def _kind_of(resource_type: ResourceType) -> Kind:
-    return Kind(
+def _kind_of(resource_type: ResourceType) -> ResourceKind:
+    return ResourceKind(
         resource_type.name,
         resource_type.schema.id,
         resource_type.endpoint,

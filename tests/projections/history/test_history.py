@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from ledger.events import Event
 from ledger.sqlite.connection import Connection
-from projections.current.reader import Readings
+from projections.current.reader import ResourceReader
 from projections.history.intervals import Intervals
 from projections.history.past_tables import PastTables
 from projections.history.projector import Chronicle
@@ -42,7 +42,7 @@ FILTERS = [
 ]
 
 
-def everything(connection: Connection, readings: Readings) -> Any:
+def everything(connection: Connection, readings: ResourceReader) -> Any:
     """Return all that can be asked of the resources: rows, relations, lists, look-ups."""
     found: dict[Any, Any] = {}
     for id_ in (*USERS, *GROUPS, *STRANGERS):
@@ -107,7 +107,7 @@ def follow(connection: Connection, happened: list[Any], sizes: int) -> None:
 
 
 def then(connection: Connection, position: int) -> Any:
-    return everything(connection, Readings(KINDS, PastTables(at=position)))
+    return everything(connection, ResourceReader(KINDS, PastTables(at=position)))
 
 
 @PROPERTY
