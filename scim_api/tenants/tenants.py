@@ -82,7 +82,7 @@ class Tenant:
 
     def close(self) -> None:
         """Write down what is pending and close the files."""
-        self.usage.flush()
+        self.usage.close()
         self.history.close()
         self.requests.close()
         self.ledger.close()

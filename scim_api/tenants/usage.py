@@ -1,39 +1,26 @@
-"""What each credential was used for, by which client, and what was forgiven: off the request path.
+"""The use of credentials: by which clients, when, how often, and which tolerances they needed.
 
-It is kept in memory and written down beside the ledger every few seconds, so a crash loses at most
-those. Of a User-Agent it has what the request log has, and of each credential the newest clients.
+A User-Agent is kept as the request log keeps it; of each credential only the newest clients are.
 """
 
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlite_utils import Database
-
-from ledger.contract import LedgerError
-from ledger.sqlite.connection import Connection, connect, connect_read_only, driver, speaking
+from ledger.sqlite.connection import Connection, connect, connect_read_only
 from ledger.user_agents import family
-from scim_api.later import later
 from scim_api.request_log.user_agents import known_client
+from scim_api.side_file import SideFile
 
 USAGE_FILE = "usage.db"
-INTERVAL = 2.0  # seconds between two writes
 MAX_PENDING = 5000  # keys in memory; more are not kept, as when the file cannot be written
 MOST_CLIENTS = 50  # of a credential, the newest: anyone with a token can name new ones for ever
 
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS usage (credential TEXT, client TEXT, last_at TEXT,"
-    " requests INTEGER, PRIMARY KEY (credential, client)) STRICT",
-    "CREATE TABLE IF NOT EXISTS tolerance (credential TEXT, client TEXT, name TEXT, last_at TEXT,"
-    " requests INTEGER, PRIMARY KEY (credential, client, name)) STRICT",
-)
+_TABLES = ("usage", "tolerance")
 
 _Key = tuple[str, ...]  # (credential, client) of a use; and the name of a tolerance
-_Pending = Mapping[_Key, tuple[str, int]]
-_Row = TypeVar("_Row", bound="LastUse | ToleranceUse")
+_Pending = dict[_Key, tuple[str, int]]  # when it was last, and in how many requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,103 +44,74 @@ class ToleranceUse:
     requests: int
 
 
-class Usage:
-    """What a tenant's credentials were used for, in `usage.db` beside its ledger."""
+class Usage(SideFile[_Pending]):
+    """What a tenant's credentials were used for, in `usage.db` next to its ledger."""
+
+    name = "usage file"
+    interval = 2.0
+    schema = (
+        "CREATE TABLE IF NOT EXISTS usage (credential TEXT, client TEXT, last_at TEXT,"
+        " requests INTEGER, PRIMARY KEY (credential, client)) STRICT",
+        "CREATE TABLE IF NOT EXISTS tolerance (credential TEXT, client TEXT, name TEXT,"
+        " last_at TEXT, requests INTEGER, PRIMARY KEY (credential, client, name)) STRICT",
+    )
 
     def __init__(self, path: Path) -> None:
-        """`path` is the file; it is made when first written."""
-        self._path = path
-        self._lock = threading.Lock()
-        self._pending: dict[_Key, tuple[str, int]] = {}
-        self._timer: threading.Timer | None = None
+        """`path` is the file."""
+        super().__init__(path, dict)
 
-    def note(self, credential: str, client: str, at: str) -> None:
-        """Note a request at a time (a timestamp); costs it no input or output."""
+    def note(self, credential: str, client: str, tolerances: Iterable[str], at: str) -> None:
+        """Note a request at a time (a timestamp), and the tolerances that it used."""
         with self._lock:
             self._add((credential, client), at)
-
-    def note_tolerances(self, credential: str, client: str, names: Iterable[str], at: str) -> None:
-        """Note the tolerances that a request made use of; costs it no input or output."""
-        with self._lock:
-            for name in names:
+            for name in tolerances:
                 self._add((credential, client, name), at)
+            self._schedule()
 
-    def _add(self, key: _Key, at: str) -> None:
-        _, requests = self._pending.get(key, ("", 0))
-        if requests or len(self._pending) < MAX_PENDING:
-            self._pending[key] = at, requests + 1
-        if self._timer is None:
-            self._timer = later(INTERVAL, self.flush)
+    def _add(self, key: _Key, at: str, requests: int = 1) -> None:
+        _, before = self._pending.get(key, ("", 0))
+        if before or len(self._pending) < MAX_PENDING:
+            self._pending[key] = at, before + requests
 
-    def flush(self) -> None:
-        """Write down what is pending; what cannot be written is kept for the next time."""
-        with self._lock:
-            self._timer = None
-            pending, self._pending = self._pending, {}
-        if not pending:
-            return
-        try:
-            self._write(pending)
-        except (LedgerError, driver.Error, OSError):
-            with self._lock:
-                self._pending = {**pending, **self._pending}
+    def _merge(self, newer: _Pending) -> None:
+        for key, (at, requests) in newer.items():
+            self._add(key, at, requests)
 
-    def _write(self, pending: _Pending) -> None:
-        self._path.touch(mode=0o600)
-        self._path.chmod(0o600)  # one of an earlier version; SQLite gives its WAL the same mode
-        connection = connect(self._path)
-        try:
-            connection.create_function("known_client", 1, known_client)
-            for table in _TABLES:
-                connection.execute(table)
-            connection.execute("PRAGMA synchronous=NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
-            _insert(connection, "usage", 2, pending)
-            _insert(connection, "tolerance", 3, pending)
-            for table in ("usage", "tolerance"):
-                _prune(connection, table)
-            connection.execute("COMMIT")
-        finally:
-            connection.close()
+    def _insert(self, connection: Connection, pending: _Pending) -> None:
+        connection.create_function("known_client", 1, known_client)
+        _add_up(connection, "usage", 2, pending)
+        _add_up(connection, "tolerance", 3, pending)
+        for table in _TABLES:
+            _prune(connection, table)
 
     def coarsen(self, tells: Callable[[str], bool]) -> None:
         """Keep only the family of the clients that tell of somebody; raises as `last_uses` does."""
-        self.flush()
-        if not self._path.exists():
-            return
-        with speaking(self._path), closing(connect(self._path)) as connection:
-            for table in ("usage", "tolerance"):
-                found = connection.execute(f"SELECT DISTINCT client FROM {table}").fetchall()
-                for client in (each for (each,) in found if tells(each)):
-                    change = f"UPDATE OR IGNORE {table} SET client = ? WHERE client = ?"
-                    connection.execute(change, (family(client), client))
-                    connection.execute(f"DELETE FROM {table} WHERE client = ?", (client,))
+        for table in _TABLES:
+            with self._opened(table, connect) as connection:
+                if connection:
+                    _coarsen(connection, table, tells)
 
     def last_uses(self) -> list[LastUse]:
         """Return the last request of each client with each credential, newest first.
 
         Raises BesideUnavailable, as does `tolerance_uses`.
         """
-        return self._rows("usage", LastUse)
+        return [LastUse(*row) for row in self._rows("usage")]
 
     def tolerance_uses(self) -> list[ToleranceUse]:
-        """Return what was forgiven each client with each credential, newest first."""
-        return self._rows("tolerance", ToleranceUse)
+        """Return the tolerances that each client used with each credential, newest first."""
+        return [ToleranceUse(*row) for row in self._rows("tolerance")]
 
-    def _rows(self, table: str, row_type: type[_Row]) -> list[_Row]:
-        self.flush()
-        if not self._path.exists():
-            return []
-        with speaking(self._path), closing(connect_read_only(self._path)) as connection:
-            db = Database(connection, execute_plugins=False)
-            if not db[table].exists():  # a file of an earlier version
+    def _rows(self, table: str) -> list[tuple[Any, ...]]:
+        with self._opened(table, connect_read_only) as connection:
+            if connection is None:
                 return []
-            rows: list[dict[str, Any]] = list(db[table].rows_where(order_by="last_at desc"))
-            return [row_type(**row) for row in rows]
+            found = connection.execute(f"SELECT * FROM {table} ORDER BY last_at DESC")
+            return list(found.fetchall())
 
 
-def _insert(connection: Connection, table: str, width: int, pending: _Pending) -> None:
-    """Add up the uses whose keys have so many parts."""
+def _add_up(connection: Connection, table: str, width: int, pending: _Pending) -> None:
+    """Add the uses whose keys have so many parts to the counts in a table."""
     connection.executemany(
         f"INSERT INTO {table} VALUES ({'?, ' * width}?, ?) ON CONFLICT DO UPDATE SET"
         " last_at = max(last_at, excluded.last_at),"
@@ -164,6 +122,14 @@ def _insert(connection: Connection, table: str, width: int, pending: _Pending) -
             if len(key) == width
         ],
     )
+
+
+def _coarsen(connection: Connection, table: str, tells: Callable[[str], bool]) -> None:
+    found = connection.execute(f"SELECT DISTINCT client FROM {table}").fetchall()
+    for client in (each for (each,) in found if tells(each)):
+        change = f"UPDATE OR IGNORE {table} SET client = ? WHERE client = ?"
+        connection.execute(change, (family(client), client))
+        connection.execute(f"DELETE FROM {table} WHERE client = ?", (client,))
 
 
 def _prune(connection: Connection, table: str) -> None:

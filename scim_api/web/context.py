@@ -110,8 +110,7 @@ class Exchange:
         if self._principal:
             credential = self._principal.credential.id
             usage = self._principal.tenant.usage
-            usage.note(credential, self.client, self.at)
-            usage.note_tolerances(credential, self.client, self.tolerated, self.at)
+            usage.note(credential, self.client, self.tolerated, self.at)
 
     @property
     def authenticated(self) -> Principal | None:

@@ -10,6 +10,7 @@ from ledger import clock
 from ledger.sqlite.connection import connect, connect_read_only
 from scim_api.auth import tokens
 from scim_api.auth.scopes import Scope
+from scim_api.logs import LOGGER
 from scim_api.protocol.errors import Refusal
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, RESOURCE_TYPES, USER_URN
 from scim_api.request_log import store as request_log
@@ -511,9 +512,9 @@ def said():
     lines = []
     listener = logging.Handler()
     listener.emit = lines.append
-    request_log.LOGGER.addHandler(listener)
+    LOGGER.addHandler(listener)
     yield lines
-    request_log.LOGGER.removeHandler(listener)
+    LOGGER.removeHandler(listener)
 
 
 def test_what_memory_does_not_hold_is_counted_and_said_in_one_line(log, said):

@@ -65,10 +65,10 @@ def test_built_in_resource_types_withhold_nothing_that_is_kept(resource_type):
 
 def test_tolerances_are_added_up_by_credential_client_and_name(tmp_path):
     usage = Usage(tmp_path / USAGE_FILE)
-    usage.note_tolerances("c1", "Okta", {"adopt", "manager_id"}, "2026-11-24T08:00:00Z")
+    usage.note("c1", "Okta", {"adopt", "manager_id"}, "2026-11-24T08:00:00Z")
     usage.flush()
-    usage.note_tolerances("c1", "Okta", {"adopt"}, "2026-11-24T09:00:00Z")
-    usage.note_tolerances("c1", "Entra", {"adopt"}, "2026-11-24T07:00:00Z")
+    usage.note("c1", "Okta", {"adopt"}, "2026-11-24T09:00:00Z")
+    usage.note("c1", "Entra", {"adopt"}, "2026-11-24T07:00:00Z")
 
     found = [
         (use.client, use.name, use.requests, use.last_at[11:13]) for use in usage.tolerance_uses()
@@ -91,7 +91,7 @@ def test_a_file_of_an_earlier_version_is_read_and_written(tmp_path):
     usage = Usage(tmp_path / USAGE_FILE)
 
     before = usage.tolerance_uses()
-    usage.note_tolerances("c1", "Okta", {"adopt"}, "2026-11-24T08:00:00Z")
+    usage.note("c1", "Okta", {"adopt"}, "2026-11-24T08:00:00Z")
 
     assert before == []
     assert [use.name for use in usage.tolerance_uses()] == ["adopt"]

@@ -1,0 +1,110 @@
+"""A SQLite file next to a ledger, written by a timer from what is noted in memory.
+
+A note costs a request no input or output; a crash loses the notes of one interval at most.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from ledger.contract import LedgerError
+from ledger.sqlite.connection import Connection, connect, driver, speaking
+from scim_api.logs import LOGGER
+
+P = TypeVar("P")  # the pending notes: a collection that is false when empty
+
+
+class SideFile(ABC, Generic[P]):
+    """Pending notes and the file that they are flushed to.
+
+    A subclass adds notes to `_pending`, holding `_lock`, and then calls `_schedule`.
+    """
+
+    name: str  # as log lines have it
+    interval: float  # seconds between two writes
+    schema: Sequence[str]  # statements that create what is not there yet
+
+    def __init__(self, path: Path, empty: Callable[[], P]) -> None:
+        """`path` is the file, created by the first flush; `empty` makes an empty buffer."""
+        self._path = path
+        self._empty = empty
+        self._pending = empty()
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._closed = False
+        self._failing = False
+
+    @abstractmethod
+    def _insert(self, connection: Connection, pending: P) -> None:
+        """Insert notes, in an open transaction."""
+
+    @abstractmethod
+    def _merge(self, newer: P) -> None:
+        """Add newer notes to the pending ones, which could not be written."""
+
+    def _schedule(self) -> None:
+        """Flush after the interval; where no thread can be started, the next note tries again."""
+        if self._timer is not None or self._closed:
+            return
+        timer = threading.Timer(self.interval, self.flush)
+        timer.daemon = True
+        try:
+            timer.start()
+        except RuntimeError:
+            return
+        self._timer = timer
+
+    def flush(self) -> None:
+        """Write the pending notes; after a failure they stay pending."""
+        with self._writing:  # a reader who flushes also waits for what another thread is writing
+            with self._lock:
+                self._timer = None
+                pending, self._pending = self._pending, self._empty()
+            if not pending:
+                return
+            try:
+                self._write(pending)
+                self._failing = False
+            except (LedgerError, driver.Error, OSError) as error:
+                if not self._failing:
+                    fields = {"error": type(error).__name__}
+                    LOGGER.warning(f"{self.name} not writable", extra={"fields": fields})
+                self._failing = True
+                with self._lock:
+                    newer, self._pending = self._pending, pending
+                    self._merge(newer)
+                    self._schedule()
+
+    def _write(self, pending: P) -> None:
+        self._path.touch(mode=0o600)
+        self._path.chmod(0o600)  # of an earlier version; SQLite gives the WAL the same mode
+        with closing(connect(self._path)) as connection:
+            for statement in (*self.schema, "PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"):
+                connection.execute(statement)
+            self._insert(connection, pending)
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Write the pending notes and start no timer any more."""
+        self._closed = True
+        self.flush()
+
+    @contextmanager
+    def _opened(
+        self, table: str, open_file: Callable[[Path], Connection]
+    ) -> Iterator[Connection | None]:
+        """Flush, and yield a connection, or None where the file does not have the table yet.
+
+        Raises BesideUnavailable or LedgerBusy.
+        """
+        self.flush()
+        if not self._path.exists():
+            yield None
+            return
+        with speaking(self._path), closing(open_file(self._path)) as connection:
+            query = "SELECT 1 FROM sqlite_schema WHERE name = ?"
+            yield connection if connection.execute(query, (table,)).fetchone() else None
