@@ -99,7 +99,7 @@ def _answering(base: str) -> Callable[[Exception], Response]:
     def failed(error: Exception) -> Response:
         exchange = exchange_of(request)
         below = request.path.startswith(f"{base}/") or request.path == base
-        refusal = refusal_of(error, scim=below).told_to(okta=exchange.is_okta)
+        refusal = refusal_of(error, okta=exchange.is_okta, scim=below)
         exchange.outcome = refusal
         if refusal.status >= 500 and not isinstance(error, NotServed):
             fields = {"request_id": exchange.id}

@@ -1,11 +1,12 @@
-"""SCIM errors: one class per scimType, and the one table from inner errors to RFC answers.
+"""SCIM errors: one class per scimType. An error is a rule code, a template and arguments.
 
-`detail` is written for the admin who reads it verbatim in the client's console: what is said of
-Okta goes to Okta alone (quotations.for_okta). It never repeats a value that could be a secret.
+The code is what everything keys on, such as "value.required"; the part before the dot is the topic
+by which the request log explains it. The detail is written for the admin who reads it verbatim in
+the client's console. It never repeats a value that could be a secret.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ledger.contract import BesideUnavailable, LedgerBusy, LedgerUnavailable
@@ -14,36 +15,45 @@ from projections.query.effort import PATIENCE, TooCostly, TooManyCostly
 from scim_api.protocol.quotations import meant_for, told, withheld
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
+LEFT_OUT = "…"
+
+
+class Quoted(str):
+    """A text that a client wrote, or that is stored, as an argument of an error.
+
+    The answer shows it, shortened and printable. The request log keeps … instead of it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str, most: int = 80) -> "Quoted":
+        half = most // 2  # what is wrong often stands at the end
+        short = text if len(text) <= most else f"{text[:half]}...{text[-half:]}"
+        return super().__new__(cls, "".join(c if c.isprintable() else "?" for c in short))
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a failure is answered with; `sentence` is the detail with what it quotes marked."""
+    """The answer to a failed request, and `logged`: its detail as the request log keeps it."""
 
     status: int
-    sentence: str
+    code: str
+    detail: str
+    logged: str
     scim_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    attributes: tuple[str, ...] = ()  # names of those it is about, or of parameters
-
-    @property
-    def plain(self) -> str:
-        """The detail without what clients wrote: it may be kept."""
-        return withheld(self.sentence)
-
-    def told_to(self, *, okta: bool) -> "Refusal":
-        """Return the refusal as Okta, or another client, is to see it."""
-        return replace(self, sentence=meant_for(self.sentence, okta=okta))
+    attributes: tuple[str, ...] = ()  # names of attributes or parameters that it is about
 
     def document(self) -> dict[str, Any]:
         """Return the error as a SCIM document."""
-        return error_document(self.status, told(self.sentence), self.scim_type)
+        return error_document(self.status, self.detail, self.scim_type)
 
 
 class ScimError(Exception):
-    """A request refused, in the form of RFC 7644 §3.12.
+    """A refused request, answered in the form of RFC 7644 §3.12.
 
-    What a client wrote, or what is stored, stands in the sentence marked by quotations.quoted.
+    The template is filled by str.format with the arguments; those that are Quoted are a client's.
+    `okta` is a second template, a sentence that only Okta's admins see, after the first.
     """
 
     status: ClassVar[int] = 400
@@ -51,20 +61,44 @@ class ScimError(Exception):
 
     def __init__(
         self,
-        sentence: str,
+        code: str,
+        template: str | None = None,
+        /,
         *,
-        headers: dict[str, str] | None = None,
+        okta: str = "",
+        headers: Mapping[str, str] | None = None,
         attributes: tuple[str, ...] = (),
+        **arguments: Any,
     ) -> None:
-        self.detail = told(sentence)
-        super().__init__(self.detail)
+        self._marked = code if template is None else None  # the form of before: one marked sentence
+        self.code = "" if template is None else code
         self.headers = headers or {}
-        self._sentence = sentence
-        self._attributes = attributes
+        self.attributes = attributes
+        self._template, self._okta, self._arguments = template or "", okta, arguments
+        self.detail = self._text(okta=False, arguments=arguments)
+        super().__init__(self.detail)
 
-    def refusal(self) -> Refusal:
-        """Return what it is answered with."""
-        return Refusal(self.status, self._sentence, self.scim_type, self.headers, self._attributes)
+    def refusal(self, *, okta: bool = False) -> Refusal:
+        """Return what it is answered with; `okta` says whether the client is Okta."""
+        if self._marked is not None:
+            sentence = meant_for(self._marked, okta=okta)
+            detail, logged = told(sentence), withheld(sentence)
+        else:
+            withheld_ = {
+                name: LEFT_OUT if isinstance(value, Quoted) else value
+                for name, value in self._arguments.items()
+            }
+            detail = self._text(okta=okta, arguments=self._arguments)
+            logged = self._text(okta=okta, arguments=withheld_)
+        return Refusal(
+            self.status, self.code, detail, logged, self.scim_type, self.headers, self.attributes
+        )
+
+    def _text(self, *, okta: bool, arguments: Mapping[str, Any]) -> str:
+        if self._marked is not None:
+            return told(self._marked)
+        template = f"{self._template} {self._okta}" if okta and self._okta else self._template
+        return template.format(**arguments)
 
 
 def error_document(status: int, detail: str, scim_type: str | None = None) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> 
         path=known_path(part.path, entry.served.words, entry.types),
         status=refusal.status if refusal else status,
         scim_type=refusal.scim_type if refusal else None,
-        detail=refusal.plain[:MAX_DETAIL] if refusal else None,
+        detail=refusal.logged[:MAX_DETAIL] if refusal else None,
         milliseconds=entry.milliseconds,
         resource_type=resource_type,
         resource_id=id_,

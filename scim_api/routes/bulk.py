@@ -45,11 +45,11 @@ def _surroundings(exchange: Exchange, settings: Settings, service_of: ServiceOf)
         return replace(own, request={**own.request, **operation})
 
     def refused(error: Exception) -> Refusal:
-        refusal = refusal_of(error)
+        refusal = refusal_of(error, okta=exchange.is_okta)
         if refusal.status >= 500:
             fields = {"request_id": exchange.id}
             LOGGER.error("bulk operation failed", exc_info=error, extra={"fields": fields})
-        return refusal.told_to(okta=exchange.is_okta)
+        return refusal
 
     base = base_url(exchange, settings)
 

@@ -20,7 +20,6 @@ from scim_api.protocol.errors import (
     answer_to,
 )
 from scim_api.protocol.json_text import MAX_DEPTH, count_objects, deeper_than
-from scim_api.protocol.quotations import for_okta
 from scim_api.settings import Settings
 from scim_api.web.context import Exchange, exchange_of
 
@@ -34,16 +33,13 @@ _INTERNAL = (
     "Something went wrong in the service; nothing was half done."
     " Its operator finds the reason in the log under the request id of this answer."
 )
-_WORDS = {
-    404: "There is nothing at this address.",
-    405: "This address does not take this method.",
-    411: "The request does not say how long its body is.",
-    414: "The address is too long. Shorten the filter.",
-    431: "The headers of the request are too long.",
+_HTTP = {  # by status: rule code and detail
+    404: ("no_address", "There is nothing at this address."),
+    405: ("method", "This address does not take this method."),
+    411: ("length", "The request does not say how long its body is."),
+    414: ("address_length", "The address is too long. Shorten the filter."),
+    431: ("headers_length", "The headers of the request are too long."),
 }
-
-
-_BASE_URL = for_okta(" The base URL in Okta ends before /Users.")
 
 
 def media_type(exchange: Exchange) -> str:
@@ -183,19 +179,19 @@ def error_response(refusal: Refusal, request: Request) -> Response:
     return json_response(exchange_of(request), body, refusal.status, refusal.headers)
 
 
-def refusal_of(error: Exception, *, scim: bool = True) -> Refusal:
-    """Return what any failure is answered with; `scim` says that it is below the SCIM base."""
+def refusal_of(error: Exception, *, okta: bool, scim: bool = True) -> Refusal:
+    """Return the answer to any failure: to Okta or another client, below the SCIM base or not."""
     if isinstance(error, HTTPException):
-        return _http_error(error, scim)
+        return _http_error(error, okta=okta and scim)
     known = answer_to(error)
-    return known.refusal() if known else Refusal(500, _INTERNAL)
+    return known.refusal(okta=okta) if known else Refusal(500, "internal", _INTERNAL, _INTERNAL)
 
 
-def _http_error(error: HTTPException, scim: bool) -> Refusal:
+def _http_error(error: HTTPException, *, okta: bool) -> Refusal:
     status = error.code or 500
-    detail = _WORDS.get(status) or error.description or error.name
-    if status == 404 and scim:
-        detail += _BASE_URL
+    code, detail = _HTTP.get(status) or ("http", error.description or error.name)
+    if status == 404 and okta:
+        detail += " The base URL in Okta ends before /Users."
     allowed = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}
-    return Refusal(status, detail, headers=headers)
+    return Refusal(status, code, detail, detail, headers=headers)

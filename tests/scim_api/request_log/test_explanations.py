@@ -43,7 +43,7 @@ def test_every_error_of_ours_is_explained(error):
     assert explain(row(error.status, error.scim_type)) != _OTHER
 
 
-@pytest.mark.parametrize("status", sorted(messages._WORDS))
+@pytest.mark.parametrize("status", sorted(messages._HTTP))
 def test_every_error_of_http_is_explained(status):
     assert explain(row(status)) != _OTHER
 

@@ -392,7 +392,7 @@ def entry(number=0, *, actor="c", at=None, outcome=None, status=400):
         path="/scim/v2/Users",
         status=status,
         milliseconds=1.0,
-        outcome=outcome or Refusal(status, "It was wrong."),
+        outcome=outcome or Refusal(status, "value.bad", "It was wrong.", "It was wrong."),
         types=RESOURCE_TYPES,
         served=SERVED,
     )
