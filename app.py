@@ -9,12 +9,11 @@ import scim_api.cli.backup
 import scim_api.cli.projections
 import scim_api.cli.tree_head
 import scim_api.cli.witness
-from ledger.background import Background
-from ledger.signing.anchors import LOCK_FILE as ANCHORS_LOCK
 from projections.query import effort
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.application import application
+from scim_api.audit.feeds import Feeds
 from scim_api.cli import (
     demo,
     diff,
@@ -32,12 +31,9 @@ from scim_api.cli import (
 from scim_api.cli import user as resource_commands
 from scim_api.cli.console import VERSION, Console
 from scim_api.cli.terminal import HELP, SITE, Group, examples, take_any_character
+from scim_api.server.runtime import EXTENSION, Runtime
 from scim_api.settings import Settings
-from scim_api.wiring import (
-    anchors_of,
-    chores_of,
-    open_tenants,
-)
+from scim_api.wiring import open_tenants
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -45,27 +41,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or settings_.load(os.environ)
     logs.configure(settings.log_level)
     effort.allow(settings.threads)
-    tenants = open_tenants(settings)
-    app = application(settings, tenants)
-    background = Background(lambda: chores_of(tenants.opened()), logs.ChoreLog())
-    anchoring = Background(lambda: anchors_of(tenants), logs.ChoreLog(), ANCHORS_LOCK)
-
-    def start() -> None:
-        if settings.anchor_url:
-            tenants.open_apart()
-        background.start()
-        if settings.anchor_dir or settings.anchor_url:
-            anchoring.start()
-
-    def close() -> None:
-        app.feeds.lookout.close()  # type: ignore[attr-defined]
-        background.end()
-        anchoring.end()
-        tenants.close()
-
-    app.tenants = tenants  # type: ignore[attr-defined]
-    app.start_background = start  # type: ignore[attr-defined]
-    app.close_ledgers = close  # type: ignore[attr-defined]
+    tenants, feeds = open_tenants(settings), Feeds(settings.feeds)
+    app = application(settings, tenants, feeds)
+    app.extensions[EXTENSION] = Runtime(settings, tenants, feeds)
     app.cli.add_command(cli)
     return app
 

@@ -21,17 +21,15 @@ from scim_api.web.proxies import WsgiApp, behind
 from scim_api.web.request_logging import Noting, served
 
 
-def application(settings: Settings, tenants: Tenants) -> Flask:
+def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     """Return the application that serves SCIM over the given ledgers."""
     app = Flask("scim_ledger", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.merge_slashes = False  # would redirect; clients do not follow
     app.url_map.strict_slashes = False
     app.register_blueprint(resources.blueprint(settings, tenants))
-    feeds = Feeds(settings.feeds)
     app.register_blueprint(audit_routes.blueprint(settings, tenants, feeds))
     app.register_blueprint(tlog_views.blueprint(settings, tenants))
-    app.feeds = feeds  # type: ignore[attr-defined]
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_routes.blueprint(settings, tenants))
     app.before_request(lambda: exchange_of(request).check_host())

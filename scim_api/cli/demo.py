@@ -11,10 +11,11 @@ from flask import Flask
 
 from ledger import clock
 from ledger.events import Metadata
+from scim_api.auth.credentials import issue
 from scim_api.cli.terminal import HELP, Failure, Progress, emit, examples, json_option, pass_site
-from scim_api.cli.token import issue_token
 from scim_api.protocol.patch.message import PATCH_URN
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
+from scim_api.server.runtime import EXTENSION
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenant
 
@@ -219,11 +220,11 @@ def demo(site: Site, ledger: str, as_json: bool) -> None:
     start = (clock.now() - timedelta(days=DAYS)).replace(hour=9, minute=0)
     with clock.pretending(start):
         tenant = site.create(ledger)
-        token = issue_token(site.metadata("cli"), tenant, "demo", None).token
+        token = issue(tenant, site.metadata("cli"), "demo").token
     company = Company(random.Random(42))
     app = site.web()
     counts = _live(Okta(app, site.settings.base_path, token), company, start)
-    app.close_ledgers()  # type: ignore[attr-defined]
+    app.extensions[EXTENSION].close()
     summary = {"ledger": ledger, "token": token, **counts}
     if as_json:
         emit(summary)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import click
 
 from ledger.events import Metadata
+from scim_api.auth.credentials import credentials_of
 from scim_api.cli.schema import tell
 from scim_api.cli.terminal import (
     HELP,
@@ -17,7 +18,6 @@ from scim_api.cli.terminal import (
     pass_site,
     read_beside,
 )
-from scim_api.cli.token import credentials_of
 from scim_api.protocol.policy import PRESETS, described
 from scim_api.tenants import configure
 from scim_api.tenants.catalogue import POLICY

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import click
 
 from projections.query.model import Filter, Operator
+from scim_api.auth.credentials import credentials_of
 from scim_api.cli.terminal import (
     HELP,
     Exit,
@@ -20,7 +21,6 @@ from scim_api.cli.terminal import (
     moment,
     pass_site,
 )
-from scim_api.cli.token import credentials_of
 from scim_api.protocol.errors import InvalidFilter
 from scim_api.protocol.filter import parse_filter
 from scim_api.request_log.explanation_cases import Addresses

@@ -12,6 +12,7 @@ import click
 from ledger.contract import LedgerError
 from ledger.events import Metadata
 from scim_api import settings as settings_
+from scim_api.auth.credentials import issue
 from scim_api.cli import doctor as doctor_
 from scim_api.cli.terminal import (
     HELP,
@@ -23,7 +24,6 @@ from scim_api.cli.terminal import (
     ledger_option,
     pass_site,
 )
-from scim_api.cli.token import issue_token
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenant, ledger_names
 
@@ -106,7 +106,7 @@ def _prepare_ledgers(site: Site, settings: Settings) -> str | None:
             f"there is no ledger in {settings.data_dir}; run: scim-ledger init", Exit.CONFIGURATION
         )
     if not names:
-        return issue_token(site.metadata("cli"), site.create("default"), "first", None).token
+        return issue(site.create("default"), site.metadata("cli"), "first").token
     for name in names:
         try:
             site.migrate(name)

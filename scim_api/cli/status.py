@@ -11,6 +11,7 @@ from marshmallow import fields
 from ledger import clock
 from projections.current.credentials import Credential
 from scim_api import settings as settings_
+from scim_api.auth.credentials import credentials_of
 from scim_api.cli import doctor as doctor_
 from scim_api.cli.terminal import (
     HELP,
@@ -26,7 +27,6 @@ from scim_api.cli.terminal import (
     read_beside,
     say,
 )
-from scim_api.cli.token import credentials_of
 from scim_api.erasure.purge import unfinished_streams
 from scim_api.settings import SCHEMA, Settings
 from scim_api.tenants.tenants import Tenant, ledger_names

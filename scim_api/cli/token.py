@@ -1,16 +1,16 @@
 """Commands about tokens: create, list, revoke."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import click
 
 from ledger import clock
-from ledger.contract import NO_STREAM, Append
-from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Event, Metadata
+from ledger.events import Metadata
 from projections.current.credentials import Credential
-from scim_api.auth import tokens
+from scim_api.auth import credentials
+from scim_api.auth.credentials import credentials_of
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli import ages
 from scim_api.cli.terminal import (
@@ -109,8 +109,13 @@ def create_token(
         raise click.UsageError("a token's name is of characters that can be printed")
     tenant = site.tenant(ledger)
     own = {"policy": policy, "user": None if user is None else _user_id(tenant, user)}
-    made = issue_token(
-        site.metadata("cli"), tenant, name, _expiry(expires), scopes=map(Scope, scopes), **own
+    made = credentials.issue(
+        tenant,
+        site.metadata("cli"),
+        name,
+        expires_at=_expiry(expires),
+        scopes=map(Scope, scopes),
+        **own,
     )
     if as_json:
         emit({key: value for key, value in asdict(made).items() if own.get(key, "") is not None})
@@ -120,47 +125,6 @@ def create_token(
         click.echo(f"shown this once; {place}", err=True)
         if made.expires_at:
             click.echo(f"expires at {made.expires_at}", err=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Issued:
-    """A credential just issued, with the only copy of its token."""
-
-    id: str
-    name: str
-    ledger: str
-    expires_at: str | None
-    token: str
-    scopes: tuple[Scope, ...]
-    policy: str | None = None
-    user: str | None = None
-
-
-def issue_token(
-    metadata: Metadata,
-    tenant: Tenant,
-    name: str,
-    expires_at: str | None,
-    *,
-    policy: str | None = None,
-    user: str | None = None,
-    scopes: Iterable[Scope] = DEFAULT,
-) -> Issued:
-    """Issue a credential by an event; `user` is the id of the one whose own it is."""
-    token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
-    opened = tuple(sorted(set(scopes)))
-    effects = {
-        "name": name,
-        "sha256": tokens.digest(token),
-        "expires_at": expires_at,
-        "policy": policy,
-        "user": user,
-        "scopes": [str(scope) for scope in opened],
-    }
-    event = Event(CREDENTIAL_ISSUED, {k: v for k, v in effects.items() if v is not None})
-    append = Append(f"Credential-{id_}", NO_STREAM, [event])
-    tenant.ledger.append([append], metadata)
-    return Issued(id_, name, tenant.name, expires_at, token, opened, policy, user)
 
 
 def _user_id(tenant: Tenant, user: str) -> str:
@@ -222,11 +186,6 @@ def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
         }
 
 
-def credentials_of(tenant: Tenant) -> list[Credential]:
-    with tenant.ledger.reading() as connection:
-        return tenant.credentials.all(connection)
-
-
 @token_group.command("revoke")
 @click.argument("token", metavar="ID|NAME")
 @ledger_option
@@ -236,14 +195,13 @@ def revoke_token(site: Site, token: str, ledger: str) -> None:
     """Revoke a token: the next request with it is refused."""
     tenant = site.tenant(ledger)
     credential = _one_token(credentials_of(tenant), token)
-    append = Append(f"Credential-{credential.id}", 1, [Event(CREDENTIAL_REVOKED)])
-    tenant.ledger.append([append], site.metadata("cli"))
+    credentials.revoke(tenant, site.metadata("cli"), credential.id)
     say(f"revoked {credential.name} ({credential.id})", err=True)
 
 
-def _one_token(credentials: list[Credential], token: str) -> Credential:
-    by_id = [c for c in credentials if c.id == token]
-    found = by_id or [c for c in credentials if c.name == token and not c.revoked_at]
+def _one_token(every: list[Credential], token: str) -> Credential:
+    by_id = [c for c in every if c.id == token]
+    found = by_id or [c for c in every if c.name == token and not c.revoked_at]
     if not found:
         raise Failure(f"there is no live token {token!r}", Exit.NOT_FOUND)
     if len(found) > 1:

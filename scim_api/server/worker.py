@@ -17,6 +17,7 @@ from ledger import clock
 from scim_api.audit.paths import waits
 from scim_api.logs import LOGGER
 from scim_api.protocol.errors import ScimError, error_document
+from scim_api.server.runtime import EXTENSION, Runtime, runtime_of
 from scim_api.web.messages import SCIM_JSON
 
 _REASONS = {
@@ -80,7 +81,8 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
 
     @cached_property
     def _waiters(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self.wsgi.feeds.places + REFUSING, "waiter")
+        feeds = self.wsgi.extensions[EXTENSION].feeds
+        return ThreadPoolExecutor(feeds.places + REFUSING, "waiter")
 
     def _answer_in_time(self, req: Any, conn: Any) -> bool:
         """Answer a request that waits; tell whether the connection can be used again."""
@@ -94,14 +96,13 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             return False
 
     @property
-    def _application(self) -> Any:
-        """The application; None while it is being loaded, when a signal can come already."""
-        return getattr(self, "wsgi", None)
+    def _runtime(self) -> Runtime | None:
+        """None while the application is being loaded, when a signal can come already."""
+        return runtime_of(getattr(self, "wsgi", None))
 
     def _let_waiters_go(self) -> None:
-        feeds = getattr(self._application, "feeds", None)
-        if feeds:
-            feeds.lookout.end()
+        if runtime := self._runtime:
+            runtime.feeds.lookout.end()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop: who waits for events is let go, who asked is answered."""
@@ -156,16 +157,14 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
         return alive
 
     def start_background(self) -> None:
-        """Begin what the application does in the background, if it does anything."""
-        start = getattr(self.wsgi, "start_background", None)
-        if start:
-            start()
+        """Start the application's background jobs."""
+        if runtime := self._runtime:
+            runtime.start()
 
     def close_ledgers(self) -> None:
         """Close the application's ledgers."""
-        close = getattr(self._application, "close_ledgers", None)
-        if close:
-            close()
+        if runtime := self._runtime:
+            runtime.close()
 
 
 def _must_name_its_host(req: Any) -> None:

@@ -11,7 +11,7 @@ from ledger import clock
 from ledger.contract import NO_STREAM, Append
 from ledger.events import Metadata
 from scim_api import settings, wiring
-from scim_api.cli.token import issue_token
+from scim_api.auth.credentials import issue
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER
 from scim_api.protocol.to_events import creation, membership
@@ -43,7 +43,7 @@ def populate(data_dir: Path, users: int, progress: Progress) -> Population:
     console = app.console()
     console.settings = settings.load({"SCIM_DATA_DIR": str(data_dir)})
     tenant = console.create(NAME)
-    token = issue_token(_metadata(), tenant, "okta", None).token
+    token = issue(tenant, _metadata(), "okta").token
     ids: list[str] = []
     for first in range(0, users, BATCH):
         ids += _create(tenant, range(first, min(first + BATCH, users)))

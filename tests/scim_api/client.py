@@ -6,8 +6,9 @@ from app import console, create_app
 from ledger.contract import Append
 from ledger.events import Event
 from scim_api import settings
-from scim_api.cli.token import issue_token
+from scim_api.auth.credentials import issue
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN
+from scim_api.server.runtime import EXTENSION
 
 BASE = "/scim/v2"
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
@@ -72,6 +73,10 @@ class Site:
     def app(self):
         return create_app(self.settings)
 
+    @property
+    def runtime(self):
+        return self.app.extensions[EXTENSION]
+
     def make(self, name="default"):
         """Make a ledger; return a client with a token of it."""
         self.console.create(name).close()
@@ -81,11 +86,11 @@ class Site:
         """Return a client with a new token of a ledger that is there."""
         return Api(self, name, self.issue(name, **credential).token)
 
-    def issue(self, name="default", *, called="okta", expires_at=None, **own):
+    def issue(self, name="default", *, called="okta", **own):
         """Issue a token; `policy`, `user` or `scopes` make it one of its own."""
         tenant = self.console.tenant(name)
         try:
-            return issue_token(self.console.metadata("cli"), tenant, called, expires_at, **own)
+            return issue(tenant, self.console.metadata("cli"), called, **own)
         finally:
             tenant.close()
 
@@ -108,7 +113,7 @@ class Site:
 
     def close(self):
         if "app" in self.__dict__:
-            self.app.close_ledgers()
+            self.runtime.close()
             del self.app
 
 

@@ -12,8 +12,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from scim_api.auth.credentials import issue
 from scim_api.auth.scopes import Scope
-from scim_api.cli.token import issue_token
 from scim_api.openapi.document import document
 from scim_api.protocol.schema.resource_types import GROUP_URN, RESOURCE_TYPES, USER
 from scim_api.tenants.catalogue import BUILT_IN
@@ -91,7 +91,7 @@ def sign_in(client, make):
         site = client.site
         tenant = site.console.tenant("default")
         try:
-            issued = issue_token(site.console.metadata("cli"), tenant, "own", None, user=make(USER))
+            issued = issue(tenant, site.console.metadata("cli"), "own", user=make(USER))
         finally:
             tenant.close()
         return issued.token

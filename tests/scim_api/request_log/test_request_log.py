@@ -485,7 +485,7 @@ def test_unknown_addresses_share_no_tenth_with_strangers_where_the_token_is_live
     for number in range(30):
         api.get(f"/Nothing/{number}")
         api.get("/Users", headers={"Authorization": "Bearer none"})
-    tenant = next(iter(api.site.app.tenants))
+    tenant = next(iter(api.site.runtime.tenants))
     tenant.requests.flush()
 
     bounded = RequestLog(tenant.requests._path, tenant.ledger.path, Bounds(100, 90))

@@ -12,7 +12,7 @@ from tests.scim_api.schemas_of_operators import add_schema, opened
 
 def served(api):
     """Return the ledger as the application has it open."""
-    [tenant] = api.site.app.tenants
+    [tenant] = api.site.runtime.tenants
     return tenant
 
 

@@ -1,0 +1,46 @@
+"""What a worker process starts and closes together with its application."""
+
+from flask import Flask
+
+from ledger.background import Background
+from ledger.signing.anchors import LOCK_FILE as ANCHORS_LOCK
+from scim_api import logs
+from scim_api.audit.feeds import Feeds
+from scim_api.settings import Settings
+from scim_api.tenants.tenants import Tenants
+from scim_api.wiring import anchors_of, chores_of
+
+EXTENSION = "scim_ledger"  # where the application keeps it
+
+
+class Runtime:
+    """The open ledgers, the clients that wait for events, and the background jobs."""
+
+    def __init__(self, settings: Settings, tenants: Tenants, feeds: Feeds) -> None:
+        self.tenants, self.feeds = tenants, feeds
+        self._anchor_url = settings.anchor_url
+        self._anchored = bool(settings.anchor_dir or settings.anchor_url)
+        self._jobs = Background(lambda: chores_of(tenants.opened()), logs.ChoreLog())
+        # apart from the other jobs: an anchor may be across a slow network
+        self._anchors = Background(lambda: anchors_of(tenants), logs.ChoreLog(), ANCHORS_LOCK)
+
+    def start(self) -> None:
+        """Start the background jobs."""
+        if self._anchor_url:
+            self.tenants.open_apart()
+        self._jobs.start()
+        if self._anchored:
+            self._anchors.start()
+
+    def close(self) -> None:
+        """Stop the jobs and the feeds, then close the ledgers."""
+        self.feeds.lookout.close()
+        self._jobs.end()
+        self._anchors.end()
+        self.tenants.close()
+
+
+def runtime_of(app: Flask | None) -> Runtime | None:
+    """Return what goes with an application; None while it is loading, or if it is another's."""
+    found: Runtime | None = app.extensions.get(EXTENSION) if app else None
+    return found
