@@ -2,7 +2,7 @@
 
 Every condition yields 0 or 1, never NULL, so that NOT means what it says. What a client wrote,
 and every JSON path, is a bound parameter. The common look-ups become index seeks. No document
-holds U+0000 (the door refuses it): text given to SQL functions would end there.
+holds U+0000 (the tolerances refuses it): text given to SQL functions would end there.
 """
 
 from collections.abc import Sequence

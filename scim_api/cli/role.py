@@ -25,6 +25,7 @@ from scim_api.cli.terminal import (
 )
 from scim_api.protocol.conditions import Conditions
 from scim_api.protocol.errors import ScimError
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.schema.resource_types import ENTITLEMENT, ROLE
 from scim_api.service.service import Service
@@ -141,8 +142,7 @@ def _service(tenant: Tenant, resource_type: ResourceType) -> Service:
         tenant.resources,
         catalogue.by_name[resource_type.name],
         catalogue,
-        catalogue.policy,
-        lambda _: None,
+        Tolerances(catalogue.policy),
     )
 
 

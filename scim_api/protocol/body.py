@@ -7,18 +7,18 @@ from projections.query.model import Type
 from scim_api.protocol.errors import InvalidSyntax, InvalidValue
 from scim_api.protocol.fields import check_parts, check_resource, check_value, is_secret
 from scim_api.protocol.json_text import decoded
-from scim_api.protocol.policy import OKTA, Door, Policy, Tolerated
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType
 from scim_api.protocol.values import by_key, is_unassigned, printable, single_of, value_of
 
 _SCIM_1 = "urn:scim:schemas:"
+_DEFAULT = Tolerances()
 
 
 def load_resource(
     resource_type: ResourceType,
     body: Any,
-    policy: Policy = OKTA,
-    tolerated: Tolerated | None = None,
+    tolerances: Tolerances = _DEFAULT,
 ) -> dict[str, Any]:
     """Return the attributes of a POST or PUT body by payload key; raises ScimError.
 
@@ -27,20 +27,19 @@ def load_resource(
     """
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object that holds the resource.")
-    door = Door(policy, tolerated)
-    given = by_key(resource_type, body, door)
-    urns = _schemas(resource_type, given.pop("schemas", None), door)
-    attributes = dict(_normal(resource_type, given, door))
-    _check_extensions(resource_type, attributes, urns, door)
+    given = by_key(resource_type, body, tolerances)
+    urns = _schemas(resource_type, given.pop("schemas", None), tolerances)
+    attributes = dict(_normal(resource_type, given, tolerances))
+    _check_extensions(resource_type, attributes, urns, tolerances)
     check_resource(resource_type, attributes)
-    return dict(_assigned(resource_type, attributes, door))
+    return dict(_assigned(resource_type, attributes, tolerances))
 
 
 def load_value(
     declared: Declared,
     sub: Attribute | None,
     value: Any,
-    door: Door,
+    tolerances: Tolerances,
     *,
     partial: bool = False,
     some: bool = False,
@@ -52,37 +51,37 @@ def load_value(
     """
     attribute = sub or declared.attribute
     path = f"{declared.key}.{sub.name}" if sub else declared.key
-    normal = value_of(attribute, _listed(attribute, value, door, path), door, path)
+    normal = value_of(attribute, _listed(attribute, value, tolerances, path), tolerances, path)
     if normal is None:
         return None
     check_value(attribute, normal, path, partial=partial, some=some)
     return _settled(attribute, normal, path)
 
 
-def _listed(attribute: Attribute, value: Any, door: Door, path: str) -> Any:
+def _listed(attribute: Attribute, value: Any, tolerances: Tolerances, path: str) -> Any:
     """Return a value for a list in one: in a PATCH one may come alone (RFC 7644 §3.5.2.1)."""
     if not attribute.multi_valued:
         return value
-    value = decoded(value, door, path)
+    value = decoded(value, tolerances, path)
     plain = attribute.type is not Type.COMPLEX and not isinstance(value, list)
-    alone = isinstance(value, dict) or (plain and not is_unassigned(value, door))
+    alone = isinstance(value, dict) or (plain and not is_unassigned(value, tolerances))
     return [value] if alone else value
 
 
-def load_parts(declared: Declared, value: Any, door: Door) -> dict[str, Any]:
+def load_parts(declared: Declared, value: Any, tolerances: Tolerances) -> dict[str, Any]:
     """Return the sub-attributes a PATCH lays over one value; None for those it unassigns."""
     attribute, path = declared.attribute, declared.key
-    parts = single_of(attribute, value, door, path)
+    parts = single_of(attribute, value, tolerances, path)
     if parts is None:
         return unassigned(attribute)
     check_parts(attribute, parts, path)
     return dict(parts)
 
 
-def load_one(declared: Declared, value: Any, door: Door) -> list[Any]:
+def load_one(declared: Declared, value: Any, tolerances: Tolerances) -> list[Any]:
     """Return the plain value a PATCH gives one place in a list; none where it unassigns it."""
     attribute, path = declared.attribute, declared.key
-    normal = single_of(attribute, value, door, path)
+    normal = single_of(attribute, value, tolerances, path)
     if normal is None:
         return []
     check_value(attribute, [normal], path)
@@ -124,7 +123,7 @@ def identity(value: Any) -> Any:
     )
 
 
-def with_values(attribute: Attribute, values: Any, door: Door) -> Any:
+def with_values(attribute: Attribute, values: Any, tolerances: Tolerances) -> Any:
     """Return values without those that, by policy, are none; None if nothing is left.
 
     Such a value lacks its `value`: only what would describe one is there.
@@ -132,7 +131,7 @@ def with_values(attribute: Attribute, values: Any, door: Door) -> Any:
     if not (attribute.multi_valued and "value" in attribute.subs) or not values:
         return values
     left = [value for value in values if _is_one(attribute, value)]
-    if len(left) == len(values) or not door.tolerates("valueless_entries_removed"):
+    if len(left) == len(values) or not tolerances.allow("valueless_entries_removed"):
         return values
     return left or None
 
@@ -154,51 +153,51 @@ def check_secret(declared: Declared, value: Any) -> None:
         raise InvalidValue(f"{declared.key} must be text in quotes")
 
 
-def check_urns(resource_type: ResourceType, urns: list[Any], door: Door) -> None:
+def check_urns(resource_type: ResourceType, urns: list[Any], tolerances: Tolerances) -> None:
     """Refuse what is no URN, and by policy the URN of a schema that is not served."""
     for urn in urns:
         if not isinstance(urn, str):
             raise InvalidValue("schemas must be a list of URNs in quotes")
         known = urn.lower() == resource_type.schema.id.lower() or resource_type.find_extension(urn)
-        if not known and not door.tolerates("unknown_schemas_ignored"):
+        if not known and not tolerances.allow("unknown_schemas_ignored"):
             raise InvalidValue(f"schemas: {printable(urn)} is not a schema served here")
 
 
-def _schemas(resource_type: ResourceType, value: Any, door: Door) -> set[str]:
+def _schemas(resource_type: ResourceType, value: Any, tolerances: Tolerances) -> set[str]:
     """Return the folded URNs of `schemas`, which must name the core schema (RFC 7643 §3)."""
     core = resource_type.schema.id
-    if _is_missing(value, door):
+    if _is_missing(value, tolerances):
         return set()
     if not isinstance(value, list):
         raise InvalidValue(f'schemas is required: a list of URNs, at least "{core}"')
-    check_urns(resource_type, value, door)
+    check_urns(resource_type, value, tolerances)
     urns = {urn.lower() for urn in value}
-    if core.lower() in urns or _are_older(urns, door):
+    if core.lower() in urns or _are_older(urns, tolerances):
         return urns
     raise InvalidValue(f'schemas must contain "{core}"')
 
 
-def names_message(value: Any, urn: str, door: Door) -> bool:
+def names_message(value: Any, urn: str, tolerances: Tolerances) -> bool:
     """Return whether `schemas` of a PATCH, Bulk or search message names it, or may be without."""
-    if _is_missing(value, door):
+    if _is_missing(value, tolerances):
         return True
     if not isinstance(value, list):
         return False
     urns = {item.lower() for item in value if isinstance(item, str)}
-    return urn.lower() in urns or _are_older(urns, door)
+    return urn.lower() in urns or _are_older(urns, tolerances)
 
 
-def _is_missing(urns: Any, door: Door) -> bool:
-    return urns in (None, []) and door.tolerates("core_schema_missing")
+def _is_missing(urns: Any, tolerances: Tolerances) -> bool:
+    return urns in (None, []) and tolerances.allow("core_schema_missing")
 
 
-def _are_older(urns: set[str], door: Door) -> bool:
+def _are_older(urns: set[str], tolerances: Tolerances) -> bool:
     older = any(urn.startswith(_SCIM_1) for urn in urns)
-    return older and door.tolerates("core_schema_missing")
+    return older and tolerances.allow("core_schema_missing")
 
 
 def _normal(
-    resource_type: ResourceType, given: Mapping[str, Any], door: Door
+    resource_type: ResourceType, given: Mapping[str, Any], tolerances: Tolerances
 ) -> Iterator[tuple[str, Any]]:
     for key, value in given.items():
         declared = resource_type.declared[key]
@@ -207,27 +206,30 @@ def _normal(
         if is_secret(declared.attribute):
             check_secret(declared, value)
             continue
-        normal = value_of(declared.attribute, value, door, key)
+        normal = value_of(declared.attribute, value, tolerances, key)
         if normal is not None:
             yield key, normal
 
 
 def _check_extensions(
-    resource_type: ResourceType, attributes: Mapping[str, Any], urns: set[str], door: Door
+    resource_type: ResourceType,
+    attributes: Mapping[str, Any],
+    urns: set[str],
+    tolerances: Tolerances,
 ) -> None:
     """Refuse attributes of an extension that `schemas` does not name (RFC 7643 §3)."""
     used = {resource_type.declared[key].steps[0] for key in attributes if ":" in key}
     for urn in used:
-        if urn.lower() not in urns and not door.tolerates("extension_without_schema"):
+        if urn.lower() not in urns and not tolerances.allow("extension_without_schema"):
             raise InvalidValue(f'schemas must contain "{urn}", whose attributes are given')
 
 
 def _assigned(
-    resource_type: ResourceType, attributes: Mapping[str, Any], door: Door
+    resource_type: ResourceType, attributes: Mapping[str, Any], tolerances: Tolerances
 ) -> Iterator[tuple[str, Any]]:
     for key, value in attributes.items():
         attribute = resource_type.declared[key].attribute
-        left = with_values(attribute, _settled(attribute, value, key), door)
+        left = with_values(attribute, _settled(attribute, value, key), tolerances)
         if left is not None:
             yield key, left
 

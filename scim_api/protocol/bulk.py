@@ -9,7 +9,7 @@ from scim_api.protocol.body import names_message
 from scim_api.protocol.bulk_references import MARK
 from scim_api.protocol.errors import BodyTooLarge, InvalidSyntax, InvalidValue, NotFound
 from scim_api.protocol.patch.operations import by_folded_name
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.text_scanner import shown
 
@@ -60,12 +60,12 @@ class BulkRequest:
     fail_on_errors: int | None = None
 
 
-def bulk_request(body: Any, door: Door) -> BulkRequest:
+def bulk_request(body: Any, tolerances: Tolerances) -> BulkRequest:
     """Read a request; raises ScimError if nothing of it can be carried out."""
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object: a BulkRequest.")
     given = by_folded_name(body)
-    _check_schemas(given.get("schemas"), door)
+    _check_schemas(given.get("schemas"), tolerances)
     items = given.get("operations")
     if not isinstance(items, list):
         raise InvalidSyntax("The request needs Operations: a list of objects.")
@@ -79,8 +79,8 @@ def bulk_request(body: Any, door: Door) -> BulkRequest:
     return BulkRequest(operations, _fail_on_errors(given.get("failonerrors")))
 
 
-def _check_schemas(urns: Any, door: Door) -> None:
-    if names_message(urns, REQUEST_URN, door):
+def _check_schemas(urns: Any, tolerances: Tolerances) -> None:
+    if names_message(urns, REQUEST_URN, tolerances):
         return
     if not isinstance(urns, list) or not all(isinstance(urn, str) for urn in urns):
         raise InvalidSyntax(f'The request needs "schemas": ["{REQUEST_URN}"].')

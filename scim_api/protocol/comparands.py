@@ -1,7 +1,7 @@
 """What filters, paths and sorts are about: the attribute that a name stands for."""
 
 from projections.query.model import Type
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import (
     Attribute,
     Declared,
@@ -10,34 +10,34 @@ from scim_api.protocol.schema.attributes import (
     Returned,
 )
 
-_DEFAULT = Door()
+_DEFAULT = Tolerances()
 
 
 def find(
-    resource_type: ResourceType, name: str, door: Door
+    resource_type: ResourceType, name: str, tolerances: Tolerances
 ) -> tuple[Declared, Attribute | None] | None:
     """Find an attribute in any case (RFC 7644 §3.10), and by policy without its schema's URN."""
-    if found := _find_path(resource_type, name, door):
+    if found := _find_path(resource_type, name, tolerances):
         return found
     for extension in resource_type.extensions:
-        found = _find_path(resource_type, f"{extension.id}:{name}", door)
-        if found and door.tolerates("extension_without_urn"):
+        found = _find_path(resource_type, f"{extension.id}:{name}", tolerances)
+        if found and tolerances.allow("extension_without_urn"):
             return found
     return None
 
 
 def _find_path(
-    resource_type: ResourceType, name: str, door: Door
+    resource_type: ResourceType, name: str, tolerances: Tolerances
 ) -> tuple[Declared, Attribute | None] | None:
     if found := resource_type.find_path(name):
         return found
     head, _, tail = name.rpartition(".")
     declared = resource_type.find(head)
-    older = part_of(declared.attribute, tail, door) if declared else None
+    older = part_of(declared.attribute, tail, tolerances) if declared else None
     return (declared, older) if declared and older else None
 
 
-def part_of(attribute: Attribute, name: str, door: Door) -> Attribute | None:
+def part_of(attribute: Attribute, name: str, tolerances: Tolerances) -> Attribute | None:
     """Find a sub-attribute in any case.
 
     By policy also the `value` of a reference under the name it had in SCIM 1.1, as `managerId`.
@@ -46,7 +46,7 @@ def part_of(attribute: Attribute, name: str, door: Door) -> Attribute | None:
         return sub
     if name.lower() != f"{attribute.name}id".lower() or "$ref" not in attribute.subs:
         return None
-    return attribute.subs.get("value") if door.tolerates("manager_id") else None
+    return attribute.subs.get("value") if tolerances.allow("manager_id") else None
 
 
 def unknown_part(resource_type: ResourceType, name: str) -> tuple[str, int, str]:
@@ -74,10 +74,10 @@ def valued(attribute: Attribute) -> Attribute:
     return attribute
 
 
-def compared(attribute: Attribute, door: Door) -> Attribute:
+def compared(attribute: Attribute, tolerances: Tolerances) -> Attribute:
     """Return what a filter compares; by policy also of a single reference its value."""
     value = attribute.subs.get("value")
-    if value and not attribute.multi_valued and door.tolerates("reference_as_string"):
+    if value and not attribute.multi_valued and tolerances.allow("reference_as_string"):
         return value
     return valued(attribute)
 

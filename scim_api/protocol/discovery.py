@@ -7,7 +7,7 @@ from projections.query.model import Type
 from scim_api.protocol.bulk import MAX_OPERATIONS
 from scim_api.protocol.cursors import TIMEOUT
 from scim_api.protocol.list_query import DEFAULT_COUNT
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS
 
@@ -19,14 +19,14 @@ _STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
 
 
 def service_provider_config(
-    door: Door, base_url: str, *, max_results: int, max_payload: int
+    tolerances: Tolerances, base_url: str, *, max_results: int, max_payload: int
 ) -> dict[str, Any]:
     """Return what this service can do (RFC 7643 §5): nothing that does not run.
 
     Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
     """
-    conforms = door.policy.interop_profile
-    paging = {} if door.tolerates("pagination_left_out") else {"pagination": _paging(max_results)}
+    conforms = tolerances.policy.interop_profile
+    paging = {} if tolerances.allow("pagination_left_out") else {"pagination": _paging(max_results)}
     document: dict[str, Any] = {
         "schemas": [CONFIG_URN],
         "patch": {"supported": True},

@@ -16,7 +16,7 @@ from scim_api.protocol.errors import (
     UnknownPath,
 )
 from scim_api.protocol.operands import Unfit, Value, check_operator, fitted, read_literal, with_time
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import (
     ABSENT,
     Attribute,
@@ -37,7 +37,7 @@ _OPERATORS = {operator.value: operator for operator in Operator}
 _PATH = re.compile(
     r'\s*+([^\W\d]|\$)[^\s\[\]()"]*+\s*+(\[.*\]\s*+(\.([^\W\d]|\$)[\w$-]*+\s*+)?)?', re.DOTALL
 )
-_DEFAULT = Door()
+_DEFAULT = Tolerances()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,20 @@ class PatchPath:
     sub: Attribute | None = None
 
 
-def parse_filter(text: str, resource_type: ResourceType, door: Door = _DEFAULT) -> model.Filter:
+def parse_filter(
+    text: str, resource_type: ResourceType, tolerances: Tolerances = _DEFAULT
+) -> model.Filter:
     """Read a filter; raises InvalidFilter."""
-    reader = _Reader(text, resource_type, door, InvalidFilter)
+    reader = _Reader(text, resource_type, tolerances, InvalidFilter)
     result = reader.disjunction(0)
     if reader.at < len(text):
         reader.expected("and, or, or the end of the filter")
     return result
 
 
-def parse_path(text: str, resource_type: ResourceType, door: Door = _DEFAULT) -> PatchPath:
+def parse_path(
+    text: str, resource_type: ResourceType, tolerances: Tolerances = _DEFAULT
+) -> PatchPath:
     """Read a PATCH path; raises InvalidPath, or InvalidFilter for what stands in brackets.
 
     UnknownPath is raised for what has the form of a path and names what no schema declares.
@@ -73,7 +77,7 @@ def parse_path(text: str, resource_type: ResourceType, door: Door = _DEFAULT) ->
         return PatchPath()
     if extension := resource_type.find_extension(urn):
         return PatchPath(extension=extension)
-    return _Reader(text, resource_type, door, InvalidPath).path()
+    return _Reader(text, resource_type, tolerances, InvalidPath).path()
 
 
 def parse_sort(text: str, resource_type: ResourceType) -> model.Path:
@@ -97,11 +101,11 @@ class _Reader(Cursor):
     """Reads a filter or path from left to right by recursive descent."""
 
     def __init__(
-        self, text: str, resource_type: ResourceType, door: Door, error: type[ScimError]
+        self, text: str, resource_type: ResourceType, tolerances: Tolerances, error: type[ScimError]
     ) -> None:
         super().__init__(text, error)
         self._type = resource_type
-        self._door = door
+        self._tolerances = tolerances
         self._terms = 0
         self._inside: Declared | None = None
         self._is_path = error is InvalidPath
@@ -142,7 +146,7 @@ class _Reader(Cursor):
 
     def _check_offered(self, word: str) -> None:
         """Refuse, by policy, an operator just read that is neither eq nor and."""
-        if word not in ("eq", "and") and not self._door.tolerates("every_filter_operator"):
+        if word not in ("eq", "and") and not self._tolerances.allow("every_filter_operator"):
             self.refuse(f"{word} is not offered, only eq and and", self.at - len(word))
 
     def _group(self, depth: int) -> model.Filter:
@@ -183,7 +187,7 @@ class _Reader(Cursor):
 
     def _and_value(self, declared: Declared, inner: model.Filter) -> model.Filter:
         """Read Entra's `emails[type eq "work"].value eq "x"`: both of the same value."""
-        if not self._door.tolerates("part_after_brackets"):
+        if not self._tolerances.allow("part_after_brackets"):
             self.refuse("nothing may follow the bracket but and, or, or the end", self.at)
         self.at += 1
         start = self.at
@@ -216,7 +220,7 @@ class _Reader(Cursor):
     def _comparison(
         self, declared: Declared, sub: Attribute | None, operator: Operator, at: int
     ) -> model.Filter:
-        attribute = sub or compared(declared.attribute, self._door)
+        attribute = sub or compared(declared.attribute, self._tolerances)
         if attribute is ABSENT.attribute:
             return model.Compare(self._path(declared, sub), operator, self._any_literal())
         try:
@@ -231,7 +235,7 @@ class _Reader(Cursor):
             self.refuse(error.reason, at if error.at is None else error.at)
         part = None if attribute is declared.attribute else attribute
         found = model.Compare(self._path(declared, part), operator, value)
-        return on_stored(found, self._door.base_url)
+        return on_stored(found, self._tolerances.base_url)
 
     def _any_literal(self) -> str | None:
         """Take what an attribute without a type is compared with, all but null as a text."""
@@ -246,13 +250,13 @@ class _Reader(Cursor):
         start = self.at
         value = self._read_literal(attribute.type)
         quoted = isinstance(value, str) and attribute.type is Type.BOOLEAN
-        if quoted and not self._door.tolerates("boolean_strings"):
+        if quoted and not self._tolerances.allow("boolean_strings"):
             raise Unfit(f"{attribute.name} is compared with true or false, without quotes", start)
         return value
 
     def _read_literal(self, type_: Type) -> Value:
         value, end, bare = read_literal(self.text, self.at, type_)
-        if bare and not self._door.tolerates("unquoted_filter_literal"):
+        if bare and not self._tolerances.allow("unquoted_filter_literal"):
             raise Unfit("a text value must be in double quotes", self.at)
         self.at = end
         return value
@@ -261,7 +265,7 @@ class _Reader(Cursor):
 
     def _find(self, name: str, start: int) -> tuple[Declared, Attribute | None]:
         if self._inside is None:
-            found = find(self._type, name, self._door)
+            found = find(self._type, name, self._tolerances)
             if found is None and (absent := self._type.absent(name)):
                 return absent, None
             return found or self._undeclared(name, start)

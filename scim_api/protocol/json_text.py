@@ -7,7 +7,7 @@ import orjson
 
 from scim_api.protocol import exact_json
 from scim_api.protocol.errors import BodyTooLarge, InvalidValue
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 
 MAX_DEPTH = 32  # of JSON in JSON; a user needs four
 MAX_OBJECTS = 250_000  # objects and lists in one body: a group's members are one object each
@@ -18,7 +18,7 @@ _BEGINNING = re.compile(r'\s*+"?\s*+[\[{]')
 _UNMISTAKABLE = re.compile(r"""\s*(\{\s*["'}]|\[\s*[\[{"'\]]|"\s*[\[{])""")
 
 
-def decoded(value: Any, door: Door, path: str) -> Any:
+def decoded(value: Any, tolerances: Tolerances, path: str) -> Any:
     """Return the object or list that a text says by policy, any other value as it is.
 
     Raises InvalidValue for such a text where it is not forgiven, is broken, or too deep: it is
@@ -29,7 +29,7 @@ def decoded(value: Any, door: Door, path: str) -> Any:
     meant = said_by(value)
     if meant is None and not _UNMISTAKABLE.match(value):
         return value
-    if meant is None or not door.tolerates("json_as_text"):
+    if meant is None or not tolerances.allow("json_as_text"):
         raise _refusal(path, "must be a JSON object or list, not text that looks like one")
     if deeper_than(meant, MAX_DEPTH):
         raise _refusal(path, f"is JSON text nested deeper than {MAX_DEPTH} levels")

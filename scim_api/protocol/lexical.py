@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from projections.query.comparison import decimal_of, instant
 from projections.query.model import Type
 from scim_api.protocol.decimals import EXPECTED, is_bounded
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 
 # Whole groups of four; of the last, padding may be left out (RFC 7643 §2.3.6).
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*+(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?")
@@ -21,10 +21,10 @@ NOT_AN_OFFSET = "must have an offset between -14:00 and +14:00, or Z (XML Schema
 Fault = str | None
 
 
-def fault_of(type_: Type, text: str, door: Door) -> Fault:
+def fault_of(type_: Type, text: str, tolerances: Tolerances) -> Fault:
     """Return what is wrong with a new text of a type; None if nothing is."""
     look = _FAULTS.get(type_)
-    return look(text, door) if look else None
+    return look(text, tolerances) if look else None
 
 
 def has_form(type_: Type) -> bool:
@@ -32,17 +32,17 @@ def has_form(type_: Type) -> bool:
     return type_ in _FAULTS
 
 
-def _of_binary(text: str, door: Door) -> Fault:
+def _of_binary(text: str, tolerances: Tolerances) -> Fault:
     if _BASE64.fullmatch(text):
         return None
     joined = _in_one_line(text)
-    if joined != text and not door.tolerates("base64_in_lines"):
+    if joined != text and not tolerances.allow("base64_in_lines"):
         return NOT_BASE64
     if _BASE64.fullmatch(joined):
         return None
     if "+" in joined or "/" in joined or not _BASE64.fullmatch(joined.translate(_URL_ALPHABET)):
         return NOT_BASE64
-    return None if door.tolerates("base64_url_alphabet") else NOT_BASE64
+    return None if tolerances.allow("base64_url_alphabet") else NOT_BASE64
 
 
 def _in_one_line(text: str) -> str:
@@ -55,18 +55,18 @@ def _in_one_line(text: str) -> str:
     return "".join((first.rstrip(_BLANKS), *inner, last.lstrip(_BLANKS)))
 
 
-def _of_decimal(text: str, _: Door) -> Fault:
+def _of_decimal(text: str, _: Tolerances) -> Fault:
     number = decimal_of(text)
     return None if number is not None and is_bounded(number) else EXPECTED
 
 
-def _of_time(text: str, _: Door) -> Fault:
+def _of_time(text: str, _: Tolerances) -> Fault:
     if not _OFFSET.fullmatch(text):
         return NOT_AN_OFFSET
     return None if instant(text) else OUT_OF_RANGE  # which no filter could find
 
 
-_FAULTS: Mapping[Type, Callable[[str, Door], Fault]] = {
+_FAULTS: Mapping[Type, Callable[[str, Tolerances], Fault]] = {
     Type.BINARY: _of_binary,
     Type.DECIMAL: _of_decimal,
     Type.DATE_TIME: _of_time,

@@ -8,7 +8,7 @@ from scim_api.protocol.body import names_message
 from scim_api.protocol.documents import Selection, selection
 from scim_api.protocol.errors import InvalidCount, InvalidSyntax, InvalidValue, ScimError
 from scim_api.protocol.filter import parse_filter, parse_sort
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType
 
 SEARCH_URN = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
@@ -24,7 +24,7 @@ Parameters = Mapping[str, str]
 def list_query(
     parameters: Parameters,
     resource_type: ResourceType,
-    door: Door,
+    tolerances: Tolerances,
     *,
     max_results: int,
 ) -> Query:
@@ -34,7 +34,7 @@ def list_query(
     """
     filter_, sort_by = parameters.get("filter"), parameters.get("sortBy")
     return Query(
-        filter=None if filter_ is None else parse_filter(filter_, resource_type, door),
+        filter=None if filter_ is None else parse_filter(filter_, resource_type, tolerances),
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
         descending=descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),
@@ -59,7 +59,7 @@ def shown(parameters: Parameters, resource_type: ResourceType) -> Selection | No
     )
 
 
-def search_parameters(body: Any, door: Door) -> dict[str, str]:
+def search_parameters(body: Any, tolerances: Tolerances) -> dict[str, str]:
     """Return the parameters of a SearchRequest message as those of a URL (RFC 7644 §3.4.3).
 
     Raises InvalidSyntax or InvalidValue.
@@ -67,7 +67,7 @@ def search_parameters(body: Any, door: Door) -> dict[str, str]:
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object, a SearchRequest.")
     given = {name.lower(): value for name, value in body.items() if value is not None}
-    if not names_message(given.get("schemas"), SEARCH_URN, door):
+    if not names_message(given.get("schemas"), SEARCH_URN, tolerances):
         raise InvalidValue(f'schemas must contain "{SEARCH_URN}"')
     names = (*_NUMBERS, *_LISTS, *_TEXTS)
     found = {name: given[name.lower()] for name in names if name.lower() in given}

@@ -13,7 +13,7 @@ from projections.query.model import Type
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.lexical import fault_of, has_form
 from scim_api.protocol.names import fault_of_shown_name, fault_of_user_name
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType
 from scim_api.protocol.schema.resource_types import kind_of
 from scim_api.protocol.values import check_number
@@ -26,13 +26,16 @@ _WHOLE = (Type.REFERENCE, Type.BINARY)
 
 
 def check_new(
-    resource_type: ResourceType, before: Mapping[str, Any], after: Mapping[str, Any], door: Door
+    resource_type: ResourceType,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    tolerances: Tolerances,
 ) -> None:
     """Refuse what is new in a resource and too much, misleading or malformed; InvalidValue."""
     for key, value in after.items():
         declared = resource_type.declared.get(key)
         if declared and value != before.get(key):
-            _check(resource_type, declared, before.get(key), value, door)
+            _check(resource_type, declared, before.get(key), value, tolerances)
     size = _size(after)
     if size > MAX_RESOURCE and size > _size(before):
         raise InvalidValue(
@@ -41,14 +44,14 @@ def check_new(
 
 
 def _check(
-    resource_type: ResourceType, declared: Declared, before: Any, after: Any, door: Door
+    resource_type: ResourceType, declared: Declared, before: Any, after: Any, tolerances: Tolerances
 ) -> None:
     key, attribute = declared.key, declared.attribute
     if isinstance(after, list) and len(after) > len(before or ()):
         check_number(after, key)
     recorded: set[str] | None = None
     for path, part, text in _texts(attribute, after, key):
-        fault = _fault(resource_type, declared, part, text, door)
+        fault = _fault(resource_type, declared, part, text, tolerances)
         if fault and recorded is None:
             recorded = {known for _, _, known in _texts(attribute, before, key)}
         if fault and text not in (recorded or ()):
@@ -56,14 +59,18 @@ def _check(
 
 
 def _fault(
-    resource_type: ResourceType, declared: Declared, part: Attribute, text: str, door: Door
+    resource_type: ResourceType,
+    declared: Declared,
+    part: Attribute,
+    text: str,
+    tolerances: Tolerances,
 ) -> str | None:
     """Return what is wrong with a new text, or None."""
     is_name = declared.key == resource_type.name_attribute
     if text.isascii() and len(text) <= MAX_NAME and not (is_name or has_form(part.type)):
         return None  # as nearly all are
     fault = _fault_of_any(text, _most(resource_type, declared, part))
-    fault = fault or fault_of(part.type, text, door)
+    fault = fault or fault_of(part.type, text, tolerances)
     return fault or (_fault_of_name(resource_type, text) if is_name else None)
 
 

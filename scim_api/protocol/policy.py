@@ -1,4 +1,4 @@
-"""Named tolerances: what is forgiven of a client at the door, each with the client that needs it.
+"""Named tolerances: what is forgiven of a client, each with the client that needs it.
 
 Where all are off, only what draft-ietf-scim-interop-profile allows is let in.
 """
@@ -6,8 +6,6 @@ Where all are off, only what draft-ietf-scim-interop-profile allows is let in.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-
-Tolerated = Callable[[str], None]
 
 
 def _setting(forgiven: str, needed_by: str, otherwise: str, *, on: bool = True) -> bool:
@@ -284,20 +282,25 @@ def with_settings(base: Policy, overrides: Mapping[str, bool]) -> Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """A policy at work on one request; tells `tolerated` the name of each tolerance used.
+class Tolerances:
+    """The policy of one request; `record` is called with the name of each tolerance used.
 
     `base_url` is what the service's own URIs begin with as the client sees them.
     """
 
     policy: Policy = OKTA
-    tolerated: Tolerated | None = None
+    record: Callable[[str], None] | None = None
     base_url: str = ""
 
-    def tolerates(self, setting: str) -> bool:
+    @property
+    def unrecorded(self) -> "Tolerances":
+        """The same policy, where a use of it was recorded before or is not the client's."""
+        return replace(self, record=None)
+
+    def allow(self, setting: str) -> bool:
         """Return whether the policy forgives this; ask only once there is something to forgive."""
         if not getattr(self.policy, setting):
             return False
-        if self.tolerated:
-            self.tolerated(setting)
+        if self.record:
+            self.record(setting)
         return True

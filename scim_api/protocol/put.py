@@ -6,7 +6,7 @@ from typing import Any
 from projections.state import STANDING
 from scim_api.protocol.body import with_values
 from scim_api.protocol.patch.apply import fixed_in, immutable, with_fixed, with_parts
-from scim_api.protocol.policy import Door, Policy
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, Mutability, ResourceType
 from scim_api.protocol.unshown import with_unshown
 
@@ -17,7 +17,7 @@ def replaced(
     resource_type: ResourceType,
     before: Attributes,
     desired: Attributes,
-    policy: Policy,
+    tolerances: Tolerances,
     cleared: Set[str] = frozenset(),
 ) -> dict[str, Any]:
     """Lay a whole new state over what a client cannot take away; raises Mutability.
@@ -36,7 +36,7 @@ def replaced(
         elif _is_kept(declared):
             after[key] = _whole(key, value, desired.get(key))
         elif declared and isinstance(value, list):
-            left = _listed(declared.attribute, value, desired.get(key), policy)
+            left = _listed(declared.attribute, value, desired.get(key), tolerances)
             if left is not None:
                 after[key] = left
         elif isinstance(value, Mapping) and (parts := _fixed_parts(declared, value)):
@@ -67,10 +67,12 @@ def _whole(key: str, kept: Any, given: Any) -> Any:
     return kept
 
 
-def _listed(attribute: Attribute, kept: list[Any], given: list[Any] | None, policy: Policy) -> Any:
+def _listed(
+    attribute: Attribute, kept: list[Any], given: list[Any] | None, tolerances: Tolerances
+) -> Any:
     """Return the list given, with the immutable parts that its values had.
 
     Or the one that was recorded, where it has no more than that but what counts as none.
     """
     given = with_fixed(attribute, kept, given or []) or None
-    return kept if with_values(attribute, kept, Door(policy)) == given else given
+    return kept if with_values(attribute, kept, tolerances.unrecorded) == given else given

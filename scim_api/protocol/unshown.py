@@ -7,16 +7,18 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from scim_api.protocol.body import identity
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, ResourceType
 from scim_api.protocol.values import by_key, is_unassigned
 
 
-def emptied(resource_type: ResourceType, body: Mapping[str, Any], door: Door) -> frozenset[str]:
+def emptied(
+    resource_type: ResourceType, body: Mapping[str, Any], tolerances: Tolerances
+) -> frozenset[str]:
     """Return the keys of what no GET shows and a PUT names to clear it (RFC 7644 §3.5.1)."""
     if not resource_type.withheld:
         return frozenset()
-    again = Door(door.policy)  # what is forgiven was noted when the body was read
+    again = tolerances.unrecorded
     given = by_key(resource_type, body, again)
     return frozenset(
         key

@@ -31,7 +31,7 @@ def add_bulk(scim: Blueprint, settings: Settings, service_of: ServiceOf) -> None
 
     def bulk() -> Response:
         exchange = exchange_of(request)
-        asked = bulk_request(read_json(request, limit=payload_limit(settings)), exchange.door)
+        asked = bulk_request(read_json(request, limit=payload_limit(settings)), exchange.tolerances)
         answer = carry_out(asked, _surroundings(exchange, settings, service_of))
         return json_response(exchange, orjson.dumps(answer))
 

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from scim_api.protocol import discovery
 from scim_api.protocol.documents import list_response
 from scim_api.protocol.errors import Forbidden, NotFound
-from scim_api.protocol.policy import OKTA, Door, Policy
+from scim_api.protocol.policy import OKTA, Policy, Tolerances
 from scim_api.protocol.schema.attributes import Schema
 from scim_api.routes.bulk import payload_limit
 from scim_api.settings import Settings
@@ -33,7 +33,7 @@ class DiscoveryViews:
         """GET what the service can do."""
         exchange = exchange_of(request)
         document = discovery.service_provider_config(
-            Door(self._policy(), exchange.tolerated.add),
+            Tolerances(self._policy(), exchange.tolerated.add),
             self._base(),
             max_results=self.settings.max_results,
             max_payload=payload_limit(self.settings),

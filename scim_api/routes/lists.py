@@ -64,7 +64,7 @@ class ListViews:
         moment = as_of.asked_in(body)
         if moment is not None:
             as_of.enter(exchange, moment)
-        return self._answered(name, search_parameters(body, exchange.door))
+        return self._answered(name, search_parameters(body, exchange.tolerances))
 
     def _answered(self, name: str | None, parameters: Parameters) -> Response:
         asked = self._asked(name, parameters)
@@ -112,8 +112,10 @@ class Listing:
         """The query, behind its cursor in a walk."""
         bound = self.types[0] if len(self.types) == 1 else AllTypes.of(tuple(self.types))
         base = base_url(self.exchange, self.settings)
-        door = replace(self.exchange.door, base_url=base)
-        query = list_query(self.parameters, bound, door, max_results=self.settings.max_results)
+        tolerances = replace(self.exchange.tolerances, base_url=base)
+        query = list_query(
+            self.parameters, bound, tolerances, max_results=self.settings.max_results
+        )
         if not walks.is_walk(self.parameters):
             return query
         return walks.resumed(query, self.parameters, self.about, self.key)

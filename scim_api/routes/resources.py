@@ -84,9 +84,7 @@ def service_of(exchange: Exchange, resource_type: ResourceType, base: str) -> Se
         principal.tenant.resources,
         resource_type,
         principal.catalogue,
-        principal.policy,
-        exchange.tolerated.add,
-        base,
+        replace(exchange.tolerances, base_url=base),
         principal.check,
     )
 

@@ -14,7 +14,7 @@ from projections.state import Attributes, document_of, followed
 from scim_api.protocol.errors import InvalidValue, Uniqueness
 from scim_api.protocol.json_text import resembles_json
 from scim_api.protocol.patch.members import TYPE, TYPES
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.quotations import quoted
 from scim_api.service.reader import Answer
 
@@ -98,7 +98,7 @@ def typed(
     resources: Resources,
     joining: Mapping[str, str | None],
     expected: Mapping[str, str],
-    door: Door,
+    tolerances: Tolerances,
 ) -> dict[str, str]:
     """Return the resource type of each member who joins; raises InvalidValue.
 
@@ -116,7 +116,7 @@ def typed(
         "cannot be a member: it is neither User nor Group",
     )
     unknown = [id_ for id_, type_ in found.items() if type_ is None]
-    if unknown and not door.tolerates("unknown_members_kept"):
+    if unknown and not tolerances.allow("unknown_members_kept"):
         _refuse(unknown, "is no User or Group here")
     return {id_: found[id_] or type_ or TYPE for id_, type_ in joining.items()}
 

@@ -21,7 +21,7 @@ from scim_api.protocol.errors import PreconditionFailed, TooManyRequests
 from scim_api.protocol.novelty import check_new
 from scim_api.protocol.patch import message as patching
 from scim_api.protocol.patch.members import Membership, Parted, parted
-from scim_api.protocol.policy import Door, Policy
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.put import replaced
 from scim_api.protocol.read_only import is_as_read
 from scim_api.protocol.schema.attributes import ResourceType
@@ -54,21 +54,15 @@ class Service(Reader):
         resources: Resources,
         resource_type: ResourceType,
         catalogue: Catalogue,
-        policy: Policy,
-        tolerated: Callable[[str], None],
-        base_url: str = "",
+        tolerances: Tolerances,
         check: Check = unchecked,
     ) -> None:
-        """`tolerated` is told the name of each tolerance of the policy that was made use of.
-
-        `base_url` is what URIs begin with as the client sees them. `check` is called under the
-        write lock before anything is recorded (SQLiteLedger.append).
-        """
+        """`check` is called under the write lock before anything is recorded."""
         super().__init__(ledger, resources, resource_type)
         self._ledger = ledger
         self._resources = resources
         self._catalogue = catalogue
-        self._door = Door(policy, tolerated, base_url)
+        self._tolerances = tolerances
         self._check = check
 
     def record(self, appends: Sequence[Append], metadata: Metadata) -> list[Recorded]:
@@ -97,7 +91,7 @@ class Service(Reader):
         given = self._parted(body)
         loaded = self._loaded(given.body)
         attributes = {**self._type.defaults, **self._default_role(), **loaded}
-        check_new(self._type, {}, attributes, self._door)
+        check_new(self._type, {}, attributes, self._tolerances)
         joining = self._typed(given.members or {}, expected)
         events = creation(attributes) + membership(joining, ())
         return Enrolment(self._kind, id_, attributes, frozenset(loaded), events)
@@ -113,15 +107,15 @@ class Service(Reader):
         """
         external_id = attributes.get("externalId")
         same_name = fault.attribute == self._type.name_attribute
-        if not (self._door.policy.adopt and same_name and external_id):
+        if not (self._tolerances.policy.adopt and same_name and external_id):
             raise taken(self._kind.type, fault) from fault
 
         def reactivated(before: Attributes, _: Membership) -> Attributes:
             stays_away = is_active(before) or not is_active(attributes)
             if stays_away or before.get("externalId") != external_id:
                 raise taken(self._kind.type, fault) from fault
-            self._door.tolerates("adopt")
-            return replaced(self._type, before, {**attributes, "active": True}, self._door.policy)
+            self._tolerances.allow("adopt")
+            return replaced(self._type, before, {**attributes, "active": True}, self._tolerances)
 
         return self._change(fault.holder, reactivated, Conditions(), metadata)
 
@@ -134,24 +128,24 @@ class Service(Reader):
         self._row(id_)
         given = self._parted(body)
         desired = self._loaded(given.body)
-        cleared = emptied(self._type, given.body, self._door)
+        cleared = emptied(self._type, given.body, self._tolerances)
 
         def desired_of(before: Attributes, members: Membership) -> Attributes:
             if given.members is not None:
                 members.replace(given.members)
             elif self._kind.relation == "members" and not given.named:
                 self._keep_or_empty(members)
-            return replaced(self._type, before, desired, self._door.policy, cleared)
+            return replaced(self._type, before, desired, self._tolerances, cleared)
 
         return self._change(id_, desired_of, conditions, metadata)
 
     def _keep_or_empty(self, members: Membership) -> None:
-        if not self._door.tolerates("put_keeps_members"):
+        if not self._tolerances.allow("put_keeps_members"):
             members.replace({})
 
     def patch(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2); raises ScimError."""
-        door = self._door
+        tolerances = self._tolerances
 
         def patched(before: Attributes, members: Membership) -> Attributes:
             current = cache(partial(self._current, id_))
@@ -159,7 +153,7 @@ class Service(Reader):
             def is_current(key: str, value: Any) -> bool:
                 return id_ == value if key == "id" else is_as_read(value, current(key))
 
-            return patching.apply(self._type, before, body, door, members, is_current)
+            return patching.apply(self._type, before, body, tolerances, members, is_current)
 
         return self._change(id_, patched, conditions, metadata)
 
@@ -192,15 +186,15 @@ class Service(Reader):
     def _parted(self, body: Any) -> Parted:
         """Part the body of a group from its members; no other type has any."""
         is_group = self._kind.relation == "members"
-        return parted(body, self._type.schema.id, self._door) if is_group else Parted(body)
+        return parted(body, self._type.schema.id, self._tolerances) if is_group else Parted(body)
 
     def _loaded(self, body: Any) -> Attributes:
-        return load_resource(self._type, body, self._door.policy, self._door.tolerated)
+        return load_resource(self._type, body, self._tolerances)
 
     def _typed(
         self, joining: Mapping[str, str | None], expected: Mapping[str, str]
     ) -> dict[str, str]:
-        return typed(self._ledger, self._resources, joining, expected, self._door)
+        return typed(self._ledger, self._resources, joining, expected, self._tolerances)
 
     def _change(
         self, id_: str, decide: Decide, conditions: Conditions, metadata: Metadata
@@ -212,7 +206,7 @@ class Service(Reader):
             members = Membership(Roll(self._ledger, self._resources, row.position))
             attributes = settled(self._type, before.attributes)
             after = decide(attributes, members)
-            check_new(self._type, attributes, after, self._door)
+            check_new(self._type, attributes, after, self._tolerances)
             events = difference(attributes, after) + self._moves(members)
             written = frozenset(key for event in events for key in event.effects)
             if events:

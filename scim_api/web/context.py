@@ -14,7 +14,7 @@ from projections.history.history import Past
 from scim_api.auth.authenticate import Principal, no_token
 from scim_api.protocol.conditions import Conditions, conditions
 from scim_api.protocol.errors import ScimError
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.request_log.outcomes import Outcome, known_method
 from scim_api.request_log.user_agents import without_tokens
 from scim_api.web.proxies import is_host
@@ -45,9 +45,9 @@ class Exchange:
         environ[_KEY] = self
 
     @property
-    def door(self) -> Door:
+    def tolerances(self) -> Tolerances:
         """The policy of whoever sent the request; what it forgives is noted here."""
-        return Door(self.principal.policy, self.tolerated.add)
+        return Tolerances(self.principal.policy, self.tolerated.add)
 
     @property
     def principal(self) -> Principal:

@@ -17,7 +17,7 @@ from scim2_models import Context, Error, PatchOp, SCIMException
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.patch.message import PATCH_URN, apply
-from scim_api.protocol.policy import STRICT, Door, with_settings
+from scim_api.protocol.policy import STRICT, Tolerances, with_settings
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.judges import requests_drawn as drawn
 from tests.judges.excuses import excuse_of
@@ -64,7 +64,7 @@ def document_of(state: dict[str, Any]) -> dict[str, Any]:
 
 def ours(state: dict[str, Any], message: dict[str, Any]) -> Outcome:
     try:
-        return Outcome(normal(document_of(apply(USER, state, message, Door(POLICY)))))
+        return Outcome(normal(document_of(apply(USER, state, message, Tolerances(POLICY)))))
     except ScimError as error:
         return Outcome(scim_type=error.scim_type)
 
@@ -91,7 +91,7 @@ def test_a_patch_comes_to_what_scim2_models_comes_to(
     user: dict[str, Any], tried: list[list[dict[str, Any]]]
 ) -> None:
     try:
-        state = {"active": True} | load_resource(USER, user, POLICY)
+        state = {"active": True} | load_resource(USER, user, Tolerances(POLICY))
     except ScimError:
         assume(False)
 

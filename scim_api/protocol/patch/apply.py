@@ -23,7 +23,7 @@ from scim_api.protocol.body import (
 )
 from scim_api.protocol.errors import InvalidPath, InvalidValue, NoTarget
 from scim_api.protocol.errors import Mutability as MutabilityError
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, Mutability
 from scim_api.protocol.values import is_nothing
 
@@ -81,13 +81,13 @@ class Edit:
         return self.filter is None and self.sub is None
 
 
-def edited(edit: Edit, current: Any, door: Door) -> Any:
+def edited(edit: Edit, current: Any, tolerances: Tolerances) -> Any:
     """Return the attribute's new value; None when it becomes unassigned. Raises ScimError."""
     if edit.attribute.multi_valued:
-        return _values(edit, current or [], door) or None
+        return _values(edit, current or [], tolerances) or None
     if edit.attribute.type is Type.COMPLEX:
-        return merged(edit.attribute, current or {}, _parts(edit, door)) or None
-    return None if edit.op is Op.REMOVE else load_value(edit.declared, None, edit.value, door)
+        return merged(edit.attribute, current or {}, _parts(edit, tolerances)) or None
+    return None if edit.op is Op.REMOVE else load_value(edit.declared, None, edit.value, tolerances)
 
 
 def merged(
@@ -148,58 +148,60 @@ def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
     return emptied and "$ref" in attribute.subs and parts.get("$ref") is None
 
 
-def _parts(edit: Edit, door: Door) -> dict[str, Any]:
+def _parts(edit: Edit, tolerances: Tolerances) -> dict[str, Any]:
     """Return the sub-attributes an edit sets in each value it is about."""
     if edit.sub:
         removes = edit.op is Op.REMOVE
-        part = None if removes else load_value(edit.declared, edit.sub, edit.value, door)
+        part = None if removes else load_value(edit.declared, edit.sub, edit.value, tolerances)
         if part is None and edit.op is not Op.ADD:
             _check_dispensable(edit.attribute, [edit.sub.name])
         return {edit.sub.name: part}
     if edit.op is Op.REMOVE:
         return unassigned(edit.attribute)
-    return load_parts(edit.declared, edit.value, door)
+    return load_parts(edit.declared, edit.value, tolerances)
 
 
-def _values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
+def _values(edit: Edit, current: list[Any], tolerances: Tolerances) -> list[Any]:
     if edit.whole:
-        return _all_values(edit, current, door)
+        return _all_values(edit, current, tolerances)
     if edit.op is Op.REMOVE and edit.value is not None and edit.filter is None:
         raise InvalidValue(f"remove with a value needs the path {edit.declared.key}, or a filter")
     chosen = {place for place, value in enumerate(current) if _is_chosen(edit, value)}
-    if edit.op is Op.REMOVE and edit.filter is not None and not is_nothing(edit.value, door):
-        is_named = _naming(edit, door)
+    if edit.op is Op.REMOVE and edit.filter is not None and not is_nothing(edit.value, tolerances):
+        is_named = _naming(edit, tolerances)
         chosen = {place for place in chosen if is_named(current[place])}
     if edit.op is Op.REMOVE and edit.sub is None:
         return [value for place, value in enumerate(current) if place not in chosen]
     if edit.attribute.type is not Type.COMPLEX:
-        return _plain_replaced(edit, current, chosen, door)
-    parts = _parts(edit, door)
+        return _plain_replaced(edit, current, chosen, tolerances)
+    parts = _parts(edit, tolerances)
     if chosen or edit.op is Op.REMOVE:
         return _rewritten(edit.attribute, current, chosen, parts)
-    return _with_new(edit, current, parts, door)
+    return _with_new(edit, current, parts, tolerances)
 
 
-def _plain_replaced(edit: Edit, current: list[Any], chosen: set[int], door: Door) -> list[Any]:
+def _plain_replaced(
+    edit: Edit, current: list[Any], chosen: set[int], tolerances: Tolerances
+) -> list[Any]:
     """Put one plain value in the place of those chosen (RFC 7644 §3.5.2.3)."""
     key = edit.declared.key
     if edit.op is not Op.REPLACE:
         raise InvalidPath(f"{key} holds plain values: add to it by its path alone")
     if not chosen:
         raise _no_target(edit)
-    given = load_one(edit.declared, edit.value, door)
+    given = load_one(edit.declared, edit.value, tolerances)
     values = (given if place in chosen else [value] for place, value in enumerate(current))
     return distinct([each for value in values for each in value])
 
 
-def _all_values(edit: Edit, current: list[Any], door: Door) -> list[Any]:
+def _all_values(edit: Edit, current: list[Any], tolerances: Tolerances) -> list[Any]:
     if edit.op is Op.REMOVE:
         if edit.value is None:
             return []
-        is_named = _naming(edit, door)
+        is_named = _naming(edit, tolerances)
         return [value for value in current if not is_named(value)]
-    loaded = load_value(edit.declared, None, edit.value, door, some=edit.op is Op.ADD)
-    given: list[Any] = with_values(edit.attribute, loaded, door) or []
+    loaded = load_value(edit.declared, None, edit.value, tolerances, some=edit.op is Op.ADD)
+    given: list[Any] = with_values(edit.attribute, loaded, tolerances) or []
     if edit.op is Op.REPLACE:
         return with_fixed(edit.attribute, current, given)
     return _appended(edit.attribute, current, given)
@@ -247,15 +249,17 @@ def _rewritten(
     return distinct([value for value in _one_primary(attribute, values, chosen) if value])
 
 
-def _with_new(edit: Edit, current: list[Any], parts: Mapping[str, Any], door: Door) -> list[Any]:
+def _with_new(
+    edit: Edit, current: list[Any], parts: Mapping[str, Any], tolerances: Tolerances
+) -> list[Any]:
     """Create the value when none matches the path, if the policy allows it.
 
     Without a filter it is: a location that does not exist is added to (RFC 7644 §3.5.2.1, .3).
     """
     emptied = _empties(edit.attribute, parts)
-    if emptied and edit.filter and door.tolerates("valueless_entries_removed"):
+    if emptied and edit.filter and tolerances.allow("valueless_entries_removed"):
         return current
-    described = {} if edit.filter is None else described_value(edit, door)
+    described = {} if edit.filter is None else described_value(edit, tolerances)
     if emptied:
         return current
     value = assigned({**described, **parts})
@@ -270,7 +274,7 @@ def _empties(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
     return not given or (len(given) < len(parts) and attribute.substance.isdisjoint(given))
 
 
-def described_value(edit: Edit, door: Door) -> dict[str, Any]:
+def described_value(edit: Edit, tolerances: Tolerances) -> dict[str, Any]:
     """Return what the filter says of the value it looks for; raises NoTarget."""
     terms = edit.filter.terms if isinstance(edit.filter, And) else (edit.filter,)
     equal = {
@@ -278,7 +282,7 @@ def described_value(edit: Edit, door: Door) -> dict[str, Any]:
         for term in terms
         if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
     }
-    if len(equal) != len(terms) or not door.tolerates(_CREATES[edit.op]):
+    if len(equal) != len(terms) or not tolerances.allow(_CREATES[edit.op]):
         raise _no_target(edit)
     return equal
 
@@ -302,9 +306,9 @@ def _one_primary(attribute: Attribute, values: list[Any], touched: Collection[in
     ]
 
 
-def _naming(edit: Edit, door: Door) -> Callable[[Any], bool]:
+def _naming(edit: Edit, tolerances: Tolerances) -> Callable[[Any], bool]:
     """Return what tells whether a remove names a value, or the part of it that the path names."""
-    given = load_value(edit.declared, edit.sub, edit.value, door, partial=True)
+    given = load_value(edit.declared, edit.sub, edit.value, tolerances, partial=True)
     sub, attribute = edit.sub, edit.attribute
     if sub is not None:
         return lambda value: _comparable(sub, value.get(sub.name)) == _comparable(sub, given)

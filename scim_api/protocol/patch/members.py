@@ -11,7 +11,7 @@ from scim_api.protocol.errors import BodyTooLarge, InvalidValue
 from scim_api.protocol.json_text import decoded
 from scim_api.protocol.patch.apply import Edit, Op, contradiction, described_value, immutable
 from scim_api.protocol.patch.operations import by_folded_name
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.values import given_twice, ignore, is_nothing
 
 MEMBERS = "members"
@@ -53,17 +53,17 @@ class Membership:
 
     # What a request does
 
-    def edit(self, edit: Edit, door: Door) -> None:
+    def edit(self, edit: Edit, tolerances: Tolerances) -> None:
         """Apply one PATCH edit; raises ScimError."""
         if edit.filter is not None:
-            self._edit_some(edit, edit.filter, door)
+            self._edit_some(edit, edit.filter, tolerances)
         elif edit.sub is not None:
             raise immutable(f"{MEMBERS}.{edit.sub.name}")
         elif edit.op is Op.REMOVE:
-            self._remove_named(edit.value, door)
+            self._remove_named(edit.value, tolerances)
         elif edit.op is Op.ADD:
-            self.add(given_members(edit.value, door))
-        elif (only := _only_members(edit.value, door)) is not None:
+            self.add(given_members(edit.value, tolerances))
+        elif (only := _only_members(edit.value, tolerances)) is not None:
             self.replace(only)
 
     def add(self, members: Given) -> None:
@@ -85,25 +85,29 @@ class Membership:
         self._removed.clear()
         self._added = dict(members)
 
-    def _remove_named(self, value: Any, door: Door) -> None:
+    def _remove_named(self, value: Any, tolerances: Tolerances) -> None:
         """Remove those that a remove names in its value, or all if it names none (Entra)."""
         if value is None:
             self.replace({})
         else:
-            self.remove(given_members(value, door))
+            self.remove(given_members(value, tolerances))
 
-    def _edit_some(self, edit: Edit, filter: Filter, door: Door) -> None:
+    def _edit_some(self, edit: Edit, filter: Filter, tolerances: Tolerances) -> None:
         if edit.op is Op.REMOVE and edit.sub is not None:
             raise immutable(f"{MEMBERS}.{edit.sub.name}")
         if edit.op is Op.REMOVE:
             ids = _wanted_ids(filter)
             going = self._chosen(filter) if ids is None else ids
-            named = going if is_nothing(edit.value, door) else given_members(edit.value, door)
+            named = (
+                going
+                if is_nothing(edit.value, tolerances)
+                else given_members(edit.value, tolerances)
+            )
             self.remove(going.intersection(named))
         elif chosen := self._chosen(filter):
-            self.add(_the_same(chosen, edit, door))
+            self.add(_the_same(chosen, edit, tolerances))
         else:
-            self.add(_made(edit, filter, door))
+            self.add(_made(edit, filter, tolerances))
 
     def _chosen(self, filter: Filter) -> set[str]:
         """Return the members that satisfy a filter; by id without looking at the others."""
@@ -169,58 +173,58 @@ def _wanted_ids(filter: Filter) -> set[str] | None:
     return None
 
 
-def _the_same(chosen: set[str], edit: Edit, door: Door) -> Given:
+def _the_same(chosen: set[str], edit: Edit, tolerances: Tolerances) -> Given:
     """Return the members chosen with the type that is given: who is a member never changes."""
     if edit.sub is not None and edit.sub.name == "type":
         return dict.fromkeys(chosen, _type(edit.value))
     if edit.sub is not None and edit.sub.name != "value":
         raise immutable(f"{MEMBERS}.{edit.sub.name}")
     value = edit.value if edit.sub is None else [{"value": edit.value}]
-    given = given_members(value, door)
+    given = given_members(value, tolerances)
     if given.keys() != chosen:
         raise immutable(f"{MEMBERS}.value")
     return given
 
 
-def _made(edit: Edit, filter: Filter, door: Door) -> Given:
+def _made(edit: Edit, filter: Filter, tolerances: Tolerances) -> Given:
     """Return the member that a filter matching nobody creates; raises NoTarget or InvalidValue."""
-    described = described_value(edit, door)
+    described = described_value(edit, tolerances)
     value = {edit.sub.name.lower(): edit.value} if edit.sub else edit.value
     if isinstance(value, Mapping):
         value = {**described, **by_folded_name(value)}
     elif isinstance(value, str):
         value = [value]
     type_ = _type(described.get("type"))
-    members = {id_: given or type_ for id_, given in given_members(value, door).items()}
+    members = {id_: given or type_ for id_, given in given_members(value, tolerances).items()}
     for id_, given in members.items():
         if not matches_value(filter, {**described, "value": id_, "type": given}):
             raise contradiction(edit)
     return members
 
 
-def _only_members(value: Any, door: Door) -> Given | None:
+def _only_members(value: Any, tolerances: Tolerances) -> Given | None:
     """Read the members that are to be the only ones; None where, by policy, null says nothing."""
-    if is_nothing(value, door) and door.tolerates("null_keeps_members"):
+    if is_nothing(value, tolerances) and tolerances.allow("null_keeps_members"):
         return None
-    return given_members(value, door)
+    return given_members(value, tolerances)
 
 
-def given_members(value: Any, door: Door) -> Given:
+def given_members(value: Any, tolerances: Tolerances) -> Given:
     """Read members as clients write them: id -> type, or None where it is not said.
 
     Raises InvalidValue. Names and URIs of members are passed over: they are derived when read.
     """
-    value = decoded(value, door, MEMBERS)
-    if is_nothing(value, door):
+    value = decoded(value, tolerances, MEMBERS)
+    if is_nothing(value, tolerances):
         return {}
     if isinstance(value, dict):
         value = [value]  # one value may come without a list (RFC 7644 §3.5.2.1)
-    if isinstance(value, str) and door.tolerates("text_as_list"):
+    if isinstance(value, str) and tolerances.allow("text_as_list"):
         value = [value]
     if not isinstance(value, list):
         raise _no_list()
     _check_number(len(value))
-    return dict(_given_member(item, door) for item in value)
+    return dict(_given_member(item, tolerances) for item in value)
 
 
 def _check_number(named: int) -> None:
@@ -234,9 +238,9 @@ def _no_list() -> InvalidValue:
     return InvalidValue('members must be a list such as [{"value": "<id>"}]')
 
 
-def _given_member(item: Any, door: Door) -> tuple[str, str | None]:
-    item = decoded(item, door, MEMBERS)
-    if isinstance(item, str) and door.tolerates("values_as_strings"):
+def _given_member(item: Any, tolerances: Tolerances) -> tuple[str, str | None]:
+    item = decoded(item, tolerances, MEMBERS)
+    if isinstance(item, str) and tolerances.allow("values_as_strings"):
         return _id(item), None
     if not isinstance(item, dict):
         raise InvalidValue('each of members must be an object such as {"value": "<id>"}')
@@ -244,7 +248,7 @@ def _given_member(item: Any, door: Door) -> tuple[str, str | None]:
         return _id(item.get("value")), None
     given = by_folded_name(item)
     for name in given.keys() - {"value", "display", "$ref", "type"}:
-        ignore(f"{MEMBERS}.{name}", door)
+        ignore(f"{MEMBERS}.{name}", tolerances)
     return _id(given.get("value")), _type(given.get("type"))
 
 
@@ -277,7 +281,7 @@ class Parted:
     named: bool = False
 
 
-def parted(body: Any, urn: str, door: Door) -> Parted:
+def parted(body: Any, urn: str, tolerances: Tolerances) -> Parted:
     """Take `members`, in any spelling, out of the body of a POST or PUT."""
     if not isinstance(body, Mapping):
         return Parted(body)
@@ -287,6 +291,6 @@ def parted(body: Any, urn: str, door: Door) -> Parted:
     if not names:
         return Parted(body)
     rest = {name: value for name, value in body.items() if name not in names}
-    if isinstance(body[names[0]], dict) and not door.tolerates("values_as_strings"):
+    if isinstance(body[names[0]], dict) and not tolerances.allow("values_as_strings"):
         raise _no_list()
-    return Parted(rest, _only_members(body[names[0]], door), named=True)
+    return Parted(rest, _only_members(body[names[0]], tolerances), named=True)

@@ -9,7 +9,7 @@ from scim_api.protocol.fields import check_value
 from scim_api.protocol.patch.apply import Edit, edited, immutable, read_only, required
 from scim_api.protocol.patch.members import MEMBERS, Membership
 from scim_api.protocol.patch.operations import Paths, by_folded_name, edits_of, known_operations
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.put import stands
 from scim_api.protocol.schema.attributes import Declared, Mutability, ResourceType
 
@@ -17,7 +17,7 @@ PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 10_000
 MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
 
-_DEFAULT = Door()
+_DEFAULT = Tolerances()
 
 IsCurrent = Callable[[str, Any], bool]  # whether the attribute of a key has that value
 
@@ -26,7 +26,7 @@ def apply(
     resource_type: ResourceType,
     attributes: Mapping[str, Any],
     body: Any,
-    door: Door = _DEFAULT,
+    tolerances: Tolerances = _DEFAULT,
     members: Membership | None = None,
     is_current: IsCurrent = lambda key, value: value is None,
 ) -> dict[str, Any]:
@@ -35,43 +35,43 @@ def apply(
     What happens to a group's members is told to `members`: they are not among the attributes.
     Nor is what is readOnly: `is_current` returns whether a value is the one that an attribute has.
     """
-    after, work, paths = dict(attributes), 0, Paths(resource_type, door)
-    for operation in known_operations(paths, _operations(body, door)):
+    after, work, paths = dict(attributes), 0, Paths(resource_type, tolerances)
+    for operation in known_operations(paths, _operations(body, tolerances)):
         for edit in edits_of(paths, operation):
             if edit.read_only:
-                _check_unchanged(edit, is_current, door)
+                _check_unchanged(edit, is_current, tolerances)
                 continue
             if members is not None and edit.declared.key == MEMBERS:
-                members.edit(edit, door)
+                members.edit(edit, tolerances)
                 continue
             current = after.get(edit.declared.key)
             work += edit.work(current)
             if work > MAX_WORK:
                 raise BodyTooLarge("This PATCH is too much work at once: send it in several.")
-            after = _with(resource_type, after, edit.declared, edited(edit, current, door))
-    after = _without_valueless(resource_type, attributes, after, door)
+            after = _with(resource_type, after, edit.declared, edited(edit, current, tolerances))
+    after = _without_valueless(resource_type, attributes, after, tolerances)
     _check_changed(resource_type, attributes, after)
     return after
 
 
-def _check_unchanged(edit: Edit, is_current: IsCurrent, door: Door) -> None:
+def _check_unchanged(edit: Edit, is_current: IsCurrent, tolerances: Tolerances) -> None:
     """Refuse, by policy, another value than there is of what is readOnly; raises Mutability."""
     same = is_current(edit.declared.key, edit.value) if edit.whole else edit.value is None
-    if not same and not door.tolerates("read_only_in_value"):
+    if not same and not tolerances.allow("read_only_in_value"):
         raise read_only(edit.name)
 
 
-def _operations(body: Any, door: Door) -> list[Any]:
+def _operations(body: Any, tolerances: Tolerances) -> list[Any]:
     """Return the operations of a PatchOp message, not yet looked at."""
     if not isinstance(body, dict):
         raise InvalidSyntax("The body must be a JSON object with schemas and Operations.")
     message = by_folded_name(body)
-    if not names_message(message.get("schemas"), PATCH_URN, door):
+    if not names_message(message.get("schemas"), PATCH_URN, tolerances):
         raise InvalidSyntax(f'schemas must contain "{PATCH_URN}"')
     operations = message.get("operations")
     if not isinstance(operations, list):
         raise InvalidSyntax("Operations must be a list of at least one operation")
-    if not operations and not door.tolerates("patch_without_operations"):
+    if not operations and not tolerances.allow("patch_without_operations"):
         raise InvalidSyntax("Operations is empty: it must hold at least one operation")
     if len(operations) > MAX_OPERATIONS:
         raise BodyTooLarge(f"More than {MAX_OPERATIONS} Operations: send them in several requests.")
@@ -95,13 +95,16 @@ def _with(
 
 
 def _without_valueless(
-    resource_type: ResourceType, before: Mapping[str, Any], after: dict[str, Any], door: Door
+    resource_type: ResourceType,
+    before: Mapping[str, Any],
+    after: dict[str, Any],
+    tolerances: Tolerances,
 ) -> dict[str, Any]:
     """Remove the values that the operations, all together, left without a `value`, by policy."""
     for key, value in after.items():
         if value != before.get(key):
             declared = resource_type.declared[key]
-            left = with_values(declared.attribute, value, door)
+            left = with_values(declared.attribute, value, tolerances)
             after = after if left is value else _with(resource_type, after, declared, left)
     return after
 

@@ -19,7 +19,7 @@ from scim_api.protocol.errors import (
 from scim_api.protocol.fields import is_secret
 from scim_api.protocol.filter import PatchPath, parse_path
 from scim_api.protocol.patch.apply import Edit, Op, read_only
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType, Schema
 from scim_api.protocol.values import given_twice, ignore, is_unassigned, one_object, printable
 
@@ -42,9 +42,9 @@ class Operation:
 class Paths:
     """Reads the paths of one PATCH, keys of a value that are paths among them."""
 
-    def __init__(self, resource_type: ResourceType, door: Door) -> None:
+    def __init__(self, resource_type: ResourceType, tolerances: Tolerances) -> None:
         self.resource_type = resource_type
-        self.door = door
+        self.tolerances = tolerances
         self._length = 0
 
     def read(self, text: str) -> PatchPath:
@@ -55,23 +55,23 @@ class Paths:
                 f"The paths of this PATCH have more than {MAX_PATHS} characters: send it in"
                 " several."
             )
-        return parse_path(text, self.resource_type, self.door)
+        return parse_path(text, self.resource_type, self.tolerances)
 
 
 def operation_of(paths: Paths, item: Any) -> Operation:
     """Read an operation; raises ScimError."""
-    door = paths.door
+    tolerances = paths.tolerances
     if not isinstance(item, dict):
         raise InvalidSyntax("each of Operations must be an object with op, path and value")
     given = by_folded_name(item)
-    op, text, value = _op(given.get("op"), door), given.get("path"), given.get("value")
+    op, text, value = _op(given.get("op"), tolerances), given.get("path"), given.get("value")
     if op is Op.REMOVE and text in _NO_PATH:  # RFC 7644 §3.5.2.2
         raise NoTarget("remove needs a path that names what to remove")
-    if op is Op.REMOVE and value is not None and not door.tolerates("patch_remove_by_value"):
+    if op is Op.REMOVE and value is not None and not tolerances.allow("patch_remove_by_value"):
         raise InvalidValue("remove takes no value: say in a filter of the path what to remove")
     if op is not Op.REMOVE and "value" not in given:
         raise InvalidValue(f"{op} needs a value")
-    if op is not Op.REMOVE and text in _NO_PATH and not door.tolerates("pathless_patch"):
+    if op is not Op.REMOVE and text in _NO_PATH and not tolerances.allow("pathless_patch"):
         raise InvalidSyntax(f"{op} without a path is not accepted here: name the attribute in path")
     return Operation(op, _path(paths, text), value)
 
@@ -88,7 +88,7 @@ def known_operations(paths: Paths, items: Iterable[Any]) -> list[Operation]:
             known.append(operation_of(paths, item))
         except UnknownPath as error:
             unknown = unknown or error
-    if unknown and not (known and paths.door.tolerates("unknown_attributes_ignored")):
+    if unknown and not (known and paths.tolerances.allow("unknown_attributes_ignored")):
         raise unknown
     return known
 
@@ -104,9 +104,9 @@ def by_folded_name(members: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _op(text: Any, door: Door) -> Op:
+def _op(text: Any, tolerances: Tolerances) -> Op:
     op = _OPS.get(text.lower()) if isinstance(text, str) else None
-    if op is None or (text != op and not door.tolerates("patch_op_any_case")):
+    if op is None or (text != op and not tolerances.allow("patch_op_any_case")):
         raise InvalidSyntax("op must be add, remove or replace")
     return op
 
@@ -156,10 +156,10 @@ def _all_removed(resource_type: ResourceType, extension: Schema) -> Iterator[Edi
 
 def _by_key(paths: Paths, operation: Operation) -> Iterator[Edit]:
     """Take each key of the value as a path of its own (RFC 7644 §3.5.2.1, §3.5.2.3)."""
-    door = paths.door
+    tolerances = paths.tolerances
     extension = operation.path.extension
-    value = one_object(operation.value, door, extension.id if extension else "value")
-    if extension and is_unassigned(value, door):
+    value = one_object(operation.value, tolerances, extension.id if extension else "value")
+    if extension and is_unassigned(value, tolerances):
         yield from _all_removed(paths.resource_type, extension)
         return
     if not isinstance(value, dict):
@@ -169,14 +169,14 @@ def _by_key(paths: Paths, operation: Operation) -> Iterator[Edit]:
     for name, item in value.items():
         path = _path_of_key(paths, prefix, name)
         if path is None:
-            ignore(prefix + name, door)
+            ignore(prefix + name, tolerances)
             continue
         # A filter as a key is no path of RFC 7644 §3.5.2.3: where none matches, it may create.
         op = Op.ADD if path.filter else operation.op
         edit = path.declared and Edit(op, path.declared, path.filter, path.sub, item)
         if edit and edit.read_only:
             yield edit
-        elif not (edit and edit.declared.key == "schemas" and is_unassigned(item, door)):
+        elif not (edit and edit.declared.key == "schemas" and is_unassigned(item, tolerances)):
             yield from edits_of(paths, Operation(op, path, item))
 
 
@@ -194,7 +194,7 @@ def _path_of_key(paths: Paths, prefix: str, name: str) -> PatchPath | None:
         path = paths.read(prefix + name)
     except (InvalidPath, InvalidFilter):
         return None
-    if not paths.door.tolerates("patch_dotted_keys"):
+    if not paths.tolerances.allow("patch_dotted_keys"):
         raise InvalidValue(f"{printable(name)} is a path: as a key in value, give a plain name")
     return path
 
@@ -207,7 +207,7 @@ def _edits_of_schemas(paths: Paths, operation: Operation) -> Iterator[Edit]:
     resource_type, value = paths.resource_type, operation.value
     filter_, core = operation.path.filter, resource_type.schema.id
     if operation.op is not Op.REMOVE:
-        check_urns(resource_type, value if isinstance(value, list) else [value], paths.door)
+        check_urns(resource_type, value if isinstance(value, list) else [value], paths.tolerances)
         if operation.op is Op.REPLACE and value == []:  # unassigned (RFC 7643 §2.5)
             raise Mutability(f"schemas is required, and must contain {core}")
         return

@@ -16,7 +16,7 @@ from scim_api.protocol.body import load_value
 from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.patch import message as patching
 from scim_api.protocol.patch.members import Membership
-from scim_api.protocol.policy import Door
+from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import GROUP, USER
 from tests.projections.filters_drawn import combined
@@ -27,7 +27,7 @@ PROPERTY = settings(
     max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 BASE = "https://example.com/scim/v2"
-DOOR = Door(base_url=BASE)
+TOLERANCES = Tolerances(base_url=BASE)
 
 
 def compared(literals: list[str], operators: str) -> st.SearchStrategy[str]:
@@ -83,7 +83,7 @@ class Roll:
 
 
 def finds(lived: Lived, group: str, text: str) -> bool:
-    query = Query(filter=parse_filter(text, GROUP, DOOR))
+    query = Query(filter=parse_filter(text, GROUP, TOLERANCES))
     page = lived.resources.search(lived.connection, "Group", query)
     return group in [json.loads(document)["id"] for *_, document in page.rows]
 
@@ -102,7 +102,7 @@ def test_a_path_removes_the_members_by_which_a_list_finds_the_group(
         row = lived.resources.row(database, "Group", group)
         assert row
         membership = Membership(Roll(lived, row.position))
-        patching.apply(GROUP, {"displayName": "g"}, operation, DOOR, membership)
+        patching.apply(GROUP, {"displayName": "g"}, operation, TOLERANCES, membership)
 
         found = {
             id_
@@ -199,7 +199,7 @@ def stored(database: Any, declared: Declared, values: Any) -> None:
 
 
 def listed(database: Any, text: str, resource_type: ResourceType) -> bool:
-    where, parameters = sql.compile_filter(parse_filter(text, resource_type, DOOR))
+    where, parameters = sql.compile_filter(parse_filter(text, resource_type, TOLERANCES))
     row = database.execute(f"SELECT 1 FROM resource WHERE {where}", parameters).fetchone()
     return row is not None
 
@@ -213,12 +213,12 @@ def test_a_path_removes_the_values_by_which_a_list_finds_the_user(
 ) -> None:
     key, value, text = case
     declared = OWNER.declared[key]
-    values = load_value(declared, None, [value], DOOR) or []
+    values = load_value(declared, None, [value], TOLERANCES) or []
     attributes = {"userName": "a", **({key: values} if values else {})}
     operation = patch({"op": "remove", "path": f"{key}[{text}]"})
 
     stored(database, declared, values)
-    left = patching.apply(OWNER, attributes, operation, DOOR)
+    left = patching.apply(OWNER, attributes, operation, TOLERANCES)
 
     removed = bool(values) and key not in left
     assert removed is listed(database, f"{key}[{text}]", OWNER)

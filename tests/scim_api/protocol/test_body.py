@@ -10,7 +10,7 @@ import pytest
 from projections.query.model import Type
 from scim_api.protocol.body import distinct, load_resource, load_value
 from scim_api.protocol.errors import InvalidSyntax, InvalidValue
-from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Door
+from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 
@@ -63,14 +63,14 @@ def user(**attributes):
 
 
 def loaded(policy=OKTA, tolerated=None, **attributes):
-    result = load_resource(USER, user(**attributes), policy, tolerated)
+    result = load_resource(USER, user(**attributes), Tolerances(policy, tolerated))
     assert result.pop("userName") == "a"
     return result
 
 
 def refusal(body, policy=OKTA, resource_type=USER, error=InvalidValue):
     with pytest.raises(error) as caught:
-        load_resource(resource_type, body, policy)
+        load_resource(resource_type, body, Tolerances(policy))
     return caught.value.detail
 
 
@@ -198,7 +198,9 @@ def test_unknown_schemas_are_ignored_by_policy():
     body = {"schemas": [USER_URN, "urn:x"], "userName": "a"}
 
     assert load_resource(USER, body) == {"userName": "a"}
-    assert load_resource(USER, body, only(unknown_schemas_ignored=True)) == {"userName": "a"}
+    assert load_resource(USER, body, Tolerances(only(unknown_schemas_ignored=True))) == {
+        "userName": "a"
+    }
     assert "urn:x" in refusal(body, STRICT)
 
 
@@ -213,7 +215,7 @@ def test_an_extension_that_schemas_names_needs_no_tolerance():
     body = user(**{ENTERPRISE_URN: {"department": "Sales"}})
     body["schemas"] = [USER_URN, ENTERPRISE_URN.lower()]
 
-    assert load_resource(USER, body, STRICT)[DEPARTMENT] == "Sales"
+    assert load_resource(USER, body, Tolerances(STRICT))[DEPARTMENT] == "Sales"
 
 
 def test_an_extension_that_is_no_object_is_refused():
@@ -388,7 +390,7 @@ def test_a_text_for_an_object_is_read_as_its_value_is():
         load_resource(
             GADGET,
             {"schemas": ["urn:example:Gadget"], "label": "g", "shares": ["1"]},
-            only(values_as_strings=True),
+            Tolerances(only(values_as_strings=True)),
         )
 
 
@@ -486,7 +488,7 @@ def test_a_name_has_no_value_so_text_and_lists_are_refused(sent):
 def test_a_tolerance_that_was_used_is_told(setting, attributes):
     told = Counter()
 
-    load_resource(USER, user(**attributes), OKTA, lambda name: told.update([name]))
+    load_resource(USER, user(**attributes), Tolerances(record=lambda name: told.update([name])))
 
     assert told[setting]
 
@@ -627,7 +629,7 @@ def test_a_decimal_number_in_quotes_is_a_tolerance():
     body = {"schemas": ["urn:example:Gadget"], "label": "g", "weight": "0.8"}
     used = []
 
-    assert load_resource(GADGET, body, OKTA, used.append)["weight"] == "0.8"
+    assert load_resource(GADGET, body, Tolerances(record=used.append))["weight"] == "0.8"
     assert used == ["decimal_strings"]
     assert refusal(body, STRICT, GADGET) == "weight must be a number, without quotes"
 
@@ -693,17 +695,17 @@ def test_plain_values_come_in_a_list(value):
 def test_one_object_stands_for_a_list_in_a_patch():
     emails = USER.declared["emails"]
 
-    assert load_value(emails, None, {"VALUE": "a"}, Door(STRICT)) == [{"value": "a"}]
+    assert load_value(emails, None, {"VALUE": "a"}, Tolerances(STRICT)) == [{"value": "a"}]
 
 
 def test_a_sub_attribute_is_loaded_by_its_own_type():
     emails = USER.declared["emails"]
     primary = emails.attribute.subs["primary"]
 
-    assert load_value(emails, primary, "True", Door()) is True
-    assert load_value(emails, primary, "", Door()) is None
+    assert load_value(emails, primary, "True", Tolerances()) is True
+    assert load_value(emails, primary, "", Tolerances()) is None
     with pytest.raises(InvalidValue, match=r"^emails\.primary must be true or false"):
-        load_value(emails, primary, 1, Door())
+        load_value(emails, primary, 1, Tolerances())
 
 
 def test_a_write_only_attribute_of_any_name_is_dropped():

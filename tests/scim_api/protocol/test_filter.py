@@ -20,7 +20,7 @@ from projections.query.model import (
 )
 from scim_api.protocol.errors import InvalidFilter, InvalidPath, InvalidValue, UnknownPath
 from scim_api.protocol.filter import PatchPath, parse_filter, parse_path, parse_sort
-from scim_api.protocol.policy import OKTA, STRICT, Door, Policy
+from scim_api.protocol.policy import OKTA, STRICT, Policy, Tolerances
 from scim_api.protocol.schema.attributes import AllTypes, Attribute
 from scim_api.protocol.schema.resource_types import (
     ENTERPRISE_SCHEMA,
@@ -53,7 +53,7 @@ def value_of(text: str) -> object:
 
 def refusal(text: str, policy: Policy = OKTA) -> str:
     with pytest.raises(InvalidFilter) as caught:
-        parse_filter(text, USER, Door(policy))
+        parse_filter(text, USER, Tolerances(policy))
     return caught.value.detail
 
 
@@ -257,7 +257,7 @@ def test_broken_strings_are_refused_at_their_place(literal: str, position: int) 
 def test_an_unquoted_word_is_read_as_text_and_reported(text: str, value: str) -> None:
     tolerated: list[str] = []
 
-    found = parse_filter(text, USER, Door(OKTA, tolerated.append))
+    found = parse_filter(text, USER, Tolerances(OKTA, tolerated.append))
 
     found = found.filter if isinstance(found, AnyValue) else found
     assert isinstance(found, Compare)
@@ -322,7 +322,7 @@ def test_booleans_are_read_in_any_case_and_in_quotes(literal: str) -> None:
 def test_a_boolean_in_quotes_is_reported() -> None:
     tolerated: list[str] = []
 
-    parse_filter('active eq "False" and active eq true', USER, Door(OKTA, tolerated.append))
+    parse_filter('active eq "False" and active eq true', USER, Tolerances(OKTA, tolerated.append))
 
     assert tolerated == ["boolean_strings"]
 
@@ -584,8 +584,8 @@ def test_a_path_selects_a_part_of_values() -> None:
 def test_a_path_reports_what_was_tolerated() -> None:
     tolerated: list[str] = []
 
-    door = Door(OKTA, tolerated.append)
-    parse_path('roles[primary eq "True" and type eq x].value', USER, door)
+    tolerances = Tolerances(OKTA, tolerated.append)
+    parse_path('roles[primary eq "True" and type eq x].value', USER, tolerances)
 
     assert tolerated == ["boolean_strings", "unquoted_filter_literal"]
 
@@ -675,16 +675,16 @@ def test_a_path_with_thousands_of_blanks_is_refused_in_time_that_grows_with_it()
 
 @pytest.mark.parametrize("text", ['"x"', "5", "-1.5", "true", "null"])
 def test_what_json_has_is_compared_with_an_attribute_that_no_type_has(text: str) -> None:
-    assert isinstance(parse_filter(f"nowhere eq {text}", EVERY_TYPE, Door(STRICT)), Compare)
+    assert isinstance(parse_filter(f"nowhere eq {text}", EVERY_TYPE, Tolerances(STRICT)), Compare)
 
 
 def test_an_unquoted_text_is_by_policy_for_an_attribute_that_no_type_has_too() -> None:
     told: list[str] = []
-    parse_filter("nowhere eq x", EVERY_TYPE, Door(OKTA, told.append))
+    parse_filter("nowhere eq x", EVERY_TYPE, Tolerances(OKTA, told.append))
 
     assert told == ["unquoted_filter_literal"]
     with pytest.raises(InvalidFilter, match="double quotes"):
-        parse_filter("nowhere eq x", EVERY_TYPE, Door(STRICT))
+        parse_filter("nowhere eq x", EVERY_TYPE, Tolerances(STRICT))
 
 
 # sortBy

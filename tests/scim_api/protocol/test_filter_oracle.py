@@ -19,7 +19,7 @@ from scim2_models import EnterpriseUser, ScimFilter, SearchRequest, User
 from projections.query.matching import matches
 from scim_api.protocol.errors import InvalidFilter
 from scim_api.protocol.filter import parse_filter
-from scim_api.protocol.policy import STRICT, Door, with_settings
+from scim_api.protocol.policy import STRICT, Tolerances, with_settings
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 
 OracleUser = User[EnterpriseUser]
@@ -137,7 +137,7 @@ def nearly_filters(draw: st.DrawFn) -> str:
 
 def is_accepted(text: str) -> bool:
     try:
-        parse_filter(text, USER, Door(RFC))
+        parse_filter(text, USER, Tolerances(RFC))
     except InvalidFilter:
         return False
     return True

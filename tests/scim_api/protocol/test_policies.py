@@ -22,7 +22,7 @@ from scim_api.protocol.errors import (
 from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.list_query import search_parameters
 from scim_api.protocol.patch.message import PATCH_URN, apply
-from scim_api.protocol.policy import PRESETS, STRICT, Door, Policy, described, with_settings
+from scim_api.protocol.policy import PRESETS, STRICT, Policy, Tolerances, described, with_settings
 from scim_api.protocol.schema.attributes import Attribute, Schema
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 
@@ -51,16 +51,18 @@ BOTH = [USER_URN, ENTERPRISE_URN]
 
 
 def posted(policy, tolerated, body):
-    return load_resource(USER, {"schemas": [USER_URN], "userName": "a"} | body, policy, tolerated)
+    return load_resource(
+        USER, {"schemas": [USER_URN], "userName": "a"} | body, Tolerances(policy, tolerated)
+    )
 
 
 def patched(policy, tolerated, *operations):
     message = {"schemas": [PATCH_URN], "Operations": list(operations)}
-    return apply(USER, NOW, message, Door(policy, tolerated))
+    return apply(USER, NOW, message, Tolerances(policy, tolerated))
 
 
 def read(policy, tolerated, text):
-    return parse_filter(text, USER, Door(policy, tolerated))
+    return parse_filter(text, USER, Tolerances(policy, tolerated))
 
 
 def meaning(text):
@@ -73,7 +75,7 @@ def body(_schemas=(USER_URN,), **attributes):
 
 def rated(value):
     body = {"schemas": [USER_URN, RATED_URN], "userName": "a", f"{RATED_URN}:ratio": value}
-    return lambda policy, tolerated: load_resource(RATED, body, policy, tolerated)
+    return lambda policy, tolerated: load_resource(RATED, body, Tolerances(policy, tolerated))
 
 
 def reference(value):
@@ -93,15 +95,17 @@ def filtered(text):
 def message(schemas):
     """Return a PATCH that removes nothing, with other `schemas`."""
     nothing = {"op": "remove", "path": "nickName"}
-    return lambda *door: apply(USER, NOW, {"Operations": [nothing], **schemas}, Door(*door))
+    return lambda *policy: apply(
+        USER, NOW, {"Operations": [nothing], **schemas}, Tolerances(*policy)
+    )
 
 
 def looked_for(policy, tolerated):
-    return search_parameters({"count": 1}, Door(policy, tolerated))
+    return search_parameters({"count": 1}, Tolerances(policy, tolerated))
 
 
 def in_bulk(policy, tolerated):
-    return bulk_request({"Operations": []}, Door(policy, tolerated))
+    return bulk_request({"Operations": []}, Tolerances(policy, tolerated))
 
 
 def made(**attributes):
@@ -296,8 +300,8 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
     ),
     (
         "unknown_attributes_ignored",
-        lambda *door: patched(
-            *door,
+        lambda *policy: patched(
+            *policy,
             {"op": "add", "path": "urn:custom:User:badge", "value": "1"},
             {"op": "replace", "path": "title", "value": "x"},
         ),
@@ -370,7 +374,7 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
     ("pathless_patch", operation("replace", value={"title": "x"}), now(title="x"), InvalidSyntax),
     (
         "pathless_patch",
-        lambda *door: patched(*door, {"op": "add", "path": "", "value": {"title": "x"}}),
+        lambda *policy: patched(*policy, {"op": "add", "path": "", "value": {"title": "x"}}),
         now(title="x"),
         InvalidSyntax,
     ),

@@ -7,7 +7,7 @@ import pytest
 from projections.query.model import Type
 from scim_api.protocol import put
 from scim_api.protocol.errors import Mutability as MutabilityError
-from scim_api.protocol.policy import OKTA, STRICT
+from scim_api.protocol.policy import OKTA, STRICT, Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Mutability, Returned, Schema
 from scim_api.protocol.schema.resource_types import USER
 
@@ -42,7 +42,7 @@ BADGE_KEY, HOME_KEY, SEEN_KEY = f"{URN}:badge", f"{URN}:home", f"{URN}:seen"
 
 
 def replaced(kind, before, desired, policy=OKTA):
-    return put.replaced(kind, before, desired, policy)
+    return put.replaced(kind, before, desired, Tolerances(policy))
 
 
 def test_what_is_not_named_goes():

@@ -11,7 +11,7 @@ from projections.current.memberships import Relation
 from scim_api.protocol.errors import BodyTooLarge, InvalidValue, Mutability, NoTarget
 from scim_api.protocol.patch import message as patching
 from scim_api.protocol.patch.members import MAX_MEMBERS, Membership
-from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Door, Policy
+from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Policy, Tolerances
 from scim_api.protocol.schema.resource_types import GROUP
 from tests.scim_api.client import GROUP_URN, add, patch, remove
 
@@ -50,8 +50,8 @@ def type_of(id_):
 def after(there, *operations, policy=OKTA):
     """Return the members after a PATCH."""
     membership = Membership(Roll(there))
-    door = Door(policy, base_url=BASE)
-    patching.apply(GROUP, ATTRIBUTES, patch(*operations), door, membership)
+    tolerances = Tolerances(policy, base_url=BASE)
+    patching.apply(GROUP, ATTRIBUTES, patch(*operations), tolerances, membership)
     changes = membership.changes()
     assert set(changes.joining).isdisjoint(there)
     assert set(changes.leaving) <= set(there)
@@ -143,7 +143,7 @@ def test_single_members_are_changed_without_asking_for_all():
     membership = Membership(roll)
 
     operations = patch(remove("a"), add("x", "b"), remove("y"))
-    patching.apply(GROUP, ATTRIBUTES, operations, Door(), membership)
+    patching.apply(GROUP, ATTRIBUTES, operations, Tolerances(), membership)
     changes = membership.changes()
 
     assert roll.asked == [{"a", "b", "x", "y"}]
@@ -164,7 +164,7 @@ def test_thousands_of_operations_ask_once():
     membership = Membership(roll)
 
     operations = patch(*[remove(f"x{n}") for n in range(2000)], *[add(f"y{n}") for n in range(9)])
-    patching.apply(GROUP, ATTRIBUTES, operations, Door(), membership)
+    patching.apply(GROUP, ATTRIBUTES, operations, Tolerances(), membership)
     membership.changes()
 
     assert len(roll.asked) == 1
@@ -454,6 +454,6 @@ def test_what_was_forgiven_is_told():
     told, membership = [], Membership(Roll([]))
 
     operation = {"op": "Add", "path": "members", "value": ["x"]}
-    patching.apply(GROUP, ATTRIBUTES, patch(operation), Door(OKTA, told.append), membership)
+    patching.apply(GROUP, ATTRIBUTES, patch(operation), Tolerances(OKTA, told.append), membership)
 
     assert set(told) == {"patch_op_any_case", "values_as_strings"}

@@ -17,7 +17,7 @@ from scim_api.protocol.errors import (
 )
 from scim_api.protocol.patch.message import MAX_OPERATIONS, PATCH_URN, apply
 from scim_api.protocol.patch.operations import MAX_PATHS
-from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Door, with_settings
+from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances, with_settings
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
 from scim_api.protocol.schema.attributes import Mutability as Mutable
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
@@ -98,7 +98,7 @@ def op(op, path=None, *value):
 def patched(*operations, policy=OKTA, attributes=USER_NOW, resource_type=USER):
     before = copy.deepcopy(attributes)
     try:
-        return apply(resource_type, attributes, message(*operations), Door(policy))
+        return apply(resource_type, attributes, message(*operations), Tolerances(policy))
     finally:
         assert attributes == before
 
@@ -155,7 +155,7 @@ def test_names_in_the_message_are_found_in_any_case():
         "OPERATIONS": [{"OP": "replace", "Path": "TITLE", "Value": "x"}],
     }
 
-    assert apply(USER, USER_NOW, body, Door(STRICT))["title"] == "x"
+    assert apply(USER, USER_NOW, body, Tolerances(STRICT))["title"] == "x"
 
 
 def test_too_many_operations_are_too_large_a_body():
