@@ -80,12 +80,36 @@ def test_every_command_has_examples_that_name_it(names: tuple[str, ...], command
     assert any(f"scim-ledger {' '.join(names)}" in line for line in examples)
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    links = [
-        (document, target)
-        for document in documents
-        for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", document.read_text())
-    ]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
-    assert [(d.name, t) for d, t in links if not (d.parent / t).exists()] == []
+
+def anchors_of(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, made as GitHub makes them."""
+    text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_every_link_between_documents_leads_to_a_file_and_a_heading(document: Path) -> None:
+    links = re.findall(r"\]\(([^):]*?)(?:#([^):]*))?\)", document.read_text())
+
+    targets = [(document.parent / name if name else document, anchor) for name, anchor in links]
+    missing = [str(target) for target, _ in targets if not target.exists()]
+    assert missing == []
+    lost = [a for target, a in targets if a and target.is_file() and a not in anchors_of(target)]
+    assert lost == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_every_path_that_a_document_names_exists(document: Path) -> None:
+    paths = re.findall(r"`((?:ledger|projections|scim_api|tests)/[\w/.-]+)`", document.read_text())
+
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_the_readme_is_short_and_its_lines_fit_a_screen() -> None:
+    lines = text_of("README.md").splitlines()
+
+    assert len(lines) < 150
+    assert [line for line in lines if len(line) > 130] == []
