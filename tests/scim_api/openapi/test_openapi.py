@@ -1,11 +1,18 @@
 """/openapi.json: an OpenAPI 3.1 document of all that is served, and of nothing else."""
 
 import re
+from dataclasses import fields
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from projections.audit.diff import KINDS
+from scim_api.audit.event_documents import FIELDS
+from scim_api.protocol.bulk import MAX_OPERATIONS
+from scim_api.protocol.errors import ScimError
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, RESOURCE_TYPES
+from scim_api.request_log.explanation_cases import Explanation
+from scim_api.request_log.queries import REQUEST
 from tests.scim_api.client import BASE, refusal
 from tests.scim_api.schemas_of_operators import BADGE_URN, add_schema
 
@@ -172,3 +179,50 @@ def test_with_a_token_its_ledger_is_described(api, read):
     user = document["components"]["schemas"]["User"]["properties"]
     assert user[BADGE_URN]["properties"]["shoeSize"]["type"] == "integer"
     assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+# What static.json repeats of the code
+
+
+def test_the_events_of_the_document_have_the_fields_that_are_shown(document):
+    shown = document["components"]["schemas"]["Event"]
+
+    assert set(FIELDS) <= shown["properties"].keys()
+    assert set(FIELDS) <= set(shown["required"])
+
+
+def test_the_request_records_and_explanations_of_the_document_are_those_that_are_shown(document):
+    schemas = document["components"]["schemas"]
+    explained = schemas["RequestExplained"]["properties"]["requests"]["items"]["properties"]
+
+    assert REQUEST.declared.keys() <= schemas["Request"]["properties"].keys()
+    assert list(explained["explanation"]["properties"]) == [f.name for f in fields(Explanation)]
+    for name, declared in REQUEST.declared.items():
+        described = schemas["Request"]["properties"][name]["description"]
+        assert described == declared.attribute.description
+
+
+def test_every_scim_type_and_bound_of_the_code_is_in_the_document(document):
+    schemas = document["components"]["schemas"]
+    types = {one.scim_type for one in ScimError.__subclasses__() if one.scim_type}
+    operations = schemas["BulkRequest"]["properties"]["Operations"]
+    kinds = schemas["DifferenceRow"]["properties"]["kind"]["enum"]
+
+    assert schemas["Error"]["properties"]["scimType"]["enum"] == sorted(types)
+    assert operations["maxItems"] == MAX_OPERATIONS
+    assert kinds == [*KINDS, None]
+
+
+def test_the_document_lists_every_resource_type(document):
+    named = {each["$ref"].rpartition("/")[2] for each in _items(document)["anyOf"]}
+    asked = next(
+        parameter["schema"]["enum"]
+        for parameter in document["paths"]["/ledger/v1/diff"]["get"]["parameters"]
+        if parameter["name"] == "resourceType"
+    )
+
+    assert named == set(asked) == {each.name for each in RESOURCE_TYPES}
+
+
+def _items(document):
+    return document["components"]["schemas"]["AnyResourceList"]["properties"]["Resources"]["items"]
