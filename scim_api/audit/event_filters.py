@@ -8,9 +8,8 @@ from ledger.user_agents import FAMILIES, UNKNOWN
 from projections.query.matching import matches
 from projections.query.model import And, Compare, Filter, Not, Operator, Or, Present
 from scim_api.audit.event_type import EVENT
-from scim_api.protocol.errors import InvalidFilter
+from scim_api.protocol.errors import InvalidFilter, Quoted
 from scim_api.protocol.filter import parse_filter
-from scim_api.protocol.quotations import quoted
 from scim_api.protocol.schema.resource_types import KINDS
 
 CREDENTIAL = "credential"
@@ -65,6 +64,10 @@ def _spelled(key: str, value: str) -> str:
     word = words.get(value.lower())
     if word is None:
         raise InvalidFilter(
-            f"There is no {key} {quoted(value)}; there are: {', '.join(words.values())}."
+            "filter.word",
+            "There is no {key} {value}. Known are: {words}.",
+            key=key,
+            value=Quoted(value),
+            words=", ".join(words.values()),
         )
     return word

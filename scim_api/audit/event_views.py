@@ -51,7 +51,9 @@ class EventViews:
         """GET one event."""
         events = Events(exchange_of(request).principal.tenant)
         if not (position.isascii() and position.isdigit() and len(position) <= 16):
-            raise NotFound("The position of an event is a whole number, such as 42.")
+            raise NotFound(
+                "event.position", "The position of an event is a whole number, such as 42."
+            )
         return Response(events.one(int(position)).json, content_type=JSON)
 
     def _answer(
@@ -104,8 +106,9 @@ def read_question(parameters: Parameters, events: Events) -> Question:
     after, before = position(parameters, "after"), position(parameters, "before")
     if before is not None and (waits or after is not None):
         raise InvalidValue(
-            "before does not go with after or wait; a filter says both ends, such as"
-            " position gt 100 and position lt 200."
+            "parameter.before",
+            "before cannot be combined with after or wait. For a range use a filter, such as"
+            " position gt 100 and position lt 200.",
         )
     return Question(
         filter=read_filter(parameters, events),
@@ -125,9 +128,11 @@ def read_filter(parameters: Parameters, events: Events) -> Filter | None:
 def _newest_first(order: str | None, waits: bool) -> bool:
     word = (order or ("ascending" if waits else "descending")).lower()
     if word not in ("ascending", "descending"):
-        raise InvalidValue("sortOrder is ascending or descending.")
+        raise InvalidValue("parameter.sort_order", "sortOrder must be ascending or descending.")
     if waits and word == "descending":
-        raise InvalidValue("What is waited for comes in ascending order.")
+        raise InvalidValue(
+            "parameter.wait_order", "With wait, sortOrder must be ascending: new events come last."
+        )
     return word == "descending"
 
 
@@ -137,5 +142,9 @@ def _seconds(parameters: Parameters) -> int | None:
         return None
     seconds = whole_number(parameters, "wait", 30)
     if not 0 <= seconds <= LONGEST_WAIT:
-        raise InvalidValue(f"wait is a whole number of seconds from 0 to {LONGEST_WAIT}.")
+        raise InvalidValue(
+            "parameter.wait",
+            "wait must be a whole number of seconds from 0 to {most}.",
+            most=LONGEST_WAIT,
+        )
     return seconds

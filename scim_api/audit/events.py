@@ -12,9 +12,8 @@ from projections.history.event_index import Entries, Found, Walk, every
 from projections.query.effort import TooCostly
 from projections.query.model import Filter
 from scim_api.audit.event_documents import event_document
-from scim_api.protocol.errors import NotFound, TooMany
+from scim_api.protocol.errors import NotFound, Quoted, TooMany
 from scim_api.protocol.list_query import DEFAULT_COUNT
-from scim_api.protocol.quotations import quoted
 from scim_api.tenants.tenants import Tenant
 
 MOST = 1000  # events on a page
@@ -92,7 +91,10 @@ class Events:
         found = self.shown([position])
         if not found:
             raise NotFound(
-                f"There is no event at position {quoted(str(position))}: the last is {self.end()}."
+                "event.unknown",
+                "There is no event at position {position}. The last one is {end}.",
+                position=Quoted(str(position)),
+                end=self.end(),
             )
         return found[0]
 
@@ -117,8 +119,9 @@ class Events:
                 return Entries().page(connection, question.filter, **asked, upto=end)
         except TooCostly as error:
             raise TooMany(
+                "filter.costly_events",
                 "The filter takes too long over this many events. Use fewer comparisons, or eq on"
-                " type, stream, actor, txn, requestId or userName, which are indexed."
+                " type, stream, actor, txn, requestId or userName, which are indexed.",
             ) from error
 
     def shown(self, positions: Sequence[int]) -> list[Shown]:

@@ -57,5 +57,7 @@ def _after(exchange: Exchange) -> int | None:
     if not given:
         return position(request.args, "after")
     if not (given.isascii() and given.isdigit() and len(given) <= 16):
-        raise InvalidValue("Last-Event-ID is the position of an event, such as 42.")
+        raise InvalidValue(
+            "parameter.last_event_id", "Last-Event-ID must be the position of an event, such as 42."
+        )
     return int(given)

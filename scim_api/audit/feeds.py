@@ -14,8 +14,7 @@ from typing import Any
 from ledger.contract import LedgerError
 from scim_api.audit.events import Events, Following, Question, Shown
 from scim_api.audit.lookout import Lookout, Over
-from scim_api.protocol.errors import InvalidValue, ScimError, TooManyRequests
-from scim_api.protocol.quotations import quoted
+from scim_api.protocol.errors import InvalidValue, Quoted, ScimError, TooManyRequests
 
 HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
 LOOK = 1.0  # seconds between two looks whether a client is still there
@@ -50,7 +49,8 @@ class Feeds:
         """Take a place; raises TooManyRequests when none is free."""
         if not self._places.acquire(blocking=False):
             raise TooManyRequests(
-                "As many clients wait for events as this service allows (SCIM_FEEDS)."
+                "crowded.feeds",
+                "As many clients are waiting for events as this service allows (SCIM_FEEDS)."
                 " Ask again later, or without waiting.",
                 headers={"Retry-After": "5"},
             )
@@ -61,7 +61,10 @@ def starting_point(after: int | None, end: int) -> int:
     """Return the position that a feed begins behind: by default now. Raises InvalidValue."""
     if after is not None and after > end:
         raise InvalidValue(
-            f"The ledger ends at position {end}: there is nothing after {quoted(str(after))}."
+            "parameter.after",
+            "The ledger ends at position {end}, so nothing comes after {after}.",
+            end=end,
+            after=Quoted(str(after)),
         )
     return end if after is None else after
 

@@ -22,7 +22,9 @@ def count(given: Parameters) -> int:
     """Read how many rows a page has at most."""
     number = whole_number(given, "count", DEFAULT_COUNT)
     if number < 1:
-        raise InvalidValue(f"count is a whole number from 1 to {MOST}.")
+        raise InvalidValue(
+            "parameter.page_size", "count must be a whole number from 1 to {most}.", most=MOST
+        )
     return min(number, MOST)
 
 
@@ -32,7 +34,9 @@ def position(given: Parameters, name: str) -> int | None:
         return None
     number = whole_number(given, name, 42)
     if number < 0:
-        raise InvalidValue(f"{name} is a position of the ledger, such as 42.")
+        raise InvalidValue(
+            "parameter.position", "{name} must be a position of the ledger, such as 42.", name=name
+        )
     return number
 
 
@@ -57,7 +61,9 @@ def place(given: Parameters, type_: str) -> Place:
     if values:
         return Place(int(values))
     if relation is None or relation != KINDS[type_].relation:
-        raise InvalidValue("after is what next of the page before has, or left out.")
+        raise InvalidValue(
+            "parameter.page", "after must be left out, or taken from next of the page before."
+        )
     if relation == "members":
         return Place(relation=key)
     return Place(relation=whole_number({"after": key or ""}, "after", 42))
@@ -74,7 +80,9 @@ def kind(given: Parameters) -> str | None:
     """Read which kind of difference is asked for, None for all."""
     word = given.get("kind")
     if word is not None and word not in diff.KINDS:
-        raise InvalidValue(f"kind is one of {', '.join(diff.KINDS)}.")
+        raise InvalidValue(
+            "parameter.kind", "kind must be one of: {words}.", words=", ".join(diff.KINDS)
+        )
     return word
 
 
@@ -85,5 +93,9 @@ def types(given: Parameters) -> list[str]:
     if name is None:
         return names
     if name not in names:
-        raise InvalidValue(f"resourceType is one of {', '.join(names)}.")
+        raise InvalidValue(
+            "parameter.resource_type",
+            "resourceType must be one of: {words}.",
+            words=", ".join(names),
+        )
     return [name]

@@ -32,7 +32,9 @@ def newest_of(heads: TreeHeads) -> SignedHead:
     """Return the newest head; raises NotFound."""
     newest = heads.newest()
     if newest is None:
-        raise NotFound("No tree head was signed yet; the service signs one within a minute.")
+        raise NotFound(
+            "proof.no_head", "No tree head is signed yet. The service signs one within a minute."
+        )
     return newest
 
 
@@ -61,7 +63,12 @@ def inclusion() -> Response:
     if size is None:
         size = _covering(heads, position).size
     if position > size:
-        raise InvalidValue(f"The first {size} events do not have one at position {position}.")
+        raise InvalidValue(
+            "parameter.proof_size",
+            "A tree of {size} events has none at position {position}.",
+            size=size,
+            position=position,
+        )
     leaf = heads.ledger.leaf_hash(position) or b""  # there is one: positions have no gaps
     return answered(
         {
@@ -89,11 +96,13 @@ def consistency() -> Response:
     end = heads.ledger.last_position()
     old, new = (_size(request.args, name, end) for name in ("from", "to"))
     if old is None:
-        raise InvalidValue("from is missing: the size of the tree head that is remembered.")
+        raise InvalidValue(
+            "parameter.from_size", "from is required: the size of an earlier tree head."
+        )
     if new is None:
         new = newest_of(heads).size
     if old > new:
-        raise InvalidValue(f"from is larger than to, which is {new}.")
+        raise InvalidValue("parameter.sizes", "from is larger than to, which is {new}.", new=new)
     return answered(
         {
             "from": old,
@@ -112,12 +121,18 @@ def _heads() -> TreeHeads:
 def _position(heads: TreeHeads) -> int:
     """Read which event is to be proved; raises InvalidValue or NotFound."""
     if not request.args.get("position", "").strip():
-        raise InvalidValue("position is missing: the place of the event that is to be proved.")
+        raise InvalidValue(
+            "parameter.no_position", "position is required: the position of the event to prove."
+        )
     position = whole_number(request.args, "position", 42)
     if position < 1:
-        raise InvalidValue("position is a whole number from 1 on.")
+        raise InvalidValue(
+            "parameter.position_from_1", "position must be a whole number, 1 or more."
+        )
     if position > (end := heads.ledger.last_position()):
-        raise NotFound(f"There is no event at this position; the last one is {end}.")
+        raise NotFound(
+            "proof.no_event", "There is no event at this position. The last one is {end}.", end=end
+        )
     return position
 
 
@@ -126,8 +141,10 @@ def _covering(heads: TreeHeads, position: int) -> SignedHead:
     newest = newest_of(heads)
     if newest.size < position:
         raise NotFound(
-            f"The newest tree head is over {newest.size} events and does not cover this one yet:"
-            " one is signed within a minute."
+            "proof.not_covered",
+            "The newest tree head covers {size} events, and not this one yet. The service signs the"
+            " next within a minute.",
+            size=newest.size,
         )
     return newest
 
@@ -138,7 +155,12 @@ def _size(given: Parameters, name: str, end: int) -> int | None:
         return None
     number = whole_number(given, name, 42)
     if not 0 <= number <= end:
-        raise InvalidValue(f"{name} is a number of events, at most {end}: so many there are.")
+        raise InvalidValue(
+            "parameter.size",
+            "{name} must be a number of events. The ledger has {end}.",
+            name=name,
+            end=end,
+        )
     return number
 
 

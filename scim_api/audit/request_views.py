@@ -62,10 +62,15 @@ class RequestViews:
         ids = {record.row.request_id.lower() for record in records}
         if not records:
             raise NotFound(
-                "No request of this id was refused or changed nothing, or it is no longer kept."
+                "request.unknown",
+                "No request with this id was refused or changed nothing, or it is no longer kept.",
             )
         if len(ids) > 1:
-            raise InvalidValue(f"The ids of {len(ids)} requests begin like this: give more of it.")
+            raise InvalidValue(
+                "parameter.request_id",
+                "The ids of {number} requests begin like this. Give more of the id.",
+                number=len(ids),
+            )
         names = _names(records)
         exchange = exchange_of(request)
         site = Addresses(self.settings.base_path, base_url(exchange, self.settings))

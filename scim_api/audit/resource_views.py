@@ -58,7 +58,7 @@ class ResourceViews:
         window = parameters.window(request.args)
         timeline = Timeline(archive_of(exchange.principal.tenant), type_, id_)
         if not timeline.exists():
-            raise NotFound(f"There never was a {type_} with this id.")
+            raise NotFound("history.never", "There never was a {type} with this id.", type=type_)
         page = timeline.page(window)
         bound = None
         if page.more:
@@ -76,7 +76,12 @@ class ResourceViews:
         position = exchange.past.position if exchange.past else 0
         blame = Blame(archive, type_, id_, position)
         if not blame.exists():
-            raise NotFound(f"There was no {type_} with this id at position {position}.")
+            raise NotFound(
+                "history.not_then",
+                "There was no {type} with this id at position {position}.",
+                type=type_,
+                position=position,
+            )
         begin, count = parameters.place(request.args, type_), parameters.count(request.args)
         page = blame.page(begin, count)
         bound = None
@@ -98,7 +103,11 @@ class ResourceViews:
         archive, span = _asked_span(exchange)
         found = Differences(archive, span).of(type_, id_)
         if found.shown is None:
-            raise NotFound(f"There was no {type_} with this id at either moment nor in between.")
+            raise NotFound(
+                "history.not_between",
+                "There was no {type} with this id at either moment, nor in between.",
+                type=type_,
+            )
         [document] = difference_documents(archive, [found])
         sides = {
             "before": self._document(exchange, found.before, span.start),
@@ -153,12 +162,15 @@ def _asked_span(exchange: Exchange) -> tuple[Archive, Span]:
     archive = archive_of(tenant)
     start, end = (request.args.get(name, "").strip() for name in ("from", "to"))
     if not start:
-        raise InvalidValue("from is missing: the moment before, a position or an instant.")
+        raise InvalidValue(
+            "parameter.from_moment",
+            "from is required: the earlier moment, a position or an instant.",
+        )
     last = archive.end()
     first = as_of.position_of(tenant.ledger, start, "from")
     span = Span(first, as_of.position_of(tenant.ledger, end, "to") if end else last)
     if span.start > span.end:
-        raise InvalidValue("from is later than to.")
+        raise InvalidValue("parameter.moments", "from is later than to.")
     archive.end()  # the history reaches what was recorded while it was asked
     return archive, span
 

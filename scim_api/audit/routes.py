@@ -44,8 +44,9 @@ def refuse_as_of() -> None:
     """Refuse an asOf where it would be passed over: the answer would be about another time."""
     if not str(request.url_rule).endswith("/blame") and as_of.asked(request) is not None:
         raise InvalidValue(
-            f"{as_of.PARAMETER} goes with SCIM reads and with blame. For a timeline use before,"
-            " for a difference use from and to, for events filter by at or position."
+            "parameter.no_as_of",
+            "asOf is for SCIM reads and for blame. For a timeline use before, for a difference use"
+            " from and to, for events filter by at or position.",
         )
 
 

@@ -56,9 +56,15 @@ class LogViews:
         heads = self._heads(ledger)
         name = TileName.parse(f"{level}/{number}")
         if name is None:
-            raise NotFound("This is not the name of a tile, such as tile/0/x001/067.p/89.")
+            raise NotFound(
+                "tile.name", "This is not the name of a tile, such as tile/0/x001/067.p/89."
+            )
         if name.reach > (size := newest_of(heads).size):
-            raise NotFound(f"The newest tree head is over {size} events and has no such tile.")
+            raise NotFound(
+                "tile.unknown",
+                "The newest tree head covers {size} events and has no such tile.",
+                size=size,
+            )
         if name.level is None:
             content = heads.tree.entries(name.number, name.width)
         else:
@@ -71,8 +77,9 @@ class LogViews:
         tenant = principal.tenant if principal else self._tenant(named)
         if tenant is None or named not in (None, _id(tenant)):
             raise NotFound(
-                "There is no log at this address: it ends in the part of the ledger's origin after"
-                " the slash, which may be left out where there is but one ledger."
+                "tile.ledger",
+                "There is no log at this address. The address names the ledger by the part of its"
+                " origin after the slash; with a single ledger it can be left out.",
             )
         return tenant.heads
 

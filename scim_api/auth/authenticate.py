@@ -9,7 +9,6 @@ from projections.current.credentials import Credential
 from scim_api.auth import tokens
 from scim_api.protocol.errors import Unauthorized
 from scim_api.protocol.policy import Policy
-from scim_api.protocol.quotations import for_okta
 from scim_api.tenants.catalogue import Catalogue, preset
 from scim_api.tenants.tenants import Tenant, Tenants
 
@@ -57,14 +56,20 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
         raise no_token()
     token = tokens.parse(text)
     if token is None:
-        raise _refused(
+        raise Unauthorized(
+            "token.form",
             "The token is not one of this service: part of it is missing, or it was mistyped."
-            " It begins with scl_ and is pasted whole."
+            " A token begins with scl_ and must be pasted whole.",
+            headers=_REFUSED,
         )
     tenant = tenants.find(token.tenant)
     admitted = tenant.admit(token.sha256) if tenant else None
     if tenant is None or admitted is None:
-        raise _refused("The token is unknown to this service. Make one: scim-ledger token create.")
+        raise Unauthorized(
+            "token.unknown",
+            "The token is unknown to this service. Make one: scim-ledger token create.",
+            headers=_REFUSED,
+        )
     credential, catalogue = admitted
     _must_be_live(credential, now)
     if credential.user:
@@ -77,11 +82,10 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
 def no_token() -> Unauthorized:
     """Return the refusal of a request that has no token and needs one."""
     return Unauthorized(
-        "This request has no token. Send one in the Authorization header."
-        + for_okta(
-            " In Okta, paste it into the API Token or Authorization field of the app's provisioning"
-            " settings."
-        ),
+        "token.missing",
+        "This request has no token. Send one in the Authorization header.",
+        okta="In Okta, paste it into the API Token or Authorization field of the app's provisioning"
+        " settings.",
         headers=_CHALLENGE,
     )
 
@@ -103,18 +107,21 @@ def _text(header: str | None) -> str:
 
 def _must_have_its_user(tenant: Tenant, connection: Connection, user: str) -> None:
     if not tenant.has_active_user(connection, user):
-        raise _refused("The token belongs to a user who was deactivated or deleted.")
+        raise Unauthorized(
+            "token.user_gone",
+            "The token belongs to a user who was deactivated or deleted.",
+            headers=_REFUSED,
+        )
 
 
 def _must_be_live(credential: Credential, now: str) -> None:
     state = credential.state(now)
     if state != "live":
         ended = "has expired" if state == "expired" else "was revoked"
-        raise _refused(
-            f"The token {ended}. Make a new one: scim-ledger token create."
-            + for_okta(" Then paste it into Okta.")
+        raise Unauthorized(
+            "token.ended",
+            "The token {ended}. Make a new one: scim-ledger token create.",
+            okta="Then paste it into Okta.",
+            ended=ended,
+            headers=_REFUSED,
         )
-
-
-def _refused(detail: str) -> Unauthorized:
-    return Unauthorized(detail, headers=_REFUSED)

@@ -72,9 +72,12 @@ def require(principal: Principal, *allowed: Scope) -> None:
 def _refusal(held: frozenset[str], least: Scope, *others: Scope) -> Forbidden:
     known = [scope for scope in Scope if scope in held]
     return Forbidden(
-        f"This request needs a token of scope {' or '.join([least, *others])};"
-        f" this one has {' and '.join(known) or 'none'}. Make one that may:"
-        f" scim-ledger token create NAME --scope {least}.",
+        "scope.missing",
+        "This request needs a token with the scope {needed}; this one has {held}. Make another:"
+        " scim-ledger token create NAME --scope {least}.",
+        needed=" or ".join([least, *others]),
+        held=" and ".join(known) or "none",
+        least=least,
         # RFC 6750 §3.1
         headers={
             "WWW-Authenticate": f'Bearer realm="SCIM", error="insufficient_scope", scope="{least}"'

@@ -243,6 +243,7 @@ _MEANINGS: tuple[tuple[type[Exception], Callable[[Any], ScimError]], ...] = (
     (
         LedgerBusy,
         lambda _: TooManyRequests(
+            "busy.writing",
             "The service is busy writing and did nothing with this request. Repeat it shortly.",
             headers={"Retry-After": "2"},
         ),
@@ -250,15 +251,18 @@ _MEANINGS: tuple[tuple[type[Exception], Callable[[Any], ScimError]], ...] = (
     (
         TooCostly,
         lambda _: TooMany(
-            f"The filter or sort took more than {PATIENCE:.0f} s of processor time over all"
+            "filter.costly",
+            "The filter or sort took more than {seconds:.0f} s of processor time over all"
             " resources. Use fewer comparisons, or eq on userName, externalId, id or emails.value,"
-            " which are indexed."
+            " which are indexed.",
+            seconds=PATIENCE,
         ),
     ),
     (
         TooManyCostly,
         lambda _: TooManyRequests(
-            "Other requests search through all resources already. Repeat this one when they are"
+            "crowded.searches",
+            "Other requests already search through all resources. Repeat this one when they are"
             " done, or use eq on userName, externalId, id or emails.value, which are indexed.",
             headers={"Retry-After": "5"},
         ),
@@ -266,23 +270,30 @@ _MEANINGS: tuple[tuple[type[Exception], Callable[[Any], ScimError]], ...] = (
     (
         HistoryBehind,
         lambda error: Unavailable(
-            f"The history of this ledger is being built: {error.reached:,} of {error.end:,} events"
+            "unavailable.history",
+            "The history of this ledger is being built: {reached:,} of {end:,} events"
             " so far. Ask for the past again shortly.",
+            reached=error.reached,
+            end=error.end,
             headers={"Retry-After": "5"},
         ),
     ),
     (
         BesideUnavailable,
         lambda error: Unavailable(
-            f"The service cannot use a file beside its ledger ({error.reason}); nothing was"
-            " changed. Its operator finds out more with: scim-ledger doctor."
+            "unavailable.side_file",
+            "The service cannot use a file next to its ledger ({reason}); nothing was changed."
+            " Its operator finds out more with: scim-ledger doctor.",
+            reason=error.reason,
         ),
     ),
     (
         LedgerUnavailable,
         lambda error: Unavailable(
-            f"The service cannot use its ledger ({error.reason}); nothing was changed."
-            " Its operator finds out more with: scim-ledger doctor."
+            "unavailable.ledger",
+            "The service cannot use its ledger ({reason}); nothing was changed."
+            " Its operator finds out more with: scim-ledger doctor.",
+            reason=error.reason,
         ),
     ),
 )

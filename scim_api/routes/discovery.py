@@ -51,7 +51,9 @@ class DiscoveryViews:
         """GET one resource type by its name."""
         resource_type = _catalogue().by_name.get(name)
         if resource_type is None:
-            raise NotFound("There is no resource type of this name here.")
+            raise NotFound(
+                "resource_type.unknown", "There is no resource type with this name here."
+            )
         return _document(discovery.resource_type_document(resource_type, self._base()))
 
     def schemas(self) -> Response:
@@ -64,7 +66,7 @@ class DiscoveryViews:
         for schema in _schemas():
             if schema.id.lower() == urn.lower():
                 return _document(discovery.schema_document(schema, self._base()))
-        raise NotFound("There is no schema of this name here.")
+        raise NotFound("schema.unknown", "There is no schema with this URN here.")
 
     def _policy(self) -> Policy:
         """Return the token's policy; without a token that of the only ledger, or the default."""
@@ -116,7 +118,7 @@ def _listed(documents: Iterable[dict[str, Any]]) -> Response:
 def _refuse_filter() -> None:
     """Refuse as RFC 7644 §4 asks: a filter here could be mistaken for one that worked."""
     if "filter" in request.args:
-        raise Forbidden("Discovery answers whole; it takes no filter.")
+        raise Forbidden("discovery.filter", "Discovery endpoints take no filter.")
 
 
 def _add(scim: Blueprint, rule: str, view: View, *methods: str) -> None:

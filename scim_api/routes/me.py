@@ -61,8 +61,9 @@ def _own(view: Callable[[str, str], Response]) -> Callable[[], Response]:
         user = exchange_of(request).principal.credential.user
         if user is None:
             raise NotServed(
+                "me.no_user",
                 "This token belongs to no user, so it has no /Me. An operator makes one that does:"
-                " scim-ledger token create NAME --user USERNAME."
+                " scim-ledger token create NAME --user USERNAME.",
             )
         return view("User", user)
 
@@ -70,4 +71,4 @@ def _own(view: Callable[[str, str], Response]) -> Callable[[], Response]:
 
 
 def _no_sign_up() -> NoReturn:
-    raise NotServed("Users are created at /Users: nobody signs up at /Me.")
+    raise NotServed("me.sign_up", "Users are created at /Users; nobody can sign up at /Me.")

@@ -171,7 +171,7 @@ def _must_name_its_host(req: Any) -> None:
     """Refuse a request of HTTP/1.1 without its one Host (RFC 9112 §3.2); raises ScimError."""
     hosts = [value for name, value in req.headers if name == "HOST"]
     if req.version >= (1, 1) and not (len(hosts) == 1 and hosts[0]):
-        raise ScimError("An HTTP/1.1 request has one Host header.")
+        raise ScimError("host.number", "An HTTP/1.1 request has exactly one Host header.")
 
 
 def _meaning(exc: BaseException) -> tuple[int, str]:

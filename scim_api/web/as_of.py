@@ -20,10 +20,6 @@ UNSETTLED = timedelta(seconds=90)  # no transaction is open for longer: its work
 
 _POSITION = re.compile(r"[0-9]{1,100}", re.ASCII)
 _INSTANT = re.compile(r".*(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
-_SHAPE = (
-    "{} is an instant with its offset, such as 2026-10-01T00:00:00Z, or a position of the ledger,"
-    " such as 42."
-)
 
 
 def asked(request: Request) -> str | None:
@@ -37,7 +33,11 @@ def asked(request: Request) -> str | None:
     if not texts:
         return None
     if request.method not in ("GET", "HEAD") and not request.path.endswith("/.search"):
-        raise _wrong(f"The past cannot be changed: {PARAMETER} goes with reading only.")
+        raise InvalidValue(
+            "as_of.write",
+            "The past cannot be changed: asOf is for reading only.",
+            attributes=(PARAMETER,),
+        )
     return _only(texts)
 
 
@@ -48,18 +48,23 @@ def asked_in(body: Any) -> str | None:
     given = [value for name, value in body.items() if name.lower() == PARAMETER.lower()]
     for value in given:
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise _wrong(_SHAPE.format(PARAMETER))
+            raise _malformed(PARAMETER)
     return _only([str(value) for value in given]) if given else None
 
 
-def _wrong(sentence: str, name: str = PARAMETER) -> InvalidValue:
-    """Return the error for a parameter that names no moment of the ledger."""
-    return InvalidValue(sentence, attributes=(name,))
+def _malformed(name: str) -> InvalidValue:
+    return InvalidValue(
+        "as_of.form",
+        "{name} must be an instant with its offset, such as 2026-10-01T00:00:00Z, or a position of"
+        " the ledger, such as 42.",
+        name=name,
+        attributes=(name,),
+    )
 
 
 def _only(texts: list[str]) -> str:
     if len(set(texts)) > 1:
-        raise _wrong(f"{PARAMETER} is given more than once.")
+        raise InvalidValue("as_of.twice", "asOf is given more than once.", attributes=(PARAMETER,))
     return texts[0]
 
 
@@ -73,7 +78,11 @@ def enter(exchange: Exchange, text: str) -> None:
     tenant = principal.tenant
     position = position_of(tenant.ledger, text)
     if exchange.past and exchange.past.position != position:
-        raise _wrong(f"{PARAMETER} in the address and in the body are not the same.")
+        raise InvalidValue(
+            "as_of.two",
+            "asOf in the address differs from asOf in the body.",
+            attributes=(PARAMETER,),
+        )
     exchange.principal = principal.under(tenant.catalogue_at(position))
     exchange.past = tenant.history.past(position)
 
@@ -88,16 +97,25 @@ def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
         return _within(ledger, int(text), name)
     moment = instant(text) if _INSTANT.fullmatch(text) else None
     if moment is None:
-        raise _wrong(_SHAPE.format(name), name)
+        raise _malformed(name)
     return _position_at(ledger, moment, name)
 
 
 def _within(ledger: SQLiteLedger, position: int, name: str) -> int:
     end, at = ledger.end()
     if position < 1:
-        raise _wrong("Positions of the ledger count from 1.", name)
+        raise InvalidValue(
+            "as_of.zero", "Positions of the ledger count from 1.", attributes=(name,)
+        )
     if position > end:
-        raise _wrong(f"The ledger ends at position {end} ({at}), before {name}.", name)
+        raise InvalidValue(
+            "as_of.end",
+            "{name} is after the end of the ledger, position {end} ({at}).",
+            name=name,
+            end=end,
+            at=at,
+            attributes=(name,),
+        )
     return position
 
 
@@ -105,13 +123,25 @@ def _position_at(ledger: SQLiteLedger, moment: str, name: str) -> int:
     now = clock.now()
     _, last_at = ledger.end()
     if moment > max(clock.timestamp(now), last_at):
-        raise _wrong(f"{name} is in the future: the ledger's last event was at {last_at}.", name)
+        raise InvalidValue(
+            "as_of.future",
+            "{name} is in the future. The ledger's last event was at {at}.",
+            name=name,
+            at=last_at,
+            attributes=(name,),
+        )
     if moment >= last_at and moment > clock.timestamp(now - UNSETTLED):
         _settle(ledger)
     position = ledger.position_at(moment)
     if position == 0:
         began = next(ledger.read_all(upto=1)).at
-        raise _wrong(f"The ledger began at {began}, after {name}.", name)
+        raise InvalidValue(
+            "as_of.beginning",
+            "{name} is before the ledger began, at {began}.",
+            name=name,
+            began=began,
+            attributes=(name,),
+        )
     return position
 
 

@@ -82,7 +82,7 @@ class Exchange:
         """Raise ScimError unless the Host header, if there is one, is a host."""
         host = self.environ.get("HTTP_HOST")
         if host and not is_host(host):
-            raise ScimError("The Host header is not a host.")
+            raise ScimError("host.form", "The Host header is not a host name.")
 
     def origin(self) -> str:
         """Return scheme and host as the caller named them."""

@@ -85,14 +85,16 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
     raw = _read_whole(request, request.max_content_length or 0 if limit is None else limit)
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw:
-        raise InvalidSyntax("The request has no body; a JSON object is expected.")
+        raise InvalidSyntax("body.missing", "The request has no body. It needs a JSON object.")
     objects = count_objects(raw)
     try:
         body = exact_json.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise InvalidSyntax(_json_fault(raw, error)) from None
+        raise _json_fault(raw, error) from None
     if objects > MAX_DEPTH and deeper_than(body, MAX_DEPTH):
-        raise InvalidSyntax(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        raise InvalidSyntax(
+            "body.depth", "The body is nested deeper than {most} levels.", most=MAX_DEPTH
+        )
     return body
 
 
@@ -115,11 +117,13 @@ def _read_whole(request: Request, limit: int) -> bytes:
     except RequestEntityTooLarge:
         raise too_large(limit) from None
     except (ClientDisconnected, ParseException, OSError):
-        raise InvalidSyntax("The body breaks off, or its chunks are not well-formed.") from None
+        raise InvalidSyntax(
+            "body.broken", "The body breaks off, or its chunks are not well-formed."
+        ) from None
     if len(raw) > limit:
         raise too_large(limit)
     if len(raw) < (said or 0):
-        raise InvalidSyntax("The body is shorter than the request says.")
+        raise InvalidSyntax("body.short", "The body is shorter than its Content-Length.")
     return raw
 
 
@@ -143,18 +147,27 @@ def _in_chunks(request: Request, limit: int) -> bytes:
 
 def too_large(limit: int) -> BodyTooLarge:
     """Return the error for a body over the limit."""
-    return BodyTooLarge(f"The body is larger than {limit} bytes, the most this service takes.")
+    return BodyTooLarge(
+        "body.size",
+        "The body is larger than {limit} bytes, the most this service takes.",
+        limit=limit,
+    )
 
 
 def _check_media_type(request: Request) -> None:
     environ = request.environ
     mimetype, charset = _media_type(environ.get("CONTENT_TYPE", ""))
     if mimetype and mimetype not in (SCIM_JSON, JSON):
-        raise UnsupportedMediaType(f"The body has to be {SCIM_JSON} or {JSON}, in UTF-8.")
+        raise UnsupportedMediaType(
+            "media_type.type",
+            "The body must be application/scim+json or application/json, in UTF-8.",
+        )
     if charset not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedMediaType("The body has to be in UTF-8.")
+        raise UnsupportedMediaType("media_type.charset", "The body must be in UTF-8.")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
-        raise UnsupportedMediaType("The body has to be sent as it is, not compressed.")
+        raise UnsupportedMediaType(
+            "media_type.encoding", "The body must not be compressed (Content-Encoding)."
+        )
 
 
 @lru_cache(maxsize=64)
@@ -164,13 +177,22 @@ def _media_type(header: str) -> tuple[str, str]:
     return mimetype.lower(), options.get("charset", "utf-8").lower().strip("\"'")
 
 
-def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> str:
+def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> InvalidSyntax:
     try:
         raw.decode()
     except UnicodeDecodeError as fault:
-        return f"The body is not UTF-8: byte {fault.start + 1} does not belong there."
-    words = error.msg.split(":")[0]
-    return f"The body is not JSON: {words} (line {error.lineno}, column {error.colno})."
+        return InvalidSyntax(
+            "body.utf8",
+            "The body is not UTF-8: byte {number} is not part of a character.",
+            number=fault.start + 1,
+        )
+    return InvalidSyntax(
+        "body.json",
+        "The body is not JSON: {fault} (line {line}, column {column}).",
+        fault=error.msg.split(":")[0],
+        line=error.lineno,
+        column=error.colno,
+    )
 
 
 def error_response(refusal: Refusal, request: Request) -> Response:
