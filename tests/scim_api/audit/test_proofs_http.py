@@ -121,7 +121,7 @@ def test_a_proof_as_text_holds_header_hashes_and_head(auditor):
 
 
 REFUSED = [
-    ("/proof/inclusion", {}, 400, "position is missing"),
+    ("/proof/inclusion", {}, 400, "position is required"),
     ("/proof/inclusion", {"position": "x"}, 400, "whole number"),
     ("/proof/inclusion", {"position": "0"}, 400, "from 1 on"),
     ("/proof/inclusion", {"position": "-1"}, 400, "from 1 on"),
@@ -132,12 +132,12 @@ REFUSED = [
     ("/proof/inclusion", {"position": "2", "size": "10"}, 400, "at most 9"),
     ("/proof/inclusion", {"position": "2", "size": "two"}, 400, "whole number"),
     ("/proof/inclusion.tlog-proof", {"position": "99"}, 404, "the last one is 9"),
-    ("/proof/consistency", {}, 400, "from is missing"),
+    ("/proof/consistency", {}, 400, "from is required"),
     ("/proof/consistency", {"from": "-1"}, 400, "number of events"),
     ("/proof/consistency", {"from": "10"}, 400, "at most 9"),
     ("/proof/consistency", {"from": "3", "to": "2"}, 400, "from is larger than to, which is 2"),
     ("/proof/consistency", {"from": "3", "to": "10"}, 400, "to is a number of events"),
-    ("/tree-head", {"asOf": "1"}, 400, "asOf goes with"),
+    ("/tree-head", {"asOf": "1"}, 400, "asOf is for SCIM reads"),
 ]
 
 
@@ -156,4 +156,4 @@ def test_an_event_that_no_head_covers_is_proved_when_a_size_is_given(auditor):
     assert told(auditor, "/proof/inclusion", position=end, size=end)["size"] == end
     for path in ("/proof/inclusion", "/proof/inclusion.tlog-proof"):
         status, _, detail = refusal(ask(auditor, path, position=end))
-        assert (status, "does not cover this one yet" in detail) == (404, True)
+        assert (status, "not this one yet" in detail) == (404, True)

@@ -214,9 +214,9 @@ def test_before_the_ledger_began_and_beyond_its_end_is_refused(api, auditor):
     future = clock.timestamp(clock.now() + LATER)
 
     for text, words in (
-        ("2001-01-01T00:00:00Z", "began at"),
+        ("2001-01-01T00:00:00Z", "before the ledger began"),
         (future, "future"),
-        (str(last + 1), f"ends at position {last}"),
+        (str(last + 1), f"end of the ledger, position {last}"),
     ):
         status, kind, detail = refusal(auditor.get("/Users", query_string={"asOf": text}))
         assert (status, kind) == (400, "invalidValue")
