@@ -103,9 +103,10 @@ def test_every_link_between_documents_leads_to_a_file_and_a_heading(document: Pa
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
-    paths = re.findall(r"`((?:ledger|projections|scim_api|tests)/[\w/.-]+)`", document.read_text())
+    named = re.findall(r"`((?:ledger|projections|scim_api|tests)/[\w/.-]+)`", document.read_text())
 
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+    candidates = {path: (ROOT / path, ROOT / f"{path}.py") for path in named}
+    assert [path for path, at in candidates.items() if not any(map(Path.exists, at))] == []
 
 
 def test_the_readme_is_short_and_its_lines_fit_a_screen() -> None:
