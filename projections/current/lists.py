@@ -1,13 +1,16 @@
 """Lists of current resources: pages by index and by cursor, totals, within bounded time."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from ledger.sqlite.connection import Connection, snapshot
 from projections.current.memberships import grouped_in
-from projections.query import ordering, sql
+from projections.query.documents import Documents
 from projections.query.effort import bounded
 from projections.query.model import Mark, Page, Query
+from projections.query.sql import Sql
 from projections.tables import Tables
 
 BLOCK = 1024  # positions counted together in the census
@@ -29,40 +32,42 @@ class Lists:
         return sum(live for _, live in self._blocks(connection, type_))
 
     def page(self, connection: Connection, type_: str | None, query: Query) -> Page:
-        """Return one page of a list, of all types if None; raises as effort.bounded does."""
-        if type_ and query.filter is None and query.sort_by is None:
-            read = self._by_cursor if query.after else self._whole_list
-            with snapshot(connection):
-                return read(connection, type_, query)
-        with bounded(connection):
-            read_some = self._by_cursor if query.after else self._filtered_list
-            return read_some(connection, type_, query)
+        """Return one page of a list, of all types if None; raises as effort.bounded does.
 
-    def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
-        rows: list[tuple[int, int]] = connection.execute(
-            f"SELECT block, live FROM {self._tables.census} WHERE type = ? ORDER BY block",
-            (type_,),
-        ).fetchall()
-        return rows
+        In order of creation unless the query sorts.
+        """
+        if type_ and query.filter is None and query.sort_by is None:
+            with snapshot(connection):
+                if query.after:
+                    return self._by_cursor(connection, type_, query)
+                return self._whole_list(connection, type_, query)
+        with bounded(connection):
+            if query.after:
+                return self._by_cursor(connection, type_, query)
+            return self._filtered_list(connection, type_, query)
 
     def _whole_list(self, connection: Connection, type_: str, query: Query) -> Page:
         """Seek the first resource of the page by the census, so that every page costs the same."""
         blocks = self._blocks(connection, type_)
         total = sum(live for _, live in blocks)
-        if query.start_index > total:
+        skip = query.start_index - 1
+        if skip >= total:
             return Page(total, query.start_index, [])
-        block, skip = _seek(blocks, query.start_index - 1)
+        ends = list(accumulate(live for _, live in blocks))
+        at = bisect_right(ends, skip)  # the first block that ends after what is skipped
+        block, live = blocks[at]
         rows = connection.execute(
             f"SELECT {self._columns} FROM {self._from} WHERE position IN ("
             f"SELECT position FROM {self._tables.resource} WHERE type = ? AND position >= ?"
             " ORDER BY position LIMIT ? OFFSET ?) ORDER BY position",
-            (type_, block * BLOCK, query.count, skip),
+            (type_, block * BLOCK, query.count, skip - (ends[at] - live)),
         )
         return Page(total, query.start_index, _taken(rows, query.count)[0])
 
     def _filtered_list(self, connection: Connection, type_: str | None, query: Query) -> Page:
-        where, values = self._condition(type_, query)
-        order, order_values = self._order(type_, query)
+        documents = self._documents(type_)
+        where, values = _condition(documents, type_, query)
+        order, order_values = documents.order_by(query)
         rows = connection.execute(
             f"SELECT {self._columns} FROM {self._from} WHERE {where}"
             f" ORDER BY {order} LIMIT ? OFFSET ?",
@@ -71,36 +76,34 @@ class Lists:
         page, more = _taken(rows, query.count)
         if query.start_index == 1 and len(page) < query.count and not more:
             return Page(len(page), 1, page)
-        total = self._matching(connection, where, values)
-        return Page(total, query.start_index, page)
+        return Page(self._matching(connection, where, values), query.start_index, page)
 
     def _by_cursor(self, connection: Connection, type_: str | None, query: Query) -> Page:
-        """Seek behind the mark: what others write meanwhile moves no resource across it."""
-        where, values = self._condition(type_, query)
-        total = self._total_of(connection, type_, query, where, values)
-        key, key_values = self._key(type_, query)
-        behind, behind_values = ordering.behind(key, key_values, query)
-        order, order_values = self._order(type_, query)
+        """Seek what follows the mark: writes by others move no resource across it."""
+        documents = self._documents(type_)
+        where, values = _condition(documents, type_, query)
+        if type_ and query.filter is None:
+            total = self.total(connection, type_)
+        else:
+            total = self._matching(connection, where, values)
+        key, key_values = documents.sort_key(query.sort_by)
+        after, after_values = documents.after_mark(query)
+        order, order_values = documents.order_by(query)
         rows = connection.execute(
-            f"SELECT {self._columns}, {key} FROM {self._from} WHERE {where} AND {behind}"
+            f"SELECT {self._columns}, {key} FROM {self._from} WHERE {where} AND {after}"
             f" ORDER BY {order} LIMIT ?",
-            (*key_values, *values, *behind_values, *order_values, query.count + 1),
+            (*key_values, *values, *after_values, *order_values, query.count + 1),
         )
         page, more = _taken(rows, query.count)
         mark = Mark(page[-1][0], page[-1][-1]) if page and more else None
         return Page(total, 1, [row[:-1] for row in page], mark)
 
-    def _total_of(
-        self,
-        connection: Connection,
-        type_: str | None,
-        query: Query,
-        where: str,
-        values: list[Any],
-    ) -> int:
-        if type_ and query.filter is None:
-            return self.total(connection, type_)
-        return self._matching(connection, where, values)
+    def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
+        rows: list[tuple[int, int]] = connection.execute(
+            f"SELECT block, live FROM {self._tables.census} WHERE type = ? ORDER BY block",
+            (type_,),
+        ).fetchall()
+        return rows
 
     def _matching(self, connection: Connection, where: str, values: list[Any]) -> int:
         found: int = connection.execute(
@@ -108,25 +111,16 @@ class Lists:
         ).fetchone()[0]
         return found
 
-    def _condition(self, type_: str | None, query: Query) -> sql.Sql:
-        where, values = ("type = ?", [type_]) if type_ else ("1", list[Any]())
-        if query.filter is None:
-            return where, values
-        name = self._unique_names.get(type_) if type_ else None
-        condition, more = sql.compile_filter(query.filter, self._tables, unique_name=name)
-        return f"{where} AND {condition}", [*values, *more]
+    def _documents(self, type_: str | None) -> Documents:
+        return Documents(self._tables, self._unique_names.get(type_) if type_ else None)
 
-    def _order(self, type_: str | None, query: Query) -> sql.Sql:
-        if query.sort_by is None:
-            return "position", []
-        name = self._unique_names.get(type_) if type_ else None
-        return ordering.order_by(query.sort_by, query.descending, self._tables, unique_name=name)
 
-    def _key(self, type_: str | None, query: Query) -> sql.Sql:
-        if query.sort_by is None:
-            return "NULL", []
-        name = self._unique_names.get(type_) if type_ else None
-        return ordering.sort_key(query.sort_by, self._tables, unique_name=name)
+def _condition(documents: Documents, type_: str | None, query: Query) -> Sql:
+    where, values = ("type = ?", [type_]) if type_ else ("1", list[Any]())
+    if query.filter is None:
+        return where, values
+    condition, more = documents.where(query.filter)
+    return f"{where} AND {condition}", [*values, *more]
 
 
 def _taken(rows: Iterable[Any], count: int) -> tuple[list[Any], bool]:
@@ -139,12 +133,3 @@ def _taken(rows: Iterable[Any], count: int) -> tuple[list[Any], bool]:
         page.append(row)
         size += len(row[3])  # the document
     return page, False
-
-
-def _seek(blocks: list[tuple[int, int]], skip: int) -> tuple[int, int]:
-    """Return the block in which so many resources are skipped, and how many are left to skip."""
-    for block, live in blocks:
-        if skip < live:
-            return block, skip
-        skip -= live
-    raise IndexError("more to skip than there are")

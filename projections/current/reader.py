@@ -1,4 +1,4 @@
-"""Reading resources: current ones, or those of a past position, by the tables that are given."""
+"""Reads of resources: current ones, or those of a past position, by the given tables."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -15,7 +15,7 @@ Place = tuple[int, str | None]  # a resource's position, and those of its groups
 
 
 class ResourceReader:
-    """Reads resources; every read takes a connection to the file that holds the tables."""
+    """Reads resources; each read takes a connection to the file of the tables."""
 
     def __init__(self, kinds: Mapping[str, ResourceKind], tables: Tables) -> None:
         """`kinds` by resource type."""
@@ -34,15 +34,14 @@ class ResourceReader:
     def row(self, connection: Connection, type_: str, id_: str) -> Stored | None:
         """Return a resource's row."""
         row = connection.execute(
-            "SELECT position, id, type, version,"
-            f" {grouped_in(self._tables)}, document"
+            f"SELECT position, id, type, version, {grouped_in(self._tables)}, document"
             f" FROM {self._table} WHERE id = ? AND +type = ?",  # +: found by its id, not its type
             (id_, type_),
         ).fetchone()
         return Stored(*row) if row else None
 
     def find_by_name(self, connection: Connection, type_: str, name: str) -> Resource | None:
-        """Return the resource that has a unique name, whatever the case of its letters."""
+        """Return the resource with a unique name, ignoring case."""
         row = connection.execute(
             f"SELECT document FROM {self._table} WHERE type = ? AND {self._tables.by_name}",
             (type_, fold(name)),
@@ -51,19 +50,18 @@ class ResourceReader:
 
     def types_of(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
         """Return the resource type of each id that is one."""
-        marks = json_list(ids)
         rows = connection.execute(
             f"SELECT id, type FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
-            (marks,),
+            (json_list(ids),),
         )
         return dict(rows.fetchall())
 
     def relations(
         self, connection: Connection, type_: str, places: Sequence[Place], *, named: bool = True
     ) -> Mapping[int, Sequence[Relation]]:
-        """Return what is to be laid on documents of a type, by position: members, or groups.
+        """Return the members or groups that documents of a type show, by position.
 
-        Unless they are to be `named`, the name of a member that is known may be "".
+        Without `named` the name of an existing member may be "".
         """
         relation = self._kinds[type_].relation
         if relation == "members":
@@ -77,8 +75,5 @@ class ResourceReader:
         return self._lists.total(connection, type_)
 
     def search(self, connection: Connection, type_: str | None, query: Query) -> Page:
-        """Return one page of a list, of all types if None; raises TooCostly.
-
-        In order of creation unless the query sorts.
-        """
+        """Return one page of a list, of all types if None; raises TooCostly."""
         return self._lists.page(connection, type_, query)

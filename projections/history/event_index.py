@@ -1,19 +1,28 @@
 """The index of events: which of them satisfy a filter, page by page in either direction."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ledger.events import REQUEST_PREFIX, Recorded
 from ledger.sqlite.connection import Connection
 from ledger.user_agents import UNKNOWN, family
-from projections.history.entry_filters import bounds, by_position, finds_few
-from projections.query.columns import Column, compile_columns
-from projections.query.comparison import fold
+from projections.query.comparison import SUBSTRING, fold
 from projections.query.effort import bounded
-from projections.query.model import Filter
-from projections.query.sql import Sql
+from projections.query.model import (
+    And,
+    Compare,
+    Filter,
+    Leaf,
+    Not,
+    Operator,
+    Path,
+    Type,
+    mapped,
+    reduce,
+)
+from projections.query.sql import Column, Columns, Sql, compiled
 from projections.tables import create_tables
 
 # The attributes of an event, by the name that filters know.
@@ -42,6 +51,13 @@ _WITHOUT_WIDE = {
     },
 }
 
+
+POSITION = Path("position", ("position",), None, Type.INTEGER, many=False, case_exact=False)
+
+# Equal to one value of these are few events.
+FEW = frozenset({"position", "stream", "txn", "requestId", "userName"})
+
+FirstAt = Callable[[str, bool], int]
 
 Positions = Callable[[range, int], Sequence[int]]
 
@@ -223,4 +239,78 @@ def condition(filter: Filter | None) -> Sql:
     """Return a filter as SQL over entries, such that the best index serves it."""
     if filter is None:
         return "1", []
-    return compile_columns(filter, _WITHOUT_WIDE if finds_few(filter) else COLUMNS)
+    return compiled(filter, Columns(_WITHOUT_WIDE if finds_few(filter) else COLUMNS))
+
+
+def finds_few(filter: Filter) -> bool:
+    """Return whether an index of values that few events share finds all that a filter finds."""
+
+    def leaf(leaf: Leaf) -> bool:
+        match leaf:
+            case Compare(path, Operator.EQ, value):
+                return path.key in FEW and value is not None
+        return False
+
+    return reduce(filter, leaf, negate=lambda _: False, every=any, some=all)
+
+
+def by_position(filter: Filter, first_at: FirstAt) -> Filter:
+    """Replace the times that a filter compares with by positions: both grow together."""
+
+    def leaf(leaf: Leaf) -> Filter:
+        match leaf:
+            case Compare(path, operator, str(moment)) if path.key == "at":
+                return leaf if operator in SUBSTRING else _timed(operator, moment, first_at)
+        return leaf
+
+    return mapped(filter, leaf)
+
+
+def _timed(operator: Operator, moment: str, first_at: FirstAt) -> Filter:
+    match operator:
+        case Operator.GE | Operator.LT:
+            return Compare(POSITION, operator, first_at(moment, False))
+        case Operator.GT:
+            return Compare(POSITION, Operator.GE, first_at(moment, True))
+        case Operator.LE:
+            return Compare(POSITION, Operator.LT, first_at(moment, True))
+        case Operator.NE:
+            return Not(_timed(Operator.EQ, moment, first_at))
+    within_it = (_timed(Operator.GE, moment, first_at), _timed(Operator.LE, moment, first_at))
+    return And(within_it)
+
+
+def bounds(filter: Filter, span: range) -> range:
+    """Return the part of a span of positions outside which a filter finds nothing.
+
+    SQLite uses only one bound of two; without this the events of one day cost those of all.
+    """
+
+    def leaf(leaf: Leaf) -> range:
+        match leaf:
+            case Compare(path, operator, int(position)) if path.key == POSITION.key:
+                return _bounded(operator, position, span)
+        return span
+
+    def some(parts: Iterator[range]) -> range:
+        found = [part for part in parts if part] or [range(span.start, span.start)]
+        return range(min(part.start for part in found), max(part.stop for part in found))
+
+    def every(parts: Iterator[range]) -> range:
+        found = list(parts)
+        return range(max(part.start for part in found), min(part.stop for part in found))
+
+    return reduce(filter, leaf, negate=lambda _: span, every=every, some=some)
+
+
+def _bounded(operator: Operator, position: int, span: range) -> range:
+    low, high = span.start, span.stop
+    if operator in (Operator.EQ, Operator.GE):
+        low = max(low, position)
+    if operator is Operator.GT:
+        low = max(low, position + 1)
+    if operator in (Operator.EQ, Operator.LE):
+        high = min(high, position + 1)
+    if operator is Operator.LT:
+        high = min(high, position)
+    return range(low, high)

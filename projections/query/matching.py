@@ -1,4 +1,4 @@
-"""What a filter and a sort mean: evaluated in memory over one SCIM document.
+"""The meaning of filters and sorts, evaluated in memory over one SCIM document.
 
 Where RFC 7644 §3.4.2.2 is silent: `ne` is exactly the opposite of `eq`, so it holds for an absent
 attribute, and for a multi-valued one when no value is equal. An absent (or empty) multi-valued
@@ -8,10 +8,11 @@ attribute is like one absent value. A value of the wrong type equals nothing. A 
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import not_
 from typing import Any
 
 from projections.query.comparison import Comparable, comparable, missing
-from projections.query.model import And, Compare, Filter, Not, Operator, Or, Path, Present
+from projections.query.model import Compare, Filter, Leaf, Operator, Path, Present, reduce
 
 _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQ: operator.eq,
@@ -53,19 +54,16 @@ def _preferred(entries: Sequence[Any]) -> Any:
 
 
 def _holds(filter: Filter, subject: Any) -> bool:
-    match filter:
-        case Compare():
-            absent = None if filter.value is None else missing(filter.path)
-            return _compare(filter, _values(filter.path, subject, absent))
-        case Present(path):
-            return any(_is_present(value) for value in _values(path, subject))
-        case Not(term):
-            return not _holds(term, subject)
-        case And(terms):
-            return all(_holds(term, subject) for term in terms)
-        case Or(terms):
-            return any(_holds(term, subject) for term in terms)
-    return any(_holds(filter.filter, entry) for entry in _entries(_reach(filter.path, subject)))
+    def leaf(leaf: Leaf) -> bool:
+        match leaf:
+            case Compare():
+                absent = None if leaf.value is None else missing(leaf.path)
+                return _compare(leaf, _values(leaf.path, subject, absent))
+            case Present(path):
+                return any(_is_present(value) for value in _values(path, subject))
+        return any(_holds(leaf.filter, entry) for entry in _entries(_reach(leaf.path, subject)))
+
+    return reduce(filter, leaf, negate=not_, every=all, some=any)
 
 
 def _compare(compare: Compare, values: Iterable[Any]) -> bool:

@@ -1,9 +1,9 @@
-"""What can be asked of a projection: bound attribute paths, the filter tree, queries and pages."""
+"""Attribute paths, the filter tree and its one walk, list queries and pages."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 
 class Type(StrEnum):
@@ -89,24 +89,61 @@ class AnyValue:
     filter: "Filter"
 
 
-Filter = Compare | Present | Not | And | Or | AnyValue
+Leaf = Compare | Present | AnyValue
+Filter = Leaf | Not | And | Or
+
+T = TypeVar("T")
+
+
+def reduce(
+    filter: Filter,
+    leaf: Callable[[Leaf], T],
+    *,
+    negate: Callable[[T], T],
+    every: Callable[[Iterator[T]], T],
+    some: Callable[[Iterator[T]], T],
+) -> T:
+    """Combine what `leaf` returns for each leaf of a filter; every walk of a filter is this one.
+
+    Terms are walked as they are taken from the iterators, so `all` and `any` stop early.
+    """
+
+    def walk(filter: Filter) -> T:
+        match filter:
+            case Not(term):
+                return negate(walk(term))
+            case And(terms):
+                return every(map(walk, terms))
+            case Or(terms):
+                return some(map(walk, terms))
+        return leaf(filter)
+
+    return walk(filter)
+
+
+def mapped(filter: Filter, leaf: Callable[[Leaf], Filter]) -> Filter:
+    """Return a filter with each leaf replaced by what `leaf` returns for it."""
+    found: Filter = reduce(
+        filter, leaf, negate=Not, every=lambda e: And(tuple(e)), some=lambda e: Or(tuple(e))
+    )
+    return found
 
 
 def terms_of(filter: Filter) -> int:
     """Return how many comparisons a filter makes."""
-    match filter:
-        case Not(term):
-            return terms_of(term)
-        case And(terms) | Or(terms):
-            return sum(map(terms_of, terms))
-        case AnyValue():
-            return terms_of(filter.filter)
-    return 1
+
+    def count(leaf: Leaf) -> int:
+        return terms_of(leaf.filter) if isinstance(leaf, AnyValue) else 1
+
+    def total(counts: Iterator[int]) -> int:
+        return sum(counts)
+
+    return reduce(filter, count, negate=int, every=total, some=total)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Where a walk by cursor stands: the last resource's position, and its sort key if sorted."""
+    """The place of a walk by cursor: the last resource's position, and its sort key if sorted."""
 
     position: int = 0
     key: str | int | float | None = None
@@ -117,9 +154,9 @@ START = Mark()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A list request; `start_index` counts from 1, `count` is the page's most.
+    """A list request; `start_index` counts from 1, `count` is the largest page.
 
-    With `after` the page begins behind that mark instead (START: at the beginning).
+    With `after` the page begins after that mark instead (START: at the beginning).
     """
 
     filter: Filter | None = None
@@ -142,7 +179,7 @@ class Stored(NamedTuple):
 
     @property
     def place(self) -> tuple[int, str | None]:
-        """Its position and its groups': what relations are asked for by."""
+        """Its position and those of its groups: the key of its relations."""
         return self.position, self.grouped
 
     @property
@@ -160,7 +197,7 @@ Listed = tuple[int, str, str | None, bytes]
 class Page:
     """The rows of one page, and how many resources match in all.
 
-    `next` is where the next page begins in a walk by cursor; None when there is none.
+    `next` is the mark of the next page in a walk by cursor; None when there is none.
     """
 
     total: int

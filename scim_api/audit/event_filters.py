@@ -6,7 +6,7 @@ from dataclasses import replace
 from ledger.events import REVISIONS
 from ledger.user_agents import FAMILIES, UNKNOWN
 from projections.query.matching import matches
-from projections.query.model import And, Compare, Filter, Not, Operator, Or, Present
+from projections.query.model import Compare, Filter, Leaf, Not, Operator, Or, Present, mapped
 from scim_api.audit.event_type import EVENT
 from scim_api.protocol.errors import InvalidFilter, Quoted
 from scim_api.protocol.filter import parse_filter
@@ -29,17 +29,13 @@ _NEVER = Compare(EVENT.declared["position"].path(), Operator.EQ, 0)
 
 def event_filter(text: str, credentials: Mapping[str, str]) -> Filter:
     """Read a filter over events; `credentials` are names by id. Raises InvalidFilter."""
-    return _known(parse_filter(text, EVENT), credentials)
+    return mapped(parse_filter(text, EVENT), lambda leaf: _known(leaf, credentials))
 
 
-def _known(filter_: Filter, credentials: Mapping[str, str]) -> Filter:
+def _known(filter_: Leaf, credentials: Mapping[str, str]) -> Filter:
     match filter_:
         case Compare(path, Operator.NE, value) if value is not None and path.key in _WORDS:
             return Not(_known(replace(filter_, operator=Operator.EQ), credentials))
-        case Not(term):
-            return Not(_known(term, credentials))
-        case And(terms) | Or(terms):
-            return type(filter_)(tuple(_known(term, credentials) for term in terms))
         case Compare(path, Operator.NE, value) if path.key == CREDENTIAL:
             return Not(_by_actor(Compare(path, Operator.EQ, value), credentials))
         case Compare(path) | Present(path) if path.key == CREDENTIAL:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from projections.query.marks import MOST, stream_safe
+from projections.query.comparison import MOST_MARKS, stream_safe
 from projections.query.model import Type
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.lexical import fault_of, has_form
@@ -99,7 +99,7 @@ def _fault_of_any(text: str, most: int) -> str | None:
     if len(text) > most:
         return f"must have {most} characters at most; it has {len(text)}"
     if not stream_safe(text):
-        return f"must not have more than {MOST} combining marks in a row (UAX #15, D3)"
+        return f"must not have more than {MOST_MARKS} combining marks in a row (UAX #15, D3)"
     return None
 
 

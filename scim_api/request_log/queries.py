@@ -6,9 +6,8 @@ from typing import Any
 
 import orjson
 
-from projections.query.columns import Column, compile_columns
 from projections.query.model import And, Compare, Filter, Operator, Type
-from projections.query.sql import Sql
+from projections.query.sql import Column, Columns, Sql, compiled
 from scim_api.protocol.schema.attributes import Attribute, Records
 from scim_api.request_log.explanation_cases import Addresses
 from scim_api.request_log.explanations import explain
@@ -81,7 +80,7 @@ def page(
 
     With `after` alone it is the page that ends right above that record, or else the newest one.
     """
-    wanted = compile_columns(filter, _COLUMNS) if filter else ("TRUE", [])
+    wanted = compiled(filter, Columns(_COLUMNS)) if filter else ("TRUE", [])
     if after is not None and before is None:
         found = log.oldest(count + 1, wanted, _newer(after))
         rest = log.newest(1, wanted, ("row <= ?", [after]))

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from ledger import events
 from ledger.events import Recorded
 from ledger.sqlite.connection import temporary
-from projections.history.entry_filters import bounds
-from projections.history.event_index import Entries, Entry, entry_of, every
+from projections.history.event_index import Entries, Entry, bounds, entry_of, every
 from projections.query.comparison import fold
 from projections.query.matching import matches
 from projections.query.model import Filter

@@ -7,7 +7,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ledger.sqlite.connection import temporary
-from projections.query.columns import Column, compile_columns
 from projections.query.comparison import fold, instant
 from projections.query.matching import matches
 from projections.query.model import (
@@ -22,7 +21,7 @@ from projections.query.model import (
     Present,
     Type,
 )
-from projections.query.sql import register
+from projections.query.sql import Column, Columns, compiled, register
 
 PROPERTY = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -40,14 +39,16 @@ AT, NUMBER, FLAG = (
     path("ok", Type.BOOLEAN),
 )
 TEXTUAL, PATHS = (EXACT, FOLDED, SURE), (EXACT, FOLDED, SURE, AT, NUMBER, FLAG)
-COLUMNS = {
-    "exact": Column("exact"),
-    "folded": Column("folded", folded=True),
-    "sure": Column("sure", nullable=False),
-    "at": Column("at"),
-    "number": Column("number"),
-    "ok": Column("ok"),
-}
+COLUMNS = Columns(
+    {
+        "exact": Column("exact"),
+        "folded": Column("folded", folded=True),
+        "sure": Column("sure", nullable=False),
+        "at": Column("at"),
+        "number": Column("number"),
+        "ok": Column("ok"),
+    }
+)
 TABLE = (
     "CREATE TABLE record (exact TEXT, folded TEXT, sure TEXT NOT NULL, at TEXT, number INTEGER,"
     " ok INTEGER) STRICT"
@@ -110,7 +111,8 @@ def store(database: Any, records: list[dict[str, Any]]) -> None:
         folded = record.get("folded")
         row = {**record, "folded": None if folded is None else fold(folded)}
         database.execute(
-            "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", [row.get(name) for name in COLUMNS]
+            "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)",
+            [row.get(name) for name in COLUMNS.by_key],
         )
 
 
@@ -124,7 +126,7 @@ def test_a_filter_on_columns_means_the_same_as_in_memory(
 ) -> None:
     store(database, records)
 
-    where, parameters = compile_columns(filter, COLUMNS)
+    where, parameters = compiled(filter, COLUMNS)
     found = database.execute(f"SELECT {where} FROM record ORDER BY rowid", parameters).fetchall()
 
     assert [value for (value,) in found] == [int(matches(filter, record)) for record in records]
@@ -137,7 +139,7 @@ def test_an_index_serves_equality(of: Path) -> None:
     connection.execute(TABLE)
     connection.execute(f"CREATE INDEX by_it ON record ({of.key})")
 
-    where, parameters = compile_columns(Compare(of, Operator.EQ, "a"), COLUMNS)
+    where, parameters = compiled(Compare(of, Operator.EQ, "a"), COLUMNS)
     plan = connection.execute(f"EXPLAIN QUERY PLAN SELECT 1 FROM record WHERE {where}", parameters)
 
     assert "by_it" in plan.fetchone()[3]
@@ -147,11 +149,11 @@ def test_an_index_serves_equality(of: Path) -> None:
 @PROPERTY
 @given(FILTERS)
 def test_what_a_client_wrote_stands_in_no_sql(filter: Filter) -> None:
-    where, _ = compile_columns(filter, COLUMNS)
+    where, _ = compiled(filter, COLUMNS)
 
     assert not set(where) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_ (),<>=?'01")
 
 
 def test_columns_take_no_brackets() -> None:
     with pytest.raises(ValueError, match="exact has one value"):
-        compile_columns(AnyValue(EXACT, Present(EXACT)), COLUMNS)
+        compiled(AnyValue(EXACT, Present(EXACT)), COLUMNS)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.query.comparison import fold, instant
-from projections.query.marks import stream_safe
+from projections.query.comparison import fold, instant, stream_safe
 from projections.query.matching import matches, matches_value, sort_key
 from projections.query.model import Compare, Operator, Path, Type
 from scim_api.protocol.filter import parse_filter, parse_path, parse_sort

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from projections.current.memberships import Relation
-from projections.query import sql
 from projections.query.comparison import fold
+from projections.query.documents import Documents as Table
 from projections.query.model import Query, Type
 from scim_api.protocol.body import load_value
 from scim_api.protocol.filter import parse_filter
@@ -199,7 +199,7 @@ def stored(database: Any, declared: Declared, values: Any) -> None:
 
 
 def listed(database: Any, text: str, resource_type: ResourceType) -> bool:
-    where, parameters = sql.compile_filter(parse_filter(text, resource_type, TOLERANCES))
+    where, parameters = Table().where(parse_filter(text, resource_type, TOLERANCES))
     row = database.execute(f"SELECT 1 FROM resource WHERE {where}", parameters).fetchone()
     return row is not None
 

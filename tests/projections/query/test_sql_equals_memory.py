@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from projections.query import ordering, sql
 from projections.query.comparison import fold
+from projections.query.documents import Documents as Table
 from projections.query.matching import matches, sort_key
-from projections.query.model import Compare, Filter, Operator, Path, Type
+from projections.query.model import Compare, Filter, Operator, Path, Query, Type
 from projections.tables import Tables
 from scim_api.protocol.filter import parse_filter, parse_sort
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
@@ -50,7 +50,7 @@ def store(database: Any, documents: Documents) -> None:
 
 
 def selected(database: Any, filter: Filter) -> list[int]:
-    where, parameters = sql.compile_filter(filter)
+    where, parameters = Table().where(filter)
     values = database.execute(f"SELECT DISTINCT {where} FROM resource", parameters).fetchall()
     assert {value for (value,) in values} <= {0, 1}
     rows = database.execute(
@@ -228,7 +228,7 @@ def test_resources_sort_the_same(
     database: Any, documents: Documents, text: str, descending: bool
 ) -> None:
     path = parse_sort(text, USER)
-    order, parameters = ordering.order_by(path, descending)
+    order, parameters = Table().order_by(Query(sort_by=path, descending=descending))
 
     store(database, documents)
     rows = database.execute(f"SELECT position FROM resource ORDER BY {order}", parameters)
@@ -277,7 +277,7 @@ def test_null_finds_the_same_with_every_operator(database: Any, operator: Operat
 def test_what_a_client_writes_is_never_part_of_the_statement() -> None:
     text = """title eq "'; DROP TABLE resource; --" """
 
-    statement, parameters = sql.compile_filter(parse_filter(text, USER))
+    statement, parameters = Table().where(parse_filter(text, USER))
 
     assert "DROP" not in statement
     assert "'; drop table resource; --" in parameters
@@ -296,7 +296,7 @@ def test_what_a_client_writes_is_never_part_of_the_statement() -> None:
     ],
 )
 def test_common_look_ups_seek_an_index(database: Any, text: str, index: str) -> None:
-    where, parameters = sql.compile_filter(parse_filter(text, USER))
+    where, parameters = Table().where(parse_filter(text, USER))
 
     plan = database.execute(
         f"EXPLAIN QUERY PLAN SELECT * FROM resource WHERE type = 'User' AND {where}", parameters
@@ -306,8 +306,8 @@ def test_common_look_ups_seek_an_index(database: Any, text: str, index: str) -> 
 
 
 def test_the_tables_and_the_unique_name_are_the_callers_choice() -> None:
-    emails, _ = sql.compile_filter(parse_filter('emails eq "a"', USER), Tables("_2"))
-    name = sql.compile_filter(parse_filter('title eq "A"', USER), unique_name="title")
+    emails, _ = Table(Tables("_2")).where(parse_filter('emails eq "a"', USER))
+    name = Table(unique_name="title").where(parse_filter('title eq "A"', USER))
 
     assert "FROM resource_email_2 WHERE" in emails
     assert name == ("name_key = ?", ["a"])

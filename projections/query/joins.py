@@ -1,7 +1,7 @@
 """Members of groups and groups of users in filters: SQL over the rows of memberships.
 
-They stand in no document, so their values are made here, as rows v like those of any other
-multi-valued attribute. The rows of the resource table that is asked about are called `resource`.
+No document holds them, so their values are rows v made here, like those of any other multi-valued
+attribute. The rows of the resource table that is filtered are called `resource`.
 """
 
 from projections.query.model import Path
@@ -9,13 +9,13 @@ from projections.tables import Tables
 
 MEMBERS, GROUPS = "members", "groups"
 
-# Groups are members of groups too, but only users are shown with theirs: it matters to queries
-# across all types.
+# Groups are members of groups too, but only users show theirs: it matters to queries across all
+# types.
 _HAS_GROUPS = "resource.type = 'User'"
 
 
-def is_apart(path: Path) -> bool:
-    """Return whether a path leads to what stands in no document."""
+def is_joined(path: Path) -> bool:
+    """Return whether the values of an attribute are rows of memberships."""
     return path.key in (MEMBERS, GROUPS)
 
 

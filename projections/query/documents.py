@@ -1,0 +1,267 @@
+"""Filters and sorts over the resource table: SQL that reads JSON documents, and their indexes.
+
+The common look-ups become index seeks. Every JSON path is a bound parameter. No document holds
+U+0000 (a request with it is refused): text given to SQL functions would end there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from projections.query import joins
+from projections.query.comparison import by_instant, comparable, fold, missing
+from projections.query.model import (
+    START,
+    And,
+    AnyValue,
+    Compare,
+    Filter,
+    Operator,
+    Path,
+    Query,
+    Type,
+)
+from projections.query.sql import TESTS, Sql, compiled
+from projections.tables import Tables
+
+LIVE = Tables()
+
+# The values of one multi-valued attribute, as rows v. An integer key says that it is an array;
+# `object` keeps JSON functions from reading a plain text value as JSON.
+_VALUES = (
+    "(SELECT key, value, type, CASE type WHEN 'object' THEN value END AS object"
+    " FROM json_each(document, ?) WHERE typeof(key) = 'integer') AS v"
+)
+_WHOLE_VALUE = "CASE WHEN v.type IN ('object', 'array') THEN v.value ELSE json_array(v.value) END"
+
+# Any non-empty value at or under a path; false is a value.
+_SOMETHING = "EXISTS (SELECT 1 FROM json_tree({}) WHERE atom IS NOT NULL AND atom <> '')"
+
+
+class _Value(NamedTuple):
+    """SQL that reads one value and its JSON type; each takes the parameters once."""
+
+    sql: str
+    type: str
+    parameters: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The rows of the resource table, called `resource` in statements.
+
+    `unique_name` is the attribute whose folded value is `name_key`; None for several types at once.
+    """
+
+    tables: Tables = LIVE
+    unique_name: str | None = "userName"
+
+    def where(self, filter: Filter) -> Sql:
+        """Return a condition on the rows, and its parameters."""
+        return compiled(filter, self)
+
+    def compare(self, compare: Compare) -> Sql:
+        """Return a condition for any operator but `ne`."""
+        path, value = compare.path, _value_of(compare.path)
+        indexed = self._indexed(compare)
+        if indexed:
+            return indexed
+        test, parameters = _test(compare, value)
+        if not path.many:
+            return test, parameters
+        rows, row_parameters = self._rows(path)
+        exists = f"EXISTS (SELECT 1 FROM {rows} WHERE {test})"
+        if compare.value is None and compare.operator is Operator.EQ:
+            absent = f"NOT EXISTS (SELECT 1 FROM {rows})"
+            return f"({absent} OR {exists})", [*row_parameters, *row_parameters, *parameters]
+        return exists, [*row_parameters, *parameters]
+
+    def present(self, path: Path) -> Sql:
+        """Return a condition that there is a non-empty value at or under the path."""
+        if path.many and path.steps and joins.is_joined(path) and path.sub is None:
+            return f"EXISTS (SELECT 1 FROM {joins.rows(path, self.tables)})", []
+        if path.steps and (path.sub is None or not path.many):
+            at, test = _document_path(path), _SOMETHING.format("document, ?")
+            if not path.many:
+                return test, [at]
+            return f"(json_type(document, ?) IS 'array' AND {test})", [at, at]
+        if path.sub is None:
+            return _SOMETHING.format(_WHOLE_VALUE), []
+        here, parameters = _SOMETHING.format("v.object, ?"), [_json_path((path.sub,))]
+        if not path.steps:
+            return here, parameters
+        rows, row_parameters = self._rows(path)
+        return f"EXISTS (SELECT 1 FROM {rows} WHERE {here})", [*row_parameters, *parameters]
+
+    def any_value(self, filter: AnyValue) -> Sql:
+        """Return a condition that one value satisfies the filter in the brackets."""
+        inner, parameters = compiled(filter.filter, self)
+        rows, row_parameters = self._rows(filter.path)
+        text = f"EXISTS (SELECT 1 FROM {rows} WHERE {inner})"
+        parameters = [*row_parameters, *parameters]
+        value = _implied_value(filter.filter)
+        seek = self._seek(filter.path, value) if value else None
+        if not seek:
+            return text, parameters
+        return f"({seek[0]} AND {text})", [*seek[1], *parameters]
+
+    def _rows(self, path: Path) -> Sql:
+        """Return the rows v of an attribute's values: from the document, or of memberships."""
+        if joins.is_joined(path):
+            return joins.rows(path, self.tables), []
+        return _VALUES, [_json_path(path.steps)]
+
+    def _indexed(self, compare: Compare) -> Sql | None:
+        """Use a column where it says exactly the same as the document."""
+        path, value = compare.path, compare.value
+        if compare.operator is not Operator.EQ or not isinstance(value, str):
+            return None
+        if path.sub == "value" and path.steps and (value or joins.is_joined(path)):
+            return self._seek(path, value)
+        if path.case_exact:
+            if _is_core(path, "id"):
+                return "id = ?", [value]
+            if _is_core(path, "externalId"):
+                return self.tables.by_external_id, [value]
+        elif _is_core(path, self.unique_name):
+            return self.tables.by_name, [fold(value)]
+        return None
+
+    def _seek(self, path: Path, value: str) -> Sql | None:
+        """Find by an index the resources with a value of a multi-valued attribute."""
+        if joins.is_joined(path):
+            return joins.seek(path, self.tables), [value]
+        if path.key == "emails" and path.steps == ("emails",):
+            by_key = f"SELECT position FROM {self.tables.email} WHERE email_key = ?"
+            return f"position IN ({by_key})", [fold(value)]
+        return None
+
+    # The order of lists
+
+    def sort_key(self, path: Path | None) -> Sql:
+        """Return the key that a resource is sorted by; NULL where it has no value."""
+        if path is None:
+            return "NULL", []
+        if _is_core(path, self.unique_name) and not path.case_exact:
+            return "name_key", []
+        value, parameters = _sort_value(path)
+        if not path.many:
+            return value, parameters
+        rows, row_parameters = self._rows(path)
+        preferred = (
+            f"(SELECT {value} FROM {rows}"
+            " ORDER BY json_type(v.object, '$.primary') IS 'true' DESC, v.key LIMIT 1)"
+        )
+        return preferred, [*parameters, *row_parameters]
+
+    def order_by(self, query: Query) -> Sql:
+        """Return the terms of ORDER BY and their parameters; ties are in order of position.
+
+        Resources without a value come last ascending and first descending (RFC 7644 §3.4.2.3).
+        """
+        if query.sort_by is None:
+            return "position", []
+        key, parameters = self.sort_key(query.sort_by)
+        if key == "name_key":  # never NULL: the index serves the order
+            return f"name_key {'DESC' if query.descending else 'ASC'}, position", []
+        direction = "DESC NULLS FIRST" if query.descending else "ASC NULLS LAST"
+        return f"{key} {direction}, position", parameters
+
+    def after_mark(self, query: Query) -> Sql:
+        """Return the condition that a row comes after the query's mark in the query's order."""
+        mark = query.after
+        if mark is None or mark == START:
+            return "1", []
+        if query.sort_by is None:
+            return "position > ?", [mark.position]
+        key, parameters = self.sort_key(query.sort_by)
+        further = f"{key} {'<' if query.descending else '>'} ?"
+        if key == "name_key":  # unique and never NULL: the index is sought
+            return further, [mark.key]
+        if mark.key is None:
+            nulls = f"({key} IS NULL AND position > ?)"
+            others = f" OR {key} IS NOT NULL" if query.descending else ""
+            more = parameters if query.descending else []
+            return f"({nulls}{others})", [*parameters, mark.position, *more]
+        tie = f"({key} = ? AND position > ?)"
+        values = [*parameters, mark.key, *parameters, mark.key, mark.position]
+        if query.descending:
+            return f"({further} OR {tie})", values
+        return f"({further} OR {tie} OR {key} IS NULL)", [*values, *parameters]
+
+
+def _is_core(path: Path, key: str | None) -> bool:
+    return path.key == key and path.sub is None and path.steps == (key,)
+
+
+def _json_path(steps: Sequence[str]) -> str:
+    """Quote every step: URNs hold dots and colons (and no name holds a quotation mark)."""
+    return "$" + "".join(f'."{step}"' for step in steps)
+
+
+def _document_path(path: Path) -> str:
+    return _json_path((*path.steps, path.sub) if path.sub else path.steps)
+
+
+def _value_of(path: Path) -> _Value:
+    """Read the value at a path: from the document, or from a row v."""
+    if path.steps and not path.many:
+        where = [_document_path(path)]
+        return _Value("json_extract(document, ?)", "json_type(document, ?)", where)
+    if path.sub is None:
+        return _Value("v.value", "v.type", [])
+    at = [_json_path((path.sub,))]
+    return _Value("json_extract(v.object, ?)", "json_type(v.object, ?)", at)
+
+
+def _test(compare: Compare, value: _Value) -> Sql:
+    """Test one value. The JSON type is tested last: it costs another reading of the JSON."""
+    path, operator = compare.path, compare.operator
+    if compare.value is None:
+        return (f"{value.sql} IS NULL", value.parameters) if operator is Operator.EQ else ("0", [])
+    wanted = comparable(path, operator, compare.value)
+    if wanted is None:
+        return "0", []
+    if path.type is Type.BOOLEAN:
+        kind = f"coalesce({value.type}, 'null')"
+        test = f"{kind} IN (?, 'null')" if wanted is missing(path) else f"{kind} = ?"
+        return test, [*value.parameters, "true" if wanted else "false"]
+    test = TESTS[operator].format(_form_of(path, operator, value))
+    text = f"(({test} AND {value.type} IN {_json_types(path)}) IS TRUE)"
+    return text, [*value.parameters, wanted, *value.parameters]
+
+
+def _form_of(path: Path, operator: Operator, value: _Value) -> str:
+    """Return SQL for the form in which a value compares: `comparison.comparable` in SQL."""
+    if path.type is Type.DECIMAL:
+        return f"scim_number({value.sql})"
+    if path.type is Type.INTEGER:
+        return value.sql
+    if by_instant(path, operator):
+        return f"scim_instant({value.sql})"
+    return value.sql if path.case_exact else f"scim_fold({value.sql})"
+
+
+def _json_types(path: Path) -> str:
+    if path.type is Type.DECIMAL:
+        return "('integer', 'real', 'text')"
+    return "('integer', 'real')" if path.type is Type.INTEGER else "('text')"
+
+
+def _sort_value(path: Path) -> Sql:
+    value = _value_of(path)
+    if path.type is Type.BOOLEAN:
+        return f"CASE {value.type} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END", value.parameters
+    form = _form_of(path, Operator.EQ, value)
+    text = f"CASE WHEN {value.type} IN {_json_types(path)} THEN {form} END"
+    return text, value.parameters * 2
+
+
+def _implied_value(filter: Filter) -> str | None:
+    """Return the `value` that any value satisfying the filter must have, if it says so."""
+    match filter:
+        case Compare(Path(sub="value"), Operator.EQ, str(value)):
+            return value
+        case And(terms):
+            return next((found for found in map(_implied_value, terms) if found), None)
+    return None
