@@ -12,7 +12,7 @@ from scim_api.protocol.bulk import MAX_PAYLOAD, BulkOperation, bulk_request
 from scim_api.protocol.errors import Refusal
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.request_log.outcomes import MAX_METHOD, MAX_PATH, MOST_PARTS, Part, Repetition
-from scim_api.service.bulk import Surroundings, carry_out
+from scim_api.service.bulk import BulkContext, carry_out
 from scim_api.service.service import Service
 from scim_api.settings import Settings
 from scim_api.web.context import Exchange, exchange_of
@@ -32,13 +32,13 @@ def add_bulk(scim: Blueprint, settings: Settings, service_of: ServiceOf) -> None
     def bulk() -> Response:
         exchange = exchange_of(request)
         asked = bulk_request(read_json(request, limit=payload_limit(settings)), exchange.tolerances)
-        answer = carry_out(asked, _surroundings(exchange, settings, service_of))
+        answer = carry_out(asked, _context(exchange, settings, service_of))
         return json_response(exchange, orjson.dumps(answer))
 
     scim.add_url_rule("/Bulk", "bulk", bulk, methods=["POST"], provide_automatic_options=False)
 
 
-def _surroundings(exchange: Exchange, settings: Settings, service_of: ServiceOf) -> Surroundings:
+def _context(exchange: Exchange, settings: Settings, service_of: ServiceOf) -> BulkContext:
     def metadata(method: str, path: str) -> Metadata:
         own = exchange.metadata("scim.bulk")
         operation = {"method": method, "path": settings.base_path + path}
@@ -53,7 +53,7 @@ def _surroundings(exchange: Exchange, settings: Settings, service_of: ServiceOf)
 
     base = base_url(exchange, settings)
 
-    return Surroundings(
+    return BulkContext(
         resource_types=exchange.principal.catalogue.resource_types,
         service_of=lambda resource_type: service_of(exchange, resource_type, base),
         metadata=metadata,
