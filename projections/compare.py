@@ -1,34 +1,30 @@
-"""Projections compared with a rebuild side by side, each in a process of its own."""
+"""Projections compared with a rebuild, each in a process of its own."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
-from typing import Any
 
 from ledger.contract import LedgerBusy
 from ledger.verify.report import Compared
 from ledger.verify.workers import FEW, cores
-from projections.kept import Kept
-from projections.runner import Progress
+from projections.runner import Progress, StoredProjection
 
-Opened = Callable[[], Sequence[Kept]]  # a function that another process can be told to call
-Told = tuple[int, int, int]  # which projection, how far, of how much
-
-_told: "SimpleQueue[Told] | None" = None  # of a process that compares for another
+Opened = Callable[[], Sequence[StoredProjection]]  # a function that another process can call
+Reports = SimpleQueue[tuple[int, int, int]]  # which projection, how far, of how much
 
 
 def compare(opened: Opened, events: int, progress: Progress, *, few: int = FEW) -> Compared:
-    """Compare the projections that are opened with a rebuild, those that stand for the ledger.
+    """Compare with a rebuild those projections that are built for the ledger.
 
-    Of a ledger of few events, sooner read than a process is started, this one compares them.
-    Raises LedgerBusy, and whatever stops a rebuild.
+    With few events this process does it: starting another takes longer. Raises LedgerBusy, and
+    whatever stops a rebuild.
     """
     projections = opened()
     standing = {each.name: each.stands_at() for each in projections}
     if events <= few or cores() < 2:
-        found = [each.check(progress) for each in projections]
-        faults = [str(difference) for difference in found if difference]
+        differences = [each.check(progress) for each in projections]
+        faults = [str(difference) for difference in differences if difference]
     else:
         faults = [fault for fault in _elsewhere(opened, len(projections), progress) if fault]
     return Compared(
@@ -47,38 +43,39 @@ def _missing(name: str) -> str:
 
 def _elsewhere(opened: Opened, count: int, progress: Progress) -> list[str | None]:
     context = get_context("spawn")
-    told: SimpleQueue[Told] = context.SimpleQueue()
+    reports: Reports = context.SimpleQueue()
+    reached: dict[int, tuple[int, int]] = {}
     with ProcessPoolExecutor(
-        min(cores(), count), mp_context=context, initializer=_begin, initargs=(told,)
+        min(cores(), count), mp_context=context, initializer=_begin, initargs=(reports,)
     ) as pool:  # the last takes longest, and begins first
         checks = [pool.submit(_check, opened, n) for n in reversed(range(count))]
-        _tell(checks, told, progress)
+        while wait(checks, timeout=0.2).not_done:
+            while not reports.empty():
+                number, done, total = reports.get()
+                reached[number] = done, total
+            progress(*(sum(numbers) for numbers in zip((0, 0), *reached.values(), strict=True)))
         return [check.result() for check in reversed(checks)]
 
 
-def _tell(checks: Sequence["Future[Any]"], told: "SimpleQueue[Told]", progress: Progress) -> None:
-    """Tell how far all are together, until they are done."""
-    far: dict[int, tuple[int, int]] = {}
-    while wait(checks, timeout=0.2).not_done:
-        while not told.empty():
-            number, done, total = told.get()
-            far[number] = (done, total)
-        progress(sum(done for done, _ in far.values()), sum(total for _, total in far.values()))
+_reports: Reports | None = None  # of a process that compares for another
 
 
-def _begin(told: "SimpleQueue[Told]") -> None:
-    global _told
-    _told = told
+def _begin(reports: Reports) -> None:
+    global _reports
+    _reports = reports
 
 
 def _check(opened: Opened, number: int) -> str | None:
-    """Compare one projection, in a process that does it for another."""
-    told = _told
-    assert told is not None
+    """Compare one projection, in a process of its own."""
+
+    def progress(done: int, total: int) -> None:
+        if _reports:
+            _reports.put((number, done, total))
+
     try:
-        difference = opened()[number].check(lambda done, total: told.put((number, done, total)))
+        difference = opened()[number].check(progress)
     except LedgerBusy:
         raise
-    except Exception as error:  # which may not be fit to be handed over
+    except Exception as error:  # which pickle may not take
         raise RuntimeError(f"{type(error).__name__}: {error}") from None
     return str(difference) if difference else None

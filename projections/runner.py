@@ -1,21 +1,21 @@
-"""Projections as a whole: making their tables, rebuilding beside the live ones, checking."""
+"""Projections as a whole: building their tables, rebuilding next to the live ones, checking."""
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+from ledger.contract import NotMigrated
 from ledger.create import file_lock
 from ledger.events import Recorded
 from ledger.sqlite.connection import Connection, snapshot, temporary
-from ledger.sqlite.database import DatabaseFile
-from ledger.sqlite.ledger import SQLiteLedger, last_position
+from ledger.sqlite.ledger import SQLiteLedger
+from projections import tables
 
 Progress = Callable[[int, int], None]
 
 CHUNK = 500  # events a transaction while rebuilding: writers wait for one chunk at the most
-SWEEP = 500  # rows a transaction while old tables are emptied
 
 
 class Projection(Protocol):
@@ -31,16 +31,16 @@ class Projection(Protocol):
     def project(self, connection: Connection, recorded: Recorded) -> None: ...
 
 
-@runtime_checkable
-class ByChunks(Protocol):
-    """A projection that follows many events at once faster than one by one."""
+class TableFile(Protocol):
+    """A file of tables: the ledger's own, or one next to it."""
 
-    def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None: ...
+    def reading(self) -> AbstractContextManager[Connection]: ...
+    def writing(self) -> AbstractContextManager[Connection]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A projection, where it stands and how large it is."""
+    """A projection, the position that it stands for, and its size."""
 
     name: str
     revision: int
@@ -50,7 +50,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first row of a table that a rebuild gives otherwise."""
+    """The first row of a table that differs from that of a rebuild."""
 
     projection: str
     table: str
@@ -72,199 +72,138 @@ def _ignore(done: int, total: int) -> None:
 def outdated(ledger: SQLiteLedger, projections: Sequence[Projection]) -> list[Projection]:
     """Return the projections that have no tables yet, or tables of another revision."""
     with ledger.reading() as connection:
-        built = dict(connection.execute("SELECT projector, revision FROM checkpoint"))
+        built = tables.revisions(connection)
     return [p for p in projections if built.get(p.name) != p.revision]
 
 
-def status(
-    store: DatabaseFile,
-    projections: Sequence[Projection],
-    end: Callable[[Connection], int] = last_position,
-) -> list[Status]:
-    """Return where each projection of a file stands; `end` reads the position from the file."""
-    with store.reading() as connection, snapshot(connection):
-        return [
-            Status(
-                p.name, p.revision, end(connection), {t: _count(connection, t) for t in p.tables}
-            )
-            for p in projections
-        ]
+class StoredProjection:
+    """A projection whose tables are in the ledger's own file, up to date with each append.
 
-
-def _count(connection: Connection, table: str) -> int:
-    count: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-    return count
-
-
-def rebuild(
-    ledger: SQLiteLedger,
-    projection: Projection,
-    progress: Progress = _ignore,
-    store: DatabaseFile | None = None,
-) -> int:
-    """Rebuild a projection from the events beside its live tables, then swap; return the position.
-
-    `store` is the file of its tables, by default the ledger's own. The service goes on answering
-    and writing meanwhile: each chunk is a short transaction.
+    A subclass keeps them in a file of its own, which follows the ledger.
     """
-    store = store or ledger
-    with file_lock(ledger.path.parent):
-        sweep(store, projection)
-        suffix = f"_building_{secrets.token_hex(4)}"
-        twin = projection.beside(suffix)
-        with store.writing() as connection:
-            twin.prepare(connection)
-            twin.create_tables(connection)
-        position = _replay(ledger, store, twin, progress)
-        with store.writing() as connection:
-            end = ledger.last_position()
-            project_all(connection, twin, ledger.read_chunk(position, end))
-            _swap(connection, projection, suffix, end)
-        sweep(store, projection)
-    return end
 
+    def __init__(self, ledger: SQLiteLedger, projection: Projection) -> None:
+        self.ledger = ledger
+        self.projection = projection
+        self.file: TableFile = ledger
 
-def _replay(ledger: SQLiteLedger, store: DatabaseFile, twin: Projection, progress: Progress) -> int:
-    """Project up to less than a chunk before the end; the rest belongs to the swap."""
-    position, end = 0, ledger.last_position()
-    while end - position > CHUNK:
-        with store.writing() as connection:
-            project_all(connection, twin, ledger.read_chunk(position, position + CHUNK))
-        position += CHUNK
-        end = ledger.last_position()
-        progress(position, end)
-    return position
+    @property
+    def name(self) -> str:
+        """The projection's name."""
+        return self.projection.name
+
+    def stands_at(self) -> int:
+        """Return the position that the tables stand for, 0 if there are none to look at.
+
+        Raises NotMigrated for tables that only `migrate` makes.
+        """
+        if outdated(self.ledger, [self.projection]):
+            raise NotMigrated(self.ledger.path.parent.name)
+        return self._position(None)
+
+    def _position(self, connection: Connection | None) -> int:
+        """Return the position that the tables stand for, in the state that a connection sees."""
+        return self.ledger.last_position()
+
+    def status(self) -> Status:
+        """Return the position and the number of rows."""
+        name, revision = self.name, self.projection.revision
+        if not self.stands_at():
+            return Status(name, revision, 0, {})
+        with self.file.reading() as connection, snapshot(connection):
+            rows = {table: tables.count(connection, table) for table in self.projection.tables}
+            return Status(name, revision, self._position(connection), rows)
+
+    def rebuild(self, progress: Progress = _ignore) -> int:
+        """Rebuild next to the live tables, then replace them; return the position.
+
+        The service goes on answering and writing meanwhile: each chunk is a short transaction.
+        """
+        with file_lock(self.ledger.path.parent):
+            self.sweep()
+            suffix = f"_building_{secrets.token_hex(4)}"
+            twin = self.projection.beside(suffix)
+            with self.file.writing() as connection:
+                twin.prepare(connection)
+                twin.create_tables(connection)
+            position, end = 0, self.ledger.last_position()
+            while end - position > CHUNK:
+                with self.file.writing() as connection:
+                    self._project(connection, twin, position, position + CHUNK)
+                position += CHUNK
+                end = self.ledger.last_position()
+                progress(position, end)
+            with self.file.writing() as connection:
+                end = self.ledger.last_position()
+                self._project(connection, twin, position, end)
+                tables.replace_tables(connection, list(self.projection.tables), suffix)
+                self._set_checkpoint(connection, end)
+            self.sweep()
+        return end
+
+    def sweep(self) -> None:
+        """Drop replaced tables and those of an interrupted rebuild; call it under `file_lock`.
+
+        A few rows a transaction, so that writers do not wait.
+        """
+        with self.file.reading() as connection:
+            remains = tables.leftovers(connection, self.projection.tables)
+        for table, key in remains.items():
+            more = True
+            while more:
+                with self.file.writing() as connection:
+                    more = tables.drop_some(connection, table, key)
+
+    def check(self, progress: Progress = _ignore) -> Difference | None:
+        """Prove that a rebuild gives the same rows; return the first difference."""
+        end = self.stands_at()
+        if not end:
+            return None
+        with closing(temporary()) as scratch:
+            self.projection.prepare(scratch)
+            twin = self.projection.beside("")
+            twin.create_tables(scratch)
+            scratch.execute("BEGIN")
+            position = 0
+            while end - position > CHUNK:
+                self._project(scratch, twin, position, position + CHUNK)
+                position += CHUNK
+                progress(position, end)
+            with self.file.reading() as connection, snapshot(connection):
+                self._project(scratch, twin, position, self._position(connection))
+                return _difference(connection, scratch, self.projection)
+
+    def _project(self, connection: Connection, twin: Projection, after: int, upto: int) -> None:
+        project_all(connection, twin, self.ledger.read_chunk(after, upto))
+
+    def _set_checkpoint(self, connection: Connection, position: int) -> None:
+        tables.set_checkpoint(connection, self.name, self.projection.revision, position)
 
 
 def project_all(connection: Connection, projection: Projection, events: Sequence[Recorded]) -> None:
-    """Project events into the tables of a connection."""
-    if isinstance(projection, ByChunks):
-        projection.project_all(connection, events)
-    else:
-        for recorded in events:
-            projection.project(connection, recorded)
+    """Project events: all at once where a projection can, which is faster."""
+    at_once = getattr(projection, "project_all", None)
+    if at_once:
+        at_once(connection, events)
+        return
+    for recorded in events:
+        projection.project(connection, recorded)
 
 
-def _swap(connection: Connection, projection: Projection, suffix: str, position: int) -> None:
-    existing = _tables(connection)
-    for table in projection.tables:
-        if table in existing:
-            connection.execute(f"ALTER TABLE {table} RENAME TO {table}_retired{suffix}")
-        connection.execute(f"ALTER TABLE {table}{suffix} RENAME TO {table}")
-    connection.execute(
-        "INSERT INTO checkpoint VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
-        " revision = excluded.revision, position = excluded.position",
-        (projection.name, projection.revision, position),
-    )
-
-
-def _tables(connection: Connection) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-    return {name for (name,) in rows}
-
-
-def sweep(store: DatabaseFile, projection: Projection) -> None:
-    """Drop retired tables and those of a rebuild that was cut off; call it under `file_lock`.
-
-    A few rows at a time: deleted pages are overwritten (secure_delete), so dropping a large table
-    at once would keep writers waiting.
-    """
-    with store.reading() as connection:
-        remains = [
-            name
-            for name in _tables(connection)
-            for table in projection.tables
-            if name.startswith((f"{table}_building_", f"{table}_retired_"))
-        ]
-    for table in remains:
-        key = projection.tables[next(t for t in _longest_first(projection) if table.startswith(t))]
-        while _delete_some(store, table, key):
-            pass
-        with store.writing() as connection:
-            connection.execute(f"DROP TABLE IF EXISTS {table}")
-
-
-def _longest_first(projection: Projection) -> list[str]:
-    return sorted(projection.tables, key=len, reverse=True)
-
-
-def _delete_some(store: DatabaseFile, table: str, key: str) -> int:
-    with store.writing() as connection:
-        deleted: int = connection.execute(
-            f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {SWEEP})"
-        ).rowcount
-    return deleted
-
-
-def check(
-    ledger: SQLiteLedger,
-    projection: Projection,
-    progress: Progress = _ignore,
-    store: DatabaseFile | None = None,
-    end: Callable[[Connection], int] = last_position,
-) -> Difference | None:
-    """Prove that a rebuild gives the same rows; return the first difference.
-
-    `store` and `end` are the file of the projection's tables and what reads from it where they
-    stand: by default the ledger's own, and its last position.
-    """
-    scratch = temporary()
-    try:
-        projection.prepare(scratch)
-        twin = projection.beside("")
-        twin.create_tables(scratch)
-        scratch.execute("BEGIN")
-        with (store or ledger).reading() as connection:
-            stand = end(connection)
-        position = _replay_into(scratch, ledger, twin, stand, progress)
-        with (store or ledger).reading() as connection, snapshot(connection):
-            project_all(scratch, twin, ledger.read_chunk(position, end(connection)))
-            return next(_differences(connection, scratch, projection), None)
-    finally:
-        scratch.close()
-
-
-def _replay_into(
-    scratch: Connection, ledger: SQLiteLedger, twin: Projection, end: int, progress: Progress
-) -> int:
-    """Project up to a chunk before where the live tables stand; the rest belongs to the look."""
-    position = 0
-    while end - position > CHUNK:
-        project_all(scratch, twin, ledger.read_chunk(position, position + CHUNK))
-        position += CHUNK
-        progress(position, end)
-    return position
-
-
-def _differences(
-    live: Connection, rebuilt: Connection, projection: Projection
-) -> Iterator[Difference]:
+def _difference(live: Connection, rebuilt: Connection, projection: Projection) -> Difference | None:
+    """Return the first row that differs, by the smaller key of the two sides."""
     for table, order in projection.tables.items():
-        statement = f"SELECT * FROM {table} ORDER BY {order}"
-        found, expected = live.execute(statement), rebuilt.execute(statement)
-        columns = [column[0] for column in found.description]
         keys = order.split(", ")
-        for left, right in zip_longest(found, expected):
-            if left != right:
-                yield _difference(projection.name, table, columns, keys, left, right)
+        for found, expected in tables.differing_rows(live, rebuilt, table, order):
+            rows = [row for row in (found, expected) if row]
+            key, *others = sorted(({k: row[k] for k in keys} for row in rows), key=_nulls_first)
+            changed = ["the whole row"]
+            if found and expected and others == [key]:
+                changed = [column for column in found if found[column] != expected[column]]
+            return Difference(projection.name, table, key, changed)
+    return None
 
 
-def _difference(
-    name: str,
-    table: str,
-    columns: list[str],
-    keys: list[str],
-    found: tuple[Any, ...] | None,
-    expected: tuple[Any, ...] | None,
-) -> Difference:
-    rows = [dict(zip(columns, row, strict=True)) for row in (found, expected) if row is not None]
-    key, *others = sorted(({k: row[k] for k in keys} for row in rows), key=_order)
-    if others != [key]:
-        return Difference(name, table, key, ["the whole row"])
-    left, right = rows
-    return Difference(name, table, key, [c for c in columns if left[c] != right[c]])
-
-
-def _order(key: Mapping[str, Any]) -> list[tuple[bool, Any]]:
-    """Order keys as SQLite does: NULL comes first."""
+def _nulls_first(key: Mapping[str, Any]) -> list[tuple[bool, Any]]:
+    """Order keys as SQLite does."""
     return [(value is not None, value) for value in key.values()]

@@ -1,63 +1,38 @@
-"""The tables of projections: their names, made from a script, live or beside the live ones."""
+"""The tables of projections: names, creation, and replacement after a rebuild."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import zip_longest
+from typing import Any
 
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.schema import statements
 
+SWEEP = 500  # rows deleted at once
 
-@dataclass(frozen=True)
+Row = dict[str, Any]
+
+
 class Tables:
     """The current-state tables, by name; `suffix` names others than the live ones.
 
-    What reads them puts a table's name after FROM, so that in its place can also stand a query for
-    the same columns: the rows of a past position (projections.past).
+    Statements put a name after FROM, so that a query for the same columns can take its place: the
+    rows of a past position (history.past_tables).
     """
 
-    suffix: str = ""
+    # Conditions on rows of `resource`, by index; the parameter is a folded name or an external id.
+    by_name = "name_key = ?"
+    by_external_id = "(external_id IS NOT NULL AND external_id = ?)"
 
-    @property
-    def by_name(self) -> str:
-        """A condition on rows of `resource`, by index; its parameter is a folded name."""
-        return "name_key = ?"
-
-    @property
-    def by_external_id(self) -> str:
-        """A condition on rows of `resource`, by index; its parameter is an external id."""
-        return "(external_id IS NOT NULL AND external_id = ?)"
-
-    @property
-    def resource(self) -> str:
-        return f"resource{self.suffix}"
-
-    @property
-    def email(self) -> str:
-        return f"resource_email{self.suffix}"
-
-    @property
-    def census(self) -> str:
-        return f"resource_census{self.suffix}"
-
-    @property
-    def member(self) -> str:
-        return f"member{self.suffix}"
-
-    @property
-    def unique_attribute(self) -> str:
-        return f"unique_attribute{self.suffix}"
-
-    @property
-    def unique_value(self) -> str:
-        return f"unique_value{self.suffix}"
-
-    @property
-    def unassigned(self) -> str:
-        return f"unassigned_active{self.suffix}"
-
-    @property
-    def former_member(self) -> str:
-        return f"former_member{self.suffix}"
+    def __init__(self, suffix: str = "") -> None:
+        self.resource = f"resource{suffix}"
+        self.email = f"resource_email{suffix}"
+        self.census = f"resource_census{suffix}"
+        self.member = f"member{suffix}"
+        self.former_member = f"former_member{suffix}"
+        self.unique_attribute = f"unique_attribute{suffix}"
+        self.unique_value = f"unique_value{suffix}"
+        self.unassigned = f"unassigned_active{suffix}"
 
 
 def create_tables(connection: Connection, script: str, suffix: str) -> None:
@@ -65,3 +40,71 @@ def create_tables(connection: Connection, script: str, suffix: str) -> None:
     text = files("projections").joinpath(script).read_text()
     for statement in statements(text.replace("{s}", suffix)):
         connection.execute(statement)
+
+
+def revisions(connection: Connection) -> dict[str, int]:
+    """Return the revision of each projection whose tables are there."""
+    return dict(connection.execute("SELECT projector, revision FROM checkpoint"))
+
+
+def set_checkpoint(connection: Connection, projector: str, revision: int, position: int) -> None:
+    """Note what the tables of a projection are, and the position that they stand for."""
+    connection.execute(
+        "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", (projector, revision, position)
+    )
+
+
+def count(connection: Connection, table: str) -> int:
+    """Return how many rows a table has."""
+    found: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    return found
+
+
+def replace_tables(connection: Connection, tables: Sequence[str], suffix: str) -> None:
+    """Put the tables with a suffix in place of the live ones, which `leftovers` then returns."""
+    existing = _existing(connection)
+    for table in tables:
+        if table in existing:
+            connection.execute(f"ALTER TABLE {table} RENAME TO {table}_retired{suffix}")
+        connection.execute(f"ALTER TABLE {table}{suffix} RENAME TO {table}")
+
+
+def leftovers(connection: Connection, tables: Mapping[str, str]) -> dict[str, str]:
+    """Return replaced tables and those of an interrupted rebuild, with their key columns."""
+    return {
+        name: key
+        for name in _existing(connection)
+        for table, key in tables.items()
+        if name.startswith((f"{table}_building_", f"{table}_retired_"))
+    }
+
+
+def drop_some(connection: Connection, table: str, key: str) -> bool:
+    """Delete some rows of a table, and the table once it is empty; return whether rows are left.
+
+    Deleted pages are overwritten (secure_delete): to drop a large table takes long.
+    """
+    deleted = connection.execute(
+        f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {SWEEP})"
+    ).rowcount
+    if not deleted:
+        connection.execute(f"DROP TABLE {table}")
+    return bool(deleted)
+
+
+def differing_rows(
+    left: Connection, right: Connection, table: str, order: str
+) -> Iterator[tuple[Row | None, Row | None]]:
+    """Yield the rows of a table that two files do not have alike, side by side."""
+    statement = f"SELECT * FROM {table} ORDER BY {order}"
+    found, expected = left.execute(statement), right.execute(statement)
+    columns = [column[0] for column in found.description]
+    for pair in zip_longest(found, expected):
+        if pair[0] != pair[1]:
+            one, other = (dict(zip(columns, row, strict=True)) if row else None for row in pair)
+            yield one, other
+
+
+def _existing(connection: Connection) -> set[str]:
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in rows}

@@ -17,9 +17,8 @@ from projections import runner
 from projections.current.configuration import Configuration
 from projections.current.credentials import Credentials
 from projections.current.resources import Resources
-from projections.history.follower import Follower
-from projections.history.history import History
-from projections.kept import Inline, Kept
+from projections.history.history import History, HistoryJob
+from projections.runner import StoredProjection
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.erasure.purge import Purges
@@ -37,7 +36,7 @@ def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
         for each in tenants
         for chore in (
             Upkeep(each.ledger),
-            Follower(each.history),
+            HistoryJob(each.history),
             Signer(each.heads),
             Purges(each),
         )
@@ -122,8 +121,10 @@ def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
     return [tenant.credentials, tenant.configuration, tenant.resources]
 
 
-def kept(path: Path, settings: Settings | None, *, read_only: bool = False) -> Sequence[Kept]:
-    """Return a ledger's projections where they are kept, the history too, whatever their state."""
+def stored_projections(
+    path: Path, settings: Settings | None, *, read_only: bool = False
+) -> Sequence[StoredProjection]:
+    """Return a ledger's projections, the history too, whatever their state."""
     tenant = wire(path, settings, read_only=read_only)
-    inline = (Inline(tenant.ledger, each) for each in projections_of(tenant))
+    inline = (StoredProjection(tenant.ledger, each) for each in projections_of(tenant))
     return [*inline, tenant.history]

@@ -13,7 +13,7 @@ from ledger.sqlite.reads import stretch, version_at
 from projections.audit.archive import Archive, Change, Changes, Life, Stay
 from projections.audit.cause import Cause
 from projections.current.lists import MOST_BYTES
-from projections.history.intervals import NEVER
+from projections.history.projector import NEVER
 from projections.state import MEMBER, Attributes, laid_over
 
 MOST_CHANGES = 20_000  # on a page: one that would have more ends early

@@ -23,7 +23,6 @@ from projections.query.model import (
     reduce,
 )
 from projections.query.sql import Column, Columns, Sql, compiled
-from projections.tables import create_tables
 
 # The attributes of an event, by the name that filters know.
 COLUMNS: Mapping[str, Column] = {
@@ -153,12 +152,7 @@ class Entries:
 
     def __init__(self, suffix: str = "") -> None:
         """`suffix` names a table other than the live one."""
-        self._suffix = suffix
         self._table = f"entry{suffix}"
-
-    def create_tables(self, connection: Connection) -> None:
-        """Make the table, empty."""
-        create_tables(connection, "history/event_index.sql", self._suffix)
 
     def add(self, connection: Connection, rows: Iterable[Entry]) -> None:
         """Add the rows of events; positions stay dense from 1."""

@@ -1,29 +1,27 @@
-"""The history of a ledger, in a file of its own beside it: reads as of any past position."""
+"""The history of a ledger, in a file of its own next to it: reads as of any past position."""
 
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.contract import BesideUnavailable, LedgerBusy, LedgerError
 from ledger.sqlite.connection import UNUSABLE, Connection, connect, connect_read_only
-from ledger.sqlite.database import DatabaseFile, Reading
+from ledger.sqlite.database import DatabaseFile
 from ledger.sqlite.ledger import SQLiteLedger
-from projections import runner
 from projections.current.reader import ResourceReader
 from projections.history.past_tables import PastTables
-from projections.history.projector import Chronicle
+from projections.history.projector import HistoryProjector
 from projections.kinds import ResourceKind
-from projections.runner import Difference, Status, project_all
+from projections.runner import Progress, StoredProjection, project_all
+from projections.tables import set_checkpoint
 
 HISTORY_FILE = "history.db"
 CHUNK = 2000  # events a transaction while following, at the most
-PATIENCE = 10.0  # seconds that one who asks waits for the history to catch up
-
-Progress = Callable[[int, int], None]
+PATIENCE = 10.0  # seconds that a read waits for the history to catch up
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS checkpoint"
@@ -45,19 +43,22 @@ class HistoryBehind(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A position of a ledger, and what reads the resources of that position."""
+    """A position of a ledger, and the reader of its resources."""
 
     position: int
     file: DatabaseFile
-    readings: ResourceReader
+    resources: ResourceReader
 
-    def reading(self) -> Reading:
+    def reading(self) -> AbstractContextManager[Connection]:
         """Give this thread's connection for reading."""
         return self.file.reading()
 
 
-class History:
-    """The history projection: it follows its ledger when asked, and never takes its write lock."""
+class History(StoredProjection):
+    """The history projection: it follows its ledger on demand, and never takes its write lock."""
+
+    file: DatabaseFile
+    projection: HistoryProjector
 
     def __init__(
         self,
@@ -67,19 +68,18 @@ class History:
         patience: float = PATIENCE,
         read_only: bool = False,
     ) -> None:
-        """Name the file, which is made when it is first needed; `patience` is in seconds.
+        """Name the file, which is created when first needed; `patience` is in seconds.
 
         `read_only` leaves it as it is.
         """
-        self.ledger = ledger
-        self.projection = Chronicle(kinds)
+        super().__init__(ledger, HistoryProjector(kinds))
         self.file = DatabaseFile(ledger.path.with_name(HISTORY_FILE), self._connect, patience)
         self._kinds = kinds
         self._read_only = read_only
         self._patience = patience
         self._following = threading.Lock()
-        self.reached = 0  # where the history stands, as far as this process knows
-        self._remembered = 0  # the checkpoint that what the projection remembers belongs to
+        self.reached = 0  # the position that the history stands for, as this process knows
+        self._remembered = 0  # the position that the projector's memory stands for
 
     def _connect(self) -> Connection:
         if self._read_only:
@@ -94,23 +94,27 @@ class History:
         """Close the file."""
         self.file.close()
 
-    def at(self, position: int) -> ResourceReader:
-        """Return what reads the resources of a position, from a connection of `caught_up`."""
-        return ResourceReader(self._kinds, PastTables(at=position))
+    # Reading
 
-    def past(self, position: int) -> "Past":
+    def at(self, position: int) -> ResourceReader:
+        """Return the reader of a position's resources, for a connection of `caught_up`."""
+        return ResourceReader(self._kinds, PastTables(position))
+
+    def past(self, position: int) -> Past:
         """Return the past of a position that the ledger has; raises HistoryBehind."""
         self.catch_up(patience=self._patience)
         return Past(position, self.file, self.at(position))
 
-    def caught_up(self) -> Reading:
+    def caught_up(self) -> AbstractContextManager[Connection]:
         """Give a reading connection, once the history has reached the ledger's end.
 
-        The whole of it, whatever instant is asked for: who was erased lately is to be found at
-        none. Raises HistoryBehind.
+        To the end, whatever instant is read: who was erased lately must not be found at any.
+        Raises HistoryBehind.
         """
         self.catch_up(patience=self._patience)
         return self.file.reading()
+
+    # Following the ledger
 
     def catch_up(
         self, *, patience: float | None = None, progress: Progress = lambda done, end: None
@@ -132,56 +136,16 @@ class History:
                 return self.reached
             try:
                 with self.file.writing() as connection:
-                    reached = self._followed(connection, end)
+                    reached = self._follow(connection, end)
             except BaseException:
                 self.projection.forget()
                 raise
             self._remembered = self.reached = reached  # only now others can read it
         return reached
 
-    # As the other projections are looked at
-
-    @property
-    def name(self) -> str:
-        """The projection's name."""
-        return self.projection.name
-
-    def stands_at(self) -> int:
-        """Return the position that the tables stand for, 0 before they are built; writes nothing.
-
-        Those of another program or ledger are as good as none.
-        """
-        if not self.file.path.exists():
-            return 0
-        with self.file.reading() as connection:
-            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            return self._standing(connection) or 0 if tables else 0
-
-    def status(self) -> Status:
-        """Return where it stands."""
-        revision = self.projection.revision
-        if not self.stands_at():
-            return Status(self.name, revision, 0, {})
-        [found] = runner.status(self.file, [self.projection], position_of)
-        return found
-
-    def rebuild(self, progress: Progress) -> int:
-        """Rebuild it beside the live tables, then swap; return the position."""
-        self.follow(0)  # makes the tables where there are none
-        position = runner.rebuild(self.ledger, self.projection, progress, self.file)
-        with self.file.writing() as connection:
-            self._set_checkpoint(connection, position_of(connection))
-        return position
-
-    def check(self, progress: Progress) -> Difference | None:
-        """Prove that a rebuild gives the same rows, where there are any."""
-        if not self.stands_at():
-            return None
-        return runner.check(self.ledger, self.projection, progress, self.file, position_of)
-
-    def _followed(self, connection: Connection, end: int) -> int:
-        connection.execute("PRAGMA cache_size=-64000")  # of the one that writes: indexes all over
-        position = self._checkpoint(connection)
+    def _follow(self, connection: Connection, end: int) -> int:
+        connection.execute("PRAGMA cache_size=-64000")  # for the writer: indexes all over
+        position = self._begin(connection)
         pages = 16000 if end - position > CHUNK else 4000  # a first build writes all over the file
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
         if position != self._remembered:  # another process went on with it
@@ -190,53 +154,80 @@ class History:
             return position
         events = self.ledger.read_chunk(position, min(position + CHUNK, end))
         project_all(connection, self.projection, events)
-        position = events[-1].position
-        self._set_checkpoint(connection, position)
-        return position
+        self._set_checkpoint(connection, events[-1].position)
+        return events[-1].position
 
-    def _checkpoint(self, connection: Connection) -> int:
-        """Return where the tables stand; of another program or ledger, they begin anew."""
+    def _begin(self, connection: Connection) -> int:
+        """Return the position of the tables; create them unless they are right for the ledger."""
         for table in _TABLES:
             connection.execute(table)
         position = self._standing(connection)
-        return self._begin_anew(connection) if position is None else position
-
-    def _standing(self, connection: Connection) -> int | None:
-        """Return where the tables stand, None if they are of another program or ledger."""
-        row = connection.execute(
-            "SELECT revision, position FROM checkpoint WHERE projector = ?",
-            (self.projection.name,),
-        ).fetchone()
-        known = row and row[0] == self.projection.revision and self._is_of_this_ledger(connection)
-        return row[1] if known else None
-
-    def _is_of_this_ledger(self, connection: Connection) -> bool:
-        row = connection.execute("SELECT origin, position, leaf_hash FROM source").fetchone()
-        if row is None:
-            return True  # nothing was followed yet
-        origin, position, leaf_hash = row
-        return bool(origin == self.ledger.origin and leaf_hash == self.ledger.leaf_hash(position))
-
-    def _begin_anew(self, connection: Connection) -> int:
-        for table in self.projection.tables:
-            connection.execute(f"DROP TABLE IF EXISTS {table}")
+        if position is not None:
+            return position
+        for name in self.projection.tables:
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
         self.projection.create_tables(connection)
         connection.execute("DELETE FROM source")
-        self._write_checkpoint(connection, 0)
+        set_checkpoint(connection, self.name, self.projection.revision, 0)
         return 0
 
+    def _standing(self, connection: Connection) -> int | None:
+        """Return the position of the tables, None for another revision or another ledger's."""
+        row = connection.execute(
+            "SELECT revision, position FROM checkpoint WHERE projector = ?", (self.name,)
+        ).fetchone()
+        if row is None or row[0] != self.projection.revision:
+            return None
+        source = connection.execute("SELECT origin, position, leaf_hash FROM source").fetchone()
+        if source is not None:  # else nothing was followed yet
+            origin, position, leaf_hash = source
+            if origin != self.ledger.origin or leaf_hash != self.ledger.leaf_hash(position):
+                return None
+        return int(row[1])
+
     def _set_checkpoint(self, connection: Connection, position: int) -> None:
-        self._write_checkpoint(connection, position)
+        super()._set_checkpoint(connection, position)
         connection.execute(
             "INSERT OR REPLACE INTO source VALUES (1, ?, ?, ?)",
             (self.ledger.origin, position, self.ledger.leaf_hash(position)),
         )
 
-    def _write_checkpoint(self, connection: Connection, position: int) -> None:
-        connection.execute(
-            "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)",
-            (self.projection.name, self.projection.revision, position),
-        )
+    # As a stored projection
+
+    def stands_at(self) -> int:
+        """Return the position that the tables stand for, 0 before they are built; writes nothing.
+
+        Tables of another program or ledger count as none.
+        """
+        if not self.file.path.exists():
+            return 0
+        with self.file.reading() as connection:
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+            return self._standing(connection) or 0 if tables else 0
+
+    def _position(self, connection: Connection) -> int:
+        return position_of(connection)
+
+    def rebuild(self, progress: Progress = lambda done, end: None) -> int:
+        """Rebuild next to the live tables, then replace them; return the position."""
+        self.follow(0)  # creates the tables where there are none
+        return super().rebuild(progress)
+
+
+class HistoryJob:
+    """Keeps the history of a ledger up to date, chunk by chunk, in the background."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.path = history.ledger.path
+
+    def step(self) -> bool:
+        """Follow one chunk of events; return whether there are more."""
+        end = self._history.ledger.last_position()
+        return self._history.reached < end and self._history.follow(end) < end
+
+    def finish(self) -> None:
+        """Do nothing: what was not followed yet is followed later."""
 
 
 def position_of(connection: Connection) -> int:
@@ -246,10 +237,10 @@ def position_of(connection: Connection) -> int:
 
 
 def _opened(path: Path, deadline: float) -> Connection:
-    """Open the file, made if need be so that nobody else can read it.
+    """Open the file, created with access for this user only.
 
-    While another makes it a database it is busy, and SQLite does not wait for that by itself.
-    Raises BesideUnavailable where it cannot be made, as in a folder that is not to be written.
+    It is busy while another process makes it a database; SQLite does not wait for that by itself.
+    Raises BesideUnavailable where it cannot be created, as in a folder without write access.
     """
     try:
         with suppress(FileExistsError):  # to open and close one in use would drop our own locks

@@ -1,8 +1,8 @@
-"""The history projection: every version of every resource and membership, by position."""
+"""The history projector: every version of every resource and membership, by position."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from ledger.events import CREATED, ERASED, Recorded
 from ledger.sqlite.connection import Connection
@@ -10,26 +10,28 @@ from projections.current.lists import BLOCK
 from projections.current.resources import email_keys
 from projections.current.uniqueness import name_key
 from projections.history.event_index import Entries, Entry, entry_of
-from projections.history.intervals import NEVER, Intervals
 from projections.kinds import ResourceKind
 from projections.query import sql
-from projections.state import MEMBER, Resource, document_of, evolve, resource_of
+from projections.state import MEMBER, Attributes, Resource, document_of, evolve, resource_of
 from projections.tables import create_tables
 
+NEVER = 2**63 - 1  # the end of a row that still holds
 USER = "User"
 _KNOWN = 20_000  # resources kept in memory between chunks
 
 
-@dataclass(frozen=True, slots=True)
-class Living:
-    """A resource that lives, and the position of its Created event."""
+class ResourceVersion(NamedTuple):
+    """The newest version of an existing resource, and the position of its Created event."""
 
     born: int
     resource: Resource
 
 
-class Chronicle:
-    """The projector of the history; it follows chunks of events, each in one transaction."""
+Known = dict[str, ResourceVersion | None]  # by id; None is known not to exist
+
+
+class HistoryProjector:
+    """Follows chunks of events, each in one transaction."""
 
     name = "history"
     revision = 2
@@ -47,23 +49,23 @@ class Chronicle:
         """`kinds` by resource type; `suffix` names tables other than the live ones."""
         self._kinds = kinds
         self._suffix = suffix
-        self._known: dict[str, Living | None] = {}
+        self._known: Known = {}
 
-    def beside(self, suffix: str) -> "Chronicle":
+    def beside(self, suffix: str) -> "HistoryProjector":
         """Return the same projection with tables of its own."""
-        return Chronicle(self._kinds, suffix)
+        return HistoryProjector(self._kinds, suffix)
 
     def create_tables(self, connection: Connection) -> None:
-        """Make the tables, empty."""
+        """Create the tables, empty."""
         create_tables(connection, "history/history.sql", self._suffix)
-        Entries(self._suffix).create_tables(connection)
+        create_tables(connection, "history/event_index.sql", self._suffix)
 
     def prepare(self, connection: Connection) -> None:
-        """Give a connection the functions that filters compile to."""
+        """Register the functions that compiled filters call."""
         sql.register(connection)
 
     def forget(self) -> None:
-        """Forget what is in memory: somebody else wrote, or a transaction was undone."""
+        """Clear the memory: another process wrote, or a transaction was undone."""
         self._known.clear()
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
@@ -71,40 +73,43 @@ class Chronicle:
         self.project_all(connection, [recorded])
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:
-        """Follow events; faster the more there are at once."""
+        """Follow events; the more at once, the faster."""
         if len(self._known) > _KNOWN:
             self._known.clear()
         chunk = _Chunk(connection, self._kinds, self._suffix, self._known)
         for recorded in events:
-            chunk.take(recorded)
+            chunk.follow(recorded)
         chunk.write()
 
 
 class _Chunk:
-    """What a chunk of events changes: gathered, then written table by table."""
+    """The changes of a chunk of events: gathered, then written table by table."""
 
     def __init__(
         self,
         connection: Connection,
         kinds: Mapping[str, ResourceKind],
         suffix: str,
-        known: dict[str, Living | None],
+        known: Known,
     ) -> None:
         self._connection = connection
         self._kinds = kinds
         self._s = suffix
         self._known = known
-        self._versions: list[tuple[Any, ...]] = []
-        self._lives: dict[int, list[Any]] = {}
-        self._deaths: list[tuple[int, int]] = []
+        self._index = Entries(suffix)
         self._keys = Intervals(f"resource_key{suffix}", ("kind", "key", "born"))
         self._members = Intervals(f"membership{suffix}", ("group_born", "member_id"), 1)
-        self._live: dict[tuple[str, int], int] = {}
+        self._clear()
+
+    def _clear(self) -> None:
+        self._versions: list[tuple[Any, ...]] = []
+        self._lives: dict[int, list[Any]] = {}  # begun in this chunk
+        self._deaths: list[tuple[int, int]] = []  # of those begun before
+        self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
         self._census: list[tuple[str, int, int, int]] = []
-        self._index = Entries(suffix)
         self._entries: list[Entry] = []
 
-    def take(self, recorded: Recorded) -> None:
+    def follow(self, recorded: Recorded) -> None:
         """Follow one event."""
         resource = self._follow(recorded)
         user_name = resource.attributes["userName"] if resource and resource.type == USER else None
@@ -113,23 +118,23 @@ class _Chunk:
             self._erase(recorded)
 
     def _follow(self, recorded: Recorded) -> Resource | None:
-        """Return the resource that an event is about, as it is then, or was before it was deleted.
+        """Return the resource that an event is about, as it is then, or was before its deletion.
 
-        An event whose payload was forgotten says nothing: the Erased event of its stream does.
+        An event whose payload was forgotten changes nothing: the Erased event of its stream does.
         """
         kind = self._kinds.get(recorded.category)
         if kind is None or recorded.payload is None or recorded.type == ERASED:
             return None
-        old = None if recorded.type == CREATED else self._living(recorded.subject)
+        old = None if recorded.type == CREATED else self._current(recorded.subject)
         attributes = _without_members(recorded) if kind.relation == "members" else recorded
         new = evolve(old.resource if old else None, attributes)
         if new:
             self._change(kind, recorded, old, new)
         elif old:
-            self._die(kind, recorded, old)
+            self._delete(kind, recorded, old)
         return new or (old.resource if old else None)
 
-    def _living(self, id_: str) -> Living | None:
+    def _current(self, id_: str) -> ResourceVersion | None:
         if id_ not in self._known:
             row = self._connection.execute(
                 f"SELECT born, (SELECT document FROM resource_version{self._s} AS seen"
@@ -137,65 +142,59 @@ class _Chunk:
                 f" FROM life{self._s} AS life WHERE id = ? AND died = {NEVER}",
                 (id_,),
             ).fetchone()
-            self._known[id_] = Living(row[0], resource_of(row[1])) if row else None
+            self._known[id_] = ResourceVersion(row[0], resource_of(row[1])) if row else None
         return self._known[id_]
 
     def _change(
-        self, kind: ResourceKind, recorded: Recorded, old: Living | None, new: Resource
+        self, kind: ResourceKind, recorded: Recorded, old: ResourceVersion | None, new: Resource
     ) -> None:
-        born = old.born if old else recorded.position
+        at, payload = recorded.position, recorded.payload or {}
+        born = old.born if old else at
         if old is None:
             self._lives[born] = [born, new.id, new.type, NEVER]
-            self._count(new.type, born, recorded.position, +1)
-        document = document_of(new, kind.schema, kind.endpoint)
+            self._count(new.type, born, at, +1)
         name, display = name_key(kind, new.attributes), kind.display(new.attributes)
-        row = (recorded.position, born, new.version, name, display, document)
-        self._versions.append(row)
-        self._known[new.id] = Living(born, new)
-        if old is None or not (recorded.payload or {}).keys().isdisjoint(kind.keys):
-            self._change_keys(kind, recorded.position, old, Living(born, new))
+        document = document_of(new, kind.schema, kind.endpoint)
+        self._versions.append((at, born, new.version, name, display, document))
+        self._known[new.id] = ResourceVersion(born, new)
+        if old is None or not payload.keys().isdisjoint(kind.keys):
+            before = _keys_of(kind, old.resource.attributes) if old else set()
+            after = _keys_of(kind, new.attributes)
+            for key in before - after:
+                self._keys.end((*key, born), at)
+            for key in after - before:
+                self._keys.begin((*key, born), at)
         if kind.relation == "members":
-            self._change_members(born, recorded)
+            for path, value in payload.items():
+                if path.startswith(MEMBER):
+                    member = (born, path.removeprefix(MEMBER))
+                    self._members.end(member, at)
+                    if value is not None:
+                        self._members.begin(member, at, value["type"])
 
-    def _change_keys(self, kind: ResourceKind, at: int, old: Living | None, new: Living) -> None:
-        before = _keys_of(kind, old.resource) if old else set()
-        after = _keys_of(kind, new.resource)
-        for key in before - after:
-            self._keys.end((*key, new.born), at)
-        for key in after - before:
-            self._keys.begin((*key, new.born), at)
-
-    def _change_members(self, born: int, recorded: Recorded) -> None:
-        for path, value in (recorded.payload or {}).items():
-            if path.startswith(MEMBER):
-                member = (born, path.removeprefix(MEMBER))
-                self._members.end(member, recorded.position)
-                if value is not None:
-                    self._members.begin(member, recorded.position, value["type"])
-
-    def _die(self, kind: ResourceKind, recorded: Recorded, old: Living) -> None:
+    def _delete(self, kind: ResourceKind, recorded: Recorded, old: ResourceVersion) -> None:
         at, born = recorded.position, old.born
         if born in self._lives:
             self._lives[born][-1] = at
         else:
             self._deaths.append((at, born))
-        for key in _keys_of(kind, old.resource):
+        for key in _keys_of(kind, old.resource.attributes):
             self._keys.end((*key, born), at)
         self._members.end((born,), at)
         self._count(kind.type, born, at, -1)
         self._known[recorded.subject] = None  # the row does not say so yet
 
     def _count(self, type_: str, born: int, at: int, change: int) -> None:
-        place = type_, born // BLOCK
-        if place not in self._live:
+        block = type_, born // BLOCK
+        if block not in self._live:
             row = self._connection.execute(
                 f"SELECT live FROM life_census{self._s} WHERE type = ? AND block = ?"
                 " ORDER BY position DESC LIMIT 1",
-                place,
+                block,
             ).fetchone()
-            self._live[place] = row[0] if row else 0
-        self._live[place] += change
-        self._census.append((*place, at, self._live[place]))
+            self._live[block] = row[0] if row else 0
+        self._live[block] += change
+        self._census.append((*block, at, self._live[block]))
 
     def write(self) -> None:
         """Write what was gathered."""
@@ -208,18 +207,10 @@ class _Chunk:
         self._index.add(self._connection, self._entries)
         self._keys.write(self._connection)
         self._members.write(self._connection)
-        for gathered in (
-            self._deaths,
-            self._lives,
-            self._versions,
-            self._census,
-            self._live,
-            self._entries,
-        ):
-            gathered.clear()
+        self._clear()
 
     def _erase(self, recorded: Recorded) -> None:
-        """Let a resource never have been: at no instant is it found, counted or a member."""
+        """Remove every trace of a resource: at no instant is it found, counted or a member."""
         id_ = recorded.subject
         self.write()
         self._index.forget(self._connection, recorded.stream, recorded.position)
@@ -230,26 +221,67 @@ class _Chunk:
             for table in ("life", "resource_version", "resource_key"):
                 execute(f"DELETE FROM {table}{s} WHERE born = ?", (born,))
             execute(f"DELETE FROM membership{s} WHERE group_born = ?", (born,))
-            place = type_, born // BLOCK
+            block = type_, born // BLOCK
             execute(
                 f"DELETE FROM life_census{s} WHERE type = ? AND block = ? AND position IN (?, ?)",
-                (*place, born, died),
+                (*block, born, died),
             )
             execute(
                 f"UPDATE life_census{s} SET live = live - 1"
                 " WHERE type = ? AND block = ? AND position > ? AND position < ?",
-                (*place, born, died),
+                (*block, born, died),
             )
             execute(
                 f"DELETE FROM census_block{s} WHERE type = ? AND block = ? AND NOT EXISTS"
                 f" (SELECT 1 FROM life_census{s} WHERE type = ? AND block = ?)",
-                (*place, *place),
+                (*block, *block),
             )
         execute(f"DELETE FROM membership{s} WHERE member_id = ?", (id_,))
 
 
+class Intervals:
+    """The changes of one table whose last columns are `since` and `until`, through a chunk."""
+
+    def __init__(self, table: str, keys: Sequence[str], others: int = 0) -> None:
+        """`keys` are the columns of an interval's key; `others` columns follow them."""
+        self._table = table
+        self._keys = keys
+        self._others = others
+        self._open: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # begun in this chunk
+        self._rows: list[tuple[Any, ...]] = []  # begun and ended in this chunk
+        self._ended: list[tuple[Any, ...]] = []  # begun before: the position and the key
+
+    def begin(self, key: tuple[Any, ...], at: int, *others: Any) -> None:
+        """Begin an interval at a position."""
+        self._open[key] = (*others, at)
+
+    def end(self, key: tuple[Any, ...], at: int) -> None:
+        """End an interval; a shorter key ends all that begin with it."""
+        begun: Iterable[tuple[Any, ...]] = [key] if key in self._open else []
+        if len(key) < len(self._keys):
+            begun = [each for each in self._open if each[: len(key)] == key]
+        for each in begun:
+            self._rows.append((*each, *self._open.pop(each), at))
+        if begun != [key]:
+            self._ended.append((at, *key))
+
+    def write(self, connection: Connection) -> None:
+        """Write what was gathered."""
+        for size in range(len(self._keys), 0, -1):
+            where = " AND ".join(f"{column} = ?" for column in self._keys[:size])
+            connection.executemany(
+                f"UPDATE {self._table} SET until = ? WHERE {where} AND until = {NEVER}",
+                [row for row in self._ended if len(row) == size + 1],
+            )
+        self._rows += [(*key, *begun, NEVER) for key, begun in self._open.items()]
+        marks = ", ".join("?" * (len(self._keys) + self._others + 2))
+        connection.executemany(f"INSERT INTO {self._table} VALUES ({marks})", self._rows)
+        for gathered in (self._open, self._rows, self._ended):
+            gathered.clear()
+
+
 def _without_members(recorded: Recorded) -> Recorded:
-    """Return an event without what it says of members: they are rows, no attributes."""
+    """Return an event without its members: they are rows, no attributes."""
     payload = recorded.payload or {}
     if not any(path.startswith(MEMBER) for path in payload):
         return recorded
@@ -257,9 +289,9 @@ def _without_members(recorded: Recorded) -> Recorded:
     return replace(recorded, payload=kept)
 
 
-def _keys_of(kind: ResourceKind, resource: Resource) -> set[tuple[str, str]]:
-    """Return what a resource is looked up by: kind and key."""
-    external = resource.attributes.get("externalId")
-    keys = {("email", key) for key in email_keys(resource.attributes)}
-    keys.add(("name", name_key(kind, resource.attributes)))
+def _keys_of(kind: ResourceKind, attributes: Attributes) -> set[tuple[str, str]]:
+    """Return the keys by which a resource is looked up: kind and key."""
+    keys = {("email", key) for key in email_keys(attributes)}
+    keys.add(("name", name_key(kind, attributes)))
+    external = attributes.get("externalId")
     return keys | {("external", external)} if external else keys

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from projections.audit import diff
 from projections.audit.blame import BEGINNING, Place
 from projections.audit.timeline import Window
-from projections.history.intervals import NEVER
+from projections.history.projector import NEVER
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.list_query import DEFAULT_COUNT, descending, whole_number
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES

@@ -24,17 +24,17 @@ from ledger.verify.held import Places
 from ledger.verify.report import Compared
 from projections import runner
 from projections.compare import compare
-from projections.kept import Kept
+from projections.runner import StoredProjection
 from scim_api import settings as settings_
 from scim_api.cli.terminal import printable
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
 from scim_api.wiring import (
-    kept,
     keys_of,
     known_heads,
     open_tenant,
     projections_of,
+    stored_projections,
     wire,
 )
 
@@ -87,16 +87,16 @@ class Console:
         chosen = self.settings
         return Places(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, self.keys(name))
 
-    def projections(self, name: str) -> Sequence[Kept]:
+    def projections(self, name: str) -> Sequence[StoredProjection]:
         """Return a ledger's projections, whatever their state, to look at or rebuild them."""
-        return kept(self.path(name), self.settings)
+        return stored_projections(self.path(name), self.settings)
 
     def compare_projections(self, name: str, progress: Callable[[int, int], None]) -> Compared:
         """Compare a ledger's projections with a rebuild; the files stay as they are."""
         tenant = wire(self.path(name), read_only=True)
         if runner.outdated(tenant.ledger, projections_of(tenant)):
             raise NotMigrated(name)
-        opened = partial(kept, self.path(name), None, read_only=True)
+        opened = partial(stored_projections, self.path(name), None, read_only=True)
         return compare(opened, tenant.ledger.last_position(), progress)
 
     def metadata(self, via: str) -> Metadata:
@@ -127,7 +127,7 @@ class Console:
         steps = migrate(path)
         tenant = wire(path, self.settings)
         for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
-            runner.rebuild(tenant.ledger, projection)
+            StoredProjection(tenant.ledger, projection).rebuild()
             steps.append(f"built projection {projection.name}")
         must_be_newest(tenant.heads, known_heads(tenant, self.settings, ask=False))
         if introduce(tenant.heads, self.metadata("cli")):

@@ -16,7 +16,7 @@ from projections.audit.timeline import Timeline
 from projections.current.memberships import Relation
 from projections.current.reader import ResourceReader
 from projections.history.history import History
-from projections.history.intervals import NEVER
+from projections.history.projector import NEVER
 from scim_api.audit.documents import archive_of
 from scim_api.cli import ages
 from scim_api.cli.terminal import Exit, Failure, Progress, moment, say

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import click
 
-from projections.kept import Kept
+from projections.runner import StoredProjection
 from scim_api.cli.terminal import (
     HELP,
     Exit,
@@ -24,7 +24,7 @@ from scim_api.cli.terminal import (
 class Site(Protocol):
     """What the program gives these commands."""
 
-    def projections(self, name: str) -> Sequence[Kept]: ...
+    def projections(self, name: str) -> Sequence[StoredProjection]: ...
 
 
 @click.group("projections", cls=Group, context_settings=HELP)
@@ -99,7 +99,7 @@ def check(site: Site, name: str | None, ledger: str, as_json: bool) -> None:
         click.get_current_context().exit(Exit.NOT_VERIFIED)
 
 
-def _named(projections: Sequence[Kept], name: str | None) -> Sequence[Kept]:
+def _named(projections: Sequence[StoredProjection], name: str | None) -> Sequence[StoredProjection]:
     chosen = [p for p in projections if name in (None, p.name)]
     if not chosen:
         names = ", ".join(p.name for p in projections)

@@ -13,7 +13,7 @@ from ledger.events import Metadata
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import events_where, stream_version
 from ledger.sqlite.scrub import Traces
-from projections.history.intervals import NEVER
+from projections.history.projector import NEVER
 from projections.query.comparison import fold
 from scim_api.erasure import mentions
 from scim_api.erasure.mentions import Mention, Survey

@@ -16,8 +16,8 @@ from ledger.create import file_lock
 from ledger.sqlite import scrub
 from ledger.sqlite.scrub import Traces
 from ledger.user_agents import family
-from projections import runner
 from projections.history.history import HISTORY_FILE
+from projections.runner import StoredProjection
 from scim_api.logs import LOGGER
 from scim_api.request_log.store import REQUESTS_FILE
 from scim_api.tenants.tenants import Tenant
@@ -112,9 +112,9 @@ class Purges:
     def _sweep(self) -> None:
         """Remove tables that a rebuild left which was cut off."""
         tenant = self._tenant
-        runner.sweep(tenant.ledger, tenant.resources)
+        StoredProjection(tenant.ledger, tenant.resources).sweep()
         if tenant.history.file.path.exists():
-            runner.sweep(tenant.history.file, tenant.history.projection)
+            tenant.history.sweep()
 
     def _files(self) -> list[Path]:
         beside = (HISTORY_FILE, REQUESTS_FILE, USAGE_FILE)

@@ -125,7 +125,7 @@ class Listing:
         if len(self.types) == 1:
             return self.reader_of(self.exchange, self.types[0]).search(query)
         if past := self.exchange.past:
-            return search_all(past, past.readings, query)
+            return search_all(past, past.resources, query)
         tenant = self.exchange.principal.tenant
         return search_all(tenant.ledger, tenant.resources, query)
 

@@ -95,7 +95,7 @@ def reader_of(exchange: Exchange, resource_type: ResourceType) -> Reader:
     if past is None:
         tenant = exchange.principal.tenant
         return Reader(tenant.ledger, tenant.resources, resource_type)
-    return PastReader(past, past.readings, resource_type)
+    return PastReader(past, past.resources, resource_type)
 
 
 @dataclass(frozen=True, slots=True)

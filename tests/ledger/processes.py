@@ -93,11 +93,11 @@ def create_for_ever(folder: str) -> None:
 
 
 def rebuild_for_ever(path: str) -> None:
-    from projections import runner
+    from projections.runner import StoredProjection
 
     ledger = open_ledger(path)
     while True:
-        runner.rebuild(ledger, Resources(KINDS))
+        StoredProjection(ledger, Resources(KINDS)).rebuild()
         say("rebuilt")
 
 

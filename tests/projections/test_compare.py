@@ -15,7 +15,7 @@ Foreign = Callable[[Path], Connection]
 
 def faults(path: Path, *, few: int) -> list[str]:
     told: list[tuple[int, int]] = []
-    opened = partial(wiring.kept, path, None, read_only=True)
+    opened = partial(wiring.stored_projections, path, None, read_only=True)
     return list(compare(opened, 30, lambda *each: told.append(each), few=few).faults)
 
 
@@ -46,7 +46,7 @@ def test_what_stops_a_rebuild_is_raised_from_another_process(
 
 
 def test_a_history_that_was_not_compared_is_said_to_be_none(history: Path) -> None:
-    opened = partial(wiring.kept, history, None, read_only=True)
+    opened = partial(wiring.stored_projections, history, None, read_only=True)
     (history.parent / "history.db").unlink(missing_ok=True)
 
     compared = compare(opened, 30, lambda *each: None)

@@ -71,7 +71,10 @@ class Lives:
             members.pop(id_, None)
 
     def faults(self) -> list[runner.Difference]:
-        found = [each.check(lambda *_: None) for each in wiring.kept(self.tenant.ledger.path, None)]
+        found = [
+            each.check(lambda *_: None)
+            for each in wiring.stored_projections(self.tenant.ledger.path, None)
+        ]
         return [difference for difference in found if difference]
 
     def living_at(self, position: int) -> int:

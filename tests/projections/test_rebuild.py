@@ -23,7 +23,9 @@ from ledger.sqlite.ledger import SQLiteLedger
 from projections import runner
 from projections.current.resources import NotUnique, Resources
 from projections.query import comparison
+from projections.runner import StoredProjection
 from projections.state import fold, resource_of
+from projections.tables import SWEEP
 from scim_api import wiring
 from scim_api.protocol.schema.resource_types import KINDS
 from scim_api.tenants.tenants import Tenant
@@ -63,7 +65,7 @@ def create(name: str, **attributes: Any) -> Append:
 
 
 def faults(tenant: Tenant) -> list[runner.Difference | None]:
-    return [runner.check(tenant.ledger, p) for p in wiring.projections_of(tenant)]
+    return [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)]
 
 
 # The same bytes
@@ -73,7 +75,7 @@ def test_a_rebuild_gives_the_same_bytes(projected: Tenant) -> None:
     before = contents(projected.ledger)
 
     for projection in wiring.projections_of(projected):
-        runner.rebuild(projected.ledger, projection)
+        StoredProjection(projected.ledger, projection).rebuild()
 
     assert contents(projected.ledger) == before
     assert all(before.values())
@@ -85,26 +87,26 @@ def test_a_rebuild_mends_what_was_edited_by_hand(
     before = contents(projected.ledger)
     foreign(projected.ledger.path).execute("DELETE FROM resource")
 
-    runner.rebuild(projected.ledger, projected.resources)
+    StoredProjection(projected.ledger, projected.resources).rebuild()
 
     assert contents(projected.ledger) == before
 
 
 def test_a_rebuild_returns_the_position_it_reached(projected: Tenant) -> None:
-    assert runner.rebuild(projected.ledger, projected.resources) == 30
+    assert StoredProjection(projected.ledger, projected.resources).rebuild() == 30
 
 
 def test_a_rebuild_leaves_no_tables_beside_the_live_ones(projected: Tenant) -> None:
     before = tables(projected.ledger)
 
-    runner.rebuild(projected.ledger, projected.resources)
+    StoredProjection(projected.ledger, projected.resources).rebuild()
 
     assert tables(projected.ledger) == before
 
 
 def test_a_rebuilt_projection_goes_on_following(projected: Tenant) -> None:
     for _ in range(2):
-        runner.rebuild(projected.ledger, projected.resources)
+        StoredProjection(projected.ledger, projected.resources).rebuild()
 
     projected.ledger.append([create("new@example.com")], METADATA)
 
@@ -112,7 +114,7 @@ def test_a_rebuilt_projection_goes_on_following(projected: Tenant) -> None:
 
 
 def test_names_stay_unique_after_a_rebuild(projected: Tenant) -> None:
-    runner.rebuild(projected.ledger, projected.resources)
+    StoredProjection(projected.ledger, projected.resources).rebuild()
 
     with pytest.raises(NotUnique):
         projected.ledger.append([create("USER1@example.com")], METADATA)
@@ -122,7 +124,9 @@ def test_progress_is_told_once_for_each_chunk(tenant: Tenant) -> None:
     tenant.ledger.append([create(f"user{n}") for n in range(1200)], METADATA)
     told: list[tuple[int, int]] = []
 
-    runner.rebuild(tenant.ledger, tenant.resources, lambda done, end: told.append((done, end)))
+    StoredProjection(tenant.ledger, tenant.resources).rebuild(
+        lambda done, end: told.append((done, end))
+    )
 
     assert told == [(500, 1201), (1000, 1201)]
     assert faults(tenant) == [None, None, None]
@@ -148,7 +152,7 @@ def test_what_a_thread_writes_during_a_rebuild_is_not_lost(tenant: Tenant) -> No
 
     writer = threading.Thread(target=write)
     writer.start()
-    runner.rebuild(tenant.ledger, tenant.resources, wait_for_a_write)
+    StoredProjection(tenant.ledger, tenant.resources).rebuild(wait_for_a_write)
     enough.set()
     writer.join()
 
@@ -166,7 +170,7 @@ def test_what_a_process_writes_during_a_rebuild_is_not_lost(tenant: Tenant) -> N
         writer.stdout.readline()
 
         while writer.poll() is None:
-            runner.rebuild(tenant.ledger, tenant.resources)
+            StoredProjection(tenant.ledger, tenant.resources).rebuild()
 
     assert writer.returncode == 0
     assert len(contents(tenant.ledger)["resource"]) == 660
@@ -188,7 +192,7 @@ def test_readers_see_the_live_tables_whole_throughout(projected: Tenant) -> None
     reader = threading.Thread(target=read)
     reader.start()
     for _ in range(8):
-        runner.rebuild(projected.ledger, projected.resources)
+        StoredProjection(projected.ledger, projected.resources).rebuild()
     enough.set()
     reader.join()
 
@@ -201,7 +205,7 @@ def test_a_check_during_writing_finds_no_difference(projected: Tenant) -> None:
 
     projected.ledger.append([create(f"user{n}") for n in range(1000)], METADATA)
 
-    assert runner.check(projected.ledger, projected.resources, write) is None
+    assert StoredProjection(projected.ledger, projected.resources).check(write) is None
 
 
 # Checking
@@ -235,7 +239,7 @@ def test_a_check_names_the_first_row_that_was_edited(
 ) -> None:
     foreign(projected.ledger.path).execute(edit)
 
-    difference = runner.check(projected.ledger, projected.resources)
+    difference = StoredProjection(projected.ledger, projected.resources).check()
 
     assert str(difference) == f"projection resources: {EDITS[edit]}"
 
@@ -244,7 +248,7 @@ def test_a_check_changes_nothing(projected: Tenant, foreign: Callable[[Path], Co
     foreign(projected.ledger.path).execute("UPDATE resource SET version = 9 WHERE position = 4")
     before = contents(projected.ledger)
 
-    runner.check(projected.ledger, projected.resources)
+    StoredProjection(projected.ledger, projected.resources).check()
 
     assert contents(projected.ledger) == before
 
@@ -300,7 +304,7 @@ def test_an_outdated_projection_is_neither_counted_nor_checked(
 def test_a_rebuild_brings_the_revision_up_to_date(projected: Tenant) -> None:
     later = NextResources(KINDS)
 
-    runner.rebuild(projected.ledger, later)
+    StoredProjection(projected.ledger, later).rebuild()
 
     assert runner.outdated(projected.ledger, [later]) == []
 
@@ -326,7 +330,9 @@ def test_projections_that_were_never_built_are_outdated(ledger: SQLiteLedger) ->
 def test_the_status_tells_revision_position_and_rows(projected: Tenant) -> None:
     projections = wiring.projections_of(projected)
 
-    [credentials, configuration, resources] = runner.status(projected.ledger, projections)
+    [credentials, configuration, resources] = [
+        StoredProjection(projected.ledger, each).status() for each in projections
+    ]
 
     assert (credentials.name, credentials.rows) == ("credentials", {"credential": 3})
     assert (configuration.name, configuration.rows) == ("configuration", {"configuration": 0})
@@ -349,11 +355,11 @@ def test_the_remains_of_a_rebuild_cut_off_are_swept(projected: Tenant) -> None:
         connection.execute("CREATE TABLE resource_retired_building_0badcafe (position INTEGER)")
         connection.executemany(
             "INSERT INTO resource_email_building_0badcafe VALUES ('x', ?)",
-            [(n,) for n in range(2 * runner.SWEEP + 1)],
+            [(n,) for n in range(2 * SWEEP + 1)],
         )
     assert len([name for name in tables(projected.ledger) if "building" in name]) == 9
 
-    runner.rebuild(projected.ledger, projected.resources)
+    StoredProjection(projected.ledger, projected.resources).rebuild()
 
     assert [name for name in tables(projected.ledger) if "building" in name] == []
     assert faults(projected) == [None, None, None]
@@ -363,7 +369,7 @@ def test_a_rebuild_leaves_other_projections_alone(projected: Tenant) -> None:
     with projected.ledger.writing() as connection:
         projected.resources.beside("_building_0badcafe").create_tables(connection)
 
-    runner.rebuild(projected.ledger, projected.credentials)
+    StoredProjection(projected.ledger, projected.credentials).rebuild()
 
     assert "resource_building_0badcafe" in tables(projected.ledger)
 
@@ -439,7 +445,7 @@ def test_whatever_happened_the_live_rows_are_those_of_a_rebuild(
         live = contents(tenant.ledger)
 
         folded = [fold(tenant.ledger.read_stream(f"User-{n}")) for n in range(3)]
-        runner.rebuild(tenant.ledger, tenant.resources)
+        StoredProjection(tenant.ledger, tenant.resources).rebuild()
         rebuilt = contents(tenant.ledger)
         tenant.close()
 

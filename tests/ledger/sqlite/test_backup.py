@@ -19,7 +19,7 @@ from ledger.sqlite.backup import backup
 from ledger.sqlite.connection import driver
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
-from projections import runner
+from projections.runner import StoredProjection
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
 
@@ -87,7 +87,7 @@ def test_a_backup_made_while_writers_write_is_of_one_state(
     copy = wiring.wire(target)
     assert copy.ledger.last_position() >= at_begin
     assert verify(target).findings == []
-    assert runner.check(copy.ledger, copy.resources) is None
+    assert StoredProjection(copy.ledger, copy.resources).check() is None
     copy.close()
 
 

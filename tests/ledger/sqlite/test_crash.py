@@ -22,6 +22,7 @@ from ledger.sqlite.connection import Connection, driver
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
 from projections import runner
+from projections.runner import StoredProjection
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
 
@@ -87,7 +88,9 @@ def test_what_was_acknowledged_survives_sigkill(tenant: Tenant, metadata: Metada
     assert left_behind == []
     assert integrity(path) == ["ok"]
     assert whole_users(tenant)
-    assert [runner.check(tenant.ledger, p) for p in wiring.projections_of(tenant)] == [None] * 3
+    assert [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)] == [
+        None
+    ] * 3
     [recorded] = tenant.ledger.append(
         [Append("Note-1", NO_STREAM, [Event(events.CREATED)])], metadata
     )
@@ -111,7 +114,7 @@ def test_what_a_full_disk_refuses_is_undone_and_the_ledger_goes_on(tenant: Tenan
     assert acknowledged == list(range(3, 2 * len(acknowledged) + 2, 2))
     assert tenant.ledger.last_position() == acknowledged[-1]
     assert verify(tenant.ledger.path).findings == []
-    assert runner.check(tenant.ledger, tenant.resources) is None
+    assert StoredProjection(tenant.ledger, tenant.resources).check() is None
 
 
 @pytest.mark.slow
@@ -159,9 +162,9 @@ def test_a_rebuild_cut_off_changes_nothing(
             assert resources(connection) == before
     tenant = wiring.open_tenant(many_users)
 
-    runner.rebuild(tenant.ledger, tenant.resources)
+    StoredProjection(tenant.ledger, tenant.resources).rebuild()
 
-    assert runner.check(tenant.ledger, tenant.resources) is None
+    assert StoredProjection(tenant.ledger, tenant.resources).check() is None
     assert remains(connection) == []
     assert integrity(many_users) == ["ok"]
     tenant.close()
@@ -184,7 +187,7 @@ def test_a_migration_cut_off_is_finished_by_the_next(
 
             tenant = wiring.open_tenant(many_users)
             assert runner.outdated(tenant.ledger, wiring.projections_of(tenant)) == []
-            assert runner.check(tenant.ledger, tenant.resources) is None
+            assert StoredProjection(tenant.ledger, tenant.resources).check() is None
             assert remains(foreign(many_users)) == []
             tenant.close()
     assert verify(many_users).findings == []

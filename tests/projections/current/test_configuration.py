@@ -3,8 +3,8 @@
 import pytest
 
 from ledger.events import CREDENTIAL_ISSUED, SETTINGS_CHANGED, Event
-from projections import runner
 from projections.current.configuration import Settings
+from projections.runner import StoredProjection
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
 
@@ -54,17 +54,19 @@ def test_a_rebuild_gives_the_same_rows_and_version(tenant: Tenant, change) -> No
     change({"policy": None, "schema:urn:x:y": {"resourceType": "User", "schema": schema}})
     before = tenant.settings()
 
-    runner.rebuild(tenant.ledger, tenant.configuration)
+    StoredProjection(tenant.ledger, tenant.configuration).rebuild()
 
     assert tenant.settings() == before
-    assert [runner.check(tenant.ledger, p) for p in wiring.projections_of(tenant)] == [None] * 3
+    assert [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)] == [
+        None
+    ] * 3
 
 
 def test_a_check_finds_a_setting_edited_by_hand(tenant: Tenant, change, foreign) -> None:
     change({"policy": "strict"})
     foreign(tenant.ledger.path).execute("UPDATE configuration SET value = '\"okta\"'")
 
-    difference = runner.check(tenant.ledger, tenant.configuration)
+    difference = StoredProjection(tenant.ledger, tenant.configuration).check()
 
     assert str(difference) == (
         "projection configuration: table configuration differs from a rebuild at key policy (value)"

@@ -12,8 +12,8 @@ from ledger.events import Event, Recorded
 from ledger.sqlite import ledger
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
-from projections import runner
 from projections.current.credentials import Credential
+from projections.runner import StoredProjection
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
 
@@ -70,11 +70,11 @@ def test_a_rebuild_from_events_of_every_revision_gives_the_same_credentials(
 ) -> None:
     before = all_of(issued)
 
-    runner.rebuild(issued.ledger, issued.credentials)
+    StoredProjection(issued.ledger, issued.credentials).rebuild()
 
     assert all_of(issued) == before
     assert scopes_of(issued) == SCOPES
-    assert runner.check(issued.ledger, issued.credentials) is None
+    assert StoredProjection(issued.ledger, issued.credentials).check() is None
 
 
 def test_a_token_of_no_scope_at_all_stays_one(

@@ -22,6 +22,7 @@ from projections import runner
 from projections.current.memberships import Relation, StillMember
 from projections.current.resources import Resources
 from projections.query.model import Query
+from projections.runner import StoredProjection
 from projections.state import MEMBER, fold
 from scim_api import wiring
 from scim_api.protocol.filter import parse_filter
@@ -99,7 +100,7 @@ def former(tenant: Tenant) -> list[str]:
 
 
 def faults(tenant: Tenant) -> list[runner.Difference | None]:
-    return [runner.check(tenant.ledger, p) for p in wiring.projections_of(tenant)]
+    return [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)]
 
 
 # What the events add up to
@@ -171,7 +172,7 @@ def test_whatever_happened_a_rebuild_gives_the_same_rows(empty: Path, history: l
         before = contents(tenant)
 
         checked = faults(tenant)
-        runner.rebuild(tenant.ledger, tenant.resources)
+        StoredProjection(tenant.ledger, tenant.resources).rebuild()
         after = contents(tenant)
         tenant.close()
 

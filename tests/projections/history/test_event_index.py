@@ -14,6 +14,7 @@ from projections.query.comparison import fold
 from projections.query.matching import matches
 from projections.query.model import Filter
 from projections.query.sql import register
+from projections.tables import create_tables
 from scim_api.audit.event_type import EVENT
 from scim_api.protocol.filter import parse_filter
 
@@ -96,7 +97,7 @@ FILTERS = st.recursive(
 def database() -> Any:
     connection = temporary()
     register(connection)
-    Entries().create_tables(connection)
+    create_tables(connection, "history/event_index.sql", "")
     yield connection
     connection.close()
 

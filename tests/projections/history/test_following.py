@@ -16,11 +16,9 @@ from ledger.events import Event
 from ledger.sqlite.backup import backup
 from ledger.sqlite.connection import connect_read_only
 from projections.history import history as history_
-from projections.history.follower import Follower
-from projections.history.history import History, HistoryBehind, position_of
-from projections.history.projector import Chronicle
+from projections.history.history import History, HistoryBehind, HistoryJob, position_of
+from projections.history.projector import HistoryProjector
 from projections.query.model import Query
-from projections.runner import check, rebuild
 from scim_api import wiring
 from scim_api.protocol.schema.resource_types import KINDS
 from tests.scim_api.process import wait_until
@@ -47,8 +45,7 @@ def total(history, position):
 
 
 def faults(tenant):
-    history = tenant.history
-    return check(tenant.ledger, history.projection, store=history.file, end=position_of)
+    return tenant.history.check()
 
 
 def reached(path):
@@ -168,7 +165,7 @@ def test_a_chunk_that_was_cut_off_leaves_nothing(tenant, people, record, monkeyp
 
 def test_a_history_of_another_program_begins_anew(tenant, people, monkeypatch):
     tenant.history.catch_up()
-    monkeypatch.setattr(Chronicle, "revision", Chronicle.revision + 1)
+    monkeypatch.setattr(HistoryProjector, "revision", HistoryProjector.revision + 1)
 
     other = History(tenant.ledger, KINDS)
     assert total(other, 5) == 4
@@ -211,7 +208,7 @@ def test_a_rebuild_leaves_the_same_rows_while_reads_go_on(tenant, people):
     history = tenant.history
     before = total(history, 6)
 
-    rebuild(tenant.ledger, history.projection, store=history.file)
+    history.rebuild()
 
     assert total(history, 6) == before
     assert faults(tenant) is None
@@ -241,12 +238,12 @@ def test_a_killed_catch_up_is_taken_up_again(tenant, people):
 
 
 def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
-    first, second = (Background(lambda: [Follower(tenant.history)]) for _ in range(2))
+    first, second = (Background(lambda: [HistoryJob(tenant.history)]) for _ in range(2))
 
-    assert first._has_turn(Follower(tenant.history))
-    assert not second._has_turn(Follower(tenant.history))
+    assert first._has_turn(HistoryJob(tenant.history))
+    assert not second._has_turn(HistoryJob(tenant.history))
     first.end()
-    assert second._has_turn(Follower(tenant.history))
+    assert second._has_turn(HistoryJob(tenant.history))
     second.end()
 
 
@@ -260,7 +257,7 @@ def test_a_lock_that_cannot_be_made_is_told_and_tried_again(tenant, people, monk
         if len(told) == 2:
             lock.rmdir()
 
-    worker = Background(lambda: [Follower(tenant.history)], report)
+    worker = Background(lambda: [HistoryJob(tenant.history)], report)
     worker.start()
     reached = wait_until(lambda: tenant.history.reached == tenant.ledger.last_position())
     worker.end()

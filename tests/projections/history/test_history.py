@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from ledger.events import Event
 from ledger.sqlite.connection import Connection
 from projections.current.reader import ResourceReader
-from projections.history.intervals import Intervals
 from projections.history.past_tables import PastTables
-from projections.history.projector import Chronicle
+from projections.history.projector import HistoryProjector, Intervals
 from projections.query.model import START, Query
 from scim_api.protocol.filter import parse_filter, parse_sort
 from scim_api.protocol.schema.resource_types import KINDS, USER
@@ -93,13 +92,13 @@ class Followed(Lived):
 @pytest.fixture
 def both(database: Connection) -> Connection:
     """Give the tables of the current state and those of the history in one database."""
-    Chronicle(KINDS).create_tables(database)
+    HistoryProjector(KINDS).create_tables(database)
     return database
 
 
 def follow(connection: Connection, happened: list[Any], sizes: int) -> None:
     """Let a new history follow events in chunks of a size."""
-    chronicle = Chronicle(KINDS)
+    chronicle = HistoryProjector(KINDS)
     for table in chronicle.tables:
         connection.execute(f"DELETE FROM {table}")
     for start in range(0, len(happened), sizes):
@@ -130,7 +129,7 @@ def test_the_rows_are_the_same_however_the_events_are_cut(
     dumps = []
     for size in (1, 3, 1000):
         follow(both, world.happened, size)
-        dumps.append([sorted(both.execute(f"SELECT * FROM {t}")) for t in Chronicle.tables])
+        dumps.append([sorted(both.execute(f"SELECT * FROM {t}")) for t in HistoryProjector.tables])
 
     assert dumps[0] == dumps[1] == dumps[2]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from projections import runner
+from projections.runner import StoredProjection
 from scim_api.cli.doctor import examine
 from scim_api.protocol.schema.custom import SchemaRefused
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER_URN
@@ -353,8 +353,8 @@ def test_a_rebuild_gives_the_same_rows(extended):
 
     with opened(extended.site) as (tenant, _):
         for projection in projections_of(tenant):
-            runner.rebuild(tenant.ledger, projection)
-        faults = [runner.check(tenant.ledger, p) for p in projections_of(tenant)]
+            StoredProjection(tenant.ledger, projection).rebuild()
+        faults = [StoredProjection(tenant.ledger, p).check() for p in projections_of(tenant)]
 
     assert not any(faults)
     assert extended.get("/Users").json == before
@@ -411,7 +411,7 @@ def doubled(extended):
         connection.execute("DELETE FROM unique_value")
     second = create(extended, "two@example.com", code="a1")
     with opened(extended.site) as (tenant, _):
-        runner.rebuild(tenant.ledger, tenant.resources)
+        StoredProjection(tenant.ledger, tenant.resources).rebuild()
     return extended, first, second
 
 
@@ -423,7 +423,7 @@ def test_a_rebuild_takes_what_is_recorded_though_two_share_a_unique_value(double
         id_of(second),
     }
     with opened(api.site) as (tenant, _):
-        assert not any(runner.check(tenant.ledger, p) for p in projections_of(tenant))
+        assert not any(StoredProjection(tenant.ledger, p).check() for p in projections_of(tenant))
 
 
 def test_a_shared_value_is_free_only_when_nobody_has_it(doubled):
