@@ -32,7 +32,8 @@ from scim_api.tenants.tenants import Tenant
 SHOWN = 20  # streams that mention a person; JSON has all
 
 RESIDUE = (
-    "Copies made before, backups and exports, are yours: docs/operating.md, Forgetting a person"
+    "Backups, exports and other copies are not reached: see docs/operating.md, "
+    '"What about backups and other copies?"'
 )
 
 
