@@ -10,10 +10,9 @@ import orjson
 
 from scim_api.protocol.body import names_message
 from scim_api.protocol.errors import BodyTooLarge, InvalidSyntax, InvalidValue, NotFound, Quoted
-from scim_api.protocol.json_text import MAX_DEPTH, deeper_than, dumped, said_by
-from scim_api.protocol.patch.operations import by_folded_name
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType
+from scim_api.protocol.values import MAX_DEPTH, by_folded_name, deeper_than, dumped, said_by
 
 REQUEST_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 MAX_OPERATIONS = 1000

@@ -10,7 +10,7 @@ import orjson
 from projections.current.memberships import Relation
 from projections.query.model import Type
 from projections.state import located
-from scim_api.protocol import decimals
+from scim_api.protocol import numbers
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Returned
 from scim_api.protocol.schema.resource_types import kind_of
 
@@ -152,7 +152,7 @@ def _as_numbers(attribute: Attribute, value: Any) -> Any:
     if isinstance(value, dict):
         subs = attribute.subs
         return {name: _as_numbers(subs[name.lower()], item) for name, item in value.items()}
-    return decimals.shown(value) if attribute.type is Type.DECIMAL else value
+    return numbers.shown(value) if attribute.type is Type.DECIMAL else value
 
 
 def _is_kept(sub: Attribute, subs: set[str] | None, written: bool = False) -> bool:

@@ -154,6 +154,31 @@ class Mutability(ScimError):
 
     scim_type = "mutability"
 
+    @classmethod
+    def required(cls, path: str) -> "Mutability":
+        """Return the error for unassigning what is required."""
+        return cls(
+            "mutability.required",
+            "{path} is required: it can be replaced but not removed",
+            path=path,
+            attributes=(path,),
+        )
+
+    @classmethod
+    def read_only(cls, path: str) -> "Mutability":
+        """Return the error for a change of what only the service provider writes."""
+        return cls("mutability.read_only", "{path} is read-only", path=path, attributes=(path,))
+
+    @classmethod
+    def immutable(cls, path: str) -> "Mutability":
+        """Return the error for a change of what may be set only once."""
+        return cls(
+            "mutability.immutable",
+            "{path} is immutable: once set, it cannot be changed or removed",
+            path=path,
+            attributes=(path,),
+        )
+
 
 class Uniqueness(ScimError):
     """A value that must be unique is taken."""

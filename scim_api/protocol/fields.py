@@ -1,6 +1,8 @@
-"""Marshmallow schemas built from the declarations: the types of attributes, and what is required.
+"""Marshmallow fields built from the declarations: they read and check a value in one walk.
 
-They check and do not change: values are kept exactly as the client sent them.
+A field returns the normal form of what a client wrote (declared names, tolerated shapes
+straightened, decimals canonical), or None where that is unassigned. Faults are collected as
+ValidationErrors; what makes the rest unreadable, or a policy refuses, is raised at once.
 """
 
 import re
@@ -9,30 +11,69 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import ValidationError, fields
 
 from projections.query.comparison import decimal_of, moment_of
 from projections.query.model import Type
-from scim_api.protocol import decimals
+from scim_api.protocol import numbers
+from scim_api.protocol.comparands import part_of
 from scim_api.protocol.errors import InvalidValue
-from scim_api.protocol.quotations import for_okta
-from scim_api.protocol.schema.attributes import Attribute, Mutability, ResourceType
+from scim_api.protocol.multi_valued import check_number, settled, unassigned
+from scim_api.protocol.policy import Tolerances
+from scim_api.protocol.schema.attributes import Attribute, Declared
+from scim_api.protocol.values import (
+    decoded,
+    given_twice,
+    ignore,
+    is_nothing,
+    is_unassigned,
+    one_object,
+    out_of_list,
+)
 
 _INTEGER_LIMIT = 2**53  # beyond it JSON numbers are not exact everywhere (RFC 8785 §3.2.2.3)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+={0,2}\s*", re.ASCII)
+_BOOLEANS = {"true": True, "false": False}
+_ROLES = ("roles", "entitlements")  # what Okta may map to one text
 _SHOWN_ERRORS = 5
 _INDEX = re.compile(r"\[\d+\]")
 _REQUIRED = "is required and must not be empty"
 _UNSTORABLE = "must not contain the character U+0000 or half of a surrogate pair"
 
 
-class Text(fields.Field[str]):
-    """Text, kept as it is; nothing that could not be stored and hashed again is let in."""
+class Expected(str):
+    """A fault, and `okta`: what Okta's admins are told besides."""
+
+    okta = ""
+
+
+class Single(fields.Field[Any]):
+    """One value of a simple type, of which `expected` says the form."""
+
+    expected: str
+
+    def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
+        super().__init__(allow_none=True, required=required)
+        self.path = path
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        tolerances: Tolerances = kwargs["tolerances"]
+        if isinstance(value, list):
+            value = _plain(out_of_list(value, tolerances))
+        return None if is_unassigned(value, tolerances) else self.typed(value, tolerances)
+
+    def typed(self, value: Any, tolerances: Tolerances) -> Any:
+        """Return a value of the type; raises ValidationError."""
+        raise NotImplementedError
+
+
+class Text(Single):
+    """Text, kept as it is, if it can be stored and hashed again."""
 
     expected = "must be text in quotes"
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
+    def typed(self, value: Any, tolerances: Tolerances) -> str:
         if not isinstance(value, str):
             raise ValidationError(self.expected)
         if "\0" in value or not (value.isascii() or _is_unicode(value)):
@@ -47,113 +88,286 @@ class DateTime(Text):
 
     expected = "must be a date and time in quotes, such as 2026-11-22T20:15:30Z"
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
+    def typed(self, value: Any, tolerances: Tolerances) -> str:
+        text = super().typed(value, tolerances)
         if not _DATE_TIME.fullmatch(text) or not moment_of(text):
             raise ValidationError(self.expected)
         return text
 
 
 class Binary(Text):
-    """Text of the letters of base64 (RFC 7643 §2.3.6); lexical.py looks closer, at new ones."""
+    """Text of the letters of base64 (RFC 7643 §2.3.6); novelty.py is strict with new ones."""
 
     expected = "must be base64 text in quotes"
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
+    def typed(self, value: Any, tolerances: Tolerances) -> str:
+        text = super().typed(value, tolerances)
         if not _BASE64.fullmatch(text):
             raise ValidationError(self.expected)
         return text
 
 
 class Decimal(Text):
-    """A decimal number as text, in which normal form keeps it: as JSON it would not be exact."""
+    """A decimal number, kept as text: as JSON it would not be exact."""
 
-    expected = decimals.EXPECTED
+    expected = numbers.EXPECTED
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if decimal_of(text) is None:
+    def typed(self, value: Any, tolerances: Tolerances) -> str:
+        number = decimal_of(value)
+        if number is None:
+            super().typed(value, tolerances)
             raise ValidationError(self.expected)
-        return text
+        if isinstance(value, str) and not tolerances.allow("decimal_strings"):
+            raise InvalidValue(
+                "value.decimal_in_quotes", "{path} must be a number, without quotes", path=self.path
+            )
+        return numbers.canonical(number)
 
 
-class Boolean(fields.Field[bool]):
-    """A JSON boolean and nothing that resembles one."""
+class Boolean(Single):
+    """A JSON boolean; by policy its name in quotes."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+    expected = "must be true or false, without quotes"
+
+    def typed(self, value: Any, tolerances: Tolerances) -> bool:
+        named = _BOOLEANS.get(value.lower()) if isinstance(value, str) else None
+        if named is not None and tolerances.allow("boolean_strings"):
+            return named
         if not isinstance(value, bool):
-            raise ValidationError("must be true or false, without quotes")
+            raise ValidationError(self.expected)
         return value
 
 
-class Integer(fields.Field[int]):
+class Integer(Single):
     """A whole number that is exact in every JSON implementation."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+    expected = "must be a whole number, without quotes"
+
+    def typed(self, value: Any, tolerances: Tolerances) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValidationError("must be a whole number, without quotes")
+            raise ValidationError(self.expected)
         if abs(value) >= _INTEGER_LIMIT:
             raise ValidationError("must lie between -(2^53 - 1) and 2^53 - 1")
         return value
 
 
-class Complex(fields.Field[dict[str, Any]]):
-    """One object. Written by hand: a nested schema for each value doubles the time of a load."""
+class Complex(fields.Field[Any]):
+    """One object: its sub-attributes by declared name, None for one that is unassigned.
 
-    def __init__(self, attribute: Attribute, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    Written by hand: a nested marshmallow schema for each value doubles the time of a load.
+    """
+
+    def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
+        super().__init__(allow_none=True, required=required)
         self.declaration = attribute
+        self.path = path
         self.expected = f"must be an object such as {_example(attribute)}"
         writable = [sub for sub in attribute.sub_attributes if not sub.read_only]
-        self.parts = {sub.name: _field(sub) for sub in writable}
-        self.needed = [sub.name for sub in writable if sub.required]
+        self.parts = {sub.name: _field(sub, f"{path}.{sub.name}") for sub in writable}
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> dict[str, Any]:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        tolerances: Tolerances = kwargs["tolerances"]
+        if not isinstance(value, dict) and not self.declaration.multi_valued:
+            value = self._alone(value, tolerances)
+        if is_unassigned(value, tolerances):
+            return None
         if not isinstance(value, dict):
             raise ValidationError(self.expected)
-        errors = dict(self._errors(value))
+        parts, errors = self._read(value, tolerances)
         if not kwargs.get("partial"):
-            if self.required and not is_given(self.declaration, value):
-                raise ValidationError(self.error_messages["required"])
-            missing = [name for name in self.needed if value.get(name) is None]
-            errors |= {name: [_REQUIRED] for name in missing if value}
+            if self.required and not is_given(self.declaration, parts):
+                raise ValidationError(faults_of_missing(self.declaration))
+            errors |= lacking(self.declaration, parts)
         if errors:
             raise ValidationError(errors)
+        return parts
+
+    def _alone(self, value: Any, tolerances: Tolerances) -> Any:
+        """Return the object that stands in a list or a text; of a reference also its value."""
+        refers = "value" in self.declaration.subs
+        setting = "reference_as_string" if refers else "list_as_one"
+        if is_unassigned(value := one_object(value, tolerances, self.path, setting), tolerances):
+            return None
+        if refers and isinstance(value, str) and tolerances.allow(setting):
+            return {"value": value}
         return value
 
-    def _errors(self, value: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _read(
+        self, value: Mapping[str, Any], tolerances: Tolerances
+    ) -> tuple[dict[str, Any], dict[Any, Any]]:
+        """Return the parts, as they were sent where they are faulty, and the faults."""
+        parts: dict[str, Any] = {}
+        errors: dict[Any, Any] = {}
         for name, item in value.items():
-            if item is None:
-                continue
-            try:
-                self.parts[name].deserialize(item)
-            except ValidationError as error:
-                yield name, error.messages
+            sub = self._part(name, value, tolerances)
+            if sub is None:
+                ignore(f"{self.path}.{name}", tolerances)
+            elif sub.name in parts:
+                raise given_twice(f"{self.path}.{sub.name}")
+            elif not sub.read_only:  # RFC 7644 §3.3, §3.5.1: ignored
+                try:
+                    parts[sub.name] = self.parts[sub.name].deserialize(item, tolerances=tolerances)
+                except ValidationError as error:
+                    parts[sub.name], errors[sub.name] = item, error.messages
+        return parts, errors
+
+    def _part(
+        self, name: str, siblings: Mapping[str, Any], tolerances: Tolerances
+    ) -> Attribute | None:
+        """Find a sub-attribute; under an older name only where the present one is not given."""
+        sub = self.declaration.subs.get(name.lower())
+        if sub is None and not any(sibling.lower() == "value" for sibling in siblings):
+            return part_of(self.declaration, name, tolerances)
+        return sub
 
 
-class Values(fields.List[Any]):
-    """The values of a multi-valued attribute; None stands for one with nothing in it."""
+class Values(fields.Field[Any]):
+    """The values of a multi-valued attribute; None or {} stands for an entry with nothing in it."""
 
-    def __init__(self, attribute: Attribute, **kwargs: Any) -> None:
-        super().__init__(_single(attribute, allow_none=True), **kwargs)
-        self.expected = f"must be a list such as {_list_example(attribute)}"
+    def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
+        super().__init__(allow_none=True, required=required)
         self.declaration = attribute
+        self.path = path
+        self.entry = _single(attribute, path)
+        self.expected = _expected_list(attribute)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> list[Any]:
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        tolerances: Tolerances = kwargs["tolerances"]
+        value = decoded(value, tolerances, self.path)
+        if value == [] or is_nothing(value, tolerances):  # unassigned as well (RFC 7643 §2.5)
+            return None
+        if isinstance(value, str | dict) and tolerances.allow(self._alone(value)):
+            value = [value]
         if not isinstance(value, list):
-            raise ValidationError(self.expected)
-        checked = super()._deserialize(value, attr, data, **kwargs)
+            raise ValidationError([self.expected])
+        check_number(value, self.path)
+        values: list[Any] = []
+        errors: dict[Any, Any] = {}
+        for place, item in enumerate(value):
+            try:
+                values.append(self.read_entry(item, **kwargs))
+            except ValidationError as error:
+                errors[place] = error.messages
+        if errors:
+            raise ValidationError(errors)
         some = kwargs.get("partial") or kwargs.get("some")
-        if self.required and not some and not is_given(self.declaration, value):
+        if self.required and not some and not is_given(self.declaration, values):
             raise ValidationError(_REQUIRED)
-        return checked
+        return values
+
+    def _alone(self, value: str | dict[str, Any]) -> str:
+        """Return the setting that tolerates one value without a list where a list is due."""
+        if isinstance(value, dict):
+            return "values_as_strings"
+        return "roles_as_text" if self.declaration.name in _ROLES else "text_as_list"
+
+    def read_entry(self, value: Any, **kwargs: Any) -> Any:
+        """Return one of the values; raises ValidationError."""
+        tolerances: Tolerances = kwargs["tolerances"]
+        if self.declaration.type is Type.COMPLEX:
+            value = decoded(value, tolerances, self.path)
+        takes_text = "value" in self.declaration.subs and isinstance(value, str) and value
+        if takes_text and tolerances.allow("values_as_strings"):
+            value = {"value": value}
+        return self.entry.deserialize(value, **kwargs)
+
+
+_FIELDS: Mapping[Type, type[Single | Complex]] = {
+    Type.STRING: Text,
+    Type.REFERENCE: Text,
+    Type.BOOLEAN: Boolean,
+    Type.DECIMAL: Decimal,
+    Type.INTEGER: Integer,
+    Type.DATE_TIME: DateTime,
+    Type.BINARY: Binary,
+    Type.COMPLEX: Complex,
+}
+
+
+def _single(attribute: Attribute, path: str, *, required: bool = False) -> Single | Complex:
+    return _FIELDS[attribute.type](attribute, path, required=required)
+
+
+def _field(attribute: Attribute, path: str) -> fields.Field[Any]:
+    if attribute.multi_valued:
+        return Values(attribute, path, required=attribute.required)
+    return _single(attribute, path, required=attribute.required)
+
+
+@lru_cache(maxsize=4096)
+def field_of(declared: Declared, sub: Attribute | None = None) -> Any:
+    """Return what reads an attribute, or a sub-attribute of one of its values."""
+    if sub is None:
+        return _field(declared.attribute, declared.key)
+    return _field(sub, f"{declared.key}.{sub.name}")
+
+
+# What a PATCH gives
+
+
+def read_value(
+    declared: Declared,
+    sub: Attribute | None,
+    value: Any,
+    tolerances: Tolerances,
+    *,
+    partial: bool = False,
+    some: bool = False,
+) -> Any:
+    """Return the value a PATCH gives an attribute, or a sub-attribute, of one of its values.
+
+    None when that is unassigned; of a multi-valued attribute otherwise a list. With `partial` it
+    only names values by some of their parts, with `some` others stay. Raises InvalidValue.
+    """
+    field, attribute = field_of(declared, sub), sub or declared.attribute
+    if attribute.multi_valued:
+        value = _listed(attribute, value, tolerances, field.path)
+    try:
+        normal = field.deserialize(value, tolerances=tolerances, partial=partial, some=some)
+    except ValidationError as error:
+        raise refusal(field.path, error.messages) from None
+    return settled(attribute, normal, field.path)
+
+
+def _listed(attribute: Attribute, value: Any, tolerances: Tolerances, path: str) -> Any:
+    """Return a value for a list in one: in a PATCH one may come alone (RFC 7644 §3.5.2.1)."""
+    value = decoded(value, tolerances, path)
+    plain = attribute.type is not Type.COMPLEX and not isinstance(value, list)
+    alone = isinstance(value, dict) or (plain and not is_unassigned(value, tolerances))
+    return [value] if alone else value
+
+
+def read_parts(declared: Declared, value: Any, tolerances: Tolerances) -> dict[str, Any]:
+    """Return the sub-attributes a PATCH lays over one value; None for those it unassigns."""
+    field = field_of(declared)
+    try:
+        if isinstance(field, Values):
+            value = one_object(value, tolerances, field.path)
+            parts = field.read_entry(value, tolerances=tolerances, partial=True)
+        else:
+            parts = field.deserialize(value, tolerances=tolerances, partial=True)
+    except ValidationError as error:
+        raise refusal(field.path, error.messages) from None
+    return unassigned(declared.attribute) if parts is None else parts
+
+
+def read_entry(declared: Declared, value: Any, tolerances: Tolerances) -> list[Any]:
+    """Return the plain value a PATCH gives one place in a list; none where it unassigns it."""
+    field = field_of(declared)
+    try:
+        normal = field.read_entry(value, tolerances=tolerances)
+    except ValidationError as error:
+        raise refusal(field.path, {0: error.messages}) from None
+    return [] if normal is None else [normal]
+
+
+# What is required
 
 
 def is_given(attribute: Attribute, value: Any) -> bool:
-    """Return whether a value is one, where the attribute is required.
+    """Return whether a value satisfies an attribute that is required.
 
-    It is not blank; an object, or one of a list, is more than what would describe a value.
+    It is not blank; an object, or one of a list, is more than a description of a value.
     """
     if isinstance(value, list):
         return any(is_given(attribute, item) for item in value)
@@ -166,95 +380,37 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-_FIELDS: Mapping[Type, type[fields.Field[Any]]] = {
-    Type.STRING: Text,
-    Type.REFERENCE: Text,
-    Type.BOOLEAN: Boolean,
-    Type.DECIMAL: Decimal,
-    Type.INTEGER: Integer,
-    Type.DATE_TIME: DateTime,
-    Type.BINARY: Binary,
-}
+def lacking(attribute: Attribute, parts: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return a fault for each required sub-attribute that an object lacks, if it has any part."""
+    if not parts:
+        return {}
+    needed = (sub.name for sub in attribute.sub_attributes if sub.required and not sub.read_only)
+    return {name: [_REQUIRED] for name in needed if parts.get(name) is None}
 
 
-def check_resource(resource_type: ResourceType, attributes: Mapping[str, Any]) -> None:
-    """Check a whole resource in normal form; raises InvalidValue, which names each attribute."""
-    errors = _schema(resource_type, frozenset(attributes)).validate(attributes)
-    if errors:
-        raise _refusal("", errors)
-
-
-def check_value(
-    attribute: Attribute, value: Any, path: str, *, partial: bool = False, some: bool = False
-) -> None:
-    """Check one attribute's value in normal form; raises InvalidValue.
-
-    One that is `partial` names values by some of their parts, and may lack what is required.
-    Only `some` of a list may be none at all where a list is required.
-    """
-    try:
-        _field(attribute).deserialize(value, partial=partial, some=some)
-    except ValidationError as error:
-        raise _refusal(path, error.messages) from None
-
-
-def check_parts(attribute: Attribute, value: Any, path: str) -> None:
-    """Check some sub-attributes of one value of a complex attribute; raises InvalidValue."""
-    try:
-        _value_field(attribute).deserialize(value, partial=True)
-    except ValidationError as error:
-        raise _refusal(path, error.messages) from None
-
-
-def is_secret(attribute: Attribute) -> bool:
-    """Return whether the attribute is accepted and dropped, such as `password`."""
-    return attribute.mutability is Mutability.WRITE_ONLY
-
-
-@lru_cache(maxsize=256)
-def _schema(resource_type: ResourceType, keys: frozenset[str]) -> Schema:
-    """Return the schema of what is given and what is required.
-
-    Clients give the same attributes again and again; asking for all others takes half the time.
-    """
-    declared = {
-        f"attribute{number}": _field(item.attribute, data_key=key)  # keys hold dots
-        for number, (key, item) in enumerate(resource_type.writable.items())
-        if (key in keys or item.attribute.required)
-        and key != "schemas"
-        and not is_secret(item.attribute)
-    }
-    return Schema.from_dict(declared, name=f"{resource_type.name}Schema")()
-
-
-@lru_cache(maxsize=4096)
-def _field(attribute: Attribute, data_key: str | None = None) -> fields.Field[Any]:
-    if attribute.multi_valued:
-        field: fields.Field[Any] = Values(attribute, data_key=data_key)
-    else:
-        field = _single(attribute, data_key=data_key)
-    field.required = attribute.required
-    field.error_messages["required"] = _missing(attribute)
-    return field
-
-
-def _missing(attribute: Attribute) -> Any:
-    """Return what is said where an attribute is missing; of one object, which parts it needs."""
+def faults_of_missing(attribute: Attribute) -> Any:
+    """Return the faults of a required attribute that is missing: of an object, its parts."""
     needed = [sub.name for sub in attribute.sub_attributes if sub.required]
     if attribute.multi_valued or not needed:
-        return _REQUIRED
+        return [_REQUIRED]
     return {name: [_REQUIRED] for name in needed}
 
 
-def _single(attribute: Attribute, **kwargs: Any) -> fields.Field[Any]:
-    if attribute.type is Type.COMPLEX:
-        return Complex(attribute, **kwargs)
-    return _FIELDS[attribute.type](**kwargs)
+def check_complete(declared: Declared, value: Any) -> None:
+    """Check what was put together from parts: something required may be missing."""
+    attribute, faults = declared.attribute, {}
+    if attribute.type is Type.COMPLEX and attribute.multi_valued:
+        each = ((place, lacking(attribute, entry)) for place, entry in enumerate(value))
+        faults = {place: found for place, found in each if found}
+    if not faults and attribute.required and not is_given(attribute, value):
+        faults = faults_of_missing(attribute)
+    if not faults and attribute.type is Type.COMPLEX and not attribute.multi_valued:
+        faults = lacking(attribute, value)
+    if faults:
+        raise refusal(declared.key, faults)
 
 
-@lru_cache(maxsize=4096)
-def _value_field(attribute: Attribute) -> fields.Field[Any]:
-    return _single(attribute)
+# What a refusal says
 
 
 def _example(attribute: Attribute) -> str:
@@ -263,18 +419,27 @@ def _example(attribute: Attribute) -> str:
     return f'{{"{shown}": "..."}}'
 
 
-def _list_example(attribute: Attribute) -> str:
+def _expected_list(attribute: Attribute) -> Expected:
     if attribute.type is not Type.COMPLEX:
-        return '["..."]'
-    name = attribute.name
-    hint = for_okta(f"; in Okta, map {name}.^[primary==true].value and not {name}")
-    return f"[{_example(attribute)}]" + (hint if "value" in attribute.subs else "")
+        return Expected('must be a list such as ["..."]')
+    fault = Expected(f"must be a list such as [{_example(attribute)}]")
+    if "value" in attribute.subs:
+        name = attribute.name
+        fault.okta = f"In Okta, map {name}.^[primary==true].value and not {name}."
+    return fault
 
 
-def _refusal(path: str, messages: Any) -> InvalidValue:
+def refusal(path: str, messages: Any) -> InvalidValue:
+    """Return the error for the faults found below a path: the first few, each with its place."""
     faults = list(islice(_faults(path, messages), _SHOWN_ERRORS))
     names = dict.fromkeys(_INDEX.sub("", where) for where, _ in faults)
-    return InvalidValue("; ".join(map(" ".join, faults)), attributes=tuple(names))
+    hints = dict.fromkeys(fault.okta for _, fault in faults if isinstance(fault, Expected))
+    said = "; ".join(map(" ".join, faults))
+    if hint := " ".join(filter(None, hints)):
+        return InvalidValue(
+            "value.unfit", "{said}", okta="{hint}", said=said, hint=hint, attributes=tuple(names)
+        )
+    return InvalidValue("value.unfit", "{said}", said=said, attributes=tuple(names))
 
 
 def _faults(path: str, messages: Any) -> Iterator[tuple[str, str]]:
@@ -290,6 +455,12 @@ def _joined(path: str, step: str | int) -> str:
     if isinstance(step, int):
         return f"{path}[{step}]"
     return f"{path}.{step}" if path else step
+
+
+def _plain(value: Any) -> Any:
+    """Return the `value` of an object that stood in a list where a plain value is due."""
+    given = {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else {}
+    return given.get("value", value)
 
 
 def _is_unicode(text: str) -> bool:

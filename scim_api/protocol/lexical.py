@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from projections.query.comparison import decimal_of, instant
 from projections.query.model import Type
-from scim_api.protocol.decimals import EXPECTED, is_bounded
+from scim_api.protocol.numbers import EXPECTED, is_bounded
 from scim_api.protocol.policy import Tolerances
 
 # Whole groups of four; of the last, padding may be left out (RFC 7643 §2.3.6).

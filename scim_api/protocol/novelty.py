@@ -12,11 +12,11 @@ from projections.query.comparison import MOST_MARKS, stream_safe
 from projections.query.model import Type
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.lexical import fault_of, has_form
+from scim_api.protocol.multi_valued import check_number
 from scim_api.protocol.names import fault_of_shown_name, fault_of_user_name
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType
 from scim_api.protocol.schema.resource_types import kind_of
-from scim_api.protocol.values import check_number
 
 MAX_NAME = 1024  # characters of what a resource is found by, or shown by in others
 MAX_TEXT = 65_536  # characters of any other text; URIs and binary values only fill the resource

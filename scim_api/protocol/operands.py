@@ -7,8 +7,8 @@ import orjson
 
 from projections.query.comparison import SUBSTRING, decimal_of, instant
 from projections.query.model import Operator, Type
-from scim_api.protocol.decimals import PLACES, canonical, is_bounded
 from scim_api.protocol.instants import as_meant
+from scim_api.protocol.numbers import PLACES, canonical, is_bounded
 from scim_api.protocol.schema.attributes import Attribute
 
 Value = str | bool | int | Decimal | None

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Set
 from typing import Any
 
-from projections.state import STANDING
-from scim_api.protocol.body import with_values
-from scim_api.protocol.patch.apply import fixed_in, immutable, with_fixed, with_parts
+from scim_api.protocol.body import by_key
+from scim_api.protocol.errors import Mutability as MutabilityError
+from scim_api.protocol.multi_valued import fixed_in, identity, with_fixed, with_parts, with_values
+from scim_api.protocol.patch.apply import stands
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, Mutability, ResourceType
-from scim_api.protocol.unshown import with_unshown
+from scim_api.protocol.values import is_unassigned
 
 Attributes = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ def replaced(
     not show stays but what is `cleared`, and so do entries that were recorded and now count as
     none, where nothing else of their attribute is changed.
     """
-    desired = with_unshown(resource_type, before, desired, cleared)
+    desired = _with_unshown(resource_type, before, desired, cleared)
     after = dict(desired)
     for key, value in before.items():
         declared = resource_type.declared.get(key)
@@ -44,14 +45,6 @@ def replaced(
     return after
 
 
-def stands(resource_type: ResourceType, key: str) -> bool:
-    """Return whether an attribute is never without a value: unassigning it changes nothing.
-
-    `active` is: what leaves it out or empties it neither deactivates nor reactivates anybody.
-    """
-    return key in STANDING.get(resource_type.name, {})
-
-
 def _is_kept(declared: Declared | None) -> bool:
     fixed = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
     return declared is None or declared.attribute.mutability in fixed
@@ -63,7 +56,7 @@ def _fixed_parts(declared: Declared | None, value: Mapping[str, Any]) -> dict[st
 
 def _whole(key: str, kept: Any, given: Any) -> Any:
     if given is not None and given != kept:
-        raise immutable(key)
+        raise MutabilityError.immutable(key)
     return kept
 
 
@@ -76,3 +69,64 @@ def _listed(
     """
     given = with_fixed(attribute, kept, given or []) or None
     return kept if with_values(attribute, kept, tolerances.unrecorded) == given else given
+
+
+# What a GET does not show stays: nobody could have read it to send it back. These are the
+# attributes and parts that are returned never, or on request (RFC 7643 §7).
+
+
+def emptied(
+    resource_type: ResourceType, body: Attributes, tolerances: Tolerances
+) -> frozenset[str]:
+    """Return the keys of what no GET shows and a PUT names to clear it (RFC 7644 §3.5.1)."""
+    if not resource_type.withheld:
+        return frozenset()
+    again = tolerances.unrecorded
+    given = by_key(resource_type, body, again)
+    return frozenset(
+        key
+        for key in given.keys() & resource_type.withheld
+        if given[key] == [] or is_unassigned(given[key], again)
+    )
+
+
+def _with_unshown(
+    resource_type: ResourceType,
+    before: Attributes,
+    desired: Attributes,
+    cleared: Set[str],
+) -> dict[str, Any]:
+    """Lay a PUT's attributes over those that no GET showed to its client, unless it cleared them.
+
+    Of an object, and of an entry that the list still has, the parts stay that are not shown.
+    """
+    after = dict(desired)
+    for key in (before.keys() & resource_type.withheld) - cleared:
+        kept = _kept(resource_type.declared[key].attribute, before[key], desired.get(key))
+        after |= {} if kept is None else {key: kept}
+    return after
+
+
+def _kept(attribute: Attribute, value: Any, given: Any) -> Any:
+    names = attribute.unshown_parts
+    if given is None:
+        return value if attribute.unshown or not _shown(value, names) else None
+    if not names:
+        return given
+    if isinstance(value, Mapping):
+        return _parts(value, names) | given
+    entries = {identity(_without(entry, names)): _parts(entry, names) for entry in value}
+    return [entries.get(identity(_without(entry, names)), {}) | entry for entry in given]
+
+
+def _shown(value: Any, names: Set[str]) -> bool:
+    entries = value if isinstance(value, list) else [value]
+    return any(not isinstance(entry, Mapping) or entry.keys() - names for entry in entries)
+
+
+def _parts(entry: Attributes, names: Set[str]) -> dict[str, Any]:
+    return {name: part for name, part in entry.items() if name in names}
+
+
+def _without(entry: Attributes, names: Set[str]) -> dict[str, Any]:
+    return {name: part for name, part in entry.items() if name not in names}

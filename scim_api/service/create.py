@@ -12,10 +12,10 @@ from projections.kinds import ResourceKind
 from projections.query.model import Stored
 from projections.state import Attributes, document_of, followed
 from scim_api.protocol.errors import InvalidValue, Uniqueness
-from scim_api.protocol.json_text import resembles_json
 from scim_api.protocol.patch.members import TYPE, TYPES
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.quotations import quoted
+from scim_api.protocol.values import resembles_json
 from scim_api.service.reader import Answer
 
 SHOWN_IDS = 5

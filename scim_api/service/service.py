@@ -16,17 +16,16 @@ from projections.query.model import Stored
 from projections.state import Attributes, Resource, document_of, followed, is_active, resource_of
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.conditions import Conditions
-from scim_api.protocol.decimals import settled
 from scim_api.protocol.errors import PreconditionFailed, TooManyRequests
 from scim_api.protocol.novelty import check_new
-from scim_api.protocol.patch import message as patching
-from scim_api.protocol.patch.members import Membership, Parted, parted
+from scim_api.protocol.numbers import with_canonical_decimals
+from scim_api.protocol.patch.members import BodyAndMembers, MemberChanges, split_members
+from scim_api.protocol.patch.message import patched
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.put import replaced
-from scim_api.protocol.read_only import is_as_read
+from scim_api.protocol.put import emptied, replaced
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.to_events import creation, difference, membership
-from scim_api.protocol.unshown import emptied
+from scim_api.protocol.values import is_as_read
 from scim_api.service.create import Enrolment, Roll, enrol, taken, typed
 from scim_api.service.departures import departures
 from scim_api.service.reader import Answer, Reader
@@ -38,7 +37,7 @@ PATIENCE = 5.0  # seconds of processor time after which it is not
 NOTHING: Mapping[str, str] = {}
 
 T = TypeVar("T")
-Decide = Callable[[Attributes, Membership], Attributes]
+Decide = Callable[[Attributes, MemberChanges], Attributes]
 
 
 class Service(Reader):
@@ -110,7 +109,7 @@ class Service(Reader):
         if not (self._tolerances.policy.adopt and same_name and external_id):
             raise taken(self._kind.type, fault) from fault
 
-        def reactivated(before: Attributes, _: Membership) -> Attributes:
+        def reactivated(before: Attributes, _: MemberChanges) -> Attributes:
             stays_away = is_active(before) or not is_active(attributes)
             if stays_away or before.get("externalId") != external_id:
                 raise taken(self._kind.type, fault) from fault
@@ -130,7 +129,7 @@ class Service(Reader):
         desired = self._loaded(given.body)
         cleared = emptied(self._type, given.body, self._tolerances)
 
-        def desired_of(before: Attributes, members: Membership) -> Attributes:
+        def desired_of(before: Attributes, members: MemberChanges) -> Attributes:
             if given.members is not None:
                 members.replace(given.members)
             elif self._kind.relation == "members" and not given.named:
@@ -139,7 +138,7 @@ class Service(Reader):
 
         return self._change(id_, desired_of, conditions, metadata)
 
-    def _keep_or_empty(self, members: Membership) -> None:
+    def _keep_or_empty(self, members: MemberChanges) -> None:
         if not self._tolerances.allow("put_keeps_members"):
             members.replace({})
 
@@ -147,15 +146,15 @@ class Service(Reader):
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2); raises ScimError."""
         tolerances = self._tolerances
 
-        def patched(before: Attributes, members: Membership) -> Attributes:
+        def decided(before: Attributes, members: MemberChanges) -> Attributes:
             current = cache(partial(self._current, id_))
 
             def is_current(key: str, value: Any) -> bool:
                 return id_ == value if key == "id" else is_as_read(value, current(key))
 
-            return patching.apply(self._type, before, body, tolerances, members, is_current)
+            return patched(self._type, before, body, tolerances, members, is_current)
 
-        return self._change(id_, patched, conditions, metadata)
+        return self._change(id_, decided, conditions, metadata)
 
     def _current(self, id_: str, key: str) -> Any:
         """Return the value of a readOnly attribute, `meta` or `groups`, as it is answered now."""
@@ -183,10 +182,14 @@ class Service(Reader):
 
         _repeated(deleted, conditions, self._stream(id_))
 
-    def _parted(self, body: Any) -> Parted:
+    def _parted(self, body: Any) -> BodyAndMembers:
         """Part the body of a group from its members; no other type has any."""
         is_group = self._kind.relation == "members"
-        return parted(body, self._type.schema.id, self._tolerances) if is_group else Parted(body)
+        return (
+            split_members(body, self._type.schema.id, self._tolerances)
+            if is_group
+            else BodyAndMembers(body)
+        )
 
     def _loaded(self, body: Any) -> Attributes:
         return load_resource(self._type, body, self._tolerances)
@@ -203,8 +206,8 @@ class Service(Reader):
             row = self._row(id_)
             conditions.check_change(row.etag)
             before = resource_of(row.document)
-            members = Membership(Roll(self._ledger, self._resources, row.position))
-            attributes = settled(self._type, before.attributes)
+            members = MemberChanges(Roll(self._ledger, self._resources, row.position))
+            attributes = with_canonical_decimals(self._type, before.attributes)
             after = decide(attributes, members)
             check_new(self._type, attributes, after, self._tolerances)
             events = difference(attributes, after) + self._moves(members)
@@ -226,7 +229,7 @@ class Service(Reader):
             if version != row.version:
                 raise WrongExpectedVersion(self._stream(row.id), row.version, version)
 
-    def _moves(self, members: Membership) -> list[Event]:
+    def _moves(self, members: MemberChanges) -> list[Event]:
         changes = members.changes()
         return membership(self._typed(changes.joining, NOTHING), changes.leaving)
 

@@ -8,7 +8,6 @@ from ledger.events import SETTINGS_CHANGED, Event, Metadata
 from projections.current.configuration import Settings, stream_of
 from projections.current.uniqueness import NotUnique
 from scim_api.protocol.discovery import declaration
-from scim_api.protocol.fields import is_secret
 from scim_api.protocol.policy import PRESETS, with_settings
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
 from scim_api.protocol.schema.custom import schema_of
@@ -181,7 +180,7 @@ def _requirable(user: ResourceType, name: str) -> str:
 def _must_be_writable(name: str, attribute: Attribute, sub: Attribute | None) -> None:
     if attribute.read_only or (sub and sub.read_only):
         raise ConfigurationRefused(f"{name} is readOnly: no client could supply it")
-    if is_secret(attribute):
+    if attribute.write_only:
         raise ConfigurationRefused(f"{name} is accepted and dropped, so it cannot be required")
 
 

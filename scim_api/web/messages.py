@@ -11,7 +11,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
-from scim_api.protocol import exact_json
+from scim_api.protocol import numbers
 from scim_api.protocol.errors import (
     BodyTooLarge,
     InvalidSyntax,
@@ -19,7 +19,7 @@ from scim_api.protocol.errors import (
     UnsupportedMediaType,
     answer_to,
 )
-from scim_api.protocol.json_text import MAX_DEPTH, count_objects, deeper_than
+from scim_api.protocol.values import MAX_DEPTH, count_objects, deeper_than
 from scim_api.settings import Settings
 from scim_api.web.context import Exchange, exchange_of
 
@@ -88,7 +88,7 @@ def read_json(request: Request, *, limit: int | None = None) -> Any:
         raise InvalidSyntax("body.missing", "The request has no body. It needs a JSON object.")
     objects = count_objects(raw)
     try:
-        body = exact_json.loads(raw)
+        body = numbers.loads(raw)
     except orjson.JSONDecodeError as error:
         raise _json_fault(raw, error) from None
     if objects > MAX_DEPTH and deeper_than(body, MAX_DEPTH):

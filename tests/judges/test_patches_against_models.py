@@ -16,7 +16,7 @@ from scim2_models import Context, Error, PatchOp, SCIMException
 
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.errors import ScimError
-from scim_api.protocol.patch.message import PATCH_URN, apply
+from scim_api.protocol.patch.message import PATCH_URN, patched
 from scim_api.protocol.policy import STRICT, Tolerances, with_settings
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.judges import requests_drawn as drawn
@@ -64,7 +64,7 @@ def document_of(state: dict[str, Any]) -> dict[str, Any]:
 
 def ours(state: dict[str, Any], message: dict[str, Any]) -> Outcome:
     try:
-        return Outcome(normal(document_of(apply(USER, state, message, Tolerances(POLICY)))))
+        return Outcome(normal(document_of(patched(USER, state, message, Tolerances(POLICY)))))
     except ScimError as error:
         return Outcome(scim_type=error.scim_type)
 

@@ -1,34 +1,42 @@
-"""What add, replace and remove make of one attribute's value (RFC 7644 §3.5.2.1-3)."""
+"""What PATCH operations make of a resource's attributes (RFC 7644 §3.5.2.1-3).
 
-from collections.abc import Callable, Collection, Mapping
+Paths are resolved and values read before (operations.py): nothing here looks at a client's JSON.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from projections.query.comparison import fold
 from projections.query.matching import matches_value
-from projections.query.model import And, Compare, Filter, Operator, Type, terms_of
-from scim_api.protocol.body import (
+from projections.query.model import Filter, Type, terms_of
+from projections.state import STANDING
+from scim_api.protocol.errors import BodyTooLarge, InvalidValue, NoTarget
+from scim_api.protocol.errors import Mutability as MutabilityError
+from scim_api.protocol.multi_valued import (
     assigned,
     distinct,
+    has_values,
     identity,
     is_primary,
-    load_one,
-    load_parts,
-    load_value,
     unassigned,
+    with_fixed,
+    with_one_primary,
     with_values,
 )
-from scim_api.protocol.errors import InvalidPath, InvalidValue, NoTarget
-from scim_api.protocol.errors import Mutability as MutabilityError
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared, Mutability
-from scim_api.protocol.values import is_nothing
+from scim_api.protocol.schema.attributes import Attribute, Declared, Mutability, ResourceType
+
+MEMBERS = "members"
+MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
 
 _SHORT = 128  # bytes of a value that is compared in about a microsecond
 _IDENTIFYING = ("value", "type")  # together they stand once in an attribute (RFC 7643 §2.4)
+
+IsCurrent = Callable[[str, Any], bool]  # whether the attribute of a key has that value
 
 
 class Op(StrEnum):
@@ -43,14 +51,22 @@ _CREATES = {Op.ADD: "add_at_filter_creates", Op.REPLACE: "replace_at_filter_crea
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
-    """One operation at one attribute; `value` is None where a remove has none."""
+class Operation:
+    """One change of one attribute, its path resolved and its value read.
+
+    `value` is the attribute's new value or, of what an add or replace selects, the parts to lay
+    over it; of a remove the test of which values it names, None for all. Of members, and of what
+    is readOnly, it is as the client wrote it. `described` is what the filter says of the value it
+    looks for, if it says it by `eq` alone; `fault` is what forbids to create such a value.
+    """
 
     op: Op
     declared: Declared
     filter: Filter | None
     sub: Attribute | None
     value: Any = None
+    described: Mapping[str, Any] | None = None
+    fault: InvalidValue | None = None
 
     @property
     def attribute(self) -> Attribute:
@@ -63,11 +79,24 @@ class Edit:
 
     @property
     def name(self) -> str:
-        """The name of what is edited, as it is declared."""
+        """The declared name of what is changed."""
         return f"{self.declared.key}.{self.sub.name}" if self.sub else self.declared.key
 
+    @property
+    def whole(self) -> bool:
+        """Whether the attribute itself is meant, not some of its values or a part of them."""
+        return self.filter is None and self.sub is None
+
+    @property
+    def parts(self) -> Mapping[str, Any]:
+        """The sub-attributes to lay over each value it selects; None for those it unassigns."""
+        if self.op is not Op.REMOVE:
+            parts: Mapping[str, Any] = self.value
+            return parts
+        return {self.sub.name: None} if self.sub else unassigned(self.attribute)
+
     def work(self, current: Any) -> int:
-        """Return how many comparisons the edit may take of the attribute's current value.
+        """Return how many comparisons it may take of the attribute's current value.
 
         One of a long text counts for as many of short ones.
         """
@@ -75,136 +104,131 @@ class Edit:
         looks = max(values, len(orjson.dumps(current)) // _SHORT)
         return looks * (1 if self.filter is None else terms_of(self.filter))
 
-    @property
-    def whole(self) -> bool:
-        """Whether the attribute itself is meant, not some of its values or a part of them."""
-        return self.filter is None and self.sub is None
+
+class Members(Protocol):
+    """The members of a group, which are not among its attributes."""
+
+    def change(self, operation: Operation, tolerances: Tolerances) -> None: ...
 
 
-def edited(edit: Edit, current: Any, tolerances: Tolerances) -> Any:
-    """Return the attribute's new value; None when it becomes unassigned. Raises ScimError."""
-    if edit.attribute.multi_valued:
-        return _values(edit, current or [], tolerances) or None
-    if edit.attribute.type is Type.COMPLEX:
-        return merged(edit.attribute, current or {}, _parts(edit, tolerances)) or None
-    return None if edit.op is Op.REMOVE else load_value(edit.declared, None, edit.value, tolerances)
-
-
-def merged(
-    attribute: Attribute, before: Mapping[str, Any], parts: Mapping[str, Any]
+def apply(
+    resource_type: ResourceType,
+    attributes: Mapping[str, Any],
+    operations: Iterable[Operation],
+    tolerances: Tolerances,
+    members: Members | None,
+    is_current: IsCurrent,
 ) -> dict[str, Any]:
-    """Lay sub-attributes over a value; None unassigns, those not named stay."""
-    for name, part in parts.items():
-        sub = attribute.subs[name.lower()]
-        fixed = sub.mutability is Mutability.IMMUTABLE and name in before
-        if fixed and before[name] != part:
-            raise immutable(f"{attribute.name}.{name}")
-    after = {} if _loses_target(attribute, parts) else assigned({**before, **parts})
-    lost = [name for name, part in parts.items() if part is None and name in before]
-    if after:
-        _check_dispensable(attribute, lost)
+    """Return the attributes after all operations; raises ScimError.
+
+    `members` is changed by those about a group's members. Nor is what is readOnly among the
+    attributes: `is_current` returns whether a value is the one that an attribute has.
+    """
+    after, work = dict(attributes), 0
+    for operation in operations:
+        if operation.read_only:
+            _check_unchanged(operation, is_current, tolerances)
+        elif members is not None and operation.declared.key == MEMBERS:
+            members.change(operation, tolerances)
+        else:
+            current = after.get(operation.declared.key)
+            work += operation.work(current)
+            if work > MAX_WORK:
+                raise BodyTooLarge(
+                    "patch.work", "This PATCH is too much work at once: send it in several."
+                )
+            value = _changed(operation, current, tolerances)
+            after = _with(resource_type, after, operation.declared, value)
+    return _without_valueless(resource_type, attributes, after, tolerances)
+
+
+def _check_unchanged(operation: Operation, is_current: IsCurrent, tolerances: Tolerances) -> None:
+    """Refuse, by policy, a change of what is readOnly; raises Mutability."""
+    given = operation.value
+    same = is_current(operation.declared.key, given) if operation.whole else given is None
+    if not same and not tolerances.allow("read_only_in_value"):
+        raise MutabilityError.read_only(operation.name)
+
+
+def stands(resource_type: ResourceType, key: str) -> bool:
+    """Return whether an attribute is never without a value: unassigning it changes nothing.
+
+    `active` is: what leaves it out or empties it neither deactivates nor reactivates anybody.
+    """
+    return key in STANDING.get(resource_type.name, {})
+
+
+def _with(
+    resource_type: ResourceType, state: dict[str, Any], declared: Declared, value: Any
+) -> dict[str, Any]:
+    """Return the state with an attribute's new value, where that may change."""
+    key, attribute = declared.key, declared.attribute
+    if value is None and stands(resource_type, key):
+        return state
+    if value is None and attribute.required:  # RFC 7644 §3.5.2.2
+        needed = [f"{key}.{sub.name}" for sub in attribute.sub_attributes if sub.required] or [key]
+        raise MutabilityError.required(needed[0])
+    fixed = attribute.mutability is Mutability.IMMUTABLE and key in state
+    if fixed and state[key] != value:
+        raise MutabilityError.immutable(key)
+    return assigned({**state, key: value})
+
+
+def _without_valueless(
+    resource_type: ResourceType,
+    before: Mapping[str, Any],
+    after: dict[str, Any],
+    tolerances: Tolerances,
+) -> dict[str, Any]:
+    """Remove the entries that the operations, all together, left without a value, by policy.
+
+    A required list without a value in its entries is unassigned (RFC 7644 §3.5.2.2).
+    """
+    for key, value in after.items():
+        if value != before.get(key):
+            declared = resource_type.declared[key]
+            left = with_values(declared.attribute, value, tolerances)
+            after = after if left is value else _with(resource_type, after, declared, left)
+    for key, value in after.items():
+        attribute = resource_type.declared[key].attribute
+        if attribute.required and value != before.get(key) and not has_values(attribute, value):
+            raise MutabilityError.required(key)
     return after
 
 
-def _check_dispensable(attribute: Attribute, names: Collection[str]) -> None:
-    """Raise Mutability if sub-attributes to be unassigned are required (RFC 7644 §3.5.2.2)."""
-    for name in names:
-        if attribute.subs[name.lower()].required:
-            raise required(f"{attribute.name}.{name}")
+# One attribute
 
 
-def required(path: str) -> MutabilityError:
-    """Return the error for unassigning what is required."""
-    return MutabilityError(
-        f"{path} is required: it can be replaced but not removed", attributes=(path,)
-    )
+def _changed(operation: Operation, current: Any, tolerances: Tolerances) -> Any:
+    """Return the attribute's new value; None when it becomes unassigned."""
+    if operation.attribute.multi_valued:
+        return _values(operation, current or [], tolerances) or None
+    if operation.attribute.type is Type.COMPLEX:
+        return _merged(operation.attribute, current or {}, operation.parts) or None
+    return operation.value
 
 
-def read_only(path: str) -> MutabilityError:
-    """Return the error for a change of what only the service provider writes."""
-    return MutabilityError(f"{path} is read-only", attributes=(path,))
-
-
-def immutable(path: str) -> MutabilityError:
-    """Return the error for a change of what may be set only once."""
-    return MutabilityError(
-        f"{path} is immutable: once set, it cannot be changed or removed", attributes=(path,)
-    )
-
-
-def contradiction(edit: Edit) -> InvalidValue:
-    """Return the error for a value that the filter of its own path would not find."""
-    return InvalidValue(f"the value given to {edit.declared.key} contradicts the path's filter")
-
-
-def _no_target(edit: Edit) -> NoTarget:
-    """Return the error for a filter in a path that finds nothing."""
-    return NoTarget(f"no value of {edit.declared.key} matches the filter of the path")
-
-
-def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
-    """Return whether a reference is emptied: Entra removes a manager with {"value": ""}."""
-    emptied = "value" in parts and parts["value"] is None
-    return emptied and "$ref" in attribute.subs and parts.get("$ref") is None
-
-
-def _parts(edit: Edit, tolerances: Tolerances) -> dict[str, Any]:
-    """Return the sub-attributes an edit sets in each value it is about."""
-    if edit.sub:
-        removes = edit.op is Op.REMOVE
-        part = None if removes else load_value(edit.declared, edit.sub, edit.value, tolerances)
-        if part is None and edit.op is not Op.ADD:
-            _check_dispensable(edit.attribute, [edit.sub.name])
-        return {edit.sub.name: part}
-    if edit.op is Op.REMOVE:
-        return unassigned(edit.attribute)
-    return load_parts(edit.declared, edit.value, tolerances)
-
-
-def _values(edit: Edit, current: list[Any], tolerances: Tolerances) -> list[Any]:
-    if edit.whole:
-        return _all_values(edit, current, tolerances)
-    if edit.op is Op.REMOVE and edit.value is not None and edit.filter is None:
-        raise InvalidValue(f"remove with a value needs the path {edit.declared.key}, or a filter")
-    chosen = {place for place, value in enumerate(current) if _is_chosen(edit, value)}
-    if edit.op is Op.REMOVE and edit.filter is not None and not is_nothing(edit.value, tolerances):
-        is_named = _naming(edit, tolerances)
-        chosen = {place for place in chosen if is_named(current[place])}
-    if edit.op is Op.REMOVE and edit.sub is None:
+def _values(operation: Operation, current: list[Any], tolerances: Tolerances) -> list[Any]:
+    attribute, op = operation.attribute, operation.op
+    if operation.whole and op is Op.REPLACE:
+        return with_fixed(attribute, current, operation.value)
+    if operation.whole and op is Op.ADD:
+        return _appended(attribute, current, operation.value)
+    chosen = {place for place, value in enumerate(current) if _is_chosen(operation, value)}
+    if op is Op.REMOVE and operation.sub is None:
         return [value for place, value in enumerate(current) if place not in chosen]
-    if edit.attribute.type is not Type.COMPLEX:
-        return _plain_replaced(edit, current, chosen, tolerances)
-    parts = _parts(edit, tolerances)
-    if chosen or edit.op is Op.REMOVE:
-        return _rewritten(edit.attribute, current, chosen, parts)
-    return _with_new(edit, current, parts, tolerances)
+    if attribute.type is not Type.COMPLEX:
+        return _plain_replaced(operation, current, chosen)
+    if chosen or op is Op.REMOVE:
+        return _rewritten(attribute, current, chosen, operation.parts)
+    return _with_new(operation, current, tolerances)
 
 
-def _plain_replaced(
-    edit: Edit, current: list[Any], chosen: set[int], tolerances: Tolerances
-) -> list[Any]:
-    """Put one plain value in the place of those chosen (RFC 7644 §3.5.2.3)."""
-    key = edit.declared.key
-    if edit.op is not Op.REPLACE:
-        raise InvalidPath(f"{key} holds plain values: add to it by its path alone")
-    if not chosen:
-        raise _no_target(edit)
-    given = load_one(edit.declared, edit.value, tolerances)
-    values = (given if place in chosen else [value] for place, value in enumerate(current))
-    return distinct([each for value in values for each in value])
-
-
-def _all_values(edit: Edit, current: list[Any], tolerances: Tolerances) -> list[Any]:
-    if edit.op is Op.REMOVE:
-        if edit.value is None:
-            return []
-        is_named = _naming(edit, tolerances)
-        return [value for value in current if not is_named(value)]
-    loaded = load_value(edit.declared, None, edit.value, tolerances, some=edit.op is Op.ADD)
-    given: list[Any] = with_values(edit.attribute, loaded, tolerances) or []
-    if edit.op is Op.REPLACE:
-        return with_fixed(edit.attribute, current, given)
-    return _appended(edit.attribute, current, given)
+def _is_chosen(operation: Operation, value: Any) -> bool:
+    """Return whether an operation is about a value: its filter matches it, a remove names it."""
+    if operation.filter is not None and not matches_value(operation.filter, value):
+        return False
+    return operation.op is not Op.REMOVE or operation.value is None or operation.value(value)
 
 
 def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> list[Any]:
@@ -212,60 +236,46 @@ def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> lis
     values = with_fixed(attribute, current, distinct(current + given))
     primary = {identity(value) for value in given if is_primary(value)}
     touched = [place for place, value in enumerate(values) if identity(value) in primary]
-    return _one_primary(attribute, values, touched)
+    return with_one_primary(attribute, values, touched)
 
 
-def with_fixed(attribute: Attribute, before: list[Any], after: list[Any]) -> list[Any]:
-    """Return values with the immutable parts that they had before; raises Mutability.
-
-    A value is the same as another by what `identity` says.
-    """
-    if not attribute.fixed_parts:
-        return after
-    had = {identity(value): fixed_in(attribute, value) for value in before}
-    return [with_parts(attribute.name, had.get(identity(value), {}), value) for value in after]
-
-
-def fixed_in(attribute: Attribute, value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of one value that cannot be changed."""
-    return {name: value[name] for name in attribute.fixed_parts if name in value}
-
-
-def with_parts(path: str, kept: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay a value over parts that it must not contradict; raises Mutability."""
-    for name, part in kept.items():
-        if value.get(name, part) != part:
-            raise immutable(f"{path}.{name}")
-    return {**kept, **value}
+def _plain_replaced(operation: Operation, current: list[Any], chosen: set[int]) -> list[Any]:
+    """Put one plain value in the place of those chosen (RFC 7644 §3.5.2.3)."""
+    if not chosen:
+        raise no_target(operation)
+    values = (
+        operation.value if place in chosen else [value] for place, value in enumerate(current)
+    )
+    return distinct([each for value in values for each in value])
 
 
 def _rewritten(
     attribute: Attribute, current: list[Any], chosen: set[int], parts: Mapping[str, Any]
 ) -> list[Any]:
     values = [
-        merged(attribute, value, parts) if place in chosen else value
+        _merged(attribute, value, parts) if place in chosen else value
         for place, value in enumerate(current)
     ]
-    return distinct([value for value in _one_primary(attribute, values, chosen) if value])
+    return distinct([value for value in with_one_primary(attribute, values, chosen) if value])
 
 
-def _with_new(
-    edit: Edit, current: list[Any], parts: Mapping[str, Any], tolerances: Tolerances
-) -> list[Any]:
+def _with_new(operation: Operation, current: list[Any], tolerances: Tolerances) -> list[Any]:
     """Create the value when none matches the path, if the policy allows it.
 
     Without a filter it is: a location that does not exist is added to (RFC 7644 §3.5.2.1, .3).
     """
-    emptied = _empties(edit.attribute, parts)
-    if emptied and edit.filter and tolerances.allow("valueless_entries_removed"):
+    emptied = _empties(operation.attribute, operation.parts)
+    if emptied and operation.filter and tolerances.allow("valueless_entries_removed"):
         return current
-    described = {} if edit.filter is None else described_value(edit, tolerances)
+    described = described_by(operation, tolerances) if operation.filter else {}
     if emptied:
         return current
-    value = assigned({**described, **parts})
-    if edit.filter is not None and not matches_value(edit.filter, value):
-        raise contradiction(edit)
-    return _appended(edit.attribute, current, [value])
+    if operation.fault:
+        raise operation.fault
+    value = assigned({**described, **operation.parts})
+    if operation.filter is not None and not matches_value(operation.filter, value):
+        raise contradiction(operation)
+    return _appended(operation.attribute, current, [value])
 
 
 def _empties(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
@@ -274,42 +284,70 @@ def _empties(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
     return not given or (len(given) < len(parts) and attribute.substance.isdisjoint(given))
 
 
-def described_value(edit: Edit, tolerances: Tolerances) -> dict[str, Any]:
-    """Return what the filter says of the value it looks for; raises NoTarget."""
-    terms = edit.filter.terms if isinstance(edit.filter, And) else (edit.filter,)
-    equal = {
-        term.path.sub: term.value
-        for term in terms
-        if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
-    }
-    if len(equal) != len(terms) or not tolerances.allow(_CREATES[edit.op]):
-        raise _no_target(edit)
-    return equal
+def described_by(operation: Operation, tolerances: Tolerances) -> Mapping[str, Any]:
+    """Return what the filter says of the value to create; raises NoTarget."""
+    if operation.described is None or not tolerances.allow(_CREATES[operation.op]):
+        raise no_target(operation)
+    return operation.described
 
 
-def _is_chosen(edit: Edit, value: Any) -> bool:
-    return edit.filter is None or matches_value(edit.filter, value)
+def no_target(operation: Operation) -> NoTarget:
+    """Return the error for a filter in a path that finds nothing."""
+    return NoTarget(
+        "path.no_match",
+        "no value of {name} matches the filter of the path",
+        name=operation.declared.key,
+    )
 
 
-def _one_primary(attribute: Attribute, values: list[Any], touched: Collection[int]) -> list[Any]:
-    """Unmark the other values once a touched one is primary (RFC 7644 §3.5.2)."""
-    if "primary" not in attribute.subs:
-        return values
-    marked = [place for place in touched if values[place].get("primary") is True]
-    if len(marked) > 1:
-        raise InvalidValue(f"one operation marks several values of {attribute.name} as primary")
-    if not marked:
-        return values
-    return [
-        value if place in marked or value.get("primary") is not True else value | {"primary": False}
-        for place, value in enumerate(values)
-    ]
+def contradiction(operation: Operation) -> InvalidValue:
+    """Return the error for a value that the filter of its own path would not find."""
+    return InvalidValue(
+        "value.contradicts_path",
+        "the value given to {name} contradicts the path's filter",
+        name=operation.declared.key,
+    )
 
 
-def _naming(edit: Edit, tolerances: Tolerances) -> Callable[[Any], bool]:
-    """Return what tells whether a remove names a value, or the part of it that the path names."""
-    given = load_value(edit.declared, edit.sub, edit.value, tolerances, partial=True)
-    sub, attribute = edit.sub, edit.attribute
+# One object
+
+
+def _merged(
+    attribute: Attribute, before: Mapping[str, Any], parts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay sub-attributes over a value; None unassigns, those not named stay."""
+    for name, part in parts.items():
+        sub = attribute.subs[name.lower()]
+        fixed = sub.mutability is Mutability.IMMUTABLE and name in before
+        if fixed and before[name] != part:
+            raise MutabilityError.immutable(f"{attribute.name}.{name}")
+    if _loses_target(attribute, parts):
+        return {}
+    after = assigned({**before, **parts})
+    if after:
+        lost = [name for name, part in parts.items() if part is None and name in before]
+        check_dispensable(attribute, lost)
+    return after
+
+
+def check_dispensable(attribute: Attribute, names: Collection[str]) -> None:
+    """Raise Mutability if sub-attributes to be unassigned are required (RFC 7644 §3.5.2.2)."""
+    for name in names:
+        if attribute.subs[name.lower()].required:
+            raise MutabilityError.required(f"{attribute.name}.{name}")
+
+
+def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
+    """Return whether the parts clear a reference: Entra removes a manager with {"value": ""}."""
+    emptied = "value" in parts and parts["value"] is None
+    return emptied and "$ref" in attribute.subs and parts.get("$ref") is None
+
+
+# What a remove names
+
+
+def naming(attribute: Attribute, sub: Attribute | None, given: Any) -> Callable[[Any], bool]:
+    """Return the test of whether a remove names a value, or a part of it, by what it gives."""
     if sub is not None:
         return lambda value: _comparable(sub, value.get(sub.name)) == _comparable(sub, given)
     if attribute.type is not Type.COMPLEX:

@@ -7,14 +7,11 @@ from typing import Any, Protocol
 from projections.current.memberships import Relation
 from projections.query.matching import matches_value
 from projections.query.model import Compare, Filter, Operator, Or, terms_of
-from scim_api.protocol.errors import BodyTooLarge, InvalidValue
-from scim_api.protocol.json_text import decoded
-from scim_api.protocol.patch.apply import Edit, Op, contradiction, described_value, immutable
-from scim_api.protocol.patch.operations import by_folded_name
+from scim_api.protocol.errors import BodyTooLarge, InvalidValue, Mutability
+from scim_api.protocol.patch.apply import MEMBERS, Op, Operation, contradiction, described_by
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.values import given_twice, ignore, is_nothing
+from scim_api.protocol.values import by_folded_name, decoded, given_twice, ignore, is_nothing
 
-MEMBERS = "members"
 TYPES = ("User", "Group")
 TYPE = "User"  # of a member that no resource stands for, where nobody says
 MAX_ID = 256
@@ -25,8 +22,8 @@ MOST_TERMS = 4  # comparisons with each member of a group larger than that
 Given = dict[str, str | None]  # id -> the type the client gave
 
 
-class Roll(Protocol):
-    """Who is a member now; each question costs the size of its answer."""
+class CurrentMembers(Protocol):
+    """The members of a group as they are now; each question costs the size of its answer."""
 
     def among(self, ids: Collection[str]) -> Mapping[str, str]: ...
     def all(self) -> list[Relation]: ...
@@ -35,35 +32,46 @@ class Roll(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Who joins a group, with the type the client gave, and who leaves it."""
+    """The members that join a group, with the type the client gave, and those that leave it."""
 
     joining: Given
     leaving: list[str]
 
 
-class Membership:
-    """The members of one group under edits: what is added and removed, whatever its size."""
+class MemberChanges:
+    """What one request adds to a group's members and removes, whatever the group's size."""
 
-    def __init__(self, roll: Roll) -> None:
-        self._roll = roll
+    def __init__(self, current: CurrentMembers) -> None:
+        self._current = current
         self._added: Given = {}
         self._removed: set[str] = set()
         self._emptied = False
         self._looks = 0
 
-    # What a request does
+    # What the request says
 
-    def edit(self, edit: Edit, tolerances: Tolerances) -> None:
-        """Apply one PATCH edit; raises ScimError."""
-        if edit.filter is not None:
-            self._edit_some(edit, edit.filter, tolerances)
-        elif edit.sub is not None:
-            raise immutable(f"{MEMBERS}.{edit.sub.name}")
-        elif edit.op is Op.REMOVE:
-            self._remove_named(edit.value, tolerances)
-        elif edit.op is Op.ADD:
-            self.add(given_members(edit.value, tolerances))
-        elif (only := _only_members(edit.value, tolerances)) is not None:
+    def change(self, operation: Operation, tolerances: Tolerances) -> None:
+        """Follow one operation of a PATCH; raises ScimError."""
+        op, filter, value = operation.op, operation.filter, operation.value
+        if operation.sub and (filter is None or op is Op.REMOVE):
+            raise Mutability.immutable(operation.name)
+        if filter is not None and op is not Op.REMOVE:
+            chosen = self._chosen(filter)
+            given = _the_same if chosen else _made
+            self.add(given(operation, filter, chosen, tolerances))
+        elif filter is not None:
+            ids = _wanted_ids(filter)
+            going = self._chosen(filter) if ids is None else ids
+            nothing = is_nothing(value, tolerances)
+            named = going if nothing else given_members(value, tolerances)
+            self.remove(going.intersection(named))
+        elif op is Op.REMOVE and value is None:  # all of them, as Entra means it
+            self.replace({})
+        elif op is Op.REMOVE:
+            self.remove(given_members(value, tolerances))
+        elif op is Op.ADD:
+            self.add(given_members(value, tolerances))
+        elif (only := _only_members(value, tolerances)) is not None:
             self.replace(only)
 
     def add(self, members: Given) -> None:
@@ -85,44 +93,20 @@ class Membership:
         self._removed.clear()
         self._added = dict(members)
 
-    def _remove_named(self, value: Any, tolerances: Tolerances) -> None:
-        """Remove those that a remove names in its value, or all if it names none (Entra)."""
-        if value is None:
-            self.replace({})
-        else:
-            self.remove(given_members(value, tolerances))
-
-    def _edit_some(self, edit: Edit, filter: Filter, tolerances: Tolerances) -> None:
-        if edit.op is Op.REMOVE and edit.sub is not None:
-            raise immutable(f"{MEMBERS}.{edit.sub.name}")
-        if edit.op is Op.REMOVE:
-            ids = _wanted_ids(filter)
-            going = self._chosen(filter) if ids is None else ids
-            named = (
-                going
-                if is_nothing(edit.value, tolerances)
-                else given_members(edit.value, tolerances)
-            )
-            self.remove(going.intersection(named))
-        elif chosen := self._chosen(filter):
-            self.add(_the_same(chosen, edit, tolerances))
-        else:
-            self.add(_made(edit, filter, tolerances))
-
     def _chosen(self, filter: Filter) -> set[str]:
         """Return the members that satisfy a filter; by id without looking at the others."""
         ids = _wanted_ids(filter)
         if ids is None:
             return self._matching(filter)
         known = {id_ for id_ in ids if self._stays(id_)}
-        return (ids & self._added.keys()) | (self._roll.among(known).keys() if known else set())
+        return (ids & self._added.keys()) | (self._current.among(known).keys() if known else set())
 
     def _matching(self, filter: Filter) -> set[str]:
         """Look at every member; raises BodyTooLarge when a request does so again and again."""
         if self._looks > MAX_LOOKS:
             raise _too_many_looks()
-        there = {one.id: one for one in self._roll.all() if self._stays(one.id)}
-        known = self._roll.known(self._added.keys() - there.keys())
+        there = {one.id: one for one in self._current.all() if self._stays(one.id)}
+        known = self._current.known(self._added.keys() - there.keys())
         added = {
             id_: known.get(id_, Relation(id_, type_ or TYPE, None))
             for id_, type_ in self._added.items()
@@ -144,21 +128,22 @@ class Membership:
         Raises Mutability where a member is given another type than it has.
         """
         if self._emptied:
-            before: Mapping[str, str] = {one.id: one.type for one in self._roll.all()}
+            before: Mapping[str, str] = {one.id: one.type for one in self._current.all()}
             leaving = sorted(before.keys() - self._added.keys())
         else:
-            before = self._roll.among([*self._added, *self._removed])
+            before = self._current.among([*self._added, *self._removed])
             leaving = sorted(before.keys() & self._removed)
         if any(type_ and before.get(id_, type_) != type_ for id_, type_ in self._added.items()):
-            raise immutable(f"{MEMBERS}.type")
+            raise Mutability.immutable(f"{MEMBERS}.type")
         joining = {id_: type_ for id_, type_ in self._added.items() if id_ not in before}
         return Changes(joining, leaving)
 
 
 def _too_many_looks() -> BodyTooLarge:
     return BodyTooLarge(
+        "patch.member_searches",
         "This PATCH searches the whole group too often: send it in several,"
-        ' or name members by their ids, as in members[value eq "<id>"].'
+        ' or name members by their ids, as in members[value eq "<id>"].',
     )
 
 
@@ -173,23 +158,27 @@ def _wanted_ids(filter: Filter) -> set[str] | None:
     return None
 
 
-def _the_same(chosen: set[str], edit: Edit, tolerances: Tolerances) -> Given:
+def _the_same(
+    operation: Operation, _: Filter, chosen: Collection[str], tolerances: Tolerances
+) -> Given:
     """Return the members chosen with the type that is given: who is a member never changes."""
-    if edit.sub is not None and edit.sub.name == "type":
-        return dict.fromkeys(chosen, _type(edit.value))
-    if edit.sub is not None and edit.sub.name != "value":
-        raise immutable(f"{MEMBERS}.{edit.sub.name}")
-    value = edit.value if edit.sub is None else [{"value": edit.value}]
-    given = given_members(value, tolerances)
+    sub, value = operation.sub, operation.value
+    if sub is not None and sub.name == "type":
+        return dict.fromkeys(chosen, _type(value))
+    if sub is not None and sub.name != "value":
+        raise Mutability.immutable(operation.name)
+    given = given_members([{"value": value}] if sub else value, tolerances)
     if given.keys() != chosen:
-        raise immutable(f"{MEMBERS}.value")
+        raise Mutability.immutable(f"{MEMBERS}.value")
     return given
 
 
-def _made(edit: Edit, filter: Filter, tolerances: Tolerances) -> Given:
+def _made(
+    operation: Operation, filter: Filter, _: Collection[str], tolerances: Tolerances
+) -> Given:
     """Return the member that a filter matching nobody creates; raises NoTarget or InvalidValue."""
-    described = described_value(edit, tolerances)
-    value = {edit.sub.name.lower(): edit.value} if edit.sub else edit.value
+    described = described_by(operation, tolerances)
+    value = {operation.sub.name.lower(): operation.value} if operation.sub else operation.value
     if isinstance(value, Mapping):
         value = {**described, **by_folded_name(value)}
     elif isinstance(value, str):
@@ -198,7 +187,7 @@ def _made(edit: Edit, filter: Filter, tolerances: Tolerances) -> Given:
     members = {id_: given or type_ for id_, given in given_members(value, tolerances).items()}
     for id_, given in members.items():
         if not matches_value(filter, {**described, "value": id_, "type": given}):
-            raise contradiction(edit)
+            raise contradiction(operation)
     return members
 
 
@@ -230,12 +219,14 @@ def given_members(value: Any, tolerances: Tolerances) -> Given:
 def _check_number(named: int) -> None:
     if named > MAX_MEMBERS:
         raise BodyTooLarge(
-            f"The request names more than {MAX_MEMBERS} members: send it in several."
+            "members.too_many",
+            "The request names more than {most} members: send it in several.",
+            most=MAX_MEMBERS,
         )
 
 
 def _no_list() -> InvalidValue:
-    return InvalidValue('members must be a list such as [{"value": "<id>"}]')
+    return InvalidValue("members.no_list", 'members must be a list such as [{{"value": "<id>"}}]')
 
 
 def _given_member(item: Any, tolerances: Tolerances) -> tuple[str, str | None]:
@@ -243,7 +234,9 @@ def _given_member(item: Any, tolerances: Tolerances) -> tuple[str, str | None]:
     if isinstance(item, str) and tolerances.allow("values_as_strings"):
         return _id(item), None
     if not isinstance(item, dict):
-        raise InvalidValue('each of members must be an object such as {"value": "<id>"}')
+        raise InvalidValue(
+            "members.no_object", 'each of members must be an object such as {{"value": "<id>"}}'
+        )
     if item.keys() <= {"value", "display", "$ref"}:
         return _id(item.get("value")), None
     given = by_folded_name(item)
@@ -254,9 +247,15 @@ def _given_member(item: Any, tolerances: Tolerances) -> tuple[str, str | None]:
 
 def _id(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise InvalidValue("members.value is required: the id of the member, in quotes")
+        raise InvalidValue(
+            "members.id", "members.value is required: the id of the member, in quotes"
+        )
     if len(value) > MAX_ID or not (value.isascii() and value.isprintable()):
-        raise InvalidValue(f"members.value must be an id of at most {MAX_ID} ASCII characters")
+        raise InvalidValue(
+            "members.id",
+            "members.value must be an id of at most {most} ASCII characters",
+            most=MAX_ID,
+        )
     return value
 
 
@@ -265,15 +264,15 @@ def _type(value: Any) -> str | None:
         return None
     known = {name.lower(): name for name in TYPES}
     if not isinstance(value, str) or value.lower() not in known:
-        raise InvalidValue("members.type must be User or Group")
+        raise InvalidValue("members.type", "members.type must be User or Group")
     return known[value.lower()]
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
-    """A body without its members, and they; None where the body gives no list of them.
+class BodyAndMembers:
+    """A body without its members, and these; None where the body gives no list of them.
 
-    `named` says whether it has them at all, if only as null.
+    `named` says whether the body names them at all, if only as null.
     """
 
     body: Any
@@ -281,16 +280,16 @@ class Parted:
     named: bool = False
 
 
-def parted(body: Any, urn: str, tolerances: Tolerances) -> Parted:
+def split_members(body: Any, urn: str, tolerances: Tolerances) -> BodyAndMembers:
     """Take `members`, in any spelling, out of the body of a POST or PUT."""
     if not isinstance(body, Mapping):
-        return Parted(body)
+        return BodyAndMembers(body)
     names = [name for name in body if name.lower() in (MEMBERS, f"{urn}:{MEMBERS}".lower())]
     if len(names) > 1:
         raise given_twice(MEMBERS)
     if not names:
-        return Parted(body)
+        return BodyAndMembers(body)
     rest = {name: value for name, value in body.items() if name not in names}
     if isinstance(body[names[0]], dict) and not tolerances.allow("values_as_strings"):
         raise _no_list()
-    return Parted(rest, _only_members(body[names[0]], tolerances), named=True)
+    return BodyAndMembers(rest, _only_members(body[names[0]], tolerances), named=True)

@@ -78,6 +78,11 @@ class Attribute:
     def read_only(self) -> bool:
         return self.mutability is Mutability.READ_ONLY
 
+    @property
+    def write_only(self) -> bool:
+        """Whether it is accepted and dropped, as `password` is."""
+        return self.mutability is Mutability.WRITE_ONLY
+
     @cached_property
     def has_decimals(self) -> bool:
         """Whether decimal numbers, kept as text, are shown in its values as JSON numbers."""

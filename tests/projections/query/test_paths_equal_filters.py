@@ -12,10 +12,10 @@ from projections.current.memberships import Relation
 from projections.query.comparison import fold
 from projections.query.documents import Documents as Table
 from projections.query.model import Query, Type
-from scim_api.protocol.body import load_value
+from scim_api.protocol.fields import read_value
 from scim_api.protocol.filter import parse_filter
-from scim_api.protocol.patch import message as patching
-from scim_api.protocol.patch.members import Membership
+from scim_api.protocol.patch.members import MemberChanges
+from scim_api.protocol.patch.message import patched
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import GROUP, USER
@@ -101,8 +101,8 @@ def test_a_path_removes_the_members_by_which_a_list_finds_the_group(
     for group in [id_ for id_ in GROUPS if id_ in lived.world.present]:
         row = lived.resources.row(database, "Group", group)
         assert row
-        membership = Membership(Roll(lived, row.position))
-        patching.apply(GROUP, {"displayName": "g"}, operation, TOLERANCES, membership)
+        membership = MemberChanges(Roll(lived, row.position))
+        patched(GROUP, {"displayName": "g"}, operation, TOLERANCES, membership)
 
         found = {
             id_
@@ -213,12 +213,12 @@ def test_a_path_removes_the_values_by_which_a_list_finds_the_user(
 ) -> None:
     key, value, text = case
     declared = OWNER.declared[key]
-    values = load_value(declared, None, [value], TOLERANCES) or []
+    values = read_value(declared, None, [value], TOLERANCES) or []
     attributes = {"userName": "a", **({key: values} if values else {})}
     operation = patch({"op": "remove", "path": f"{key}[{text}]"})
 
     stored(database, declared, values)
-    left = patching.apply(OWNER, attributes, operation, TOLERANCES)
+    left = patched(OWNER, attributes, operation, TOLERANCES)
 
     removed = bool(values) and key not in left
     assert removed is listed(database, f"{key}[{text}]", OWNER)

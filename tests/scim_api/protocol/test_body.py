@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from projections.query.model import Type
-from scim_api.protocol.body import distinct, load_resource, load_value
+from scim_api.protocol.body import load_resource
 from scim_api.protocol.errors import InvalidSyntax, InvalidValue
+from scim_api.protocol.fields import read_value
+from scim_api.protocol.multi_valued import distinct
 from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
@@ -695,17 +697,17 @@ def test_plain_values_come_in_a_list(value):
 def test_one_object_stands_for_a_list_in_a_patch():
     emails = USER.declared["emails"]
 
-    assert load_value(emails, None, {"VALUE": "a"}, Tolerances(STRICT)) == [{"value": "a"}]
+    assert read_value(emails, None, {"VALUE": "a"}, Tolerances(STRICT)) == [{"value": "a"}]
 
 
 def test_a_sub_attribute_is_loaded_by_its_own_type():
     emails = USER.declared["emails"]
     primary = emails.attribute.subs["primary"]
 
-    assert load_value(emails, primary, "True", Tolerances()) is True
-    assert load_value(emails, primary, "", Tolerances()) is None
+    assert read_value(emails, primary, "True", Tolerances()) is True
+    assert read_value(emails, primary, "", Tolerances()) is None
     with pytest.raises(InvalidValue, match=r"^emails\.primary must be true or false"):
-        load_value(emails, primary, 1, Tolerances())
+        read_value(emails, primary, 1, Tolerances())
 
 
 def test_a_write_only_attribute_of_any_name_is_dropped():

@@ -6,7 +6,7 @@ All through HTTP, but for the preset `entra`, whose PATCH is applied by itself.
 import pytest
 
 from scim_api.protocol.errors import NoTarget
-from scim_api.protocol.patch.message import apply
+from scim_api.protocol.patch.message import patched
 from scim_api.protocol.policy import PRESETS, Tolerances
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.scim_api.client import LIST_URN, patch, refusal
@@ -490,7 +490,7 @@ def test_only_the_named_values_are_removed(api, operation):
 
 @pytest.mark.parametrize("name", ["Add", "Replace"])
 def test_entras_policy_makes_one_value_for_each_filter_whatever_the_operation(name):
-    after = apply(
+    after = patched(
         USER, {"userName": "a"}, patch(*in_one_request(name)), Tolerances(PRESETS["entra"])
     )
 
@@ -504,4 +504,4 @@ def test_entras_policy_makes_no_value_for_a_filter_that_describes_none():
     operation = op("Replace", 'emails[type ne "work"].value', "x")
 
     with pytest.raises(NoTarget):
-        apply(USER, {"userName": "a"}, patch(operation), Tolerances(PRESETS["entra"]))
+        patched(USER, {"userName": "a"}, patch(operation), Tolerances(PRESETS["entra"]))

@@ -8,9 +8,9 @@ import pytest
 
 from ledger.contract import NO_STREAM
 from ledger.events import CREATED
+from scim_api.protocol.multi_valued import MAX_VALUES
 from scim_api.protocol.novelty import MAX_NAME, MAX_RESOURCE, MAX_TEXT
 from scim_api.protocol.schema.resource_types import USER_URN
-from scim_api.protocol.values import MAX_VALUES
 from tests.scim_api.client import GROUP_URN, group, patch, refusal, replace, user
 
 MARKS = "a" + "\u0301\u0316" * 75_000

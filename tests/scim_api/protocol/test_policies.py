@@ -21,7 +21,8 @@ from scim_api.protocol.errors import (
 )
 from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.list_query import search_parameters
-from scim_api.protocol.patch.message import PATCH_URN, apply
+from scim_api.protocol.patch.message import PATCH_URN
+from scim_api.protocol.patch.message import patched as after_patch
 from scim_api.protocol.policy import PRESETS, STRICT, Policy, Tolerances, described, with_settings
 from scim_api.protocol.schema.attributes import Attribute, Schema
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
@@ -58,7 +59,7 @@ def posted(policy, tolerated, body):
 
 def patched(policy, tolerated, *operations):
     message = {"schemas": [PATCH_URN], "Operations": list(operations)}
-    return apply(USER, NOW, message, Tolerances(policy, tolerated))
+    return after_patch(USER, NOW, message, Tolerances(policy, tolerated))
 
 
 def read(policy, tolerated, text):
@@ -95,7 +96,7 @@ def filtered(text):
 def message(schemas):
     """Return a PATCH that removes nothing, with other `schemas`."""
     nothing = {"op": "remove", "path": "nickName"}
-    return lambda *policy: apply(
+    return lambda *policy: after_patch(
         USER, NOW, {"Operations": [nothing], **schemas}, Tolerances(*policy)
     )
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from projections.current.memberships import Relation
 from scim_api.protocol.errors import BodyTooLarge, InvalidValue, Mutability, NoTarget
-from scim_api.protocol.patch import message as patching
-from scim_api.protocol.patch.members import MAX_MEMBERS, Membership
+from scim_api.protocol.patch.members import MAX_MEMBERS, MemberChanges
+from scim_api.protocol.patch.message import patched
 from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Policy, Tolerances
 from scim_api.protocol.schema.resource_types import GROUP
 from tests.scim_api.client import GROUP_URN, add, patch, remove
@@ -49,9 +49,9 @@ def type_of(id_):
 
 def after(there, *operations, policy=OKTA):
     """Return the members after a PATCH."""
-    membership = Membership(Roll(there))
+    membership = MemberChanges(Roll(there))
     tolerances = Tolerances(policy, base_url=BASE)
-    patching.apply(GROUP, ATTRIBUTES, patch(*operations), tolerances, membership)
+    patched(GROUP, ATTRIBUTES, patch(*operations), tolerances, membership)
     changes = membership.changes()
     assert set(changes.joining).isdisjoint(there)
     assert set(changes.leaving) <= set(there)
@@ -129,7 +129,7 @@ def test_repeating_a_patch_changes_nothing_more(before, several):
 
 @given(st.sets(one), ids)
 def test_a_put_comes_to_who_is_named(before, named):
-    membership = Membership(Roll(sorted(before)))
+    membership = MemberChanges(Roll(sorted(before)))
 
     membership.replace(dict.fromkeys(named))
 
@@ -140,10 +140,10 @@ def test_a_put_comes_to_who_is_named(before, named):
 
 def test_single_members_are_changed_without_asking_for_all():
     roll = Roll(IDS)
-    membership = Membership(roll)
+    membership = MemberChanges(roll)
 
     operations = patch(remove("a"), add("x", "b"), remove("y"))
-    patching.apply(GROUP, ATTRIBUTES, operations, Tolerances(), membership)
+    patched(GROUP, ATTRIBUTES, operations, Tolerances(), membership)
     changes = membership.changes()
 
     assert roll.asked == [{"a", "b", "x", "y"}]
@@ -152,7 +152,7 @@ def test_single_members_are_changed_without_asking_for_all():
 
 def test_a_group_without_changes_is_not_asked():
     roll = Roll(IDS)
-    membership = Membership(roll)
+    membership = MemberChanges(roll)
 
     membership.changes()
 
@@ -161,10 +161,10 @@ def test_a_group_without_changes_is_not_asked():
 
 def test_thousands_of_operations_ask_once():
     roll = Roll(IDS)
-    membership = Membership(roll)
+    membership = MemberChanges(roll)
 
     operations = patch(*[remove(f"x{n}") for n in range(2000)], *[add(f"y{n}") for n in range(9)])
-    patching.apply(GROUP, ATTRIBUTES, operations, Tolerances(), membership)
+    patched(GROUP, ATTRIBUTES, operations, Tolerances(), membership)
     membership.changes()
 
     assert len(roll.asked) == 1
@@ -451,9 +451,9 @@ def test_the_strict_policy_takes_members_in_their_one_form():
 
 
 def test_what_was_forgiven_is_told():
-    told, membership = [], Membership(Roll([]))
+    told, membership = [], MemberChanges(Roll([]))
 
     operation = {"op": "Add", "path": "members", "value": ["x"]}
-    patching.apply(GROUP, ATTRIBUTES, patch(operation), Tolerances(OKTA, told.append), membership)
+    patched(GROUP, ATTRIBUTES, patch(operation), Tolerances(OKTA, told.append), membership)
 
     assert set(told) == {"patch_op_any_case", "values_as_strings"}

@@ -15,7 +15,8 @@ from scim_api.protocol.errors import (
     Mutability,
     NoTarget,
 )
-from scim_api.protocol.patch.message import MAX_OPERATIONS, PATCH_URN, apply
+from scim_api.protocol.patch.message import MAX_OPERATIONS, PATCH_URN
+from scim_api.protocol.patch.message import patched as after_patch
 from scim_api.protocol.patch.operations import MAX_PATHS
 from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances, with_settings
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
@@ -98,7 +99,7 @@ def op(op, path=None, *value):
 def patched(*operations, policy=OKTA, attributes=USER_NOW, resource_type=USER):
     before = copy.deepcopy(attributes)
     try:
-        return apply(resource_type, attributes, message(*operations), Tolerances(policy))
+        return after_patch(resource_type, attributes, message(*operations), Tolerances(policy))
     finally:
         assert attributes == before
 
@@ -146,7 +147,7 @@ RFC = only(pathless_patch=True, every_filter_operator=True)
 )
 def test_what_is_no_patch_message_is_a_syntax_error(body):
     with pytest.raises(InvalidSyntax):
-        apply(USER, USER_NOW, body)
+        after_patch(USER, USER_NOW, body)
 
 
 def test_names_in_the_message_are_found_in_any_case():
@@ -155,7 +156,7 @@ def test_names_in_the_message_are_found_in_any_case():
         "OPERATIONS": [{"OP": "replace", "Path": "TITLE", "Value": "x"}],
     }
 
-    assert apply(USER, USER_NOW, body, Tolerances(STRICT))["title"] == "x"
+    assert after_patch(USER, USER_NOW, body, Tolerances(STRICT))["title"] == "x"
 
 
 def test_too_many_operations_are_too_large_a_body():

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scim2_models import Context, EnterpriseUser, PatchOp, SCIMException, User
 
-from scim_api.protocol.body import distinct, load_resource
+from scim_api.protocol.body import load_resource
 from scim_api.protocol.errors import NoTarget, ScimError
-from scim_api.protocol.patch.message import PATCH_URN, apply
+from scim_api.protocol.multi_valued import distinct
+from scim_api.protocol.patch.message import PATCH_URN
+from scim_api.protocol.patch.message import patched as after_patch
 from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances, with_settings
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 
@@ -118,7 +120,7 @@ def message(*operations):
 
 
 def patched(state, *operations, policy=RFC):
-    return apply(USER, state, message(*operations), Tolerances(policy))
+    return after_patch(USER, state, message(*operations), Tolerances(policy))
 
 
 def document(state):
