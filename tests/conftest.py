@@ -1,4 +1,4 @@
-"""What the tests of every room share: real ledgers in temporary folders, and what writes them."""
+"""Fixtures for the tests of every room: real ledgers in temporary folders."""
 
 import os
 import shutil
@@ -49,20 +49,20 @@ def metadata() -> Metadata:
 
 @pytest.fixture
 def recorder() -> Callable[[SQLiteLedger], Record]:
-    """Give what appends events to the end of a ledger's streams, whatever their version."""
+    """Return a function that makes a recorder: it appends events to a ledger's streams."""
     return _recorder
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the data directory that commands use, empty."""
+    """Return an empty data directory, which commands use."""
     monkeypatch.setenv("SCIM_DATA_DIR", str(tmp_path / "var"))
     return tmp_path / "var"
 
 
 @pytest.fixture
 def ledger_path(data_dir: Path) -> Path:
-    """Make a new ledger, acme, without projections."""
+    """Return the file of a new ledger, acme, without projections."""
     path = data_dir / "acme" / "ledger.db"
     create(path, "acme", software="scim-ledger test", metadata=_metadata())
     return path
@@ -103,7 +103,7 @@ def run() -> Run:
 
 @pytest.fixture
 def foreign() -> Iterator[Callable[[Path], Connection]]:
-    """Open a connection that knows none of our settings, as a stranger's program has."""
+    """Return a function that opens a database without our settings, like another program."""
     opened: list[Connection] = []
 
     def connect(path: Path) -> Connection:
@@ -119,9 +119,9 @@ def foreign() -> Iterator[Callable[[Path], Connection]]:
 
 @pytest.fixture
 def dripping() -> Iterator[Callable[[bytes], str]]:
-    """Return a maker of servers that send something at once and then a byte now and then.
+    """Return a function that starts a server and returns its host and port.
 
-    No single wait for such a server is long. What is made is its host and port.
+    The server sends some bytes at once and then one byte at a time, so no single wait is long.
     """
     over, listeners = threading.Event(), []
 
@@ -152,10 +152,10 @@ def dripping() -> Iterator[Callable[[bytes], str]]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make the closed file of a ledger of 30 mixed events, projections and one erasure included.
+    """Return the closed file of a ledger of 30 mixed events, with projections and one erasure.
 
-    Position 17 is an Updated of a user that lives. Contact-1 has 8, 9 and 10, its Erased event,
-    by which 8 was erased.
+    Position 17 is an Updated of a living user. Contact-1 has 8, 9 and 10; 10 is the Erased event
+    that erased 8.
     """
     folder = tmp_path_factory.mktemp("template")
     path = folder / "acme" / "ledger.db"
@@ -205,7 +205,7 @@ def _person(n: int) -> dict[str, Any]:
 
 @pytest.fixture
 def history(template: Path, data_dir: Path) -> Path:
-    """Copy the template to where the commands find the ledger acme."""
+    """Return a copy of the template, which commands find as the ledger acme."""
     path = data_dir / "acme" / "ledger.db"
     path.parent.mkdir(parents=True)
     shutil.copy(template, path)

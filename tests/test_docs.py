@@ -1,4 +1,4 @@
-"""What the documents promise is there, and what is there is in the documents."""
+"""The documents name everything that exists, and nothing else."""
 
 import json
 import re

@@ -1,1 +1,1 @@
-"""What a request costs, beside a bare Flask application that answers the same bytes."""
+"""The cost of a request, compared with a bare Flask application that answers the same bytes."""

@@ -29,7 +29,7 @@ class Circumstances:
 
 
 class Watch:
-    """Notes what is measured when it starts, and finds how much others take of the machine."""
+    """Measures which share of the machine other processes take."""
 
     def __init__(self, servers: Sequence[Server]) -> None:
         self.commit = _commit()

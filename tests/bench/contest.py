@@ -15,7 +15,7 @@ WARM_UP = 0.25  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A slice of each, one right after the other."""
+    """One slice of each side, one right after the other."""
 
     product: Slice
     hello: Slice
@@ -72,13 +72,13 @@ class Contest:
         return f"{self.population.size}/{self.operation.name}"
 
     def prepared(self) -> dict[str, Any]:
-        """Return what the bare application has to know."""
+        """Return the answer that the bare application is to give."""
         first = next(self.operation.requests(self.population))
         names_one = first.path.startswith(("/Users/", "/Groups/"))
         return {**self.answer, "method": first.method, "names_one": names_one}
 
     def challenge(self, load: Load) -> None:
-        """Let the bare application take part, once it is seen to answer the same."""
+        """Add the bare application, after checking that it gives the same answer."""
         self.hello = Side(load, self.operation, self.population, f"/{self.place}")
         if self.hello.ask_once() != self.answer:
             raise RuntimeError(f"the bare application answers {self.place} with other bytes")
@@ -118,7 +118,7 @@ class Contest:
 def hold(
     contests: Sequence[Contest], rounds: int, seconds: float, progress: Callable[[str], None]
 ) -> None:
-    """Play all rounds: what reads or changes users first, then what adds them."""
+    """Play all rounds: operations that read or change users first, then those that add them."""
     for phase in _phases(contests):
         for number in range(rounds):
             progress(f"round {number + 1} of {rounds}: {', '.join(_names(phase))}")

@@ -1,4 +1,4 @@
-"""The bare Flask application: parses the JSON of what is sent, answers prepared bytes."""
+"""The bare Flask application: parses JSON bodies and answers prepared bytes."""
 
 import os
 from pathlib import Path

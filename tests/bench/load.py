@@ -28,7 +28,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What a short stretch of one kind of request came to."""
+    """The results of a short run of one kind of request."""
 
     requests: int
     seconds: float

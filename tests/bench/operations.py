@@ -1,4 +1,4 @@
-"""What is measured: each operation's requests, in Okta's words, and the ratio aimed at."""
+"""The operations measured: each one's requests, as Okta sends them, and its target ratio."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -113,7 +113,7 @@ class Wire:
     """Writes requests as Okta sends them."""
 
     def __init__(self, port: int, base: str, token: str) -> None:
-        """`base` is the path under which the SCIM base lies."""
+        """`base` is the path of the SCIM base."""
         self._base = base
         self._head = (
             f" HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"

@@ -22,12 +22,12 @@ _CITIES = "Lisbon Oslo Nairobi Kyoto Toronto".split()
 
 
 def user_name(number: int) -> str:
-    """Return the userName of the user of a number."""
+    """Return the userName of a numbered user."""
     return f"user.{number:07d}@example.com"
 
 
 def created(number: int) -> Body:
-    """Return what Okta posts to create the user of a number: a mapped profile, about 1 KB."""
+    """Return Okta's POST that creates a numbered user: a mapped profile, about 1 KB."""
     given, family = _GIVEN[number % len(_GIVEN)], _FAMILY[number // 7 % len(_FAMILY)]
     return {
         "schemas": [USER_URN, ENTERPRISE_URN],
@@ -61,7 +61,7 @@ def _title(number: int, change: int) -> str:
 
 
 def replaced(number: int, id_: str, change: int) -> Body:
-    """Return the PUT of a whole profile whose title is another than that of the change before."""
+    """Return a PUT of a whole profile with a title other than the previous one."""
     body = created(number)
     del body["password"]
     return body | {"id": id_, "meta": {"resourceType": "User"}, "title": _title(number, change)}

@@ -1,4 +1,4 @@
-"""What was measured, as tables to read and as JSON to keep."""
+"""The measurements as tables and as JSON."""
 
 import statistics
 from collections.abc import Iterator, Sequence
@@ -134,7 +134,7 @@ def verdicts(contests: Sequence[Contest]) -> str:
 
 
 def as_json(run: Circumstances, contests: Sequence[Contest]) -> dict[str, Any]:
-    """Return everything measured but the single answers' times."""
+    """Return all measurements except the times of single answers."""
     return {**asdict(run), "results": [_result(contest) for contest in contests]}
 
 

@@ -74,7 +74,7 @@ def _create_group(tenant: Tenant, ids: list[str]) -> str:
 
 
 def _attributes(number: int) -> dict[str, Any]:
-    """Return what the service makes of a user's body, without checking it."""
+    """Return a user's attributes as the service would store them, without checks."""
     body = people.created(number)
     extension = body.pop(ENTERPRISE_URN)
     for key in ("schemas", "groups", "password"):
@@ -109,6 +109,6 @@ def opened(population: Population) -> Iterator[Tenant]:
 
 
 def events_of(population: Population) -> int:
-    """Return how many events the ledger holds."""
+    """Return the number of events in the ledger."""
     with opened(population) as tenant:
         return tenant.ledger.last_position()

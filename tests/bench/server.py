@@ -42,7 +42,7 @@ def machine() -> tuple[float, float]:
 
 
 def _ticks(pid: int) -> int:
-    """Read utime and stime (proc(5)), which tell of all threads, also of those that ended."""
+    """Read utime and stime (proc(5)), which include all threads, also ended ones."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 

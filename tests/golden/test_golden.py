@@ -1,4 +1,4 @@
-"""Events as they were once written, one file per type and revision, are read for ever.
+"""Every event type and revision ever recorded can still be read: one golden file for each.
 
 A file here is never changed and never deleted: ledgers hold such events. A revision adds a file.
 """
@@ -38,14 +38,14 @@ def test_every_type_and_revision_has_a_golden_file(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_a_golden_file_is_of_the_type_and_revision_in_its_name(name: str) -> None:
+def test_a_golden_file_has_the_type_and_revision_in_its_name(name: str) -> None:
     header = json.loads(GOLDEN[name]["header"])
 
     assert f"{header['type']}-{header['revision']}" == name
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_a_golden_event_is_still_read(name: str) -> None:
+def test_a_golden_event_can_still_be_read(name: str) -> None:
     header = json.loads(GOLDEN[name]["header"])
 
     recorded = decoded(GOLDEN[name])
@@ -56,7 +56,7 @@ def test_a_golden_event_is_still_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
-def test_a_golden_payload_is_read_as_it_was_written_or_as_its_file_says(name: str) -> None:
+def test_a_golden_payload_reads_as_written_or_as_its_file_says(name: str) -> None:
     golden = GOLDEN[name]  # "read" is for a revision whose upcaster changes the payload
 
     assert decoded(golden).payload == golden.get("read", golden["payload"])

@@ -1,1 +1,1 @@
-"""The auditor's handbook: the company it tells of, and the running of what it shows."""
+"""docs/auditing.md: the company of its examples, and the runner of its commands."""

@@ -1,4 +1,4 @@
-"""Write the output of everything that the handbook shows anew: python -m tests.handbook."""
+"""Rewrite the output shown in docs/auditing.md: python -m tests.handbook."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the handbook shows: its commands and requests, run, and their output, compared."""
+"""Runs the commands and requests that the handbook shows, and compares their output."""
 
 import json
 import re
@@ -32,12 +32,12 @@ class Shown:
 
 
 def shown_in(text):
-    """Return everything that a handbook shows."""
+    """Return each command of a handbook with the output shown."""
     return [Shown(*found.groups()) for found in _BLOCK.finditer(text)]
 
 
 def with_output(text, run):
-    """Return a handbook with the output that everything has now."""
+    """Return a handbook with the current output of each command."""
 
     def again(found):
         output = _LINK.sub(BASE, run(Shown(*found.groups())))
@@ -47,7 +47,7 @@ def with_output(text, run):
 
 
 def alike(output):
-    """Return what two outputs have in common that differ in ids, hashes and today's times only."""
+    """Return an output without its ids, hashes and today's times, for comparison."""
     output = _UUID.sub("<id>", output)
     output = _HASH.sub("<hash>", output)
     output = _ORIGIN.sub("<ledger>", output)
@@ -58,7 +58,7 @@ def alike(output):
 
 
 class Runner:
-    """Runs what the handbook shows, over the story's ledger and a server of it."""
+    """Runs the handbook's commands on the story's ledger and a server of it."""
 
     def __init__(self, company, server):
         self.company, self.server = company, server

@@ -12,11 +12,11 @@ from tests.scim_api.client import Site, patch
 
 OKTA = "Okta SCIM Client 1.0.0"
 OPERATOR = "rosa"
-SETTINGS = {"SCIM_REQUEST_LOG_DAYS": "3650"}  # what was refused is to be told for years
+SETTINGS = {"SCIM_REQUEST_LOG_DAYS": "3650"}  # refusals are shown for years
 
 
 class Company:
-    """Lets things happen, each at its time."""
+    """A company whose directory and operators act at given times."""
 
     def __init__(self, data_dir, monkeypatch):
         self.data_dir = data_dir
@@ -31,7 +31,7 @@ class Company:
 
     @contextmanager
     def at(self, text):
-        """Let it be a time, such as 07-06 08:00, of 2026."""
+        """Set the clock to a time of 2026, such as 07-06 08:00."""
         moment = datetime.fromisoformat(f"2026-{text.replace(' ', 'T')}").replace(tzinfo=UTC)
         with clock.pretending(moment):
             yield
@@ -47,7 +47,7 @@ class Company:
         self.tokens[name] = self.operator("token", "create", name, *words)
 
     def send(self, method, path, body=None, *, token="okta", agent=OKTA, status=None):
-        """Send a request as a client does; return the document; its id is `last`."""
+        """Send a request as a client does; return the document. `last` is the request's id."""
         answer = self.site.app.test_client().open(
             f"/scim/v2{path}",
             method=method,
@@ -94,7 +94,7 @@ class Company:
 
 
 def tell(company):
-    """Let the half year happen."""
+    """Play the half year."""
     with company.at("07-01 09:00"):
         company.operator("init")
         company.token("okta")
@@ -146,7 +146,7 @@ def tell(company):
 
 
 def _strange_account(company):
-    """Let somebody with a script make an account that is gone two days later."""
+    """A script creates an account and deletes it two days later."""
     script = {"token": "script", "agent": "python-requests/2.32.0"}
     with company.at("09-21 22:40"):
         company.token("script")
@@ -158,7 +158,7 @@ def _strange_account(company):
 
 
 def _refusals(company):
-    """Let Okta ask for what cannot be, and for what is already."""
+    """Okta sends two requests that are refused and one that changes nothing."""
     with company.at("10-13 09:30"):
         body = {"schemas": [USER_URN], "userName": "ada.lopez@example.com"}
         company.send("POST", "/Users", body, status=409)

@@ -1,4 +1,4 @@
-"""What the handbook shows is what the program says."""
+"""docs/auditing.md shows the program's real output."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SHOWN = shown_in(HANDBOOK.read_text()) if HANDBOOK.exists() else []
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Return what runs things over the company's ledger, told once."""
+    """Return a runner for the company's ledger, which is made once."""
     folder = tmp_path_factory.mktemp("handbook")
     with pytest.MonkeyPatch.context() as patch:
         company = Company(folder / "data", patch)
@@ -25,11 +25,11 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("shown", SHOWN, ids=[shown.command for shown in SHOWN])
-def test_the_output_is_what_the_program_says(run, shown):
+def test_the_output_shown_is_the_programs(run, shown):
     assert alike(run(shown)) == alike(shown.output)
 
 
-def test_twenty_questions_are_answered():
+def test_the_handbook_answers_twenty_questions():
     questions = [line for line in HANDBOOK.read_text().splitlines() if line.startswith("### ")]
 
     assert len(questions) >= 20

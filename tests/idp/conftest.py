@@ -1,4 +1,4 @@
-"""The fixtures of the service's tests serve here too."""
+"""Uses the fixtures of the service's tests."""
 
 from tests.scim_api.conftest import api, made, make_site, server, site, start
 

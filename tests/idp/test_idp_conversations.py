@@ -1,12 +1,12 @@
-"""What clients send, as conversations: files of requests, each with what is expected.
+"""Conversations of real clients: files of requests, each with the expected answer.
 
-A folder is a client, or a family of them; in keycloak a file is an extension of Keycloak's, or what
-several of them do.
+A folder is a client or a family of clients; in keycloak a file is one extension of Keycloak, or
+the requests that several of them send.
 
-A step's `when` says what it stands for, with the names of Okta's shapes in parentheses. `{id}` and
-`{group}` stand for the user and the group last created or found; `known_as` gives the resource that
-a step creates a name of its own. `expect.body` is a part of the answer, `{"in any order": [...]}` a
-list of it; `without` are paths that must not be there; `recorded` are the events the step causes.
+A step's `when` says what it stands for, with the names of Okta's request shapes in parentheses.
+`{id}` and `{group}` stand for the user and the group last created or found; `known_as` names the
+resource that a step creates. `expect.body` is a part of the answer, `{"in any order": [...]}` a
+list in it; `without` are paths that must be absent; `recorded` are the events that the step causes.
 """
 
 import json
@@ -46,7 +46,7 @@ def filled_in(value, names):
 
 
 def noted(answer, step, names):
-    """Return the names after an answer: whom the next steps are about."""
+    """Return the names after an answer, for the steps that follow."""
     resources = answer.get("Resources", [answer])
     if len(resources) != 1 or "id" not in resources[0]:
         return names
@@ -56,7 +56,7 @@ def noted(answer, step, names):
 
 
 def is_part(expected, found):
-    """Tell whether everything expected is found; lists have to be of the same length."""
+    """Return whether everything expected is found; lists must have the same length."""
     if isinstance(expected, dict) and "in any order" in expected:
         wanted = expected["in any order"]
         same = isinstance(found, list) and len(wanted) == len(found)
@@ -72,7 +72,7 @@ def is_part(expected, found):
 
 
 def at(document, path):
-    """Return what is at a path such as Resources.0.members; None where there is nothing."""
+    """Return the value at a path such as Resources.0.members, or None."""
     parts = [path.rpartition(".")[0], path.rpartition(".")[2]] if ":" in path else path.split(".")
     for part in parts:
         document = document[int(part)] if isinstance(document, list) else document.get(part)
@@ -82,7 +82,7 @@ def at(document, path):
 
 
 def choose_policy(site, client):
-    """Set the policy that a ledger has for a client: its own, or the default with one setting."""
+    """Set a client's policy on a ledger: its own, or the default with one setting."""
     name = client if client in PRESETS else "okta"
     overrides = {SWITCHED_ON[client]: True} if client in SWITCHED_ON else {}
     tenant = site.console.tenant("default")
@@ -117,7 +117,7 @@ def test_a_client_is_answered_as_it_expects(api, path):
 
 
 def outline(shape):
-    """Return what tells a request from others: how it asks for what, whatever ids and values."""
+    """Return the shape of a request, without ids and values."""
     url = urlsplit(re.sub(r"/[0-9a-f-]{36}$|\{\w+\}$", "/{}", shape["path"]).replace("//", "/"))
     query = {name: ["?"] if name == "filter" else at for name, at in parse_qs(url.query).items()}
     return shape["method"], url.path, query, shape.get("operations"), shape.get("attributes")
@@ -134,7 +134,7 @@ def sent_by(step):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_every_shape_that_okta_is_known_to_send_is_in_a_conversation(name):
+def test_every_request_shape_known_from_okta_is_in_a_conversation(name):
     steps = [step for path in OKTA for step in json.loads(path.read_text())]
     named = [step for step in steps if re.search(rf"[(, ]{name}[),]", step["when"])]
 

@@ -1,4 +1,4 @@
-"""Okta's own suites, run against a real service: each of their assertions has to hold.
+"""Okta's own suites against a running service: every assertion holds.
 
 The suites are exported Runscope tests. The pauses are left out, and of the scripts the one that
 asserts something is said again here.
@@ -50,7 +50,7 @@ def filled_in(text, variables):
 
 
 def dig(document, path):
-    """Return what a property such as `emails[0].value` names; None where there is nothing."""
+    """Return the value of a property such as `emails[0].value`, or None."""
     for part in re.findall(r"[^.\[\]]+", path or ""):
         try:
             document = document[int(part) if part.isdigit() else part]

@@ -1,4 +1,4 @@
-"""The judges ask the same service as the tests of scim_api."""
+"""Uses the fixtures of the service's tests."""
 
 from tests.scim_api.conftest import api, made, make_site, server, site
 

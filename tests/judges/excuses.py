@@ -18,7 +18,7 @@ def excuse(name):
 
 
 def excuse_of(asked, ours, theirs):
-    """Return the name of the disagreement that two answers come from, if they differ by one."""
+    """Return the name of the disagreement that explains two different answers, or None."""
     return next((name for name, holds in EXCUSES.items() if holds(asked, ours, theirs)), None)
 
 
@@ -150,7 +150,7 @@ def _(asked, ours, theirs):
 
 
 def _marks_several(operation):
-    """Say whether an operation may mark more than one value as primary."""
+    """Return whether an operation may mark more than one value as primary."""
     path, value = (operation.get("path") or "").lower(), operation.get("value")
     if isinstance(value, dict) and not path:
         return any(_marks_several({"value": item}) for item in value.values())
@@ -192,7 +192,7 @@ def _(asked, ours, theirs):
 
 
 def _repeats(ours, theirs, name):
-    """Say whether a value stands twice in a list, or once only with one of the two."""
+    """Return whether a value is in a list twice, or in only one of the two lists."""
     values = [
         [str(one.get("value")).lower() for one in body.get(name, [])] for body in (ours, theirs)
     ]
@@ -200,7 +200,7 @@ def _repeats(ours, theirs, name):
 
 
 def _folded(body):
-    """Return a user whose e-mail addresses and roles are told apart by value and type alone."""
+    """Return a user whose e-mail addresses and roles differ only by value and type."""
     lists = {
         name: {(str(one.get("value")).lower(), one.get("type")) for one in body.get(name, [])}
         for name in _LISTS
@@ -237,7 +237,7 @@ def _(asked, ours, theirs):
 
 
 def changes_nothing(asked, ours, theirs):
-    """Say whether only theirs has a new version, for nothing that changed."""
+    """Return whether only theirs has a new version though nothing changed."""
     removes = all(one["op"] == "remove" for one in operations(asked))
     return theirs and not ours and (removes or len(operations(asked)) > 1)
 

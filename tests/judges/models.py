@@ -1,4 +1,4 @@
-"""scim2-models' model of a user, made from the schemas that this service declares."""
+"""scim2-models' model of a user, built from this service's schemas."""
 
 from typing import Any
 

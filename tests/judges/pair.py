@@ -1,4 +1,4 @@
-"""Our service beside a scim2-server of its own: the same schemas, the same ids, one question each.
+"""Our service and a scim2-server with the same schemas and ids, which get the same requests.
 
 What the two disagree about on purpose is put right here, or excused in `excuses`, under a name that
 docs/disagreements.md explains.
@@ -36,7 +36,7 @@ _DEFAULTS = {"/Users": {"active": True}, "/Entitlements": {"type": "Entitlement"
 
 @dataclass(frozen=True)
 class Asked:
-    """A request in words that both understand; a tag stands for each one's own."""
+    """A request for both services; a tag is replaced by each one's own ETag."""
 
     method: str
     path: str
@@ -51,7 +51,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, the scimType of an error, the body without what must differ, and the ETag."""
+    """A status, the scimType of an error, the comparable part of the body, and the ETag."""
 
     status: int
     scim_type: str | None
@@ -64,7 +64,7 @@ class Answer:
 
 
 class _Storage(InMemoryStorage):
-    """Gives a new resource the id that we gave it."""
+    """Gives a new resource the id that our service gave it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Pair:
         self.tags.clear()
 
     def ask(self, asked: Asked) -> tuple[Answer, Answer]:
-        """Ask both; ours first, since it allots the ids."""
+        """Ask both; ours first, because it allots the ids."""
         holders = self._groups_of(asked)
         before = self._read_active(asked)
         ours = self._ours(asked)
@@ -177,7 +177,7 @@ class Pair:
         return [group["id"] for group in found.json["Resources"]]
 
     def _let_go(self, asked: Asked, holders: list[str]) -> None:
-        """Take a deleted member out of their groups, as ours leaves them by itself."""
+        """Remove a deleted member from their groups, as ours does by itself."""
         id_ = asked.path.rpartition("/")[2]
         remove = {"op": "remove", "path": f'members[value eq "{id_}"]'}
         for group in holders:
@@ -204,7 +204,7 @@ class Pair:
 
 
 def created(asked: Asked, ours: Answer) -> list[tuple[str, dict[str, Any], str]]:
-    """Return what a request made: its endpoint, its body and its place."""
+    """Return the endpoint, body and location of each resource that a request created."""
     if asked.path == "/Bulk":
         operations = zip(asked.body["Operations"], ours.body["Operations"], strict=False)
         return [
@@ -218,7 +218,7 @@ def created(asked: Asked, ours: Answer) -> list[tuple[str, dict[str, Any], str]]
 
 
 def _filled(asked: Asked, active: Any) -> Any:
-    """Say to them what we take for granted."""
+    """Return a body for theirs with our defaults filled in."""
     if asked.path == "/Bulk":
         return asked.body | {
             "Operations": [
@@ -241,7 +241,7 @@ def _filled(asked: Asked, active: Any) -> Any:
 
 
 def keeping_active(active: bool, operations: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Put what `active` has in the place of what unassigns it."""
+    """Replace operations that unassign `active` by its current value."""
     for one in operations:
         named, value = one.get("path") == "active", one.get("value")
         empty = one["op"] == "remove" or (one["op"] == "replace" and value is None)
@@ -262,7 +262,7 @@ def _answer(status: int, body: Any, tag: str | None) -> Answer:
 
 
 def normal(body: Any) -> Any:
-    """Take away what must differ: times, versions, and what their storage knows nothing of."""
+    """Remove values that always differ: times, versions, attributes that their storage lacks."""
     if isinstance(body, list):
         return [normal(item) for item in body]
     if not isinstance(body, dict):

@@ -1,4 +1,4 @@
-"""Random resources, PATCH operations and queries, small enough that they often meet."""
+"""Random resources, PATCH operations and queries, with few values so that they often match."""
 
 from hypothesis import strategies as st
 
@@ -34,7 +34,7 @@ def _plural(values):
 
 
 def _with_one_primary(values):
-    """Mark the first value, and no other: what the rules about primary begin with."""
+    """Mark the first value, and no other, as primary."""
     return [value | {"primary": place == 0} for place, value in enumerate(values)]
 
 

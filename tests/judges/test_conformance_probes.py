@@ -1,4 +1,4 @@
-"""Two checkers that others wrote, scim2-tester and scim-sanity, find nothing to fault."""
+"""Two independent checkers, scim2-tester and scim-sanity, report no fault."""
 
 import http.client
 import json
@@ -16,7 +16,7 @@ RESOURCE_TYPES = {"User", "Group", "Role", "Entitlement"}
 
 
 def relay(server):
-    """Return a WSGI application that passes every request on to a server's port."""
+    """Return a WSGI application that forwards every request to a server's port."""
 
     def passed_on(environ, start_response):
         query = environ["QUERY_STRING"]
@@ -54,7 +54,7 @@ ACTIVE_STAYS = (  # `active-unassigned` in docs/disagreements.md
 )
 
 
-def test_every_check_of_scim2_tester_succeeds_but_that_active_can_be_removed(checks):
+def test_scim2_tester_faults_only_that_active_cannot_be_removed(checks):
     failed = [(check.title, check.reason) for check in checks if check.status not in GOOD]
 
     assert failed == [ACTIVE_STAYS]
@@ -67,7 +67,7 @@ def test_scim2_tester_checks_every_resource_type(checks):
 
 @pytest.fixture(scope="module")
 def probe(server):
-    """Return what scim-sanity reports about the service."""
+    """Return scim-sanity's report about the service."""
     how = ["--token", server.token, "--strict", "--i-accept-side-effects", "--json-output"]
     run = subprocess.run(
         [SANITY, "probe", server.url, *how], capture_output=True, text=True, timeout=60
@@ -79,7 +79,7 @@ def test_every_check_of_scim_sanity_succeeds(probe):
     assert probe["summary"]["failed"] == 0, probe
 
 
-def test_scim_sanity_skips_only_what_is_not_served(probe):
+def test_scim_sanity_skips_only_features_that_are_not_served(probe):
     skipped = [one["name"] for one in probe["results"] if one["status"].lower() == "skip"]
 
     assert all("Agent" in name for name in skipped)

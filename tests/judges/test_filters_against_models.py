@@ -1,4 +1,4 @@
-"""Whole users and random filters: ours, in memory and over HTTP, find whom scim2-models finds.
+"""Random filters find the same users in memory, over HTTP, and in scim2-models.
 
 More of a user than tests/scim_api/protocol/test_filter_oracle.py has, and with our own SQL.
 What we refuse or read otherwise on purpose is in docs/disagreements.md and is not drawn here.
@@ -21,7 +21,7 @@ EXAMPLES = int(os.environ.get("JUDGES_EXAMPLES", "1"))
 
 
 def fixed(examples: int) -> Any:
-    """Return the settings of a property: the same examples each time, or many new ones."""
+    """Return a property's settings: the same examples each time, or many new ones."""
     return settings(
         max_examples=examples * EXAMPLES,
         derandomize=EXAMPLES == 1,
@@ -119,7 +119,7 @@ FILTERS = combined(
 
 
 def theirs(text: str, document: dict[str, Any]) -> bool:
-    """Say whether scim2-models finds a user."""
+    """Return whether scim2-models finds a user."""
     return bool(UserFilter(text).match(UserModel.model_validate(document)))
 
 
@@ -130,7 +130,7 @@ MANY = st.lists(compared(NAMES) | FILTERS, min_size=10, max_size=10)
 
 @fixed(120)
 @given(SEVERAL, MANY)
-def test_a_filter_finds_in_memory_whom_scim2_models_finds(
+def test_a_filter_in_memory_finds_the_same_users_as_scim2_models(
     documents: list[dict[str, Any]], filters: list[str]
 ) -> None:
     for text in filters:
@@ -151,7 +151,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Any:
     st.lists(DOCUMENTS, min_size=3, max_size=6, unique_by=lambda one: one["userName"].lower()),
     MANY,
 )
-def test_a_filter_finds_over_http_whom_scim2_models_finds(
+def test_a_filter_over_http_finds_the_same_users_as_scim2_models(
     api: Any, documents: list[dict[str, Any]], filters: list[str]
 ) -> None:
     for old in api.get("/Users").json["Resources"]:

@@ -1,4 +1,4 @@
-"""Random PATCH operations on random users: ours come to what scim2-models comes to, error or not.
+"""Random PATCH operations on random users have the same result as in scim2-models.
 
 Wider than tests/scim_api/protocol/patch/test_patch_properties.py: the schemas are our own, paths
 may be broken or read-only, values may not fit, and the scimType of an error counts.
@@ -36,7 +36,7 @@ PROPERTY = settings(
 
 @dataclass(frozen=True)
 class Outcome:
-    """The user after a PATCH, or the scimType of why not."""
+    """The user after a PATCH, or the scimType of the error."""
 
     body: Any = None
     scim_type: str | None = None
@@ -87,7 +87,7 @@ TRIED = st.lists(st.lists(drawn.operations(), min_size=1, max_size=2), min_size=
 
 @PROPERTY
 @given(drawn.sound_users, TRIED)
-def test_a_patch_comes_to_what_scim2_models_comes_to(
+def test_a_patch_has_the_same_result_as_in_scim2_models(
     user: dict[str, Any], tried: list[list[dict[str, Any]]]
 ) -> None:
     try:

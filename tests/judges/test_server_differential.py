@@ -1,4 +1,4 @@
-"""The same conversation with our service and with a scim2-server: each answer is the same.
+"""Our service and a scim2-server give the same answers to the same conversation.
 
 Where the two disagree, docs/disagreements.md says who is right by the RFC, and a predicate of that
 name, in excuses.py, excuses it here.
@@ -35,7 +35,7 @@ def pair(tmp_path_factory):
 
 
 class Talk:
-    """A conversation drawn as it goes on: later requests are about what earlier ones made."""
+    """A conversation drawn step by step: later requests use resources of earlier ones."""
 
     def __init__(self, pair, data):
         self.pair, self.data = pair, data
@@ -109,7 +109,7 @@ class Talk:
         )
 
     def go_on(self):
-        """Ask once more; say whether the two still hold the same."""
+        """Send one more request; return whether both still store the same."""
         asked = self.request()
         before = self.pair.tags.get(asked.path)
         ours, theirs = self.pair.ask(asked)
@@ -122,7 +122,7 @@ class Talk:
         return True
 
     def remember(self, asked, ours):
-        """Remember the ids of what was made."""
+        """Remember the ids of new resources."""
         if ours.good and asked.method == "POST" and not asked.path.endswith("/.search"):
             for endpoint, _, location in created(asked, ours):
                 self.ids[endpoint].append(location.rpartition("/")[2])
@@ -151,7 +151,7 @@ def search_body(query):
 
 
 def told(asked, answer):
-    """Return what must be the same of an answer."""
+    """Return the part of an answer that must be the same."""
     if asked.method == "PATCH" and answer.good:
         return answer.good
     body = answer.body
@@ -161,7 +161,7 @@ def told(asked, answer):
 
 
 def ordered(asked, resources):
-    """Return the resources, or of those whose order is open, how many there are."""
+    """Return the resources, or only their number where their order is open."""
     sent = asked.query or asked.body or {}
     by = sent.get("sortBy", "").lower()
     paged = "count" in sent or "startIndex" in sent
@@ -172,7 +172,7 @@ def ordered(asked, resources):
 
 @TALKS
 @given(st.data())
-def test_both_services_answer_alike(pair, data):
+def test_both_services_give_the_same_answers(pair, data):
     talk = Talk(pair, data)
     for _ in range(data.draw(st.integers(1, 10))):
         if not talk.go_on():

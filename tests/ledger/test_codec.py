@@ -53,12 +53,12 @@ salts = st.binary(min_size=32, max_size=32)
 
 
 @given(values)
-def test_canonical_json_is_that_of_rfc_8785(value: Any) -> None:
+def test_canonical_json_equals_rfc_8785(value: Any) -> None:
     assert codec.canonical(value) == rfc8785.dumps(value)
 
 
 @given(values)
-def test_canonical_json_is_what_the_standard_module_writes(value: Any) -> None:
+def test_canonical_json_equals_sorted_compact_json_dumps(value: Any) -> None:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     assert codec.canonical(value) == text.encode()
@@ -72,7 +72,7 @@ def test_a_lone_surrogate_has_no_canonical_form() -> None:
 # Headers
 
 
-def test_a_header_holds_exactly_the_documented_names() -> None:
+def test_a_header_has_exactly_the_documented_names() -> None:
     header = codec.header_bytes("acme/00112233445566aa", RECORDED, 2, "00" * 32)
 
     assert json.loads(header).keys() == HEADER_NAMES
@@ -95,7 +95,7 @@ def test_a_header_is_canonical_json(actor: str, via: str, position: int) -> None
     assert header == rfc8785.dumps(json.loads(header))
 
 
-def test_a_header_names_nothing_of_the_payload_but_its_size_and_commitment() -> None:
+def test_a_header_reveals_only_size_and_commitment_of_the_payload() -> None:
     payload = {"userName": "jane@example.com", "request.address": "203.0.113.7"}
     recorded = replace(RECORDED, payload=payload)
 
@@ -114,7 +114,7 @@ def test_a_leaf_is_the_hash_of_a_zero_byte_and_the_header() -> None:
 
 
 def commitment_by_hand(payload: dict[str, Any], event_salt: bytes) -> bytes:
-    """Pair neighbours until one hash is left; one without a neighbour moves up as it is."""
+    """Hash neighbours in pairs until one hash is left; an odd one moves up unchanged."""
     stream = hashlib.shake_256(event_salt).digest(16 * len(payload))
     level = []
     for path in sorted(payload, key=str.encode):
@@ -138,7 +138,7 @@ def test_a_commitment_is_the_tree_hash_of_the_salted_entries(
     assert codec.commitment(payload, salt) == commitment_by_hand(payload, salt)
 
 
-def test_the_commitment_to_nothing_is_the_hash_of_no_bytes() -> None:
+def test_the_commitment_to_an_empty_payload_is_the_hash_of_no_bytes() -> None:
     assert codec.commitment({}, b"\x07" * 32) == hashlib.sha256(b"").digest()
 
 
@@ -161,7 +161,7 @@ def test_a_commitment_does_not_depend_on_the_order_of_entries(
 
 
 @given(payloads.filter(bool), salts, st.data())
-def test_a_commitment_tells_a_null_from_an_absent_entry(
+def test_a_commitment_distinguishes_a_null_from_an_absent_entry(
     payload: dict[str, Any], salt: bytes, data: st.DataObject
 ) -> None:
     path = data.draw(st.sampled_from(sorted(payload)))
@@ -176,7 +176,7 @@ def test_a_commitment_tells_a_null_from_an_absent_entry(
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["about"])
-def test_a_published_vector_is_what_the_program_computes(vector: dict[str, Any]) -> None:
+def test_the_program_computes_each_published_vector(vector: dict[str, Any]) -> None:
     payload, salt = vector["payload"], bytes.fromhex(vector["salt"])
     fields = json.loads(vector["header"])
     decoded = codec.decode(vector["header"].encode(), codec.canonical(payload))
@@ -192,7 +192,7 @@ def test_a_published_vector_is_what_the_program_computes(vector: dict[str, Any])
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["about"])
-def test_a_published_vector_is_what_the_document_describes(vector: dict[str, Any]) -> None:
+def test_each_published_vector_follows_the_document(vector: dict[str, Any]) -> None:
     payload, salt = vector["payload"], bytes.fromhex(vector["salt"])
     header = vector["header"].encode()
 
@@ -208,9 +208,7 @@ def test_a_published_vector_is_what_the_document_describes(vector: dict[str, Any
 
 
 @given(payloads, texts, st.integers(1, 2**53 - 1))
-def test_decoding_gives_back_what_was_encoded(
-    payload: dict[str, Any], actor: str, position: int
-) -> None:
+def test_decoding_reverses_encoding(payload: dict[str, Any], actor: str, position: int) -> None:
     recorded = replace(RECORDED, payload=payload, actor=actor, position=position)
     header = codec.header_bytes("acme/00112233445566aa", recorded, len(payload), "00" * 32)
 
@@ -223,7 +221,7 @@ def test_an_erased_payload_decodes_as_none() -> None:
     assert codec.decode(header, None).payload is None
 
 
-def test_a_payload_holds_the_effects_and_the_request() -> None:
+def test_a_payload_contains_effects_and_request() -> None:
     event = Event(events.UPDATED, {"title": "Chief"})
     metadata = Metadata("a", "scim.put", "t", {"method": "PUT", "address": "203.0.113.7"})
 
@@ -236,7 +234,7 @@ def test_a_payload_holds_the_effects_and_the_request() -> None:
     }
 
 
-def test_a_recorded_event_parts_its_payload_into_effects_and_request() -> None:
+def test_a_recorded_event_splits_its_payload_into_effects_and_request() -> None:
     recorded = replace(RECORDED, payload={"title": "Chief", "request.method": "PUT"})
 
     assert recorded.effects == {"title": "Chief"}
@@ -278,7 +276,7 @@ def test_an_unknown_event_stops_the_reader_even_when_it_is_erased() -> None:
 
 @pytest.fixture
 def three_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pretend that Updated is at its third revision."""
+    """Make `Updated` look as if it had three revisions."""
     upcasters = {
         (events.UPDATED, 1): lambda payload: {**payload, "steps": ["1 to 2"]},
         (events.UPDATED, 2): lambda payload: {"steps": [*payload["steps"], "2 to 3"]},
@@ -288,7 +286,7 @@ def three_revisions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("three_revisions")
-def test_upcasting_takes_one_step_after_the_other() -> None:
+def test_upcasting_applies_every_step_in_order() -> None:
     recorded = codec.decode(header_of(events.UPDATED, 1), b'{"title":"Chief"}')
 
     assert recorded.revision == 3
@@ -296,14 +294,14 @@ def test_upcasting_takes_one_step_after_the_other() -> None:
 
 
 @pytest.mark.usefixtures("three_revisions")
-def test_upcasting_begins_at_the_revision_of_the_event() -> None:
+def test_upcasting_starts_at_the_revision_of_the_event() -> None:
     recorded = codec.decode(header_of(events.UPDATED, 2), b'{"steps":[]}')
 
     assert recorded.payload == {"steps": ["2 to 3"]}
 
 
 @pytest.mark.usefixtures("three_revisions")
-def test_an_erased_payload_is_upcast_to_nothing() -> None:
+def test_an_erased_payload_stays_none_when_upcast() -> None:
     recorded = codec.decode(header_of(events.UPDATED, 1), None)
 
     assert (recorded.revision, recorded.payload) == (3, None)
