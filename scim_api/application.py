@@ -18,7 +18,7 @@ from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, exchange_of
 from scim_api.web.messages import error_response, refusal_of
 from scim_api.web.proxies import WsgiApp, behind
-from scim_api.web.request_logging import Noting, served
+from scim_api.web.request_logging import RequestLogger, known_paths
 
 
 def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
@@ -35,15 +35,15 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.before_request(lambda: exchange_of(request).check_host())
     app.register_error_handler(Exception, _answering(settings.base_path))
     rules = (rule.rule for rule in app.url_map.iter_rules())
-    noting = Noting(tenants, served(rules, settings.base_path, audit_routes.BASE))
-    wsgi_app: Any = surrounded(app.wsgi_app, noting)
+    logger = RequestLogger(tenants, known_paths(rules, settings.base_path, audit_routes.BASE))
+    wsgi_app: Any = surrounded(app.wsgi_app, logger)
     if settings.trusted_proxies:
         wsgi_app = behind(settings.trusted_proxies, wsgi_app)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
 
 
-def surrounded(wsgi_app: WsgiApp, noting: Noting) -> WsgiApp:
+def surrounded(wsgi_app: WsgiApp, logger: RequestLogger) -> WsgiApp:
     """Begin an exchange before Flask, add its id to the answer's headers, and log it.
 
     At this level it costs a third of what Flask's hooks before and after a request cost.
@@ -59,7 +59,7 @@ def surrounded(wsgi_app: WsgiApp, noting: Noting) -> WsgiApp:
                 headers.append(("Cache-Control", "no-store"))
             if exchange.past:
                 headers.append(("Ledger-Position", str(exchange.past.position)))
-            _account(exchange, int(status[:3]), noting)
+            _account(exchange, int(status[:3]), logger)
             return start_response(status, headers, *error)
 
         return wsgi_app(environ, start)
@@ -67,13 +67,13 @@ def surrounded(wsgi_app: WsgiApp, noting: Noting) -> WsgiApp:
     return exchanged
 
 
-def _account(exchange: Exchange, status: int, noting: Noting) -> None:
+def _account(exchange: Exchange, status: int, logger: RequestLogger) -> None:
     """Log, count and note a request; a failure of that does not keep the answer back."""
     try:
         log_request(exchange.line(_route(), status))
         exchange.count_use()
         if exchange.outcome is not None:
-            noting.note(exchange, status)
+            logger.note(exchange, status)
     except Exception as error:
         fields = {"request_id": exchange.id}
         LOGGER.error("request not accounted for", exc_info=error, extra={"fields": fields})

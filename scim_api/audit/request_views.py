@@ -12,7 +12,6 @@ from scim_api.audit.parameters import count
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.list_query import whole_number
-from scim_api.request_log.explanation_cases import Addresses
 from scim_api.request_log.queries import REQUEST, Page, explained, page, shown
 from scim_api.request_log.store import Record, RequestLog
 from scim_api.settings import Settings
@@ -73,8 +72,8 @@ class RequestViews:
             )
         names = _names(records)
         exchange = exchange_of(request)
-        site = Addresses(self.settings.base_path, base_url(exchange, self.settings))
-        documents = [explained(record, names, site) for record in records]
+        base = base_url(exchange, self.settings)
+        documents = [explained(record, names, base) for record in records]
         return answered({"requestId": records[0].row.request_id, "requests": documents})
 
 

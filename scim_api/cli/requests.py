@@ -23,7 +23,6 @@ from scim_api.cli.terminal import (
 )
 from scim_api.protocol.errors import InvalidFilter
 from scim_api.protocol.filter import parse_filter
-from scim_api.request_log.explanation_cases import Addresses
 from scim_api.request_log.queries import MOST, REQUEST, all_of, compared, explained, page, shown
 from scim_api.request_log.store import Record
 from scim_api.settings import Settings
@@ -130,11 +129,12 @@ def show_request(site: Site, id_: str, ledger: str, as_json: bool) -> None:
 
     The id is the X-Request-Id of its answer. A bulk request has a record for each operation.
     """
-    tenant, addresses = site.tenant(ledger), Addresses.of(site.settings)
+    tenant, settings = site.tenant(ledger), site.settings
+    base_url = settings.base_url or f"https://HOST{settings.base_path}"
     records = tenant.requests.of_request(id_)
     _must_be_one(id_, records)
     names = _names(tenant)
-    documents = [explained(record, names, addresses) for record in records]
+    documents = [explained(record, names, base_url) for record in records]
     if as_json:
         emit(documents)
         return

@@ -9,7 +9,6 @@ import orjson
 from projections.query.model import And, Compare, Filter, Operator, Type
 from projections.query.sql import Column, Columns, Sql, compiled
 from scim_api.protocol.schema.attributes import Attribute, Records
-from scim_api.request_log.explanation_cases import Addresses
 from scim_api.request_log.explanations import explain
 from scim_api.request_log.store import Record, RequestLog
 
@@ -115,7 +114,7 @@ def shown(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
         "status": row.status,
         "scimType": row.scim_type,
         "detail": row.detail,
-        "bulk": row.bulk or None,
+        "bulk": bool(row.bulk) or None,
         "milliseconds": row.milliseconds,
         "resourceType": row.resource_type,
         "resourceId": row.resource_id,
@@ -125,6 +124,6 @@ def shown(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in document.items() if value is not None}
 
 
-def explained(record: Record, names: Mapping[str, str], site: Addresses) -> dict[str, Any]:
+def explained(record: Record, names: Mapping[str, str], base_url: str) -> dict[str, Any]:
     """Return a record with what it means."""
-    return {**shown(record, names), "explanation": asdict(explain(record.row, site))}
+    return {**shown(record, names), "explanation": asdict(explain(record.row, base_url))}

@@ -1,44 +1,78 @@
-"""What is kept of a request: only what this service itself gave out, and nothing that was written.
+"""The rows kept of a request: only what this service gave out, nothing that a client wrote.
 
-Of an address static words, names of resource types, URNs of served schemas and ids; of a detail
+Of an address only fixed words, names of resource types, URNs of served schemas and ids; of a detail
 our own words; of the headers the User-Agent, unless it could name a person.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from ledger.user_agents import family
-from scim_api.protocol.errors import Refusal
-from scim_api.protocol.quotations import LEFT_OUT
+from projections.query.model import Stored
+from scim_api.protocol.errors import LEFT_OUT, Refusal
 from scim_api.protocol.schema.attributes import ResourceType
-from scim_api.request_log.outcomes import Outcome, Part, Repetition, known_method
-from scim_api.request_log.user_agents import known_client
 
-MAX_DETAIL = 1000  # characters
+MOST_PARTS = 100  # operations kept of one bulk request
+MAX_PATH = 600  # characters of an address
+MAX_METHOD = 16
+
+_MAX_DETAIL = 1000  # characters
 _MAX_SEGMENTS = 12
+_METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_TOKEN = re.compile(r"scl_[\w%-]*", re.ASCII | re.IGNORECASE)
+_PERSONAL = re.compile(
+    r"@|%40|\sat\s|scl_"  # an e-mail address, or a token
+    r"|\+(?:[ ().-]*\d){7}|(?=\d*[ +]+\d)\d(?:[ +]*\d){6}",  # a telephone number
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """The addresses of which requests are kept, and the words that stand in addresses."""
+class NoChange:
+    """A write that changed nothing, and the version of the resource it was compared with."""
+
+    type: str
+    id: str
+    version: int
+
+    @classmethod
+    def of(cls, row: Stored) -> "NoChange":
+        return cls(row.type, row.id, row.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One operation of a bulk request, as the client wrote it."""
+
+    method: str
+    path: str
+    outcome: Refusal | NoChange
+
+
+Outcome: TypeAlias = Refusal | NoChange | list[Part]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPaths:
+    """The bases of the two interfaces, and the fixed words of all addresses."""
 
     scim: str
     ledger: str
     words: frozenset[str]
 
     def holds(self, path: str) -> bool:
-        """Return whether requests for an address are kept."""
+        """Return whether an address is under one of the bases."""
         return f"{path}/".startswith((f"{self.scim}/", f"{self.ledger}/"))
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request that is to be kept, as it came: a reference to each thing, nothing worked out."""
+    """A request to log; its rows are made later, off the request path."""
 
     at: str
     id: str
@@ -51,17 +85,17 @@ class Entry:
     milliseconds: float
     outcome: Outcome
     types: Sequence[ResourceType]
-    served: Served
-    position: int | None = None  # that of the past which was asked for
+    known: KnownPaths
+    position: int | None = None  # of the past that was asked for
 
     @property
     def size(self) -> int:
-        """How many rows it comes to."""
+        """The number of its rows."""
         return len(self.outcome) if isinstance(self.outcome, list) else 1
 
 
 class Row(NamedTuple):
-    """A row of the log, but for its number; `attributes` is a JSON list."""
+    """A row of the log without its number; `attributes` is a JSON list."""
 
     at: str
     request_id: str
@@ -79,9 +113,10 @@ class Row(NamedTuple):
     position: int | None
     attributes: str | None
     bulk: bool  # an operation of a bulk request
+    code: str | None  # the rule that refused it
 
 
-FindPosition = Callable[[Repetition], int | None]
+FindPosition = Callable[[NoChange], int | None]
 
 
 def rows_of(entry: Entry, find_position: FindPosition) -> Iterator[Row]:
@@ -95,10 +130,10 @@ def rows_of(entry: Entry, find_position: FindPosition) -> Iterator[Row]:
 
 
 def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> Row:
-    outcome = part.outcome
-    refusal = outcome if isinstance(outcome, Refusal) else None
-    position = find_position(outcome) if isinstance(outcome, Repetition) else entry.position
+    refusal = part.outcome if isinstance(part.outcome, Refusal) else None
+    position = find_position(part.outcome) if isinstance(part.outcome, NoChange) else entry.position
     resource_type, id_ = _resource(entry, part)
+    attributes = refusal.attributes if refusal else ()
     return Row(
         at=entry.at,
         request_id=entry.id,
@@ -106,47 +141,66 @@ def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> 
         client=known_client(entry.client),
         family=family(entry.client),
         method=known_method(part.method),
-        path=known_path(part.path, entry.served.words, entry.types),
+        path=known_path(part.path, entry.known.words, entry.types),
         status=refusal.status if refusal else status,
         scim_type=refusal.scim_type if refusal else None,
-        detail=refusal.logged[:MAX_DETAIL] if refusal else None,
+        detail=refusal.logged[:_MAX_DETAIL] if refusal else None,
         milliseconds=entry.milliseconds,
         resource_type=resource_type,
         resource_id=id_,
         position=position,
-        attributes=orjson.dumps(refusal.attributes).decode()
-        if refusal and refusal.attributes
-        else None,
+        attributes=orjson.dumps(attributes).decode() if attributes else None,
         bulk=isinstance(entry.outcome, list),
+        code=_code(refusal, entry, part, id_) if refusal else None,
     )
+
+
+def _code(refusal: Refusal, entry: Entry, part: Part, id_: str | None) -> str:
+    """Return the rule code; where nothing was found, a malformed address is the rule."""
+    bulk = isinstance(entry.outcome, list)
+    if refusal.status == 404 and not bulk and not entry.known.holds(part.path):
+        return "outside.base"
+    if refusal.code.startswith("resource.") and id_ is None:
+        return "bulk_path.id" if bulk else "foreign_id.form"
+    return refusal.code
+
+
+def _resource(entry: Entry, part: Part) -> tuple[str | None, str | None]:
+    """Return the type and id of the resource that a request is about, if there is one."""
+    if isinstance(part.outcome, NoChange):
+        return part.outcome.type, part.outcome.id
+    endpoint, _, rest = part.path.removeprefix(f"{entry.known.scim}/").partition("/")
+    if endpoint == "Me" and entry.user:
+        return "User", entry.user
+    named = (each.name for each in entry.types if each.endpoint == f"/{endpoint}")
+    return next(named, None), rest if _ID.fullmatch(rest) else None
+
+
+def known_method(method: str) -> str:
+    """Return a method of HTTP, and … for any other text."""
+    return method if method in _METHODS else LEFT_OUT
 
 
 def known_path(path: str, words: frozenset[str], types: Sequence[ResourceType]) -> str:
     """Return an address with … for each segment that this service did not give out."""
     segments = path.split("/")
-    names = {each.name for each in types}
-    urns = {urn.lower(): urn for urn in _urns(types)}
+    names = words | {each.name for each in types}
+    schemas = (schema for each in types for schema in (each.schema, *each.extensions))
+    urns = {schema.id.lower(): schema.id for schema in schemas}
     kept = [
         segment
-        if segment in words or segment in names or not segment or _ID.fullmatch(segment)
+        if segment in names or not segment or _ID.fullmatch(segment)
         else urns.get(segment.lower(), LEFT_OUT)
         for segment in segments[:_MAX_SEGMENTS]
     ]
     return "/".join(kept + [LEFT_OUT] * (len(segments) > _MAX_SEGMENTS))
 
 
-def _urns(types: Sequence[ResourceType]) -> Iterator[str]:
-    for each in types:
-        yield each.schema.id
-        yield from (extension.id for extension in each.extensions)
+def known_client(agent: str) -> str:
+    """Return a User-Agent, or only its family if it could name a person or hold a token."""
+    return family(agent) if _PERSONAL.search(agent) else agent
 
 
-def _resource(entry: Entry, part: Part) -> tuple[str | None, str | None]:
-    """Return the type and id of the resource that a request is about, where there is one."""
-    if isinstance(part.outcome, Repetition):
-        return part.outcome.type, part.outcome.id
-    endpoint, _, rest = part.path.removeprefix(f"{entry.served.scim}/").partition("/")
-    if endpoint == "Me" and entry.user:
-        return "User", entry.user
-    named = (each.name for each in entry.types if each.endpoint == f"/{endpoint}")
-    return next(named, None), rest if _ID.fullmatch(rest) else None
+def without_tokens(agent: str) -> str:
+    """Return a User-Agent without tokens of this service."""
+    return _TOKEN.sub("", agent) if "scl_" in agent.lower() else agent

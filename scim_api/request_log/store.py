@@ -15,8 +15,7 @@ from ledger.sqlite.connection import Connection, connect, connect_read_only, dri
 from projections.query import sql
 from projections.query.effort import bounded
 from scim_api.logs import LOGGER
-from scim_api.request_log.outcomes import Repetition
-from scim_api.request_log.records import Entry, Row, rows_of
+from scim_api.request_log.records import Entry, NoChange, Row, rows_of
 from scim_api.side_file import SideFile
 
 REQUESTS_FILE = "requests.db"
@@ -32,7 +31,7 @@ _FORGET = (
     "DELETE FROM request WHERE lower(resource_id) = :id OR instr(lower(path), :id)"
     " OR instr(lower(detail), :id)"
 )
-_BULK = "SELECT 1 FROM pragma_table_info('request') WHERE name = 'bulk'"
+_ADDED = {"bulk": "INTEGER NOT NULL DEFAULT 0", "code": "TEXT"}  # since the first version
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class RequestLog(SideFile[_Backlog]):
         " family TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,"
         " status INTEGER NOT NULL, scim_type TEXT, detail TEXT, milliseconds REAL NOT NULL,"
         " resource_type TEXT, resource_id TEXT, position INTEGER, attributes TEXT,"
-        " bulk INTEGER NOT NULL DEFAULT 0) STRICT",
+        " bulk INTEGER NOT NULL DEFAULT 0, code TEXT) STRICT",
         "CREATE INDEX IF NOT EXISTS request_by_folded_id ON request (lower(request_id))",
         "DROP INDEX IF EXISTS request_by_id",  # of an earlier version, as is the next
         "DROP INDEX IF EXISTS request_of_strangers",
@@ -122,8 +121,8 @@ class RequestLog(SideFile[_Backlog]):
             LOGGER.warning("request log overflowed", extra={"fields": fields})
         with _Positions(self._ledger) as positions:
             rows = [row for entry in pending.entries for row in rows_of(entry, positions.of)]
-        if not connection.execute(_BULK).fetchone():  # of an earlier version
-            connection.execute("ALTER TABLE request ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0")
+        for name in _missing(connection):
+            connection.execute(f"ALTER TABLE request ADD COLUMN {name} {_ADDED[name]}")
         connection.executemany(_INSERT, rows)
         self._prune(connection, 2 * len(rows) + _SPARE)
 
@@ -191,13 +190,20 @@ class RequestLog(SideFile[_Backlog]):
             with bounded(connection):
                 found = connection.execute(f"{_select(connection)} {rest}", (*parameters, count))
                 rows = found.fetchall()
-        return [Record(number, Row._make((*row, bool(bulk)))) for number, *row, bulk in rows]
+        return [Record(number, Row._make(row)) for number, *row in rows]
 
 
 def _select(connection: Connection) -> str:
-    """Return the statement that reads records; a file of an earlier version lacks a column."""
-    bulk = "bulk" if connection.execute(_BULK).fetchone() else "0"
-    return f"SELECT row, {', '.join(Row._fields[:-1])}, {bulk} FROM request"
+    """Return the statement that reads records, also from a file of an earlier version."""
+    missing = _missing(connection)
+    names = ("NULL" if name in missing else name for name in Row._fields)
+    return f"SELECT row, {', '.join(names)} FROM request"
+
+
+def _missing(connection: Connection) -> set[str]:
+    """Return which columns a file of an earlier version lacks."""
+    found = connection.execute("SELECT name FROM pragma_table_info('request')")
+    return _ADDED.keys() - {name for (name,) in found}
 
 
 class _Positions:
@@ -214,9 +220,9 @@ class _Positions:
         if self._connection:
             self._connection.close()
 
-    def of(self, repetition: Repetition) -> int | None:
+    def of(self, no_change: NoChange) -> int | None:
         try:
-            return self._look_up(f"{repetition.type}-{repetition.id}", repetition.version)
+            return self._look_up(f"{no_change.type}-{no_change.id}", no_change.version)
         except (LedgerError, driver.Error):
             return None  # a row without it is better than none
 

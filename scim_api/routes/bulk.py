@@ -11,7 +11,7 @@ from scim_api.logs import LOGGER
 from scim_api.protocol.bulk import MAX_PAYLOAD, BulkOperation, bulk_request
 from scim_api.protocol.errors import Refusal
 from scim_api.protocol.schema.attributes import ResourceType
-from scim_api.request_log.outcomes import MAX_METHOD, MAX_PATH, MOST_PARTS, Part, Repetition
+from scim_api.request_log.records import MAX_METHOD, MAX_PATH, MOST_PARTS, NoChange, Part
 from scim_api.service.bulk import BulkContext, carry_out
 from scim_api.service.service import Service
 from scim_api.settings import Settings
@@ -65,10 +65,10 @@ def _context(exchange: Exchange, settings: Settings, service_of: ServiceOf) -> B
 
 def noting(
     exchange: Exchange, base_path: str, base_url: str
-) -> Callable[[BulkOperation, Refusal | Repetition], None]:
+) -> Callable[[BulkOperation, Refusal | NoChange], None]:
     """Return what notes for the request log the first operations that need it."""
 
-    def note(operation: BulkOperation, outcome: Refusal | Repetition) -> None:
+    def note(operation: BulkOperation, outcome: Refusal | NoChange) -> None:
         parts = exchange.outcome if isinstance(exchange.outcome, list) else []
         if len(parts) < MOST_PARTS:
             path = operation.path if isinstance(operation.path, str) else ""

@@ -12,7 +12,7 @@ from scim_api.protocol.documents import DEFAULT, Selection, answer, names_member
 from scim_api.protocol.list_query import shown
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
-from scim_api.request_log.outcomes import repetition
+from scim_api.request_log.records import NoChange
 from scim_api.routes.bulk import add_bulk
 from scim_api.routes.discovery import add_discovery
 from scim_api.routes.lists import add_lists
@@ -196,7 +196,7 @@ class Asked:
     def note(self, written: Answer) -> None:
         """Note for the request log that a write changed nothing."""
         if written.repeated:
-            self.exchange.outcome = repetition(written.row)
+            self.exchange.outcome = NoChange.of(written.row)
 
     def is_whole(self, found: Answer) -> bool:
         """Return whether the version stands for all that is shown: not for a user's groups."""

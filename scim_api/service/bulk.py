@@ -26,7 +26,7 @@ from scim_api.protocol.errors import (
     TooManyRequests,
 )
 from scim_api.protocol.schema.attributes import ResourceType
-from scim_api.request_log.outcomes import Repetition, repetition
+from scim_api.request_log.records import NoChange
 from scim_api.service.reader import Answer
 from scim_api.service.service import Service
 
@@ -50,7 +50,7 @@ class BulkContext:
     service_of: Callable[[ResourceType], Service]
     metadata: Callable[[str, str], Metadata]
     refusal: Callable[[Exception], Refusal]
-    note: Callable[[BulkOperation, Refusal | Repetition], None]
+    note: Callable[[BulkOperation, Refusal | NoChange], None]
     base_url: str
 
 
@@ -217,7 +217,7 @@ class _Bulk:
             if operation.creates:
                 self._ids[operation.bulk_id] = answer.id  # another, where a user was adopted
             if answer.repeated:
-                self._context.note(operation, repetition(answer.row))
+                self._context.note(operation, NoChange.of(answer.row))
         self._results[index] = result
 
     def _refuse(self, index: int, error: Exception) -> None:

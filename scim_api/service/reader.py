@@ -11,19 +11,14 @@ from projections.current.reader import Place, ResourceReader
 from projections.kinds import ResourceKind
 from projections.query.model import Page, Query, Stored
 from scim_api.protocol.errors import NotFound
-from scim_api.protocol.quotations import for_okta
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.schema.resource_types import kind_of
 
 _AGAIN = {  # what makes Okta create it again
-    "User": for_okta(
-        " If it was deleted, Okta has to create it again: remove the assignment in Okta, then"
-        " assign again."
-    ),
-    "Group": for_okta(
-        " If it was deleted, Okta has to create it again: unlink the pushed group in Okta, then"
-        " push it again."
-    ),
+    "User": "If it was deleted, Okta has to create it again: remove the assignment in Okta, then"
+    " assign again.",
+    "Group": "If it was deleted, Okta has to create it again: unlink the pushed group in Okta, then"
+    " push it again.",
 }
 
 
@@ -103,14 +98,21 @@ class Reader:
 
     def _absent(self) -> NotFound:
         type_ = self._kind.type
-        return NotFound(f"There is no {type_} with this id.{_AGAIN.get(type_, '')}")
+        return NotFound(
+            "resource.unknown",
+            "There is no {type} with this id.",
+            okta=_AGAIN.get(type_, ""),
+            type=type_,
+        )
 
 
 class PastReader(Reader):
     """Reads resources of one type as they were at a position."""
 
     def _absent(self) -> NotFound:
-        return NotFound(f"There was no {self._kind.type} with this id then.")
+        return NotFound(
+            "resource.unknown_then", "There was no {type} with this id then.", type=self._kind.type
+        )
 
 
 def search_all(source: Source, readings: ResourceReader, query: Query) -> Page:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ledger.sqlite.connection import Connection, connect, connect_read_only
 from ledger.user_agents import family
-from scim_api.request_log.user_agents import known_client
+from scim_api.request_log.records import known_client
 from scim_api.side_file import SideFile
 
 USAGE_FILE = "usage.db"

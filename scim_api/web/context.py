@@ -15,8 +15,7 @@ from scim_api.auth.authenticate import Principal, no_token
 from scim_api.protocol.conditions import Conditions, conditions
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.policy import Tolerances
-from scim_api.request_log.outcomes import Outcome, known_method
-from scim_api.request_log.user_agents import without_tokens
+from scim_api.request_log.records import Outcome, known_method, without_tokens
 from scim_api.web.proxies import is_host
 
 _KEY = "scim_ledger.exchange"

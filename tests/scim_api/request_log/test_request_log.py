@@ -14,10 +14,8 @@ from scim_api.logs import LOGGER
 from scim_api.protocol.errors import Refusal
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, RESOURCE_TYPES, USER_URN
 from scim_api.request_log import store as request_log
-from scim_api.request_log.outcomes import Repetition
-from scim_api.request_log.records import Entry, Served, known_path
+from scim_api.request_log.records import Entry, KnownPaths, NoChange, known_client, known_path
 from scim_api.request_log.store import MAX_PENDING, Bounds, RequestLog
-from scim_api.request_log.user_agents import known_client
 from tests.scim_api.client import add, group, patch, replace, user
 
 LEDGER = "/ledger/v1"
@@ -377,7 +375,7 @@ def test_a_request_without_a_token_is_in_no_log_where_there_are_two_ledgers(two)
 # How much
 
 
-SERVED = Served("/scim/v2", "/ledger/v1", WORDS)
+SERVED = KnownPaths("/scim/v2", "/ledger/v1", WORDS)
 
 
 def entry(number=0, *, actor="c", at=None, outcome=None, status=400):
@@ -394,7 +392,7 @@ def entry(number=0, *, actor="c", at=None, outcome=None, status=400):
         milliseconds=1.0,
         outcome=outcome or Refusal(status, "value.bad", "It was wrong.", "It was wrong."),
         types=RESOURCE_TYPES,
-        served=SERVED,
+        known=SERVED,
     )
 
 
@@ -541,12 +539,16 @@ def test_what_is_removed_is_overwritten(log):
 def test_a_log_of_an_earlier_version_is_read_and_written(log):
     fill(log(), [0])
     connection = connect(log()._path)
-    connection.execute("ALTER TABLE request DROP COLUMN bulk")
+    for column in ("bulk", "code"):
+        connection.execute(f"ALTER TABLE request DROP COLUMN {column}")
     connection.close()
 
     assert ids(log()) == [0]
     fill(log(), [1])
-    assert ids(log()) == [1, 0]
+    assert [(r.row.code, r.row.status) for r in log().newest(2)] == [
+        ("value.bad", 400),
+        (None, 400),
+    ]
 
 
 def test_several_processes_write_one_log(log):
@@ -611,7 +613,7 @@ def test_what_could_not_be_written_is_kept_for_the_next_time_and_said_once(log, 
 def test_the_position_is_left_out_where_the_ledger_cannot_be_read(log):
     bounded = log()
 
-    fill(bounded, [0], outcome=Repetition("User", AN_ID, 1))
+    fill(bounded, [0], outcome=NoChange("User", AN_ID, 1))
 
     [record] = bounded.newest(10)
     assert (record.row.resource_id, record.row.position) == (AN_ID, None)

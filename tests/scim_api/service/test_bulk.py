@@ -589,7 +589,7 @@ def test_a_request_that_takes_too_long_is_told_which_operations_are_left(api, bu
     done = statuses(results).count("201")
     assert 0 < done < 300
     assert statuses(results) == ["201"] * done + ["429"] * (300 - done)
-    assert "send those that are left" in results[-1]["response"]["detail"]
+    assert "operations that are left" in results[-1]["response"]["detail"]
     assert api.get("/Users").json["totalResults"] == done
 
 
