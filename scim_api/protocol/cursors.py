@@ -1,9 +1,10 @@
-"""Cursors of lists: sealed, so that nobody can read or make one (RFC 9865)."""
+"""Lists read by cursor (RFC 9865); cursors are sealed, so that nobody can read or make one."""
 
 import binascii
+import hashlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,13 +15,67 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ledger import clock
-from scim_api.protocol.errors import ExpiredCursor, InvalidCount, InvalidCursor
-from scim_api.protocol.quotations import quoted
+from projections.query.model import START, Mark, Page, Query
+from scim_api.protocol.errors import (
+    ExpiredCursor,
+    InvalidCount,
+    InvalidCursor,
+    InvalidValue,
+    Quoted,
+)
+from scim_api.protocol.list_query import Parameters
 
 TIMEOUT = 3600  # seconds for which a cursor can be used
 
 _PURPOSE = b"scim-ledger cursor 2"  # another form of cursor gets another number
 _NONCE = 12  # bytes
+_LONGEST = 1000  # characters of a sort key: a cursor must fit into a URL
+_BOUND = ("filter", "sortBy", "sortOrder")
+
+
+def is_walk(parameters: Parameters) -> bool:
+    """Return whether a list is read by cursor."""
+    return "cursor" in parameters
+
+
+def resumed(query: Query, parameters: Parameters, about: str, key: bytes) -> Query:
+    """Return the query of the page that a cursor asks for; an empty one asks for the first.
+
+    `about` names what is listed, `key` is the client's own. Raises InvalidCursor, ExpiredCursor,
+    InvalidCount, or InvalidValue for a startIndex next to the cursor.
+    """
+    if parameters.get("startIndex"):
+        raise InvalidValue(
+            "parameter.cursor_and_index", "A list is read by cursor or by startIndex, not by both."
+        )
+    text = parameters["cursor"]
+    if not text:
+        return replace(query, after=START)
+    count = query.count if parameters.get("count") else None
+    opened = open_cursor(text, _fingerprint(parameters, about), count, key)
+    position, sort_key = opened.position
+    return replace(query, after=Mark(position, sort_key), count=opened.count)
+
+
+def following(
+    page: Page, query: Query, parameters: Parameters, about: str, key: bytes
+) -> str | None:
+    """Return the cursor of the next page; None on the last one."""
+    if page.next is None:
+        return None
+    if isinstance(page.next.key, str) and len(page.next.key) > _LONGEST:
+        raise InvalidValue(
+            "parameter.sort_length",
+            "sortBy finds values too long for a cursor. Read the list by startIndex.",
+        )
+    position = [page.next.position, page.next.key]
+    return seal_cursor(_fingerprint(parameters, about), query.count, position, key)
+
+
+def _fingerprint(parameters: Parameters, about: str) -> str:
+    """Return what binds a cursor to its query."""
+    parts = "\0".join((about, *(parameters.get(name) or "" for name in _BOUND)))
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +110,17 @@ def open_cursor(cursor: str, fingerprint: str, count: int | None, key: bytes) ->
     made_at, made_for, position = orjson.loads(content)
     if _seconds() - made_at > TIMEOUT:
         raise ExpiredCursor(
-            f"The cursor is older than {TIMEOUT} seconds. Begin the list anew, with an empty"
-            " cursor."
+            "cursor.expired",
+            "The cursor is older than {seconds} seconds. Start the list again, with an empty"
+            " cursor.",
+            seconds=TIMEOUT,
         )
     if count not in (None, made_for):
         raise InvalidCount(
-            f"The cursor was made for count={quoted(str(made_for))}. Send the same count with it or"
-            " none, or begin the list anew, with an empty cursor."
+            "cursor.count",
+            "The cursor was made for count={count}. Send the same count or none, or start the list"
+            " again, with an empty cursor.",
+            count=Quoted(str(made_for)),
         )
     return Opened(position, made_for)
 
@@ -97,7 +156,8 @@ def _bytes(cursor: str) -> bytes:
 
 def _invalid() -> InvalidCursor:
     return InvalidCursor(
+        "cursor.invalid",
         "The cursor is not one that this service gave to this token for this query: filter,"
-        " sortBy and sortOrder must stay the same from page to page. Begin the list anew, with"
-        " an empty cursor."
+        " sortBy and sortOrder must stay the same from page to page. Start the list again, with"
+        " an empty cursor.",
     )

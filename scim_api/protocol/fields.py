@@ -16,7 +16,7 @@ from marshmallow import ValidationError, fields
 from projections.query.comparison import decimal_of, moment_of
 from projections.query.model import Type
 from scim_api.protocol import numbers
-from scim_api.protocol.comparands import part_of
+from scim_api.protocol.attribute_names import part_of
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.multi_valued import check_number, settled, unassigned
 from scim_api.protocol.policy import Tolerances

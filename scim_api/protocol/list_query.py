@@ -65,10 +65,14 @@ def search_parameters(body: Any, tolerances: Tolerances) -> dict[str, str]:
     Raises InvalidSyntax or InvalidValue.
     """
     if not isinstance(body, dict):
-        raise InvalidSyntax("The body must be a JSON object, a SearchRequest.")
+        raise InvalidSyntax(
+            "parameter.search_object", "The body must be a JSON object, a SearchRequest."
+        )
     given = {name.lower(): value for name, value in body.items() if value is not None}
     if not names_message(given.get("schemas"), SEARCH_URN, tolerances):
-        raise InvalidValue(f'schemas must contain "{SEARCH_URN}"')
+        raise InvalidValue(
+            "parameter.search_schemas", 'schemas must contain "{urn}".', urn=SEARCH_URN
+        )
     names = (*_NUMBERS, *_LISTS, *_TEXTS)
     found = {name: given[name.lower()] for name in names if name.lower() in given}
     return {
@@ -82,16 +86,20 @@ def search_parameters(body: Any, tolerances: Tolerances) -> dict[str, str]:
 def _as_text(name: str, value: Any) -> str:
     if name in _LISTS and isinstance(value, list):
         if not all(isinstance(item, str) for item in value):
-            raise InvalidValue(f"{name} must be a list of attribute names in quotes.")
+            raise InvalidValue(
+                "parameter.names", "{name} must be a list of attribute names in quotes.", name=name
+            )
         return ",".join(value)
     if not isinstance(value, str):
-        raise InvalidValue(f"{name} must be text in quotes.")
+        raise InvalidValue("parameter.text", "{name} must be text in quotes.", name=name)
     return value
 
 
 def _number_as_text(name: str, value: Any, fault: type[ScimError]) -> str:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise fault(f"{name} must be a whole number, without quotes.")
+        raise fault(
+            "parameter.json_number", "{name} must be a whole number, without quotes.", name=name
+        )
     return str(value)
 
 
@@ -104,7 +112,12 @@ def whole_number(
         return default
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise fault(f"{name} is a whole number, such as {default}.")
+        raise fault(
+            "parameter.number",
+            "{name} must be a whole number, such as {default}.",
+            name=name,
+            default=default,
+        )
     if len(digits) > 16:  # more than any list has; not even converted
         return _MOST if digits == text else -_MOST
     return min(int(text), _MOST)
@@ -114,5 +127,5 @@ def descending(order: str | None) -> bool:
     """Read sortOrder; raises InvalidValue."""
     word = (order or "ascending").lower()
     if word not in ("ascending", "descending"):
-        raise InvalidValue("sortOrder is ascending or descending.")
+        raise InvalidValue("parameter.sort_order", "sortOrder must be ascending or descending.")
     return word == "descending"

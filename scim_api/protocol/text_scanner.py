@@ -1,44 +1,33 @@
-"""A place in a text that a client wrote: words and signs taken from it, refusals that name it."""
+"""A scanner of filters and paths: takes words and signs, and refuses by position."""
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from scim_api.protocol.errors import InvalidPath, ScimError
-from scim_api.protocol.quotations import quoted, shortened
+from scim_api.protocol.errors import InvalidPath, Quoted, ScimError
 
-LONGEST = 80  # characters that are repeated of one name
 _SPACE = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r'[^ \t\r\n()\[\]"]*')
 
 
-def shown(text: str) -> str:
-    """Repeat what a client wrote in a sentence that refuses it."""
-    return quoted(readable(text))
-
-
-def readable(text: str) -> str:
-    """Return what a client wrote, but neither at length nor with odd characters."""
-    return "".join(c if c.isprintable() else "?" for c in shortened(text, LONGEST))
-
-
-class Cursor:
-    """Moves over a text from left to right; `at` is where it stands, counted from 0."""
+class Scanner:
+    """Moves over a text from left to right; `at` is its place, counted from 0."""
 
     def __init__(self, text: str, error: type[ScimError]) -> None:
         self.text = text
         self.at = 0
         self.error = error
 
-    def refuse(self, reason: str, at: int) -> NoReturn:
-        """Raise the error, with the place counted from 1 as people do."""
+    def refuse(self, rule: str, reason: str, at: int, /, **arguments: Any) -> NoReturn:
+        """Raise the error for a rule; its place is counted from 1, as people do."""
         what = "path" if issubclass(self.error, InvalidPath) else "filter"
-        raise self.error(f"The {what} cannot be read at character {at + 1}: {reason}.")
+        template = f"The {what} cannot be read at character {{at}}: {reason}."
+        raise self.error(f"{what}.{rule}", template, at=at + 1, **arguments)
 
     def expected(self, what: str) -> NoReturn:
-        """Refuse what stands here."""
+        """Refuse what is next."""
         word = self._peek() or self.text[self.at : self.at + 1]
-        found = f"found {shown(word)}" if word else "but here it ends"
-        self.refuse(f"expected {what}, {found}", self.at)
+        found = "found {word}" if word else "but here it ends"
+        self.refuse("expected", f"expected {what}, {found}", self.at, word=Quoted(word))
 
     def _peek(self) -> str:
         found = _WORD.match(self.text, self.at)
@@ -56,17 +45,15 @@ class Cursor:
         return word
 
     def takes(self, sign: str) -> bool:
-        """Take one sign if it stands next."""
+        """Take one sign if it is next."""
         self.skip()
         taken = self.text.startswith(sign, self.at)
         self.at += taken
         return taken
 
     def takes_word(self, word: str) -> bool:
-        """Take one word, in any case, if it stands next."""
+        """Take one word, in any case, if it is next."""
         self.skip()
-        end = self.at + len(word)
-        if self.text[self.at : end].lower() != word or len(self._peek()) != len(word):
-            return False
-        self.at = end
-        return True
+        taken = self._peek().lower() == word
+        self.at += len(word) * taken
+        return taken

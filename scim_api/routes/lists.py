@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 from projections.current.memberships import Relation
 from projections.query.model import Listed, Page, Query
 from projections.state import located
-from scim_api.protocol import walks
+from scim_api.protocol import cursors
 from scim_api.protocol.documents import (
     answer,
     cursor_response,
@@ -71,8 +71,8 @@ class ListViews:
         query = asked.query
         page = asked.page(query)
         resources = asked.documents(page.rows)
-        if walks.is_walk(parameters):
-            following = walks.following(page, query, parameters, asked.about, asked.key)
+        if cursors.is_walk(parameters):
+            following = cursors.following(page, query, parameters, asked.about, asked.key)
             body = cursor_response(page.total, following, resources)
         else:
             body = list_response(page.total, page.start_index, resources)
@@ -116,9 +116,9 @@ class Listing:
         query = list_query(
             self.parameters, bound, tolerances, max_results=self.settings.max_results
         )
-        if not walks.is_walk(self.parameters):
+        if not cursors.is_walk(self.parameters):
             return query
-        return walks.resumed(query, self.parameters, self.about, self.key)
+        return cursors.resumed(query, self.parameters, self.about, self.key)
 
     def page(self, query: Query) -> Page:
         """Return the page."""

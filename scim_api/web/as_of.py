@@ -12,7 +12,7 @@ from ledger.sqlite.ledger import SQLiteLedger
 from projections.query.comparison import instant
 from scim_api.auth.scopes import Scope, require
 from scim_api.protocol.errors import InvalidValue
-from scim_api.protocol.instants import as_meant
+from scim_api.protocol.literals import time_as_meant
 from scim_api.web.context import Exchange
 
 PARAMETER = "asOf"
@@ -92,7 +92,7 @@ def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
 
     An instant stands for the last event that was recorded then or before. Raises InvalidValue.
     """
-    text = as_meant(text)
+    text = time_as_meant(text)
     if _POSITION.fullmatch(text):
         return _within(ledger, int(text), name)
     moment = instant(text) if _INSTANT.fullmatch(text) else None

@@ -167,6 +167,6 @@ def test_a_clock_set_back_does_not_invalidate_a_cursor():
     ],
 )
 def test_each_refusal_has_its_scim_type(error, scim_type):
-    document = error("why").refusal().document()
+    document = error("cursor.why", "why").refusal().document()
 
     assert (document["status"], document["scimType"]) == ("400", scim_type)

@@ -1,4 +1,4 @@
-"""What filters, paths and sorts are about: the attribute that a name stands for."""
+"""Finds the attribute that a name in a filter, path or sort stands for."""
 
 from projections.query.model import Type
 from scim_api.protocol.policy import Tolerances
@@ -9,8 +9,6 @@ from scim_api.protocol.schema.attributes import (
     ResourceType,
     Returned,
 )
-
-_DEFAULT = Tolerances()
 
 
 def find(
@@ -50,21 +48,18 @@ def part_of(attribute: Attribute, name: str, tolerances: Tolerances) -> Attribut
 
 
 def unknown_part(resource_type: ResourceType, name: str) -> tuple[str, int, str]:
-    """Return what a name was looked up in, and where in it the part begins that is not there.
+    """Return what has no such attribute, and the place and text of the part that is unknown.
 
-    The last is that part: of `name.nick` it is `nick`, which `name` does not have.
+    Of `name.nick` the attribute `name` lacks `nick`.
     """
-    schemas = (resource_type.schema, *resource_type.extensions)
-    named = [s.id for s in schemas if s.id and name.lower().startswith(f"{s.id.lower()}:")]
-    owner = max(named, key=len, default="")
-    start = len(owner) + 1 if owner else 0
-    first, dot, rest = name[start:].partition(".")
-    if ":" in name[start:]:  # of a schema that is not here
-        return resource_type.name, start, name[start:]
-    found = find(resource_type, name[: start + len(first)], _DEFAULT)
-    if dot and found:
-        return found[0].attribute.name, start + len(first) + 1, rest
-    return owner or resource_type.name, start, first
+    head, _, tail = name.rpartition(".")
+    if found := resource_type.find(head):
+        return found.attribute.name, len(head) + 1, tail
+    urn, _, last = name.rpartition(":")
+    schema = resource_type.find_schema(urn) if urn else None
+    if urn and schema is None:
+        return resource_type.name, 0, name
+    return schema.id if schema else resource_type.name, len(name) - len(last), last.split(".")[0]
 
 
 def valued(attribute: Attribute) -> Attribute:
@@ -82,9 +77,7 @@ def compared(attribute: Attribute, tolerances: Tolerances) -> Attribute:
     return valued(attribute)
 
 
-def is_secret(*attributes: Attribute) -> bool:
-    """Return whether any of these is never returned, so that nothing may be asked about it."""
-    return any(
-        attribute.returned is Returned.NEVER or attribute.mutability is Mutability.WRITE_ONLY
-        for attribute in attributes
-    )
+def is_never_returned(attribute: Attribute) -> bool:
+    """Return whether an attribute is never returned, so that nothing may be asked about it."""
+    never = attribute.returned is Returned.NEVER
+    return never or attribute.mutability is Mutability.WRITE_ONLY
