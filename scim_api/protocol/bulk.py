@@ -39,13 +39,28 @@ class BulkOperation:
     def check(self) -> None:
         """Raise InvalidValue if it lacks what its method needs."""
         if self.method not in METHODS:
-            raise _wrong("method", "The method must be POST, PUT, PATCH or DELETE.")
+            raise _wrong(
+                "method", "bulk_operation.method", "The method must be POST, PUT, PATCH or DELETE."
+            )
         if self.method == "POST" and not self.creates:
-            raise _wrong("bulkId", "A POST needs a bulkId: text that no other operation has.")
+            raise _wrong(
+                "bulkId",
+                "bulk_operation.no_bulk_id",
+                "A POST needs a bulkId: text that no other operation has.",
+            )
         if self.method != "DELETE" and self.data is None:
-            raise _wrong("data", f"A {self.method} needs data: the body of the same request alone.")
+            raise _wrong(
+                "data",
+                "bulk_operation.no_data",
+                "A {method} needs data: the body of the same request alone.",
+                method=self.method,
+            )
         if self.version is not None and not isinstance(self.version, str):
-            raise _wrong("version", 'The version must be text: an ETag such as W/"3".')
+            raise _wrong(
+                "version",
+                "bulk_operation.version",
+                'The version must be text: an ETag such as W/"3".',
+            )
 
     def target(
         self, types: Mapping[str, ResourceType], *, base_url: str
@@ -55,7 +70,9 @@ class BulkOperation:
         Raises NotFound, as a request of its own to that path would be answered, or InvalidValue.
         """
         if not isinstance(self.path, str) or not self.path:
-            raise _wrong("path", "The operation needs a path, such as /Users.")
+            raise _wrong(
+                "path", "bulk_operation.no_path", "The operation needs a path, such as /Users."
+            )
         endpoint, _, id_ = unquote(self.path.removeprefix(base_url)).strip("/").partition("/")
         found = types.get(f"/{endpoint}")
         if found is None:
@@ -65,19 +82,31 @@ class BulkOperation:
                 endpoints=", ".join(types),
             )
         if "/" in id_ and not id_.startswith(MARK):
-            raise _wrong("path", "The path must end with the id of a resource, such as /Users/123.")
+            raise _wrong(
+                "path",
+                "bulk_operation.path_end",
+                "The path must end with the id of a resource, such as /Users/123.",
+            )
         if self.method == "POST" and id_:
-            raise _wrong("path", f"The path of a POST is {found.endpoint}, without an id.")
+            raise _wrong(
+                "path",
+                "bulk_operation.path_with_id",
+                "The path of a POST is {endpoint}, without an id.",
+                endpoint=found.endpoint,
+            )
         if self.method != "POST" and not id_:
             raise _wrong(
                 "path",
-                f"The path of a {self.method} is {found.endpoint}/ and a resource's id.",
+                "bulk_operation.path_without_id",
+                "The path of a {method} is {endpoint}/ and a resource's id.",
+                method=self.method,
+                endpoint=found.endpoint,
             )
         return found, id_
 
 
-def _wrong(member: str, sentence: str) -> InvalidValue:
-    return InvalidValue(f"bulk_operation.{member}", sentence, attributes=(member,))
+def _wrong(member: str, code: str, template: str, **arguments: Any) -> InvalidValue:
+    return InvalidValue(code, template, attributes=(member,), **arguments)
 
 
 @dataclass(frozen=True, slots=True)

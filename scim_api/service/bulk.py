@@ -174,7 +174,7 @@ class _Bulk:
             )
         if strict and maker is None:
             raise InvalidValue(
-                "bulk_operation.bulkId",
+                "bulk_operation.bulk_id",
                 "This operation refers to the bulkId {bulk_id}, which no POST of this request has.",
                 bulk_id=Quoted(bulk_id),
                 attributes=("bulkId",),
@@ -263,8 +263,8 @@ def _begin(operation: BulkOperation) -> Result:
 
 def _too_long() -> TooManyRequests:
     return TooManyRequests(
-        "bulk_request.too_long",
-        "This request took too long already, and nothing was done about this operation: send those"
-        " that are left in a request of their own.",
+        "busy.bulk",
+        "This request took too long, and this operation was not carried out. Send the operations"
+        " that are left in another request.",
         headers={"Retry-After": "2"},
     )

@@ -1,6 +1,7 @@
 """Errors: a template filled for the client, and filled without client text for the request log."""
 
 import ast
+import re
 from pathlib import Path
 from string import Formatter
 
@@ -50,21 +51,24 @@ def test_the_end_of_a_long_text_is_shown():
 
 
 def calls():
-    """Yield every place where an error is made with a code and a template."""
+    """Yield every place where an error is made with a literal code and a template."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
-            made = isinstance(node, ast.Call) and getattr(node.func, "id", None) in NAMES
-            if made and len(node.args) == 2:
+            name = getattr(node.func, "id", None) if isinstance(node, ast.Call) else None
+            if (
+                name in NAMES | {"_wrong"}
+                and len([a for a in node.args if isinstance(a, ast.Constant)]) > 1
+            ):
                 yield pytest.param(node, id=f"{path.name}:{node.lineno}")
 
 
 @pytest.mark.parametrize("call", [*calls()])
 def test_a_template_is_a_literal_and_names_exactly_the_arguments_given(call):
-    code, template = map(ast.literal_eval, call.args)
+    code, template = map(ast.literal_eval, call.args[-2:])
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     hint = given.pop("okta", None)
     okta = hint.value if isinstance(hint, ast.Constant) else ""
     wanted = {name for _, name, _, _ in Formatter().parse(template + okta) if name is not None}
 
-    assert code == code.lower()
+    assert re.fullmatch(r"[a-z_]+\.[a-z0-9_]+", code)
     assert wanted == given.keys() - {"headers", "attributes"}
