@@ -27,30 +27,49 @@ never changes again, so its hash can be kept. `node(height, number)` is given by
 them: it returns the hash over the 2**height leaves from number * 2**height on.
 """
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 
 Node = Callable[[int, int], bytes]
 
-EMPTY = hashlib.sha256(b"").digest()  # the root of no leaves at all
+EMPTY = sha256(b"").digest()  # the root of no leaves at all
 
 
 def leaf_hash(entry: bytes) -> bytes:
     """Return the leaf of an entry; the prefix keeps a leaf from ever passing for a node."""
-    return hashlib.sha256(b"\x00" + entry).digest()
+    return sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash above two hashes."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 def tree_hash(leaves: Sequence[bytes]) -> bytes:
     """Return the root over leaves that are all at hand."""
-    if len(leaves) < 2:
-        return leaves[0] if leaves else EMPTY
-    middle = _split(0, len(leaves))
-    return node_hash(tree_hash(leaves[:middle]), tree_hash(leaves[middle:]))
+    if not leaves:
+        return EMPTY
+    nodes = list(leaves)
+    while len(nodes) > 1:
+        odd = nodes[-1:] if len(nodes) & 1 else []  # it stands a level higher as it is
+        nodes = parents(nodes) + odd
+    return nodes[0]
+
+
+def parents(nodes: Sequence[bytes]) -> list[bytes]:
+    """Return the hashes above pairs of nodes; one that is left over has none yet."""
+    each = iter(nodes)
+    return [
+        sha256(b"\x01" + left + right).digest() for left, right in zip(each, each, strict=False)
+    ]
+
+
+def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """Return the hashes of all full parts of a tree by height and number: level 0 is the leaves."""
+    levels = [list(leaves)]
+    while len(levels[-1]) > 1:
+        levels.append(parents(levels[-1]))
+    return levels
 
 
 def root(size: int, node: Node) -> bytes:
@@ -106,8 +125,8 @@ def verify_consistency(
     return before == old_root and after == new_root
 
 
-class Frontier:
-    """A tree that grows at its right edge: of all its leaves it keeps only the full parts' hashes.
+class TreeBuilder:
+    """A tree that grows at its right edge: it keeps only the hashes of the largest full parts.
 
     There are as many of them as the size has ones in binary, each as large as its digit counts.
     """
@@ -116,18 +135,26 @@ class Frontier:
         self.size = 0
         self._parts: list[bytes] = []  # the largest first
 
-    def add(self, leaf: bytes) -> None:
-        """Add a leaf; two parts of one size become one, as ones carry when one counts."""
-        size, found = self.size, leaf
-        while size & 1:
-            found = node_hash(self._parts.pop(), found)
-            size >>= 1
-        self._parts.append(found)
-        self.size += 1
+    def add(self, part: bytes, height: int = 0) -> list[tuple[int, int, bytes]]:
+        """Add a leaf, or a full part where one may begin; return the parts that are full now.
 
-    def root(self) -> bytes:
-        """Return the root of the leaves added so far."""
-        return _joined(self._parts) if self._parts else EMPTY
+        Each is the height, number and hash of one. Two parts of one size become one, as ones
+        carry when one counts.
+        """
+        number = self.size >> height
+        self.size += 1 << height
+        full = [(height, number, part)]
+        while number & 1:
+            part = node_hash(self._parts.pop(), part)
+            height, number = height + 1, number >> 1
+            full.append((height, number, part))
+        self._parts.append(part)
+        return full
+
+    def root(self, *rest: bytes) -> bytes:
+        """Return the root of the tree so far, or of it and a smaller part behind it."""
+        parts = [*self._parts, *rest]
+        return _joined(parts) if parts else EMPTY
 
 
 def _split(begin: int, end: int) -> int:
@@ -170,15 +197,21 @@ def _beside_size(old: int, new: int) -> tuple[int, list[tuple[int, int]]]:
     return begin, parts[::-1]
 
 
+def cover(begin: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the fewest full parts that cover leaves from one up to before another.
+
+    Each is given as `Node` takes it, by height and number, from left to right.
+    """
+    while begin < end:
+        height = 0
+        while begin >> height & 1 == 0 and begin + (2 << height) <= end:
+            height += 1
+        yield height, begin >> height
+        begin += 1 << height
+
+
 def _part(begin: int, end: int, node: Node) -> bytes:
-    """Return the hash of a part from those of its full parts, told by the ones of its size."""
-    size = end - begin
-    full = []
-    for height in range(size.bit_length() - 1, -1, -1):
-        if size & 2**height:  # a full part of that height is in it
-            full.append(node(height, begin >> height))
-            begin += 2**height
-    return _joined(full)
+    return _joined([node(height, number) for height, number in cover(begin, end)])
 
 
 def _joined(parts: Sequence[bytes]) -> bytes:

@@ -1,13 +1,13 @@
 """A ledger opened with all that belongs to it: projections, files beside it, heads, chores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ledger.background import Chore
 from ledger.contract import LedgerUnavailable, Projector
 from ledger.signing.anchors import anchors
 from ledger.signing.keys import Keys
-from ledger.signing.known_heads import known
+from ledger.signing.known_heads import HeadSources, known
 from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
 from ledger.signing.tree_heads import Signer, TreeHeads
@@ -85,13 +85,12 @@ def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = Fal
     return tenant
 
 
-def known_heads(
-    tenant: Tenant, settings: Settings | None, *, ask: bool = True
-) -> Iterator[KnownHead]:
-    """Return the newest heads that are known to others than the ledger's file."""
+def known_heads(tenant: Tenant, settings: Settings | None, *, ask: bool = True) -> list[KnownHead]:
+    """Return the newest heads known outside the ledger's file."""
     chosen = settings or settings_.load({})
     url = chosen.anchor_url if ask else None
-    return known(tenant.heads, chosen.anchor_dir, chosen.witness_dir, url, logs.warn)
+    sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, url)
+    return known(tenant.heads, sources, logs.warn)
 
 
 def wire(path: Path, settings: Settings | None = None, *, read_only: bool = False) -> Tenant:

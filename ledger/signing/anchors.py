@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from heapq import nlargest
 from pathlib import Path
 
 from ledger.atomic_files import make_folder, sync_file, sync_folder, write_whole
@@ -139,15 +138,6 @@ class FolderAnchor(Anchor):
     def finish(self) -> None:
         """Deliver the last heads: that takes no network."""
         self.step()
-
-    def files(self, origin: str, most: int) -> list[Path]:
-        """Return the files of the largest heads under an origin of the ledger's, those first.
-
-        There can be half a million a year: no more than their names are looked at.
-        """
-        names = os.listdir(self.folder) if self.folder.is_dir() else []
-        found = sized(names, origin, self._heads.ledger.tenant)
-        return [self.folder / each for _, each in nlargest(most, found)]
 
     def _name(self, signed: SignedHead, attempt: int) -> str:
         """Name a head, again if a write was cut off."""

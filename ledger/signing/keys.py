@@ -8,14 +8,11 @@ import base64
 import binascii
 import os
 import stat
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.atomic_files import make_folder, sync_folder, write_whole
 from ledger.contract import LedgerError, LedgerUnavailable
-from ledger.events import KEY_ROTATED, LEDGER_OPENED, RESTORED, Recorded
 from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, VerifierKey
 
 KEY_FILE = "signing.key"
@@ -26,25 +23,6 @@ VARIABLE = "SCIM_SIGNING_KEY"
 
 class KeyUnusable(LedgerError):
     """No tree head can be signed: the key is missing, unreadable or not the ledger's."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPeriod:
-    """From which position on which key signs; `since` is that of the event that says so."""
-
-    since: int
-    key: VerifierKey
-
-
-def periods_of(events: Iterable[Recorded]) -> list[KeyPeriod]:
-    """Return the keys of a ledger as its own stream tells of them, oldest first."""
-    names = {LEDGER_OPENED: "verifier_key", RESTORED: "verifier_key", KEY_ROTATED: "new"}
-    found = (
-        (event.position, (event.payload or {}).get(names[event.type]))
-        for event in events
-        if event.type in names
-    )
-    return [KeyPeriod(since, VerifierKey.parse(text)) for since, text in found if text]
 
 
 class Keys:

@@ -2,13 +2,13 @@
 
 A note is a text, an empty line, and a line for each signature: an em dash, the key's name, and in
 base64 four bytes of the key's id and the signature. A tree head's text (C2SP tlog-checkpoint) is
-three lines: origin, size, root in base64.
+three lines: origin, size, root in base64. A witness signs with a time (C2SP tlog-cosignature).
 """
 
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from ledger.contract import LedgerError
 
 ED25519 = b"\x01"
-COSIGNATURE = b"\x04"  # a witness's, with the time at which it was made (C2SP tlog-cosignature)
+COSIGNATURE = b"\x04"
 SEED_SIZE = 32
 MAX_NOTE = 64 * 1024  # characters
 
 _DASH = "\u2014 "
 _PRIVATE = "PRIVATE+KEY+"
+_TIME_SIZE = 8  # bytes of the POSIX time before a cosignature
 
 
 class MalformedNote(LedgerError):
@@ -76,6 +77,11 @@ class SigningKey:
         return VerifierKey(self.name, self._key.public_key().public_bytes_raw())
 
     @property
+    def cosigner(self) -> VerifierKey:
+        """The public key that cosignatures made with it are checked with."""
+        return replace(self.verifier, kind=COSIGNATURE)
+
+    @property
     def _key(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self.seed)
 
@@ -86,6 +92,12 @@ class SigningKey:
     def note(self, text: str) -> "Note":
         """Return a text as a note with this key's signature."""
         return Note(text, (Signature(self.name, self.verifier.id + self.sign(text.encode())),))
+
+    def cosign(self, note: "Note", at: int) -> "Note":
+        """Return a tree head with this key's cosignature, made at a POSIX time in seconds."""
+        time = at.to_bytes(_TIME_SIZE, "big")
+        own = Signature(self.name, self.cosigner.id + time + self.sign(_cosigned(note.text, time)))
+        return replace(note, signatures=(*note.signatures, own))
 
     def private_text(self) -> str:
         """Return the key as text, as it is kept in a file."""
@@ -135,14 +147,29 @@ class Note:
             raise MalformedNote("there are control characters in this note")
         return cls(body + "\n", tuple(map(_signature, lines.split("\n")[:-1])))
 
+    def is_head_of(self, origin: str) -> bool:
+        """Return whether it is a tree head of an origin, whoever signed it."""
+        if not self.text.startswith(f"{origin}\n"):
+            return False
+        try:
+            TreeHead.of(self)
+        except MalformedNote:
+            return False
+        return True
+
     def signed_by(self, key: VerifierKey) -> bool:
-        """Return whether a key signed it; raises MalformedNote for a wrong signature."""
+        """Return whether a key, a ledger's or a witness's, signed it."""
         for signature in self.signatures:
             if signature.name == key.name and signature.raw[:4] == key.id:
-                if not key.verify(self.text.encode(), signature.raw[4:]):
-                    raise MalformedNote(f"the signature of {key.name} does not belong to this text")
-                return True
+                raw, message = signature.raw[4:], self.text.encode()
+                if key.kind == COSIGNATURE:
+                    message, raw = _cosigned(self.text, raw[:_TIME_SIZE]), raw[_TIME_SIZE:]
+                return key.verify(message, raw)
         return False
+
+
+def _cosigned(text: str, time: bytes) -> bytes:
+    return f"cosignature/v1\ntime {int.from_bytes(time)}\n{text}".encode()
 
 
 def _signature(line: str) -> Signature:

@@ -1,20 +1,19 @@
-"""Incarnations: a ledger that is behind what was signed over it serves no more under its old name.
+"""A ledger that is behind what was signed over it, and how it goes on under another origin.
 
 A backup that was put back, or a copy, would record other events at positions that a head was signed
-over: two histories under one name. `renew` gives it another name instead, from its next event on.
+over: two histories under one origin. So it is not served until it is restored under a new one.
 """
 
 import secrets
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
-from ledger.contract import LedgerUnavailable
+from ledger.contract import LedgerError, LedgerUnavailable
 from ledger.events import RESTORED, Event, Metadata
-from ledger.ledger_stream import next_append, stream_of
-from ledger.signing.key_rotation import recovery_statement, signed_text
+from ledger.ledger_stream import next_append
+from ledger.signing.identity import RECOVERY, Identity, signature, statement
 from ledger.signing.keys import KeyUnusable
-from ledger.signing.note import KnownHead, Note, SigningKey, TreeHead
+from ledger.signing.note import KnownHead, Note, SigningKey
 from ledger.signing.tree_heads import TreeHeads
 
 REASON = "behind a signed tree head"
@@ -33,24 +32,30 @@ class Superseded(LedgerUnavailable):
         self.known = known
 
 
+class NotRecovered(LedgerError):
+    """A ledger need not, or must not yet, go on under another origin."""
+
+
 def must_be_newest(heads: TreeHeads, known: Iterable[KnownHead]) -> None:
     """Raise Superseded unless the ledger has all events that the known heads were signed over."""
+    identity = heads.identity()
     for each in known:
-        if says := _contradiction(heads, each):
+        if says := _contradiction(heads, identity, each):
             raise Superseded(each, says)
 
 
 def contradictions(heads: TreeHeads, known: Iterable[KnownHead]) -> list[KnownHead]:
-    """Return the known heads that a ledger does not live up to."""
-    return [each for each in known if _contradiction(heads, each)]
+    """Return the known heads that contradict a ledger."""
+    identity = heads.identity()
+    return [each for each in known if _contradiction(heads, identity, each)]
 
 
-def _contradiction(heads: TreeHeads, known: KnownHead) -> str | None:
-    """Return how a ledger and a known head contradict each other, None if they do not."""
+def _contradiction(heads: TreeHeads, identity: Identity, known: KnownHead) -> str | None:
+    """Return how a known head contradicts a ledger, None if it does not."""
     ledger, head = heads.ledger, known.head
     end = ledger.last_position()
-    if head.origin != ledger.origin:
-        return _of_a_former_name(heads, known)
+    if head.origin != identity.origin:
+        return _of_former_origin(heads, identity, known)
     if head.size > end:
         return (
             f"{ledger.path} has {end:,} events, and {known.source} knows a tree head signed over"
@@ -64,55 +69,49 @@ def _contradiction(heads: TreeHeads, known: KnownHead) -> str | None:
     return None
 
 
-def _of_a_former_name(heads: TreeHeads, known: KnownHead) -> str | None:
-    """Return how a head of another name contradicts a ledger: what a Restored event admits is so.
+def _of_former_origin(heads: TreeHeads, identity: Identity, known: KnownHead) -> str | None:
+    """Return how a head of another origin contradicts a ledger, beyond what its restore admits.
 
-    Whoever can write to the file can write such an event, too, but not one that keeps silent about
-    a head that others know of.
+    Whoever can write to the file can write a Restored event, too, but not one that keeps silent
+    about a head that others know.
     """
     head, path = known.head, heads.ledger.path
-    given_up = {each.previous: each for each in former_names(heads)}.get(head.origin)
-    if given_up is None:
+    restore = identity.restore_of(head.origin)
+    if restore is None:
         return f"{known.source} knows a tree head of {head.origin}, which {path} never was"
-    kept = head.size <= given_up.size and heads.tree.root_at(head.size) == head.root
-    if kept or head.size <= given_up.admitted:
+    kept = head.size <= restore.kept and heads.tree.root_at(head.size) == head.root
+    if kept or head.size <= restore.admitted:
         return None
     return (
         f"{known.source} knows a tree head of {head.origin} signed over {head.size:,} events, and"
-        f" the Restored event at position {given_up.position} of {path} neither keeps them nor says"
+        f" the Restored event at position {restore.position} of {path} neither keeps them nor says"
         " that they are lost"
     )
 
 
-@dataclass(frozen=True, slots=True)
-class FormerName:
-    """An origin that was given up, how many events were kept, and up to where loss is admitted."""
+def recover(
+    heads: TreeHeads, known: Iterable[KnownHead], metadata: Metadata, *, accept_changed: bool
+) -> str:
+    """Let a ledger that was put back, or whose key is lost, go on under a new origin; return it.
 
-    previous: str
-    position: int
-    size: int
-    admitted: int
-
-
-def former_names(heads: TreeHeads) -> list[FormerName]:
-    """Return the origins that a ledger has had and given up, oldest first."""
-    events = heads.ledger.read_stream(stream_of(heads.ledger.tenant))
-    return [
-        FormerName(
-            event.effects["previous"],
-            event.position,
-            event.effects["size"],
-            TreeHead.of(Note.parse(note)).size if (note := event.effects["abandoned"]) else 0,
-        )
-        for event in events
-        if event.type == RESTORED
-    ]
-
-
-def changed_under(heads: TreeHeads, known: Iterable[KnownHead]) -> list[KnownHead]:
-    """Return the known heads that are over events which are there, and are others now."""
+    Raises NotRecovered where nothing was lost, and, unless `accept_changed`, where events are not
+    lost but changed.
+    """
+    found = contradictions(heads, known)
+    if not found and heads.trouble() is None:
+        raise NotRecovered("nothing was lost: the ledger has all that was signed over, and its key")
     end = heads.ledger.last_position()
-    return [each for each in contradictions(heads, known) if each.head.size <= end]
+    changed = [each for each in found if each.head.size <= end]
+    if changed and not accept_changed:
+        raise NotRecovered(
+            f"events are not lost but changed: {changed[0].source} knows a tree head over the"
+            f" first {changed[0].head.size:,}, and they are others now. Put a true copy back,"
+            " or see --accept-changed-events"
+        )
+    newest = heads.newest()
+    last = Note.parse(newest.note) if newest else None
+    abandoned = max(found, key=lambda each: each.head.size).note if found else last
+    return renew(heads, abandoned, metadata)
 
 
 def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
@@ -120,19 +119,17 @@ def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
 
     `abandoned` is the head that cannot be kept to, None where the key was lost.
     """
-    ledger, former = heads.ledger, _former_key(heads)
-    periods = heads.periods()
+    ledger, former, verifier = heads.ledger, _former_key(heads), heads.identity().key
     origin = f"{ledger.origin.partition('/')[0]}/{secrets.token_hex(8)}"
     key, size = heads.keys.make(origin), ledger.last_position()
-    verifier = periods[-1].key if periods else None
-    message = recovery_statement(ledger.origin, size, verifier, key.verifier)
+    message = statement(RECOVERY, ledger.origin, size, verifier, key.verifier)
     effects = {
         "previous": ledger.origin,
         "abandoned": str(abandoned) if abandoned else None,
         "size": size,
         "verifier_key": str(key.verifier),
         "key": str(verifier) if verifier else None,
-        "signature": signed_text(former, message) if former else None,
+        "signature": signature(former, message) if former else None,
     }
     ledger.renew(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
     heads.keys.settle()
@@ -141,7 +138,7 @@ def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
 
 
 def _former_key(heads: TreeHeads) -> SigningKey | None:
-    """Return the key of the name that is given up, if it is at hand: it signs that."""
+    """Return the key of the former origin, if it is at hand: it signs the recovery."""
     with suppress(KeyUnusable):
         return heads.key()
     return None

@@ -9,11 +9,13 @@ from typing import NamedTuple
 from ledger import clock
 from ledger.contract import LedgerUnavailable
 from ledger.ledger_stream import stream_of
-from ledger.signing.keys import KeyPeriod, Keys, KeyUnusable, periods_of
+from ledger.signing.identity import IDENTITY_TYPES, Identity, KeySpan, identity_of
+from ledger.signing.keys import Keys, KeyUnusable
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tiles import Tree
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
+from ledger.sqlite.lines import lines_at
 
 INTERVAL = 60.0  # seconds between two heads, at the least, while something changes
 
@@ -63,13 +65,15 @@ class TreeHeads:
             yield from heads
             heads = self.after(heads[-1].number)
 
-    def periods(self) -> list[KeyPeriod]:
-        """Return the keys that signed, and since when, oldest first."""
-        return periods_of(self.ledger.read_stream(stream_of(self.ledger.tenant)))
+    def identity(self) -> Identity:
+        """Return the ledger's origins and keys as its own stream says."""
+        own = self.ledger.read_stream(stream_of(self.ledger.tenant))
+        positions = [event.position for event in own if event.type in IDENTITY_TYPES]
+        return identity_of(lines_at(self.ledger, positions), self.ledger.origin)
 
     def key(self) -> SigningKey:
         """Return the key that signs now; raises KeyUnusable."""
-        return self.keys.find(self._period().key)
+        return self.keys.find(self._span().key)
 
     def trouble(self) -> str | None:
         """Return why no head can be signed, None if one can."""
@@ -79,25 +83,27 @@ class TreeHeads:
             return str(error)
         return None
 
-    def _period(self) -> KeyPeriod:
-        periods = self.periods()
-        if not periods:
+    def _span(self) -> KeySpan:
+        keys = self.identity().keys
+        if not keys:
             raise KeyUnusable(
                 f"{self.ledger.origin} has no signing key yet; run `scim-ledger migrate`"
             )
-        return periods[-1]
+        return keys[-1]
 
     def _size_and_key(self) -> tuple[int, SigningKey]:
         """Return how many events there are, and the key that signs over so many."""
         while True:
-            size, period = self.ledger.last_position(), self._period()
-            if period.since <= size:  # else the key was changed in between
-                return size, self.keys.find(period.key)
+            size, span = self.ledger.last_position(), self._span()
+            if span.since <= size:  # else the key was changed in between
+                return size, self.keys.find(span.key)
 
     def key_of(self, signed: SignedHead) -> VerifierKey:
-        """Return the key that a head was signed with."""
-        periods = reversed(self.periods())
-        return next(period.key for period in periods if period.since <= signed.size)
+        """Return the key that a head was signed with; there must be one."""
+        key = self.identity().key_at(signed.size)
+        if key is None:
+            raise KeyUnusable(f"no key of {self.ledger.origin} signs heads of {signed.size} events")
+        return key
 
     def sign(self, *, again: bool = False) -> SignedHead:
         """Sign a head over all events that are durable; return it.

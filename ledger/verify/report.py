@@ -1,15 +1,21 @@
 """What a verification is asked for, what it found, and what no verification can show."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
-from ledger.verify.event import Finding
-from ledger.verify.heads import Kept
-from ledger.verify.held import Places
-from ledger.verify.identity import Renewal
+from ledger.atomic_files import write_whole
+from ledger.contract import LedgerError
+from ledger.findings import Finding
+from ledger.signing.identity import Restore
+from ledger.signing.known_heads import HeadSources
+from ledger.signing.note import KnownHead, VerifierKey
+from ledger.sqlite.stored_rows import StoredHead
+from ledger.verify.heads import parse
+
+MEMORY_FILE = "verified.json"
 
 # What no look at a ledger shows, however long.
 NOT_SHOWN = (
@@ -32,14 +38,46 @@ class Verified:
     head: int  # the number of the last tree head that was checked
     at: str
 
+    @classmethod
+    def read(cls, path: Path) -> "Verified | None":
+        """Return what a file remembers, None where there is none; raises LedgerError."""
+        if not path.exists():
+            return None
+        try:
+            kept = json.loads(path.read_bytes())
+            origin, size, head, at = (kept[name] for name in _MEMORY)
+            root = bytes.fromhex(kept["root"])
+            if [type(each) for each in (origin, size, head, at)] != [str, int, int, str]:
+                raise TypeError
+        except (ValueError, KeyError, TypeError) as error:
+            raise LedgerError(
+                f"{path} does not tell how far the ledger was verified; delete it, and everything"
+                " is read again"
+            ) from error
+        return cls(origin, size, root, head, at)
+
+    def write(self, path: Path) -> None:
+        """Remember it in a file."""
+        kept = {
+            "origin": self.origin,
+            "size": self.size,
+            "root": self.root.hex(),
+            "tree_head": self.head,
+            "verified_at": self.at,
+        }
+        write_whole(path, f"{json.dumps(kept, indent=2)}\n".encode())
+
+
+_MEMORY = ("origin", "size", "tree_head", "verified_at")
+
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class Options:
     """What is asked beyond the file itself.
 
     `brought` are heads from outside, `own` the one that the ledger's key signed last, `keys` those
-    that are believed whatever the ledger says; `since` is how far not to read again; with `copy`
-    the file may be older than heads that are brought. `places` are asked for more heads.
+    that are trusted whatever the ledger says; `since` is how far not to read again; with `copy`
+    the file may be older than heads that are brought. `sources` are asked for more heads.
     `processes` is how many to work in, by default one for each core where there is enough to do.
     """
 
@@ -48,7 +86,7 @@ class Demands:
     keys: Sequence[VerifierKey] = ()
     since: Verified | None = None
     copy: bool = False
-    places: Places = field(default_factory=Places)
+    sources: HeadSources = field(default_factory=HeadSources)
     processes: int | None = None
 
     @property
@@ -73,10 +111,9 @@ class Compared:
 class Report:
     """What a verification read and found; `findings` are in order of position, cut at 100.
 
-    `size` and `root` are of the whole tree, where it could be grown; `renewals` are the names that
-    were given up, `held` the heads that others were found to hold; `skipped` counts events of which
-    only the leaf hash was read; `compared` tells which projections were compared with a rebuild,
-    and `notes` of what is no fault.
+    `size` and `root` are of the whole tree, where it could be built; `restores` are the ends of
+    former origins, `held` the heads that others hold; `skipped` counts events of which only the
+    leaf hash was read; `notes` are of what is no fault.
     """
 
     path: Path
@@ -87,8 +124,8 @@ class Report:
     erasures: int = 0
     skipped: int = 0
     heads: int = 0
-    newest: Kept | None = None
-    renewals: Sequence[Renewal] = ()
+    newest: StoredHead | None = None
+    restores: Sequence[Restore] = ()
     held: Sequence[KnownHead] = ()
     size: int = 0
     root: bytes | None = None
@@ -119,12 +156,6 @@ class Report:
         """The newest of the ledger's own heads, where there is one that can be read."""
         if self.newest is None:
             return None
-        size, signed_at = self.newest.size, self.newest.signed_at
-        return {"size": size, "root": _root_in(self.newest.note), "signed_at": signed_at}
-
-
-def _root_in(note: str) -> str | None:
-    try:
-        return TreeHead.of(Note.parse(note)).root.hex()
-    except (MalformedNote, TypeError, AttributeError):
-        return None
+        parsed = parse(self.newest)
+        root = None if isinstance(parsed, Finding) else parsed[1].root.hex()
+        return {"size": self.newest.size, "root": root, "signed_at": self.newest.signed_at}

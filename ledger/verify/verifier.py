@@ -1,175 +1,154 @@
-"""Reads everything, trusts nothing of the writer: every byte of the ledger against every other.
+"""Reads everything and trusts nothing that is stored: every byte against every other.
 
-It shares only the reading of notes and keys with the writer, and reads with connections that cannot
-write. Everything is judged up to the end that the ledger had at the start; a ledger in service may
-grow meanwhile. What it cannot show is in `verify_report.NOT_SHOWN`.
+It reads with connections that cannot write, and judges up to the end that the ledger had at the
+start; a ledger in service may grow meanwhile. The rules of the tree, of notes and of events are
+those of `merkle`, `signing` and `codec`; `export/verify.py` is the program that shares nothing.
+What a verification cannot show is in `report.NOT_SHOWN`.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from ledger.contract import LedgerMissing, LedgerUnavailable
-from ledger.sqlite.connection import Connection, connect_read_only, driver, snapshot
-from ledger.sqlite.schema import check_identity
-from ledger.verify.event import Finding, as_far_as_readable
-from ledger.verify.heads import Heads, Kept, Signatures, kept_heads, missing, not_in_copy
-from ledger.verify.held import Asked, ask, believed
-from ledger.verify.identity import Identity, identity_of
-from ledger.verify.memory import check_memory
-from ledger.verify.ranges import LOWEST, MAX_FINDINGS, SPAN, Leaves, Range, lenient, strays_behind
-from ledger.verify.renewals import (
-    admitted,
+from ledger.contract import LedgerError, LedgerMissing, LedgerUnavailable
+from ledger.findings import Finding, Kind, short
+from ledger.signing.identity import Identity, identity_of
+from ledger.signing.known_heads import Answers, ask, newest_trusted
+from ledger.sqlite.stored_rows import OUT_OF_REACH, Bounds, StoredRows
+from ledger.verify.heads import Heads, Signatures, missing, not_in_copy
+from ledger.verify.identity import (
     check_abandoned,
+    check_admitted,
+    check_keys,
     doubts,
     is_lost,
-    keys_must_be,
     sizes_of,
     trusted_keys,
 )
-from ledger.verify.report import Demands, Report
-from ledger.verify.tables import (
-    Bounds,
-    bounds_of,
-    check_checkpoints,
-    check_ledger_row,
-    check_purges,
-    check_schema,
-    unfinished_erasures,
-)
-from ledger.verify.tree import Growing, Tiles
-from ledger.verify.workers import (
-    FEW,
-    OUT_OF_REACH,
+from ledger.verify.ranges import (
+    LOWEST,
+    MAX_FINDINGS,
+    SPAN,
     Integrity,
-    Piece,
+    Leaves,
+    Range,
     Versions,
-    cores,
-    done,
-    trouble_of,
+    check_strays,
 )
-
-__all__ = ["MAX_FINDINGS", "Demands", "Finding", "Report", "verify"]
+from ledger.verify.report import Options, Report
+from ledger.verify.single import readable
+from ledger.verify.tree import TreeCheck, check_levels
+from ledger.verify.workers import FEW, Piece, check_all, cores, unreadable
 
 Progress = Callable[[int, int], None]
 
 _HEADS = 2000  # whose signatures are checked in one piece
 _SMALLEST = 64  # bytes: no event takes less of a file
+_HIGHEST = 2**63 - 1  # the highest position that a table can hold
 
 
 def _ignore(done: int, total: int) -> None:
     pass
 
 
-def verify(path: Path, progress: Progress = _ignore, demands: Demands | None = None) -> Report:
+def verify(path: Path, progress: Progress = _ignore, options: Options | None = None) -> Report:
     """Verify a ledger file; raises LedgerUnavailable when it cannot be opened. Writes nothing."""
     report = Report(path)
     try:
-        connection = connect_read_only(path)
+        rows = StoredRows(path)
     except LedgerMissing:
         raise
-    except LedgerUnavailable as trouble:
-        if trouble.reason in OUT_OF_REACH:  # says nothing about what is in it
+    except LedgerUnavailable as error:
+        if error.reason in OUT_OF_REACH:  # says nothing about what is in it
             raise
-        report.findings.append(Finding(None, "file", "a readable database", str(trouble)))
+        found = Finding(Kind.STORE, None, "file", "a readable database", str(error))
+        report.findings.append(found)
         return report
-    connection.text_factory = lenient
-    try:
-        _Verification(connection, report, demands or Demands(), progress).run()
-    except (driver.DatabaseError, LedgerUnavailable, UnicodeDecodeError) as error:
-        report.findings.append(_unreadable(report, error))
-    finally:
-        connection.close()
+    with closing(rows):
+        verification = _Verification(rows, report, options or Options(), progress)
+        try:
+            rows.check_identity()
+        except LedgerUnavailable as error:
+            unreadable(None, error)
+            found = Finding(Kind.STORE, None, "identity", "a ledger this program knows", str(error))
+            report.findings.append(found)
+            return report
+        try:
+            verification.run()
+        except LedgerError as error:
+            report.findings.append(unreadable(report.events + 1, error))
     report.findings.sort(key=lambda f: (f.position is None, f.position or 0))
     del report.findings[MAX_FINDINGS:]
     return report
-
-
-def _unreadable(report: Report, error: Exception) -> Finding:
-    """Return what is found where reading stopped.
-
-    Raises LedgerBusy and LedgerUnavailable for what says nothing about what is in the file.
-    """
-    trouble = trouble_of(report.path, error)
-    if trouble:
-        raise trouble.raised() from error
-    if isinstance(error, LedgerUnavailable):
-        return Finding(None, "identity", "a ledger this program knows", str(error))
-    return Finding(report.events + 1, "database page", "readable", str(error))
 
 
 class _Verification:
     """One verification: what must be known first, the pieces, what follows from all of them."""
 
     def __init__(
-        self, connection: Connection, report: Report, demands: Demands, progress: Progress
+        self, rows: StoredRows, report: Report, options: Options, progress: Progress
     ) -> None:
-        self._connection = connection
+        self._rows = rows
         self._report = report
-        self._demands = demands
+        self._options = options
         self._progress = progress
 
     def run(self) -> None:
-        asked = self._ask()
-        with snapshot(self._connection):
-            self._find(check_schema(self._connection))
-            self._find(check_ledger_row(self._connection, self._report))
-            identity = identity_of(self._connection, self._report.origin)
+        rows, report = self._rows, self._report
+        answers = self._ask()
+        with rows.snapshot():
+            self._find(rows.check_tables())
+            report.origin = rows.origin()
+            identity = identity_of(rows.own_stream(), report.origin)
             self._find(identity.findings)
-            self._report.renewals = identity.renewals
-            self._report.notes += doubts(identity)
-            self._report.held, notes = believed(asked, identity, self._demands.places)
-            self._report.notes += notes
-            bounds = bounds_of(self._connection)
+            report.restores = identity.restores
+            report.held, warnings = newest_trusted(answers, identity, self._options.sources.keys)
+            report.notes += [*doubts(identity), *warnings]
+            bounds = rows.bounds()
             pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
-        if bounds.end == 0:
-            self._find([Finding(1, "event", "LedgerOpened", "no event at all")])
-        growing = Growing(Tiles(self._connection))
-        self._work(pieces, growing, bounds)
-        with snapshot(self._connection):
-            self._conclude(growing, identity, bounds)
+            if bounds.end == 0:
+                self._find([Finding(Kind.EVENT, 1, "event", "LedgerOpened", "no event at all")])
+            tree = TreeCheck(rows)
+        self._check(pieces, tree, bounds)
+        with rows.snapshot():
+            self._conclude(tree, identity, bounds)
 
-    def _ask(self) -> Asked:
+    def _ask(self) -> Answers:
         """Ask others first: what they hold was signed before the end that is looked at."""
-        with snapshot(self._connection):
-            check_identity(self._connection, self._report.path)
-            [row] = self._connection.execute("SELECT max(origin) FROM ledger").fetchall()
-            identity = identity_of(self._connection, str(row[0]))
-        return ask(self._demands.places, identity)
+        with self._rows.snapshot():
+            identity = identity_of(self._rows.own_stream(), self._rows.origin())
+        return ask(self._options.sources, identity)
 
     def _find(self, findings: Iterable[Finding]) -> None:
-        """Keep findings up to as many as are told."""
-        for finding in as_far_as_readable(findings):
+        """Keep findings up to as many as are reported."""
+        for finding in readable(iter(findings)):
             if len(self._report.findings) >= MAX_FINDINGS:
                 return
             self._report.findings.append(finding)
 
     def _others(self, bounds: Bounds, identity: Identity) -> Iterator[Piece]:
         """Return the pieces that are of no range, the longest first."""
-        since = self._demands.since
+        since = self._options.since
         if since is None:
             yield Integrity()
         yield Versions(bounds.end)
-        behind = since.head if since else 0
-        end = min(bounds.heads, behind + bounds.pages // _SMALLEST)  # a number can be far too high
-        for first in range(behind + 1, end + 1, _HEADS):
+        before = since.head if since else 0
+        end = min(bounds.heads, before + bounds.size // _SMALLEST)  # a number can be far too high
+        for first in range(before + 1, end + 1, _HEADS):
             last = min(first + _HEADS - 1, end)
             yield Signatures(first, last, bounds.end, tuple(identity.keys))
 
     def _ranges(self, bounds: Bounds, identity: Identity) -> Iterator[Piece]:
         """Cut the positions into ranges; the first and the last hold what is out of place too."""
-        since = self._demands.since.size if self._demands.since else 0
+        since = self._options.since.size if self._options.since else 0
         sizes = self._sizes(bounds, identity)
-        most = bounds.pages // _SMALLEST // SPAN + 1  # a position can be far beyond all others
+        most = bounds.size // _SMALLEST // SPAN + 1  # a position can be far beyond all others
         count = max(1, min(-(-bounds.end // SPAN), most))
-        at = 0
         for n in range(count):
             first = n * SPAN + 1 if n else LOWEST
             last = bounds.end if n == count - 1 else (n + 1) * SPAN
-            begin = at
-            while at < len(sizes) and sizes[at] <= last:
-                at += 1
-            here = tuple(sizes[begin:at])
+            here = tuple(sizes[bisect_left(sizes, first) : bisect_right(sizes, last)])
             if (n + 1) * SPAN <= since and n < count - 1:
                 yield Leaves(max(first, 1), last, here)
             else:
@@ -177,25 +156,24 @@ class _Verification:
 
     def _sizes(self, bounds: Bounds, identity: Identity) -> list[int]:
         """Return the sizes at which there is a head to compare the root with."""
-        since = self._demands.since
-        rows = self._connection.execute(
-            "SELECT DISTINCT size FROM tree_head WHERE number > ? AND number <= ?",
-            (since.head if since else 0, bounds.heads),
-        )
-        wanted = {size for (size,) in rows if isinstance(size, int)}
-        outside = (*self._demands.from_outside, *self._report.held)
+        options, since = self._options, self._options.since
+        kept = self._rows.heads(since.head if since else 0, bounds.heads)
+        wanted = {head.size for head in kept if isinstance(head.size, int)}
+        outside = (*options.from_outside, *self._report.held)
         wanted |= {each.head.size for each in outside} | sizes_of(identity)
         wanted |= {bounds.end, *([since.size] if since else [])}
         return sorted(size for size in wanted if 1 <= size <= bounds.end)
 
-    def _work(self, pieces: list[Piece], growing: Growing, bounds: Bounds) -> None:
-        report = self._report
-        numbers = {piece: n for n, piece in enumerate(p for p in pieces if _is_of_range(p))}
-        with closing(done(report.path, pieces, self._processes(bounds.end))) as outcomes:
+    def _check(self, pieces: list[Piece], tree: TreeCheck, bounds: Bounds) -> None:
+        report, processes = self._report, self._options.processes
+        processes = processes or (cores() if bounds.end > FEW else 1)
+        ranges = [piece for piece in pieces if isinstance(piece, Range | Leaves)]
+        numbers = {piece: n for n, piece in enumerate(ranges)}
+        with closing(check_all(report.path, pieces, processes)) as outcomes:
             for piece, outcome in outcomes:
                 self._find(outcome.findings)
-                if piece in numbers:
-                    self._find(growing.add(numbers[piece], outcome))
+                if isinstance(piece, Range | Leaves):
+                    self._find(tree.add(numbers[piece], outcome))
                 if isinstance(piece, Leaves):
                     report.skipped += outcome.events
                 else:
@@ -207,77 +185,80 @@ class _Verification:
                 if len(report.findings) >= MAX_FINDINGS:
                     return
 
-    def _processes(self, events: int) -> int:
-        if self._demands.processes:
-            return self._demands.processes
-        return cores() if events > FEW else 1
+    def _conclude(self, tree: TreeCheck, identity: Identity, bounds: Bounds) -> None:
+        rows, report = self._rows, self._report
+        end = rows.bounds().end
+        self._find(check_levels(rows, end))
+        self._find(check_strays(rows, min(bounds.end + 1, _HIGHEST), _HIGHEST))
+        report.size, report.root = tree.size, tree.roots.get(bounds.end)
+        self._find(self._check_since(tree, identity))
+        self._find(self._check_heads(tree, identity, bounds))
+        self._find(rows.check_markers(end))
+        report.notes += [
+            f"the erasure at position {position} is not finished: traces may be left in the files"
+            for position in rows.unfinished_erasures()
+        ]
 
-    def _conclude(self, growing: Growing, identity: Identity, bounds: Bounds) -> None:
-        connection, report = self._connection, self._report
-        connection.text_factory = lenient
-        end = connection.execute("SELECT max(position) FROM event").fetchone()[0] or 0
-        self._find(growing.finish(end))
-        self._find(strays_behind(connection, bounds.end))
-        report.size, report.root = growing.size, growing.roots.get(bounds.end)
-        self._find(check_memory(self._demands.since, growing, identity))
-        self._find(self._heads(growing, identity, bounds))
-        self._find(check_checkpoints(connection, end))
-        self._find(check_purges(connection))
-        report.notes += unfinished_erasures(connection)
+    def _check_since(self, tree: TreeCheck, identity: Identity) -> Iterator[Finding]:
+        """Prove that the events that were verified before are still those."""
+        since = self._options.since
+        if since is None:
+            return
+        if since.origin not in [name for _, name in identity.origins]:
+            what, expected = "origin when it was verified last", short(identity.origin)
+            yield Finding(Kind.IDENTITY, None, what, expected, short(since.origin))
+        if since.size > tree.size and tree.whole:
+            expected = f"{since.size:,} events, which were verified at {since.at}"
+            yield Finding(Kind.MISSING, tree.size + 1, "event", expected, f"{tree.size:,}")
+        elif tree.roots.get(since.size, since.root) != since.root:
+            what = f"root of the first {since.size:,} events"
+            expected = f"{since.root.hex()}, as verified at {since.at}"
+            found = tree.roots[since.size].hex()
+            yield Finding(Kind.ROOT, 1, what, expected, found, since.size)
 
-    def _heads(self, growing: Growing, identity: Identity, bounds: Bounds) -> Iterator[Finding]:
-        demands = self._demands
-        good = demands.since.size if demands.since else 0
-        heads = Heads(identity, growing.roots, bounds.end, good=good)
-        before = None
-        if demands.since and demands.since.head:
-            before = next(self._kept(demands.since.head - 1, demands.since.head), None)
-        after = before.number if before else 0
-        yield from heads.kept(self._noting(self._kept(after, bounds.heads)), before)
-        self._report.heads = heads.count
-        self._report.newest = self._report.newest or before
-        trusted = trusted_keys(identity, demands.keys)
-        for each in demands.brought:
-            yield from heads.brought(each, trusted)
-        for each in (*([demands.own] if demands.own else []), *self._report.held):
+    def _check_heads(
+        self, tree: TreeCheck, identity: Identity, bounds: Bounds
+    ) -> Iterator[Finding]:
+        options, report = self._options, self._report
+        since = options.since
+        heads = Heads(identity, tree.roots, bounds.end, good=since.size if since else 0)
+        if since and since.head:
+            report.newest = next(self._rows.heads(since.head - 1, since.head), None)
+        after = report.newest.number if report.newest else 0
+        for row in self._rows.heads(after, bounds.heads):
+            yield from heads.check_kept(row, report.newest)
+            report.newest = row
+            report.heads += 1
+        trusted = trusted_keys(identity, options.keys)
+        for each in options.brought:
+            yield from heads.check_brought(each, trusted)
+        for each in (*([options.own] if options.own else []), *report.held):
             if is_lost(identity, each):
-                yield from admitted(identity, each)
-            elif each is demands.own:
-                yield from heads.brought(each, [key for _, key in identity.keys])
+                yield from check_admitted(identity, each)
+            elif each is options.own:
+                yield from heads.check_brought(each, [key for _, key in identity.keys])
             else:  # a key of the ledger signed it
-                yield from heads.compared(each)
-        yield from self._gone(identity, bounds)
-        yield from check_abandoned(identity, growing.roots)
-        yield from keys_must_be(identity, demands.keys, demands.brought)
+                yield from heads.compare(each)
+        yield from self._check_missing(identity, bounds)
+        yield from check_abandoned(identity, tree.roots)
+        yield from check_keys(identity, options.keys, options.brought)
 
-    def _gone(self, identity: Identity, bounds: Bounds) -> Iterator[Finding]:
+    def _check_missing(self, identity: Identity, bounds: Bounds) -> Iterator[Finding]:
         """Find that tree heads were taken out of the file."""
         if identity.keys and not bounds.heads:
             expected = "one at least, for the ledger has a key"
-            yield Finding(None, "tree heads", expected, "none")
+            yield Finding(Kind.HEAD, None, "tree heads", expected, "none")
             return
-        newest = self._report.newest.size if self._report.newest else 0
-        since = self._demands.since
+        newest, since = self._report.newest, self._options.since
+        size = newest.size if newest else 0
         if since and since.head > bounds.heads:
-            expected = f"as it was at {since.at}"
-            yield Finding(None, f"tree head {since.head}", expected, "none")
-        outside = (*self._demands.from_outside, *self._report.held)
-        for each in missing(self._connection, identity, outside, bounds.end):
-            if self._demands.copy and each.head.size > newest:
+            what, expected = f"tree head {since.head}", f"as it was at {since.at}"
+            yield Finding(Kind.HEAD, None, what, expected, "none")
+        outside = (*self._options.from_outside, *self._report.held)
+        for each in missing(self._rows, identity, outside, bounds.end):
+            if self._options.copy and each.head.size > size:
                 self._report.notes.append(not_in_copy(each))
                 continue
-            what = f"tree head of size {each.head.size}"
-            expected = f"that in {each.source} among those kept"
-            yield Finding(None, what, expected, f"none; the newest is of size {newest}")
-
-    def _kept(self, after: int, last: int) -> Iterator[Kept]:
-        return kept_heads(self._connection, after, last)
-
-    def _noting(self, rows: Iterator[Kept]) -> Iterator[Kept]:
-        for row in rows:
-            self._report.newest = row
-            yield row
-
-
-def _is_of_range(piece: Piece) -> bool:
-    return isinstance(piece, Range | Leaves)
+            what, expected = f"tree head of size {each.head.size}", f"that in {each.source}"
+            found = f"none; the newest is of size {size}"
+            yield Finding(Kind.HEAD, None, what, f"{expected} among those kept", found)

@@ -1,4 +1,4 @@
-"""The pieces a verification is cut into, and what does them: this process, or one for each core.
+"""The pieces a verification is cut into, and what checks them: this process, or one for each core.
 
 To a process of its own pieces come in on stdin, outcomes go out on stdout, and it ends where stdin
 does.
@@ -11,119 +11,51 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from ledger.contract import LedgerBusy, LedgerError, LedgerUnavailable
-from ledger.sqlite.connection import (
-    UNREADABLE,
-    UNWRITABLE,
-    Connection,
-    connect_read_only,
-    driver,
-    meaning_of,
-    snapshot,
-)
-from ledger.verify.event import Finding
-from ledger.verify.heads import Signatures, check_signatures
-from ledger.verify.ranges import (
-    Leaves,
-    Outcome,
-    Range,
-    check_versions,
-    lenient,
-    read_leaves,
-    read_range,
-)
-
-OUT_OF_REACH = (UNREADABLE, UNWRITABLE)
-_PROGRAM = "import sys, pathlib, ledger.verify.workers as w; w.serve(pathlib.Path(sys.argv[1]))"
-FEW = 20_000  # events that are read before a process has started
-
-
-@dataclass(frozen=True, slots=True)
-class Versions:
-    """The piece that reads the versions of all streams up to an end."""
-
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Integrity:
-    """The piece that lets SQLite look at its pages, indexes and constraints."""
-
+from ledger.findings import Finding, Kind
+from ledger.sqlite.stored_rows import OUT_OF_REACH, StoredRows
+from ledger.verify.heads import Signatures
+from ledger.verify.ranges import Integrity, Leaves, Outcome, Range, Versions
 
 Piece = Range | Leaves | Signatures | Versions | Integrity
 
+FEW = 20_000  # events that are read before a process has started
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a piece could not be done, where that says nothing about what is in the file."""
-
-    busy: bool
-    sentence: str
-    reason: str = ""
-
-    def raised(self) -> LedgerError:
-        """Return the error to raise."""
-        if self.busy:
-            return LedgerBusy(self.sentence)
-        return LedgerUnavailable(self.sentence, reason=self.reason)
+_PROGRAM = "import sys, pathlib, ledger.verify.workers as w; w.serve(pathlib.Path(sys.argv[1]))"
 
 
-def trouble_of(path: Path, error: Exception) -> Trouble | None:
-    """Return what an error means that says nothing about what is in the file, else None."""
-    meaning = error if isinstance(error, LedgerError) else meaning_of(path, error)
-    if isinstance(meaning, LedgerBusy):
-        return Trouble(True, str(meaning))
-    if isinstance(meaning, LedgerUnavailable) and meaning.reason in OUT_OF_REACH:
-        return Trouble(False, str(meaning), meaning.reason)
-    return None
+def unreadable(position: int | None, error: LedgerError) -> Finding:
+    """Return what is found where reading stopped; raises an error that has another cause.
+
+    A file that is busy, or that this process may not read, says nothing about what is in it.
+    """
+    damage = isinstance(error, LedgerUnavailable) and error.reason not in OUT_OF_REACH
+    if isinstance(error, LedgerBusy) or not damage:
+        raise error
+    return Finding(Kind.STORE, position, "database page", "readable", str(error))
 
 
-def _do(path: Path, connection: Connection, piece: Piece) -> Outcome | Trouble:
-    """Do a piece in a snapshot of its own: no reader stays in the way of an erasure for long."""
+def _check(rows: StoredRows, piece: Piece) -> Outcome | LedgerError:
+    """Check a piece in a snapshot of its own: no reader stays in the way of an erasure for long."""
     outcome = Outcome()
     try:
-        with snapshot(connection):
-            _fill(outcome, connection, piece)
-    except (driver.DatabaseError, UnicodeDecodeError) as error:
-        trouble = trouble_of(path, error)
-        if trouble:
-            return trouble
+        with rows.snapshot():
+            piece.check(rows, outcome)
+    except LedgerError as error:
         position = None
         if isinstance(piece, Range | Leaves):
             position = max(outcome.read + 1, piece.first)
-        outcome.findings.append(Finding(position, "database page", "readable", str(error)))
+        try:
+            outcome.findings.append(unreadable(position, error))
+        except LedgerError:
+            return error
         outcome.whole = False
     return outcome
-
-
-def _fill(outcome: Outcome, connection: Connection, piece: Piece) -> None:
-    if isinstance(piece, Range):
-        read_range(connection, piece, outcome)
-    elif isinstance(piece, Leaves):
-        read_leaves(connection, piece, outcome)
-    elif isinstance(piece, Signatures):
-        connection.text_factory = lenient
-        outcome.findings += check_signatures(connection, piece)
-    elif isinstance(piece, Versions):
-        outcome.findings += check_versions(connection, piece.end)
-    else:
-        outcome.findings += check_database(connection)
-
-
-def check_database(connection: Connection) -> Iterator[Finding]:
-    """Report SQLite's own integrity check: pages, indexes, constraints."""
-    connection.text_factory = str
-    for (line,) in connection.execute("PRAGMA integrity_check(10)").fetchall():
-        if line != "ok":
-            yield Finding(None, "SQLite integrity check", "ok", line.replace("\n", " "))
-    for row in connection.execute("PRAGMA foreign_key_check").fetchmany(100):
-        yield Finding(None, "foreign keys", "ok", f"{row[0]} row {row[1]}")
 
 
 def cores() -> int:
@@ -133,36 +65,33 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-Done = Generator[tuple[Piece, Outcome], None, None]
+Outcomes = Generator[tuple[Piece, Outcome], None, None]
 
 
-def done(path: Path, pieces: Sequence[Piece], processes: int) -> Done:
-    """Do pieces and yield each with its outcome as it is done; raises LedgerError.
+def check_all(path: Path, pieces: Sequence[Piece], processes: int) -> Outcomes:
+    """Check pieces and yield each with its outcome as it is done; raises LedgerError.
 
-    With one process it is this one that does them.
+    With one process it is this one that checks them.
     """
     with ExitStack() as stack:
-        do = stack.enter_context(_here(path) if processes < 2 else _elsewhere(path, processes))
-        for piece, result in do(pieces):
-            if isinstance(result, Trouble):
-                raise result.raised()
+        check = stack.enter_context(_here(path) if processes < 2 else _elsewhere(path, processes))
+        for piece, result in check(pieces):
+            if isinstance(result, LedgerError):
+                raise result
             yield piece, result
 
 
-Doing = Callable[[Sequence[Piece]], Iterator[tuple[Piece, Outcome | Trouble]]]
+Results = Iterator[tuple[Piece, Outcome | LedgerError]]
 
 
 @contextmanager
-def _here(path: Path) -> Iterator[Doing]:
-    connection = connect_read_only(path)
-    try:
-        yield lambda pieces: ((piece, _do(path, connection, piece)) for piece in pieces)
-    finally:
-        connection.close()
+def _here(path: Path) -> Iterator[Callable[[Sequence[Piece]], Results]]:
+    with closing(StoredRows(path)) as rows:
+        yield lambda pieces: ((piece, _check(rows, piece)) for piece in pieces)
 
 
 @contextmanager
-def _elsewhere(path: Path, processes: int) -> Iterator[Doing]:
+def _elsewhere(path: Path, processes: int) -> Iterator[Callable[[Sequence[Piece]], Results]]:
     """Give each process a piece at a time; a thread waits for each."""
     with ExitStack() as stack:
         pool = ThreadPoolExecutor(processes)
@@ -171,14 +100,14 @@ def _elsewhere(path: Path, processes: int) -> Iterator[Doing]:
         for _ in range(processes):  # ended before the pool is, or it would wait for them
             idle.put(stack.enter_context(_started(path)))
 
-        def on_one(piece: Piece) -> tuple[Piece, Outcome | Trouble]:
+        def on_one(piece: Piece) -> tuple[Piece, Outcome | LedgerError]:
             process = idle.get()
             try:
-                return piece, process.do(piece)
+                return piece, process.check(piece)
             finally:
                 idle.put(process)
 
-        def on_all(pieces: Sequence[Piece]) -> Iterator[tuple[Piece, Outcome | Trouble]]:
+        def on_all(pieces: Sequence[Piece]) -> Results:
             waiting = as_completed([pool.submit(on_one, piece) for piece in pieces])
             return (future.result() for future in waiting)
 
@@ -190,11 +119,11 @@ class _Process:
         self._in: Any = process.stdin
         self._out: Any = process.stdout
 
-    def do(self, piece: Piece) -> Outcome | Trouble:
+    def check(self, piece: Piece) -> Outcome | LedgerError:
         try:
             pickle.dump(piece, self._in)
             self._in.flush()
-            result: Outcome | Trouble = pickle.load(self._out)
+            result: Outcome | LedgerError = pickle.load(self._out)
         except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise LedgerError("a process that verified a part ended before it was done") from error
         return result
@@ -212,13 +141,13 @@ def _started(path: Path) -> Iterator[_Process]:
 
 
 def serve(path: Path) -> None:
-    """Do the pieces that come in until there are no more."""
+    """Check the pieces that come in until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; who started this one ends it
-    connection = connect_read_only(path)
-    while True:
-        try:
-            piece = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        pickle.dump(_do(path, connection, piece), sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+    with closing(StoredRows(path)) as rows:
+        while True:
+            try:
+                piece = pickle.load(sys.stdin.buffer)
+            except EOFError:
+                return
+            pickle.dump(_check(rows, piece), sys.stdout.buffer)
+            sys.stdout.buffer.flush()

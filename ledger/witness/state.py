@@ -13,7 +13,6 @@ from typing import Any
 
 from ledger.atomic_files import make_folder, sync_folder, write_new
 from ledger.contract import LedgerError
-from ledger.signing.cosignatures import cosigner
 from ledger.signing.known_heads import HEADS
 from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, TreeHead, VerifierKey
 
@@ -63,7 +62,7 @@ class WitnessFolder:
         key = SigningKey(name, secrets.token_bytes(SEED_SIZE))
         make_folder(self.path, mode=0o755)
         write_new(self.path / KEY_FILE, f"{key.private_text()}\n".encode())
-        write_new(self.path / PUBLIC_FILE, f"{cosigner(key)}\n".encode(), mode=_PUBLIC)
+        write_new(self.path / PUBLIC_FILE, f"{key.cosigner}\n".encode(), mode=_PUBLIC)
         return key
 
     def pins(self) -> list[Pin]:

@@ -1,6 +1,5 @@
 """Following the keys of a log from one that is trusted, by events that both keys have signed."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from ledger import codec, merkle
 from ledger.contract import LedgerError
 from ledger.events import KEY_ROTATED
-from ledger.signing.key_rotation import statement
+from ledger.signing.identity import rotation
 from ledger.signing.note import Note, TreeHead, VerifierKey
 
 Document = Mapping[str, Any]
@@ -52,14 +51,10 @@ def is_in(event: Document, type_: str, head: TreeHead, node: merkle.Node) -> boo
 
 
 def _rotated(event: Document, old: VerifierKey) -> VerifierKey | None:
-    """Return the key that an event puts in the place of one, if both have signed that."""
+    """Return the key that replaces one by an event, if both have signed that."""
     try:
-        payload = event["payload"]
-        new = VerifierKey.parse(payload["new"])
-        message = statement(old.name, int(payload["size"]), old, new)
-        signatures = [base64.b64decode(payload[f"signature_{each}"]) for each in ("old", "new")]
-        replaces = payload["old"] == str(old)
+        found = rotation(0, old.name, old, event["payload"])
+        replaces = event["payload"]["old"] == str(old)
     except UNFIT:
         return None
-    signed = old.verify(message, signatures[0]) and new.verify(message, signatures[1])
-    return new if replaces and signed else None
+    return found.new if replaces and found.signed_by_old and found.signed_by_new else None

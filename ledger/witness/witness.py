@@ -8,8 +8,7 @@ from ledger import merkle
 from ledger.contract import LedgerError
 from ledger.events import KEY_ROTATED, RESTORED
 from ledger.http_client import RemoteTrouble
-from ledger.signing.cosignatures import cosigned
-from ledger.signing.note import MalformedNote, Note, SigningKey, TreeHead, VerifierKey
+from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.witness.remote_log import RemoteLog
 from ledger.witness.state import Pin, WitnessFolder
 from ledger.witness.trust import Document, followed, is_in
@@ -71,7 +70,7 @@ class Witness:
             self._accept = False
         if remembered and remembered.text == note.text:
             return Seen(remembered, None, tuple(says))
-        own = cosigned(note, self._key, int(time.time()))
+        own = self._key.cosign(note, int(time.time()))
         return Seen(own, self._folder.keep(own), tuple(says))
 
     def _must_not_be_refused(self, origin: str) -> None:
@@ -88,7 +87,7 @@ class Witness:
         origin = TreeHead.of(note).origin
         if not pins:
             pin = self._first(origin, says)
-            if pin.how == GIVEN and not _signed_by(note, pin.key):
+            if pin.how == GIVEN and not note.signed_by(pin.key):
                 return self._follow(note, pin, says)  # it was rotated before we came
             return self._signed(note, pin), []
         last = pins[-1]
@@ -97,7 +96,7 @@ class Witness:
         known = [each.key for each in pins]
         if self._given and self._given not in known and self._given.name == origin:
             return self._signed(note, Pin(self._given, GIVEN)), []
-        if _signed_by(note, last.key):
+        if note.signed_by(last.key):
             return last, []
         return self._follow(note, last, says)
 
@@ -120,7 +119,7 @@ class Witness:
         return Pin(key, how)
 
     def _signed(self, note: Note, pin: Pin) -> Pin:
-        if TreeHead.of(note).origin != pin.key.name or not _signed_by(note, pin.key):
+        if TreeHead.of(note).origin != pin.key.name or not note.signed_by(pin.key):
             raise Refused(f"the newest head is not signed by {pin.key}")
         return pin
 
@@ -209,13 +208,6 @@ class Witness:
             f"the {new.size:,} events that {new.origin} shows do not begin with the {old.size:,}"
             " that it showed before"
         )
-
-
-def _signed_by(note: Note, key: VerifierKey) -> bool:
-    try:
-        return note.signed_by(key)
-    except MalformedNote:
-        return False
 
 
 def _of(event: Document, previous: str) -> bool:

@@ -16,11 +16,11 @@ from ledger.create import create, migrate, must_name_a_ledger
 from ledger.events import Metadata
 from ledger.signing.key_rotation import introduce
 from ledger.signing.keys import Keys
+from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
 from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.ledger import SQLiteLedger
-from ledger.verify.held import Places
 from ledger.verify.report import Compared
 from projections import runner
 from projections.compare import compare
@@ -76,16 +76,18 @@ class Console:
     def heads_and_known(self, name: str) -> tuple[TreeHeads, list[KnownHead]]:
         """Return them, also of a ledger that is behind, and the heads known to others."""
         tenant = wire(self.path(name), self.settings)
-        return tenant.heads, list(known_heads(tenant, self.settings))
+        return tenant.heads, known_heads(tenant, self.settings)
 
     def keys(self, name: str) -> Keys:
         """Return where the key of a ledger's tree heads is."""
         return keys_of(self.path(name), self.settings)
 
-    def places(self, name: str) -> Places:
+    def places(self, name: str) -> HeadSources:
         """Return where others hold tree heads of a ledger."""
         chosen = self.settings
-        return Places(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, self.keys(name))
+        return HeadSources(
+            chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, self.keys(name)
+        )
 
     def projections(self, name: str) -> Sequence[StoredProjection]:
         """Return a ledger's projections, whatever their state, to look at or rebuild them."""

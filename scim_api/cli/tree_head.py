@@ -11,9 +11,9 @@ from ledger.background import Alone
 from ledger.events import Metadata
 from ledger.signing.key_rotation import rotate
 from ledger.signing.keys import KeyUnusable
-from ledger.signing.note import KnownHead, Note
+from ledger.signing.note import KnownHead
 from ledger.signing.proofs import proof_of
-from ledger.signing.rollback import changed_under, contradictions, renew
+from ledger.signing.rollback import recover
 from ledger.signing.tree_heads import SignedHead, TreeHeads
 from scim_api.cli.terminal import (
     HELP,
@@ -162,7 +162,8 @@ def show_key(site: Site, every: bool, ledger: str, as_json: bool) -> None:
     """
     heads = site.heads(ledger)
     rows = [
-        {"since_position": each.since, "verifier_key": str(each.key)} for each in heads.periods()
+        {"since_position": each.since, "verifier_key": str(each.key)}
+        for each in heads.identity().keys
     ]
     if every or as_json or not rows:
         emit_rows(rows, as_json, "the ledger has no key yet; run scim-ledger migrate")
@@ -213,7 +214,7 @@ def rotate_key(site: Site, new_key: Any, ledger: str, as_json: bool) -> None:
 @json_option
 @pass_site
 @examples("scim-ledger recover --new-incarnation")
-def recover(
+def recover_command(
     site: Site, new_incarnation: bool, accept_changed_events: bool, ledger: str, as_json: bool
 ) -> None:
     """Let a ledger that was put back from a backup go on, under a new origin and key.
@@ -226,37 +227,14 @@ def recover(
     with Alone(heads.ledger.path) as alone:
         if not alone:
             raise Failure("the ledger is being served; stop the service first", Exit.BUSY)
-        found = contradictions(heads, known)
-        if not found and _has_key(heads):
-            raise Failure("nothing was lost: the ledger has all that was signed over, and its key")
-        changed = changed_under(heads, found)
-        if changed and not accept_changed_events:
-            raise Failure(
-                f"events are not lost but changed: {changed[0].source} knows a tree head over the"
-                f" first {changed[0].head.size:,}, and they are others now. Put a true copy back,"
-                " or see --accept-changed-events"
-            )
-        abandoned = max(found, key=lambda each: each.head.size).note if found else None
         previous = heads.ledger.origin
-        origin = renew(heads, abandoned or _newest_note(heads), site.metadata("cli"))
+        origin = recover(heads, known, site.metadata("cli"), accept_changed=accept_changed_events)
     emit_record({"previous": previous, "origin": origin, "verifier_key": _key_text(heads)}, as_json)
     click.echo("tell those who keep tree heads of it: origin and verifier key are new", err=True)
-
-
-def _has_key(heads: TreeHeads) -> bool:
-    with suppress(KeyUnusable):
-        heads.key()
-        return True
-    return False
-
-
-def _newest_note(heads: TreeHeads) -> Note | None:
-    newest = heads.newest()
-    return Note.parse(newest.note) if newest else None
 
 
 def _key_text(heads: TreeHeads) -> str:
     return str(heads.key().verifier)
 
 
-COMMANDS: list[click.Command] = [tree_head, prove, key_group, recover]
+COMMANDS: list[click.Command] = [tree_head, prove, key_group, recover_command]

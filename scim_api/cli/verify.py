@@ -8,12 +8,11 @@ import click
 
 from ledger import clock
 from ledger.contract import LedgerBusy, LedgerError, NotMigrated
+from ledger.findings import Finding, Kind
 from ledger.signing.keys import HEAD_FILE, Keys
+from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
-from ledger.verify.event import Finding
-from ledger.verify.held import Places
-from ledger.verify.memory import FILE, recall, remember
-from ledger.verify.report import Compared, Demands, Report, Verified
+from ledger.verify.report import MEMORY_FILE, Compared, Options, Report, Verified
 from ledger.verify.single import verify_position
 from ledger.verify.verifier import verify
 from scim_api.cli.terminal import (
@@ -27,7 +26,7 @@ from scim_api.cli.terminal import (
     ledger_option,
     pass_site,
 )
-from scim_api.cli.verify_words import PROJECTION, as_object, say, say_single, single_as_object
+from scim_api.cli.verify_words import as_object, say, say_single, single_as_object
 
 
 class Site(Protocol):
@@ -39,7 +38,7 @@ class Site(Protocol):
         """Return where the key of a ledger's tree heads is, and the head it signed last."""
         ...
 
-    def places(self, name: str) -> Places:
+    def places(self, name: str) -> HeadSources:
         """Return where others hold heads of a ledger."""
         ...
 
@@ -66,7 +65,7 @@ _File = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--memory",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"What --since-last remembers itself by; else {FILE} beside the ledger.",
+    help=f"What --since-last remembers itself by; else {MEMORY_FILE} beside the ledger.",
 )
 @click.option("--position", type=click.IntRange(1), metavar="N", help="Verify one event only.")
 @click.option(
@@ -119,39 +118,39 @@ def verify_command(
         return
     if file and since_last and memory is None:
         raise click.UsageError("--since-last with --file needs --memory: where to remember it")
-    memory = (memory or path.with_name(FILE)) if since_last else None
-    since = recall(memory) if memory else None
+    memory = (memory or path.with_name(MEMORY_FILE)) if since_last else None
+    since = Verified.read(memory) if memory else None
     own = None if file else _own_head(site.keys(ledger))
-    demands = Demands(
+    options = Options(
         brought=[_brought(each) for each in heads],
         own=own if isinstance(own, KnownHead) else None,
         keys=[_key(each) for each in keys],
         since=since,
         copy=file is not None,
-        places=Places() if file else site.places(ledger),
+        sources=HeadSources() if file else site.places(ledger),
     )
     progress = Progress("verifying")
-    report = verify(path, progress, demands)
+    report = verify(path, progress, options)
     if isinstance(own, Finding):
         report.findings.append(own)
     unchecked = ""
     if report.good and not (file or events_only or since):
         unchecked = _compare_projections(site, ledger, report)
     progress.end()
-    _tell(report, demands, unchecked, as_json)
+    _tell(report, options, unchecked, as_json)
     if memory and report.good and report.root:
-        remember(memory, _verified(report, since))
+        _verified(report, since).write(memory)
     if report.findings:
         click.get_current_context().exit(Exit.NOT_VERIFIED)
     if unchecked:
         raise Failure(unchecked)
 
 
-def _tell(report: Report, demands: Demands, unchecked: str, as_json: bool) -> None:
+def _tell(report: Report, options: Options, unchecked: str, as_json: bool) -> None:
     if as_json:
-        emit(as_object(report, demands, ok=report.good and not unchecked))
+        emit(as_object(report, options, ok=report.good and not unchecked))
     else:
-        say(report, demands)
+        say(report, options)
 
 
 def _verified(report: Report, since: Verified | None) -> Verified:
@@ -175,7 +174,9 @@ def _compare_projections(site: Site, ledger: str, report: Report) -> str:
         faults = [f"the current state cannot be rebuilt: {type(error).__name__}: {error}"]
     finally:
         progress.end()
-    report.findings += [Finding(None, PROJECTION, "what a rebuild gives", f) for f in faults]
+    report.findings += [
+        Finding(Kind.PROJECTION, None, "projection", "what a rebuild gives", f) for f in faults
+    ]
     return ""
 
 
@@ -187,7 +188,8 @@ def _own_head(keys: Keys) -> KnownHead | Finding | None:
             return None
         TreeHead.of(note)
     except LedgerError as error:
-        return Finding(None, HEAD_FILE, "the head that was signed last", str(error))
+        expected = "the head that was signed last"
+        return Finding(Kind.HEAD, None, HEAD_FILE, expected, str(error))
     return KnownHead(HEAD_FILE, note)
 
 

@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ledger.findings import Finding, Kind
 from ledger.signing.note import KnownHead
-from ledger.verify import renewals
-from ledger.verify.event import Finding
-from ledger.verify.report import NOT_SHOWN, Demands, Report
-from ledger.verify.single import Single
+from ledger.verify import identity
+from ledger.verify.report import NOT_SHOWN, Options, Report
+from ledger.verify.single import EventResult
 from scim_api.cli.terminal import say as print_line
 
-PROJECTION = "projection"  # what a finding is about that no event is to blame for
 
-
-def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
+def as_object(report: Report, options: Options, *, ok: bool) -> dict[str, Any]:
     """Return a verification as an object for programs."""
     return {
         "ledger": report.origin,
@@ -23,11 +21,11 @@ def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
         "erased": report.erased,
         "erasures": report.erasures,
         "heads": report.heads,
-        "incarnations": [renewals.as_object(each) for each in report.renewals],
+        "incarnations": [identity.as_object(each) for each in report.restores],
         "newest_head": report.newest_head,
         "compared_with": [
             {"source": each.source, "size": each.head.size}
-            for each in (*demands.from_outside, *report.held)
+            for each in (*options.from_outside, *report.held)
         ],
         "root": report.root.hex() if report.root else None,
         "first_bad_position": report.first_bad_position,
@@ -36,7 +34,7 @@ def as_object(report: Report, demands: Demands, *, ok: bool) -> dict[str, Any]:
         "not_read_again": report.skipped,
         "projections_rebuilt": bool(report.compared.standing),
         "projections": dict(report.compared.standing),
-        "not_shown": list(not_shown(report, demands)),
+        "not_shown": list(not_shown(report, options)),
     }
 
 
@@ -50,23 +48,23 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def not_shown(report: Report, demands: Demands) -> Iterator[str]:
+def not_shown(report: Report, options: Options) -> Iterator[str]:
     """Return what this verification could not show, whatever it read."""
     yield from NOT_SHOWN
-    if not (demands.brought or report.held):
+    if not (options.brought or report.held):
         yield (
             "that others were shown this history and no other: it was compared with heads of its"
             " own only; give a tree head of theirs, --head"
         )
 
 
-def say(report: Report, demands: Demands) -> None:
+def say(report: Report, options: Options) -> None:
     """Print what was found, or what was checked and what that does not show."""
     for finding in report.findings:
         print_line(str(finding))
-    for renewal in report.renewals:
-        print_line(renewals.in_words(renewal))
-    if any(finding.what != PROJECTION for finding in report.findings):
+    for restore in report.restores:
+        print_line(identity.in_words(restore))
+    if any(finding.kind is not Kind.PROJECTION for finding in report.findings):
         print_line("NOT VERIFIED: the ledger or its file was changed or damaged.")
     elif report.findings:
         print_line(
@@ -74,11 +72,11 @@ def say(report: Report, demands: Demands) -> None:
             " of them is not; scim-ledger projections rebuild makes it anew."
         )
     else:
-        for line in _verified(report, demands):
+        for line in _verified(report, options):
             print_line(line)
 
 
-def _verified(report: Report, demands: Demands) -> Iterator[str]:
+def _verified(report: Report, options: Options) -> Iterator[str]:
     yield _headline(report)
     yield (
         f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
@@ -88,17 +86,17 @@ def _verified(report: Report, demands: Demands) -> Iterator[str]:
     if report.newest:
         size = _counted(report.newest.size, "event")
         yield f"newest tree head: of {size}, {report.newest.signed_at}"
-    for each in (*demands.from_outside, *report.held):
+    for each in (*options.from_outside, *report.held):
         yield _in_keeping(report, each)
-    if demands.since:
+    if options.since:
         yield (
-            f"not read again: {report.skipped} events, verified at {demands.since.at}, of which the"
+            f"not read again: {report.skipped} events, verified at {options.since.at}, of which the"
             " leaf hashes still give the same root; SQLite's own integrity check; the current state"
             " and the history"
         )
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
-    yield from (f"- {sentence}" for sentence in not_shown(report, demands))
+    yield from (f"- {sentence}" for sentence in not_shown(report, options))
 
 
 def _headline(report: Report) -> str:
@@ -113,10 +111,10 @@ def _headline(report: Report) -> str:
 
 def _in_keeping(report: Report, each: KnownHead) -> str:
     size = _counted(each.head.size, "event")
-    for renewal in report.renewals:
-        if renewal.previous == each.head.origin and each.head.size > renewal.kept:
+    for restore in report.restores:
+        if restore.previous == each.head.origin and each.head.size > restore.kept:
             return (
-                f"{each.source} has a tree head of {size} of {renewal.previous}: given up, as said"
+                f"{each.source} has a tree head of {size} of {restore.previous}: given up, as said"
             )
     return f"in keeping with {each.source}: of {size}"
 
@@ -136,7 +134,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def single_as_object(single: Single) -> dict[str, Any]:
+def single_as_object(single: EventResult) -> dict[str, Any]:
     """Return what was found of one event as an object for programs."""
     head = single.head
     return {
@@ -155,7 +153,7 @@ def single_as_object(single: Single) -> dict[str, Any]:
     }
 
 
-def say_single(single: Single) -> None:
+def say_single(single: EventResult) -> None:
     """Print what was found of one event."""
     for finding in single.findings:
         print_line(str(finding))

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from ledger.http_client import RemoteTrouble
-from ledger.signing.cosignatures import cosigner
 from ledger.signing.note import MalformedNote, TreeHead, VerifierKey
 from ledger.witness.remote_log import RemoteLog
 from ledger.witness.state import WitnessFolder
@@ -59,7 +58,7 @@ def witness(
     log, folder = RemoteLog(url, _token(token_file)), WitnessFolder(state)
     own = folder.key(_name(name) if name else None)
     watcher = Witness(log, folder, own, given=given, accept=accept_incarnation)
-    say(f"cosigner key: {cosigner(own)}", err=True)
+    say(f"cosigner key: {own.cosigner}", err=True)
     if every is None:
         _show(_looked(watcher), as_json, always=True)
     else:

@@ -87,11 +87,35 @@ def test_roots_are_the_published_ones(size: int) -> None:
 
 @pytest.mark.parametrize("size", range(len(ROOTS)))
 def test_a_tree_that_grows_has_the_same_roots(size: int) -> None:
-    frontier = merkle.Frontier()
+    tree = merkle.TreeBuilder()
     for entry in ENTRIES[:size]:
-        frontier.add(merkle.leaf_hash(entry))
+        tree.add(merkle.leaf_hash(entry))
 
-    assert (frontier.size, frontier.root().hex()) == (size, ROOTS[size])
+    assert (tree.size, tree.root().hex()) == (size, ROOTS[size])
+
+
+@given(st.integers(0, 18), st.integers(0, 16))
+def test_a_tree_that_grows_by_full_parts_is_that_of_its_leaves(parts: int, rest: int) -> None:
+    tree, size, full = merkle.TreeBuilder(), parts * 16, {}
+    for number in range(parts):
+        for height, at, part in tree.add(node(4, number), 4):
+            full[height, at] = part
+
+    behind = [merkle.tree_hash(LEAVES[size : min(size + rest, len(LEAVES))])] if rest else []
+    assert tree.root(*behind) == mth(LEAVES[: size + rest])
+    assert full == {(h, n): node(h, n) for h in range(4, 9) for n in range(size >> h)}
+
+
+@given(st.integers(0, len(LEAVES)))
+def test_the_hash_over_leaves_is_that_of_the_rfc(size: int) -> None:
+    assert merkle.tree_hash(LEAVES[:size]) == mth(LEAVES[:size])
+
+
+@given(st.integers(1, len(LEAVES)))
+def test_full_parts_are_by_height_and_number(size: int) -> None:
+    levels = merkle.levels(LEAVES[:size])
+
+    assert merkle.root(size, lambda height, number: levels[height][number]) == mth(LEAVES[:size])
 
 
 @given(st.integers(0, len(LEAVES)))

@@ -13,7 +13,7 @@ from ledger import events
 from ledger.background import Alone
 from ledger.contract import LedgerUnavailable
 from ledger.events import Event
-from ledger.signing.key_rotation import recovery_statement
+from ledger.signing.identity import RECOVERY, statement
 from ledger.signing.note import Note, TreeHead
 from ledger.signing.rollback import Superseded
 from ledger.sqlite.connection import driver
@@ -107,7 +107,7 @@ def test_recover_goes_on_under_a_new_origin_and_names_the_head(restored: Path, r
         "key": str(former),
         "signature": event.effects["signature"],
     }
-    message = recovery_statement(origin, event.position - 1, former, tenant.heads.key().verifier)
+    message = statement(RECOVERY, origin, event.position - 1, former, tenant.heads.key().verifier)
     assert former.verify(message, base64.b64decode(event.effects["signature"]))
     tenant.close()
 
@@ -119,7 +119,7 @@ def test_after_recovery_heads_are_of_the_new_origin(restored: Path, run, recorde
     recorder(tenant.ledger)("Note-5", NOTED)
     head = tenant.heads.sign()
     assert head.head.origin == tenant.ledger.origin
-    assert Note.parse(head.note).signed_by(tenant.heads.periods()[-1].key)
+    assert Note.parse(head.note).signed_by(tenant.heads.identity().keys[-1].key)
     tenant.close()
     wiring.open_tenant(restored).close()
 

@@ -15,7 +15,8 @@ from ledger import clock, events
 from ledger.contract import LedgerUnavailable
 from ledger.events import Event
 from ledger.ledger_stream import stream_of
-from ledger.signing.key_rotation import introduce, rotate, statement
+from ledger.signing.identity import ROTATION, statement
+from ledger.signing.key_rotation import introduce, rotate
 from ledger.signing.keys import Keys, KeyUnusable, check_given
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tree_heads import TreeHeads
@@ -32,7 +33,7 @@ def heads(ledger: SQLiteLedger) -> TreeHeads:
 
 
 def verifier(heads: TreeHeads) -> VerifierKey:
-    return heads.periods()[-1].key
+    return heads.identity().keys[-1].key
 
 
 def test_a_head_is_over_all_events_and_signed_by_the_ledgers_key(heads, record) -> None:
@@ -233,7 +234,7 @@ def test_a_rotation_is_signed_by_both_keys(heads, metadata) -> None:
 
     [event] = [e for e in heads.ledger.read_all() if e.type == events.KEY_ROTATED]
     effects = event.effects
-    message = statement(heads.ledger.origin, effects["size"], old, new)
+    message = statement(ROTATION, heads.ledger.origin, effects["size"], old, new)
     assert (effects["old"], effects["new"]) == (str(old), str(new))
     assert old.verify(message, base64.b64decode(effects["signature_old"]))
     assert new.verify(message, base64.b64decode(effects["signature_new"]))
@@ -301,7 +302,7 @@ def test_a_key_is_given_without_its_public_part(heads, metadata) -> None:
     with pytest.raises(KeyUnusable):
         rotate(heads, metadata, both)
     assert heads.key().verifier == verifier(heads)
-    assert len(heads.periods()) == 1
+    assert len(heads.identity().keys) == 1
 
 
 def test_the_text_of_a_key_signs_where_the_environment_gives_it(heads, record) -> None:

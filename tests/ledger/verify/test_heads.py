@@ -26,7 +26,8 @@ from ledger.signing.note import (
 )
 from ledger.signing.rollback import renew
 from ledger.sqlite.connection import Connection, driver
-from ledger.verify.verifier import Demands, Report, verify
+from ledger.verify.report import Options, Report
+from ledger.verify.verifier import verify
 from scim_api import wiring
 from tests.ledger.signed import (
     SIZE,
@@ -122,7 +123,7 @@ def test_a_ledger_of_another_incarnation_verifies_with_heads_of_both(signed: Pat
     renew(tenant.heads, None, metadata())
     tenant.close()
 
-    report = verify(signed, demands=Demands(brought=[before]))
+    report = verify(signed, options=Options(brought=[before]))
 
     assert report.findings == []
     assert report.events == SIZE + 1
@@ -369,29 +370,29 @@ def test_a_head_beside_the_key_that_cannot_be_read_is_a_finding(signed: Path, ru
 # Heads and keys from outside
 
 
-def brought(signer: SigningKey, **changes: Any) -> Demands:
+def brought(signer: SigningKey, **changes: Any) -> Options:
     text = TreeHead(**{"origin": signer.name, "size": 1, "root": bytes(32), **changes}).text
-    return Demands(brought=[KnownHead("x", signer.note(text))])
+    return Options(brought=[KnownHead("x", signer.note(text))])
 
 
 def test_a_head_of_another_ledger_is_named(signed: Path) -> None:
-    assert "origin of the tree head in x" in found_by(verify(signed, demands=brought(STRANGER)))
+    assert "origin of the tree head in x" in found_by(verify(signed, options=brought(STRANGER)))
 
 
 def test_a_head_of_another_key_is_named(signed: Path) -> None:
     root = verify(signed).root
 
-    report = verify(signed, demands=brought(stranger(signed), size=SIZE, root=root))
+    report = verify(signed, options=brought(stranger(signed), size=SIZE, root=root))
 
     assert [finding.what for finding in report.findings] == ["signature of the tree head in x"]
 
 
 def test_a_head_of_another_key_is_believed_where_that_key_is_given(signed: Path) -> None:
     root, signer = verify(signed).root, SigningKey("auditor", bytes(32))
-    demands = brought(signer, origin=origin(signed), size=SIZE, root=root)
+    options = brought(signer, origin=origin(signed), size=SIZE, root=root)
 
-    assert not verify(signed, demands=demands).good
-    assert verify(signed, demands=Demands(demands.brought, keys=[signer.verifier])).good
+    assert not verify(signed, options=options).good
+    assert verify(signed, options=Options(options.brought, keys=[signer.verifier])).good
 
 
 def test_a_key_that_the_ledger_never_had_is_named(signed: Path, run: Run) -> None:
@@ -410,8 +411,8 @@ def test_a_witness_is_believed_by_its_cosignature(signed: Path) -> None:
     raw = witness.id + (1700000000).to_bytes(8) + signer.sign(message)
     note = Note(text, (Signature("witness", raw),))
 
-    assert verify(signed, demands=Demands([KnownHead("x", note)], keys=[witness])).good
-    assert not verify(signed, demands=Demands([KnownHead("x", note)])).good
+    assert verify(signed, options=Options([KnownHead("x", note)], keys=[witness])).good
+    assert not verify(signed, options=Options([KnownHead("x", note)])).good
 
 
 def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) -> None:
@@ -422,7 +423,7 @@ def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) ->
     renew(tenant.heads, lost.note, metadata())
     tenant.close()
 
-    report = verify(signed, demands=Demands(brought=[lost]))
+    report = verify(signed, options=Options(brought=[lost]))
 
     assert kept.remembered() is not None
     assert report.first_bad_position == 501

@@ -15,8 +15,9 @@ from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.ranges import SPAN
-from ledger.verify.verifier import Demands, verify
-from ledger.verify.workers import Versions, done
+from ledger.verify.report import Options
+from ledger.verify.verifier import verify
+from ledger.verify.workers import Versions, check_all
 from tests.ledger.signed import LONG_HEADS, LONG_SIZE, metadata, put_header, tamper
 
 
@@ -26,7 +27,7 @@ def test_all_ranges_are_read_and_the_roots_over_them_are_those_that_were_signed(
 ) -> None:
     told: list[tuple[int, int]] = []
 
-    report = verify(long, lambda *each: told.append(each), Demands(processes=processes))
+    report = verify(long, lambda *each: told.append(each), Options(processes=processes))
 
     assert report.findings == []
     assert (report.events, report.payloads, report.heads) == (LONG_SIZE, LONG_SIZE, len(LONG_HEADS))
@@ -93,7 +94,7 @@ def test_verify_finds(name: str, processes: int, long: Path) -> None:
     position, what, changes = TAMPERINGS[name]
     tamper(long, *changes)
 
-    report = verify(long, demands=Demands(processes=processes))
+    report = verify(long, options=Options(processes=processes))
 
     assert report.first_bad_position == position
     assert what in {finding.what for finding in report.findings}
@@ -118,7 +119,7 @@ def test_what_is_written_and_forgotten_meanwhile_is_no_fault(long: Path) -> None
             )
         TreeHeads(ledger, Keys(long.parent)).sign()
 
-    report = verify(long, meanwhile, Demands(processes=1))
+    report = verify(long, meanwhile, Options(processes=1))
     ledger.close()
 
     assert report.findings == []
@@ -128,4 +129,4 @@ def test_what_is_written_and_forgotten_meanwhile_is_no_fault(long: Path) -> None
 
 def test_a_process_that_ends_before_it_is_done_is_no_verification(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="ended before it was done"):
-        list(done(tmp_path / "none.db", [Versions(1)], 2))
+        list(check_all(tmp_path / "none.db", [Versions(1)], 2))

@@ -14,7 +14,8 @@ from ledger.events import RESTORED, Event
 from ledger.ledger_stream import next_append
 from ledger.signing.note import KnownHead, Note, SigningKey, TreeHead
 from ledger.signing.rollback import renew
-from ledger.verify.verifier import Demands, Report, verify
+from ledger.verify.report import Options, Report
+from ledger.verify.verifier import verify
 from scim_api import wiring
 from tests.ledger.signed import SIZE, cut, forge_tiles, metadata, rewrite, tamper
 
@@ -93,9 +94,9 @@ def test_a_recovery_by_who_has_the_key_is_signed(signed: Path) -> None:
     renew(tenant.heads, None, metadata())
     tenant.close()
 
-    report = verify(signed, demands=Demands(keys=[old]))
+    report = verify(signed, options=Options(keys=[old]))
 
-    assert (report.findings, [each.signed for each in report.renewals]) == ([], [True])
+    assert (report.findings, [each.signed for each in report.restores]) == ([], [True])
 
 
 def test_it_is_said_in_words_too(signed: Path, run: Run) -> None:
@@ -132,20 +133,20 @@ def test_a_given_key_leads_on_by_what_it_signed(signed: Path) -> None:
     old = key(signed)
     restore(signed, signer=old)
 
-    assert verify(signed, demands=Demands(keys=[old.verifier])).good
-    assert verify(signed, demands=Demands(keys=[NEW.verifier])).good
+    assert verify(signed, options=Options(keys=[old.verifier])).good
+    assert verify(signed, options=Options(keys=[NEW.verifier])).good
 
 
 def test_the_first_key_leads_on_by_rotations(signed: Path) -> None:
     tenant = app.console().tenant("acme")
-    first = tenant.heads.periods()[0].key
+    first = tenant.heads.identity().keys[0].key
     tenant.close()
 
-    assert verify(signed, demands=Demands(keys=[first])).good
+    assert verify(signed, options=Options(keys=[first])).good
 
 
 def test_a_key_of_another_ledger_vouches_for_nothing(signed: Path) -> None:
-    report = verify(signed, demands=Demands(keys=[NEW.verifier]))
+    report = verify(signed, options=Options(keys=[NEW.verifier]))
 
     assert "key in force: expected one that a given key leads to" in found_by(report)
 
@@ -227,8 +228,8 @@ def test_a_copy_may_be_of_a_time_before_a_head_was_signed(signed: Path) -> None:
     later = KnownHead("x", own_head(signed))
     tamper(signed, "DELETE FROM tree_head WHERE size = 600")
 
-    assert not verify(signed, demands=Demands([later])).good
-    report = verify(signed, demands=Demands([later], copy=True))
+    assert not verify(signed, options=Options([later])).good
+    report = verify(signed, options=Options([later], copy=True))
     assert report.good
     assert "tree head of 600 events in x is not kept in this file" in report.notes[0]
 
@@ -239,7 +240,7 @@ def test_a_copy_too_must_have_a_head_between_two_that_it_kept(signed: Path) -> N
     tenant.close()
     tamper(signed, f"DELETE FROM tree_head WHERE size = {middle.head.size}")
 
-    report = verify(signed, demands=Demands([middle], copy=True))
+    report = verify(signed, options=Options([middle], copy=True))
 
     assert f"tree head of size {middle.head.size}: expected that in x" in found_by(report)
 

@@ -11,10 +11,9 @@ import app
 from ledger import events
 from ledger.events import Event
 from ledger.ledger_stream import record
-from ledger.verify.memory import recall
 from ledger.verify.ranges import SPAN
-from ledger.verify.report import Verified
-from ledger.verify.verifier import Demands, Report, verify
+from ledger.verify.report import Options, Report, Verified
+from ledger.verify.verifier import verify
 from tests.ledger.signed import (
     LONG_HEADS,
     LONG_SIZE,
@@ -40,7 +39,7 @@ def verified(path: Path) -> Verified:
 
 
 def again(path: Path, since: Verified) -> Report:
-    return verify(path, demands=Demands(since=since))
+    return verify(path, options=Options(since=since))
 
 
 def found_by(report: Report) -> list[str]:
@@ -107,7 +106,7 @@ def test_the_command_remembers_beside_the_ledger_and_says_what_it_did_not_read(
     before = signed.read_bytes()
 
     first = run("verify", "--since-last")
-    memory = recall(signed.parent / "verified.json")
+    memory = Verified.read(signed.parent / "verified.json")
     second = run("verify", "--since-last")
 
     assert "not read again" not in first.stdout
@@ -128,7 +127,7 @@ def test_it_can_be_remembered_elsewhere(signed: Path, run: Run, tmp_path: Path) 
 
     assert run(*words).exit_code == 2
     assert run(*words, "--memory", str(tmp_path / "kept")).exit_code == 0
-    assert recall(tmp_path / "kept") is not None
+    assert Verified.read(tmp_path / "kept") is not None
 
 
 @pytest.mark.parametrize("text", ["x", "{}", "[]", '{"origin":1,"size":"x"}'])

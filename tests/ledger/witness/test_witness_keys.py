@@ -8,7 +8,7 @@ import pytest
 
 from ledger import codec, merkle
 from ledger.events import KEY_ROTATED, Event, Metadata, Recorded
-from ledger.signing.key_rotation import statement
+from ledger.signing.identity import ROTATION, statement
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.witness.trust import followed
 
@@ -19,7 +19,7 @@ SALT = bytes(32)
 
 def rotation(**changed: Any) -> dict[str, Any]:
     """Return a KeyRotated event as the API shows it: the first of a log, true to its payload."""
-    message = statement(ORIGIN, 0, OLD.verifier, NEW.verifier)
+    message = statement(ROTATION, ORIGIN, 0, OLD.verifier, NEW.verifier)
     payload = {
         "old": str(OLD.verifier),
         "new": str(NEW.verifier),
@@ -57,7 +57,7 @@ def test_a_head_by_a_third_key_is_not_led_to() -> None:
     assert follow(rotation(), by=OTHER) is None
 
 
-MESSAGE = statement(ORIGIN, 0, OLD.verifier, NEW.verifier)
+MESSAGE = statement(ROTATION, ORIGIN, 0, OLD.verifier, NEW.verifier)
 ELSEWHERE = VerifierKey("other/0123456789abcdef", NEW.verifier.public)
 
 

@@ -1,0 +1,277 @@
+"""The rows of a ledger's file as they are stored, damaged or not: what a verification reads."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ledger.codec import FORMAT
+from ledger.events import ERASED, LEDGER_OPENED
+from ledger.findings import Finding, Kind, short
+from ledger.sqlite.connection import UNREADABLE, UNWRITABLE, connect_read_only, snapshot, speaking
+from ledger.sqlite.lines import Line as RawEvent
+from ledger.sqlite.schema import check_identity, schema_sql, steps
+
+OUT_OF_REACH = (UNREADABLE, UNWRITABLE)  # say nothing about what is in the file
+SOME = 100  # rows out of place that are returned at most
+
+
+class StoredEvent(NamedTuple):
+    """One event as it lies in the two tables; damage can give a column any value."""
+
+    position: int
+    id: str
+    stream: str
+    version: int
+    type: str
+    revision: int
+    at: str
+    txn: str
+    actor: str
+    header: bytes
+    leaf_hash: bytes
+    payload_position: int | None
+    salt: bytes | None
+    body: bytes | None
+    erased_by: int | None
+
+
+class StoredHead(NamedTuple):
+    """A signed tree head as it is stored; numbers count from 1."""
+
+    number: int
+    size: int
+    signed_at: str
+    note: str
+
+
+class Bounds(NamedTuple):
+    """Where a ledger ends: its last position, the number of its last head, its size in bytes."""
+
+    end: int
+    heads: int
+    size: int
+
+
+class StoredRows:
+    """A connection that cannot write. Methods raise LedgerBusy and LedgerUnavailable."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a ledger's file; raises LedgerMissing or LedgerUnavailable."""
+        self._path = path
+        self._connection = connect_read_only(path)
+        self._connection.text_factory = _lenient
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read one state of the file throughout."""
+        with speaking(self._path), snapshot(self._connection):
+            yield
+
+    def check_identity(self) -> None:
+        """Raise LedgerUnavailable unless the file is a ledger of this program's version."""
+        with speaking(self._path):
+            check_identity(self._connection, self._path)
+
+    def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        return [*self._each(statement, *parameters)]
+
+    def _each(self, statement: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
+        with speaking(self._path):
+            yield from self._connection.execute(statement, parameters)
+
+    def _one(self, statement: str, *parameters: object) -> Any:
+        return self._rows(statement, *parameters)[0][0]
+
+    def origin(self) -> str:
+        """Return the origin in force."""
+        return str(self._one("SELECT max(origin) FROM ledger") or "")
+
+    def bounds(self) -> Bounds:
+        """Return where the ledger ends now."""
+        return Bounds(
+            self._one("SELECT max(position) FROM event") or 0,
+            self._one("SELECT max(number) FROM tree_head") or 0,
+            self._one("PRAGMA page_count") * self._one("PRAGMA page_size"),
+        )
+
+    def own_stream(self) -> list[RawEvent]:
+        """Return the events of the ledger's own stream: that of the first event."""
+        rows = self._rows(
+            "SELECT position, header, leaf_hash, salt, body FROM event"
+            " LEFT JOIN payload USING (position)"
+            " WHERE stream = (SELECT stream FROM event WHERE position = 1) ORDER BY version"
+        )
+        return [RawEvent(*row) for row in rows]
+
+    def events(self, first: int, last: int) -> Iterator[StoredEvent]:
+        """Yield the events from one position to another."""
+        rows = self._each(
+            "SELECT position, event.id, stream, version, type, revision, recorded_at, txn, actor,"
+            " header, leaf_hash, payload.position, salt, body, erased_by"
+            " FROM event LEFT JOIN payload USING (position)"
+            " WHERE position BETWEEN ? AND ? ORDER BY position",
+            first,
+            last,
+        )
+        return map(StoredEvent._make, rows)
+
+    def event_before(self, position: int) -> tuple[int, str]:
+        """Return position and time of the event before a position, 0 and "" before the first."""
+        rows = self._rows(
+            "SELECT position, recorded_at FROM event WHERE position < ?"
+            " ORDER BY position DESC LIMIT 1",
+            position,
+        )
+        return (rows[0][0], str(rows[0][1])) if rows else (0, "")
+
+    def type_and_stream(self, position: int | None) -> tuple[str, str] | None:
+        """Return the columns type and stream of an event, None where there is none."""
+        rows = self._rows("SELECT type, stream FROM event WHERE position = ?", position)
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    def leaves(self, first: int, last: int) -> list[tuple[int, bytes]]:
+        """Return position and leaf hash of the events from one position to another."""
+        rows = self._rows(
+            "SELECT position, leaf_hash FROM event WHERE position BETWEEN ? AND ?"
+            " ORDER BY position",
+            first,
+            last,
+        )
+        return [(position, bytes_of(leaf)) for position, leaf in rows]
+
+    def stray_payloads(self, first: int, last: int) -> list[int]:
+        """Return positions of payloads without an event, some of them where there are many."""
+        rows = self._rows(
+            "SELECT position FROM payload WHERE position BETWEEN ? AND ?"
+            " AND position NOT IN (SELECT position FROM event) LIMIT ?",
+            first,
+            last,
+            SOME,
+        )
+        return [position for (position,) in rows]
+
+    def versions(self, end: int) -> Iterator[tuple[Any, ...]]:
+        """Yield stream (bytes), version and position up to an end, as the index has them."""
+        return self._each(
+            "SELECT CAST(stream AS BLOB), version, position FROM event WHERE +position <= ?"
+            " ORDER BY stream, version",
+            end,
+        )
+
+    def stream_versions(self, stream: bytes, end: int) -> list[tuple[Any, ...]]:
+        """Return position and version of a stream's events up to an end, by position."""
+        return self._rows(
+            "SELECT position, version FROM event"
+            " WHERE stream = CAST(? AS TEXT) AND +position <= ? ORDER BY position",
+            stream,
+            end,
+        )
+
+    def heads(self, after: int, last: int) -> Iterator[StoredHead]:
+        """Yield the tree heads after one number up to another."""
+        return self._heads("number > ? AND number <= ? ORDER BY number", after, last)
+
+    def heads_of(self, size: int) -> list[StoredHead]:
+        """Return the tree heads of a size."""
+        return [*self._heads("size = ?", size)]
+
+    def newest_head_over(self, position: int) -> StoredHead | None:
+        """Return the newest tree head that was signed over an event."""
+        return next(self._heads("size >= ? ORDER BY number DESC LIMIT 1", position), None)
+
+    def _heads(self, where: str, *parameters: int) -> Iterator[StoredHead]:
+        rows = self._each(
+            f"SELECT number, size, signed_at, note FROM tree_head WHERE {where}", *parameters
+        )
+        return map(StoredHead._make, rows)
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Return the hashes of a tile, none where it is not stored."""
+        rows = self._rows("SELECT hashes FROM tile WHERE level = ? AND number = ?", level, number)
+        return bytes_of(rows[0][0]) if rows else b""
+
+    def tile_levels(self) -> list[tuple[int, int, int, int]]:
+        """Return for each level its number, its hashes, its last tile's number, and its tiles."""
+        return [
+            (level, hashes, number, tiles)
+            for level, hashes, number, tiles in self._rows(
+                "SELECT level, sum(length(hashes)) / 32, max(number), count(*) FROM tile"
+                " GROUP BY level ORDER BY level"
+            )
+        ]
+
+    def check_tables(self) -> Iterator[Finding]:
+        """Find what is wrong with the schema or the ledger's own row."""
+        rows = self._rows("SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL")
+        found, ours = {name: sql for name, sql, _ in rows}, schema_sql()
+        for name, sql in ours.items():
+            if found.get(name) != sql:
+                state = "another definition" if name in found else "none"
+                yield _finding(f"schema of {name}", "as this program makes it", state)
+        for name, _, type_ in rows:
+            if type_ == "trigger" and name not in ours:
+                yield _finding(f"schema of {name}", "no such trigger", "a trigger")
+        known = "_sqlite_migrations" in found
+        statement = "SELECT migration_set, name FROM _sqlite_migrations ORDER BY id"
+        applied = self._rows(statement) if known else []
+        if applied != steps():
+            yield _finding("table _sqlite_migrations", short(steps()), short(applied))
+        yield from self._check_ledger_row()
+
+    def _check_ledger_row(self) -> Iterator[Finding]:
+        """Compare the ledger's own row with its first event."""
+        rows = self._rows("SELECT id, origin, opened_at, format FROM ledger")
+        first = self._rows("SELECT type, recorded_at FROM event WHERE position = 1")
+        expected = [(1, self.origin(), first[0][1] if first else None, FORMAT)]
+        if rows != expected:
+            yield _finding("table ledger", short(expected), short(rows))
+        if first and first[0][0] != LEDGER_OPENED:
+            yield Finding(Kind.EVENT, 1, "first event", LEDGER_OPENED, short(first[0][0]))
+
+    def check_integrity(self) -> Iterator[Finding]:
+        """Report SQLite's own check of its pages, indexes and constraints."""
+        for (line,) in self._rows("PRAGMA integrity_check(10)"):
+            if line != "ok":
+                yield _finding("SQLite integrity check", "ok", line.replace("\n", " "))
+        for row in self._rows("PRAGMA foreign_key_check")[:SOME]:
+            yield _finding("foreign keys", "ok", f"{row[0]} row {row[1]}")
+
+    def check_markers(self, end: int) -> Iterator[Finding]:
+        """Find checkpoints of projections where no event is, and erasures that never were."""
+        for name, revision, position in self._rows(
+            "SELECT projector, revision, position FROM checkpoint"
+        ):
+            if not isinstance(position, int) or not 0 <= position <= end:
+                expected = f"a position from 0 to {end}"
+                yield _finding(f"checkpoint of {short(name)}", expected, short(position))
+            if not isinstance(revision, int) or revision < 1:
+                yield _finding(f"revision of {short(name)}", "1 or more", short(revision))
+        for position, type_ in self._rows(
+            "SELECT purge.position, type FROM purge LEFT JOIN event USING (position)"
+        ):
+            if type_ != ERASED:
+                what, found = "erasure to be finished", short(type_ or "no event")
+                yield Finding(Kind.STORE, position, what, ERASED, found)
+
+    def unfinished_erasures(self) -> list[int]:
+        """Return the positions of erasures whose traces may be left in the files."""
+        return [each for (each,) in self._rows("SELECT position FROM purge ORDER BY position")]
+
+
+def _finding(what: str, expected: str, found: str) -> Finding:
+    return Finding(Kind.STORE, None, what, expected, found)
+
+
+def bytes_of(value: object) -> bytes:
+    """Return a column's bytes, none where it holds something else."""
+    return value if isinstance(value, bytes) else b""
+
+
+def _lenient(raw: bytes) -> str:
+    """Read damaged text too, as something that cannot equal what was hashed."""
+    return raw.decode(errors="replace")
