@@ -1,17 +1,20 @@
 """An export: the event that says so, a head signed over it, and the lines under that head."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+import orjson
+
+from ledger import merkle
+from ledger.atomic_files import write_together
 from ledger.contract import LedgerError
 from ledger.events import EXPORTED, Event, Metadata
-from ledger.export.files import InTheWay, Writer, publish
 from ledger.export.line import FORMAT, Disclosure, line_of
-from ledger.export.span import Span
 from ledger.ledger_stream import record
+from ledger.signing.tiles import Tree
 from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.lines import lines_between
 
@@ -19,6 +22,14 @@ VERIFIER = "verify.py"
 CHUNK = 1000  # lines between two looks at the progress
 
 Progress = Callable[[int, int], None]
+
+
+class InTheWay(LedgerError):
+    """A file is where one was to be written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"there is a file at {path} already; nothing was written")
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,33 @@ class Order:
             "withhold": self.disclosure.withhold or None,
         }
         return {"format": FORMAT, **{k: v for k, v in given.items() if v is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The positions from `first` to `last` among the first `size` events of a ledger."""
+
+    first: int
+    last: int
+    size: int
+
+    @property
+    def whole(self) -> bool:
+        """Return whether it leaves out nothing, so that the lines alone give the root."""
+        return (self.first, self.last) == (1, self.size)
+
+    def proof(self, tree: Tree) -> bytes:
+        """Return the hashes beside the lines, from left to right, as JSON (FILE.proof.json)."""
+        left = tree.nodes(self.size, merkle.cover(0, self.first - 1))
+        right = tree.nodes(self.size, merkle.cover(self.last, self.size))
+        document = {
+            "from": self.first,
+            "to": self.last,
+            "size": self.size,
+            "left": [each.hex() for each in left],
+            "right": [each.hex() for each in right],
+        }
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 class Export:
@@ -71,13 +109,16 @@ class Export:
         Raises LedgerError where a file is in the way, and then nothing is written.
         """
         must_be_free(path)
-        files: dict[Path, Writer] = {head_path(path): _content(self.head.encode())}
+        files: dict[Path, Iterable[bytes]] = {head_path(path): [self.head.encode()]}
         if not self.span.whole:
-            files[proof_path(path)] = _content(self.span.proof(self._heads.tree))
+            files[proof_path(path)] = [self.span.proof(self._heads.tree)]
         if not path.with_name(VERIFIER).exists():
-            files[path.with_name(VERIFIER)] = _content(verifier())
-        files[path] = lambda file: file.writelines(self.lines(progress))
-        publish(files)
+            files[path.with_name(VERIFIER)] = [verifier()]
+        files[path] = self.lines(progress)
+        try:
+            write_together(files)
+        except FileExistsError as error:
+            raise InTheWay(Path(error.filename2)) from None
 
 
 def _names(line: bytes, path: str) -> bool:
@@ -110,10 +151,3 @@ def proof_path(path: Path) -> Path:
 def verifier() -> bytes:
     """Return the program that checks an export."""
     return resources.files("ledger.export").joinpath(VERIFIER).read_bytes()
-
-
-def _content(content: bytes) -> Writer:
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    return write

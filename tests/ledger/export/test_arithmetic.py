@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.codec import commitment
-from ledger.export.span import full_parts
-from ledger.merkle import tree_hash
+from ledger.merkle import cover, tree_hash
 from tests.ledger.export.arithmetic import program
 from tests.ledger.export.notary import naive_root
 
@@ -165,7 +164,7 @@ def test_a_tree_has_the_root_that_its_definition_gives(size: int) -> None:
 
 def parts(whole: list[bytes], begin: int, end: int) -> list[str]:
     """Return the roots of the full parts that the ledger would give."""
-    spans = [(number << height, 1 << height) for height, number in full_parts(begin, end)]
+    spans = [(number << height, 1 << height) for height, number in cover(begin, end)]
     return [naive_root(whole[start : start + count]).hex() for start, count in spans]
 
 
