@@ -1,6 +1,6 @@
-"""What a change newly brings in is bounded: texts, numbers, names, lists, the whole resource.
+"""Limits of what a change newly brings in: texts, numbers, names, lists, the whole resource.
 
-What was recorded before stays as it is: it can be sent back unchanged, or made less.
+What was recorded before can be sent back unchanged, or made less.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,11 @@ import orjson
 from projections.query.comparison import MOST_MARKS, stream_safe
 from projections.query.model import Type
 from scim_api.protocol.errors import InvalidValue
-from scim_api.protocol.lexical import fault_of, has_form
 from scim_api.protocol.multi_valued import check_number
-from scim_api.protocol.names import fault_of_shown_name, fault_of_user_name
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType
 from scim_api.protocol.schema.resource_types import kind_of
+from scim_api.protocol.texts import FORMED, fault_of, fault_of_shown_name, fault_of_user_name
 
 MAX_NAME = 1024  # characters of what a resource is found by, or shown by in others
 MAX_TEXT = 65_536  # characters of any other text; URIs and binary values only fill the resource
@@ -36,10 +35,13 @@ def check_new(
         declared = resource_type.declared.get(key)
         if declared and value != before.get(key):
             _check(resource_type, declared, before.get(key), value, tolerances)
-    size = _size(after)
-    if size > MAX_RESOURCE and size > _size(before):
+    size = len(orjson.dumps(after))
+    if size > MAX_RESOURCE and size > len(orjson.dumps(before)):
         raise InvalidValue(
-            f"the resource would have {size} bytes of JSON; it can have {MAX_RESOURCE} at most"
+            "value.resource_too_large",
+            "the resource would have {size} bytes of JSON; it can have {most} at most",
+            size=size,
+            most=MAX_RESOURCE,
         )
 
 
@@ -55,7 +57,9 @@ def _check(
         if fault and recorded is None:
             recorded = {known for _, _, known in _texts(attribute, before, key)}
         if fault and text not in (recorded or ()):
-            raise InvalidValue(f"{path} {fault}", attributes=(path,))
+            raise InvalidValue(
+                "value.new", "{path} {fault}", path=path, fault=fault, attributes=(path,)
+            )
 
 
 def _fault(
@@ -67,11 +71,18 @@ def _fault(
 ) -> str | None:
     """Return what is wrong with a new text, or None."""
     is_name = declared.key == resource_type.name_attribute
-    if text.isascii() and len(text) <= MAX_NAME and not (is_name or has_form(part.type)):
+    if text.isascii() and len(text) <= MAX_NAME and not (is_name or part.type in FORMED):
         return None  # as nearly all are
-    fault = _fault_of_any(text, _most(resource_type, declared, part))
-    fault = fault or fault_of(part.type, text, tolerances)
-    return fault or (_fault_of_name(resource_type, text) if is_name else None)
+    most = _most(resource_type, declared, part)
+    if len(text) > most:
+        return f"must have {most} characters at most; it has {len(text)}"
+    if not stream_safe(text):
+        return f"must not have more than {MOST_MARKS} combining marks in a row (UAX #15, D3)"
+    fault = fault_of(part.type, text, tolerances)
+    if fault or not is_name:
+        return fault
+    signs_in = resource_type.name_attribute == "userName"
+    return fault_of_user_name(text) if signs_in else fault_of_shown_name(text)
 
 
 def _texts(attribute: Attribute, value: Any, path: str) -> Iterator[tuple[str, Attribute, str]]:
@@ -93,20 +104,3 @@ def _most(resource_type: ResourceType, declared: Declared, part: Attribute) -> i
     if looked_up or declared.key == "displayName" or part.uniqueness != "none":
         return MAX_NAME
     return MAX_RESOURCE if part.type in _WHOLE else MAX_TEXT
-
-
-def _fault_of_any(text: str, most: int) -> str | None:
-    if len(text) > most:
-        return f"must have {most} characters at most; it has {len(text)}"
-    if not stream_safe(text):
-        return f"must not have more than {MOST_MARKS} combining marks in a row (UAX #15, D3)"
-    return None
-
-
-def _fault_of_name(resource_type: ResourceType, text: str) -> str | None:
-    signs_in = resource_type.name_attribute == "userName"
-    return fault_of_user_name(text) if signs_in else fault_of_shown_name(text)
-
-
-def _size(attributes: Mapping[str, Any]) -> int:
-    return len(orjson.dumps(attributes))
