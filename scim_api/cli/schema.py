@@ -24,7 +24,7 @@ from scim_api.cli.terminal import (
 )
 from scim_api.protocol.discovery import declaration, schemas_of
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
-from scim_api.protocol.schema.custom import MAX_FILE, read_schema
+from scim_api.protocol.schema.document import MAX_FILE, read_schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS, RESOURCE_TYPES, USER
 from scim_api.tenants import configure
 from scim_api.tenants.catalogue import REQUIRED

@@ -10,7 +10,7 @@ from ledger.contract import LedgerUnavailable
 from projections.current.configuration import Settings
 from scim_api.protocol.policy import OKTA, PRESETS, Policy, with_settings
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
-from scim_api.protocol.schema.custom import SchemaRefused, schema_of
+from scim_api.protocol.schema.document import SchemaRefused, schema_of
 from scim_api.protocol.schema.resource_types import RESOURCE_TYPES, USER
 
 # The paths of settings in SettingsChanged events.

@@ -10,7 +10,7 @@ from projections.current.uniqueness import NotUnique
 from scim_api.protocol.discovery import declaration
 from scim_api.protocol.policy import PRESETS, with_settings
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
-from scim_api.protocol.schema.custom import schema_of
+from scim_api.protocol.schema.document import schema_of
 from scim_api.protocol.schema.resource_types import USER
 from scim_api.tenants.catalogue import (
     DEFAULT_ROLE,

@@ -19,7 +19,7 @@ from scim_api.protocol.schema.attributes import (
     ResourceType,
     Schema,
 )
-from scim_api.protocol.schema.custom import SchemaRefused
+from scim_api.protocol.schema.document import SchemaRefused
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS
 from scim_api.tenants.catalogue import Catalogue
 

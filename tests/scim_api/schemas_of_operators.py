@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 from scim_api.protocol.discovery import declaration
-from scim_api.protocol.schema.custom import schema_of
+from scim_api.protocol.schema.document import schema_of
 from scim_api.tenants import configure
 
 BADGE_URN = "urn:example:scim:2.0:User"

@@ -1,6 +1,7 @@
-"""The resource types served: each SCIM attribute declared once, with its characteristics."""
+"""The resource types served: their schemas are the JSON files next to this module."""
 
 from dataclasses import replace
+from importlib import resources
 
 from projections.kinds import ResourceKind
 from projections.query.model import Type
@@ -12,14 +13,13 @@ from scim_api.protocol.schema.attributes import (
     Returned,
     Schema,
 )
-from scim_api.protocol.schema.user import ENTERPRISE_SCHEMA, USER_SCHEMA
-from scim_api.protocol.schema.user import ENTERPRISE_URN as ENTERPRISE_URN
-from scim_api.protocol.schema.user import USER_URN as USER_URN
+from scim_api.protocol.schema.document import read_schema
 
+USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
+ENTERPRISE_URN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ROLE_URN = "urn:okta:scim:schemas:core:1.0:Role"
 ENTITLEMENT_URN = "urn:okta:scim:schemas:core:1.0:Entitlement"
-
 
 COMMON = (  # RFC 7643 §3.1
     Attribute(
@@ -59,94 +59,32 @@ COMMON = (  # RFC 7643 §3.1
     ),
 )
 
-_MEMBERS = Attribute(
-    "members",
-    "The members of the group; each change of one is an event of its own.",
-    Type.COMPLEX,
-    multi_valued=True,
-    sub_attributes=(
-        Attribute(
-            "value",
-            "The id of the member.",
-            required=True,
-            case_exact=True,
-            mutability=Mutability.IMMUTABLE,
-        ),
-        Attribute(
-            "$ref",
-            "The URI of the member.",
-            Type.REFERENCE,
-            case_exact=True,
-            mutability=Mutability.IMMUTABLE,
-            reference_types=("User", "Group"),
-        ),
-        Attribute(
-            "type",
-            "What the member is.",
-            mutability=Mutability.IMMUTABLE,
-            canonical_values=("User", "Group"),
-        ),
-        Attribute(  # what a client reads back is what it wrote, unless it asks for more
-            "display",
-            "The member's name.",
-            mutability=Mutability.READ_ONLY,
-            returned=Returned.REQUEST,
-        ),
-    ),
-)
 
-_GROUP_NAME = Attribute(
-    "displayName",
-    "The group's name; unique, whatever its case.",
-    required=True,
-    uniqueness="server",
-)
+def _schema(name: str) -> Schema:
+    return read_schema(resources.files(__package__).joinpath(f"{name}.json").read_bytes())
 
-GROUP_SCHEMA = Schema(GROUP_URN, "Group", "A group of users.", (_GROUP_NAME, _MEMBERS))
-
-
-def _grantable(name: str) -> tuple[Attribute, ...]:
-    """Declare what Okta's entitlement management reads of a role or an entitlement."""
-    return (
-        Attribute(
-            "displayName",
-            f"The {name}'s name; unique, whatever its case.",
-            required=True,
-            uniqueness="server",
-        ),
-        Attribute("type", f"The kind of {name}."),
-        Attribute("description", f"What the {name} allows; Okta shows 1000 characters."),
-    )
-
-
-ROLE_SCHEMA = Schema(ROLE_URN, "Role", "A role that users can have.", _grantable("role"))
-ENTITLEMENT_SCHEMA = Schema(
-    ENTITLEMENT_URN,
-    "Entitlement",
-    "Something that users can be entitled to.",
-    _grantable("entitlement"),
-)
 
 USER = ResourceType(
     "User",
     "/Users",
     "User accounts.",
-    USER_SCHEMA,
-    (ENTERPRISE_SCHEMA,),
+    _schema("user"),  # RFC 7643 §4.1
+    (_schema("enterprise_user"),),  # RFC 7643 §4.3
     COMMON,
     name_attribute="userName",
     defaults=STANDING["User"],
 )
-GROUP = ResourceType("Group", "/Groups", "Groups.", GROUP_SCHEMA, (), COMMON)
-ROLE = ResourceType("Role", "/Roles", "Roles that users can have.", ROLE_SCHEMA, (), COMMON)
+GROUP = ResourceType("Group", "/Groups", "Groups.", _schema("group"), (), COMMON)
+# What Okta's entitlement management reads.
+ROLE = ResourceType("Role", "/Roles", "Roles that users can have.", _schema("role"), (), COMMON)
 ENTITLEMENT = ResourceType(
     "Entitlement",
     "/Entitlements",
     "What users can be entitled to.",
-    ENTITLEMENT_SCHEMA,
+    _schema("entitlement"),
     (),
     COMMON,
-    defaults={"type": "Entitlement"},  # as Okta's entitlement management has it
+    defaults={"type": "Entitlement"},  # as Okta has it
 )
 
 RESOURCE_TYPES = (USER, GROUP, ROLE, ENTITLEMENT)

@@ -23,11 +23,9 @@ from scim_api.protocol.filter import PatchPath, parse_filter, parse_path, parse_
 from scim_api.protocol.policy import OKTA, STRICT, Policy, Tolerances
 from scim_api.protocol.schema.attributes import AllTypes, Attribute
 from scim_api.protocol.schema.resource_types import (
-    ENTERPRISE_SCHEMA,
     ENTERPRISE_URN,
     RESOURCE_TYPES,
     USER,
-    USER_SCHEMA,
     USER_URN,
 )
 
@@ -376,7 +374,7 @@ SIZED = replace(
     USER,
     extensions=(
         replace(
-            ENTERPRISE_SCHEMA,
+            USER.extensions[0],
             id="urn:x",
             attributes=(
                 Attribute("size", "A whole number.", Type.INTEGER),
@@ -557,11 +555,11 @@ def test_a_path_names_an_attribute_of_an_extension() -> None:
 
 
 def test_a_path_names_a_whole_extension() -> None:
-    assert parse_path(ENTERPRISE_URN.lower(), USER) == PatchPath(extension=ENTERPRISE_SCHEMA)
+    assert parse_path(ENTERPRISE_URN.lower(), USER) == PatchPath(extension=USER.extensions[0])
 
 
 def test_a_path_that_is_the_urn_of_the_schema_means_the_resource() -> None:
-    assert parse_path(USER_SCHEMA.id.upper(), USER) == PatchPath()
+    assert parse_path(USER.schema.id.upper(), USER) == PatchPath()
 
 
 @pytest.mark.parametrize("text", ['emails[type eq "work"]', 'EMAILS [TYPE eq "work"]'])

@@ -4,7 +4,7 @@ import pytest
 
 from ledger import clock
 from ledger.contract import LedgerError
-from scim_api.protocol.schema.custom import SchemaRefused
+from scim_api.protocol.schema.document import SchemaRefused
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, ENTITLEMENT_URN, USER_URN
 from scim_api.tenants import configure
 from tests.scim_api.client import user

@@ -1,4 +1,4 @@
-"""Schemas that operators write (RFC 7643 §7): JSON documents, strictly checked -> declarations."""
+"""A schema's JSON document (RFC 7643 §7), strictly checked -> declarations: ours and operators'."""
 
 import re
 from collections.abc import Iterable, Mapping
