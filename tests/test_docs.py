@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import fields
 from pathlib import Path
 
@@ -114,3 +115,30 @@ def test_the_readme_is_short_and_its_lines_fit_a_screen() -> None:
 
     assert len(lines) < 150
     assert [line for line in lines if len(line) > 130] == []
+
+
+def commands_shown_in(document: Path) -> list[list[str]]:
+    """Return the words of every scim-ledger command in a document's code blocks."""
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```", document.read_text(), re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"^[ $]*\S*scim-ledger (.*)$", "\n".join(blocks), re.MULTILINE)
+    return [shlex.split(re.split(r" [|>]", line)[0], comments=True) for line in lines]
+
+
+def unknown_word(words: list[str]) -> str | None:
+    """Return the first word of a command line that names no command or option."""
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words:
+        name, *words = words
+        if name not in command.commands:
+            return name
+        command = command.commands[name]
+    known = {option for parameter in command.params for option in parameter.opts}
+    known |= {option for parameter in command.params for option in parameter.secondary_opts}
+    return next((word for word in words if word.startswith("--") and word not in known), None)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_every_command_shown_in_a_document_exists_with_its_options(document: Path) -> None:
+    shown = commands_shown_in(document)
+
+    assert [words for words in shown if unknown_word(list(words))] == []
