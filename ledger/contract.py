@@ -1,8 +1,10 @@
-"""What every ledger promises, whatever keeps it."""
+"""What every store of a ledger promises. The words MUST and MAY are those of RFC 2119."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from ledger.events import Event, Metadata, Recorded
 
@@ -46,6 +48,14 @@ class LedgerUnavailable(LedgerError):
         self.reason = reason
 
 
+class RewriteFailed(LedgerError):
+    """The store could not be rewritten now; what was forgotten may still be in its files."""
+
+
+class LogStuck(LedgerError):
+    """The log of a ledger grows and cannot be written back."""
+
+
 class NotMigrated(LedgerError):
     """The projections are those of another version of the program."""
 
@@ -82,42 +92,302 @@ class Append:
     events: Sequence[Event]
 
 
+class RawEvent(NamedTuple):
+    """An event as its bytes are stored; salt and body are None once it is erased."""
+
+    position: int
+    header: bytes
+    leaf_hash: bytes
+    salt: bytes | None
+    body: bytes | None
+
+
+class StoredHead(NamedTuple):
+    """A signed tree head as it is stored; numbers count from 1."""
+
+    number: int
+    size: int
+    signed_at: str
+    note: str
+
+
+class Transaction(Protocol):
+    """A transaction of the store: all that projections get to see of it."""
+
+    def execute(self, statement: str, parameters: Any = ..., /) -> Any:
+        """Run one SQL statement and return a cursor."""
+        ...
+
+
+Check = Callable[[Transaction], None]
+Decide = Callable[[Transaction], Sequence[Append]]
+
+
+def unchecked(_: Transaction) -> None:
+    """Allow every append."""
+
+
 class Projector(Protocol):
     """Follows the ledger inside the append's transaction.
 
-    `project` gets the ledger's own connection and each event in order. What it raises undoes
-    the whole append.
+    `project` gets each event in order. What it raises undoes the whole append.
     """
 
     @property
     def name(self) -> str: ...
 
-    def project(self, connection: Any, recorded: Recorded) -> None: ...
+    def project(self, connection: Transaction, recorded: Recorded) -> None: ...
 
 
 class Ledger(Protocol):
-    """An append-only sequence of events, dense from position 1."""
+    """An append-only sequence of events, dense from position 1.
+
+    Every method MAY raise LedgerUnavailable; those that write also LedgerBusy. All methods MAY be
+    called from any thread.
+    """
+
+    # Identity
 
     @property
-    def origin(self) -> str: ...
+    def path(self) -> Path:
+        """The file that stands for the ledger: messages name it, side files lie in its folder."""
+        ...
 
-    def append(self, appends: Sequence[Append], metadata: Metadata) -> list[Recorded]:
+    @property
+    def origin(self) -> str:
+        """The name under which tree heads are signed; only `rename` changes it."""
+        ...
+
+    @property
+    def tenant(self) -> str:
+        """The random id that the ledger got when it was created; it MUST never change."""
+        ...
+
+    # Appending
+
+    def append(
+        self, appends: Sequence[Append], metadata: Metadata, check: Check = unchecked
+    ) -> list[Recorded]:
         """Record events of one or several streams in one transaction.
 
         The events MUST be durable, and every inline projector's rows with them, when this
-        returns. It MUST write nothing when it raises: WrongExpectedVersion, StreamErased,
-        LedgerBusy, LedgerUnavailable, or what a projector raised.
+        returns. All events of a call MUST bear the same time, which MUST NOT be earlier than that
+        of the event before. It MUST write nothing when it raises: WrongExpectedVersion,
+        StreamErased, LedgerBusy, LedgerUnavailable, or what `check` or a projector raised.
+        `check` is called under the write lock, before anything is written.
+
+        With an Erased event the payloads of all earlier events of its stream MUST be forgotten in
+        the same transaction, and the erasure MUST be among the unfinished ones.
         """
         ...
+
+    def append_decided(self, decide: Decide, metadata: Metadata) -> list[Recorded]:
+        """Record what `decide` returns, as `append` does; nobody else writes while it decides.
+
+        What the ledger's own reads return to `decide` MUST be all that was ever committed. For
+        what must not race and is rare: writers wait while it is decided.
+        """
+        ...
+
+    def rename(self, origin: str, append: Append, metadata: Metadata) -> None:
+        """Record a Restored event under a new origin, which the ledger has from then on."""
+        ...
+
+    def settle(self) -> None:
+        """Wait for the append that is under way, if one is: its events may bear an earlier time."""
+        ...
+
+    # Reading events
 
     def last_position(self) -> int:
         """Return the position of the newest event."""
         ...
 
+    def end(self) -> tuple[int, str]:
+        """Return the position of the newest event and when it was recorded."""
+        ...
+
+    def time_of(self, position: int) -> str:
+        """Return when the event at a position was recorded; there MUST be one."""
+        ...
+
+    def position_at(self, at: str) -> int:
+        """Return the position of the last event recorded at a timestamp or before, 0 if none."""
+        ...
+
+    def position_before(self, at: str) -> int:
+        """Return the position of the last event recorded before a timestamp, 0 if none was."""
+        ...
+
     def read_all(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
-        """Yield events by position, each chunk its own read, so that no reader pins the log."""
+        """Yield events by position; a slow reader MUST NOT keep the store from being cleaned up."""
+        ...
+
+    def read_chunk(self, after: int, upto: int) -> list[Recorded]:
+        """Return the events after one position up to another, read at once."""
+        ...
+
+    def read_at(self, positions: Iterable[int]) -> dict[int, Recorded]:
+        """Return the events at some positions, by position."""
         ...
 
     def read_stream(self, stream: str) -> list[Recorded]:
         """Return a stream's events by version."""
+        ...
+
+    def walk_stream(
+        self,
+        stream: str,
+        first: int = 1,
+        last: int | None = None,
+        *,
+        types: Collection[str] | None = None,
+        without: Collection[str] = (),
+        newest_first: bool = False,
+    ) -> Iterator[Recorded]:
+        """Yield a stream's events from one version to another, of all types or only some.
+
+        They SHOULD be read as they are asked for: most callers stop early. The caller MUST go to
+        the end or close the iterator, in one thread.
+        """
+        ...
+
+    def read_category(self, category: str) -> list[Recorded]:
+        """Return the events of all streams of a category (`User` of `User-<id>`) by position."""
+        ...
+
+    def version(self, stream: str) -> int:
+        """Return the version of a stream, NO_STREAM where there is none."""
+        ...
+
+    def version_at(self, stream: str, position: int) -> int:
+        """Return the version that a stream had at a position, NO_STREAM before its first event."""
+        ...
+
+    def position_of(self, stream: str, version: int) -> int | None:
+        """Return the position of the event of a stream's version, None where there is none."""
+        ...
+
+    def streams_between(
+        self, after: int, upto: int, categories: Collection[str], count: int, *, start: int
+    ) -> list[tuple[int, str, int]]:
+        """Return the first event of each stream of some categories since a position `start`.
+
+        As position, stream and version, by position; only those after one position up to another,
+        `count` at most.
+        """
+        ...
+
+    def wait_beyond(self, position: int, seconds: float) -> bool:
+        """Wait for an event after a position, whoever appends it; return whether there is one.
+
+        It MUST hold nothing of the store while it waits.
+        """
+        ...
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Give access to the tables of inline projectors; each statement sees the newest state."""
+        ...
+
+    def leave(self) -> None:
+        """Give back what this thread holds for reading, before it waits for long."""
+        ...
+
+    # Events as stored
+
+    def raw_events(self, first: int, last: int) -> Iterator[RawEvent]:
+        """Yield the events from one position to another, as `read_all` does.
+
+        Raises LedgerUnavailable where one is missing.
+        """
+        ...
+
+    def raw_events_at(self, positions: Sequence[int]) -> list[RawEvent]:
+        """Return the events at some positions, in that order."""
+        ...
+
+    def fitting(self, positions: Sequence[int], most: int) -> int:
+        """Return how many of the first events have at most so many bytes of payload; 1 or more.
+
+        0 only where there are no positions.
+        """
+        ...
+
+    def leaf_hash(self, position: int) -> bytes | None:
+        """Return the leaf of an event, None where there is none."""
+        ...
+
+    # The tree and its signed heads
+
+    def tree_hashes(self, level: int, first: int, count: int) -> list[bytes]:
+        """Return hashes of a tile, from an index of the level; level 0 is that of the leaves."""
+        ...
+
+    def tiled(self) -> int:
+        """Return how many hashes level 1 has: over so many full tiles of leaves."""
+        ...
+
+    def add_tree_hashes(self, first: int, hashes: Sequence[bytes]) -> None:
+        """Add hashes to level 1 from an index, and to those above for each tile that is full.
+
+        It MUST do nothing where level 1 does not end at that index: somebody else was quicker.
+        """
+        ...
+
+    def newest_head(self) -> StoredHead | None:
+        """Return the newest tree head, None before the first."""
+        ...
+
+    def heads(self, after: int = 0, count: int = 1000) -> list[StoredHead]:
+        """Return tree heads after a number, oldest first."""
+        ...
+
+    def add_head(self, size: int, note: str, *, again: bool = False) -> StoredHead:
+        """Keep a signed head under the next number, signed now; return it.
+
+        Sizes and times MUST NOT go back. Where the newest head is larger, or has this very note,
+        that one is returned and nothing is kept, unless `again`.
+        """
+        ...
+
+    # Erasures
+
+    def unfinished_erasures(self) -> dict[int, str]:
+        """Return streams whose erased payloads may still be in the store's files, by position."""
+        ...
+
+    def rewrite(self) -> None:
+        """Rewrite what the store is kept in, so that no byte of what was forgotten is left.
+
+        Reads MUST go on; writers get LedgerBusy meanwhile. Raises RewriteFailed.
+        """
+        ...
+
+    def finish_erasures(self, positions: Iterable[int]) -> None:
+        """Note that nothing is left of what some Erased events took."""
+        ...
+
+    # The store's health
+
+    def check_place(self) -> None:
+        """Raise LedgerUnavailable if the files are not those that were opened."""
+        ...
+
+    def check_log(self) -> None:
+        """Raise LogStuck if the store's log only grows."""
+        ...
+
+    def log_size(self) -> int:
+        """Return the size of the store's log, in bytes."""
+        ...
+
+    def fault(self) -> str | None:
+        """Return in a few words why requests cannot be served now, None if they can.
+
+        Reading and writing MUST have been tried, not long ago.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back everything; the ledger may be used again and opens what it needs."""
         ...

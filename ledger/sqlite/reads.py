@@ -1,51 +1,298 @@
-"""Parts of the ledger: some events of one stream, or those at some positions, at their own cost."""
+"""What a ledger's file says: events, streams, times, the tree and its heads; nothing is changed."""
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import accumulate
+from threading import Lock
+from typing import Any
 
-from ledger.events import Recorded
+from ledger import codec
+from ledger.contract import LedgerUnavailable, RawEvent, StoredHead
+from ledger.events import ERASED, Recorded
 from ledger.sqlite.connection import Connection, json_list
-from ledger.sqlite.ledger import events_where, stream_version
+from ledger.sqlite.database import DatabaseFile
+
+CHUNK = 1000  # events read at once
+TICK = 0.1  # seconds between two looks at the end, however many wait for it
+TILE_WIDTH = 256  # hashes of a tile
+HASH_SIZE = 32  # bytes
+
+_RAW = (
+    "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
+)
+_HEAD = "SELECT number, size, signed_at, note FROM tree_head"
+_AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
 
 
-def version_at(connection: Connection, stream: str, position: int) -> int:
-    """Return the version that a stream had at a position, 0 before its first event.
+class LedgerReads(DatabaseFile):
+    """The reading half of contract.Ledger."""
 
-    By bisection: positions rise with versions. It costs as many look-ups as a stream of 100,000
-    events has binary digits.
-    """
-    statement = "SELECT position FROM event WHERE stream = ? AND version = ?"
+    def __init__(self, *arguments: Any) -> None:
+        """See DatabaseFile."""
+        super().__init__(*arguments)
+        self._looking = Lock()
+        self._seen = (0, 0.0)  # the end at the last look of who waits for it, and when (monotonic)
 
-    def recorded(version: int) -> int:
-        found: int = connection.execute(statement, (stream, version)).fetchone()[0]
+    def end(self) -> tuple[int, str]:
+        with self.reading() as connection:
+            return end(connection)
+
+    def last_position(self) -> int:
+        return self.end()[0]
+
+    def time_of(self, position: int) -> str:
+        with self.reading() as connection:
+            return _time_of(connection, position)
+
+    def position_before(self, at: str) -> int:
+        return self._bisected(bisect_left, at)
+
+    def position_at(self, at: str) -> int:
+        return self._bisected(bisect_right, at)
+
+    def _bisected(self, bisect: Callable[..., int], at: str) -> int:
+        """Return how many events are before a time: times never go back, positions have no gaps."""
+        with self.reading() as connection:
+            positions = range(1, end(connection)[0] + 1)
+            return bisect(positions, at, key=lambda position: _time_of(connection, position))
+
+    def read_chunk(self, after: int, upto: int) -> list[Recorded]:
+        with self.reading() as connection:
+            where = "position > ? AND position <= ? ORDER BY position"
+            return list(_events(connection, where, (after, upto)))
+
+    def read_all(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
+        last = self.last_position() if upto is None else upto
+        while after < last:
+            chunk = self.read_chunk(after, min(after + CHUNK, last))
+            if not chunk:
+                return
+            yield from chunk
+            after = chunk[-1].position
+
+    def read_at(self, positions: Iterable[int]) -> dict[int, Recorded]:
+        with self.reading() as connection:
+            found = _events(connection, _AT_POSITIONS, (json_list(positions),))
+            return {recorded.position: recorded for recorded in found}
+
+    def read_stream(self, stream: str) -> list[Recorded]:
+        return list(self.walk_stream(stream))
+
+    def walk_stream(
+        self,
+        stream: str,
+        first: int = 1,
+        last: int | None = None,
+        *,
+        types: Collection[str] | None = None,
+        without: Collection[str] = (),
+        newest_first: bool = False,
+    ) -> Iterator[Recorded]:
+        where, parameters = "stream = ? AND version >= ?", [stream, first]
+        for condition, value in (
+            ("version <= ?", last),
+            ("type IN (SELECT value FROM json_each(?))", types and json_list(types)),
+            ("type NOT IN (SELECT value FROM json_each(?))", json_list(without) if without else None),
+        ):
+            if value is not None:
+                where += f" AND {condition}"
+                parameters.append(value)
+        where += f" ORDER BY version {'DESC' if newest_first else 'ASC'}"
+        with self.reading() as connection:
+            yield from _events(connection, where, parameters)
+
+    def read_category(self, category: str) -> list[Recorded]:
+        where = "stream > ? AND stream < ? ORDER BY position"  # by the index of streams
+        with self.reading() as connection:
+            return list(_events(connection, where, (f"{category}-", f"{category}.")))
+
+    def version(self, stream: str) -> int:
+        with self.reading() as connection:
+            return version_of(connection, stream)
+
+    def version_at(self, stream: str, position: int) -> int:
+        """See contract.Ledger; it costs as many look-ups as the version has binary digits."""
+        statement = "SELECT position FROM event WHERE stream = ? AND version = ?"
+        with self.reading() as connection:
+
+            def recorded(version: int) -> int:
+                found: int = connection.execute(statement, (stream, version)).fetchone()[0]
+                return found
+
+            versions = range(1, version_of(connection, stream) + 1)
+            return bisect_right(versions, position, key=recorded)
+
+    def position_of(self, stream: str, version: int) -> int | None:
+        with self.reading() as connection:
+            row = connection.execute(
+                "SELECT position FROM event WHERE stream = ? AND version = ?", (stream, version)
+            ).fetchone()
+        return row[0] if row else None
+
+    def streams_between(
+        self, after: int, upto: int, categories: Collection[str], count: int, *, start: int
+    ) -> list[tuple[int, str, int]]:
+        with self.reading() as connection:
+            found: list[tuple[int, str, int]] = connection.execute(
+                "SELECT position, stream, version FROM event WHERE position > ?"
+                " AND position <= ? AND substr(stream, 1, instr(stream, '-') - 1) IN"
+                " (SELECT value FROM json_each(?)) AND NOT EXISTS (SELECT 1 FROM event AS"
+                " earlier WHERE earlier.stream = event.stream"
+                " AND earlier.version = event.version - 1 AND earlier.position > ?)"
+                " ORDER BY position LIMIT ?",
+                (after, upto, json_list(categories), start, count),
+            ).fetchall()
         return found
 
-    versions = range(1, stream_version(connection, stream) + 1)
-    return bisect_right(versions, position, key=recorded)
+    def wait_beyond(self, position: int, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self._looked_at() <= position:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(TICK, left))
+        return True
+
+    def _looked_at(self) -> int:
+        """Return the last position as it was a tick ago or later; holds no connection."""
+        with self._looking:
+            position, at = self._seen
+            if time.monotonic() - at >= TICK:
+                position = self.last_position()
+                self.leave()
+                self._seen = position, time.monotonic()
+            return position
+
+    # Events as stored
+
+    def raw_events(self, first: int, last: int) -> Iterator[RawEvent]:
+        while first <= last:
+            with self.reading() as connection:
+                rows = connection.execute(
+                    f"{_RAW} WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?",
+                    (first, last, CHUNK // 2),
+                ).fetchall()
+            for row in rows or [(None,)]:
+                if row[0] != first:
+                    raise LedgerUnavailable(
+                        f"{self.path} has no event at position {first}; `scim-ledger verify` says"
+                        " what is wrong",
+                        reason="damaged file",
+                    )
+                yield RawEvent(*row)
+                first += 1
+
+    def raw_events_at(self, positions: Sequence[int]) -> list[RawEvent]:
+        with self.reading() as connection:
+            rows = connection.execute(f"{_RAW} WHERE {_AT_POSITIONS}", (json_list(positions),))
+            found = {row[0]: RawEvent(*row) for row in rows}
+        return [found[position] for position in positions if position in found]
+
+    def fitting(self, positions: Sequence[int], most: int) -> int:
+        with self.reading() as connection:
+            sizes: dict[int, int | None] = dict(
+                connection.execute(
+                    f"SELECT position, length(body) FROM payload WHERE {_AT_POSITIONS}",
+                    (json_list(positions),),
+                ).fetchall()
+            )
+        totals = accumulate(sizes.get(position) or 0 for position in positions)
+        return max(min(1, len(positions)), sum(total <= most for total in totals))
+
+    # The tree and its heads
+
+    def leaf_hash(self, position: int) -> bytes | None:
+        found = self.tree_hashes(0, position - 1, 1)
+        return found[0] if found else None
+
+    def tree_hashes(self, level: int, first: int, count: int) -> list[bytes]:
+        with self.reading() as connection:
+            return tree_hashes(connection, level, first, count)
+
+    def tiled(self) -> int:
+        with self.reading() as connection:
+            return tiled(connection)
+
+    def newest_head(self) -> StoredHead | None:
+        with self.reading() as connection:
+            return newest_head(connection)
+
+    def heads(self, after: int = 0, count: int = 1000) -> list[StoredHead]:
+        with self.reading() as connection:
+            rows = connection.execute(
+                f"{_HEAD} WHERE number > ? ORDER BY number LIMIT ?", (after, count)
+            )
+            return [StoredHead(*row) for row in rows]
+
+    def unfinished_erasures(self) -> dict[int, str]:
+        with self.reading() as connection:
+            return dict(
+                connection.execute("SELECT position, stream FROM purge JOIN event USING (position)")
+            )
 
 
-def stretch(
-    connection: Connection, stream: str, first: int, last: int, *, newest_first: bool = False
-) -> Iterator[Recorded]:
-    """Yield the events of a stream from one version to another, read as they are asked for."""
-    order = "DESC" if newest_first else "ASC"
-    where = f"stream = ? AND version BETWEEN ? AND ? ORDER BY version {order}"
-    return events_where(connection, where, (stream, first, last))
+def end(connection: Connection) -> tuple[int, str]:
+    """Return position and time of the newest event, 0 and "" in an empty file."""
+    row = connection.execute(
+        "SELECT position, recorded_at FROM event ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    return row or (0, "")
 
 
-def stretch_but(
-    connection: Connection, stream: str, last: int, types: Iterable[str]
-) -> Iterator[Recorded]:
-    """Yield the events of a stream up to a version, but for those of some types."""
-    where = (
-        "stream = ? AND version <= ? AND type NOT IN (SELECT value FROM json_each(?))"
-        " ORDER BY version"
+def version_of(connection: Connection, stream: str) -> int:
+    """Return the version of a stream, NO_STREAM where there is none."""
+    version: int = connection.execute(
+        "SELECT coalesce(max(version), 0) FROM event WHERE stream = ?", (stream,)
+    ).fetchone()[0]  # of the index alone
+    return version
+
+
+def is_erased(connection: Connection, stream: str) -> bool:
+    """Return whether a stream has an Erased event."""
+    statement = "SELECT 1 FROM event WHERE stream = ? AND type = ?"
+    return connection.execute(statement, (stream, ERASED)).fetchone() is not None
+
+
+def _time_of(connection: Connection, position: int) -> str:
+    statement = "SELECT recorded_at FROM event WHERE position = ?"
+    at: str = connection.execute(statement, (position,)).fetchone()[0]
+    return at
+
+
+def _events(connection: Connection, where: str, parameters: Sequence[Any]) -> Iterator[Recorded]:
+    rows = connection.execute(
+        f"SELECT header, body FROM event LEFT JOIN payload USING (position) WHERE {where}",
+        parameters,
     )
-    return events_where(connection, where, (stream, last, json_list(types)))
+    return (codec.decode(header, body) for header, body in rows)
 
 
-def events_at(connection: Connection, positions: Iterable[int]) -> dict[int, Recorded]:
-    """Return the events at some positions, by position."""
-    where = "position IN (SELECT value FROM json_each(?))"
-    events = events_where(connection, where, (json_list(positions),))
-    return {recorded.position: recorded for recorded in events}
+def tree_hashes(connection: Connection, level: int, first: int, count: int) -> list[bytes]:
+    """Return hashes of a level of the tree that stand in one tile."""
+    if level == 0:
+        rows = connection.execute(
+            "SELECT leaf_hash FROM event WHERE position BETWEEN ? AND ? ORDER BY position",
+            (first + 1, first + count),
+        )
+        return [leaf for (leaf,) in rows]
+    number, start = divmod(first, TILE_WIDTH)
+    (found,) = connection.execute(
+        "SELECT substr(hashes, ?, ?) FROM tile WHERE level = ? AND number = ?",
+        (start * HASH_SIZE + 1, count * HASH_SIZE, level, number),
+    ).fetchone()
+    return [found[i : i + HASH_SIZE] for i in range(0, len(found), HASH_SIZE)]
+
+
+def tiled(connection: Connection) -> int:
+    """Return how many hashes level 1 of the tree has."""
+    row = connection.execute(
+        "SELECT number, length(hashes) FROM tile WHERE level = 1 ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return row[0] * TILE_WIDTH + row[1] // HASH_SIZE if row else 0
+
+
+def newest_head(connection: Connection) -> StoredHead | None:
+    """Return the tree head of the highest number."""
+    row = connection.execute(f"{_HEAD} ORDER BY number DESC LIMIT 1").fetchone()
+    return StoredHead(*row) if row else None
