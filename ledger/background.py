@@ -1,22 +1,23 @@
-"""What is done in the background, bit by bit: for each ledger in one of the serving processes."""
+"""Background jobs. One worker process runs them for each ledger."""
 
 import fcntl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from ledger.contract import LedgerError
+from ledger.contract import Ledger, LedgerError
 
 Trouble = LedgerError | OSError
 
 INTERVAL = 2.0  # seconds between two looks at the ledgers
 PAUSE = 0.02  # seconds between two steps: requests of the same process go first
-LOCK_FILE = "history.lock"
+LOCK_FILE = "history.lock"  # an older program, too, holds it while it does the jobs
 
 
-class Chore(Protocol):
-    """Something that is to be done for a ledger over and over."""
+class Job(Protocol):
+    """Something that is to be done for a ledger over and over, a step at a time."""
 
     @property
     def path(self) -> Path:
@@ -24,28 +25,45 @@ class Chore(Protocol):
         ...
 
     def step(self) -> bool:
-        """Do a bit of it; tell whether there is more to do at once. May raise LedgerError."""
+        """Do a bit of it; return whether there is more to do now. May raise LedgerError."""
         ...
 
     def finish(self) -> None:
-        """Do what is due when a process ends in peace. May raise LedgerError."""
+        """Do what is due when a process ends normally. May raise LedgerError."""
         ...
 
 
-class Background:
-    """A thread that does the chores of the ledgers of a process, where no other process does."""
+class Upkeep:
+    """Reports what nobody would notice before it is too late; a job."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.path = ledger.path
+
+    def step(self) -> bool:
+        """Raise LedgerUnavailable if the files were replaced, LogStuck if the log only grows."""
+        self._ledger.check_place()
+        self._ledger.check_log()
+        return False
+
+    def finish(self) -> None:
+        """Do nothing: the last connection that is closed writes the log back."""
+
+
+class JobRunner:
+    """A thread that runs the jobs of the open ledgers that no other process runs."""
 
     def __init__(
         self,
-        chores: Callable[[], Iterable[Chore]],
-        report: Callable[[Chore, Trouble | None], None] = lambda chore, error: None,
+        jobs: Callable[[], Iterable[Job]],
+        report: Callable[[Job, Trouble | None], None] = lambda job, error: None,
         lock_file: str = LOCK_FILE,
     ) -> None:
-        """`chores` are those of the ledgers open at the time; `report` is told how each went.
+        """`jobs` returns those of the ledgers open at the time; `report` is called after each step.
 
-        `lock_file` lies beside each ledger: who holds it does its chores.
+        `lock_file` is next to each ledger: the process that holds it runs the ledger's jobs.
         """
-        self._chores = chores
+        self._jobs = jobs
         self._report = report
         self._lock_file = lock_file
         self._ended = threading.Event()
@@ -53,74 +71,69 @@ class Background:
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start."""
         self._thread.start()
 
     def end(self) -> None:
-        """Stop after the step in hand and finish, if it was ever begun."""
+        """Stop after the step in hand and finish, if it was ever started."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
-            for chore in self._chores():
-                self._try(chore, chore.finish)
+            for job in self._jobs():
+                self._try(job, job.finish)
         for lock in self._locks.values():
             lock.close()
 
     def _run(self) -> None:
         while not self._ended.wait(INTERVAL):
-            for chore in self._chores():
+            for job in self._jobs():
                 if self._ended.is_set():
                     return
-                if self._has_turn(chore):
-                    self._do(chore)
+                if self._has_turn(job):
+                    self._do(job)
 
-    def _do(self, chore: Chore) -> None:
-        while self._try(chore, chore.step):
+    def _do(self, job: Job) -> None:
+        while self._try(job, job.step):
             if self._ended.wait(PAUSE):
                 return
 
-    def _try(self, chore: Chore, work: Callable[[], bool | None]) -> bool:
+    def _try(self, job: Job, work: Callable[[], bool | None]) -> bool:
         """Work; what fails is reported, and tried again at the next look."""
         try:
             more = bool(work())
         except (LedgerError, OSError) as error:
-            self._report(chore, error)
+            self._report(job, error)
             return False
-        self._report(chore, None)
+        self._report(job, None)
         return more
 
-    def _has_turn(self, chore: Chore) -> bool:
-        """Take the lock of a chore's ledger, kept for as long as the process lives."""
-        if chore.path not in self._locks:
+    def _has_turn(self, job: Job) -> bool:
+        """Take the lock of a job's ledger, kept for as long as the process lives."""
+        if job.path not in self._locks:
             try:
-                lock = _lock(chore.path, self._lock_file)
+                lock = _lock(job.path, self._lock_file)
             except OSError as error:
-                self._report(chore, error)
+                self._report(job, error)
                 return False
             if lock is None:
                 return False
-            self._locks[chore.path] = lock
+            self._locks[job.path] = lock
         return True
 
 
-class Alone:
-    """While it is entered no service begins to do a ledger's chores; false if one does them."""
-
-    def __init__(self, ledger: Path) -> None:
-        self._ledger = ledger
-        self._held: IO[bytes] | None = None
-
-    def __enter__(self) -> bool:
-        self._held = _lock(self._ledger)
-        return self._held is not None
-
-    def __exit__(self, *_: object) -> None:
-        if self._held:
-            self._held.close()
+@contextmanager
+def exclusive_lock(ledger: Path) -> Iterator[bool]:
+    """Keep every service from doing a ledger's jobs; yield False if one does them now."""
+    lock = _lock(ledger, LOCK_FILE)
+    try:
+        yield lock is not None
+    finally:
+        if lock:
+            lock.close()
 
 
-def _lock(ledger: Path, name: str = LOCK_FILE) -> IO[bytes] | None:
-    """Take the lock beside a ledger's file, held till it is closed; None if another has it."""
+def _lock(ledger: Path, name: str) -> IO[bytes] | None:
+    """Take a lock next to a ledger's file, held till it is closed; None if another has it."""
     lock = open(ledger.with_name(name), "ab")  # noqa: SIM115 (closed by who takes it)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -65,7 +65,7 @@ class NotMigrated(LedgerError):
         )
 
 
-class BesideUnavailable(LedgerUnavailable):
+class SideFileUnavailable(LedgerUnavailable):
     """A file beside the ledger cannot be read or written; the ledger itself may well be."""
 
 
@@ -127,6 +127,21 @@ def unchecked(_: Transaction) -> None:
     """Allow every append."""
 
 
+class TableStore(Protocol):
+    """Where projections keep tables: a ledger, or a side file."""
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Give access to the tables; each statement sees the newest state."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """Give a transaction; it MUST commit at its end, and undo everything after an error.
+
+        Other writers, appends too, wait meanwhile.
+        """
+        ...
+
+
 class Projector(Protocol):
     """Follows the ledger inside the append's transaction.
 
@@ -139,8 +154,8 @@ class Projector(Protocol):
     def project(self, connection: Transaction, recorded: Recorded) -> None: ...
 
 
-class Ledger(Protocol):
-    """An append-only sequence of events, dense from position 1.
+class Ledger(TableStore, Protocol):
+    """An append-only sequence of events, dense from position 1; and inline projectors' tables.
 
     Every method MAY raise LedgerUnavailable; those that write also LedgerBusy. All methods MAY be
     called from any thread.
@@ -285,10 +300,6 @@ class Ledger(Protocol):
         """
         ...
 
-    def reading(self) -> AbstractContextManager[Transaction]:
-        """Give access to the tables of inline projectors; each statement sees the newest state."""
-        ...
-
     def leave(self) -> None:
         """Give back what this thread holds for reading, before it waits for long."""
         ...
@@ -356,10 +367,12 @@ class Ledger(Protocol):
         """Return streams whose erased payloads may still be in the store's files, by position."""
         ...
 
-    def rewrite(self) -> None:
+    def rewrite(self, deadline: float) -> None:
         """Rewrite what the store is kept in, so that no byte of what was forgotten is left.
 
-        Reads MUST go on; writers get LedgerBusy meanwhile. Raises RewriteFailed.
+        Reads MUST go on; appends wait, or raise LedgerBusy. It raises LedgerBusy where a reader
+        or a writer is in the way until `deadline` (monotonic seconds), RewriteFailed where there
+        is too little space. It MAY be cut off at any point and called again.
         """
         ...
 

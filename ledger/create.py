@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from ledger import clock, codec
+from ledger import codec
 from ledger.atomic_files import make_folder, sync_folder
 from ledger.contract import NO_STREAM, Append, LedgerBusy, LedgerError, LedgerMisnamed
 from ledger.events import LEDGER_OPENED, Event, Metadata
@@ -18,8 +18,8 @@ from ledger.ledger_stream import stream_of
 from ledger.signing.keys import Keys
 from ledger.signing.note import Note, SigningKey, TreeHead
 from ledger.sqlite import schema
-from ledger.sqlite.connection import connect, driver, speaking
-from ledger.sqlite.ledger import Draft
+from ledger.sqlite.connection import connect, driver, translate_errors
+from ledger.sqlite.ledger import append_events, draft_of
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -41,7 +41,7 @@ def create(
     must_name_a_ledger(name)
     keys = keys or Keys(path.parent)
     make_folder(path.parent)
-    with file_lock(path.parent), speaking(path):
+    with file_lock(path.parent), translate_errors(path):
         if path.exists():
             raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
         _refuse_stray_log(path)
@@ -72,7 +72,7 @@ def migrate(path: Path) -> list[str]:
     Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
     """
     schema.look_at(path, schema.check_origin)
-    with file_lock(path.parent), speaking(path):
+    with file_lock(path.parent), translate_errors(path):
         connection = connect(path)
         try:
             return schema.migrate(connection)
@@ -89,7 +89,7 @@ def _write_first_event(path: Path, key: SigningKey, software: str, metadata: Met
         schema.migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
         append = Append(stream_of(tenant), NO_STREAM, [Event(LEDGER_OPENED, effects)])
-        [opened] = Draft(append, metadata).insert(connection, origin, 0, clock.timestamp())
+        [opened] = append_events(connection, origin, [draft_of(append, metadata)], metadata)
         connection.execute(
             "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
         )
@@ -106,16 +106,16 @@ def _write_first_event(path: Path, key: SigningKey, software: str, metadata: Met
 
 
 @contextmanager
-def file_lock(folder: Path, *, patience: float | None = None) -> Iterator[None]:
+def file_lock(folder: Path, *, timeout: float | None = None) -> Iterator[None]:
     """Hold what only one process may do at a time: making and migrating a ledger, rebuilding.
 
-    Raises LedgerBusy after `patience` seconds; without it there is no end to waiting.
+    Raises LedgerBusy after `timeout` seconds; without it there is no end to waiting.
     """
     with open(folder / "ledger.lock", "a") as file:
-        if patience is None:
+        if timeout is None:
             fcntl.flock(file, fcntl.LOCK_EX)
         else:
-            _lock_within(file, time.monotonic() + patience)
+            _lock_within(file, time.monotonic() + timeout)
         yield
 
 

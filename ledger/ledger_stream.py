@@ -1,8 +1,7 @@
 """The ledger's own stream: what is done to the ledger itself, recorded among all else."""
 
-from ledger.contract import Append, WrongExpectedVersion
+from ledger.contract import Append, Ledger, WrongExpectedVersion
 from ledger.events import Event, Metadata, Recorded
-from ledger.sqlite.ledger import SQLiteLedger, stream_version
 
 
 def stream_of(tenant: str) -> str:
@@ -10,14 +9,13 @@ def stream_of(tenant: str) -> str:
     return f"Ledger-{tenant}"
 
 
-def next_append(ledger: SQLiteLedger, event: Event) -> Append:
+def next_append(ledger: Ledger, event: Event) -> Append:
     """Return what appends an event to the ledger's own stream as it is now."""
     stream = stream_of(ledger.tenant)
-    with ledger.reading() as connection:
-        return Append(stream, stream_version(connection, stream), [event])
+    return Append(stream, ledger.version(stream), [event])
 
 
-def record(ledger: SQLiteLedger, event: Event, metadata: Metadata) -> Recorded:
+def record(ledger: Ledger, event: Event, metadata: Metadata) -> Recorded:
     """Append an event to the ledger's own stream, whoever else does so at the time."""
     while True:
         try:

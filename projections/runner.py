@@ -6,11 +6,10 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ledger.contract import NotMigrated
+from ledger.contract import Ledger, NotMigrated
 from ledger.create import file_lock
 from ledger.events import Recorded
 from ledger.sqlite.connection import Connection, snapshot, temporary
-from ledger.sqlite.ledger import SQLiteLedger
 from projections import tables
 
 Progress = Callable[[int, int], None]
@@ -69,7 +68,7 @@ def _ignore(done: int, total: int) -> None:
     pass
 
 
-def outdated(ledger: SQLiteLedger, projections: Sequence[Projection]) -> list[Projection]:
+def outdated(ledger: Ledger, projections: Sequence[Projection]) -> list[Projection]:
     """Return the projections that have no tables yet, or tables of another revision."""
     with ledger.reading() as connection:
         built = tables.revisions(connection)
@@ -82,7 +81,7 @@ class StoredProjection:
     A subclass keeps them in a file of its own, which follows the ledger.
     """
 
-    def __init__(self, ledger: SQLiteLedger, projection: Projection) -> None:
+    def __init__(self, ledger: Ledger, projection: Projection) -> None:
         self.ledger = ledger
         self.projection = projection
         self.file: TableFile = ledger

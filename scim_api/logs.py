@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import orjson
 
 from ledger import clock
-from ledger.background import Chore
+from ledger.background import Job
 
 PATIENCE = 100  # milliseconds for a full pipe to be read from; once it was not, none at all
 
@@ -181,17 +181,17 @@ def warn(sentence: str) -> None:
     LOGGER.warning(sentence)
 
 
-class ChoreLog:
+class JobLog:
     """Logs what fails in the background: each thing once, till it works again."""
 
     def __init__(self) -> None:
         self._failing: dict[tuple[str, Path], str] = {}
 
-    def __call__(self, chore: Chore, trouble: Exception | None) -> None:
-        """Take note of how a chore went."""
-        place, says = (type(chore).__name__, chore.path), str(trouble) if trouble else None
+    def __call__(self, job: Job, trouble: Exception | None) -> None:
+        """Take note of how a job went."""
+        place, says = (type(job).__name__, job.path), str(trouble) if trouble else None
         if says and self._failing.get(place) != says:
-            fields = {"chore": place[0], "ledger": chore.path.parent.name, "says": says}
+            fields = {"chore": place[0], "ledger": job.path.parent.name, "says": says}
             LOGGER.warning("background work failed", extra={"fields": fields})
         if says:
             self._failing[place] = says

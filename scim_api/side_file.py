@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ledger.contract import LedgerError
-from ledger.sqlite.connection import Connection, connect, driver, speaking
+from ledger.sqlite.connection import Connection, connect, driver, translate_errors
 from scim_api.logs import LOGGER
 
 P = TypeVar("P")  # the pending notes: a collection that is false when empty
@@ -99,12 +99,12 @@ class SideFile(ABC, Generic[P]):
     ) -> Iterator[Connection | None]:
         """Flush, and yield a connection, or None where the file does not have the table yet.
 
-        Raises BesideUnavailable or LedgerBusy.
+        Raises SideFileUnavailable or LedgerBusy.
         """
         self.flush()
         if not self._path.exists():
             yield None
             return
-        with speaking(self._path), closing(open_file(self._path)) as connection:
+        with translate_errors(self._path), closing(open_file(self._path)) as connection:
             query = "SELECT 1 FROM sqlite_schema WHERE name = ?"
             yield connection if connection.execute(query, (table,)).fetchone() else None

@@ -1,9 +1,9 @@
-"""A ledger opened with all that belongs to it: projections, files beside it, heads, chores."""
+"""A ledger opened with all that belongs to it: projections, files beside it, heads, jobs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from ledger.background import Chore
+from ledger.background import Job, Upkeep
 from ledger.contract import LedgerUnavailable, Projector
 from ledger.signing.anchors import anchors
 from ledger.signing.keys import Keys
@@ -12,7 +12,6 @@ from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
 from ledger.signing.tree_heads import Signer, TreeHeads
 from ledger.sqlite.ledger import SQLiteLedger
-from ledger.sqlite.upkeep import Upkeep
 from projections import runner
 from projections.current.configuration import Configuration
 from projections.current.credentials import Credentials
@@ -29,12 +28,12 @@ from scim_api.tenants.tenants import Tenant, Tenants
 from scim_api.tenants.usage import USAGE_FILE, Usage
 
 
-def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
+def jobs_of(tenants: Sequence[Tenant]) -> list[Job]:
     """Return what is done in the background for ledgers."""
     return [
-        chore
+        job
         for each in tenants
-        for chore in (
+        for job in (
             Upkeep(each.ledger),
             HistoryJob(each.history),
             Signer(each.heads),
@@ -43,7 +42,7 @@ def chores_of(tenants: Sequence[Tenant]) -> list[Chore]:
     ]
 
 
-def anchors_of(tenants: Tenants) -> list[Chore]:
+def anchors_of(tenants: Tenants) -> list[Job]:
     """Return what takes the tree heads of ledgers, in a thread of its own: networks are slow."""
     return [anchor for each in tenants.opened() for anchor in each.anchors]
 
@@ -97,9 +96,9 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
     """Open one ledger, whatever the state of its projections."""
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
-    patience = settings.write_patience if settings else 10.0
+    timeout = settings.write_patience if settings else 10.0
     bounds = Bounds(settings.request_log_rows, settings.request_log_days) if settings else None
-    ledger = SQLiteLedger(path, projectors, patience=patience, read_only=read_only)
+    ledger = SQLiteLedger(path, projectors, timeout=timeout, read_only=read_only)
     heads = TreeHeads(ledger, keys_of(path, settings))
     return Tenant(
         path.parent.name,

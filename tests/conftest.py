@@ -18,6 +18,7 @@ from ledger import clock, events
 from ledger.contract import Append
 from ledger.create import create
 from ledger.events import Event, Metadata, Recorded
+from ledger.sqlite import ledger as sqlite_ledger
 from ledger.sqlite.connection import Connection, driver
 from ledger.sqlite.ledger import SQLiteLedger
 from scim_api import wiring
@@ -163,13 +164,18 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("SCIM_DATA_DIR", str(folder))
         app.console().create("acme").close()
     tenant = wiring.wire(path)
-    _write_history(_recorder(tenant.ledger))
-    with tenant.ledger.writing() as connection:
-        connection.execute(
-            "UPDATE payload SET body = NULL, salt = NULL, erased_by = 10 WHERE position = 8"
-        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite_ledger, "_forget", _forget_half)
+        _write_history(_recorder(tenant.ledger))
     tenant.close()
     return path
+
+
+def _forget_half(connection: Connection, erased: Recorded) -> None:
+    connection.execute(
+        "UPDATE payload SET body = NULL, salt = NULL, erased_by = ? WHERE position = ?",
+        (erased.position, erased.position - 2),
+    )
 
 
 def _write_history(record: Record) -> None:

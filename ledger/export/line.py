@@ -10,9 +10,8 @@ from typing import Any
 import orjson
 
 from ledger.codec import canonical, entry_leaf
-from ledger.contract import LedgerUnavailable
+from ledger.contract import LedgerUnavailable, RawEvent
 from ledger.events import PROVING, WITHHELD
-from ledger.sqlite.lines import Line
 
 FORMAT = "jsonl"
 
@@ -41,7 +40,7 @@ class Disclosure:
 ALL = Disclosure()
 
 
-def line_of(event: Line, disclosure: Disclosure = ALL) -> bytes:
+def line_of(event: RawEvent, disclosure: Disclosure = ALL) -> bytes:
     """Return an event as a line, the same bytes each time; raises LedgerUnavailable on damage."""
     try:
         type_ = orjson.loads(event.header)["type"]

@@ -16,7 +16,6 @@ from ledger.export.line import FORMAT, Disclosure, line_of
 from ledger.ledger_stream import record
 from ledger.signing.tiles import Tree
 from ledger.signing.tree_heads import TreeHeads
-from ledger.sqlite.lines import lines_between
 
 VERIFIER = "verify.py"
 CHUNK = 1000  # lines between two looks at the progress
@@ -96,7 +95,7 @@ class Export:
     def lines(self, progress: Progress) -> Iterator[bytes]:
         """Yield the lines in order of position."""
         first, last = self.span.first, self.span.last
-        for event in lines_between(self._heads.ledger, first, last):
+        for event in self._heads.ledger.raw_events(first, last):
             line = line_of(event, self._disclosure)
             self.unseen -= {name for name in self.unseen if _names(line, name)}
             yield line

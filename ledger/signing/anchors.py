@@ -26,7 +26,7 @@ class AnchorTrouble(LedgerError):
 
 
 class Anchor:
-    """What takes the heads of one ledger: a chore. How far it is stands beside the ledger."""
+    """What takes the heads of one ledger: a job. How far it is stands beside the ledger."""
 
     kind = ""
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
+from ledger.contract import RawEvent
 from ledger.events import KEY_ROTATED, LEDGER_OPENED, RESTORED
 from ledger.findings import Finding, Kind, short
 from ledger.signing.note import MalformedNote, Note, SigningKey, TreeHead, VerifierKey
-from ledger.sqlite.lines import Line as RawEvent
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ import base64
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.contract import RawEvent
 from ledger.signing.tree_heads import SignedHead, TreeHeads
-from ledger.sqlite.lines import Line, lines_at
 
 FORMAT = "c2sp.org/tlog-proof@v1"
 
@@ -14,7 +14,7 @@ FORMAT = "c2sp.org/tlog-proof@v1"
 class InclusionProof:
     """An event, a head over it, and the hashes that lead from the one to the other."""
 
-    line: Line
+    line: RawEvent
     signed: SignedHead
     hashes: list[bytes]
 
@@ -55,5 +55,5 @@ def proof_of(heads: TreeHeads, position: int) -> InclusionProof:
 
 def proof_under(heads: TreeHeads, position: int, signed: SignedHead) -> InclusionProof:
     """Return the proof of an event under a head that is over it."""
-    [line] = lines_at(heads.ledger, [position])
+    [line] = heads.ledger.raw_events_at([position])
     return InclusionProof(line, signed, heads.tree.inclusion(position, signed.size))

@@ -131,7 +131,7 @@ def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
         "key": str(verifier) if verifier else None,
         "signature": signature(former, message) if former else None,
     }
-    ledger.renew(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
+    ledger.rename(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
     heads.keys.settle()
     heads.sign()
     return origin

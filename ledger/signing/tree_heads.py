@@ -4,31 +4,22 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from ledger import clock
-from ledger.contract import LedgerUnavailable
+from ledger.contract import Ledger, LedgerUnavailable, StoredHead
 from ledger.ledger_stream import stream_of
 from ledger.signing.identity import IDENTITY_TYPES, Identity, KeySpan, identity_of
 from ledger.signing.keys import Keys, KeyUnusable
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tiles import Tree
-from ledger.sqlite.connection import Connection
-from ledger.sqlite.ledger import SQLiteLedger
-from ledger.sqlite.lines import lines_at
 
 INTERVAL = 60.0  # seconds between two heads, at the least, while something changes
 
-_SELECT = "SELECT number, size, signed_at, note FROM tree_head"
 
+class SignedHead(StoredHead):
+    """A stored head whose note can be read."""
 
-class SignedHead(NamedTuple):
-    """A head as it is kept; heads are numbered from 1, and their sizes never shrink."""
-
-    number: int
-    size: int
-    signed_at: str
-    note: str
+    __slots__ = ()
 
     @property
     def head(self) -> TreeHead:
@@ -39,7 +30,7 @@ class SignedHead(NamedTuple):
 class TreeHeads:
     """The heads of a ledger."""
 
-    def __init__(self, ledger: SQLiteLedger, keys: Keys) -> None:
+    def __init__(self, ledger: Ledger, keys: Keys) -> None:
         self.ledger = ledger
         self.keys = keys
         self.tree = Tree(ledger)
@@ -47,16 +38,12 @@ class TreeHeads:
 
     def newest(self) -> SignedHead | None:
         """Return the newest head, if one was ever signed."""
-        with self.ledger.reading() as connection:
-            return _newest(connection)
+        stored = self.ledger.newest_head()
+        return SignedHead(*stored) if stored else None
 
     def after(self, number: int = 0, count: int = 1000) -> list[SignedHead]:
-        """Return heads behind one of a number, oldest first."""
-        with self.ledger.reading() as connection:
-            rows = connection.execute(
-                f"{_SELECT} WHERE number > ? ORDER BY number LIMIT ?", (number, count)
-            )
-            return [SignedHead(*row) for row in rows]
+        """Return heads after one of a number, oldest first."""
+        return [SignedHead(*stored) for stored in self.ledger.heads(number, count)]
 
     def every(self) -> Iterator[SignedHead]:
         """Yield all heads, oldest first."""
@@ -69,7 +56,7 @@ class TreeHeads:
         """Return the ledger's origins and keys as its own stream says."""
         own = self.ledger.read_stream(stream_of(self.ledger.tenant))
         positions = [event.position for event in own if event.type in IDENTITY_TYPES]
-        return identity_of(lines_at(self.ledger, positions), self.ledger.origin)
+        return identity_of(self.ledger.raw_events_at(positions), self.ledger.origin)
 
     def key(self) -> SigningKey:
         """Return the key that signs now; raises KeyUnusable."""
@@ -158,21 +145,7 @@ class TreeHeads:
             )
 
     def _keep(self, size: int, note: str, *, again: bool = False) -> SignedHead:
-        with self.ledger.writing() as connection:
-            last = _newest(connection)
-            if last and (last.size > size or (last.note == note and not again)):
-                return last  # another process was quicker
-            at = clock.timestamp()
-            signed = SignedHead((last.number if last else 0) + 1, size, at, note)
-            if last and last.signed_at > at:  # the clock went back
-                signed = signed._replace(signed_at=last.signed_at)
-            connection.execute("INSERT INTO tree_head VALUES (?, ?, ?, ?)", signed)
-        return signed
-
-
-def _newest(connection: Connection) -> SignedHead | None:
-    row = connection.execute(f"{_SELECT} ORDER BY number DESC LIMIT 1").fetchone()
-    return SignedHead(*row) if row else None
+        return SignedHead(*self.ledger.add_head(size, note, again=again))
 
 
 def _age(head: SignedHead) -> float:
@@ -184,7 +157,7 @@ def _day_ended(head: SignedHead) -> bool:
 
 
 class Signer:
-    """Signs heads in the background: a chore."""
+    """Signs heads in the background: a job."""
 
     def __init__(self, heads: TreeHeads) -> None:
         self._heads = heads

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ledger.atomic_files import sync_folder
 from ledger.contract import LedgerError
-from ledger.sqlite.connection import connect_read_only, driver, speaking
+from ledger.sqlite.connection import connect_read_only, driver, translate_errors
 
 PAGES = 1000  # copied at a time; writers go on in between
 
@@ -40,7 +40,7 @@ def backup(source: Path, target: Path, progress: Progress) -> int:
 def _copy(source: Path, draft: Path, progress: Progress) -> None:
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
     os.close(descriptor)
-    with speaking(source):
+    with translate_errors(source):
         reader = connect_read_only(source)
         writer = driver.connect(str(draft), isolation_level=None)
         try:

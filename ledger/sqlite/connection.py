@@ -1,24 +1,24 @@
-"""The one module that opens database files: driver, settings, errors, taking turns to write."""
+"""The one module that opens database files: the driver, its settings, its errors."""
 
 import importlib
+import os
 import random
-import threading
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import orjson
 
 from ledger.contract import (
-    BesideUnavailable,
     LedgerBusy,
     LedgerError,
     LedgerMissing,
     LedgerUnavailable,
+    SideFileUnavailable,
 )
-from ledger.sqlite.place import lend_rights
 
 driver: Any
 try:
@@ -33,6 +33,10 @@ SAFE_SQLITE = (3, 51, 3)
 
 APPLICATION_ID = 0x53434C47  # "SCLG"
 SCHEMA_VERSION = 2
+
+# Files next to a ledger: made from it, or nothing that a service cannot go on without.
+SIDE_FILES = frozenset(("history.db", "requests.db", "usage.db"))
+LOG_FILES = ("-wal", "-shm")  # the same ones for as long as any connection is open
 
 _SETTINGS = (
     "PRAGMA journal_mode=WAL",
@@ -70,6 +74,18 @@ def connect(path: Path, *, create: bool = False) -> Connection:
     return connection
 
 
+def lend_rights(path: Path) -> None:
+    """Make a log writable for its owner, if it was made while the file was not.
+
+    SQLite gives the log the file's rights, and nothing would give them back with the file's.
+    """
+    for name in LOG_FILES:
+        with suppress(OSError):
+            mode = stat.S_IMODE(os.stat(f"{path}{name}").st_mode)
+            if not mode & stat.S_IWUSR:
+                os.chmod(f"{path}{name}", mode | stat.S_IWUSR)
+
+
 def connect_read_only(path: Path) -> Connection:
     """Open a database file for reading only; raises as `connect` does."""
     return _open(path, "ro", ("PRAGMA query_only=ON", "PRAGMA trusted_schema=OFF"))
@@ -77,12 +93,12 @@ def connect_read_only(path: Path) -> Connection:
 
 def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
     if mode != "rwc" and not path.exists():
-        if path.name in BESIDE:
+        if path.name in SIDE_FILES:
             raise LedgerMissing(f"there is no {path}", reason="no file")
         raise LedgerMissing(
             f"there is no ledger at {path}; `scim-ledger init` makes one", reason="no ledger"
         )
-    with speaking(path):
+    with translate_errors(path):
         connection = driver.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -111,7 +127,7 @@ def temporary() -> Connection:
     return connection
 
 
-class speaking:
+class translate_errors:
     """Turn SQLite's errors into LedgerErrors, a sentence for the operator.
 
     A class, for it surrounds every read and a generator costs five times as much.
@@ -127,125 +143,77 @@ class speaking:
         """Do nothing."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Raise the LedgerError that an error of SQLite's means."""
+        """Raise the LedgerError for an error of SQLite's."""
         if error is not None:
-            meaning = meaning_of(self._path, error)
-            if meaning is not None:
-                raise meaning from error
+            translated = ledger_error_from(self._path, error)
+            if translated is not None:
+                raise translated from error
 
 
-def meaning_of(path: Path, error: BaseException) -> LedgerError | None:
-    """Return the LedgerError that an error of SQLite's means; None for any other."""
+def ledger_error_from(path: Path, error: BaseException) -> LedgerError | None:
+    """Return the LedgerError for an error of SQLite's; None for any other."""
     if isinstance(error, UnicodeDecodeError):  # the driver's, at a name in a damaged schema
-        return unavailable(path, ValueError("malformed text"))
+        return unavailable(path, driver.SQLITE_CORRUPT, "malformed text")
     if not isinstance(error, driver.DatabaseError) or isinstance(error, driver.IntegrityError):
         return None
-    if isinstance(error, driver.OperationalError) and (
-        "locked" in str(error) or "busy" in str(error)
-    ):
+    code = code_of(error)
+    if code in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED):
         return LedgerBusy(f"{path} is busy")
-    return unavailable(path, error)
+    return unavailable(path, code, error)
+
+
+def code_of(error: BaseException) -> int:
+    """Return SQLite's primary result code; 0 for an error of the driver's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 DAMAGED = "damaged file"
 DISK_ERROR = "disk error"
+FOREIGN = "foreign or damaged file"
 UNREADABLE = "file not readable"
 UNUSABLE = "unreadable file"  # for a reason that is none of the known ones
 UNWRITABLE = "file not writable"
 
-# What SQLite says -> the reason for anyone, the sentence for the operator.
-_TROUBLES = {
-    "not a database": (
-        "foreign or damaged file",
+# SQLite's result code -> the reason for anyone, the sentence for the operator.
+_REASONS = {
+    driver.SQLITE_NOTADB: (
+        FOREIGN,
         "is not a ledger: it is not a SQLite database, or its first page is damaged",
     ),
-    "malformed": (
+    driver.SQLITE_CORRUPT: (
         DAMAGED,
         "is damaged. `scim-ledger verify` says what is wrong; restore the last good backup",
     ),
-    "disk I/O error": (DISK_ERROR, "cannot be read or written: the disk or its driver failed"),
-    "full": ("disk full", "is on a full disk; nothing was written. Free some space"),
-    "readonly": (
+    driver.SQLITE_IOERR: (DISK_ERROR, "cannot be read or written: the disk or its driver failed"),
+    driver.SQLITE_FULL: (
+        "disk full",
+        "is on a full disk; nothing was written. Free some space",
+    ),
+    driver.SQLITE_READONLY: (
         UNWRITABLE,
         "cannot be written: check the owner and the rights of the file and its folder",
     ),
-    "unable to open": (
+    driver.SQLITE_CANTOPEN: (
         UNREADABLE,
         "cannot be opened: check the owner and the rights of the file and its folder",
     ),
 }
-
-
-# What lies beside a ledger: made from it, or nothing that a service cannot go on without.
-BESIDE = frozenset(("history.db", "requests.db", "usage.db"))
-_BESIDE_TROUBLES = _TROUBLES | {
-    "not a database": (
-        "foreign or damaged file",
-        "is no SQLite database, or its first page is damaged. {remedy}",
-    ),
-    "malformed": (DAMAGED, "is damaged. {remedy}"),
-}
 _REMEDY = "Stop the service, delete {0}, {0}-wal and {0}-shm, and start it"
 
 
-def unavailable(path: Path, error: Exception) -> LedgerUnavailable:
-    """Return what an error of SQLite's means for a ledger's file, or for one beside it."""
-    if path.name in BESIDE:
-        return _beside_unavailable(path, error)
-    for words, (reason, sentence) in _TROUBLES.items():
-        if words in str(error):
-            return LedgerUnavailable(f"{path} {sentence} ({error})", reason=reason)
-    return LedgerUnavailable(f"{path} cannot be used: {error}", reason=UNUSABLE)
-
-
-def _beside_unavailable(path: Path, error: Exception) -> BesideUnavailable:
-    remedy = _REMEDY.format(path.name)
-    for words, (reason, sentence) in _BESIDE_TROUBLES.items():
-        if words in str(error):
-            says = sentence.format(remedy=remedy)
-            return BesideUnavailable(f"{path} {says} ({error})", reason=reason)
-    return BesideUnavailable(f"{path} cannot be used: {error}. {remedy}", reason=UNUSABLE)
-
-
-class Turns:
-    """Turns at the write lock of one file: fair between threads, and nearly so between processes.
-
-    SQLite's own busy handler makes eight processes wait up to 3.5 s, retrying every millisecond
-    up to 0.06 s (measured). A thread queues behind its siblings first, so that one
-    process competes as one.
-    """
-
-    def __init__(self, patience: float) -> None:
-        """`patience` is the longest wait in seconds."""
-        self._patience = patience
-        self._queue = threading.Lock()
-
-    @contextmanager
-    def transaction(self, writer: Callable[[], Connection]) -> Iterator[Connection]:
-        """Hold the write lock for a transaction that commits, or that undoes all on an error.
-
-        `writer` gives the connection, once no other thread of this process uses it.
-        """
-        deadline = time.monotonic() + self._patience
-        with self.alone():
-            connection = writer()
-            begin(connection, deadline)
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                roll_back(connection)
-                raise
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep the other threads of this process from writing; raises LedgerBusy."""
-        if not self._queue.acquire(timeout=self._patience):
-            raise LedgerBusy("no turn to write came in time")
-        try:
-            yield
-        finally:
-            self._queue.release()
+def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
+    """Return the error for a ledger's file, or a side file, that cannot be used."""
+    remedy = _REMEDY.format(path.name) if path.name in SIDE_FILES else ""
+    kind = SideFileUnavailable if remedy else LedgerUnavailable
+    if code not in _REASONS:
+        end = f". {remedy}" if remedy else ""
+        return kind(f"{path} cannot be used: {says}{end}", reason=UNUSABLE)
+    reason, sentence = _REASONS[code]
+    if remedy and code == driver.SQLITE_NOTADB:
+        sentence = f"is no SQLite database, or its first page is damaged. {remedy}"
+    elif remedy and code == driver.SQLITE_CORRUPT:
+        sentence = f"is damaged. {remedy}"
+    return kind(f"{path} {sentence} ({says})", reason=reason)
 
 
 def begin(connection: Connection, deadline: float) -> None:
@@ -253,12 +221,17 @@ def begin(connection: Connection, deadline: float) -> None:
 
     The connection must not wait by itself (busy_timeout 0): its waits grow, and are unfair.
     """
+    execute_when_free(connection, "BEGIN IMMEDIATE", deadline)
+
+
+def execute_when_free(connection: Connection, statement: str, deadline: float) -> None:
+    """Execute a statement that needs the write lock, as soon as it is free; raises LedgerBusy."""
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement)
             return
         except driver.OperationalError as error:
-            if "locked" not in str(error):
+            if code_of(error) not in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED):
                 raise
         if time.monotonic() > deadline:
             raise LedgerBusy("another process kept the ledger's write lock too long")
@@ -278,7 +251,7 @@ def within(connection: Connection, is_over: Callable[[], bool]) -> Iterator[None
     try:
         yield
     except driver.OperationalError as error:
-        if "interrupted" not in str(error):
+        if code_of(error) != driver.SQLITE_INTERRUPT:
             raise
         raise TimeoutError("the bound of a read was reached") from error
     finally:

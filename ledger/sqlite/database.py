@@ -7,10 +7,31 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ledger.contract import LedgerBusy, LedgerUnavailable
-from ledger.sqlite.connection import DAMAGED, UNWRITABLE, Connection, Turns, driver, speaking
-from ledger.sqlite.inspection import Inspection
-from ledger.sqlite.place import AFTER_A_WRITE, ALL, Place
+from ledger.contract import LedgerBusy, LedgerUnavailable, LogStuck
+from ledger.sqlite.connection import (
+    DAMAGED,
+    LOG_FILES,
+    UNWRITABLE,
+    Connection,
+    begin,
+    connect_read_only,
+    driver,
+    roll_back,
+    translate_errors,
+)
+
+RECHECK = 10.0  # seconds at the least between two checks of a whole file
+SHARE = 100  # times as long as a check took are between two
+
+LARGE_LOG = 64 * 1024 * 1024  # bytes; SQLite cuts a log that was written back down to so many
+
+BUSY = "busy"
+MISSING = "file missing"
+REPLACED = "file replaced"
+_ALL_FILES = ("", *LOG_FILES)
+_MAIN_FILE = ("",)
+
+_Identity = tuple[int, int]  # device and inode
 
 
 class DatabaseFile:
@@ -20,16 +41,16 @@ class DatabaseFile:
         self,
         path: Path,
         open_one: Callable[[], Connection],
-        patience: float,
-        place: Place | None = None,
+        timeout: float,
+        place: "Place | None" = None,
     ) -> None:
-        """`open_one` opens a connection; `patience` is the longest wait to write, in seconds.
+        """`open_one` opens a connection; `timeout` is the longest wait to write, in seconds.
 
         With a `place` nothing is written unless the file at the path is the one that was opened.
         """
         self.path = path
         self._open_one = open_one
-        self._turns = Turns(patience)
+        self._queue = WriteQueue(timeout)
         self._place = place
         self._local = threading.local()
         self._opening = threading.Lock()
@@ -86,10 +107,10 @@ class DatabaseFile:
         if self.refusal == UNWRITABLE:
             self._renew()
         with _Writing(self):
-            self.must_be_in_place()
-            with self._turns.transaction(self._only_writer) as writer:
+            self.check_place()
+            with self._queue.transaction(self._only_writer) as writer:
                 yield writer
-            self.must_be_in_place(AFTER_A_WRITE)  # what went elsewhere is not acknowledged
+            self.check_place(_MAIN_FILE)  # what went elsewhere is not acknowledged
 
     def _must_be_sound(self) -> None:
         """Raise LedgerUnavailable once a page proved damaged, until a look finds nothing wrong.
@@ -105,8 +126,8 @@ class DatabaseFile:
         self.damage = None
         self._generation += 1
 
-    def must_be_in_place(self, names: Sequence[str] = ALL) -> None:
-        """Raise LedgerUnavailable unless what was opened is what is there; see ledger.place."""
+    def check_place(self, names: Sequence[str] = _ALL_FILES) -> None:
+        """Raise LedgerUnavailable unless what was opened is what is there; see Place."""
         if self._place is None:
             return
         try:
@@ -122,17 +143,24 @@ class DatabaseFile:
         except OSError:
             return 0
 
-    def write_back(self) -> bool:
-        """Copy the log into the file; return whether all of it could be copied."""
+    def check_log(self) -> None:
+        """Raise LogStuck if the log is large and cannot be copied into the file."""
+        if self.log_size() <= LARGE_LOG:
+            return
         with self.reading() as connection:
-            [row] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        return bool(row[1] == row[2])
+            [(_, pages, copied)] = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        if pages != copied:
+            raise LogStuck(
+                f"{self.path}-wal is larger than {LARGE_LOG // 2**20} MiB and cannot be written"
+                " back, because some program has been reading an old state of the ledger all the"
+                " time. The disk fills up: find who has the file open (lsof, fuser) and end it"
+            )
 
     def _save_log(self) -> None:
         """Copy the log into the file that was opened: another log may be next to it later."""
         connection = self._writer or getattr(self._local, "connection", None)
         if connection is not None:
-            with suppress(driver.Error, LedgerBusy), self._turns.alone():
+            with suppress(driver.Error, LedgerBusy), self._queue.alone():
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _only_writer(self) -> Connection:
@@ -143,7 +171,7 @@ class DatabaseFile:
             stale.close()
         if self._writer is None:
             writer, self._written_by = self._open(), self._generation
-            writer.execute("PRAGMA busy_timeout=0")  # Turns waits better
+            writer.execute("PRAGMA busy_timeout=0")  # WriteQueue waits better
             self._writer = writer
         return self._writer
 
@@ -177,7 +205,7 @@ class DatabaseFile:
             self._place.leave()
 
 
-class _Speaking(speaking):
+class _Translating(translate_errors):
     """Names SQLite's errors; once a page proved damaged, nothing more is written."""
 
     __slots__ = ("_file",)
@@ -195,7 +223,7 @@ class _Speaking(speaking):
             raise
 
 
-class _Writing(_Speaking):
+class _Writing(_Translating):
     """The same, and how the last write went is remembered."""
 
     __slots__ = ()
@@ -210,10 +238,147 @@ class _Writing(_Speaking):
             self._file.refusal = error.reason if error else None
 
 
-class Reading(_Speaking):
+class Reading(_Translating):
     """The same, and what it gives is the thread's reading connection."""
 
     __slots__ = ()
 
     def __enter__(self) -> Connection:
         return self._file.reader()
+
+
+class WriteQueue:
+    """The write lock of one file: fair between threads, and nearly so between processes.
+
+    SQLite's own busy handler makes eight processes wait up to 3.5 s, retrying every millisecond
+    up to 0.06 s (measured). A thread queues behind its siblings first, so that one
+    process competes as one.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        """`timeout` is the longest wait, in seconds."""
+        self._timeout = timeout
+        self._queue = threading.Lock()
+
+    @contextmanager
+    def transaction(self, writer: Callable[[], Connection]) -> Iterator[Connection]:
+        """Hold the write lock for a transaction that commits, or that undoes all on an error.
+
+        `writer` gives the connection, once no other thread of this process uses it.
+        """
+        deadline = time.monotonic() + self._timeout
+        with self.alone():
+            connection = writer()
+            begin(connection, deadline)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                roll_back(connection)
+                raise
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the other threads of this process from writing; raises LedgerBusy."""
+        if not self._queue.acquire(timeout=self._timeout):
+            raise LedgerBusy("no turn to write came in time")
+        try:
+            yield
+        finally:
+            self._queue.release()
+
+
+class Place:
+    """The path of a file in use, and which file was found there when it was opened.
+
+    SQLite goes on with a file that was moved, removed or replaced: what it writes then is in no
+    ledger that is opened later. The same holds for a log, for the file lacks what is in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin without a file: `take` notes it."""
+        self._path = path
+        self._names = {name: f"{path}{name}" for name in _ALL_FILES}
+        self._taken: dict[str, _Identity] = {}
+
+    def take(self) -> None:
+        """Note which file was opened, and its log, unless known; raises as `check` does."""
+        self.check()
+        self._taken[""] = self._identity("")
+        for name in LOG_FILES:
+            with suppress(LedgerUnavailable):  # a file that is only read may have none
+                self._taken[name] = self._identity(name)
+
+    def leave(self) -> None:
+        """Forget the log: no connection is open any more, and the next one makes another."""
+        for name in LOG_FILES:
+            self._taken.pop(name, None)
+
+    def forget(self) -> None:
+        """Forget which files were opened."""
+        self._taken.clear()
+
+    def check(self, names: Sequence[str] = _ALL_FILES) -> None:
+        """Raise LedgerUnavailable unless file and log are those that were opened."""
+        for name in names:
+            taken = self._taken.get(name)
+            if taken is not None and self._identity(name) != taken:
+                raise self._unavailable(name, REPLACED, "is not the file that this process opened")
+
+    def _identity(self, name: str) -> _Identity:
+        try:
+            found = os.stat(self._names[name])
+        except OSError as error:
+            raise self._unavailable(name, MISSING, f"is not there ({error.strerror})") from None
+        return found.st_dev, found.st_ino
+
+    def _unavailable(self, name: str, reason: str, says: str) -> LedgerUnavailable:
+        return LedgerUnavailable(
+            f"{self._names[name]} {says}; nothing more is written. Put the file and its log back as"
+            " they were, or stop the service, put the ledger in its place and start it",
+            reason=reason,
+        )
+
+
+class Inspection:
+    """SQLite's own check of a whole file, repeated at most for a hundredth of the time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._fault: str | None = None
+        self._began = 0.0
+
+    def fault(self) -> str | None:
+        """Return what is wrong with the file, None where nothing was found."""
+        return self._latest()[0]
+
+    def is_sound_since(self, moment: float) -> bool:
+        """Return whether a look that began after a moment (monotonic) found nothing wrong."""
+        fault, began = self._latest()
+        return fault is None and began > moment
+
+    def _latest(self) -> tuple[str | None, float]:
+        """Return what the newest look found and when it began; look first if it is time."""
+        with self._lock:
+            started = time.monotonic()
+            if started >= self._next:
+                with suppress(LedgerBusy):  # busy is not broken, nor is it sound
+                    self._fault, self._began = _quick_check(self._path), started
+                took = time.monotonic() - started
+                self._next = started + max(RECHECK, SHARE * took)
+            return self._fault, self._began
+
+
+def _quick_check(path: Path) -> str | None:
+    try:
+        with translate_errors(path):
+            connection = connect_read_only(path)
+            try:
+                result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            finally:
+                connection.close()
+    except LedgerUnavailable as trouble:
+        return trouble.reason
+    return None if result == "ok" else DAMAGED

@@ -1,6 +1,8 @@
 """SQLiteLedger: one file is one ledger."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +12,7 @@ from ledger.contract import (
     Append,
     Check,
     Decide,
+    LedgerError,
     LedgerUnavailable,
     Projector,
     StoredHead,
@@ -19,9 +22,16 @@ from ledger.contract import (
 )
 from ledger.events import ERASED, REVISIONS, Metadata, Payload, Recorded
 from ledger.merkle import leaf_hash, tree_hash
-from ledger.sqlite import schema
-from ledger.sqlite.connection import Connection, connect, connect_read_only, driver, json_list
-from ledger.sqlite.place import Place
+from ledger.sqlite import schema, scrub
+from ledger.sqlite.connection import (
+    UNWRITABLE,
+    Connection,
+    connect,
+    connect_read_only,
+    driver,
+    json_list,
+)
+from ledger.sqlite.database import BUSY, Place
 from ledger.sqlite.reads import (
     TILE_WIDTH,
     LedgerReads,
@@ -32,6 +42,8 @@ from ledger.sqlite.reads import (
     tree_hashes,
     version_of,
 )
+
+RETRIAL = 1.0  # seconds between two writes on trial
 
 
 class SQLiteLedger(LedgerReads):
@@ -54,6 +66,8 @@ class SQLiteLedger(LedgerReads):
         self._connect = connect_read_only if read_only else connect
         self.projectors = tuple(projectors)
         self._reached = 0  # the last position that this process recorded
+        self._trial = threading.Lock()
+        self._tried: tuple[float, str | None] = -RETRIAL, None  # a write, when and with what result
         schema.look_at(path, schema.check_identity)
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
@@ -76,7 +90,7 @@ class SQLiteLedger(LedgerReads):
     def append(
         self, appends: Sequence[Append], metadata: Metadata, check: Check = unchecked
     ) -> list[Recorded]:
-        drafts = [draft_of(append, metadata) for append in appends]  # hashed before the lock is taken
+        drafts = [draft_of(append, metadata) for append in appends]  # before the lock is taken
 
         def decide(connection: Connection) -> Sequence[Draft]:
             check(connection)
@@ -130,6 +144,37 @@ class SQLiteLedger(LedgerReads):
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute(f"PRAGMA user_version={version}")
 
+    def fault(self) -> str | None:
+        try:
+            self.check_place()
+            self.last_position()
+        except LedgerUnavailable as trouble:
+            return trouble.reason
+        except LedgerError:
+            return BUSY
+        if not os.access(self.path, os.W_OK):
+            return UNWRITABLE
+        return self._write_fault() or self.inspection.fault()
+
+    def _write_fault(self) -> str | None:
+        """Return why nothing can be written: tried, at most once a second.
+
+        It is tried again at once after a write of a request had another result.
+        """
+        with self._trial:
+            at, found = self._tried
+            if time.monotonic() < at + RETRIAL and found in (self.refusal, BUSY):
+                return found
+            try:
+                self.try_writing()
+                found = None
+            except LedgerUnavailable as trouble:
+                found = trouble.reason
+            except LedgerError:
+                found = BUSY
+            self._tried = time.monotonic(), found
+            return found
+
     def settle(self) -> None:
         with self.writing():
             pass
@@ -155,6 +200,9 @@ class SQLiteLedger(LedgerReads):
 
     # Erasures
 
+    def rewrite(self, deadline: float) -> None:
+        scrub.rewrite(self.path, deadline)
+
     def finish_erasures(self, positions: Iterable[int]) -> None:
         with self.writing() as connection:
             connection.execute(
@@ -167,7 +215,7 @@ class Draft(NamedTuple):
     """An append with all that can be computed before the lock is taken."""
 
     append: Append
-    payloads: list[Payload]
+    payloads: Sequence[Payload]
     salts: list[bytes]
     commitments: list[str]
 
@@ -177,8 +225,7 @@ def draft_of(append: Append, metadata: Metadata) -> Draft:
     payloads = [codec.payload_of(event, metadata) for event in append.events]
     salts = [os.urandom(codec.SALT_SIZE) for _ in append.events]
     commitments = [
-        codec.commitment(payload, salt).hex()
-        for payload, salt in zip(payloads, salts, strict=True)
+        codec.commitment(payload, salt).hex() for payload, salt in zip(payloads, salts, strict=True)
     ]
     return Draft(append, payloads, salts, commitments)
 

@@ -89,15 +89,14 @@ class LedgerReads(DatabaseFile):
         without: Collection[str] = (),
         newest_first: bool = False,
     ) -> Iterator[Recorded]:
-        where, parameters = "stream = ? AND version >= ?", [stream, first]
-        for condition, value in (
-            ("version <= ?", last),
-            ("type IN (SELECT value FROM json_each(?))", types and json_list(types)),
-            ("type NOT IN (SELECT value FROM json_each(?))", json_list(without) if without else None),
-        ):
-            if value is not None:
-                where += f" AND {condition}"
-                parameters.append(value)
+        parameters: list[Any] = [stream, first]
+        where = "stream = ? AND version >= ?"
+        if last is not None:
+            where, parameters = f"{where} AND version <= ?", [*parameters, last]
+        for word, wanted in (("IN", types), ("NOT IN", without or None)):
+            if wanted is not None:
+                where += f" AND type {word} (SELECT value FROM json_each(?))"
+                parameters.append(json_list(wanted))
         where += f" ORDER BY version {'DESC' if newest_first else 'ASC'}"
         with self.reading() as connection:
             yield from _events(connection, where, parameters)
@@ -120,8 +119,10 @@ class LedgerReads(DatabaseFile):
                 found: int = connection.execute(statement, (stream, version)).fetchone()[0]
                 return found
 
-            versions = range(1, version_of(connection, stream) + 1)
-            return bisect_right(versions, position, key=recorded)
+            newest = version_of(connection, stream)
+            if newest == 0 or recorded(newest) <= position:  # the most frequent question
+                return newest
+            return bisect_right(range(1, newest), position, key=recorded)
 
     def position_of(self, stream: str, version: int) -> int | None:
         with self.reading() as connection:

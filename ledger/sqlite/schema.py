@@ -13,8 +13,8 @@ from ledger.sqlite.connection import (
     Connection,
     connect_read_only,
     driver,
-    speaking,
     temporary,
+    translate_errors,
 )
 
 SCRIPTS = ("ledger.sql", "tree.sql")  # by step
@@ -120,7 +120,7 @@ def check_origin(connection: Connection, path: object) -> int:
 
 def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:
     """Check a file with a connection that cannot write: one that is not ours stays as it is."""
-    with speaking(path):
+    with translate_errors(path):
         connection = connect_read_only(path)
         try:
             check(connection, path)

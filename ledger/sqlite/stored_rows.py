@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ledger.codec import FORMAT
+from ledger.contract import RawEvent, StoredHead
 from ledger.events import ERASED, LEDGER_OPENED
 from ledger.findings import Finding, Kind, short
-from ledger.sqlite.connection import UNREADABLE, UNWRITABLE, connect_read_only, snapshot, speaking
-from ledger.sqlite.lines import Line as RawEvent
+from ledger.sqlite.connection import (
+    UNREADABLE,
+    UNWRITABLE,
+    connect_read_only,
+    snapshot,
+    translate_errors,
+)
 from ledger.sqlite.schema import check_identity, schema_sql, steps
 
 OUT_OF_REACH = (UNREADABLE, UNWRITABLE)  # say nothing about what is in the file
@@ -36,15 +42,6 @@ class StoredEvent(NamedTuple):
     erased_by: int | None
 
 
-class StoredHead(NamedTuple):
-    """A signed tree head as it is stored; numbers count from 1."""
-
-    number: int
-    size: int
-    signed_at: str
-    note: str
-
-
 class Bounds(NamedTuple):
     """Where a ledger ends: its last position, the number of its last head, its size in bytes."""
 
@@ -69,19 +66,19 @@ class StoredRows:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read one state of the file throughout."""
-        with speaking(self._path), snapshot(self._connection):
+        with translate_errors(self._path), snapshot(self._connection):
             yield
 
     def check_identity(self) -> None:
         """Raise LedgerUnavailable unless the file is a ledger of this program's version."""
-        with speaking(self._path):
+        with translate_errors(self._path):
             check_identity(self._connection, self._path)
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return [*self._each(statement, *parameters)]
 
     def _each(self, statement: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
-        with speaking(self._path):
+        with translate_errors(self._path):
             yield from self._connection.execute(statement, parameters)
 
     def _one(self, statement: str, *parameters: object) -> Any:

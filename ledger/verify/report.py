@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ledger.atomic_files import write_whole
-from ledger.contract import LedgerError
+from ledger.contract import LedgerError, StoredHead
 from ledger.findings import Finding
 from ledger.signing.identity import Restore
 from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead, VerifierKey
-from ledger.sqlite.stored_rows import StoredHead
 from ledger.verify.heads import parse
 
 MEMORY_FILE = "verified.json"

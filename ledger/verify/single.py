@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger import merkle
+from ledger.contract import StoredHead
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.tile_paths import HEIGHT, WIDTH
-from ledger.sqlite.stored_rows import StoredEvent, StoredHead, StoredRows
+from ledger.sqlite.stored_rows import StoredEvent, StoredRows
 from ledger.verify.heads import parse
 from ledger.verify.ranges import Outcome, Range
 

@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from ledger.contract import Ledger
 from ledger.erasure import HOLD
 from ledger.events import Recorded
 from ledger.sqlite.connection import Connection, json_list
-from ledger.sqlite.ledger import SQLiteLedger, time_of
-from ledger.sqlite.reads import events_at
 from projections.audit.cause import Cause, cause_of
 from projections.current.credentials import Credentials
 from projections.history.history import History
@@ -65,7 +64,7 @@ class Group(NamedTuple):
 class Archive:
     """What is asked about the past of one ledger; nothing in it writes to the ledger."""
 
-    ledger: SQLiteLedger
+    ledger: Ledger
     history: History
     credentials: Credentials
     kinds: Mapping[str, ResourceKind]
@@ -78,13 +77,11 @@ class Archive:
 
     def time_of(self, position: int) -> str:
         """Return when the event at a position was recorded."""
-        with self.ledger.reading() as connection:
-            return time_of(connection, position)
+        return self.ledger.time_of(position)
 
     def events_at(self, positions: Iterable[int]) -> dict[int, Recorded]:
         """Return events by position."""
-        with self.ledger.reading() as connection:
-            return events_at(connection, positions)
+        return self.ledger.read_at(positions)
 
     def causes(self, events: Collection[Recorded]) -> dict[int, Cause]:
         """Return the causes of events, by position."""
@@ -162,7 +159,7 @@ class Archive:
         A legal hold is about its user. This is one query; the history must have reached the events.
         Erased resources have no name.
         """
-        about = (*self.kinds, HOLD.removesuffix("-"))
+        about = (*self.kinds, HOLD)
         asked = [(each.position, each.subject) for each in events if each.category in about]
         with self.history.file.reading() as connection:
             found = [

@@ -8,7 +8,6 @@ import orjson
 
 from ledger.events import MEMBERS_ADDED, MEMBERS_REMOVED, Recorded
 from ledger.sqlite.connection import Connection
-from ledger.sqlite.reads import stretch_but, version_at
 from projections.audit.archive import Archive, Life
 from projections.audit.cause import Cause
 from projections.history.past_tables import PastTables
@@ -90,11 +89,11 @@ class Blame:
         life = self._life
         if life is None:
             return []
-        with self._archive.ledger.reading() as connection:
-            version = version_at(connection, self._stream, self._at)
-            about_members = (MEMBERS_ADDED, MEMBERS_REMOVED)
-            events = stretch_but(connection, self._stream, version, about_members)
-            setters = blame(event for event in events if event.position >= life.born)
+        ledger = self._archive.ledger
+        version = ledger.version_at(self._stream, self._at)
+        about_members = (MEMBERS_ADDED, MEMBERS_REMOVED)
+        events = ledger.walk_stream(self._stream, last=version, without=about_members)
+        setters = blame(event for event in events if event.position >= life.born)
         return [
             _Found(name, orjson.loads(value), position, Place(number))
             for number, ((name, value), position) in enumerate(setters, 1)

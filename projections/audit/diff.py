@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ledger import events
+from ledger.contract import Ledger
 from ledger.sqlite.connection import Connection, json_list
-from ledger.sqlite.reads import stretch, version_at
 from projections.audit.archive import Archive, Changes, changes_between
 from projections.audit.membership_diff import Span, Turnover, Turnovers
 from projections.history.past_tables import PastTables
@@ -25,7 +25,7 @@ JOINED, LEFT, CHANGED, REACTIVATED, PASSED, UNDONE = KINDS = (
     "undone",
 )
 
-_WOKE = "IN (?, ?)", events.CREATED, events.REACTIVATED
+_WOKE = events.CREATED, events.REACTIVATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,7 @@ class Differences:
         """Return what differs of a resource, with who came and went in it; raises HistoryBehind."""
         self._archive.end()
         stream = f"{type_}-{id_}"
-        with self._archive.ledger.reading() as connection:
-            first = version_at(connection, stream, self._span.start) + 1
+        first = self._archive.ledger.version_at(stream, self._span.start) + 1
         [found] = self._compare([(stream, first)])
         turnovers = Turnovers(self._archive, self._span, NAMED)
         relation = self._archive.kinds[type_].relation
@@ -187,16 +186,9 @@ class Differences:
         It is one before which the stream's last event lies outside.
         """
         while True:
-            with self._archive.ledger.reading() as connection:
-                rows = connection.execute(
-                    "SELECT position, stream, version FROM event WHERE position > ?"
-                    " AND position <= ? AND substr(stream, 1, instr(stream, '-') - 1) IN"
-                    " (SELECT value FROM json_each(?)) AND NOT EXISTS (SELECT 1 FROM event AS"
-                    " earlier WHERE earlier.stream = event.stream"
-                    " AND earlier.version = event.version - 1 AND earlier.position > ?)"
-                    " ORDER BY position LIMIT ?",
-                    (after, self._span.end, json_list(types), self._span.start, chunk),
-                ).fetchall()
+            rows = self._archive.ledger.streams_between(
+                after, self._span.end, types, chunk, start=self._span.start
+            )
             if rows:
                 yield rows
                 after = rows[-1][0]
@@ -211,23 +203,23 @@ class Differences:
             after = _resources(connection, ids, self._span.end)
             passed = self._passed(connection, ids)
         found = []
-        with self._archive.ledger.reading() as connection:
-            for id_, (stream, first) in zip(ids, firsts, strict=True):
-                version, position = self._last(connection, stream)
-                sides = before.get(id_), after.get(id_)
-                between = stream, first, version
-                found.append(
-                    Difference(
-                        stream.partition("-")[0],
-                        id_,
-                        *sides,
-                        passed.get(id_),
-                        _both_inactive(*sides) and _has(connection, between, *_WOKE),
-                        range(first, version + 1),
-                        position if version >= first else 0,
-                        _is_idle(connection, between, *sides),
-                    )
+        ledger = self._archive.ledger
+        for id_, (stream, first) in zip(ids, firsts, strict=True):
+            version, position = self._last(stream)
+            sides = before.get(id_), after.get(id_)
+            found.append(
+                Difference(
+                    stream.partition("-")[0],
+                    id_,
+                    *sides,
+                    passed.get(id_),
+                    _both_inactive(*sides)
+                    and any(ledger.walk_stream(stream, first, version, types=_WOKE)),
+                    range(first, version + 1),
+                    position if version >= first else 0,
+                    _is_idle(ledger, stream, first, version, sides),
                 )
+            )
         return found
 
     def _passed(self, connection: Connection, ids: Sequence[str]) -> dict[str, Resource]:
@@ -241,52 +233,29 @@ class Differences:
         resources = (resource_of(document) for _, document in rows)
         return {resource.id: resource for resource in resources}
 
-    def _last(self, connection: Connection, stream: str) -> tuple[int, int]:
+    def _last(self, stream: str) -> tuple[int, int]:
         """Return version and position of a stream's last event up to the span's end."""
-        row = connection.execute(
-            "SELECT version, position FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1",
-            (stream,),
-        ).fetchone()
-        if row is None or row[1] <= self._span.end:
-            return row or (0, 0)
-        version = version_at(connection, stream, self._span.end)
-        row = connection.execute(
-            "SELECT version, position FROM event WHERE stream = ? AND version = ?",
-            (stream, version),
-        ).fetchone()
-        return row or (0, 0)
+        ledger = self._archive.ledger
+        version = ledger.version_at(stream, self._span.end)
+        return version, ledger.position_of(stream, version) or 0
 
 
 def _both_inactive(before: Resource | None, after: Resource | None) -> bool:
     return _activity(before) is False and _activity(after) is False
 
 
-def _has(
-    connection: Connection, between: tuple[str, int, int], condition: str, *types: str
-) -> bool:
-    """Return whether a stream has an event of such a type from one version to another."""
-    row = connection.execute(
-        "SELECT 1 FROM event WHERE stream = ? AND version BETWEEN ? AND ?"
-        f" AND type {condition} LIMIT 1",
-        (*between, *types),
-    ).fetchone()
-    return row is not None
-
-
 def _is_idle(
-    connection: Connection,
-    between: tuple[str, int, int],
-    before: Resource | None,
-    after: Resource | None,
+    ledger: Ledger, stream: str, first: int, last: int, sides: Sequence[Resource | None]
 ) -> bool:
     """Return whether events set nothing but what was there, as one that unassigned `active` did."""
+    before, after = sides
     if before is None or after is None or before.attributes != after.attributes:
         return False
-    if _has(connection, between, "<> ?", events.UPDATED):
+    if any(ledger.walk_stream(stream, first, last, without=[events.UPDATED])):
         return False
     return all(
         laid_over(before.attributes, recorded.effects, before.type) == before.attributes
-        for recorded in stretch(connection, *between)
+        for recorded in ledger.walk_stream(stream, first, last)
     )
 
 

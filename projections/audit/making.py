@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 
 from ledger.events import CREATED, DEACTIVATED, DELETED, REACTIVATED
-from ledger.sqlite.connection import json_list
 from projections.audit import diff as kinds
 from projections.audit.archive import Archive
 from projections.audit.diff import Difference
@@ -37,21 +36,14 @@ def _turn(
     archive: Archive, found: Difference, wanted: tuple[str, ...], contrary: tuple[str, ...]
 ) -> int | None:
     """Return the position of the first event of some types after the last of others."""
-    own = "stream = ?1 AND version BETWEEN ?2 AND ?3 AND type IN (SELECT value FROM json_each({}))"
-    with archive.ledger.reading() as connection:
-        row = connection.execute(
-            f"SELECT position FROM event WHERE {own.format('?4')} AND version >"
-            f" (SELECT coalesce(max(version), 0) FROM event WHERE {own.format('?5')})"
-            " ORDER BY version LIMIT 1",
-            (
-                f"{found.type}-{found.id}",
-                found.versions.start,
-                found.versions.stop - 1,
-                json_list(wanted),
-                json_list(contrary),
-            ),
-        ).fetchone()
-    return row[0] if row else None
+    stream, first, last = f"{found.type}-{found.id}", found.versions.start, found.versions.stop - 1
+    turn = None
+    for recorded in archive.ledger.walk_stream(stream, first, last, types=wanted + contrary):
+        if recorded.type in contrary:
+            turn = None
+        elif turn is None:
+            turn = recorded.position
+    return turn
 
 
 def _differing(archive: Archive, found: Difference, setters: Mapping[str, int]) -> Iterator[int]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ledger.sqlite.connection import Connection, json_list
-from ledger.sqlite.reads import stretch, version_at
 from projections.audit.archive import Archive
 from projections.current.reader import ResourceReader
 from projections.history.past_tables import PastTables
@@ -134,19 +133,18 @@ class Turnovers:
 
     def _named_members(self, stream: str) -> Iterator[list[tuple[int, str]]]:
         """Yield, in chunks, the members that a group's events name, with the events' positions."""
-        with self._archive.ledger.reading() as connection:
-            version = version_at(connection, stream, self._span.start)
-            last = version_at(connection, stream, self._span.end)
-            while version < last:
-                upto = min(version + CHUNK, last)
-                events = list(stretch(connection, stream, version + 1, upto))
-                yield [
-                    (recorded.position, path.removeprefix(MEMBER))
-                    for recorded in events
-                    for path in recorded.payload or ()
-                    if path.startswith(MEMBER)
-                ]
-                version = upto
+        ledger = self._archive.ledger
+        version = ledger.version_at(stream, self._span.start)
+        last = ledger.version_at(stream, self._span.end)
+        while version < last:
+            upto = min(version + CHUNK, last)
+            yield [
+                (recorded.position, path.removeprefix(MEMBER))
+                for recorded in ledger.walk_stream(stream, version + 1, upto)
+                for path in recorded.payload or ()
+                if path.startswith(MEMBER)
+            ]
+            version = upto
 
 
 def _there(seen: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.events import CREATED, DELETED, Recorded
-from ledger.sqlite.reads import stretch
 from projections.audit.archive import Archive
 from projections.audit.cause import Cause
 from projections.audit.diff import Difference
@@ -53,9 +52,8 @@ def reasons_of(archive: Archive, found: Difference) -> Reasons:
 def _events(archive: Archive, found: Difference) -> list[Recorded]:
     own: list[Recorded] = []
     if versions := found.versions[-MOST_READ:]:
-        with archive.ledger.reading() as connection:
-            stream = f"{found.type}-{found.id}"
-            own = list(stretch(connection, stream, versions[0], versions[-1]))
+        stream = f"{found.type}-{found.id}"
+        own = list(archive.ledger.walk_stream(stream, versions[0], versions[-1]))
     others = archive.events_at(found.moved[-MOST_READ:]) if found.moved else {}
     return sorted([*own, *others.values()], key=lambda each: each.position)[-MOST_READ:]
 

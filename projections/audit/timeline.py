@@ -8,8 +8,6 @@ from typing import Any
 import orjson
 
 from ledger.events import CREATED, Recorded
-from ledger.sqlite.ledger import stream_version
-from ledger.sqlite.reads import stretch, version_at
 from projections.audit.archive import Archive, Change, Changes, Life, Stay
 from projections.audit.cause import Cause
 from projections.current.lists import MOST_BYTES
@@ -72,8 +70,7 @@ class Timeline:
 
     def exists(self) -> bool:
         """Return whether there ever was such a resource."""
-        with self._archive.ledger.reading() as connection:
-            return stream_version(connection, self._stream) > 0
+        return self._archive.ledger.version(self._stream) > 0
 
     def page(self, window: Window) -> Page:
         """Return the entries of a window; raises HistoryBehind."""
@@ -100,18 +97,18 @@ class Timeline:
         """Return the events of the resource's own stream, and whether there are more of them."""
         events: list[Recorded] = []
         changes = size = 0
-        with self._archive.ledger.reading() as connection:
-            first = version_at(connection, self._stream, window.after) + 1
-            last = version_at(connection, self._stream, window.before - 1)
-            for recorded in stretch(
-                connection, self._stream, first, last, newest_first=window.newest_first
-            ):
-                changes += len(recorded.payload or ())
-                size += len(orjson.dumps(recorded.payload))
-                full = changes > MOST_CHANGES or size > MOST_BYTES
-                if events and (full or len(events) == window.count):
-                    return events, True
-                events.append(recorded)
+        ledger = self._archive.ledger
+        first = ledger.version_at(self._stream, window.after) + 1
+        last = ledger.version_at(self._stream, window.before - 1)
+        for recorded in ledger.walk_stream(
+            self._stream, first, last, newest_first=window.newest_first
+        ):
+            changes += len(recorded.payload or ())
+            size += len(orjson.dumps(recorded.payload))
+            full = changes > MOST_CHANGES or size > MOST_BYTES
+            if events and (full or len(events) == window.count):
+                return events, True
+            events.append(recorded)
         return events, False
 
     def _stays(self) -> list[Stay]:

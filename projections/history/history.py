@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.contract import BesideUnavailable, LedgerBusy, LedgerError
+from ledger.contract import Ledger, LedgerBusy, LedgerError, SideFileUnavailable
 from ledger.sqlite.connection import UNUSABLE, Connection, connect, connect_read_only
 from ledger.sqlite.database import DatabaseFile
-from ledger.sqlite.ledger import SQLiteLedger
 from projections.current.reader import ResourceReader
 from projections.history.past_tables import PastTables
-from projections.history.projector import HistoryProjector
+from projections.history.projector import NEVER, HistoryProjector
 from projections.kinds import ResourceKind
+from projections.query.comparison import fold
 from projections.runner import Progress, StoredProjection, project_all
 from projections.tables import set_checkpoint
 
@@ -62,7 +62,7 @@ class History(StoredProjection):
 
     def __init__(
         self,
-        ledger: SQLiteLedger,
+        ledger: Ledger,
         kinds: Mapping[str, ResourceKind],
         *,
         patience: float = PATIENCE,
@@ -104,6 +104,17 @@ class History(StoredProjection):
         """Return the past of a position that the ledger has; raises HistoryBehind."""
         self.catch_up(patience=self._patience)
         return Past(position, self.file, self.at(position))
+
+    def deleted_with_name(self, type_: str, name: str) -> list[str]:
+        """Return the ids of resources that were deleted with a name, oldest first."""
+        with self.caught_up() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT life.id FROM resource_key JOIN life USING (born) WHERE"
+                " kind = 'name' AND key = ? AND life.type = ? AND until = life.died AND died < ?"
+                " ORDER BY born",
+                (fold(name), type_, NEVER),
+            ).fetchall()
+        return [id_ for (id_,) in rows]
 
     def caught_up(self) -> AbstractContextManager[Connection]:
         """Give a reading connection, once the history has reached the ledger's end.
@@ -240,14 +251,14 @@ def _opened(path: Path, deadline: float) -> Connection:
     """Open the file, created with access for this user only.
 
     It is busy while another process makes it a database; SQLite does not wait for that by itself.
-    Raises BesideUnavailable where it cannot be created, as in a folder without write access.
+    Raises SideFileUnavailable where it cannot be created, as in a folder without write access.
     """
     try:
         with suppress(FileExistsError):  # to open and close one in use would drop our own locks
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except OSError as error:
         says = f"{path} cannot be made: {error.strerror}"
-        raise BesideUnavailable(says, reason=UNUSABLE) from error
+        raise SideFileUnavailable(says, reason=UNUSABLE) from error
     while True:
         try:
             return connect(path)

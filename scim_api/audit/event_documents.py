@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
+from ledger.contract import RawEvent
 from ledger.events import REQUEST_PREFIX, WITHHELD
-from ledger.sqlite.lines import Line
 from ledger.user_agents import family
 
 FIELDS = (  # of a header, in the order in which they are shown
@@ -27,7 +27,7 @@ FIELDS = (  # of a header, in the order in which they are shown
 )
 
 
-def event_document(line: Line, credentials: Mapping[str, str]) -> dict[str, Any]:
+def event_document(line: RawEvent, credentials: Mapping[str, str]) -> dict[str, Any]:
     """Return an event; `credentials` are the names of credentials by their ids.
 
     The header is there as it was hashed, and each of its fields by its own name. The payload is as

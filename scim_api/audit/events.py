@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ledger.sqlite.lines import Line, fitting, lines_at
+from ledger.contract import RawEvent
 from projections.current.lists import MOST_BYTES
 from projections.history.event_index import Entries, Found, Walk, every
 from projections.query.effort import TooCostly
@@ -106,7 +106,7 @@ class Events:
         found = self._find(question, end)
         walk = Walk.of(question.after, question.before, question.newest_first, end)
         positions = sorted(found.positions, reverse=walk.descending)
-        count = fitting(self.tenant.ledger, positions, MOST_BYTES if most is None else most)
+        count = self.tenant.ledger.fitting(positions, MOST_BYTES if most is None else most)
         return found if count == len(positions) else self._find(replace(question, count=count), end)
 
     def _find(self, question: Question, end: int) -> Found:
@@ -126,7 +126,7 @@ class Events:
 
     def shown(self, positions: Sequence[int]) -> list[Shown]:
         """Return events as they are shown."""
-        lines = lines_at(self.tenant.ledger, positions)
+        lines = self.tenant.ledger.raw_events_at(positions)
         names = self.credential_names()
         return [_shown(line, names) for line in lines]
 
@@ -136,6 +136,6 @@ class Events:
             return {c.id: c.name for c in self.tenant.credentials.all(connection)}
 
 
-def _shown(line: Line, names: dict[str, str]) -> Shown:
+def _shown(line: RawEvent, names: dict[str, str]) -> Shown:
     document = event_document(line, names)
     return Shown(line.position, document["type"], orjson.dumps(document))

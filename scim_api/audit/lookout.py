@@ -12,8 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Condition, Thread
 from typing import Any, TypeVar
 
-from ledger.contract import LedgerError
-from ledger.sqlite.ledger import SQLiteLedger
+from ledger.contract import Ledger, LedgerError
 
 T = TypeVar("T")
 
@@ -32,8 +31,8 @@ class Lookout:
         self.over = False
         self._changed = Condition()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._waiting: Counter[SQLiteLedger] = Counter()
-        self._ends: dict[SQLiteLedger, int] = {}
+        self._waiting: Counter[Ledger] = Counter()
+        self._ends: dict[Ledger, int] = {}
         self._thread: Thread | None = None
         self._next_look = 0.0
 
@@ -65,7 +64,7 @@ class Lookout:
                 if self.over:
                     raise Over from None
 
-    def wait(self, ledger: SQLiteLedger, position: int, seconds: float) -> bool:
+    def wait(self, ledger: Ledger, position: int, seconds: float) -> bool:
         """Wait so long at most for a ledger to go beyond a position, and tell whether it has.
 
         Raises Over.

@@ -11,7 +11,7 @@ from pathlib import Path
 from flask import Flask
 
 from ledger import clock
-from ledger.contract import NotMigrated
+from ledger.contract import Ledger, NotMigrated
 from ledger.create import create, migrate, must_name_a_ledger
 from ledger.events import Metadata
 from ledger.signing.key_rotation import introduce
@@ -20,7 +20,6 @@ from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
 from ledger.signing.tree_heads import TreeHeads
-from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.report import Compared
 from projections import runner
 from projections.compare import compare
@@ -65,7 +64,7 @@ class Console:
         """Open a ledger with its projections."""
         return open_tenant(self.path(name), self.settings)
 
-    def ledger(self, name: str) -> SQLiteLedger:
+    def ledger(self, name: str) -> Ledger:
         """Open a ledger."""
         return self.tenant(name).ledger
 

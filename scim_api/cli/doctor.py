@@ -11,22 +11,20 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger import clock
-from ledger.contract import LedgerError
+from ledger.contract import Ledger, LedgerError
 from ledger.signing.anchors import Anchor
 from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.connection import (
-    BESIDE,
     SAFE_SQLITE,
+    SIDE_FILES,
     connect_read_only,
+    driver,
     safe_for_several_processes,
-    speaking,
     sqlite_version,
+    translate_errors,
     unavailable,
 )
-from ledger.sqlite.ledger import SQLiteLedger
-from ledger.sqlite.upkeep import must_be_written_back
 from scim_api import settings as settings_
-from scim_api.erasure.purge import unfinished_streams
 from scim_api.server.health import MIN_FREE
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.tenants import Tenant, ledger_names
@@ -114,13 +112,13 @@ def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
     yield from _shared_values(label, tenant)
     for anchor in tenant.anchors:
         yield _anchor(label, anchor)
-    for file in sorted(BESIDE):
+    for file in sorted(SIDE_FILES):
         yield from _beside(f"{label} {file}", tenant.ledger.path.with_name(file))
 
 
 def _erasures(label: str, tenant: Tenant) -> Iterator[Check]:
     """Look for erasures whose traces may yet be in the files."""
-    pending = unfinished_streams(tenant)
+    pending = tenant.ledger.unfinished_erasures()
     if pending:
         places = ", ".join(map(str, pending))
         says = (
@@ -172,18 +170,18 @@ def _beside(label: str, path: Path) -> Iterator[Check]:
 
 def _look_through(path: Path, *, whole: bool) -> None:
     """Read a file's tables, or all of it; raises LedgerError."""
-    with speaking(path), closing(connect_read_only(path)) as connection:
+    with translate_errors(path), closing(connect_read_only(path)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if whole else "ok"
     if found != "ok":
-        raise unavailable(path, ValueError(f"malformed: {found}"))
+        raise unavailable(path, driver.SQLITE_CORRUPT, f"malformed: {found}")
 
 
-def _log(label: str, ledger: SQLiteLedger) -> Iterator[Check]:
+def _log(label: str, ledger: Ledger) -> Iterator[Check]:
     """Look whether the log of a ledger is written back."""
     size = f"{ledger.log_size() / 2**20:,.1f} MiB"
     try:
-        must_be_written_back(ledger)
+        ledger.check_log()
     except LedgerError as error:
         yield Check(f"{label} log", False, f"{size}: {error}")
     else:

@@ -7,7 +7,7 @@ import click
 
 from ledger import erasure
 from ledger.contract import StreamErased
-from ledger.erasure import Hold, NotHeld, Order, is_short_form
+from ledger.erasure import Hold, Justification, NotHeld, is_short_form
 from ledger.events import Metadata
 from scim_api.cli.lookup import absent
 from scim_api.cli.terminal import (
@@ -24,9 +24,14 @@ from scim_api.cli.terminal import (
     say,
 )
 from scim_api.erasure import erase as forgetting
-from scim_api.erasure.erase import USER, Erasure, Forgotten, NoSuchPerson, Prospect, SeveralPersons
+from scim_api.erasure.erase import (
+    USER,
+    ErasurePlan,
+    ErasureResult,
+    NoSuchPerson,
+    SeveralPersons,
+)
 from scim_api.erasure.mentions import Mention
-from scim_api.erasure.purge import unfinished_streams
 from scim_api.tenants.tenants import Tenant
 
 SHOWN = 20  # streams that mention a person; JSON has all
@@ -104,13 +109,15 @@ def erase(
         _finish(tenant, id_, position, wait, as_json, dry_run=dry_run)
         return
     progress = Progress("looking for mentions in other streams")
-    found = forgetting.prospect(tenant, id_, progress)
+    found = forgetting.plan(tenant, id_, progress)
     progress.end()
     if dry_run:
         _tell(found, None, as_json)
         return
     try:
-        done = Erasure(tenant, found).carry_out(Order(reason, ticket), site.metadata("cli"), wait)
+        done = forgetting.erase(
+            tenant, id_, Justification(reason, ticket), site.metadata("cli"), wait
+        )
     except StreamErased:  # by another, meanwhile
         raise Failure(f"{id_} is being erased by another command; try again", Exit.BUSY) from None
     _tell(found, done, as_json)
@@ -128,7 +135,7 @@ def _found(tenant: Tenant, user: str) -> str:
 
 def _nobody(tenant: Tenant, user: str) -> Failure:
     """Say that nobody is called so; the userName of who was erased is in no file any more."""
-    pending = unfinished_streams(tenant).values()
+    pending = tenant.ledger.unfinished_erasures().values()
     ids = ", ".join(stream.partition("-")[2] for stream in pending)
     hint = f"; an erasure is not finished: scim-ledger erase {ids} finishes it" if ids else ""
     return Failure(f"{absent(USER, user).message}{hint}", Exit.NOT_FOUND)
@@ -139,7 +146,7 @@ def _finish(
 ) -> None:
     """Say that somebody was erased already, and finish what is pending."""
     why = None if dry_run else forgetting.finish(tenant, wait)
-    pending = bool(why) or bool(unfinished_streams(tenant))
+    pending = bool(why) or bool(tenant.ledger.unfinished_erasures())
     if as_json:
         emit({"id": id_, "position": position, "already_erased": True, "finished": not pending})
     else:
@@ -156,7 +163,7 @@ def _must_be_finished(why: str | None) -> None:
         )
 
 
-def _tell(found: Prospect, done: Forgotten | None, as_json: bool) -> None:
+def _tell(found: ErasurePlan, done: ErasureResult | None, as_json: bool) -> None:
     if as_json:
         emit(_document(found, done))
         return
@@ -166,15 +173,14 @@ def _tell(found: Prospect, done: Forgotten | None, as_json: bool) -> None:
     say(f"{verb} {found.id}, the payloads of its events (stream User-{found.id}): {events}")
     say(f"groups left: {', '.join(groups) or 'none'}")
     for hold in found.holds if done is None else ():
-        say(f"under a legal hold, so it would be refused: {hold.order.ticket} since {hold.at}")
+        say(f"under a legal hold, so it would be refused: {hold.why.ticket} since {hold.at}")
     _tell_of_others(found)
     if done and not done.unfinished:
-        anew = ", ".join(path.name for path in done.written_anew)
-        say(f"erased by event {done.position}" + (f"; written anew: {anew}" if anew else ""))
+        say(f"erased by event {done.position}; the files were rewritten")
     say(RESIDUE, err=True)
 
 
-def _tell_of_others(found: Prospect) -> None:
+def _tell_of_others(found: ErasurePlan) -> None:
     """Say plainly what an erasure does not reach: what other streams say of the person."""
     for id_ in found.tokens:
         say(f"token {id_}, this user's own, opens nothing any more: token revoke {id_}")
@@ -199,7 +205,7 @@ def _places(mentions: list[Mention]) -> str:
     return f"{', '.join(attributes)} at position {', '.join(positions[:5])}{more}"
 
 
-def _document(found: Prospect, done: Forgotten | None) -> dict[str, Any]:
+def _document(found: ErasurePlan, done: ErasureResult | None) -> dict[str, Any]:
     return {
         "id": found.id,
         "dry_run": done is None,
@@ -212,7 +218,7 @@ def _document(found: Prospect, done: Forgotten | None) -> dict[str, Any]:
             {"position": m.position, "stream": m.stream, "attributes": list(m.attributes)}
             for m in found.mentions
         ],
-        "written_anew": [path.name for path in done.written_anew] if done else [],
+        "written_anew": list(done.rewritten) if done else [],
         "finished": done is not None and not done.unfinished,
     }
 
@@ -248,23 +254,21 @@ def hold(
     if user is None:
         if reason or ticket or release:
             raise click.UsageError("whom to hold, or whose hold to release: ID or USERNAME")
-        with tenant.ledger.reading() as connection:
-            rows = [_hold(each) for each in erasure.all_holds(connection)]
+        rows = [_hold(each) for each in erasure.all_holds(tenant.ledger)]
         emit_rows(rows, as_json, "no legal holds")
         return
     if reason is None or ticket is None:
         raise click.UsageError("--reason and --ticket say why, and what the hold is known by")
     id_ = _found(tenant, user)
-    order = Order(reason, ticket)
+    order = Justification(reason, ticket)
     said = (_release if release else _place)(site, tenant, id_, order)
     if as_json:
-        with tenant.ledger.reading() as connection:
-            emit({"id": id_, "holds": [_hold(h) for h in erasure.holds_on(connection, id_)]})
+        emit({"id": id_, "holds": [_hold(h) for h in erasure.holds_on(tenant.ledger, id_)]})
     else:
         say(said)
 
 
-def _place(site: Site, tenant: Tenant, id_: str, order: Order) -> str:
+def _place(site: Site, tenant: Tenant, id_: str, order: Justification) -> str:
     stream = forgetting.stream_of(id_)
     try:
         new = erasure.place_hold(tenant.ledger, stream, order, site.metadata("cli"))
@@ -273,7 +277,7 @@ def _place(site: Site, tenant: Tenant, id_: str, order: Order) -> str:
     return f"{id_} is {'' if new else 'already '}under the hold {order.ticket}"
 
 
-def _release(site: Site, tenant: Tenant, id_: str, order: Order) -> str:
+def _release(site: Site, tenant: Tenant, id_: str, order: Justification) -> str:
     try:
         erasure.release_hold(tenant.ledger, id_, order, site.metadata("cli"))
     except NotHeld as error:
@@ -284,8 +288,8 @@ def _release(site: Site, tenant: Tenant, id_: str, order: Order) -> str:
 def _hold(each: Hold) -> dict[str, Any]:
     return {
         "id": each.subject,
-        "ticket": each.order.ticket,
-        "reason": each.order.reason,
+        "ticket": each.why.ticket,
+        "reason": each.why.reason,
         "since": each.at,
         "position": each.position,
     }

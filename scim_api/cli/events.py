@@ -12,7 +12,6 @@ import click
 
 from ledger import codec
 from ledger.events import WITHHELD, Recorded
-from ledger.sqlite.lines import lines_at
 from ledger.user_agents import family
 from projections.query.model import And, Compare, Filter, Operator
 from scim_api.audit.documents import archive_of
@@ -192,7 +191,7 @@ class Teller:
 
     def read(self, positions: list[int]) -> list[NamedEvent]:
         """Return the events at some positions, with the names of the time."""
-        lines = lines_at(self._ledger, positions)
+        lines = self._ledger.raw_events_at(positions)
         events = [codec.decode(line.header, line.body) for line in lines]
         names = read_beside(lambda: self._named(events), {})
         return [NamedEvent(recorded, names.get(recorded.position)) for recorded in events]

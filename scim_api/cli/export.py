@@ -6,11 +6,11 @@ from typing import Protocol
 
 import click
 
+from ledger.contract import Ledger
 from ledger.events import Metadata
 from ledger.export.line import FORMAT, Disclosure
 from ledger.export.package import Export, Order, must_be_free
 from ledger.signing.tree_heads import TreeHeads
-from ledger.sqlite.ledger import SQLiteLedger
 from scim_api.cli.lookup import MOMENT, NOW, last_position_of, start_of
 from scim_api.cli.terminal import HELP, Progress, examples, ledger_option, pass_site, say
 
@@ -71,7 +71,7 @@ def export(
     _say(done, output)
 
 
-def _positions(ledger: SQLiteLedger, start: str | None, end: str | None) -> tuple[int, int | None]:
+def _positions(ledger: Ledger, start: str | None, end: str | None) -> tuple[int, int | None]:
     """Return the first position and the last, if one is asked for; raises UsageError."""
     first = 1 if start is None else start_of(ledger, start, "--from") + 1
     last = None if end is None else last_position_of(ledger, end, "--to")

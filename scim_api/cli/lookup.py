@@ -1,6 +1,7 @@
 """What commands about the past share: moments, names of resources, an archive that is ready."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -8,8 +9,7 @@ import click
 import orjson
 
 from ledger import clock
-from ledger.sqlite.database import Reading
-from ledger.sqlite.ledger import SQLiteLedger, time_of
+from ledger.contract import Ledger, Transaction
 from projections.audit.archive import Archive
 from projections.audit.cause import Cause
 from projections.audit.timeline import Timeline
@@ -57,7 +57,7 @@ def span_options(command: F) -> F:
     )(command)
 
 
-def position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
+def position_of(ledger: Ledger, text: str, option: str) -> int:
     """Read a MOMENT as the position it stands for; raises UsageError."""
     try:
         return as_of.position_of(ledger, _normal(text.strip()), option)
@@ -65,7 +65,7 @@ def position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
         raise click.UsageError(error.detail) from None
 
 
-def last_position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
+def last_position_of(ledger: Ledger, text: str, option: str) -> int:
     """Read the MOMENT at which a period ends; today or later means now. Raises UsageError."""
     if _is_over(ledger, text.strip()):
         return position_of(ledger, text, option)
@@ -73,7 +73,7 @@ def last_position_of(ledger: SQLiteLedger, text: str, option: str) -> int:
     return ledger.last_position()
 
 
-def _is_over(ledger: SQLiteLedger, text: str) -> bool:
+def _is_over(ledger: Ledger, text: str) -> bool:
     """Return whether nothing more can happen until a moment; a date of today is not over."""
     at = _normal(text)
     if at.isdigit():
@@ -84,13 +84,12 @@ def _is_over(ledger: SQLiteLedger, text: str) -> bool:
     return at <= max(clock.timestamp(), last_at) and not (is_date and at.startswith(today))
 
 
-def say_position(ledger: SQLiteLedger, position: int, word: str) -> None:
+def say_position(ledger: Ledger, position: int, word: str) -> None:
     """Say on stderr what an answer stands for: the same position gives it again."""
-    with ledger.reading() as connection:
-        say(f"{word} position {position} ({time_of(connection, position)})", err=True)
+    say(f"{word} position {position} ({ledger.time_of(position)})", err=True)
 
 
-def start_of(ledger: SQLiteLedger, text: str, option: str) -> int:
+def start_of(ledger: Ledger, text: str, option: str) -> int:
     """Read a MOMENT as the last position before it: what begins then comes after."""
     text = _normal(text.strip())
     if text.isdigit():
@@ -120,7 +119,7 @@ class View:
     """The resources of one moment, and the file they are read from."""
 
     readings: ResourceReader
-    reading: Callable[[], Reading]
+    reading: Callable[[], AbstractContextManager[Transaction]]
 
     def find(self, type_: str, name: str) -> str | None:
         """Return the id of a resource, given by id or by its name at that moment."""

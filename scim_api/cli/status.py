@@ -27,7 +27,6 @@ from scim_api.cli.terminal import (
     read_beside,
     say,
 )
-from scim_api.erasure.purge import unfinished_streams
 from scim_api.settings import SCHEMA, Settings
 from scim_api.tenants.tenants import Tenant, ledger_names
 
@@ -95,7 +94,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         ),
         "history_position": reached,
         "history_behind": None if reached is None else max(position - reached, 0),
-        "erasures_unfinished": len(unfinished_streams(tenant)),
+        "erasures_unfinished": len(tenant.ledger.unfinished_erasures()),
         "clients": read_beside(lambda: _clients(tenant, credentials), ()),
         "tokens_expiring_soon": _expiring_soon(credentials),
     }

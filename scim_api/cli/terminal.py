@@ -18,14 +18,14 @@ from tabulate import tabulate
 
 from ledger import clock
 from ledger.contract import (
-    BesideUnavailable,
+    Ledger,
     LedgerBusy,
     LedgerError,
     LedgerMisnamed,
     LedgerMissing,
+    SideFileUnavailable,
 )
 from ledger.events import Metadata
-from ledger.sqlite.ledger import SQLiteLedger
 from scim_api.cli import ages
 from scim_api.settings import SettingsError
 
@@ -71,7 +71,7 @@ class Site(Protocol):
         """Return where the ledger of a name is kept."""
         ...
 
-    def ledger(self, name: str) -> SQLiteLedger:
+    def ledger(self, name: str) -> Ledger:
         """Open a ledger; raises LedgerError."""
         ...
 
@@ -157,7 +157,7 @@ def read_beside(read: Callable[[], T], otherwise: Otherwise) -> T | Otherwise:
     """Return what is read from a file beside a ledger; where that cannot be, warn and go on."""
     try:
         return read()
-    except BesideUnavailable as error:
+    except SideFileUnavailable as error:
         click.echo(f"warning: {error}", err=True)
         return otherwise
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import click
 
 from ledger.atomic_files import write_whole
-from ledger.background import Alone
+from ledger.background import exclusive_lock
 from ledger.events import Metadata
 from ledger.signing.key_rotation import rotate
 from ledger.signing.keys import KeyUnusable
@@ -224,7 +224,7 @@ def recover_command(
     Stop the service first. Nothing is done where nothing was lost.
     """
     heads, known = site.heads_and_known(ledger)
-    with Alone(heads.ledger.path) as alone:
+    with exclusive_lock(heads.ledger.path) as alone:
         if not alone:
             raise Failure("the ledger is being served; stop the service first", Exit.BUSY)
         previous = heads.ledger.origin

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ledger.contract import BesideUnavailable, LedgerBusy, LedgerUnavailable
+from ledger.contract import LedgerBusy, LedgerUnavailable, SideFileUnavailable
 from projections.history.history import HistoryBehind
 from projections.query.effort import PATIENCE, TooCostly, TooManyCostly
 from scim_api.protocol.quotations import meant_for, told, withheld
@@ -304,7 +304,7 @@ _MEANINGS: tuple[tuple[type[Exception], Callable[[Any], ScimError]], ...] = (
         ),
     ),
     (
-        BesideUnavailable,
+        SideFileUnavailable,
         lambda error: Unavailable(
             "unavailable.side_file",
             "The service cannot use a file next to its ledger ({reason}); nothing was changed."

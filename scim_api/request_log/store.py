@@ -3,7 +3,7 @@
 Bounded by rows and by age; it is no part of the ledger and proves nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -127,18 +127,16 @@ class RequestLog(SideFile[_Backlog]):
         self._prune(connection, 2 * len(rows) + _SPARE)
 
     def forget(self, id_: str) -> None:
-        """Remove what is about a resource; raises BesideUnavailable or LedgerBusy."""
+        """Remove what is about a resource; raises SideFileUnavailable or LedgerBusy."""
         with self._opened("request", connect) as connection:
             if connection:
                 connection.execute(_FORGET, {"id": id_.lower()})
 
-    def coarsen(self, tells: Callable[[str], bool]) -> None:
-        """Keep only the family of the clients that tell of somebody; raises as above."""
+    def coarsen(self) -> None:
+        """Keep only the family of every client; raises as above."""
         with self._opened("request", connect) as connection:
             if connection:
-                found = connection.execute("SELECT DISTINCT client FROM request").fetchall()
-                named = [(client,) for (client,) in found if tells(client)]
-                connection.executemany("UPDATE request SET client = family WHERE client = ?", named)
+                connection.execute("UPDATE request SET client = family WHERE client <> family")
 
     def _prune(self, connection: Connection, most: int) -> None:
         """Remove what is too much or too old, but at most so many rows of each."""

@@ -2,13 +2,13 @@
 
 from flask import Flask
 
-from ledger.background import Background
+from ledger.background import JobRunner
 from ledger.signing.anchors import LOCK_FILE as ANCHORS_LOCK
 from scim_api import logs
 from scim_api.audit.feeds import Feeds
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
-from scim_api.wiring import anchors_of, chores_of
+from scim_api.wiring import anchors_of, jobs_of
 
 EXTENSION = "scim_ledger"  # where the application keeps it
 
@@ -20,9 +20,9 @@ class Runtime:
         self.tenants, self.feeds = tenants, feeds
         self._anchor_url = settings.anchor_url
         self._anchored = bool(settings.anchor_dir or settings.anchor_url)
-        self._jobs = Background(lambda: chores_of(tenants.opened()), logs.ChoreLog())
+        self._jobs = JobRunner(lambda: jobs_of(tenants.opened()), logs.JobLog())
         # apart from the other jobs: an anchor may be across a slow network
-        self._anchors = Background(lambda: anchors_of(tenants), logs.ChoreLog(), ANCHORS_LOCK)
+        self._anchors = JobRunner(lambda: anchors_of(tenants), logs.JobLog(), ANCHORS_LOCK)
 
     def start(self) -> None:
         """Start the background jobs."""

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger.contract import NO_STREAM, Append
+from ledger.contract import NO_STREAM, Append, Ledger
 from ledger.events import Event, Metadata, Recorded
-from ledger.sqlite.ledger import SQLiteLedger
 from projections.current.memberships import Relation
 from projections.current.resources import NotUnique, Resources
 from projections.kinds import ResourceKind
@@ -69,7 +68,7 @@ def taken(type_: str, fault: NotUnique) -> Uniqueness:
 class Roll:
     """Who is a member of one group now (members.Roll)."""
 
-    ledger: SQLiteLedger
+    ledger: Ledger
     resources: Resources
     group: int
 
@@ -94,7 +93,7 @@ class Roll:
 
 
 def typed(
-    ledger: SQLiteLedger,
+    ledger: Ledger,
     resources: Resources,
     joining: Mapping[str, str | None],
     expected: Mapping[str, str],

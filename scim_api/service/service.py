@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 import orjson
 
 from ledger import clock
-from ledger.contract import Append, WrongExpectedVersion
+from ledger.contract import Append, Check, Ledger, WrongExpectedVersion, unchecked
 from ledger.events import DELETED, Event, Metadata, Recorded
-from ledger.sqlite.ledger import Check, SQLiteLedger, unchecked
 from projections.current.resources import NotUnique, Resources, StillMember
 from projections.query.model import Stored
 from projections.state import Attributes, Resource, document_of, followed, is_active, resource_of
@@ -49,7 +48,7 @@ class Service(Reader):
 
     def __init__(
         self,
-        ledger: SQLiteLedger,
+        ledger: Ledger,
         resources: Resources,
         resource_type: ResourceType,
         catalogue: Catalogue,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.contract import Ledger
 from ledger.events import Recorded
-from ledger.sqlite.ledger import SQLiteLedger
 from projections.current.resources import Resources
 from projections.current.uniqueness import form_of, key_of
 from projections.query.model import START, Mark, Query
@@ -117,9 +117,7 @@ def _lost(old: Attribute, new: Attribute | None) -> str | None:
     return "would be writeOnly" if new.mutability is dropped is not old.mutability else None
 
 
-def refuse_losses(
-    ledger: SQLiteLedger, type_name: str, lost: list[Loss], progress: Progress
-) -> None:
+def refuse_losses(ledger: Ledger, type_name: str, lost: list[Loss], progress: Progress) -> None:
     """Refuse a change when any event of a resource type recorded what it loses.
 
     Reads the whole ledger if there is anything to lose. Raises SchemaRefused.

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledger.contract import LedgerError, LedgerUnavailable
+from ledger.contract import Ledger, LedgerError, LedgerUnavailable
 from ledger.signing.anchors import Anchor
 from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.connection import UNUSABLE, Connection
-from ledger.sqlite.ledger import SQLiteLedger
 from projections.current.configuration import Configuration, Settings, settings_of, stream_of
 from projections.current.credentials import Credential, Credentials
 from projections.current.resources import Resources
@@ -39,7 +38,7 @@ class Tenant:
     """One ledger, its projections, what it serves, and what is kept of requests beside it."""
 
     name: str
-    ledger: SQLiteLedger
+    ledger: Ledger
     resources: Resources
     credentials: Credentials
     configuration: Configuration
@@ -49,8 +48,6 @@ class Tenant:
     heads: TreeHeads
     anchors: Sequence[Anchor] = ()
     newest: Newest = field(default_factory=Newest, repr=False)
-    # By file the last erasure after which this process wrote it anew: once is enough.
-    written_anew: dict[Path, int] = field(default_factory=dict, repr=False)
 
     def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:
         """Return the credential of a token's hash, and what the ledger serves now."""

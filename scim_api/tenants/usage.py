@@ -3,7 +3,7 @@
 A User-Agent is kept as the request log keeps it; of each credential only the newest clients are.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,17 +84,17 @@ class Usage(SideFile[_Pending]):
         for table in _TABLES:
             _prune(connection, table)
 
-    def coarsen(self, tells: Callable[[str], bool]) -> None:
-        """Keep only the family of the clients that tell of somebody; raises as `last_uses` does."""
+    def coarsen(self) -> None:
+        """Keep only the family of every client; raises as `last_uses` does."""
         for table in _TABLES:
             with self._opened(table, connect) as connection:
                 if connection:
-                    _coarsen(connection, table, tells)
+                    _coarsen(connection, table)
 
     def last_uses(self) -> list[LastUse]:
         """Return the last request of each client with each credential, newest first.
 
-        Raises BesideUnavailable, as does `tolerance_uses`.
+        Raises SideFileUnavailable, as does `tolerance_uses`.
         """
         return [LastUse(*row) for row in self._rows("usage")]
 
@@ -124,9 +124,9 @@ def _add_up(connection: Connection, table: str, width: int, pending: _Pending) -
     )
 
 
-def _coarsen(connection: Connection, table: str, tells: Callable[[str], bool]) -> None:
+def _coarsen(connection: Connection, table: str) -> None:
     found = connection.execute(f"SELECT DISTINCT client FROM {table}").fetchall()
-    for client in (each for (each,) in found if tells(each)):
+    for client in (each for (each,) in found if each != family(each)):
         change = f"UPDATE OR IGNORE {table} SET client = ? WHERE client = ?"
         connection.execute(change, (family(client), client))
         connection.execute(f"DELETE FROM {table} WHERE client = ?", (client,))

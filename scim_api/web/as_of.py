@@ -8,7 +8,7 @@ from typing import Any
 from flask import Request
 
 from ledger import clock
-from ledger.sqlite.ledger import SQLiteLedger
+from ledger.contract import Ledger
 from projections.query.comparison import instant
 from scim_api.auth.scopes import Scope, require
 from scim_api.protocol.errors import InvalidValue
@@ -87,7 +87,7 @@ def enter(exchange: Exchange, text: str) -> None:
     exchange.past = tenant.history.past(position)
 
 
-def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
+def position_of(ledger: Ledger, text: str, name: str = PARAMETER) -> int:
     """Return the position that an asOf stands for, or the parameter of another name.
 
     An instant stands for the last event that was recorded then or before. Raises InvalidValue.
@@ -101,7 +101,7 @@ def position_of(ledger: SQLiteLedger, text: str, name: str = PARAMETER) -> int:
     return _position_at(ledger, moment, name)
 
 
-def _within(ledger: SQLiteLedger, position: int, name: str) -> int:
+def _within(ledger: Ledger, position: int, name: str) -> int:
     end, at = ledger.end()
     if position < 1:
         raise InvalidValue(
@@ -119,7 +119,7 @@ def _within(ledger: SQLiteLedger, position: int, name: str) -> int:
     return position
 
 
-def _position_at(ledger: SQLiteLedger, moment: str, name: str) -> int:
+def _position_at(ledger: Ledger, moment: str, name: str) -> int:
     now = clock.now()
     _, last_at = ledger.end()
     if moment > max(clock.timestamp(now), last_at):
@@ -131,7 +131,7 @@ def _position_at(ledger: SQLiteLedger, moment: str, name: str) -> int:
             attributes=(name,),
         )
     if moment >= last_at and moment > clock.timestamp(now - UNSETTLED):
-        _settle(ledger)
+        ledger.settle()  # then the same instant stands for the same position ever after
     position = ledger.position_at(moment)
     if position == 0:
         began = next(ledger.read_all(upto=1)).at
@@ -143,12 +143,3 @@ def _position_at(ledger: SQLiteLedger, moment: str, name: str) -> int:
             attributes=(name,),
         )
     return position
-
-
-def _settle(ledger: SQLiteLedger) -> None:
-    """Wait for the transaction that is open now: its events may be of the moment asked for.
-
-    Then the same instant stands for the same position ever after.
-    """
-    with ledger.writing():
-        pass

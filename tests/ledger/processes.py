@@ -29,7 +29,7 @@ def say(*words: object) -> None:
 
 
 def open_ledger(path: str) -> SQLiteLedger:
-    return SQLiteLedger(Path(path), [Credentials(), Resources(KINDS)], patience=50)
+    return SQLiteLedger(Path(path), [Credentials(), Resources(KINDS)], timeout=50)
 
 
 def metadata() -> Metadata:

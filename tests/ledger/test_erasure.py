@@ -6,13 +6,13 @@ import pytest
 
 from ledger import erasure, events
 from ledger.contract import NO_STREAM, Append, StreamErased
-from ledger.erasure import Held, NotHeld, Order
+from ledger.erasure import Held, Justification, NotHeld
 from ledger.events import Event
 from ledger.sqlite.connection import driver
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
 
-ORDER = Order("gdpr-17", "PRIV-42")
+ORDER = Justification("gdpr-17", "PRIV-42")
 STREAM = "User-01a20b63-a5ba-75ab-a2b5-0dfef08b84f4"
 ID = STREAM.partition("-")[2]
 
@@ -53,11 +53,9 @@ def test_other_streams_keep_their_payloads(jane, record, ledger, metadata):
 def test_an_erasure_is_to_be_purged_until_it_is_finished(jane, ledger, metadata):
     erased = erasure.erase(ledger, STREAM, ORDER, metadata)
 
-    with ledger.reading() as connection:
-        assert erasure.unfinished(connection) == {erased.position: STREAM}
-    erasure.finish(ledger, [erased.position])
-    with ledger.reading() as connection:
-        assert erasure.unfinished(connection) == {}
+    assert ledger.unfinished_erasures() == {erased.position: STREAM}
+    ledger.finish_erasures([erased.position])
+    assert ledger.unfinished_erasures() == {}
 
 
 def test_nothing_is_recorded_in_an_erased_stream(jane, ledger, metadata):
@@ -85,7 +83,7 @@ def test_a_stream_is_erased_once(jane, ledger, metadata):
 
 
 def test_a_stream_under_a_hold_is_not_erased(jane, ledger, metadata):
-    erasure.place_hold(ledger, STREAM, Order("litigation", "CASE-1"), metadata)
+    erasure.place_hold(ledger, STREAM, Justification("litigation", "CASE-1"), metadata)
     before = ledger.last_position()
 
     with pytest.raises(Held, match="CASE-1"):
@@ -96,37 +94,36 @@ def test_a_stream_under_a_hold_is_not_erased(jane, ledger, metadata):
 
 
 def test_a_hold_that_is_released_forbids_no_more(jane, ledger, metadata):
-    erasure.place_hold(ledger, STREAM, Order("litigation", "CASE-1"), metadata)
-    erasure.release_hold(ledger, ID, Order("settled", "CASE-1"), metadata)
+    erasure.place_hold(ledger, STREAM, Justification("litigation", "CASE-1"), metadata)
+    erasure.release_hold(ledger, ID, Justification("settled", "CASE-1"), metadata)
 
     assert erasure.erase(ledger, STREAM, ORDER, metadata).type == events.ERASED
 
 
 def test_holds_of_several_tickets_are_released_one_by_one(jane, ledger, metadata):
     for ticket in ("CASE-1", "CASE-2"):
-        erasure.place_hold(ledger, STREAM, Order("litigation", ticket), metadata)
-    erasure.release_hold(ledger, ID, Order("settled", "CASE-1"), metadata)
+        erasure.place_hold(ledger, STREAM, Justification("litigation", ticket), metadata)
+    erasure.release_hold(ledger, ID, Justification("settled", "CASE-1"), metadata)
 
     with pytest.raises(Held, match="CASE-2") as raised:
         erasure.erase(ledger, STREAM, ORDER, metadata)
-    assert [hold.order.ticket for hold in raised.value.holds] == ["CASE-2"]
+    assert [hold.why.ticket for hold in raised.value.holds] == ["CASE-2"]
 
 
 def test_the_same_hold_is_placed_once(jane, ledger, metadata):
-    order = Order("litigation", "CASE-1")
+    order = Justification("litigation", "CASE-1")
 
     placed = [erasure.place_hold(ledger, STREAM, order, metadata) for _ in range(2)]
 
     assert placed == [True, False]
-    with ledger.reading() as connection:
-        assert len(erasure.all_holds(connection)) == 1
+    assert len(erasure.all_holds(ledger)) == 1
 
 
 def test_a_hold_that_is_not_there_is_not_released(jane, ledger, metadata):
-    erasure.place_hold(ledger, STREAM, Order("litigation", "CASE-1"), metadata)
+    erasure.place_hold(ledger, STREAM, Justification("litigation", "CASE-1"), metadata)
 
     with pytest.raises(NotHeld, match="CASE-9; in force: CASE-1"):
-        erasure.release_hold(ledger, ID, Order("settled", "CASE-9"), metadata)
+        erasure.release_hold(ledger, ID, Justification("settled", "CASE-9"), metadata)
 
 
 def test_an_erased_stream_can_be_held_no_more(jane, ledger, metadata):
@@ -137,7 +134,7 @@ def test_an_erased_stream_can_be_held_no_more(jane, ledger, metadata):
 
 
 def test_a_hold_leaves_the_stream_as_it_is(jane, ledger, metadata):
-    erasure.place_hold(ledger, STREAM, Order("litigation", "CASE-1"), metadata)
+    erasure.place_hold(ledger, STREAM, Justification("litigation", "CASE-1"), metadata)
 
     assert len(ledger.read_stream(STREAM)) == 2
 
@@ -169,8 +166,7 @@ def test_an_erasure_that_a_projection_refuses_leaves_everything(jane, ledger, me
 
     assert [e.type for e in ledger.read_stream(STREAM)] == ["Created", "Updated"]
     assert ledger.read_stream(STREAM)[0].effects == {"userName": "jane@example.com"}
-    with ledger.reading() as connection:
-        assert erasure.unfinished(connection) == {}
+    assert ledger.unfinished_erasures() == {}
 
 
 def test_no_reader_of_headers_learns_a_reason(jane, ledger, metadata):

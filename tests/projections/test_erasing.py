@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import app
 from ledger import erasure, events
 from ledger.contract import Append
-from ledger.erasure import Order
+from ledger.erasure import Justification
 from ledger.events import Event, Metadata
 from projections import runner
 from scim_api import wiring
@@ -22,7 +22,7 @@ from scim_api.tenants.tenants import Tenant
 from tests.projections.worlds import POPULATED, STEPS, USERS, World
 
 METADATA = Metadata("c1", "test", "t", {"client": "Okta SCIM Client 1.0.0", "id": "r1"})
-ORDER = Order("gdpr-17", "PRIV-42")
+ORDER = Justification("gdpr-17", "PRIV-42")
 LIVES = st.lists(
     st.one_of(
         STEPS,

@@ -94,13 +94,7 @@ class Told:
         for told, happened in self.world.take(("delete", id_, None)):
             self.append(told, happened)
         self.erased.add(id_)
-        at = self.append(stream, [Event(events.ERASED)])[-1].position
-        with self.ledger.writing() as connection:
-            connection.execute(
-                "UPDATE payload SET body = NULL, salt = NULL, erased_by = ? WHERE position IN"
-                " (SELECT position FROM event WHERE stream = ? AND position < ?)",
-                (at, stream, at),
-            )
+        self.append(stream, [Event(events.ERASED)])
 
     def append(self, stream: str, happened: list[Event]) -> list[Recorded]:
         version = len(self.ledger.read_stream(stream))

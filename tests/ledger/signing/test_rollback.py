@@ -10,7 +10,7 @@ import pytest
 
 import app
 from ledger import events
-from ledger.background import Alone
+from ledger.background import exclusive_lock
 from ledger.contract import LedgerUnavailable
 from ledger.events import Event
 from ledger.signing.identity import RECOVERY, statement
@@ -160,7 +160,7 @@ def test_a_ledger_whose_key_was_lost_can_be_recovered(tenant, run) -> None:
 
 
 def test_a_ledger_that_is_being_served_is_not_recovered(restored: Path, run) -> None:
-    with Alone(restored):
+    with exclusive_lock(restored):
         result = run("recover", "--new-incarnation")
 
     assert result.exit_code == 75

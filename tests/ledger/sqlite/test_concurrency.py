@@ -112,7 +112,7 @@ def test_processes_that_migrate_at_once_do_not_collide(ledger_path: Path) -> Non
 def test_a_writer_gives_up_when_another_process_holds_the_lock_too_long(
     tenant: Tenant, metadata: Metadata
 ) -> None:
-    impatient = SQLiteLedger(tenant.ledger.path, patience=0.05)
+    impatient = SQLiteLedger(tenant.ledger.path, timeout=0.05)
     with start("hold", tenant.ledger.path) as holder:
         assert holder.stdout.readline() == "held\n"
 
@@ -188,7 +188,7 @@ def append_somehow(ledger: SQLiteLedger, metadata: Metadata) -> None:
 def test_a_thread_gives_up_when_its_siblings_take_too_long(
     ledger_path: Path, metadata: Metadata
 ) -> None:
-    ledger = SQLiteLedger(ledger_path, patience=0.05)
+    ledger = SQLiteLedger(ledger_path, timeout=0.05)
     holding, enough = threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -13,7 +13,7 @@ from ledger.codec import canonical
 from ledger.contract import NO_STREAM, Append, LedgerUnavailable
 from ledger.events import Event, Metadata
 from ledger.merkle import leaf_hash
-from ledger.sqlite import inspection
+from ledger.sqlite import database
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
 from scim_api import wiring
@@ -117,8 +117,8 @@ def test_nothing_is_written_once_a_page_proved_damaged(
 
 @pytest.fixture
 def at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "RECHECK", 0.0)
-    monkeypatch.setattr(inspection, "SHARE", 0.0)
+    monkeypatch.setattr(database, "RECHECK", 0.0)
+    monkeypatch.setattr(database, "SHARE", 0.0)
 
 
 def test_a_file_that_is_sound_again_is_written_again(

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 
 from ledger.events import DELETED, MEMBERS_ADDED, Event
 from ledger.sqlite.ledger import SQLiteLedger
-from ledger.sqlite.reads import version_at
 from projections.audit import blame as blames
 from projections.audit.archive import Archive
 from projections.audit.blame import BEGINNING, Blame
@@ -382,8 +381,7 @@ def test_parts_of_a_stream_are_found_by_position(telling: Telling) -> None:
     with telling([("name", "u0", (f"N{n}", {})) for n in range(7)]) as told:
         ledger: SQLiteLedger = told.ledger
         told.take("name", "u1", ("Ada", {}))
-        with ledger.reading() as connection:
-            found = [version_at(connection, "User-u0", at) for at in range(11)]
+        found = [ledger.version_at("User-u0", at) for at in range(11)]
 
         assert found == [0, 0, 1, 2, 3, 4, 5, 6, 7, 7, 7]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ledger import background, events
-from ledger.background import Background
-from ledger.contract import BesideUnavailable
+from ledger.background import JobRunner
+from ledger.contract import SideFileUnavailable
 from ledger.events import Event
 from ledger.sqlite.backup import backup
 from ledger.sqlite.connection import connect_read_only
@@ -68,7 +68,7 @@ def test_the_history_is_made_when_it_is_first_asked_for(tenant, people):
 def test_a_history_that_cannot_be_made_is_told_as_such(tenant, people):
     shutil.rmtree(tenant.ledger.path.parent)  # the ledger itself stays open
 
-    with pytest.raises(BesideUnavailable, match=r"history\.db cannot be made: No such file"):
+    with pytest.raises(SideFileUnavailable, match=r"history\.db cannot be made: No such file"):
         tenant.history.catch_up()
 
 
@@ -238,7 +238,7 @@ def test_a_killed_catch_up_is_taken_up_again(tenant, people):
 
 
 def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
-    first, second = (Background(lambda: [HistoryJob(tenant.history)]) for _ in range(2))
+    first, second = (JobRunner(lambda: [HistoryJob(tenant.history)]) for _ in range(2))
 
     assert first._has_turn(HistoryJob(tenant.history))
     assert not second._has_turn(HistoryJob(tenant.history))
@@ -257,7 +257,7 @@ def test_a_lock_that_cannot_be_made_is_told_and_tried_again(tenant, people, monk
         if len(told) == 2:
             lock.rmdir()
 
-    worker = Background(lambda: [HistoryJob(tenant.history)], report)
+    worker = JobRunner(lambda: [HistoryJob(tenant.history)], report)
     worker.start()
     reached = wait_until(lambda: tenant.history.reached == tenant.ledger.last_position())
     worker.end()

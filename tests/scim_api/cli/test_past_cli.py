@@ -184,15 +184,7 @@ def test_an_erased_user_tells_types_and_times_only(shell, api, moments):
     stream = f"User-{moments['bob']}"
     version = len(tenant.ledger.read_stream(stream))
     tenant.close()
-    [erased] = api.site.append("default", stream, version, ("Erased",))
-    tenant = api.site.console.tenant("default")
-    with tenant.ledger.writing() as connection:
-        connection.execute(
-            "UPDATE payload SET body = NULL, salt = NULL, erased_by = ? WHERE position IN"
-            " (SELECT position FROM event WHERE stream = ? AND position < ?)",
-            (erased.position, stream, erased.position),
-        )
-    tenant.close()
+    api.site.append("default", stream, version, ("Erased",))
 
     history = shell("user", "history", moments["bob"], "--json").json
 

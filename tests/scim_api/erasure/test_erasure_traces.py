@@ -6,14 +6,19 @@ from contextlib import closing
 import pytest
 
 from ledger import clock, events
+from ledger.background import exclusive_lock
 from ledger.contract import Append
-from ledger.erasure import Order
+from ledger.erasure import Justification
 from ledger.events import Event, Metadata
-from scim_api.erasure.erase import Erasure, finish, prospect, stream_of
-from scim_api.erasure.mentions import Survey, marks_of
+from ledger.sqlite import scrub
+from ledger.sqlite.connection import connect_read_only
+from scim_api.erasure import erase as erasing
+from scim_api.erasure.erase import finish, stream_of
+from scim_api.erasure.purge import Purges
 from scim_api.wiring import open_tenant
+from tests.scim_api.client import user
 
-ORDER = Order("gdpr-17", "PRIV-42")
+ORDER = Justification("gdpr-17", "PRIV-42")
 METADATA = Metadata("operator", "test", "t", {"client": "Okta SCIM Client 1.0.0"})
 PAGE = 4096
 
@@ -51,8 +56,8 @@ def create(tenant, number):
     return id_
 
 
-def erase(tenant, id_):
-    return Erasure(tenant, prospect(tenant, id_)).carry_out(ORDER, METADATA, 10)
+def erase(tenant, id_, timeout=10):
+    return erasing.erase(tenant, id_, ORDER, METADATA, timeout)
 
 
 def with_traces(tenant, number):
@@ -89,34 +94,74 @@ def trace(api):
     return id_
 
 
-def test_a_file_in_which_sqlite_left_a_copy_is_written_anew(trace, tenant):
+def test_a_copy_that_sqlite_left_in_a_page_goes(trace, tenant):
     done = erase(tenant, trace)
 
-    assert [path.name for path in done.written_anew] == ["ledger.db"]
+    assert done.rewritten == ("ledger.db", "history.db")
     assert done.unfinished is None
     assert with_traces(tenant, 7) == []
 
 
-def test_files_without_a_copy_are_left_as_they_are(tenant):
-    id_ = create(tenant, 7)
-    tenant.history.catch_up()
-
-    assert erase(tenant, id_).written_anew == ()
-    assert with_traces(tenant, 7) == []
-
-
-def test_where_the_marks_are_not_known_any_more_every_file_is_written_anew(trace, tenant):
-    with tenant.ledger.reading() as reader:
+def test_an_erasure_that_a_reader_hinders_is_finished_later(trace, tenant):
+    with closing(connect_read_only(tenant.ledger.path)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM event").fetchone()
-        unfinished = Erasure(tenant, prospect(tenant, trace)).carry_out(ORDER, METADATA, 0)
-        reader.execute("ROLLBACK")
-    assert unfinished.unfinished
+        unfinished = erase(tenant, trace, timeout=0.5)
+    assert "is being read" in unfinished.unfinished
     assert with_traces(tenant, 7)
 
     assert finish(tenant, 10) is None
 
     assert with_traces(tenant, 7) == []
+
+
+@pytest.fixture
+def rewritten(monkeypatch):
+    """Return the names of the files that are rewritten, in order."""
+    names, rewrite = [], scrub.rewrite
+
+    def noted(path, deadline):
+        names.append(path.name)
+        rewrite(path, deadline)
+
+    monkeypatch.setattr(scrub, "rewrite", noted)
+    return names
+
+
+def test_erasures_that_wait_are_finished_by_one_rewrite(tenant, rewritten):
+    ids = [create(tenant, number) for number in (7, 8)]
+    tenant.history.catch_up()
+    with exclusive_lock(tenant.ledger.path):  # as a service holds it
+        waiting = [erase(tenant, id_, timeout=0).unfinished for id_ in ids]
+        assert waiting == ["not finished: the service rewrites the files in the background"] * 2
+        assert rewritten == []
+
+        Purges(tenant).step()
+
+    assert rewritten == ["ledger.db", "history.db"]
+    assert tenant.ledger.unfinished_erasures() == {}
+    assert with_traces(tenant, 7) == with_traces(tenant, 8) == []
+
+
+def test_writers_are_asked_to_come_back_during_a_rewrite_and_readers_are_served(
+    make_site, monkeypatch
+):
+    api = make_site(SCIM_WRITE_PATIENCE="0.1").make()
+    id_, answers, rewrite = api.create()["id"], [], scrub.execute_when_free
+
+    def rewriting(connection, statement, deadline):
+        connection.execute("BEGIN IMMEDIATE")  # as VACUUM holds the lock
+        answers.extend([api.post(user("late@example.com")), api.get("/Users")])
+        connection.execute("COMMIT")
+        rewrite(connection, statement, deadline)
+
+    monkeypatch.setattr(scrub, "execute_when_free", rewriting)
+    with closing(open_tenant(api.site.data_dir / "default" / "ledger.db")) as tenant:
+        assert erase(tenant, id_).unfinished is None
+
+    assert [answer.status_code for answer in answers[:2]] == [429, 200]
+    assert int(answers[0].headers["Retry-After"]) >= 1
+    assert api.post(user("late@example.com")).status_code == 201
 
 
 def test_what_a_rebuild_left_that_was_cut_off_goes_too(tenant):
@@ -130,42 +175,6 @@ def test_what_a_rebuild_left_that_was_cut_off_goes_too(tenant):
     erase(tenant, id_)
 
     assert with_traces(tenant, 7) == []
-
-
-def test_half_a_copy_is_a_trace_too(api):
-    path = api.site.data_dir / "default" / "ledger.db"
-    api.site.close()
-    with closing(open_tenant(path)) as opened:
-        create(opened, 8)
-        id_ = create(opened, 7)
-    leave_a_trace(path, b"k00007u@ex")
-    with closing(open_tenant(path)) as opened:
-        assert [each.name for each in erase(opened, id_).written_anew] == ["ledger.db"]
-    assert b"k00007u@" not in path.read_bytes()
-
-
-def test_what_others_are_called_too_is_no_trace(tenant):
-    id_ = create(tenant, 7)
-    append(tenant, clock.uuid7(), Event(events.CREATED, person(8) | {"nickName": "00uTok00007"}))
-    marks = marks_of(tenant.ledger.read_stream(stream_of(id_)))
-
-    traces = prospect(tenant, id_).survey.traces(marks)
-
-    assert b"tok00007u@example.com" in traces.marks
-    assert b"00utok00007" not in traces.marks
-    assert b"0007u" in traces.fragments
-    assert not {b"examp", b"ple.c", b"tok00"} & traces.fragments
-
-
-def test_traces_are_looked_for_in_every_form_in_which_files_hold_them():
-    survey = Survey((), frozenset(), b"")
-
-    assert survey.traces({"displayName": frozenset(['Zoë "ÖÄ"'])}).marks == {
-        'zoë "ÖÄ"'.encode(),
-        'zoë \\"ÖÄ\\"'.encode(),
-        'zoë "öä"'.encode(),
-        'zoë \\"öä\\"'.encode(),
-    }
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
+from ledger.sqlite import ledger as ledger_module
 from ledger.sqlite.connection import connect, driver
 from ledger.verify.verifier import verify
-from scim_api.server import health as health_views
 from tests.scim_api.client import patch, refusal, replace, user
 from tests.scim_api.process import Server, wait_until
 
@@ -398,7 +398,7 @@ def test_a_disk_that_cannot_be_written_is_503_and_not_ready(on_disk, disk):
 
 
 def test_a_busy_ledger_is_tried_no_more_often_than_another(make_site, monkeypatch):
-    monkeypatch.setattr(health_views, "RETRIAL", 60.0)
+    monkeypatch.setattr(ledger_module, "RETRIAL", 60.0)
     api = make_site(SCIM_WRITE_PATIENCE="0.1").make()
     api.create()
     tenant = api.site.console.tenant("default")

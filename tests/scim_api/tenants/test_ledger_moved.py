@@ -11,12 +11,13 @@ import shutil
 
 import pytest
 
-from ledger.contract import LedgerUnavailable
-from ledger.sqlite import upkeep
+from ledger.background import Upkeep
+from ledger.contract import LedgerUnavailable, LogStuck
+from ledger.sqlite import database
+from ledger.sqlite import ledger as ledger_module
 from ledger.sqlite.connection import connect, driver
 from ledger.sqlite.ledger import SQLiteLedger
 from scim_api.cli.doctor import examine
-from scim_api.server import health
 from tests.scim_api.client import refusal, user
 
 
@@ -249,7 +250,7 @@ def test_a_log_that_cannot_be_written_is_not_ready_until_it_can(client, limited)
 def test_a_log_that_cannot_be_written_is_not_ready_though_nobody_wrote(
     client, limited, monkeypatch
 ):
-    monkeypatch.setattr(health, "RETRIAL", 0.0)
+    monkeypatch.setattr(ledger_module, "RETRIAL", 0.0)
     assert client.ready() == []
     limited(True)
 
@@ -280,12 +281,12 @@ def test_an_older_copy_written_over_the_file_is_not_gone_on_from(client, folder)
 
 
 def test_a_moved_file_is_named_also_while_another_thread_writes(ledger_path):
-    ledger = SQLiteLedger(ledger_path, patience=0.01)
+    ledger = SQLiteLedger(ledger_path, timeout=0.01)
 
     with pytest.raises(LedgerUnavailable, match="is not there"), ledger.writing():
         moved_away(ledger_path.parent)
         with pytest.raises(LedgerUnavailable, match="is not there"):
-            ledger.must_be_in_place()
+            ledger.check_place()
     ledger.close()
 
 
@@ -295,7 +296,7 @@ def test_a_moved_file_is_named_also_while_another_thread_writes(ledger_path):
 @pytest.fixture
 def pinned(client, folder, monkeypatch):
     """Let a program read an old state all the time, and a small log be large."""
-    monkeypatch.setattr(upkeep, "LARGE_LOG", 20_000)
+    monkeypatch.setattr(database, "LARGE_LOG", 20_000)
     reader = driver.connect(str(folder / "ledger.db"), isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM event").fetchone()
@@ -326,8 +327,8 @@ def test_a_doctor_and_the_chores_say_it_too(client, pinned):
         client.create()
     tenant = client.api.site.console.tenant("default")
 
-    with pytest.raises(upkeep.LogStuck, match="reading an old state"):
-        upkeep.Upkeep(tenant.ledger).step()
+    with pytest.raises(LogStuck, match="reading an old state"):
+        Upkeep(tenant.ledger).step()
     environment = {"SCIM_DATA_DIR": str(client.api.site.data_dir)}
     checks = examine(environment, lambda name: lambda: tenant)
     [found] = [check for check in checks if check.name == "ledger default log"]

@@ -356,13 +356,6 @@ def erase(api, resource):
     try:
         version = len(tenant.ledger.read_stream(stream))
         api.site.append(api.ledger, stream, version, (ERASED, {}))
-        with tenant.ledger.writing() as connection:
-            position = tenant.ledger.last_position()
-            connection.execute(
-                "UPDATE payload SET body = NULL, salt = NULL, erased_by = ? WHERE position IN"
-                " (SELECT position FROM event WHERE stream = ? AND position < ?)",
-                (position, stream, position),
-            )
     finally:
         tenant.close()
 
