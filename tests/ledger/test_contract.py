@@ -14,7 +14,8 @@ from ledger import events
 from ledger.contract import NO_STREAM, Append, Ledger, Projector, WrongExpectedVersion
 from ledger.events import Event, Metadata, Recorded
 from ledger.sqlite.connection import Connection
-from ledger.sqlite.ledger import CHUNK, SQLiteLedger
+from ledger.sqlite.ledger import SQLiteLedger
+from ledger.sqlite.reads import CHUNK
 
 Open = Callable[[Sequence[Projector]], Ledger]
 
