@@ -1,4 +1,4 @@
-"""The Flask application: addresses, errors, and what surrounds every request."""
+"""The Flask application: blueprints, errors, and what is done around every request."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,10 +8,11 @@ from flask import Flask, Response, request
 from scim_api.audit import routes as audit_routes
 from scim_api.audit import tlog_views
 from scim_api.audit.feeds import Feeds
+from scim_api.audit.paths import BASE
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi import routes as openapi_routes
 from scim_api.protocol.errors import NotServed
-from scim_api.routes import resources
+from scim_api.routes.blueprint import scim_blueprint
 from scim_api.server import health
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
@@ -27,31 +28,31 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.merge_slashes = False  # would redirect; clients do not follow
     app.url_map.strict_slashes = False
-    app.register_blueprint(resources.blueprint(settings, tenants))
-    app.register_blueprint(audit_routes.blueprint(settings, tenants, feeds))
+    app.register_blueprint(scim_blueprint(settings, tenants))
+    app.register_blueprint(audit_routes.blueprint(tenants, feeds))
     app.register_blueprint(tlog_views.blueprint(settings, tenants))
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_routes.blueprint(settings, tenants))
     app.before_request(lambda: exchange_of(request).check_host())
     app.register_error_handler(Exception, _answering(settings.base_path))
     rules = (rule.rule for rule in app.url_map.iter_rules())
-    logger = RequestLogger(tenants, known_paths(rules, settings.base_path, audit_routes.BASE))
-    wsgi_app: Any = surrounded(app.wsgi_app, logger)
+    logger = RequestLogger(tenants, known_paths(rules, settings.base_path, BASE))
+    wsgi_app: Any = _surrounded(app.wsgi_app, settings, logger)
     if settings.trusted_proxies:
         wsgi_app = behind(settings.trusted_proxies, wsgi_app)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
 
 
-def surrounded(wsgi_app: WsgiApp, logger: RequestLogger) -> WsgiApp:
-    """Begin an exchange before Flask, add its id to the answer's headers, and log it.
+def _surrounded(wsgi_app: WsgiApp, settings: Settings, logger: RequestLogger) -> WsgiApp:
+    """Create the exchange before Flask, add headers to its answer, and log it.
 
-    At this level it costs a third of what Flask's hooks before and after a request cost.
+    Here that costs a third of what Flask's hooks before and after a request cost.
     """
 
     def exchanged(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ["PATH_INFO"] = tidy(environ["PATH_INFO"])
-        exchange = Exchange(environ)
+        environ["PATH_INFO"] = _tidied(environ["PATH_INFO"])
+        exchange = Exchange(environ, settings)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             headers.append(("X-Request-Id", exchange.id))
@@ -68,9 +69,10 @@ def surrounded(wsgi_app: WsgiApp, logger: RequestLogger) -> WsgiApp:
 
 
 def _account(exchange: Exchange, status: int, logger: RequestLogger) -> None:
-    """Log, count and note a request; a failure of that does not keep the answer back."""
+    """Log, count and note a request; if that fails, the answer is sent all the same."""
+    rule = request.url_rule if request else None
     try:
-        log_request(exchange.line(_route(), status))
+        log_request(exchange.line(rule.rule if rule else None, status))
         exchange.count_use()
         if exchange.outcome is not None:
             logger.note(exchange, status)
@@ -79,20 +81,15 @@ def _account(exchange: Exchange, status: int, logger: RequestLogger) -> None:
         LOGGER.error("request not accounted for", exc_info=error, extra={"fields": fields})
 
 
-def tidy(path: str) -> str:
-    """Make `//Users` and `/Users/` the same as `/Users`: admins type base URLs with slashes."""
+def _tidied(path: str) -> str:
+    """Return `/Users` for `//Users` and `/Users/`: admins type base URLs with slashes."""
     if path.endswith("/") or "//" in path:
         return "/" + "/".join(part for part in path.split("/") if part)
     return path
 
 
-def _route() -> str | None:
-    rule = request.url_rule if request else None
-    return rule.rule if rule else None
-
-
 def _answering(base: str) -> Callable[[Exception], Response]:
-    """Return the error handler; only below `base` was SCIM asked for."""
+    """Return the error handler; a request below `base` is one for SCIM."""
 
     def failed(error: Exception) -> Response:
         exchange = exchange_of(request)

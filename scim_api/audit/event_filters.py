@@ -1,4 +1,4 @@
-"""Filters over events as they are asked: words in any case, credentials by their name."""
+"""Filters over events: the attributes of an event, words in any case, credentials by name."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,15 +6,32 @@ from dataclasses import replace
 from ledger.events import REVISIONS
 from ledger.user_agents import FAMILIES, UNKNOWN
 from projections.query.matching import matches
-from projections.query.model import Compare, Filter, Leaf, Not, Operator, Or, Present, mapped
-from scim_api.audit.event_type import EVENT
+from projections.query.model import Compare, Filter, Leaf, Not, Operator, Or, Present, Type, mapped
 from scim_api.protocol.errors import InvalidFilter, Quoted
 from scim_api.protocol.filter import parse_filter
+from scim_api.protocol.schema.attributes import Attribute, Records
 from scim_api.protocol.schema.resource_types import KINDS
 
+EVENT = Records.of(
+    "Event",
+    "Something that happened, as the ledger recorded it.",
+    Attribute("position", "Its place in the ledger, counted from 1.", Type.INTEGER),
+    Attribute("at", "When it was recorded.", Type.DATE_TIME, case_exact=True),
+    Attribute("type", "What happened, such as Deactivated.", case_exact=True),
+    Attribute("stream", "What it happened to, such as User-<id>.", case_exact=True),
+    Attribute("resourceType", "The kind of that: User, Group, Credential.", case_exact=True),
+    Attribute("userName", "The name, then, of the user it happened to."),
+    Attribute("actor", "The id of the credential that caused it, or operator.", case_exact=True),
+    Attribute("credential", "The name of that credential, as it was given to it."),
+    Attribute("via", "The way it came, such as scim.patch or cli.", case_exact=True),
+    Attribute("txn", "The id that the events of one request share.", case_exact=True),
+    Attribute("client", "The family of the client, such as Okta.", case_exact=True),
+    Attribute("requestId", "The id of the request that caused it.", case_exact=True),
+    Attribute("operator", "The name of who typed the command that caused it.", case_exact=True),
+)
 CREDENTIAL = "credential"
 
-# The words that there are; any other would be equal to none, and be taken for an answer.
+# The words that exist; a comparison with any other would find nothing, and look like an answer.
 _WORDS: Mapping[str, Mapping[str, str]] = {
     key: {word.lower(): word for word in words}
     for key, words in {
@@ -32,30 +49,30 @@ def event_filter(text: str, credentials: Mapping[str, str]) -> Filter:
     return mapped(parse_filter(text, EVENT), lambda leaf: _known(leaf, credentials))
 
 
-def _known(filter_: Leaf, credentials: Mapping[str, str]) -> Filter:
-    match filter_:
-        case Compare(path, Operator.NE, value) if value is not None and path.key in _WORDS:
-            return Not(_known(replace(filter_, operator=Operator.EQ), credentials))
-        case Compare(path, Operator.NE, value) if path.key == CREDENTIAL:
-            return Not(_by_actor(Compare(path, Operator.EQ, value), credentials))
+def _known(leaf: Leaf, credentials: Mapping[str, str]) -> Filter:
+    match leaf:
+        case Compare(path, Operator.NE, value) if path.key == CREDENTIAL or (
+            path.key in _WORDS and value is not None
+        ):
+            return Not(_known(replace(leaf, operator=Operator.EQ), credentials))
         case Compare(path) | Present(path) if path.key == CREDENTIAL:
-            return _by_actor(filter_, credentials)
+            return _by_actor(leaf, credentials)
         case Compare(path, Operator.EQ, str(value)) if path.key in _WORDS:
             word = _spelled(path.key, value)
-            return replace(filter_, value=None if word == UNKNOWN else word)
-    return filter_
+            return replace(leaf, value=None if word == UNKNOWN else word)
+    return leaf
 
 
-def _by_actor(filter_: Compare | Present, credentials: Mapping[str, str]) -> Filter:
-    """Put the ids of the credentials whose names satisfy a filter in place of it."""
-    ids = [id_ for id_, name in credentials.items() if matches(filter_, {CREDENTIAL: name})]
-    found = Or(tuple(Compare(_ACTOR, Operator.EQ, id_) for id_ in ids)) if ids else _NEVER
-    absent = isinstance(filter_, Compare) and filter_.value is None
-    return Not(_by_actor(Present(filter_.path), credentials)) if absent else found
+def _by_actor(leaf: Compare | Present, credentials: Mapping[str, str]) -> Filter:
+    """Return a filter by the ids of the credentials whose names satisfy one by name."""
+    if isinstance(leaf, Compare) and leaf.value is None:
+        return Not(_by_actor(Present(leaf.path), credentials))
+    ids = [id_ for id_, name in credentials.items() if matches(leaf, {CREDENTIAL: name})]
+    return Or(tuple(Compare(_ACTOR, Operator.EQ, id_) for id_ in ids)) if ids else _NEVER
 
 
 def _spelled(key: str, value: str) -> str:
-    """Return a word as the ledger spells it; raises InvalidFilter for one that there is not."""
+    """Return a word as the ledger spells it; raises InvalidFilter if it does not exist."""
     words = _WORDS[key]
     word = words.get(value.lower())
     if word is None:

@@ -1,106 +1,118 @@
-"""GET /ledger/v1/events and /ledger/v1/events/{position}: pages of events, or one."""
+"""GET /ledger/v1/events, /ledger/v1/events/{position} and /ledger/v1/feed: pages, one, a stream."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from dataclasses import dataclass
 
 import orjson
 from flask import Response, request
 
+from ledger import clock
 from projections.query.model import Filter
 from scim_api.audit.event_filters import event_filter
-from scim_api.audit.events import EventPage, Events, Question
-from scim_api.audit.feeds import Feeds, poll
+from scim_api.audit.events import EventPage, EventQuery, Events
+from scim_api.audit.feeds import CHUNK, Feeds, Stream, poll, starting_point
 from scim_api.audit.parameters import count, position
+from scim_api.audit.paths import page_address, page_links
+from scim_api.auth.authenticate import authenticate
 from scim_api.protocol.errors import InvalidValue, NotFound
-from scim_api.protocol.list_query import whole_number
-from scim_api.settings import Settings
+from scim_api.protocol.list_query import Parameters, whole_number
+from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.messages import JSON, root_url
-
-Parameters = Mapping[str, str]
+from scim_api.web.messages import JSON
 
 LONGEST_WAIT = 60  # seconds; proxies cut what says nothing for longer
+SOCKET = "gunicorn.socket"
 
 
 @dataclass(frozen=True, slots=True)
 class EventViews:
-    """Events, page by page or one by one."""
+    """Events page by page, one by one, or as they happen."""
 
-    settings: Settings
+    tenants: Tenants
     feeds: Feeds
 
     def page(self) -> Response:
         """GET a page of events, waiting for one if need be."""
         exchange, parameters = exchange_of(request), request.args
         events = Events(exchange.principal.tenant)
-        asked = read_question(parameters, events)
+        query = _query(parameters, events)
+        given = {k: v for k, v in parameters.items() if k not in ("after", "before")}
         seconds = _seconds(parameters)
         if seconds is None:
-            return self._answer(exchange, events.page(asked), asked)
-        place = self.feeds.enter()
-        try:
-            socket = exchange.environ.get("gunicorn.socket")
-            found = poll(self.feeds.lookout, events, asked, seconds, socket)
-        finally:
-            place.leave()
+            page = events.page(query)
+            return _answered(exchange, page, _links(exchange, given, page, query))
+        with self.feeds.enter():
+            found = poll(self.feeds.watcher, events, query, seconds, exchange.environ.get(SOCKET))
+        address = page_address(exchange, given, {"after": found.reached})
         page = EventPage(found.events, found.end, older=False, newer=True)
-        return self._answer(exchange, page, replace(asked, after=found.reached), waited=True)
+        return _answered(exchange, page, {"next": address, "previous": None})
 
     def one(self, position: str) -> Response:
         """GET one event."""
         events = Events(exchange_of(request).principal.tenant)
-        if not (position.isascii() and position.isdigit() and len(position) <= 16):
+        if not _is_position(position):
             raise NotFound(
                 "event.position", "The position of an event is a whole number, such as 42."
             )
         return Response(events.one(int(position)).json, content_type=JSON)
 
-    def _answer(
-        self, exchange: Exchange, page: EventPage, asked: Question, *, waited: bool = False
-    ) -> Response:
-        given = {k: v for k, v in request.args.items() if k not in ("after", "before")}
-        address = f"{root_url(exchange, self.settings)}{exchange.environ['PATH_INFO']}"
-        bounds = (f"after={asked.after}", None) if waited else _neighbours(page, asked)
-        query = urlencode(given)
-        links = {
-            name: bound and f"{address}?{query}{'&' * bool(query)}{bound}"
-            for name, bound in zip(("next", "previous"), bounds, strict=True)
-        }
-        response = Response(_body(page, exchange, links), content_type=JSON)
-        shown = [(links["next"], "next"), (links["previous"], "prev")]
-        if link := ", ".join(f'<{url}>; rel="{rel}"' for url, rel in shown if url):
-            response.headers["Link"] = link
+    def feed(self) -> Response:
+        """GET events without end, as Server-Sent Events."""
+        exchange = exchange_of(request)
+        header = exchange.environ.get("HTTP_AUTHORIZATION")
+        events = Events(exchange.principal.tenant)
+        query = EventQuery(filter=_filter(request.args, events), newest_first=False, count=CHUNK)
+        start = starting_point(_cut_off(exchange), events.end())
+        slot = self.feeds.enter()
+        events.tenant.ledger.leave()  # nothing is held while waiting
+        stream = Stream(
+            self.feeds.watcher,
+            events,
+            query,
+            start,
+            lambda: authenticate(header, self.tenants, clock.timestamp()),
+            exchange.environ.get(SOCKET),
+        )
+        response = Response(iter(stream), content_type="text/event-stream")
+        response.headers["X-Accel-Buffering"] = "no"  # or nginx keeps events back
+        response.call_on_close(slot.close)
         return response
 
 
-def _body(page: EventPage, exchange: Exchange, links: Mapping[str, str | None]) -> bytes:
-    """Put events that are JSON already into their envelope."""
+def _answered(exchange: Exchange, page: EventPage, links: Mapping[str, str | None]) -> Response:
+    """Return events, which are JSON already, in their envelope."""
     head = {"ledger": exchange.principal.tenant.ledger.origin, "position": page.end}
     events = b",".join(event.json for event in page.events)
     opening, ending = orjson.dumps(head)[:-1], orjson.dumps(links)[1:]
-    return b'%s,"events":[%s],%s' % (opening, events, ending)
+    response = Response(b'%s,"events":[%s],%s' % (opening, events, ending), content_type=JSON)
+    shown = [(links["next"], "next"), (links["previous"], "prev")]
+    if link := ", ".join(f'<{url}>; rel="{rel}"' for url, rel in shown if url):
+        response.headers["Link"] = link
+    return response
 
 
-def _neighbours(page: EventPage, asked: Question) -> tuple[str | None, str | None]:
-    """Return the bounds of the next page and of the previous one; None where there is none."""
-    low, high = _edges(page, asked)
-    older = f"before={low}" if page.older else None
-    newer = f"after={high}" if page.newer else None
-    return (older, newer) if asked.newest_first else (newer, older)
-
-
-def _edges(page: EventPage, asked: Question) -> tuple[int, int]:
-    """Return the lowest and highest position of a page; of an empty one, where it would stand."""
+def _links(
+    exchange: Exchange, given: Mapping[str, str], page: EventPage, query: EventQuery
+) -> dict[str, str | None]:
     positions = [event.position for event in page.events]
     if positions:
-        return min(positions), max(positions)
-    if asked.after is not None:
-        return asked.after + 1, asked.after
-    return asked.before or 0, (asked.before or 0) - 1
+        low, high = min(positions), max(positions)
+    elif query.after is not None:  # an empty page lies between two positions
+        low, high = query.after + 1, query.after
+    else:
+        low, high = query.before or 0, (query.before or 0) - 1
+    return page_links(
+        exchange,
+        given,
+        low,
+        high,
+        older=page.older,
+        newer=page.newer,
+        newest_first=query.newest_first,
+    )
 
 
-def read_question(parameters: Parameters, events: Events) -> Question:
+def _query(parameters: Parameters, events: Events) -> EventQuery:
     """Read which events are asked for; raises InvalidFilter or InvalidValue."""
     waits = bool(parameters.get("wait"))
     after, before = position(parameters, "after"), position(parameters, "before")
@@ -110,8 +122,8 @@ def read_question(parameters: Parameters, events: Events) -> Question:
             "before cannot be combined with after or wait. For a range use a filter, such as"
             " position gt 100 and position lt 200.",
         )
-    return Question(
-        filter=read_filter(parameters, events),
+    return EventQuery(
+        filter=_filter(parameters, events),
         newest_first=_newest_first(parameters.get("sortOrder"), waits),
         count=count(parameters),
         after=after,
@@ -119,8 +131,7 @@ def read_question(parameters: Parameters, events: Events) -> Question:
     )
 
 
-def read_filter(parameters: Parameters, events: Events) -> Filter | None:
-    """Read the filter; raises InvalidFilter."""
+def _filter(parameters: Parameters, events: Events) -> Filter | None:
     text = parameters.get("filter")
     return None if text is None else event_filter(text, events.credential_names())
 
@@ -137,7 +148,7 @@ def _newest_first(order: str | None, waits: bool) -> bool:
 
 
 def _seconds(parameters: Parameters) -> int | None:
-    """Read how long to wait for an event; None says not at all and no feed."""
+    """Read how long to wait for an event; None if the client does not wait."""
     if not parameters.get("wait"):
         return None
     seconds = whole_number(parameters, "wait", 30)
@@ -148,3 +159,19 @@ def _seconds(parameters: Parameters) -> int | None:
             most=LONGEST_WAIT,
         )
     return seconds
+
+
+def _cut_off(exchange: Exchange) -> int | None:
+    """Read the position after which a feed goes on; Last-Event-ID takes precedence over after."""
+    given = exchange.environ.get("HTTP_LAST_EVENT_ID", "").strip()
+    if not given:
+        return position(request.args, "after")
+    if not _is_position(given):
+        raise InvalidValue(
+            "parameter.last_event_id", "Last-Event-ID must be the position of an event, such as 42."
+        )
+    return int(given)
+
+
+def _is_position(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 16

@@ -1,29 +1,35 @@
-"""Events found and shown: pages of them in either direction, and what follows a position."""
+"""Events as the ledger's API shows them: pages in either direction, and what follows a position."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import orjson
 
 from ledger.contract import RawEvent
+from ledger.events import REQUEST_PREFIX, WITHHELD
+from ledger.user_agents import family
 from projections.current.lists import MOST_BYTES
 from projections.history.event_index import Entries, Found, Walk, every
 from projections.query.effort import TooCostly
 from projections.query.model import Filter
-from scim_api.audit.event_documents import event_document
 from scim_api.protocol.errors import NotFound, Quoted, TooMany
 from scim_api.protocol.list_query import DEFAULT_COUNT
 from scim_api.tenants.tenants import Tenant
 
 MOST = 1000  # events on a page
 MOST_SENT = 1_048_576  # bytes of payload read at once for a client that waits
-STRIDE = 50_000  # positions searched at once for who follows: some 10 ms, for many wait in turn
+STRIDE = 50_000  # positions searched at once for one that waits: some 10 ms, for many take turns
+
+FIELDS = (  # of a header, in the order in which they are shown
+    *("position", "id", "at", "type", "revision", "stream", "version", "txn", "actor", "via"),
+    *("ledger", "attributes", "commitment", "v"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """Which events are asked for: those of one page, in its order; see Entries.page."""
+class EventQuery:
+    """The events of one page, in its order; see Entries.page."""
 
     filter: Filter | None = None
     newest_first: bool = True
@@ -54,8 +60,8 @@ class EventPage:
     newer: bool
 
 
-class Following(NamedTuple):
-    """Events behind a position: all that are asked for up to `reached`, of a ledger up to `end`."""
+class Batch(NamedTuple):
+    """All matching events after a position up to `reached`, of a ledger that ends at `end`."""
 
     events: Sequence[Shown]
     reached: int
@@ -72,19 +78,19 @@ class Events:
         """Return the position of the newest event."""
         return self.tenant.ledger.last_position()
 
-    def page(self, question: Question) -> EventPage:
+    def page(self, query: EventQuery) -> EventPage:
         """Return a page; raises TooMany for a filter that costs too much."""
         end = self.end()
-        found = self.find(question, end)
+        found = self.find(query, end)
         return EventPage(self.shown(found.positions), end, found.older, found.newer)
 
-    def following(self, question: Question, after: int) -> Following:
-        """Return the first events behind a position, at a cost that has a bound."""
+    def following(self, query: EventQuery, after: int) -> Batch:
+        """Return the first events after a position, at a bounded cost."""
         end = self.end()
-        upto = end if question.filter is None else min(end, after + STRIDE)
-        found = self.find(replace(question, newest_first=False, after=after), upto, MOST_SENT)
+        upto = end if query.filter is None else min(end, after + STRIDE)
+        found = self.find(replace(query, newest_first=False, after=after), upto, MOST_SENT)
         events = self.shown(found.positions)
-        return Following(events, events[-1].position if found.newer else upto, end)
+        return Batch(events, events[-1].position if found.newer else upto, end)
 
     def one(self, position: int) -> Shown:
         """Return the event at a position; raises NotFound."""
@@ -98,25 +104,25 @@ class Events:
             )
         return found[0]
 
-    def find(self, question: Question, end: int, most: int | None = None) -> Found:
+    def find(self, query: EventQuery, end: int, most: int | None = None) -> Found:
         """Find the positions of a page, which ends at a count or at `most` bytes of payloads.
 
         Those are MOST_BYTES by default.
         """
-        found = self._find(question, end)
-        walk = Walk.of(question.after, question.before, question.newest_first, end)
+        found = self._find(query, end)
+        walk = Walk.of(query.after, query.before, query.newest_first, end)
         positions = sorted(found.positions, reverse=walk.descending)
         count = self.tenant.ledger.fitting(positions, MOST_BYTES if most is None else most)
-        return found if count == len(positions) else self._find(replace(question, count=count), end)
+        return found if count == len(positions) else self._find(replace(query, count=count), end)
 
-    def _find(self, question: Question, end: int) -> Found:
+    def _find(self, query: EventQuery, end: int) -> Found:
         """Find the positions; without a filter every position is one, and no index is needed."""
-        asked = question.page()
-        if question.filter is None:
-            return every(**asked, upto=end)
+        page = query.page()
+        if query.filter is None:
+            return every(**page, upto=end)
         try:
             with self.tenant.history.caught_up() as connection:
-                return Entries().page(connection, question.filter, **asked, upto=end)
+                return Entries().page(connection, query.filter, **page, upto=end)
         except TooCostly as error:
             raise TooMany(
                 "filter.costly_events",
@@ -126,9 +132,11 @@ class Events:
 
     def shown(self, positions: Sequence[int]) -> list[Shown]:
         """Return events as they are shown."""
-        lines = self.tenant.ledger.raw_events_at(positions)
         names = self.credential_names()
-        return [_shown(line, names) for line in lines]
+        documents = (
+            event_document(each, names) for each in self.tenant.ledger.raw_events_at(positions)
+        )
+        return [Shown(each["position"], each["type"], orjson.dumps(each)) for each in documents]
 
     def credential_names(self) -> dict[str, str]:
         """Return the name of each credential there ever was, by its id."""
@@ -136,6 +144,34 @@ class Events:
             return {c.id: c.name for c in self.tenant.credentials.all(connection)}
 
 
-def _shown(line: RawEvent, names: dict[str, str]) -> Shown:
-    document = event_document(line, names)
-    return Shown(line.position, document["type"], orjson.dumps(document))
+def event_document(line: RawEvent, credentials: Mapping[str, str]) -> dict[str, Any]:
+    """Return an event; `credentials` are the names of credentials by their ids.
+
+    The header is there as it was hashed, and each of its fields by its own name. The payload is as
+    it was stored, so that the commitment in the header can be recomputed.
+    """
+    header = orjson.loads(line.header)
+    payload = None if line.body is None else orjson.loads(line.body)
+    withheld = sorted(WITHHELD.get(header["type"], frozenset()) & set(payload or ()))
+    document: dict[str, Any] = {
+        **{name: header[name] for name in FIELDS},
+        "header": line.header.decode(),
+        "leaf_hash": line.leaf_hash.hex(),
+    }
+    if withheld:
+        document["withheld"] = withheld
+    elif line.salt is not None:
+        document["salt"] = line.salt.hex()
+    shown = None if payload is None else {k: v for k, v in payload.items() if k not in withheld}
+    return document | {
+        "payload": shown,
+        "request": None if payload is None else _request(payload),
+        "credential": credentials.get(header["actor"]),
+    }
+
+
+def _request(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the request that a payload names, and the family of its client."""
+    size = len(REQUEST_PREFIX)
+    request = {k[size:]: v for k, v in payload.items() if k.startswith(REQUEST_PREFIX)}
+    return request | {"family": family(request.get("client", ""))}

@@ -1,64 +1,164 @@
-"""Feeds of events: who may wait, what comes next, and how a stream of events is written."""
+"""Feeds of events: who may wait, the one thread that reads for all, and streams of events."""
 
 import select
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from concurrent.futures import CancelledError, Future
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from queue import Empty, SimpleQueue
 from socket import MSG_PEEK
-from threading import Semaphore
-from typing import Any
+from threading import Condition, Lock, Semaphore, Thread
+from typing import Any, TypeVar
 
-from ledger.contract import LedgerError
-from scim_api.audit.events import Events, Following, Question, Shown
-from scim_api.audit.lookout import Lookout, Over
+from ledger.contract import Ledger, LedgerError
+from scim_api.audit.events import Batch, EventQuery, Events, Shown
 from scim_api.protocol.errors import InvalidValue, Quoted, ScimError, TooManyRequests
 
-HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
+T = TypeVar("T")
+
+TICK = 0.1  # seconds between two looks at a ledger that a client waits for
 LOOK = 1.0  # seconds between two looks whether a client is still there
-RETRY = 2000  # milliseconds after which a client connects anew
+HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
+RETRY = 2000  # milliseconds after which a client connects again
 CHUNK = 200  # events read at once
 
 
-class Place:
-    """Leave to wait, to be given back once."""
+class Over(Exception):
+    """The process is about to end: no client waits any longer."""
 
-    def __init__(self, places: Semaphore) -> None:
-        """`places` are those that are free, of which this is one no longer."""
-        self._places: Semaphore | None = places
 
-    def leave(self) -> None:
-        """Give the place back, unless that is done."""
-        places, self._places = self._places, None
-        if places:
-            places.release()
+class Watcher:
+    """One thread that reads for all clients that wait, and notices when a ledger grows.
+
+    A client that waits holds no connection and no read transaction. A ledger is looked at ten
+    times a second however many wait, and not at all when none does.
+    """
+
+    def __init__(self) -> None:
+        """Begin without a thread: the first job starts it."""
+        self.over = False
+        self._starting = Lock()
+        self._thread: Thread | None = None
+        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._grown = Condition()
+        self._waiting: Counter[Ledger] = Counter()
+        self._ends: dict[Ledger, int] = {}
+
+    def end(self) -> None:
+        """Release every client at once; may be called by a signal handler."""
+        self.over = True
+        self._put(int)  # wakes the thread
+
+    def close(self) -> None:
+        """End, and wait until nothing is read any more."""
+        self.end()
+        if self._thread:
+            self._thread.join()
+
+    def run(self, job: Callable[[], T]) -> T:
+        """Run a job on the thread and return its result; raises Over."""
+        self._start()
+        future = self._put(job)
+        if self.over:
+            raise Over
+        try:
+            return future.result()
+        except CancelledError:
+            raise Over from None
+
+    def wait(self, ledger: Ledger, position: int, seconds: float) -> bool:
+        """Wait for a ledger to grow beyond a position; return whether it has. Raises Over."""
+        self._start()
+        with self._grown:
+            self._waiting[ledger] += 1
+            if self._waiting[ledger] == 1:
+                self._put(int)
+            try:
+                self._grown.wait_for(
+                    lambda: self.over or self._ends.get(ledger, 0) > position, seconds
+                )
+            finally:
+                self._waiting[ledger] -= 1
+            if self.over:
+                raise Over
+            return self._ends.get(ledger, 0) > position
+
+    def _put(self, job: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        self._jobs.put((future, job))
+        return future
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = Thread(target=self._watch, name="watcher", daemon=True)
+                self._thread.start()
+
+    def _watch(self) -> None:
+        next_look = 0.0
+        while not self.over:
+            idle = not any(self._waiting.values())
+            with suppress(Empty):
+                pause = None if idle else max(0.0, next_look - time.monotonic())
+                _run(*self._jobs.get(timeout=pause))
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + TICK
+                self._look()
+        with suppress(Empty):
+            while True:
+                self._jobs.get_nowait()[0].cancel()
+        with self._grown:
+            self._grown.notify_all()
+
+    def _look(self) -> None:
+        """See how far the ledgers go, and wake the clients of one that has grown."""
+        for ledger in [ledger for ledger, count in list(self._waiting.items()) if count]:
+            try:
+                end = ledger.last_position()
+            except LedgerError:
+                continue  # the next read of a client gets the error
+            if end != self._ends.get(ledger):
+                with self._grown:
+                    self._ends[ledger] = end
+                    self._grown.notify_all()
+
+
+def _run(future: Future[T], job: Callable[[], T]) -> None:
+    try:
+        future.set_result(job())
+    except BaseException as error:
+        future.set_exception(error)
 
 
 class Feeds:
-    """The places for who waits in this process, and the thread that reads for them."""
+    """The slots for clients that wait in this process, and the thread that reads for them."""
 
-    def __init__(self, places: int) -> None:
-        """`places` is how many may wait at once."""
-        self.places = places
-        self.lookout = Lookout()
-        self._places = Semaphore(places)
+    def __init__(self, slots: int) -> None:
+        """`slots` is how many may wait at once."""
+        self.slots = slots
+        self.watcher = Watcher()
+        self._free = Semaphore(slots)
 
-    def enter(self) -> Place:
-        """Take a place; raises TooManyRequests when none is free."""
-        if not self._places.acquire(blocking=False):
+    def enter(self) -> ExitStack:
+        """Take a slot, which closing gives back; raises TooManyRequests when none is free."""
+        if not self._free.acquire(blocking=False):
             raise TooManyRequests(
                 "crowded.feeds",
                 "As many clients are waiting for events as this service allows (SCIM_FEEDS)."
                 " Ask again later, or without waiting.",
                 headers={"Retry-After": "5"},
             )
-        return Place(self._places)
+        slot = ExitStack()
+        slot.callback(self._free.release)
+        return slot
 
 
 def starting_point(after: int | None, end: int) -> int:
-    """Return the position that a feed begins behind: by default now. Raises InvalidValue."""
+    """Return the position after which a feed begins: by default now. Raises InvalidValue."""
     if after is not None and after > end:
         raise InvalidValue(
             "parameter.after",
@@ -70,33 +170,33 @@ def starting_point(after: int | None, end: int) -> int:
 
 
 def follow(
-    lookout: Lookout, events: Events, asked: Question, position: int, until: float = inf
-) -> Iterator[Following | None]:
-    """Yield what is behind a position, piece by piece, and None after a while of nothing.
+    watcher: Watcher, events: Events, query: EventQuery, position: int, until: float = inf
+) -> Iterator[Batch | None]:
+    """Yield the events after a position, batch by batch, and None after a while of nothing.
 
     After `until`, a monotonic time, it no longer waits. Raises Over.
     """
     more = True
     while True:
-        found = lookout.run(partial(events.following, asked, position)) if more else None
+        found = watcher.run(partial(events.following, query, position)) if more else None
         position = found.reached if found else position
         yield found
         more = found is not None and position < found.end
         if not more:
             pause = min(LOOK, max(0.0, until - time.monotonic()))
-            more = lookout.wait(events.tenant.ledger, position, pause)
+            more = watcher.wait(events.tenant.ledger, position, pause)
 
 
 def poll(
-    lookout: Lookout, events: Events, asked: Question, seconds: float, socket: Any = None
-) -> Following:
-    """Return the first events behind a position, waiting so long for one at most."""
+    watcher: Watcher, events: Events, query: EventQuery, seconds: float, socket: Any = None
+) -> Batch:
+    """Return the first events after a position, waiting so long for one at most."""
     until = time.monotonic() + seconds
     end = events.end()
-    last = Following((), starting_point(asked.after, end), end)
+    last = Batch((), starting_point(query.after, end), end)
     events.tenant.ledger.leave()
     with suppress(Over):
-        for found in follow(lookout, events, asked, last.reached, until):
+        for found in follow(watcher, events, query, last.reached, until):
             last = found or last
             if last.events or time.monotonic() >= until or is_gone(socket):
                 break
@@ -105,11 +205,11 @@ def poll(
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Server-Sent Events for one client: every event behind `position` that the filter finds."""
+    """Server-Sent Events for one client: every matching event after `position`."""
 
-    lookout: Lookout
+    watcher: Watcher
     events: Events
-    asked: Question
+    query: EventQuery
     position: int
     still_welcome: Callable[[], object]  # raises a ScimError when its token is none any more
     socket: Any = None  # the client's, where the server gives it
@@ -123,16 +223,16 @@ class Stream:
         try:
             yield from self._frames()
         except (Over, ScimError, LedgerError):
-            return  # the client connects anew, and is told why if it may not
+            return  # the client connects again, and gets the reason then
 
     def _frames(self) -> Iterator[bytes]:
         beat = time.monotonic()
-        for found in follow(self.lookout, self.events, self.asked, self.position):
+        for found in follow(self.watcher, self.events, self.query, self.position):
             now = time.monotonic()
             if found and found.events:
                 yield b"".join(map(frame, found.events))
             if now > beat + HEARTBEAT:
-                self.lookout.run(self.still_welcome)
+                self.watcher.run(self.still_welcome)
                 yield b": still here\n"
                 beat = now
             if is_gone(self.socket):

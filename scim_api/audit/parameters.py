@@ -1,43 +1,43 @@
 """The parameters of the ledger's own API; reading each raises InvalidValue."""
 
 import re
-from collections.abc import Mapping
 
 from projections.audit import diff
 from projections.audit.blame import BEGINNING, Place
 from projections.audit.timeline import Window
 from projections.history.projector import NEVER
 from scim_api.protocol.errors import InvalidValue
-from scim_api.protocol.list_query import DEFAULT_COUNT, descending, whole_number
+from scim_api.protocol.list_query import DEFAULT_COUNT, Parameters, descending, whole_number
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
-
-Parameters = Mapping[str, str]
 
 MOST = 1000  # rows on a page
 
 _PLACE = re.compile(r"(?:(members|groups):(.{1,256})|([0-9]{1,16}))", re.ASCII)
 
 
+def number(given: Parameters, name: str) -> int | None:
+    """Read a whole number, None where it is not given."""
+    return whole_number(given, name, 42) if given.get(name, "").strip() else None
+
+
 def count(given: Parameters) -> int:
     """Read how many rows a page has at most."""
-    number = whole_number(given, "count", DEFAULT_COUNT)
-    if number < 1:
+    found = whole_number(given, "count", DEFAULT_COUNT)
+    if found < 1:
         raise InvalidValue(
             "parameter.page_size", "count must be a whole number from 1 to {most}.", most=MOST
         )
-    return min(number, MOST)
+    return min(found, MOST)
 
 
 def position(given: Parameters, name: str) -> int | None:
     """Read a position, None where it is not given."""
-    if not given.get(name, "").strip():
-        return None
-    number = whole_number(given, name, 42)
-    if number < 0:
+    found = number(given, name)
+    if found is not None and found < 0:
         raise InvalidValue(
             "parameter.position", "{name} must be a position of the ledger, such as 42.", name=name
         )
-    return number
+    return found
 
 
 def window(given: Parameters) -> Window:
@@ -90,12 +90,10 @@ def types(given: Parameters) -> list[str]:
     """Read which resource types are asked for: one, or all."""
     names = [resource_type.name for resource_type in RESOURCE_TYPES]
     name = given.get("resourceType")
-    if name is None:
-        return names
-    if name not in names:
+    if name is not None and name not in names:
         raise InvalidValue(
             "parameter.resource_type",
             "resourceType must be one of: {words}.",
             words=", ".join(names),
         )
-    return [name]
+    return names if name is None else [name]

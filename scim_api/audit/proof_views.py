@@ -1,31 +1,26 @@
 """GET /ledger/v1/tree-head and /ledger/v1/proof/…: what proves the ledger to others."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from flask import Blueprint, Response, request
 
 from ledger.signing.proofs import proof_under
 from ledger.signing.tree_heads import SignedHead, TreeHeads
-from scim_api.audit.answers import answered
+from scim_api.audit.parameters import number
 from scim_api.protocol.errors import InvalidValue, NotFound
-from scim_api.protocol.list_query import whole_number
 from scim_api.web.context import exchange_of
-
-Parameters = Mapping[str, str]
+from scim_api.web.guard import route
+from scim_api.web.messages import plain_json
 
 TEXT = "text/plain; charset=utf-8"
 
 
 def add_proofs(audit: Blueprint) -> None:
-    """Add the newest head, and proofs of inclusion and of consistency."""
-    for rule, name, view in (
-        ("/tree-head", "tree_head", tree_head),
-        ("/proof/inclusion", "inclusion", inclusion),
-        ("/proof/inclusion.tlog-proof", "tlog_proof", tlog_proof),
-        ("/proof/consistency", "consistency", consistency),
-    ):
-        audit.add_url_rule(rule, name, view, provide_automatic_options=False)
+    """Serve the newest head, and proofs of inclusion and of consistency."""
+    route(audit, "GET", "/tree-head", tree_head)
+    route(audit, "GET", "/proof/inclusion", inclusion)
+    route(audit, "GET", "/proof/inclusion.tlog-proof", tlog_proof)
+    route(audit, "GET", "/proof/consistency", consistency)
 
 
 def newest_of(heads: TreeHeads) -> SignedHead:
@@ -42,12 +37,11 @@ def tree_head() -> Response:
     """GET the newest head, and the key that it is checked with."""
     heads = _heads()
     newest = newest_of(heads)
-    head = newest.head
-    return answered(
+    return plain_json(
         {
-            "origin": head.origin,
-            "size": head.size,
-            "root": head.root.hex(),
+            "origin": newest.head.origin,
+            "size": newest.head.size,
+            "root": newest.head.root.hex(),
             "signed_at": newest.signed_at,
             "note": newest.note,
             "verifier_key": str(heads.key_of(newest)),
@@ -58,8 +52,7 @@ def tree_head() -> Response:
 def inclusion() -> Response:
     """GET the proof that an event is among the first `size`; by default, under the newest head."""
     heads = _heads()
-    end, position = heads.ledger.last_position(), _position(heads)
-    size = _size(request.args, "size", end)
+    position, size = _position(heads), _size(heads, "size")
     if size is None:
         size = _covering(heads, position).size
     if position > size:
@@ -70,7 +63,7 @@ def inclusion() -> Response:
             position=position,
         )
     leaf = heads.ledger.leaf_hash(position) or b""  # there is one: positions have no gaps
-    return answered(
+    return plain_json(
         {
             "position": position,
             "index": position - 1,
@@ -93,8 +86,7 @@ def tlog_proof() -> Response:
 def consistency() -> Response:
     """GET the proof that the first `to` events begin with the first `from`."""
     heads = _heads()
-    end = heads.ledger.last_position()
-    old, new = (_size(request.args, name, end) for name in ("from", "to"))
+    old, new = _size(heads, "from"), _size(heads, "to")
     if old is None:
         raise InvalidValue(
             "parameter.from_size", "from is required: the size of an earlier tree head."
@@ -103,7 +95,7 @@ def consistency() -> Response:
         new = newest_of(heads).size
     if old > new:
         raise InvalidValue("parameter.sizes", "from is larger than to, which is {new}.", new=new)
-    return answered(
+    return plain_json(
         {
             "from": old,
             "to": new,
@@ -120,11 +112,11 @@ def _heads() -> TreeHeads:
 
 def _position(heads: TreeHeads) -> int:
     """Read which event is to be proved; raises InvalidValue or NotFound."""
-    if not request.args.get("position", "").strip():
+    position = number(request.args, "position")
+    if position is None:
         raise InvalidValue(
             "parameter.no_position", "position is required: the position of the event to prove."
         )
-    position = whole_number(request.args, "position", 42)
     if position < 1:
         raise InvalidValue(
             "parameter.position_from_1", "position must be a whole number, 1 or more."
@@ -149,20 +141,18 @@ def _covering(heads: TreeHeads, position: int) -> SignedHead:
     return newest
 
 
-def _size(given: Parameters, name: str, end: int) -> int | None:
+def _size(heads: TreeHeads, name: str) -> int | None:
     """Read a number of events, None where it is not given; raises InvalidValue."""
-    if not given.get(name, "").strip():
-        return None
-    number = whole_number(given, name, 42)
-    if not 0 <= number <= end:
+    size, end = number(request.args, name), heads.ledger.last_position()
+    if size is not None and not 0 <= size <= end:
         raise InvalidValue(
             "parameter.size",
             "{name} must be a number of events. The ledger has {end}.",
             name=name,
             end=end,
         )
-    return number
+    return size
 
 
-def _in_hex(hashes: Any) -> list[str]:
+def _in_hex(hashes: Iterable[bytes]) -> list[str]:
     return [each.hex() for each in hashes]

@@ -1,113 +1,74 @@
 """GET /ledger/v1/requests and /ledger/v1/requests/{id}: the request log, or one request of it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from urllib.parse import urlencode
+from collections.abc import Iterable
 
-from flask import Response, request
+from flask import Blueprint, Response, request
 
-from projections.query.model import Filter
-from scim_api.audit.answers import answered
-from scim_api.audit.parameters import count
+from scim_api.audit.parameters import count, number
+from scim_api.audit.paths import page_links
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.filter import parse_filter
-from scim_api.protocol.list_query import whole_number
-from scim_api.request_log.queries import REQUEST, Page, explained, page, shown
-from scim_api.request_log.store import Record, RequestLog
-from scim_api.settings import Settings
-from scim_api.web.context import exchange_of
-from scim_api.web.messages import base_url, root_url
-
-Parameters = Mapping[str, str]
+from scim_api.request_log.queries import REQUEST, explained, shown
+from scim_api.request_log.queries import page as page_of
+from scim_api.request_log.store import Record
+from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.guard import route
+from scim_api.web.messages import plain_json
 
 
-@dataclass(frozen=True, slots=True)
-class RequestViews:
-    """The request log of the one who asks."""
-
-    settings: Settings
-
-    def page(self) -> Response:
-        """GET a page of requests, newest first."""
-        asked = _asked(request.args)
-        found = page(
-            _log(), asked.filter, after=asked.after, before=asked.before, count=asked.count
-        )
-        names = _names(found.records)
-        document = {"requests": [shown(record, names) for record in found.records]}
-        return answered(document | self._links(found, request.args))
-
-    def _links(self, found: Page, parameters: Parameters) -> dict[str, str | None]:
-        """Return where the pages after and before this one are; None where there is none."""
-        first, last = (found.records[0], found.records[-1]) if found.records else (None, None)
-        return {
-            "next": self._address(parameters, "before", last.number)
-            if last and found.older
-            else None,
-            "previous": self._address(parameters, "after", first.number)
-            if first and found.newer
-            else None,
-        }
-
-    def _address(self, parameters: Parameters, bound: str, number: int) -> str:
-        exchange = exchange_of(request)
-        kept = {name: parameters[name] for name in ("filter", "count") if name in parameters}
-        address = f"{root_url(exchange, self.settings)}{exchange.environ['PATH_INFO']}"
-        return f"{address}?{urlencode({**kept, bound: number})}"
-
-    def one(self, id_: str) -> Response:
-        """GET a request by its id, or how that begins, with what each record of it means."""
-        records = _log().of_request(id_)
-        ids = {record.row.request_id.lower() for record in records}
-        if not records:
-            raise NotFound(
-                "request.unknown",
-                "No request with this id was refused or changed nothing, or it is no longer kept.",
-            )
-        if len(ids) > 1:
-            raise InvalidValue(
-                "parameter.request_id",
-                "The ids of {number} requests begin like this. Give more of the id.",
-                number=len(ids),
-            )
-        names = _names(records)
-        exchange = exchange_of(request)
-        base = base_url(exchange, self.settings)
-        documents = [explained(record, names, base) for record in records]
-        return answered({"requestId": records[0].row.request_id, "requests": documents})
+def add_requests(audit: Blueprint) -> None:
+    """Serve the request log of the caller's ledger."""
+    route(audit, "GET", "/requests", page)
+    route(audit, "GET", "/requests/<id_>", one)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The parameters of a list."""
-
-    filter: Filter | None
-    after: int | None
-    before: int | None
-    count: int
-
-
-def _asked(parameters: Parameters) -> Asked:
-    """Read which requests are asked for; raises InvalidFilter or InvalidValue."""
+def page() -> Response:
+    """GET a page of requests, newest first."""
+    exchange, parameters = exchange_of(request), request.args
     text = parameters.get("filter")
-    return Asked(
+    found = page_of(
+        exchange.principal.tenant.requests,
         parse_filter(text, REQUEST) if text is not None else None,
-        _number(parameters, "after"),
-        _number(parameters, "before"),
-        count(parameters),
+        after=number(parameters, "after"),
+        before=number(parameters, "before"),
+        count=count(parameters),
     )
+    records = found.records
+    links = page_links(
+        exchange,
+        {name: parameters[name] for name in ("filter", "count") if name in parameters},
+        records[-1].number if records else 0,
+        records[0].number if records else 0,
+        older=found.older and bool(records),
+        newer=found.newer and bool(records),
+    )
+    names = _names(exchange, records)
+    return plain_json({"requests": [shown(record, names) for record in records], **links})
 
 
-def _number(parameters: Parameters, name: str) -> int | None:
-    return whole_number(parameters, name, 42) if parameters.get(name, "").strip() else None
+def one(id_: str) -> Response:
+    """GET a request by its id, or how that begins, with what each record of it means."""
+    exchange = exchange_of(request)
+    records = exchange.principal.tenant.requests.of_request(id_)
+    ids = {record.row.request_id.lower() for record in records}
+    if not records:
+        raise NotFound(
+            "request.unknown",
+            "No request with this id was refused or changed nothing, or it is no longer kept.",
+        )
+    if len(ids) > 1:
+        raise InvalidValue(
+            "parameter.request_id",
+            "The ids of {number} requests begin like this. Give more of the id.",
+            number=len(ids),
+        )
+    names = _names(exchange, records)
+    documents = [explained(record, names, exchange.base_url) for record in records]
+    return plain_json({"requestId": records[0].row.request_id, "requests": documents})
 
 
-def _names(records: Iterable[Record]) -> dict[str, str]:
+def _names(exchange: Exchange, records: Iterable[Record]) -> dict[str, str]:
     """Return the names of the credentials in some records, by their ids."""
-    tenant = exchange_of(request).principal.tenant
+    tenant = exchange.principal.tenant
     with tenant.ledger.reading() as connection:
         return tenant.credentials.names(connection, {r.row.actor for r in records if r.row.actor})
-
-
-def _log() -> RequestLog:
-    return exchange_of(request).principal.tenant.requests

@@ -15,9 +15,8 @@ from ledger.events import WITHHELD, Recorded
 from ledger.user_agents import family
 from projections.query.model import And, Compare, Filter, Operator
 from scim_api.audit.documents import archive_of
-from scim_api.audit.event_filters import event_filter
-from scim_api.audit.event_type import EVENT
-from scim_api.audit.events import MOST, Events, Question
+from scim_api.audit.event_filters import EVENT, event_filter
+from scim_api.audit.events import MOST, EventQuery, Events
 from scim_api.cli.lookup import follow
 from scim_api.cli.terminal import (
     HELP,
@@ -218,10 +217,10 @@ class Teller:
         self, filter: Filter | None, limit: int | None, newest_first: bool, end: int
     ) -> Iterator[NamedEvent]:
         if limit is None:
-            asked = Question(filter=filter, newest_first=newest_first, count=MOST)
+            asked = EventQuery(filter=filter, newest_first=newest_first, count=MOST)
             yield from self._walk(asked, end)
             return
-        newest = Question(filter=filter, newest_first=True, count=min(limit, MOST))
+        newest = EventQuery(filter=filter, newest_first=True, count=min(limit, MOST))
         found = [e for e, _ in zip(self._walk(newest, end), range(limit), strict=False)]
         yield from found if newest_first else reversed(found)
 
@@ -233,14 +232,14 @@ class Teller:
         if count:
             yield from self._chosen(filter, count, False, end)
         while go_on:
-            asked = Question(filter=filter, newest_first=False, count=MOST, after=end)
+            asked = EventQuery(filter=filter, newest_first=False, count=MOST, after=end)
             end = self._events.end()
             if end > (asked.after or 0):
                 self._names = self._events.credential_names()
                 yield from self._walk(asked, end)
             time.sleep(POLL)
 
-    def _walk(self, asked: Question, end: int) -> Iterator[NamedEvent]:
+    def _walk(self, asked: EventQuery, end: int) -> Iterator[NamedEvent]:
         more = True
         while more:
             found = self._find(asked, end)
@@ -250,7 +249,7 @@ class Teller:
                 bound = "before" if asked.newest_first else "after"
                 asked = replace(asked, **{bound: found.positions[-1]})
 
-    def _find(self, asked: Question, end: int) -> Any:
+    def _find(self, asked: EventQuery, end: int) -> Any:
         try:
             return self._events.find(asked, end)
         except TooMany as error:

@@ -2,7 +2,6 @@
 
 from importlib.metadata import version
 
-import orjson
 from flask import Blueprint, Response, request
 
 from scim_api.auth.authenticate import authenticate
@@ -11,7 +10,7 @@ from scim_api.settings import Settings
 from scim_api.tenants.catalogue import BUILT_IN, Catalogue
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import exchange_of
-from scim_api.web.messages import JSON, root_url
+from scim_api.web.messages import plain_json
 
 VERSION = version("scim-ledger")
 
@@ -24,13 +23,13 @@ def blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     def openapi_json() -> Response:
         described = document(
             _catalogue(tenants),
-            server=root_url(exchange_of(request), settings),
+            server=exchange_of(request).root_url,
             base_path=settings.base_path,
             version=VERSION,
             config_public=settings.config_public,
             tlog_public=settings.tlog_public,
         )
-        return Response(orjson.dumps(described), content_type=JSON)
+        return plain_json(described)
 
     return openapi
 

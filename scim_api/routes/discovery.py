@@ -1,7 +1,6 @@
-"""/ServiceProviderConfig, /ResourceTypes and /Schemas on HTTP."""
+"""/ServiceProviderConfig, /ResourceTypes and /Schemas (RFC 7644 §4), of the caller's ledger."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -12,95 +11,76 @@ from scim_api.protocol.documents import list_response
 from scim_api.protocol.errors import Forbidden, NotFound
 from scim_api.protocol.policy import OKTA, Policy, Tolerances
 from scim_api.protocol.schema.attributes import Schema
-from scim_api.routes.bulk import payload_limit
-from scim_api.settings import Settings
-from scim_api.tenants.catalogue import Catalogue
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import exchange_of
-from scim_api.web.messages import base_url, json_response
+from scim_api.web.guard import route
+from scim_api.web.messages import bulk_limit, json_response
 
-View = Callable[..., Response]
+
+def add_discovery(scim: Blueprint, tenants: Tenants) -> None:
+    """Serve the discovery documents."""
+    route(scim, "GET", "/ServiceProviderConfig", config, tenants=tenants)
+    route(scim, "GET", "/ResourceTypes", resource_types)
+    route(scim, "GET", "/ResourceTypes/<name>", resource_type)
+    route(scim, "GET", "/Schemas", schemas)
+    route(scim, "GET", "/Schemas/<urn>", schema)
 
 
-@dataclass(frozen=True, slots=True)
-class DiscoveryViews:
-    """What RFC 7644 §4 lists: of the ledger of the one who asks."""
+def config(tenants: Tenants) -> Response:
+    """GET what the service can do."""
+    exchange = exchange_of(request)
+    settings = exchange.settings
+    document = discovery.service_provider_config(
+        Tolerances(_policy(tenants), exchange.tolerated.add),
+        exchange.base_url,
+        max_results=settings.max_results,
+        max_payload=bulk_limit(settings),
+    )
+    return _document(document)
 
-    settings: Settings
-    tenants: Tenants
 
-    def config(self) -> Response:
-        """GET what the service can do."""
-        exchange = exchange_of(request)
-        document = discovery.service_provider_config(
-            Tolerances(self._policy(), exchange.tolerated.add),
-            self._base(),
-            max_results=self.settings.max_results,
-            max_payload=payload_limit(self.settings),
-        )
-        return _document(document)
+def _policy(tenants: Tenants) -> Policy:
+    """Return the token's policy; without a token that of the only ledger, or the default."""
+    who = exchange_of(request).authenticated
+    if who:
+        return who.policy
+    tenants.opened()
+    only = tenants.only()
+    return only.catalogue().policy if only else OKTA
 
-    def resource_types(self) -> Response:
-        """GET every resource type."""
-        base, catalogue = self._base(), _catalogue()
-        return _listed(
-            discovery.resource_type_document(each, base) for each in catalogue.resource_types
-        )
 
-    def resource_type(self, name: str) -> Response:
-        """GET one resource type by its name."""
-        resource_type = _catalogue().by_name.get(name)
-        if resource_type is None:
-            raise NotFound(
-                "resource_type.unknown", "There is no resource type with this name here."
-            )
-        return _document(discovery.resource_type_document(resource_type, self._base()))
+def resource_types() -> Response:
+    """GET every resource type."""
+    exchange = exchange_of(request)
+    types, base = exchange.principal.catalogue.resource_types, exchange.base_url
+    return _listed(discovery.resource_type_document(each, base) for each in types)
 
-    def schemas(self) -> Response:
-        """GET every schema."""
-        base = self._base()
-        return _listed(discovery.schema_document(schema, base) for schema in _schemas())
 
-    def schema(self, urn: str) -> Response:
-        """GET one schema by its URN."""
-        for schema in _schemas():
-            if schema.id.lower() == urn.lower():
-                return _document(discovery.schema_document(schema, self._base()))
+def resource_type(name: str) -> Response:
+    """GET one resource type by its name."""
+    exchange = exchange_of(request)
+    found = exchange.principal.catalogue.by_name.get(name)
+    if found is None:
+        raise NotFound("resource_type.unknown", "There is no resource type with this name here.")
+    return _document(discovery.resource_type_document(found, exchange.base_url))
+
+
+def schemas() -> Response:
+    """GET every schema."""
+    base = exchange_of(request).base_url
+    return _listed(discovery.schema_document(each, base) for each in _schemas())
+
+
+def schema(urn: str) -> Response:
+    """GET one schema by its URN."""
+    found = next((each for each in _schemas() if each.id.lower() == urn.lower()), None)
+    if found is None:
         raise NotFound("schema.unknown", "There is no schema with this URN here.")
-
-    def _policy(self) -> Policy:
-        """Return the token's policy; without a token that of the only ledger, or the default."""
-        who = exchange_of(request).authenticated
-        if who:
-            return who.policy
-        self.tenants.opened()
-        only = self.tenants.only()
-        return only.catalogue().policy if only else OKTA
-
-    def _base(self) -> str:
-        return base_url(exchange_of(request), self.settings)
-
-
-def _catalogue() -> Catalogue:
-    return exchange_of(request).principal.catalogue
+    return _document(discovery.schema_document(found, exchange_of(request).base_url))
 
 
 def _schemas() -> list[Schema]:
-    return discovery.schemas_of(_catalogue().resource_types)
-
-
-def add_discovery(scim: Blueprint, settings: Settings, tenants: Tenants) -> None:
-    """Serve the discovery documents."""
-    views = DiscoveryViews(settings, tenants)
-    rules: list[tuple[str, View]] = [
-        ("/ServiceProviderConfig", views.config),
-        ("/ResourceTypes", views.resource_types),
-        ("/ResourceTypes/<name>", views.resource_type),
-        ("/Schemas", views.schemas),
-        ("/Schemas/<urn>", views.schema),
-    ]
-    for rule, view in rules:
-        _add(scim, rule, view, "GET")
+    return discovery.schemas_of(exchange_of(request).principal.catalogue.resource_types)
 
 
 def _document(document: dict[str, Any]) -> Response:
@@ -119,13 +99,3 @@ def _refuse_filter() -> None:
     """Refuse as RFC 7644 §4 asks: a filter here could be mistaken for one that worked."""
     if "filter" in request.args:
         raise Forbidden("discovery.filter", "Discovery endpoints take no filter.")
-
-
-def _add(scim: Blueprint, rule: str, view: View, *methods: str) -> None:
-    scim.add_url_rule(
-        rule,
-        f"{view.__name__}{rule}".replace(".", ""),
-        view,
-        methods=methods,
-        provide_automatic_options=False,
-    )

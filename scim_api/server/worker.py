@@ -82,7 +82,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
     @cached_property
     def _waiters(self) -> ThreadPoolExecutor:
         feeds = self.wsgi.extensions[EXTENSION].feeds
-        return ThreadPoolExecutor(feeds.places + REFUSING, "waiter")
+        return ThreadPoolExecutor(feeds.slots + REFUSING, "waiter")
 
     def _answer_in_time(self, req: Any, conn: Any) -> bool:
         """Answer a request that waits; tell whether the connection can be used again."""
@@ -102,7 +102,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
 
     def _let_waiters_go(self) -> None:
         if runtime := self._runtime:
-            runtime.feeds.lookout.end()
+            runtime.feeds.watcher.end()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop: who waits for events is let go, who asked is answered."""

@@ -1,4 +1,4 @@
-"""One request and its answer: its id, who asks, what was forgiven, the line logged of it."""
+"""The context of one request: id, settings, principal, tolerances used, the past, log line."""
 
 import re
 import time
@@ -15,7 +15,11 @@ from scim_api.auth.authenticate import Principal, no_token
 from scim_api.protocol.conditions import Conditions, conditions
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.policy import Tolerances
+from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.request_log.records import Outcome, known_method, without_tokens
+from scim_api.service.reader import PastReader, Reader
+from scim_api.service.service import Service
+from scim_api.settings import Settings
 from scim_api.web.proxies import is_host
 
 _KEY = "scim_ledger.exchange"
@@ -23,30 +27,54 @@ _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has
 
 
 class Exchange:
-    """What the service knows of a request beyond Flask: made before Flask, logged after it.
+    """Per-request context: created before Flask sees the request, logged after.
 
-    It reads headers from the WSGI environment: Flask's proxies cost a microsecond a look.
+    It reads headers from the WSGI environment: a look through Flask's proxies costs a microsecond.
     """
 
-    __slots__ = ("_principal", "_started", "at", "environ", "id", "outcome", "past", "tolerated")
+    __slots__ = (
+        *("_principal", "_started", "at", "environ", "id"),
+        *("outcome", "past", "settings", "tolerated"),
+    )
 
-    def __init__(self, environ: dict[str, Any]) -> None:
-        """Begin an exchange and leave it in the environment; the caller's request id is kept."""
+    def __init__(self, environ: dict[str, Any], settings: Settings) -> None:
+        """Begin an exchange and put it into the environment; the caller's request id is kept."""
         given = environ.get("HTTP_X_REQUEST_ID", "")
         self.environ = environ
+        self.settings = settings
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
         self.tolerated: set[str] = set()
-        self.past: Past | None = None  # what is read instead of the present
-        self.outcome: Outcome | None = None  # what the request log keeps of it, if anything
+        self.past: Past | None = None  # read instead of the present
+        self.outcome: Outcome | None = None  # for the request log, where it is kept
         self._principal: Principal | None = None
         self._started = time.perf_counter()
         environ[_KEY] = self
 
     @property
     def tolerances(self) -> Tolerances:
-        """The policy of whoever sent the request; what it forgives is noted here."""
-        return Tolerances(self.principal.policy, self.tolerated.add)
+        """The caller's policy; the tolerances that the request uses are noted here."""
+        return Tolerances(self.principal.policy, self.tolerated.add, self.base_url)
+
+    def service(self, resource_type: ResourceType) -> Service:
+        """Return the operations on a resource type."""
+        who = self.principal
+        tenant = who.tenant
+        return Service(
+            tenant.ledger,
+            tenant.resources,
+            resource_type,
+            who.catalogue,
+            self.tolerances,
+            who.check,
+        )
+
+    def reader(self, resource_type: ResourceType) -> Reader:
+        """Return what reads a resource type: as it is, or as it was at the position asked for."""
+        if self.past is not None:
+            return PastReader(self.past, self.past.resources, resource_type)
+        tenant = self.principal.tenant
+        return Reader(tenant.ledger, tenant.resources, resource_type)
 
     @property
     def principal(self) -> Principal:
@@ -83,14 +111,25 @@ class Exchange:
         if host and not is_host(host):
             raise ScimError("host.form", "The Host header is not a host name.")
 
-    def origin(self) -> str:
+    @property
+    def base_url(self) -> str:
+        """The SCIM base URL as clients know it: the setting, or what the request says."""
+        return self.settings.base_url or self._origin() + self.settings.base_path
+
+    @property
+    def root_url(self) -> str:
+        """The URL under which clients find the root of this server, without a slash."""
+        base, path = self.base_url, self.settings.base_path
+        return base.removesuffix(path) if base.endswith(path) else self._origin()
+
+    def _origin(self) -> str:
         """Return scheme and host as the caller named them."""
         environ = self.environ
         host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
         return _origin(environ["wsgi.url_scheme"], host)
 
     def metadata(self, via: str) -> Metadata:
-        """Say who causes a change: an opaque id, and the rest where it can be forgotten."""
+        """Return who causes a change: an opaque id, and the rest where it can be erased."""
         return Metadata(
             actor=self.principal.credential.id,
             via=via,
@@ -105,7 +144,7 @@ class Exchange:
         )
 
     def count_use(self) -> None:
-        """Count the credential's use, and what was forgiven, for the operator to see."""
+        """Count the use of the credential and of tolerances, for the operator to see."""
         if self._principal:
             credential = self._principal.credential.id
             usage = self._principal.tenant.usage
@@ -113,16 +152,16 @@ class Exchange:
 
     @property
     def authenticated(self) -> Principal | None:
-        """Who asks, where that was found out."""
+        """The authenticated caller, if there is one yet."""
         return self._principal
 
     @property
     def milliseconds(self) -> float:
-        """How long it has taken until now."""
+        """How long the request has taken so far."""
         return round((time.perf_counter() - self._started) * 1000, 2)
 
     def line(self, route: str | None, status: int) -> dict[str, Any]:
-        """Return what is logged: the address's pattern, for an address can hold a name."""
+        """Return the log line: the route's pattern, for an address can hold a name."""
         line: dict[str, Any] = {
             "request_id": self.id,
             "method": known_method(self.environ["REQUEST_METHOD"]),

@@ -1,9 +1,10 @@
-"""The gate before both HTTP APIs: who asks (401), and what their token opens (403)."""
+"""Routes, and the check before them: who asks (401), and what their token opens (403)."""
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 
 from scim_api.auth.authenticate import authenticate
 from scim_api.auth.scopes import Opening, require
@@ -15,6 +16,20 @@ def _nothing(_method: str, _path: str) -> bool:
     return False
 
 
+def route(
+    blueprint: Blueprint, method: str, rule: str, view: Callable[..., Response], /, **fixed: Any
+) -> None:
+    """Serve a rule by one method; `fixed` are arguments of the view that the rule does not have."""
+    blueprint.add_url_rule(
+        rule,
+        f"{method} {rule}".replace(".", ""),
+        view,
+        methods=[method],
+        defaults=fixed,
+        provide_automatic_options=False,
+    )
+
+
 def guard(
     blueprint: Blueprint,
     tenants: Tenants,
@@ -22,11 +37,11 @@ def guard(
     opening: Callable[[str, str], Opening],
     public: Callable[[str, str], bool] = _nothing,
 ) -> None:
-    """Let a blueprint's views see only requests of tokens that open them, whatever the body.
+    """Refuse requests to a blueprint's views unless their token has a scope that opens the route.
 
-    `opening` gets the method and the pattern below `base` of each route, also of one that is added
-    later, so that no view can forget to ask. So does `public`: where it returns True, requests
-    without a token are let in, too, and have no principal; a wrong token is refused.
+    `opening` gets the method of each route and its pattern below `base`, so no view can forget to
+    ask. So does `public`: where it returns True, a request without a token is admitted, too, and
+    has no principal; a wrong token is still refused.
     """
 
     @cache  # by route and method, not by what clients send

@@ -12,6 +12,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from werkzeug.http import parse_options_header
 
 from scim_api.protocol import numbers
+from scim_api.protocol.bulk import MAX_PAYLOAD
 from scim_api.protocol.errors import (
     BodyTooLarge,
     InvalidSyntax,
@@ -51,17 +52,6 @@ def media_type(exchange: Exchange) -> str:
     return JSON if JSON in accept and SCIM_JSON not in accept else SCIM_JSON
 
 
-def base_url(exchange: Exchange, settings: Settings) -> str:
-    """Return the SCIM base URL as clients know it: the setting, or what the request says."""
-    return settings.base_url or exchange.origin() + settings.base_path
-
-
-def root_url(exchange: Exchange, settings: Settings) -> str:
-    """Return the URL under which clients find the root of this server, without a slash."""
-    base, path = base_url(exchange, settings), settings.base_path
-    return base.removesuffix(path) if base.endswith(path) else exchange.origin()
-
-
 def json_response(
     exchange: Exchange, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
@@ -76,14 +66,15 @@ def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Res
     return response
 
 
-def read_json(request: Request, *, limit: int | None = None) -> Any:
-    """Return the body of a POST, PUT or PATCH; raises ScimError.
+def plain_json(document: Any) -> Response:
+    """Return a document as plain JSON, which the ledger's own API answers."""
+    return Response(orjson.dumps(document), content_type=JSON)
 
-    `limit` is in bytes; by default that of every request.
-    """
+
+def read_json(request: Request, limit: int) -> Any:
+    """Return the body of a POST, PUT or PATCH, of so many bytes at most; raises ScimError."""
     _check_media_type(request)
-    raw = _read_whole(request, request.max_content_length or 0 if limit is None else limit)
-    raw = raw.removeprefix(_BYTE_ORDER_MARK)
+    raw = _read_whole(request, limit).removeprefix(_BYTE_ORDER_MARK)
     if not raw:
         raise InvalidSyntax("body.missing", "The request has no body. It needs a JSON object.")
     objects = count_objects(raw)
@@ -103,25 +94,32 @@ def body_limit(settings: Settings, *, members: bool) -> int:
     return settings.max_body if members else min(MAX_WITHOUT_MEMBERS, settings.max_body)
 
 
+def bulk_limit(settings: Settings) -> int:
+    """Return the most bytes of a bulk request."""
+    return min(MAX_PAYLOAD, settings.max_body)
+
+
 def _read_whole(request: Request, limit: int) -> bytes:
-    """Return a body to its end: neither what breaks off nor what goes on is taken for the whole."""
+    """Return a whole body; raises ScimError for one that breaks off or goes on."""
     length = request.environ.get("CONTENT_LENGTH", "")
     said = int(length) if length.isascii() and length.isdigit() else None
     if said is not None and said > limit:
         _pass_over(request, said)
-        raise too_large(limit)
+        raise _too_large(limit)
     try:
-        raw = (
-            _in_chunks(request, limit) if said is None else request.environ["wsgi.input"].read(said)
-        )
+        if said is None:
+            request.max_content_length = limit + 1  # where Werkzeug cuts off a chunked body
+            raw = request.get_data(cache=False)
+        else:
+            raw = request.environ["wsgi.input"].read(said)
     except RequestEntityTooLarge:
-        raise too_large(limit) from None
+        raise _too_large(limit) from None
     except (ClientDisconnected, ParseException, OSError):
         raise InvalidSyntax(
             "body.broken", "The body breaks off, or its chunks are not well-formed."
         ) from None
     if len(raw) > limit:
-        raise too_large(limit)
+        raise _too_large(limit)
     if len(raw) < (said or 0):
         raise InvalidSyntax("body.short", "The body is shorter than its Content-Length.")
     return raw
@@ -139,14 +137,7 @@ def _pass_over(request: Request, said: int) -> None:
             pass
 
 
-def _in_chunks(request: Request, limit: int) -> bytes:
-    """Return a body whose length is not said beforehand."""
-    request.max_content_length = limit + 1  # where Werkzeug cuts it off
-    return request.get_data(cache=False)
-
-
-def too_large(limit: int) -> BodyTooLarge:
-    """Return the error for a body over the limit."""
+def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(
         "body.size",
         "The body is larger than {limit} bytes, the most this service takes.",

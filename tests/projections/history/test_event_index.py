@@ -15,7 +15,7 @@ from projections.query.matching import matches
 from projections.query.model import Filter
 from projections.query.sql import register
 from projections.tables import create_tables
-from scim_api.audit.event_type import EVENT
+from scim_api.audit.event_filters import EVENT
 from scim_api.protocol.filter import parse_filter
 
 PROPERTY = settings(

@@ -7,7 +7,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from projections.audit.diff import KINDS
-from scim_api.audit.event_documents import FIELDS
+from scim_api.audit.events import FIELDS
 from scim_api.protocol.bulk import MAX_OPERATIONS
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, RESOURCE_TYPES
