@@ -18,7 +18,7 @@ from scim_api.cli.terminal import (
     pass_site,
     read_beside,
 )
-from scim_api.protocol.policy import PRESETS, described
+from scim_api.protocol.policy import PRESETS, TOLERANCES
 from scim_api.tenants import configure
 from scim_api.tenants.catalogue import POLICY
 from scim_api.tenants.tenants import Tenant
@@ -62,13 +62,13 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
     return [
         {
             "setting": setting.name,
-            "on": getattr(policy, setting.name),
+            "on": setting.name in policy,
             "forgives": setting.forgiven,
             "needed_by": setting.needed_by,
             "otherwise": setting.otherwise,
             "used": uses.get(setting.name, []),
         }
-        for setting in described()
+        for setting in TOLERANCES.values()
     ]
 
 

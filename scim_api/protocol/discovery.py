@@ -25,7 +25,7 @@ def service_provider_config(
 
     Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
     """
-    conforms = tolerances.policy.interop_profile
+    conforms = not tolerances.policy
     paging = {} if tolerances.allow("pagination_left_out") else {"pagination": _paging(max_results)}
     document: dict[str, Any] = {
         "schemas": [CONFIG_URN],

@@ -105,7 +105,7 @@ class Service(Reader):
         """
         external_id = attributes.get("externalId")
         same_name = fault.attribute == self._type.name_attribute
-        if not (self._tolerances.policy.adopt and same_name and external_id):
+        if not ("adopt" in self._tolerances.policy and same_name and external_id):
             raise taken(self._kind.type, fault) from fault
 
         def reactivated(before: Attributes, _: MemberChanges) -> Attributes:

@@ -202,7 +202,7 @@ def set_policy(
         with_settings(preset(name), overrides)
     except ValueError as error:
         raise ConfigurationRefused(f"{error} scim-ledger policy show lists them") from None
-    own = {key: on for key, on in overrides.items() if getattr(preset(name), key) is not on}
+    own = {key: on for key, on in overrides.items() if (key in preset(name)) is not on}
     settings = tenant.settings()
     known = {POLICY: "okta", **settings.values}
     effects = {POLICY: name, TOLERANCES: own or None}
