@@ -120,17 +120,17 @@ class BulkRequest:
 def bulk_request(body: Any, tolerances: Tolerances) -> BulkRequest:
     """Read a request; raises ScimError if no operation of it can be carried out."""
     if not isinstance(body, dict):
-        raise InvalidSyntax("bulk_request.object", "The body must be a JSON object: a BulkRequest.")
+        raise InvalidSyntax("body.bulk_object", "The body must be a JSON object: a BulkRequest.")
     given = by_folded_name(body)
     _check_schemas(given.get("schemas"), tolerances)
     items = given.get("operations")
     if not isinstance(items, list):
         raise InvalidSyntax(
-            "bulk_request.operations", "The request needs Operations: a list of objects."
+            "body.bulk_operations", "The request needs Operations: a list of objects."
         )
     if len(items) > MAX_OPERATIONS:
         raise BodyTooLarge(
-            "bulk_request.too_many",
+            "body.bulk_size",
             "The request has {count} operations. One request takes at most {most_operations}"
             " operations (maxOperations) and {most_bytes} bytes (maxPayloadSize): send several.",
             count=len(items),
@@ -147,7 +147,7 @@ def _check_schemas(urns: Any, tolerances: Tolerances) -> None:
         return
     if not isinstance(urns, list) or not all(isinstance(urn, str) for urn in urns):
         raise InvalidSyntax(
-            "bulk_request.no_schemas", 'The request needs "schemas": ["{urn}"].', urn=REQUEST_URN
+            "body.bulk_schemas", 'The request needs "schemas": ["{urn}"].', urn=REQUEST_URN
         )
     raise InvalidValue("bulk_request.schemas", "schemas must hold {urn}.", urn=REQUEST_URN)
 
@@ -155,7 +155,7 @@ def _check_schemas(urns: Any, tolerances: Tolerances) -> None:
 def _operation(number: int, item: Any) -> BulkOperation:
     if not isinstance(item, dict):
         raise InvalidSyntax(
-            "bulk_request.operation",
+            "body.bulk_operation",
             "Operation {number} is not an object.",
             number=number,
         )

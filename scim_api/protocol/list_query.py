@@ -66,7 +66,7 @@ def search_parameters(body: Any, tolerances: Tolerances) -> dict[str, str]:
     """
     if not isinstance(body, dict):
         raise InvalidSyntax(
-            "parameter.search_object", "The body must be a JSON object, a SearchRequest."
+            "body.search_object", "The body must be a JSON object, a SearchRequest."
         )
     given = {name.lower(): value for name, value in body.items() if value is not None}
     if not names_message(given.get("schemas"), SEARCH_URN, tolerances):
