@@ -46,15 +46,16 @@ _NEVER = Compare(EVENT.declared["position"].path(), Operator.EQ, 0)
 
 def event_filter(text: str, credentials: Mapping[str, str]) -> Filter:
     """Read a filter over events; `credentials` are names by id. Raises InvalidFilter."""
-    return mapped(parse_filter(text, EVENT), lambda leaf: _known(leaf, credentials))
+    return mapped(parse_filter(text, EVENT), lambda leaf: resolved(leaf, credentials))
 
 
-def _known(leaf: Leaf, credentials: Mapping[str, str]) -> Filter:
+def resolved(leaf: Leaf, credentials: Mapping[str, str]) -> Filter:
+    """Put recorded spellings for words, and ids for credentials' names; raises InvalidFilter."""
     match leaf:
         case Compare(path, Operator.NE, value) if path.key == CREDENTIAL or (
             path.key in _WORDS and value is not None
         ):
-            return Not(_known(replace(leaf, operator=Operator.EQ), credentials))
+            return Not(resolved(replace(leaf, operator=Operator.EQ), credentials))
         case Compare(path) | Present(path) if path.key == CREDENTIAL:
             return _by_actor(leaf, credentials)
         case Compare(path, Operator.EQ, str(value)) if path.key in _WORDS:

@@ -1,51 +1,37 @@
-"""diff and search: who came and went between two moments, and who there was at one."""
+"""diff: what differs between two moments, of all resources or of one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import click
-import orjson
 
 from projections.audit.diff import KINDS as DIFFERENCES
-from projections.audit.diff import Differences
-from projections.query.model import START, Mark, Query
+from projections.audit.diff import Difference, Differences
+from projections.audit.membership_diff import Span
+from projections.audit.reasons import MOST_READ, Reasons
 from scim_api.audit.documents import archive_of, difference_documents
-from scim_api.cli.changes import hands, span_of
-from scim_api.cli.lookup import Inquiry, Site, View, at_option, related, span_options, text
-from scim_api.cli.terminal import HELP, emit_rows, examples, json_option, ledger_option, pass_site
-from scim_api.protocol.errors import ScimError
-from scim_api.protocol.filter import parse_filter, parse_sort
-from scim_api.protocol.schema.attributes import AllTypes, ResourceType
+from scim_api.cli.command import command
+from scim_api.cli.console import Console
+from scim_api.cli.lookup import PastQuery, label, shown
+from scim_api.cli.moments import last_position_of, position_of, say_position, span_options
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
-from scim_api.tenants.catalogue import Catalogue
 
 PAGE = 500  # resources read at once
-
 NAMES = [resource_type.name for resource_type in RESOURCE_TYPES]
-ALL = "all"
 
 
-@click.command("diff", context_settings=HELP)
-@span_options
-@click.option("--kind", type=click.Choice(DIFFERENCES), help="Only what became of these.")
-@click.option("--type", "type_", type=click.Choice(NAMES), help="Only resources of this type.")
-@ledger_option
-@json_option
-@pass_site
-@examples(
+@command(
+    "diff",
     "scim-ledger diff --from 2026-10-01 --to 2026-11-01",
     "scim-ledger diff --from 7d --kind left --type User --json",
 )
+@span_options
+@click.option("--kind", type=click.Choice(DIFFERENCES), help="Only differences of this kind.")
+@click.option("--type", "type_", type=click.Choice(NAMES), help="Only resources of this type.")
 def diff(
-    site: Site,
-    start: str,
-    end: str | None,
-    kind: str | None,
-    type_: str | None,
-    ledger: str,
-    as_json: bool,
+    console: Console, start: str, end: str | None, kind: str | None, type_: str | None
 ) -> None:
-    """Show which users, groups, roles and entitlements differ between two moments.
+    """Show who and what differs between two moments.
 
     joined: not there before, there after. left: active before, deleted or inactive after.
     reactivated: inactive before, active after. passed: came and went in between. undone:
@@ -56,38 +42,49 @@ def diff(
     reactivation. changed: the last event that set a differing value. last is the time of the last
     change of any kind. who and client name all who took part, in order.
     """
-    inquiry = Inquiry(site.tenant(ledger))
-    span = span_of(inquiry, start, end)
-    differences = Differences(inquiry.archive, span)
-    documents = _differences(inquiry, differences, kind, [type_] if type_ else NAMES)
-    rows = documents if as_json else map(_columns, documents)
-    emit_rows(rows, as_json, "nothing differs")
+    past = PastQuery(console.tenant())
+    differences = Differences(past.archive, span_of(past, start, end))
+    documents = _differences(past, differences, kind, [type_] if type_ else NAMES)
+    rows = documents if console.as_json else map(_row, documents)
+    console.rows(rows, "nothing differs")
+
+
+def span_of(past: PastQuery, start: str, end: str | None) -> Span:
+    """Read --from and --to; raises UsageError."""
+    ledger = past.tenant.ledger
+    last = past.archive.end() if end is None else last_position_of(ledger, end, "--to")
+    span = Span(position_of(ledger, start, "--from"), last)
+    if span.start > span.end:
+        raise click.UsageError("--from is later than --to.")
+    say_position(ledger, span.start, "from")
+    say_position(ledger, span.end, "to")
+    return span
 
 
 def _differences(
-    inquiry: Inquiry, differences: Differences, kind: str | None, types: list[str]
+    past: PastQuery, differences: Differences, kind: str | None, types: list[str]
 ) -> Iterator[dict[str, Any]]:
     after: int | None = 0
     while after is not None:
         page = differences.page(after, PAGE, types=types, kind=kind)
-        yield from difference_documents(archive_of(inquiry.tenant), list(page.rows))
+        yield from difference_documents(archive_of(past.tenant), list(page.rows))
         after = page.next
 
 
-def _columns(document: dict[str, Any]) -> dict[str, Any]:
+def _row(document: dict[str, Any]) -> dict[str, Any]:
     event, last = document["event"] or {}, document["last"] or {}
     return {
         "kind": document["kind"],
         "how": document["how"],
         "type": document["resourceType"],
-        "name": text(document["name"]),
-        "position": event.get("position", ""),
-        "at": event.get("at", ""),
-        "event": event.get("type", ""),
-        "by": event.get("credential") or event.get("operator") or event.get("actor", ""),
+        "name": document["name"],
+        "position": event.get("position"),
+        "at": event.get("at"),
+        "event": event.get("type"),
+        "by": event.get("credential") or event.get("operator") or event.get("actor"),
         "changed": _changed(document),
-        "last": last.get("at", ""),
-        **hands(document),
+        "last": last.get("at"),
+        **_hands(document),
         "id": document["id"],
     }
 
@@ -95,117 +92,55 @@ def _columns(document: dict[str, Any]) -> dict[str, Any]:
 def _changed(document: dict[str, Any]) -> str:
     """Name what changed: attributes without their long URN, members by number."""
     members = document.get("members", {})
-    counts = [f"members {sign}{members[side]['count']}" for side, sign in _SIGNS if members]
+    signs = (("joined", "+"), ("left", "-"))
+    counts = [f"members {sign}{members[side]['count']}" for side, sign in signs if members]
     if document["kind"] in ("joined", "passed") or document["how"].startswith("deleted"):
         return ", ".join(counts)
     return ", ".join([key.rpartition(":")[2] for key in document["changes"]] + counts)
 
 
-_SIGNS = (("joined", "+"), ("left", "-"))
+def _hands(document: Mapping[str, Any]) -> dict[str, str]:
+    """Return the columns that name all who took part in a difference, and their clients."""
+    more = "" if document["complete"] else f" (of the last {MOST_READ} events)"
+    names = {key: _distinct([one[key] for one in document["by"]]) for key in ("who", "client")}
+    return {"who": f"{', '.join(names['who'])}{more}", "client": ", ".join(names["client"])}
 
 
-@click.command("search", context_settings=HELP)
-@click.argument("filter_", metavar="FILTER")
-@at_option
-@click.option(
-    "--type",
-    "type_",
-    type=click.Choice([*NAMES, ALL]),
-    default="User",
-    show_default=True,
-    help="Resources of this type.",
-)
-@click.option("--sort-by", metavar="ATTRIBUTE", help="In the order of this attribute.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many.")
-@ledger_option
-@json_option
-@pass_site
-@examples(
-    "scim-ledger search 'active eq true and title sw \"Chief\"'",
-    "scim-ledger search 'groups.display eq \"Admins\"' --at 2026-10-01 --sort-by userName",
-)
-def search(
-    site: Site,
-    filter_: str,
-    at: str | None,
-    type_: str,
-    sort_by: str | None,
-    limit: int | None,
-    ledger: str,
-    as_json: bool,
-) -> None:
-    """Find resources by a SCIM filter (RFC 7644 §3.4.2.2), as they are now or were then.
-
-    Names and groups are those of then too.
-    """
-    inquiry = Inquiry(site.tenant(ledger))
-    position = inquiry.asked(at) if at is not None else None
-    view = inquiry.now() if position is None else inquiry.at(position)
-    tenant = inquiry.tenant
-    catalogue = tenant.catalogue() if position is None else tenant.catalogue_at(position)
-    query = _query(_bound(catalogue, type_), filter_, sort_by)
-    documents = _found(view, None if type_ == ALL else type_, query, limit)
-    rows = list(documents) if as_json else [_row(document) for document in documents]
-    emit_rows(rows, as_json, "nothing found")
+def _distinct(names: Sequence[str | None]) -> list[str]:
+    return list(dict.fromkeys(filter(None, names)))
 
 
-def _bound(catalogue: Catalogue, type_: str) -> ResourceType:
-    return AllTypes.of(catalogue.resource_types) if type_ == ALL else catalogue.by_name[type_]
+# One resource
 
 
-def _query(bound: ResourceType, filter_: str, sort_by: str | None) -> Query:
-    """Read what is looked for; raises UsageError."""
-    try:
-        return Query(
-            filter=parse_filter(filter_, bound),
-            sort_by=parse_sort(sort_by, bound) if sort_by else None,
-        )
-    except ScimError as error:
-        raise click.UsageError(error.detail) from None
+def headline(document: Mapping[str, Any]) -> str:
+    """Return a line that says what became of a resource, and who took part."""
+    number = document["events"]
+    head = f"{document['name']}: {document['how']}, {number} event{'' if number == 1 else 's'}"
+    who = _hands(document)["who"]
+    return f"{head} by {who}" if who else head
 
 
-def _found(
-    view: View, type_: str | None, query: Query, limit: int | None
-) -> Iterator[dict[str, Any]]:
-    """Yield the documents found, with their groups or members; raises TooCostly."""
-    mark: Mark | None = START
-    left = limit or float("inf")
-    while mark is not None and left > 0:
-        asked = Query(
-            filter=query.filter, sort_by=query.sort_by, count=int(min(left, PAGE)), after=mark
-        )
-        with view.reading() as connection:
-            page = view.readings.search(connection, type_, asked)
-            places = [(at, groups) for at, of, groups, _ in page.rows if of == "User"]
-            groups = view.readings.relations(connection, "User", places)
-        for position, of, _, document in page.rows:
-            relation = KINDS[of].relation
-            found = groups.get(position, ())
-            if relation == "members":  # one group's at a time: it may have very many
-                with view.reading() as connection:
-                    places = [(position, None)]
-                    found = view.readings.relations(connection, of, places).get(position, ())
-            shown = {relation: [related(one) for one in found]} if relation else {}
-            yield orjson.loads(document) | shown
-        mark, left = page.next, left - len(page.rows)
+def change_lines(found: Difference, reasons: Reasons) -> Iterator[dict[str, Any]]:
+    """Yield a line for each value that differs, with the last cause of it."""
+    for attribute, change in found.changes.items():
+        yield _line(attribute, change.before, change.after, reasons)
+    relation = str(KINDS[found.type].relation)
+    for value in found.turnover.joined_values:
+        yield _line(f"{relation}:{value['value']}", None, shown(f"{relation}:", value), reasons)
+    for value in found.turnover.left_values:
+        yield _line(f"{relation}:{value['value']}", shown(f"{relation}:", value), None, reasons)
+    named = len(found.turnover.joined_values) + len(found.turnover.left_values)
+    if more := found.turnover.joined + found.turnover.left - named:
+        yield _line(relation, None, f"and {more} more", reasons)
 
 
-def _relation(type_: str, document: dict[str, Any]) -> dict[str, str]:
-    """Name the groups of a user, count the members of a group."""
-    if type_ == "Group":
-        return {"members": str(len(document["members"]))}
-    return {"groups": ", ".join(group["display"] for group in document.get("groups", ()))}
-
-
-def _row(document: dict[str, Any]) -> dict[str, str]:
-    type_ = document["meta"]["resourceType"]
+def _line(key: str, before: Any, after: Any, reasons: Reasons) -> dict[str, Any]:
+    cause = reasons.causes.get(key)
     return {
-        "type": type_,
-        "name": text(document.get(KINDS[type_].name_attribute)),
-        "active": text(document.get("active")),
-        **_relation(type_, document),
-        "id": document["id"],
+        "attribute": label(key),
+        "before": before,
+        "after": after,
+        "who": cause.who if cause else None,
+        "client": cause.client if cause else None,
     }
-
-
-COMMANDS: list[click.Command] = [diff, search]

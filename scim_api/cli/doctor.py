@@ -1,4 +1,4 @@
-"""What could go wrong, looked at before it does."""
+"""doctor: what could go wrong."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from ledger.sqlite.connection import (
     unavailable,
 )
 from scim_api import settings as settings_
+from scim_api.cli.command import command
+from scim_api.cli.console import Console
+from scim_api.cli.terminal import Exit, end
 from scim_api.server.health import MIN_FREE
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.tenants import Tenant, ledger_names
@@ -42,15 +45,28 @@ _SETTLE = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at, and what there is to say about it."""
+    """Something that was checked, and the result."""
 
-    name: str
+    check: str
     ok: bool
     says: str
 
 
+@command("doctor", "scim-ledger doctor", "scim-ledger doctor --json", ledger=False)
+def doctor(console: Console) -> None:
+    """Check what could go wrong; exit 1 if something is.
+
+    SQLite, permissions, disk, clock, settings and each ledger.
+    """
+    checks = list(examine(os.environ, console.tenant))
+    lines = (f"{'ok  ' if c.ok else 'BAD '} {c.check}: {c.says}" for c in checks)
+    console.document([asdict(check) for check in checks], *lines)
+    if not all(check.ok for check in checks):
+        end(Exit.FAILED)
+
+
 def examine(
-    environment: Mapping[str, str], open_ledger: Callable[[str], Callable[[], Tenant]]
+    environment: Mapping[str, str], open_ledger: Callable[[str], Tenant]
 ) -> Iterator[Check]:
     """Yield every check."""
     try:
@@ -66,7 +82,7 @@ def examine(
     if not names:
         yield Check("ledgers", False, "there is none yet; scim-ledger init makes one")
     for name in names:
-        yield from _ledger(name, open_ledger(name))
+        yield from _ledger(name, open_ledger)
 
 
 def sqlite_check(settings: Settings) -> Iterator[Check]:
@@ -94,10 +110,10 @@ def _disk(folder: Path) -> Iterator[Check]:
     yield Check("data directory", writable, f"{folder} {'is' if writable else 'is not'} writable")
 
 
-def _ledger(name: str, open_: Callable[[], Tenant]) -> Iterator[Check]:
+def _ledger(name: str, open_ledger: Callable[[str], Tenant]) -> Iterator[Check]:
     label = f"ledger {name}"
     try:
-        tenant = open_()
+        tenant = open_ledger(name)
         last = tenant.ledger.end()
     except LedgerError as error:
         yield Check(label, False, str(error))

@@ -1,15 +1,13 @@
-"""What commands about the past share: moments, names of resources, an archive that is ready."""
+"""Resources now and in the past: found by id or name, read with their groups or members."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
-import click
 import orjson
 
-from ledger import clock
-from ledger.contract import Ledger, Transaction
+from ledger.contract import Transaction
 from projections.audit.archive import Archive
 from projections.audit.cause import Cause
 from projections.audit.timeline import Timeline
@@ -18,126 +16,55 @@ from projections.current.reader import ResourceReader
 from projections.history.history import History
 from projections.history.projector import NEVER
 from scim_api.audit.documents import archive_of
-from scim_api.cli import ages
-from scim_api.cli.terminal import Exit, Failure, Progress, moment, say
-from scim_api.protocol.errors import InvalidValue
+from scim_api.cli.moments import last_position_of, say_position
+from scim_api.cli.terminal import Exit, Failure, Progress, note
 from scim_api.protocol.schema.resource_types import KINDS
 from scim_api.tenants.tenants import Tenant
-from scim_api.web import as_of
 
 NAMESAKES = 5  # that are pointed out
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-MOMENT = (
-    "a position (42), an instant (2026-10-01T00:00:00Z; without an offset is UTC), a date"
-    f" (2026-10-01: its first instant, UTC) or an age ({ages.WORDS} before now)"
-)
-NOW = "Today's date (UTC), and what is yet to come, mean until now."
-
-
-class Site(Protocol):
-    """What the program gives these commands."""
-
-    def tenant(self, name: str) -> Tenant: ...
-
-
-def at_option(command: F) -> F:
-    """Add --at MOMENT."""
-    return click.option("--at", metavar="MOMENT", help=f"As of then: {MOMENT}. {NOW}")(command)
-
-
-def span_options(command: F) -> F:
-    """Add --from MOMENT and --to MOMENT."""
-    command = click.option(
-        "--to", "end", metavar="MOMENT", help=f"The moment after, by default now. {NOW}"
-    )(command)
-    return click.option(
-        "--from", "start", metavar="MOMENT", required=True, help=f"The moment before: {MOMENT}."
-    )(command)
-
-
-def position_of(ledger: Ledger, text: str, option: str) -> int:
-    """Read a MOMENT as the position it stands for; raises UsageError."""
-    try:
-        return as_of.position_of(ledger, _normal(text.strip()), option)
-    except InvalidValue as error:
-        raise click.UsageError(error.detail) from None
-
-
-def last_position_of(ledger: Ledger, text: str, option: str) -> int:
-    """Read the MOMENT at which a period ends; today or later means now. Raises UsageError."""
-    if _is_over(ledger, text.strip()):
-        return position_of(ledger, text, option)
-    say(f"{option} {text} is not over yet: until now", err=True)
-    return ledger.last_position()
-
-
-def _is_over(ledger: Ledger, text: str) -> bool:
-    """Return whether nothing more can happen until a moment; a date of today is not over."""
-    at = _normal(text)
-    if at.isdigit():
-        return True
-    today = clock.timestamp()[:10]
-    is_date = not ages.is_age(text) and len(text) <= len(today)
-    last_at = ledger.end()[1]
-    return at <= max(clock.timestamp(), last_at) and not (is_date and at.startswith(today))
-
-
-def say_position(ledger: Ledger, position: int, word: str) -> None:
-    """Say on stderr what an answer stands for: the same position gives it again."""
-    say(f"{word} position {position} ({ledger.time_of(position)})", err=True)
-
-
-def start_of(ledger: Ledger, text: str, option: str) -> int:
-    """Read a MOMENT as the last position before it: what begins then comes after."""
-    text = _normal(text.strip())
-    if text.isdigit():
-        return position_of(ledger, text, option) - 1
-    return ledger.position_before(text)
-
-
-def _normal(text: str) -> str:
-    """Return a position as it is, anything else as an instant."""
-    if text.isascii() and text.isdigit():
-        return text
-    try:
-        return moment(text)
-    except click.UsageError:
-        raise click.UsageError(f"{text!r} is no moment. A moment is {MOMENT}.") from None
+RELATIONS = ("members", "groups")
 
 
 def follow(history: History) -> None:
-    """Let the history catch up with its ledger, however long that takes, and tell how far it is."""
-    progress = Progress("following the ledger")
-    history.catch_up(progress=progress)
-    progress.end()
+    """Bring the history up to its ledger, however long that takes."""
+    with Progress("following the ledger") as progress:
+        history.catch_up(progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """The resources of one moment, and the file they are read from."""
 
-    readings: ResourceReader
+    resources: ResourceReader
     reading: Callable[[], AbstractContextManager[Transaction]]
 
     def find(self, type_: str, name: str) -> str | None:
         """Return the id of a resource, given by id or by its name at that moment."""
         with self.reading() as connection:
-            found = self.readings.get(connection, type_, name)
-            found = found or self.readings.find_by_name(connection, type_, name)
+            found = self.resources.get(connection, type_, name)
+            found = found or self.resources.find_by_name(connection, type_, name)
         return found.id if found else None
+
+    def document(self, type_: str, id_: str) -> dict[str, Any]:
+        """Return a resource's document with its members or groups; raises Failure."""
+        with self.reading() as connection:
+            row = self.resources.row(connection, type_, id_)
+            if row is None:
+                raise absent(type_, id_)
+            found = self.resources.relations(connection, type_, [row.place])
+        document: dict[str, Any] = orjson.loads(row.document)
+        return document | {str(KINDS[type_].relation): [*map(related, found.get(row.position, ()))]}
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
-    """A ledger whose past is asked about."""
+class PastQuery:
+    """Questions about a ledger's resources, now and in the past."""
 
     tenant: Tenant
 
     @property
     def archive(self) -> Archive:
-        """What is asked, once the history has followed the ledger, however long that takes."""
+        """The archive, once the history has caught up with the ledger."""
         follow(self.tenant.history)
         return archive_of(self.tenant)
 
@@ -150,14 +77,8 @@ class Inquiry:
         history = self.archive.history
         return View(history.at(position), history.file.reading)
 
-    def view(self, at: str | None) -> View:
-        """Return the resources of a moment, by default of now."""
-        if at is None:
-            return self.now()
-        return self.at(self.asked(at))
-
-    def asked(self, at: str) -> int:
-        """Read --at as the position it stands for, and say which that is; raises UsageError."""
+    def position(self, at: str) -> int:
+        """Read --at as a position, and say which it is; raises UsageError."""
         position = last_position_of(self.tenant.ledger, at, "--at")
         say_position(self.tenant.ledger, position, "as of")
         return position
@@ -165,7 +86,7 @@ class Inquiry:
     def find(self, type_: str, name: str, *views: View, ever: bool = False) -> str:
         """Return the id of a resource: by id, or by its name in the first view that has it.
 
-        With `ever` also one that was deleted, by its id or the name it had last. Raises Failure.
+        With `ever` also a deleted one, by its id or its last name. Raises Failure.
         """
         id_ = next(filter(None, (view.find(type_, name) for view in views)), None)
         if id_ is None and ever:
@@ -181,23 +102,15 @@ class Inquiry:
     def _point_out_namesakes(self, type_: str, name: str, id_: str) -> None:
         for other in self.archive.namesakes(type_, name, id_, NAMESAKES):
             last = "now" if other.until == NEVER else other.until - 1
-            when = f"positions {other.since} to {last}"
-            say(f"note: this name was also that of {other.id} ({when})", err=True)
+            note(f"note: this name was also that of {other.id} (positions {other.since} to {last})")
 
 
 def absent(type_: str, name: str) -> Failure:
-    """Return what a command ends with that finds no such resource."""
+    """Return the failure of a command that finds no such resource."""
     attribute = KINDS[type_].name_attribute
     return Failure(
         f"there is no {type_.lower()} with the id or {attribute} {name!r}", Exit.NOT_FOUND
     )
-
-
-def text(value: Any) -> str:
-    """Return a value as it stands in a table."""
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def related(one: Relation) -> dict[str, Any]:
@@ -206,29 +119,26 @@ def related(one: Relation) -> dict[str, Any]:
     return {"value": one.id, **display, "type": one.type}
 
 
-RELATIONS = ("members", "groups")
-
-
 def label(key: str) -> str:
-    """Return an attribute's name as it stands in a table: without a URN, or the id of a member."""
+    """Return an attribute's name for a table: without its URN or the id of a member."""
     kind, _, name = key.partition(":")
     return key.rpartition(":")[2] if kind == "urn" else kind if name else key
 
 
-def told(key: str, value: Any) -> str:
-    """Return an attribute's value as it stands in a table: of a member or group the name."""
+def shown(key: str, value: Any) -> Any:
+    """Return an attribute's value for a table: of a member or group its name."""
     kind, _, id_ = key.partition(":")
     if kind in RELATIONS and isinstance(value, dict):
         return str(value.get("display") or value.get("value") or id_)
-    return text(value)
+    return value
 
 
 def cause_columns(cause: Cause) -> dict[str, Any]:
-    """Return the columns of a table that tell of a cause."""
+    """Return the columns of a table for a cause."""
     return {
         "position": cause.position,
         "at": cause.at,
         "type": cause.type,
         "who": cause.who,
-        "client": text(cause.client),
+        "client": cause.client,
     }

@@ -1,28 +1,16 @@
-"""Commands about roles and entitlements: resources like any other, and the role of new users."""
+"""role and entitlement: what users can be given, and the role of new users."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import click
 import orjson
 
-from ledger.events import Metadata
 from projections.query.model import START, Mark, Query
 from projections.state import Resource
-from scim_api.cli.schema import tell
-from scim_api.cli.terminal import (
-    HELP,
-    Exit,
-    Failure,
-    Group,
-    emit,
-    emit_rows,
-    examples,
-    json_option,
-    ledger_option,
-    pass_site,
-    say,
-)
+from scim_api.cli.command import Group, command, group
+from scim_api.cli.console import Console
+from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.protocol.conditions import Conditions
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.policy import Tolerances
@@ -32,153 +20,94 @@ from scim_api.service.service import Service
 from scim_api.tenants import configure
 from scim_api.tenants.tenants import Tenant
 
-F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 PAGE = 500  # resources read at once
 
 
-class Site(Protocol):
-    """What the program gives these commands."""
-
-    def tenant(self, name: str) -> Tenant: ...
-    def metadata(self, via: str) -> Metadata: ...
-
-
-def _saying(text: str, *lines: str) -> Callable[[F], F]:
-    """Give a command its help, with examples."""
-
-    def with_help(function: F) -> F:
-        function.__doc__ = text
-        return examples(*lines)(function)
-
-    return with_help
-
-
-def _group(resource_type: ResourceType, word: str, sample: str, about: str) -> click.Group:
+def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
     """Return the commands that add, list and remove resources of a type."""
+    commands = group(word, help_, f"scim-ledger {word} add {sample}", f"scim-ledger {word} list")
 
-    @click.group(word, cls=Group, context_settings=HELP)
-    @_saying(about, f"scim-ledger {word} add {sample}", f"scim-ledger {word} list")
-    def group() -> None: ...
-
-    for command in (_adding, _listing, _removing):
-        group.add_command(command(resource_type, word, sample))
-    return group
-
-
-def _adding(resource_type: ResourceType, word: str, sample: str) -> click.Command:
-    @click.command("add")
-    @click.argument("name")
-    @click.option("--description", metavar="TEXT", help="What it allows, for people to read.")
-    @ledger_option
-    @json_option
-    @pass_site
-    @_saying(
-        "Add one, named as Okta shows it; print its id.",
+    @command(
+        "add",
         f"scim-ledger {word} add {sample}",
         f'scim-ledger {word} add {sample} --description "may do everything"',
+        group=commands,
+        help=f"Add one {word}, named as Okta shows it, and print its id.",
     )
-    def add(site: Site, name: str, description: str | None, ledger: str, as_json: bool) -> None:
-        id_ = _add(site, site.tenant(ledger), resource_type, name, description)
-        if as_json:
-            emit({"id": id_, "name": name})
-        else:
-            click.echo(id_)
+    @click.argument("name")
+    @click.option("--description", metavar="TEXT", help="What it allows, for people to read.")
+    def add(console: Console, name: str, description: str | None) -> None:
+        body = {"schemas": [type_.schema.id], "displayName": name}
+        if description:
+            body["description"] = description
+        service, metadata = _service(console.tenant(), type_), console.metadata()
+        id_ = _carried_out(lambda: service.create(body, metadata).id)
+        console.document({"id": id_, "name": name}, id_)
 
-    return add
+    @command(
+        "list",
+        f"scim-ledger {word} list",
+        f"scim-ledger {word} list --json",
+        group=commands,
+        help="List them.",
+    )
+    def list_(console: Console) -> None:
+        console.rows(_rows(console.tenant(), type_), f"none yet; scim-ledger {word} add makes one")
 
-
-def _listing(resource_type: ResourceType, word: str, _: str) -> click.Command:
-    @click.command("list")
-    @ledger_option
-    @json_option
-    @pass_site
-    @_saying("List them.", f"scim-ledger {word} list", f"scim-ledger {word} list --json")
-    def list_(site: Site, ledger: str, as_json: bool) -> None:
-        nothing = f"none yet; scim-ledger {word} add makes one"
-        emit_rows(_rows(site.tenant(ledger), resource_type), as_json, nothing)
-
-    return list_
-
-
-def _removing(resource_type: ResourceType, word: str, sample: str) -> click.Command:
-    @click.command("remove")
-    @click.argument("name", metavar="ID|NAME")
-    @ledger_option
-    @json_option
-    @pass_site
-    @_saying(
-        "Remove one. Users who have it keep the value until their source takes it away.",
+    @command(
+        "remove",
         f"scim-ledger {word} remove {sample}",
+        group=commands,
+        help="Remove one. Users who have it keep the value until their source removes it.",
     )
-    def remove(site: Site, name: str, ledger: str, as_json: bool) -> None:
-        tenant = site.tenant(ledger)
-        found = _find(tenant, resource_type, name)
+    @click.argument("name", metavar="ID|NAME")
+    def remove(console: Console, name: str) -> None:
+        tenant = console.tenant()
+        found = _find(tenant, type_, name)
         if found is None:
             raise Failure(f"there is no {word} {name!r}", Exit.NOT_FOUND)
-        _must_not_be_the_default(tenant, found.id)
-        metadata = site.metadata("cli")
-        _refused_aloud(lambda: _service(tenant, resource_type).delete(found.id, _ANY, metadata))
-        tell(as_json, True, f"removed {found.attributes['displayName']} ({found.id})", "")
+        if (tenant.catalogue().default_role or {}).get("value") == found.id:
+            raise Failure("new users get this role; first choose another: scim-ledger role default")
+        service, metadata = _service(tenant, type_), console.metadata()
+        _carried_out(lambda: service.delete(found.id, Conditions(), metadata))
+        console.change(True, f"removed {found.attributes['displayName']} ({found.id})")
 
-    return remove
-
-
-def _must_not_be_the_default(tenant: Tenant, id_: str) -> None:
-    default = tenant.catalogue().default_role
-    if default and default["value"] == id_:
-        raise Failure(
-            "created users get this role; first choose another with scim-ledger role default"
-        )
+    return commands
 
 
-_ANY = Conditions()
-
-
-def _service(tenant: Tenant, resource_type: ResourceType) -> Service:
+def _service(tenant: Tenant, type_: ResourceType) -> Service:
     catalogue = tenant.catalogue()
     return Service(
         tenant.ledger,
         tenant.resources,
-        catalogue.by_name[resource_type.name],
+        catalogue.by_name[type_.name],
         catalogue,
         Tolerances(catalogue.policy),
     )
 
 
-def _add(
-    site: Site, tenant: Tenant, resource_type: ResourceType, name: str, description: str | None
-) -> str:
-    body = {"schemas": [resource_type.schema.id], "displayName": name}
-    if description:
-        body["description"] = description
-    metadata = site.metadata("cli")
-    return _refused_aloud(lambda: _service(tenant, resource_type).create(body, metadata).id)
-
-
-T = TypeVar("T")
-
-
-def _refused_aloud(act: Callable[[], T]) -> T:
+def _carried_out(act: Callable[[], T]) -> T:
     try:
         return act()
     except ScimError as error:
         raise Failure(error.detail) from error
 
 
-def _find(tenant: Tenant, resource_type: ResourceType, name: str) -> Resource | None:
+def _find(tenant: Tenant, type_: ResourceType, name: str) -> Resource | None:
     with tenant.ledger.reading() as connection:
-        return tenant.resources.get(
-            connection, resource_type.name, name
-        ) or tenant.resources.find_by_name(connection, resource_type.name, name)
+        return tenant.resources.get(connection, type_.name, name) or tenant.resources.find_by_name(
+            connection, type_.name, name
+        )
 
 
-def _rows(tenant: Tenant, resource_type: ResourceType) -> Iterator[dict[str, Any]]:
+def _rows(tenant: Tenant, type_: ResourceType) -> Iterator[dict[str, Any]]:
     mark: Mark | None = START
     while mark:
         query = Query(after=mark, count=PAGE)
         with tenant.ledger.reading() as connection:
-            page = tenant.resources.search(connection, resource_type.name, query)
+            page = tenant.resources.search(connection, type_.name, query)
         for document in map(orjson.loads, page.documents):
             yield {
                 "id": document["id"],
@@ -189,49 +118,48 @@ def _rows(tenant: Tenant, resource_type: ResourceType) -> Iterator[dict[str, Any
         mark = page.next
 
 
-role_group = _group(
+role = _commands(
     ROLE,
     "role",
     "admin",
-    "Keep the roles that users can have; Okta's entitlement management reads them from /Roles.",
+    "Manage the roles that users can have.\n\nOkta's entitlement management reads them from"
+    " /Roles.",
 )
-entitlement_group = _group(
+entitlement = _commands(
     ENTITLEMENT,
     "entitlement",
     "licence-a",
-    "Keep what users can be entitled to; Okta's entitlement management reads /Entitlements.",
+    "Manage what users can be entitled to.\n\nOkta's entitlement management reads it from"
+    " /Entitlements.",
 )
 
 
-@role_group.command("default")
+@command(
+    "default",
+    "scim-ledger role default member",
+    "scim-ledger role default --none",
+    group=role,
+)
 @click.argument("value", required=False)
-@click.option("--none", is_flag=True, help="Give created users no role.")
-@ledger_option
-@json_option
-@pass_site
-@examples("scim-ledger role default member", "scim-ledger role default --none")
-def default_role(site: Site, value: str | None, none: bool, ledger: str, as_json: bool) -> None:
-    """Give each created user a role, unless the request names one itself.
+@click.option("--none", is_flag=True, help="Give new users no role.")
+def default_role(console: Console, value: str | None, none: bool) -> None:
+    """Choose the role of new users whose request names none.
 
-    VALUE is recorded as it is. Okta's entitlement management expects the id of a role there, as
-    role list shows it; its name is added for people to read.
+    VALUE is recorded as it is. Okta's entitlement management expects the id of a role, as role
+    list shows it; the role's name is added for people to read.
     """
     if none is (value is not None) or value == "":
         raise click.UsageError("give either a value or --none")
-    tenant = site.tenant(ledger)
-    role = None if value is None else _role(tenant, value)
-    changed = configure.set_default_role(tenant, role, site.metadata("cli"))
+    tenant = console.tenant()
+    chosen = None if value is None else _role(tenant, value)
+    changed = configure.set_default_role(tenant, chosen, console.metadata())
     says = f"created users get the role {value}" if value else "created users get no role"
-    if value and role == {"value": value} and (named := _find(tenant, ROLE, value)):
-        say(f"note: {value} is the name of the role {named.id}; Okta wants its id", err=True)
-    tell(as_json, changed, says, f"{says} as before")
+    if value and chosen == {"value": value} and (named := _find(tenant, ROLE, value)):
+        note(f"note: {value} is the name of the role {named.id}; Okta wants its id")
+    console.change(changed, says, f"{says} as before")
 
 
 def _role(tenant: Tenant, value: str) -> dict[str, str]:
     with tenant.ledger.reading() as connection:
-        role = tenant.resources.get(connection, ROLE.name, value)
-    display = {"display": role.attributes["displayName"]} if role else {}
-    return {"value": value, **display}
-
-
-COMMANDS: list[click.Command] = [role_group, entitlement_group]
+        found = tenant.resources.get(connection, ROLE.name, value)
+    return {"value": value} | ({"display": found.attributes["displayName"]} if found else {})

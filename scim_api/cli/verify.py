@@ -1,8 +1,9 @@
-"""The verify command: what is asked, and what is said of it."""
+"""verify: read a ledger and say whether it is what was written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 import click
 
@@ -11,89 +12,53 @@ from ledger.contract import LedgerBusy, LedgerError, NotMigrated
 from ledger.findings import Finding, Kind
 from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.known_heads import HeadSources
-from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
-from ledger.verify.report import MEMORY_FILE, Compared, Options, Report, Verified
-from ledger.verify.single import verify_position
-from ledger.verify.verifier import verify
-from scim_api.cli.terminal import (
-    HELP,
-    Exit,
-    Failure,
-    Progress,
-    emit,
-    examples,
-    json_option,
-    ledger_option,
-    pass_site,
-)
-from scim_api.cli.verify_words import as_object, say, say_single, single_as_object
+from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead
+from ledger.verify import identity
+from ledger.verify.report import MEMORY_FILE, NOT_SHOWN, Compared, Options, Report, Verified
+from ledger.verify.single import EventResult, verify_position
+from ledger.verify.verifier import verify as verify_file
+from projections import runner
+from projections.compare import compare
+from scim_api.cli.command import command
+from scim_api.cli.console import Console
+from scim_api.cli.key import key_given
+from scim_api.cli.terminal import Exit, Failure, Progress, end
+from scim_api.wiring import keys_of, projections_of, stored_projections, wire
 
 
-class Site(Protocol):
-    """What the program gives this command."""
-
-    def path(self, name: str) -> Path: ...
-
-    def keys(self, name: str) -> Keys:
-        """Return where the key of a ledger's tree heads is, and the head it signed last."""
-        ...
-
-    def places(self, name: str) -> HeadSources:
-        """Return where others hold heads of a ledger."""
-        ...
-
-    def compare_projections(self, name: str, progress: Progress) -> Compared:
-        """Compare a ledger's projections with a rebuild."""
-        ...
-
-
-_File = click.Path(path_type=Path, dir_okay=False)
-
-
-@click.command("verify", context_settings=HELP)
-@ledger_option
-@json_option
-@click.option(
-    "--file", type=click.Path(path_type=Path), help="A ledger's file, such as a backup's, instead."
-)
-@click.option("--events-only", is_flag=True, help="Leave out what is made from the events.")
-@click.option(
-    "--since-last",
-    is_flag=True,
-    help="Read again only what came after the last such verification.",
-)
-@click.option(
-    "--memory",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help=f"What --since-last remembers itself by; else {MEMORY_FILE} beside the ledger.",
-)
-@click.option("--position", type=click.IntRange(1), metavar="N", help="Verify one event only.")
-@click.option(
-    "--head",
-    "heads",
-    multiple=True,
-    type=_File,
-    help="A tree head that you kept, or a witness; can be given again.",
-)
-@click.option(
-    "--key",
-    "keys",
-    multiple=True,
-    metavar="VKEY",
-    help="A verifier key that you know from elsewhere; can be given again.",
-)
-@pass_site
-@examples(
+@command(
+    "verify",
     "scim-ledger verify",
     "scim-ledger verify --since-last",
     "scim-ledger verify --head head-2026-11-25 --json",
     "scim-ledger verify --position 42",
     "scim-ledger verify --file backup.db",
 )
-def verify_command(
-    site: Site,
-    ledger: str,
-    as_json: bool,
+@click.option("--file", type=click.Path(path_type=Path), help="Verify this file, such as a backup.")
+@click.option("--events-only", is_flag=True, help="Do not compare the projections with a rebuild.")
+@click.option("--since-last", is_flag=True, help="Read only what came after the last one of these.")
+@click.option(
+    "--memory",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"File that --since-last keeps, by default {MEMORY_FILE} next to the ledger.",
+)
+@click.option("--position", type=click.IntRange(1), metavar="N", help="Verify one event only.")
+@click.option(
+    "--head",
+    "heads",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A tree head that you or a witness kept; can be repeated.",
+)
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="VKEY",
+    help="A verifier key that you know from elsewhere; can be repeated.",
+)
+def verify(
+    console: Console,
     file: Path | None,
     events_only: bool,
     since_last: bool,
@@ -102,86 +67,59 @@ def verify_command(
     heads: Sequence[Path],
     keys: Sequence[str],
 ) -> None:
-    """Re-read every byte of a ledger and check it against every other; exit 3 if one is wrong.
+    """Check every byte of a ledger; exit 3 if one is wrong.
 
     Headers against their columns, leaf hashes, commitments, positions, versions, times, the tree
-    and the heads signed over it, SQLite's own integrity, and whether what was made of the events is
-    what a rebuild gives. Nothing is written, but for what --since-last remembers.
+    and the heads signed over it, SQLite's own integrity, and whether the projections are what a
+    rebuild gives. Nothing is written, except what --since-last keeps.
     """
-    path = file or site.path(ledger)
+    path = file or console.path()
     if path.is_dir():
         raise Failure(f"{path} is a folder, not the file of a ledger")
     if file and not file.exists():
         raise Failure(f"there is no file {file}", Exit.NOT_FOUND)
     if position is not None:
-        _verify_one(path, position, as_json)
+        _verify_one(console, path, position)
         return
     if file and since_last and memory is None:
-        raise click.UsageError("--since-last with --file needs --memory: where to remember it")
+        raise click.UsageError("--since-last with --file needs --memory: where to keep it")
     memory = (memory or path.with_name(MEMORY_FILE)) if since_last else None
     since = Verified.read(memory) if memory else None
-    own = None if file else _own_head(site.keys(ledger))
+    own = None if file else _own_head(keys_of(path, console.settings))
     options = Options(
         brought=[_brought(each) for each in heads],
         own=own if isinstance(own, KnownHead) else None,
-        keys=[_key(each) for each in keys],
+        keys=[key_given(each) for each in keys],
         since=since,
         copy=file is not None,
-        sources=HeadSources() if file else site.places(ledger),
+        sources=HeadSources() if file else _sources(console),
     )
-    progress = Progress("verifying")
-    report = verify(path, progress, options)
+    with Progress("verifying") as progress:
+        report = verify_file(path, progress, options)
     if isinstance(own, Finding):
         report.findings.append(own)
     unchecked = ""
     if report.good and not (file or events_only or since):
-        unchecked = _compare_projections(site, ledger, report)
-    progress.end()
-    _tell(report, options, unchecked, as_json)
+        unchecked = _compare_projections(path, report)
+    ok = report.good and not unchecked
+    console.document(_document(report, options, ok=ok), *_lines(report, options))
     if memory and report.good and report.root:
-        _verified(report, since).write(memory)
+        _verified(report, report.root, since).write(memory)
     if report.findings:
-        click.get_current_context().exit(Exit.NOT_VERIFIED)
+        end(Exit.NOT_VERIFIED)
     if unchecked:
         raise Failure(unchecked)
 
 
-def _tell(report: Report, options: Options, unchecked: str, as_json: bool) -> None:
-    if as_json:
-        emit(as_object(report, options, ok=report.good and not unchecked))
-    else:
-        say(report, options)
-
-
-def _verified(report: Report, since: Verified | None) -> Verified:
-    head = report.newest.number if report.newest else since.head if since else 0
-    assert report.root is not None
-    return Verified(report.origin, report.size, report.root, head, clock.timestamp())
-
-
-def _compare_projections(site: Site, ledger: str, report: Report) -> str:
-    """Add how the projections differ from a rebuild; return why that could not be checked."""
-    progress = Progress("rebuilding to compare")
-    try:
-        report.compared = site.compare_projections(ledger, progress)
-        faults = report.compared.faults
-        report.notes += report.compared.missing
-    except NotMigrated as error:
-        return f"{error}, then verify again: only the events were checked"
-    except LedgerBusy:
-        raise
-    except Exception as error:  # whatever stops a rebuild is a finding too
-        faults = [f"the current state cannot be rebuilt: {type(error).__name__}: {error}"]
-    finally:
-        progress.end()
-    report.findings += [
-        Finding(Kind.PROJECTION, None, "projection", "what a rebuild gives", f) for f in faults
-    ]
-    return ""
+def _sources(console: Console) -> HeadSources:
+    """Return where others hold tree heads of the ledger."""
+    chosen = console.settings
+    keys = keys_of(console.path(), chosen)
+    return HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, keys)
 
 
 def _own_head(keys: Keys) -> KnownHead | Finding | None:
-    """Return the head that the ledger's key signed last, as it lies outside the ledger's file."""
+    """Return the head that the ledger's key signed last, as kept outside the ledger's file."""
     try:
         note = keys.remembered()
         if note is None:
@@ -202,20 +140,202 @@ def _brought(file: Path) -> KnownHead:
     return brought
 
 
-def _key(text: str) -> VerifierKey:
+def _verified(report: Report, root: bytes, since: Verified | None) -> Verified:
+    head = report.newest.number if report.newest else since.head if since else 0
+    return Verified(report.origin, report.size, root, head, clock.timestamp())
+
+
+def _compare_projections(path: Path, report: Report) -> str:
+    """Add how the projections differ from a rebuild; return why that could not be checked."""
     try:
-        return VerifierKey.parse(text)
-    except MalformedNote as error:
-        raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
+        with Progress("rebuilding to compare") as progress:
+            report.compared = _compared_with_rebuild(path, progress)
+        faults = report.compared.faults
+        report.notes += report.compared.missing
+    except NotMigrated as error:
+        return f"{error}, then verify again: only the events were checked"
+    except LedgerBusy:
+        raise
+    except Exception as error:  # whatever stops a rebuild is a finding too
+        faults = [f"the current state cannot be rebuilt: {type(error).__name__}: {error}"]
+    expected = "what a rebuild gives"
+    report.findings += [
+        Finding(Kind.PROJECTION, None, "projection", expected, fault) for fault in faults
+    ]
+    return ""
 
 
-def _verify_one(path: Path, position: int, as_json: bool) -> None:
+def _compared_with_rebuild(path: Path, progress: Callable[[int, int], None]) -> Compared:
+    tenant = wire(path, read_only=True)
+    if runner.outdated(tenant.ledger, projections_of(tenant)):
+        raise NotMigrated(path.parent.name)
+    opened = partial(stored_projections, path, None, read_only=True)
+    return compare(opened, tenant.ledger.last_position(), progress)
+
+
+def _verify_one(console: Console, path: Path, position: int) -> None:
     single = verify_position(path, position)
     if single is None:
         raise Failure(f"there is no event at position {position}", Exit.NOT_FOUND)
-    if as_json:
-        emit(single_as_object(single))
-    else:
-        say_single(single)
+    console.document(_single_document(single), *_single_lines(single))
     if single.findings:
-        click.get_current_context().exit(Exit.NOT_VERIFIED)
+        end(Exit.NOT_VERIFIED)
+
+
+# What is said of a verification
+
+
+def _document(report: Report, options: Options, *, ok: bool) -> dict[str, Any]:
+    """Return a verification as an object for programs."""
+    return {
+        "ledger": report.origin,
+        "ok": ok,
+        "events": report.events,
+        "payloads": report.payloads,
+        "erased": report.erased,
+        "erasures": report.erasures,
+        "heads": report.heads,
+        "incarnations": [identity.as_object(each) for each in report.restores],
+        "newest_head": report.newest_head,
+        "compared_with": [
+            {"source": each.source, "size": each.head.size}
+            for each in (*options.from_outside, *report.held)
+        ],
+        "root": report.root.hex() if report.root else None,
+        "first_bad_position": report.first_bad_position,
+        "findings": [_finding(finding) for finding in report.findings],
+        "notes": report.notes,
+        "not_read_again": report.skipped,
+        "projections_rebuilt": bool(report.compared.standing),
+        "projections": dict(report.compared.standing),
+        "not_shown": list(_not_shown(report, options)),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "position": finding.position,
+        **({"last": finding.last} if finding.last else {}),
+        "what": finding.what,
+        "expected": finding.expected,
+        "found": finding.found,
+    }
+
+
+def _not_shown(report: Report, options: Options) -> Iterator[str]:
+    """Return what this verification could not show, whatever it read."""
+    yield from NOT_SHOWN
+    if not (options.brought or report.held):
+        yield (
+            "that others were shown this history and no other: it was compared with heads of its"
+            " own only; give a tree head of theirs, --head"
+        )
+
+
+def _lines(report: Report, options: Options) -> Iterator[str]:
+    """Yield what was found, or what was checked and what that does not show."""
+    yield from map(str, report.findings)
+    yield from map(identity.in_words, report.restores)
+    if any(finding.kind is not Kind.PROJECTION for finding in report.findings):
+        yield "NOT VERIFIED: the ledger or its file was changed or damaged."
+    elif report.findings:
+        yield (
+            f"NOT VERIFIED: all {report.events} events are as they were written, but the"
+            " projections are not what a rebuild gives: scim-ledger projections rebuild"
+        )
+    else:
+        yield from _good_lines(report, options)
+
+
+def _good_lines(report: Report, options: Options) -> Iterator[str]:
+    yield _headline(report)
+    yield (
+        f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
+        f" {_counted(report.erasures, 'erasure')}; {_counted(report.heads, 'tree head')}"
+        + _compared(report)
+    )
+    if report.newest:
+        size = _counted(report.newest.size, "event")
+        yield f"newest tree head: of {size}, {report.newest.signed_at}"
+    for each in (*options.from_outside, *report.held):
+        yield _in_keeping(report, each)
+    if options.since:
+        yield (
+            f"not read again: {report.skipped} events, verified at {options.since.at}, of which the"
+            " leaf hashes still give the same root; SQLite's own integrity check; the current state"
+            " and the history"
+        )
+    yield from (f"note: {note}" for note in report.notes)
+    yield "What no verification shows:"
+    yield from (f"- {sentence}" for sentence in _not_shown(report, options))
+
+
+def _headline(report: Report) -> str:
+    if not report.skipped:
+        return f"verified: {report.events} events of {report.origin}, all as they were written"
+    total = report.events + report.skipped
+    return (
+        f"verified: {report.events} of {total} events of {report.origin} read again, all as they"
+        f" were written; {report.skipped} by their leaf hashes only"
+    )
+
+
+def _in_keeping(report: Report, each: KnownHead) -> str:
+    size = _counted(each.head.size, "event")
+    for restore in report.restores:
+        if restore.previous == each.head.origin and each.head.size > restore.kept:
+            return (
+                f"{each.source} has a tree head of {size} of {restore.previous}: given up, as said"
+            )
+    return f"in keeping with {each.source}: of {size}"
+
+
+def _compared(report: Report) -> str:
+    standing = dict(report.compared.standing)
+    if not standing:
+        return ""
+    at = standing.pop("history", None)
+    parts = ["the current state"] if standing else []
+    if at is not None:
+        parts.append("the history" if at >= report.events else f"the history up to position {at}")
+    return f"; {' and '.join(parts)} by a rebuild"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _single_document(single: EventResult) -> dict[str, Any]:
+    """Return what was found of one event as an object for programs."""
+    head = single.head
+    return {
+        "position": single.position,
+        "ok": not single.findings,
+        "type": single.type,
+        "stream": single.stream,
+        "recorded_at": single.recorded_at,
+        "payload": "checked" if single.shown else "forgotten",
+        "tree_head": head and {"size": head.size, "signed_at": head.signed_at},
+        "proof": [each.hex() for each in single.proof],
+        "first_bad_position": next(
+            (f.position for f in single.findings if f.position is not None), None
+        ),
+        "findings": [_finding(finding) for finding in single.findings],
+    }
+
+
+def _single_lines(single: EventResult) -> Iterator[str]:
+    yield from map(str, single.findings)
+    name = f"event {single.position}, {single.type} of {single.stream}, {single.recorded_at}"
+    if single.findings:
+        yield f"NOT VERIFIED: {name}"
+        return
+    payload = "payload" if single.shown else "the erasure of its payload"
+    yield f"verified: {name}: header, leaf, {payload}"
+    if single.head is None:
+        yield "No tree head covers it yet: scim-ledger tree-head create"
+    else:
+        yield (
+            f"included in the tree head of {single.head.size} events of {single.head.signed_at},"
+            f" by {len(single.proof)} hashes"
+        )

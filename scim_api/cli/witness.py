@@ -1,4 +1,4 @@
-"""The witness as a command: for an auditor's machine, which needs no ledger."""
+"""witness: watch a ledger from another machine, which needs no ledger of its own."""
 
 import os
 import sys
@@ -8,18 +8,26 @@ from pathlib import Path
 import click
 
 from ledger.http_client import RemoteTrouble
-from ledger.signing.note import MalformedNote, TreeHead, VerifierKey
+from ledger.signing.note import TreeHead
 from ledger.witness.remote_log import RemoteLog
 from ledger.witness.state import WitnessFolder
 from ledger.witness.witness import Refused, Seen, Witness
-from scim_api.cli.terminal import HELP, Exit, Failure, examples, in_json, json_option, say
+from scim_api.cli.command import command
+from scim_api.cli.console import Console
+from scim_api.cli.key import key_given
+from scim_api.cli.terminal import Exit, Failure, note, to_json
 
 TOKEN_VARIABLE = "WITNESS_TOKEN"
 TOKEN_FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
 LONGEST_PAUSE = 600.0  # seconds between two attempts where the log cannot be reached
 
 
-@click.command("witness", context_settings=HELP)
+@command(
+    "witness",
+    "scim-ledger witness https://scim.example.com --token-file token",
+    "scim-ledger witness https://scim.example.com --token-file token --every 300",
+    ledger=False,
+)
 @click.argument("url")
 @click.option("--token-file", type=TOKEN_FILE, help="A file, or - for stdin, with the token.")
 @click.option("--key", help="Verifier key of the ledger. Default: the key seen first.")
@@ -28,17 +36,13 @@ LONGEST_PAUSE = 600.0  # seconds between two attempts where the log cannot be re
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("witness"),
     show_default=True,
-    help="The witness's own folder.",
+    help="Folder of the witness.",
 )
-@click.option("--name", help="What the witness is called in its cosignatures, at first.")
-@click.option("--every", type=click.IntRange(1), metavar="SECONDS", help="Go on looking.")
-@click.option("--accept-incarnation", is_flag=True, help="Let the log go on under a new origin.")
-@json_option
-@examples(
-    "scim-ledger witness https://scim.example.com --token-file token",
-    "scim-ledger witness https://scim.example.com --token-file token --every 300",
-)
+@click.option("--name", help="Name in its cosignatures, chosen at the first run.")
+@click.option("--every", type=click.IntRange(1), metavar="SECONDS", help="Look again at intervals.")
+@click.option("--accept-incarnation", is_flag=True, help="Accept a new origin of the log.")
 def witness(
+    console: Console,
     url: str,
     token_file: Path | None,
     key: str | None,
@@ -46,23 +50,23 @@ def witness(
     name: str | None,
     every: int | None,
     accept_incarnation: bool,
-    as_json: bool,
 ) -> None:
-    """Watch a ledger from another machine: accept, keep and cosign only heads that continue it.
+    """Watch a ledger from another machine.
 
-    URL is the service's, or that of a public log, which ends in tlog/ID. The token needs scope
-    audit; it comes from a file or from WITNESS_TOKEN. A fork or a shrink is refused for ever, with
-    both heads kept, and ends with exit code 3. Nothing of the ledger but its heads is kept.
+    Keeps and cosigns only heads that continue those before. URL is the service's, or that of a
+    public log, which ends in tlog/ID. The token needs scope audit; it comes from a file or from
+    WITNESS_TOKEN. A fork or a shrink is refused for ever, with both heads kept, and ends with exit
+    code 3. Nothing of the ledger but its heads is kept.
     """
-    given = _key(key) if key else None
+    given = key_given(key) if key else None
     log, folder = RemoteLog(url, _token(token_file)), WitnessFolder(state)
     own = folder.key(_name(name) if name else None)
     watcher = Witness(log, folder, own, given=given, accept=accept_incarnation)
-    say(f"cosigner key: {own.cosigner}", err=True)
+    note(f"cosigner key: {own.cosigner}")
     if every is None:
-        _show(_looked(watcher), as_json, always=True)
+        _show(_looked(watcher), console.as_json, always=True)
     else:
-        _watch(watcher, every, as_json)
+        _watch(watcher, every, console.as_json)
 
 
 def _watch(watcher: Witness, every: int, as_json: bool) -> None:
@@ -72,7 +76,7 @@ def _watch(watcher: Witness, every: int, as_json: bool) -> None:
             _show(_looked(watcher), as_json, always=failures > 0)
             failures, pause = 0, float(every)
         except RemoteTrouble as error:
-            say(f"{error}; trying again", err=True)
+            note(f"{error}; trying again")
             failures += 1
             pause = min(2.0 ** min(failures, 20), LONGEST_PAUSE)
         time.sleep(pause)
@@ -88,9 +92,9 @@ def _looked(watcher: Witness) -> Seen:
 def _show(seen: Seen, as_json: bool, *, always: bool) -> None:
     """Print a head that is new, or whatever was seen."""
     for line in seen.says:
-        say(line, err=True)
+        note(line)
     if seen.file:
-        say(f"kept in {seen.file}", err=True)
+        note(f"kept in {seen.file}")
     if as_json and (seen.file or always):
         _emit(seen)
     elif seen.file or always:
@@ -100,7 +104,7 @@ def _show(seen: Seen, as_json: bool, *, always: bool) -> None:
 def _emit(seen: Seen) -> None:
     head = TreeHead.of(seen.note)
     document = {"origin": head.origin, "size": head.size, "root": head.root.hex()}
-    click.echo(in_json(document | {"new": seen.file is not None, "note": str(seen.note)}))
+    click.echo(to_json(document | {"new": seen.file is not None, "note": str(seen.note)}))
 
 
 def _token(file: Path | None) -> str | None:
@@ -114,17 +118,7 @@ def _token(file: Path | None) -> str | None:
     return token or None
 
 
-def _key(text: str) -> VerifierKey:
-    try:
-        return VerifierKey.parse(text)
-    except MalformedNote as error:
-        raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
-
-
 def _name(text: str) -> str:
     if "+" in text or any(each.isspace() for each in text) or not text.isprintable():
         raise click.UsageError("--name has no spaces and no plus, such as witness.example.com")
     return text
-
-
-COMMANDS: list[click.Command] = [witness]

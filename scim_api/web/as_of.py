@@ -88,16 +88,23 @@ def enter(exchange: Exchange, text: str) -> None:
 
 
 def position_of(ledger: Ledger, text: str, name: str = PARAMETER) -> int:
-    """Return the position that an asOf stands for, or the parameter of another name.
-
-    An instant stands for the last event that was recorded then or before. Raises InvalidValue.
-    """
+    """Read an asOf, or the parameter of another name, as a position; raises InvalidValue."""
     text = time_as_meant(text)
     if _POSITION.fullmatch(text):
-        return _within(ledger, int(text), name)
+        return position_at(ledger, int(text), name)
     moment = instant(text) if _INSTANT.fullmatch(text) else None
     if moment is None:
         raise _malformed(name)
+    return position_at(ledger, moment, name)
+
+
+def position_at(ledger: Ledger, moment: int | str, name: str) -> int:
+    """Return the position that a moment stands for; raises InvalidValue.
+
+    A timestamp stands for the last event recorded then or before.
+    """
+    if isinstance(moment, int):
+        return _within(ledger, moment, name)
     return _position_at(ledger, moment, name)
 
 

@@ -16,6 +16,7 @@ from ledger.events import Event
 from ledger.signing.identity import RECOVERY, statement
 from ledger.signing.note import Note, TreeHead
 from ledger.signing.rollback import Superseded
+from ledger.sqlite.backup import backup
 from ledger.sqlite.connection import driver
 from scim_api import wiring
 
@@ -30,7 +31,7 @@ def restored(tenant, recorder, tmp_path: Path) -> Path:
     record("Note-1", NOTED)
     with tenant.ledger.writing() as connection:
         connection.execute("SELECT 1")
-    app.scim_api.cli.backup.backup_.backup(path, copy, lambda done, all_: None)
+    backup(path, copy, lambda done, all_: None)
     record("Note-2", NOTED)
     tenant.heads.sign()
     tenant.close()

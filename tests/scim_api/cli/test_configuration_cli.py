@@ -249,7 +249,7 @@ def test_the_role_that_created_users_get_cannot_be_removed(shell, api):
 
     said = shell("role", "remove", "Viewer", code=1).err
 
-    assert "created users get this role" in said
+    assert "new users get this role" in said
     assert api.get(f"/Roles/{id_}").status_code == 200
 
 

@@ -120,7 +120,7 @@ def test_what_other_streams_say_of_the_user_is_told_not_hidden(shell, api, zoe):
     api.create("zoe@example.community", **{boss: {"department": "zoes"}})
 
     ended = shell("erase", zoe["id"], *WHY)
-    assert "NOT FORGOTTEN: 2 events of 2 other streams" in ended.out
+    assert "NOT ERASED: 2 events of 2 other streams" in ended.out
     assert f"User-{other['id']}: userName at position" in ended.out
     assert "displayName at position" in ended.out
     assert "zoe@example.com" not in ended.out

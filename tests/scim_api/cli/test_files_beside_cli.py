@@ -121,7 +121,7 @@ def test_the_past_over_http_tells_that_it_is_no_ledger_that_is_damaged(shell, us
     answer = auditor.get("/Users?asOf=2")
 
     assert answer.status_code == 503
-    assert "a file beside its ledger (foreign or damaged file)" in answer.json["detail"]
+    assert "a file next to its ledger (foreign or damaged file)" in answer.json["detail"]
 
 
 def test_a_full_disk_is_a_sentence(shell):

@@ -153,9 +153,9 @@ def test_a_search_is_answered_as_of_then(shell, moments):
         (["user", "show", "x", "--at", "yesterday"], "is no moment. A moment is a position (42)"),
         (["search", "id pr", "--at", "2099-10-02+02:00"], "'2099-10-02+02:00' is no moment"),
         (["events", "list", "--since", "2099-10-02+02:00"], "neither a time such as"),
-        (["user", "show", "x", "--at", "99999"], "before --at"),
+        (["user", "show", "x", "--at", "99999"], "--at is after the end"),
         (["diff", "--from", "2999-01-01"], "--from is in the future"),
-        (["diff", "--from", "2001-01-01"], "after --from"),
+        (["diff", "--from", "2001-01-01"], "--from is before the ledger began"),
         (["diff", "--from", "3", "--to", "2"], "--from is later than --to"),
         (["diff"], "Missing option '--from'"),
         (["diff", "--from", "1", "--kind", "lost"], "'lost' is not one of"),
@@ -257,8 +257,8 @@ def test_a_day_and_a_time_that_are_over_stand_for_themselves(shell, moments):
 def test_help_says_what_a_moment_may_be(shell):
     says = " ".join(shell("user", "show", "--help").out.split())
 
-    assert "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds before" in says
-    assert "Today's date (UTC), and what is yet to come, mean until now." in says
+    assert "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds ago" in says
+    assert "Today's date (UTC) and the future mean until now." in says
     assert "without an offset is UTC" in says
 
 

@@ -259,7 +259,7 @@ def test_config_shows_every_setting_with_its_source(empty, monkeypatch):
 
     shown = {row["setting"]: row for row in empty("config", "show", "--json").json}
 
-    assert shown.keys() == VARIABLES.keys()
+    assert shown.keys() == VARIABLES
     assert (shown["PORT"]["value"], shown["PORT"]["source"]) == ("8123", "environment")
     assert (shown["SCIM_BIND"]["value"], shown["SCIM_BIND"]["source"]) == ("127.0.0.1", "default")
     assert shown["SCIM_PROVIDER_CONFIG_PUBLIC"]["value"] == "on"  # as the variable takes it
@@ -325,12 +325,10 @@ def test_what_is_read_as_json_is_json_alone_and_holds_no_token(shell, api, jane,
 
 
 def test_progress_goes_to_stderr(capsys):
-    with freeze_time(tick=True) as time:
-        progress = Progress("verifying")
+    with freeze_time(tick=True) as time, Progress("verifying") as progress:
         progress(1, 10)
         time.tick(6)
         progress(5, 10)
-        progress.end()
 
     said = capsys.readouterr()
     assert said.out == ""

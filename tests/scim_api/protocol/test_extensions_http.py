@@ -445,9 +445,9 @@ def test_a_holder_of_a_shared_value_can_change_everything_else(doubled):
 def test_doctor_names_who_shares_a_unique_value(doubled):
     api, first, second = doubled
     environment = {"SCIM_DATA_DIR": str(api.site.data_dir)}
-    checks = examine(environment, lambda name: lambda: api.site.console.tenant(name))
+    checks = examine(environment, api.site.console.tenant)
 
-    [found] = [check for check in checks if check.name == "ledger default unique values"]
+    [found] = [check for check in checks if check.check == "ledger default unique values"]
     assert not found.ok
     assert id_of(first) in found.says
     assert id_of(second) in found.says

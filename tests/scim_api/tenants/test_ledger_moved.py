@@ -330,7 +330,7 @@ def test_a_doctor_and_the_chores_say_it_too(client, pinned):
     with pytest.raises(LogStuck, match="reading an old state"):
         Upkeep(tenant.ledger).step()
     environment = {"SCIM_DATA_DIR": str(client.api.site.data_dir)}
-    checks = examine(environment, lambda name: lambda: tenant)
-    [found] = [check for check in checks if check.name == "ledger default log"]
+    checks = examine(environment, lambda name: tenant)
+    [found] = [check for check in checks if check.check == "ledger default log"]
     tenant.close()
     assert not found.ok

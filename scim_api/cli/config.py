@@ -1,0 +1,26 @@
+"""config: the settings."""
+
+import os
+from dataclasses import asdict
+
+from scim_api import settings
+from scim_api.cli.command import command, group
+from scim_api.cli.console import Console
+from scim_api.cli.terminal import note
+
+config = group("config", "Show the settings of the service.", "scim-ledger config show")
+
+
+@command(
+    "show",
+    "scim-ledger config show",
+    "scim-ledger config show --json",
+    group=config,
+    ledger=False,
+)
+def show_config(console: Console) -> None:
+    """Show every setting: its value, its source, its default and its meaning."""
+    rows = settings.described(console.settings, os.environ)
+    for sentence in settings.unknown(os.environ):
+        note(f"warning: {sentence}")
+    console.rows(map(asdict, rows), "no settings")

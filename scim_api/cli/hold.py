@@ -1,0 +1,62 @@
+"""hold: keep a user from being erased."""
+
+import click
+
+from ledger import erasure
+from ledger.contract import StreamErased
+from ledger.erasure import Justification, NotHeld
+from scim_api.cli.command import command
+from scim_api.cli.console import Console
+from scim_api.cli.persons import ShortForm, find_person, hold_document
+from scim_api.cli.terminal import Exit, Failure
+from scim_api.erasure.erase import stream_of
+from scim_api.tenants.tenants import Tenant
+
+
+@command(
+    "hold",
+    "scim-ledger hold jane@example.com --reason litigation --ticket CASE-7",
+    "scim-ledger hold 019ab6d3-... --release --reason settled --ticket CASE-7",
+    "scim-ledger hold --json",
+)
+@click.argument("user", metavar="ID|USERNAME", required=False)
+@click.option("--reason", type=ShortForm(), metavar="CODE", help="Why: a code.")
+@click.option("--ticket", type=ShortForm(), metavar="ID", help="The ticket of the hold.")
+@click.option("--release", is_flag=True, help="Release the hold of this ticket.")
+def hold(
+    console: Console, user: str | None, reason: str | None, ticket: str | None, release: bool
+) -> None:
+    """Keep a user from being erased (a legal hold).
+
+    Without a user, list the holds in force. A user can be under holds of several tickets, and can
+    be erased once all are released. Reason and ticket stay in the ledger for ever: put no names
+    there.
+    """
+    tenant = console.tenant()
+    if user is None:
+        if reason or ticket or release:
+            raise click.UsageError("whom to hold, or whose hold to release: ID or USERNAME")
+        console.rows(map(hold_document, erasure.all_holds(tenant.ledger)), "no legal holds")
+        return
+    if reason is None or ticket is None:
+        raise click.UsageError("--reason says why, and --ticket names the hold: give both")
+    id_ = find_person(tenant, user)
+    said = (_release if release else _place)(console, tenant, id_, Justification(reason, ticket))
+    holds = erasure.holds_on(tenant.ledger, id_)
+    console.document({"id": id_, "holds": [hold_document(each) for each in holds]}, said)
+
+
+def _place(console: Console, tenant: Tenant, id_: str, order: Justification) -> str:
+    try:
+        new = erasure.place_hold(tenant.ledger, stream_of(id_), order, console.metadata())
+    except StreamErased:
+        raise Failure(f"{id_} was erased; there is nothing to hold any more") from None
+    return f"{id_} is {'' if new else 'already '}under the hold {order.ticket}"
+
+
+def _release(console: Console, tenant: Tenant, id_: str, order: Justification) -> str:
+    try:
+        erasure.release_hold(tenant.ledger, id_, order, console.metadata())
+    except NotHeld as error:
+        raise Failure(str(error), Exit.NOT_FOUND) from None
+    return f"the hold {order.ticket} on {id_} is released"

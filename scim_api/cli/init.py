@@ -1,0 +1,16 @@
+"""init: make a ledger."""
+
+from scim_api.cli.command import command
+from scim_api.cli.console import Console
+from scim_api.cli.terminal import note
+
+
+@command("init", "scim-ledger init", "scim-ledger init --ledger acme")
+def init(console: Console) -> None:
+    """Make a ledger, for one tenant.
+
+    A tenant sees nothing of the ledgers of others.
+    """
+    ledger = console.create().ledger
+    console.record({"ledger": console.name, "origin": ledger.origin, "file": str(ledger.path)})
+    note(f"next: scim-ledger token create okta --ledger {console.name}")

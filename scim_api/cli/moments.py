@@ -1,0 +1,139 @@
+"""Moments as an operator types them: positions, instants, dates and ages."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from ledger import clock
+from ledger.contract import Ledger
+from scim_api.cli.terminal import note
+from scim_api.protocol.errors import InvalidValue
+from scim_api.web.as_of import position_at
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+AGES = "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds"
+MOMENT = (
+    "a position (42), an instant (2026-10-01T00:00:00Z; without an offset it is UTC), a date"
+    f" (2026-10-01: its first instant, UTC) or an age ({AGES} ago)"
+)
+NOW = "Today's date (UTC) and the future mean until now."
+SINCE = "A time (2026-11-01T10:00:00Z, 2026-11-01) or an age (7d, 12h)."
+EXPIRES = (
+    "a date (2027-10-01: its first instant, UTC), an instant (2027-10-01T08:00:00Z) or a time"
+    f" from now ({AGES}; a year ends on the same day of the next)"
+)
+
+_AGE = re.compile(r"([0-9]{1,9})([ywdhms])", re.ASCII)
+_POSITION = re.compile(r"[0-9]{1,100}", re.ASCII)
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+
+
+def at_option(command: F) -> F:
+    """Add --at MOMENT."""
+    return click.option("--at", metavar="MOMENT", help=f"As of then: {MOMENT}. {NOW}")(command)
+
+
+def span_options(command: F) -> F:
+    """Add --from MOMENT and --to MOMENT."""
+    to = f"End of the period, by default now. {NOW}"
+    command = click.option("--to", "end", metavar="MOMENT", help=to)(command)
+    start = f"Start of the period: {MOMENT}."
+    return click.option("--from", "start", metavar="MOMENT", required=True, help=start)(command)
+
+
+def timestamp_of(text: str) -> str:
+    """Read a time, or an age before now, as a timestamp; raises UsageError."""
+    try:
+        return _timestamp(text, before_now=True)
+    except (ValueError, OverflowError):
+        raise click.UsageError(
+            f"{text!r} is neither a time such as 2026-11-01T10:00:00Z nor an age such as 7d"
+        ) from None
+
+
+def expiry_of(text: str) -> str:
+    """Read when a token expires; raises UsageError for what is not in the future."""
+    try:
+        expires_at = _timestamp(text, before_now=False)
+    except (ValueError, OverflowError):
+        raise click.UsageError(f"--expires is {EXPIRES}; {text!r} is none of these") from None
+    if expires_at <= clock.timestamp():
+        raise click.UsageError(f"--expires {text} is not in the future: {expires_at} has come")
+    return expires_at
+
+
+def position_of(ledger: Ledger, text: str, option: str) -> int:
+    """Read a MOMENT as the position it stands for; raises UsageError."""
+    try:
+        return position_at(ledger, _read(text), option)
+    except InvalidValue as error:
+        raise click.UsageError(error.detail) from None
+
+
+def last_position_of(ledger: Ledger, text: str, option: str) -> int:
+    """Read the MOMENT at which a period ends; today or later means now. Raises UsageError."""
+    if _is_over(ledger, text.strip()):
+        return position_of(ledger, text, option)
+    note(f"{option} {text} is not over yet: until now")
+    return ledger.last_position()
+
+
+def position_before(ledger: Ledger, text: str, option: str) -> int:
+    """Read the MOMENT at which a period begins as the last position before it."""
+    moment = _read(text)
+    if isinstance(moment, int):
+        return position_of(ledger, text, option) - 1
+    return ledger.position_before(moment)
+
+
+def say_position(ledger: Ledger, position: int, word: str) -> None:
+    """Say which position an answer is about: with it, the same question gives the same answer."""
+    note(f"{word} position {position} ({ledger.time_of(position)})")
+
+
+def _read(text: str) -> int | str:
+    """Read a MOMENT: a position as a number, anything else as a timestamp."""
+    text = text.strip()
+    if _POSITION.fullmatch(text):
+        return int(text)
+    try:
+        return timestamp_of(text)
+    except click.UsageError:
+        raise click.UsageError(f"{text!r} is no moment. A moment is {MOMENT}.") from None
+
+
+def _is_over(ledger: Ledger, text: str) -> bool:
+    """Return whether nothing more can happen until a moment; today's date is not over."""
+    moment = _read(text)
+    if isinstance(moment, int):
+        return True
+    today = clock.timestamp()[:10]
+    is_date = not _AGE.fullmatch(text) and len(text) <= len(today)
+    last_at = ledger.end()[1]
+    return moment <= max(clock.timestamp(), last_at) and not (is_date and moment[:10] == today)
+
+
+def _timestamp(text: str, *, before_now: bool) -> str:
+    """Read a time or an age, before now or after it; raises ValueError or OverflowError."""
+    text = text.strip()
+    if age := _AGE.fullmatch(text):
+        number = -int(age[1]) if before_now else int(age[1])
+        return clock.timestamp(_away(clock.now(), number, age[2]))
+    text = text.upper()  # small t and z too
+    date.fromisoformat(re.split("[T ]", text, maxsplit=1)[0])  # a date alone has no offset
+    at = clock.from_iso(text)
+    return clock.timestamp(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
+def _away(now: datetime, number: int, unit: str) -> datetime:
+    """Return the moment so many units from now; a year from 29 February, the 28th."""
+    if unit != "y":
+        return now + timedelta(**{_UNITS[unit]: number})
+    try:
+        return now.replace(year=now.year + number)
+    except ValueError:
+        return now.replace(year=now.year + number, day=28)

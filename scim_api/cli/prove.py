@@ -1,0 +1,36 @@
+"""prove: a proof that an event is in the ledger."""
+
+from pathlib import Path
+
+import click
+
+from ledger.atomic_files import write_whole
+from ledger.signing.proofs import proof_of
+from scim_api.cli.command import command
+from scim_api.cli.console import Console
+from scim_api.cli.terminal import Exit, Failure, note, print_json
+
+
+@command("prove", "scim-ledger prove 42", "scim-ledger prove 42 --output 42.tlog-proof")
+@click.argument("position", type=click.IntRange(1))
+@click.option("--output", type=click.Path(path_type=Path), help="A new file, *.tlog-proof.")
+def prove(console: Console, position: int, output: Path | None) -> None:
+    """Prove that an event is in the ledger.
+
+    Prints a C2SP tlog-proof under the newest tree head. It can be checked without this program and
+    without access to it. The hashed header is in its second line, in base64.
+    """
+    heads = console.tenant().heads
+    end = heads.ledger.last_position()
+    if position > end:
+        raise Failure(f"there is no event {position:,}; the last one is {end:,}", Exit.NOT_FOUND)
+    if output and output.exists():
+        raise Failure(f"there is a file at {output} already; nothing was written")
+    proof = proof_of(heads, position)
+    if output:
+        write_whole(output, proof.text.encode())
+        note(f"{output}: event {position} under a tree head")
+    elif console.as_json:
+        print_json(proof.document())
+    else:
+        click.echo(proof.text, nl=False)
