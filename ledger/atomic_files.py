@@ -2,64 +2,90 @@
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+
+@contextmanager
+def new_file(path: Path, *, mode: int = 0o600, replace: bool = False) -> Iterator[Path]:
+    """Yield an empty draft, which takes its name when the block ends well; durable then.
+
+    Raises FileExistsError where there is a file, unless it is to be replaced.
+    """
+    with _draft(path, mode) as draft:
+        yield draft
+        _sync(draft)
+        if replace:
+            os.replace(draft, path)
+        else:
+            os.link(draft, path)  # fails if somebody was quicker, unlike a rename
+    sync_folder(path.parent)
+
+
+@contextmanager
+def _draft(path: Path, mode: int = 0o600) -> Iterator[Path]:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write a file, in place of any that is there; durable when this returns."""
-    draft = _draft(path, [content], mode)
-    try:
-        os.replace(draft, path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    with new_file(path, mode=mode, replace=True) as draft:
+        draft.write_bytes(content)
 
 
 def write_new(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     """Write a file where none is, whole or not at all; raises FileExistsError."""
-    write_together({path: [content]}, mode=mode)
+    with new_file(path, mode=mode) as draft:
+        draft.write_bytes(content)
 
 
-def write_together(files: Mapping[Path, Iterable[bytes]], *, mode: int = 0o600) -> None:
-    """Write new files of one folder, all or none; durable when this returns.
+def write_together(files: Mapping[Path, Iterable[bytes]]) -> None:
+    """Write new files, all or none; durable when this returns.
 
     They take their names, one after the other, when all are written. Raises FileExistsError, with
     the name in `filename2`, and what an iterable raises.
     """
-    drafts: dict[Path, Path] = {}
     named: list[Path] = []
-    try:
-        for path, content in files.items():
-            drafts[path] = _draft(path, content, mode)
+    with ExitStack() as stack:
+        drafts = {path: stack.enter_context(_draft(path)) for path in files}
         for path, draft in drafts.items():
-            os.link(draft, path)  # fails if somebody was quicker, unlike a rename
-            named.append(path)
-    except BaseException:
-        for path in named:
-            path.unlink()
-        raise
-    finally:
-        for draft in drafts.values():
-            draft.unlink()
+            with open(draft, "wb") as file:
+                file.writelines(files[path])
+            _sync(draft)
+        try:
+            for path, draft in drafts.items():
+                os.link(draft, path)
+                named.append(path)
+        except BaseException:
+            for path in named:
+                path.unlink()
+            raise
     for folder in {path.parent for path in files}:
         sync_folder(folder)
 
 
-def _draft(path: Path, content: Iterable[bytes], mode: int) -> Path:
-    """Write a durable file next to a path, to be named as it when it is whole."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+def write_once(path: Path, content: bytes) -> None:
+    """Write a new file under its own name: a WORM mount lets nothing be renamed or removed.
+
+    Raises FileExistsError. Only here can a power cut leave a part of a file.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
     try:
         with open(descriptor, "wb") as file:
-            file.writelines(content)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         raise
-    return draft
+    sync_folder(path.parent)
 
 
 def make_folder(path: Path, *, mode: int = 0o700) -> None:
@@ -72,9 +98,13 @@ def make_folder(path: Path, *, mode: int = 0o700) -> None:
 
 def sync_file(path: Path) -> None:
     """Make sure that a file stays as it is, and its name with it."""
+    _sync(path)
+    sync_folder(path.parent)
+
+
+def _sync(path: Path) -> None:
     with open(path, "rb") as file:
         os.fsync(file.fileno())
-    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,24 +1,23 @@
 """Ledger files: making one whole or not at all, bringing one up to date, who may do so."""
 
 import fcntl
-import os
 import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
 
 from ledger import codec
-from ledger.atomic_files import make_folder, sync_folder
+from ledger.atomic_files import make_folder, new_file
 from ledger.contract import NO_STREAM, Append, LedgerBusy, LedgerError, LedgerMisnamed
 from ledger.events import LEDGER_OPENED, Event, Metadata
 from ledger.ledger_stream import stream_of
 from ledger.signing.keys import Keys
 from ledger.signing.note import Note, SigningKey, TreeHead
 from ledger.sqlite import schema
-from ledger.sqlite.connection import connect, driver, translate_errors
+from ledger.sqlite.connection import connect, translate_errors
 from ledger.sqlite.ledger import append_events, draft_of
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -45,13 +44,11 @@ def create(
         if path.exists():
             raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
         _refuse_stray_log(path)
-        draft = path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
+        for torn in path.parent.glob(f".{path.name}.*"):  # of a creation that was cut off
+            torn.unlink()
         key = keys.make(f"{name}/{secrets.token_hex(8)}")
-        note = _write_first_event(draft, key, software, metadata)
-        os.chmod(draft, 0o600)
-        os.rename(draft, path)
-        sync_folder(path.parent)
+        with new_file(path) as draft:
+            note = _write_first_event(draft, key, software, metadata)
         keys.settle()
         keys.remember(note)
 
@@ -72,20 +69,15 @@ def migrate(path: Path) -> list[str]:
     Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
     """
     schema.look_at(path, schema.check_origin)
-    with file_lock(path.parent), translate_errors(path):
-        connection = connect(path)
-        try:
-            return schema.migrate(connection)
-        finally:
-            connection.close()
+    with file_lock(path.parent), translate_errors(path), closing(connect(path)) as connection:
+        return schema.migrate(connection)
 
 
 def _write_first_event(path: Path, key: SigningKey, software: str, metadata: Metadata) -> Note:
     """Write the first event, and a tree head over it: none is ever without one; return it."""
     origin, tenant = key.name, key.name.partition("/")[2]
     effects = {"format": codec.FORMAT, "software": software, "verifier_key": str(key.verifier)}
-    connection = connect(path, create=True)
-    try:
+    with closing(connect(path)) as connection:  # the last one to close removes the log
         schema.migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
         append = Append(stream_of(tenant), NO_STREAM, [Event(LEDGER_OPENED, effects)])
@@ -97,11 +89,6 @@ def _write_first_event(path: Path, key: SigningKey, software: str, metadata: Met
         note = key.note(TreeHead(origin, 1, leaf).text)
         connection.execute("INSERT INTO tree_head VALUES (1, 1, ?, ?)", (opened.at, str(note)))
         connection.execute("COMMIT")
-    except driver.Error:
-        connection.close()
-        path.unlink(missing_ok=True)
-        raise
-    connection.close()  # the last one to close writes the log back and removes it
     return note
 
 

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
-from ledger.atomic_files import make_folder, sync_file, sync_folder, write_whole
+from ledger.atomic_files import make_folder, sync_file, write_once, write_whole
 from ledger.contract import LedgerError
 from ledger.http_client import fetch, host_of
 from ledger.signing.tree_heads import SignedHead, TreeHeads
@@ -129,7 +127,7 @@ class FolderAnchor(Anchor):
         for attempt in range(1, 10):
             path = self.folder / self._name(signed, attempt)
             try:
-                return _write_once(path, signed.note.encode())
+                return write_once(path, signed.note.encode())
             except FileExistsError:
                 if path.read_bytes() == signed.note.encode():
                     return sync_file(path)  # whoever wrote it may have been cut off before
@@ -177,21 +175,6 @@ def _mark(origin: str, tenant: str) -> str:
     """Return what tells the files of heads under a later origin from those under the first."""
     id_ = origin.rpartition("/")[2]
     return "" if id_ == tenant else f"-{id_}"
-
-
-def _write_once(path: Path, content: bytes) -> None:
-    """Write a file under its own name at once: a WORM mount lets nothing be renamed or removed."""
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        with suppress(OSError):
-            path.unlink()
-        raise
-    sync_folder(path.parent)
 
 
 def _digest(text: str) -> str:

@@ -62,14 +62,14 @@ def safe_for_several_processes() -> bool:
     return sqlite_version() >= SAFE_SQLITE
 
 
-def connect(path: Path, *, create: bool = False) -> Connection:
+def connect(path: Path) -> Connection:
     """Open a database file for reading and writing, one connection for one thread.
 
-    Raises LedgerMissing when there is no file (unless `create`), LedgerUnavailable when it
+    Raises LedgerMissing when there is no file, LedgerUnavailable when it
     cannot be opened or is no database.
     """
     lend_rights(path)
-    connection = _open(path, "rwc" if create else "rw", _SETTINGS)
+    connection = _open(path, "rw", _SETTINGS)
     lend_rights(path)
     return connection
 
@@ -92,7 +92,7 @@ def connect_read_only(path: Path) -> Connection:
 
 
 def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
-    if mode != "rwc" and not path.exists():
+    if not path.exists():
         if path.name in SIDE_FILES:
             raise LedgerMissing(f"there is no {path}", reason="no file")
         raise LedgerMissing(

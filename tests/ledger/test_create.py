@@ -79,7 +79,7 @@ def test_a_name_that_is_not_fit_is_refused(name: str, tmp_path: Path, metadata: 
 
 
 def test_what_a_torn_making_left_is_swept(tmp_path: Path, metadata: Metadata) -> None:
-    for name in ("ledger.new", "ledger.new-wal", "ledger.new-shm"):
+    for name in (".ledger.db.0a", ".ledger.db.0a-wal", ".ledger.db.0a-shm"):
         (tmp_path / name).write_bytes(b"\x00" * 5000)
 
     make(tmp_path / "ledger.db", metadata)

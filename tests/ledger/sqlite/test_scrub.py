@@ -23,7 +23,8 @@ def soon():
 def file(tmp_path):
     """Return a file with a row, and a connection that keeps its log from vanishing."""
     path = tmp_path / "file.db"
-    with closing(connect(path, create=True)) as connection:
+    path.touch()
+    with closing(connect(path)) as connection:
         connection.execute("CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT)")
         connection.execute("INSERT INTO note VALUES (1, ?)", (MARK.decode(),))
         yield path, connection

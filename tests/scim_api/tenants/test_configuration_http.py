@@ -82,7 +82,8 @@ def test_tolerances_are_added_up_by_credential_client_and_name(tmp_path):
 
 
 def test_a_file_of_an_earlier_version_is_read_and_written(tmp_path):
-    connection = connect(tmp_path / USAGE_FILE, create=True)
+    (tmp_path / USAGE_FILE).touch()
+    connection = connect(tmp_path / USAGE_FILE)
     connection.execute(
         "CREATE TABLE usage (credential TEXT, client TEXT, last_at TEXT, requests INTEGER,"
         " PRIMARY KEY (credential, client)) STRICT"
