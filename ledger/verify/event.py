@@ -5,6 +5,7 @@ whole. Only where it differs are its parts compared, to say in words what is wro
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from ledger.merkle import leaf_hash
 from ledger.sqlite.stored_rows import StoredEvent, StoredRows, bytes_of
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
+
+_COLUMNS = "position id stream version type revision at txn actor ledger v".split()
 
 
 class EventCheck:
@@ -42,36 +45,39 @@ class EventCheck:
     def _findings(self, row: StoredEvent, leaf: bytes) -> list[Finding]:
         header = _parsed(row.header)
         if header is None:
-            return [
-                *self._check_place(row, leaf),
-                _finding(row, "header", "a JSON object", short(row.header)),
-            ]
-        findings: list[Finding] = []
-        size, commitment = self._hashed(row, header, findings)
+            found = _finding(row, "header", "a JSON object", short(row.header))
+            return [*self._check_place(row, leaf), found]
+        payload: list[Finding] = []
+        size, commitment = self._hashed(row, header, payload)
         made = _header(row, self.origin, header.get("via"), size, commitment)
+        findings: list[Finding] = []
+        if row.position != self._position + 1 or leaf != row.leaf_hash:
+            findings += self._check_place(row, leaf)
         if made != row.header:
             findings += _compare_headers(row, header, orjson.loads(made))
-        if row.position != self._position + 1 or leaf != row.leaf_hash or row.at != self._time:
-            findings = [*self._check_place(row, leaf), *findings]
         if row.revision > REVISIONS.get(row.type, 0):
             known = "one this program knows"
             findings.append(_finding(row, "event type", known, f"{row.type} {row.revision}"))
+        if row.at != self._time:
+            findings += self._check_time(row)
+        findings += payload
+        if made != row.header:
+            findings += _compare_hashed(row, header, size, commitment)
         return findings
 
-    def _check_place(self, row: StoredEvent, leaf: bytes) -> list[Finding]:
-        findings = []
+    def _check_place(self, row: StoredEvent, leaf: bytes) -> Iterator[Finding]:
         if row.position != self._position + 1:
-            expected = str(self._position + 1)
-            findings.append(_finding(row, "position", expected, short(row.position)))
+            yield _finding(row, "position", str(self._position + 1), short(row.position))
         if leaf != row.leaf_hash:
-            findings.append(_finding(row, "leaf hash", leaf.hex(), bytes_of(row.leaf_hash).hex()))
+            yield _finding(row, "leaf hash", leaf.hex(), bytes_of(row.leaf_hash).hex())
+
+    def _check_time(self, row: StoredEvent) -> Iterator[Finding]:
         if not is_time(row.at):  # nothing is compared with it
-            findings.append(_finding(row, "time", "RFC 3339 with six decimals", row.at))
+            yield _finding(row, "time", "RFC 3339 with six decimals", row.at)
         elif row.at < self._time:
-            findings.append(_finding(row, "time", f"not before {self._time}", row.at))
+            yield _finding(row, "time", f"not before {self._time}", row.at)
         else:
             self._time = row.at
-        return findings
 
     def _hashed(
         self, row: StoredEvent, header: dict[str, Any], findings: list[Finding]
@@ -134,23 +140,31 @@ def _header(row: StoredEvent, origin: str, via: Any, size: Any, commitment: Any)
 
 def _compare_headers(
     row: StoredEvent, header: dict[str, Any], made: dict[str, Any]
-) -> list[Finding]:
-    """Say in words how a header differs from the one made of the columns and the payload."""
-    findings = []
+) -> Iterator[Finding]:
+    """Say in words how a header differs from the one made of the columns."""
     if codec.canonical(header) != row.header:
-        findings.append(_finding(row, "header form", "canonical JSON", "other bytes"))
+        yield _finding(row, "header form", "canonical JSON", "other bytes")
     if header.keys() != made.keys():
-        findings.append(_finding(row, "header names", short(sorted(made)), short(sorted(header))))
-    for name, expected in made.items():
-        found = header.get(name)
-        if found == expected and type(found) is type(expected):  # 1 == 1.0 == True
-            continue
-        if name in ("attributes", "commitment"):  # what is hashed is judged by the header
-            what = "commitment" if name == "commitment" else "payload entries"
-            findings.append(_finding(row, what, short(found), short(expected)))
-        else:
-            findings.append(_finding(row, f"header's {name}", short(expected), short(found)))
-    return findings
+        yield _finding(row, "header names", short(sorted(made)), short(sorted(header)))
+    for name in _COLUMNS:
+        if _differ(made[name], header.get(name)):
+            yield _finding(row, f"header's {name}", short(made[name]), short(header.get(name)))
+
+
+def _compare_hashed(
+    row: StoredEvent, header: dict[str, Any], size: object, commitment: object
+) -> Iterator[Finding]:
+    """Say in words how a payload differs from what the header says of it."""
+    for what, stated, found in (
+        ("payload entries", header.get("attributes"), size),
+        ("commitment", header.get("commitment"), commitment),
+    ):
+        if _differ(stated, found):
+            yield _finding(row, what, short(stated), short(found))
+
+
+def _differ(one: object, other: object) -> bool:
+    return one != other or type(one) is not type(other)  # 1 == 1.0 == True
 
 
 def _finding(row: StoredEvent, what: str, expected: str, found: str) -> Finding:

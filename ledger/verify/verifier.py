@@ -226,8 +226,8 @@ class _Verification:
             report.newest = next(self._rows.heads(since.head - 1, since.head), None)
         after = report.newest.number if report.newest else 0
         for row in self._rows.heads(after, bounds.heads):
-            yield from heads.check_kept(row, report.newest)
-            report.newest = row
+            last, report.newest = report.newest, row
+            yield from heads.check_kept(row, last)
             report.heads += 1
         trusted = trusted_keys(identity, options.keys)
         for each in options.brought:

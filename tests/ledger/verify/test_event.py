@@ -138,6 +138,14 @@ def test_what_a_header_has_wrong_is_named(name: str) -> None:
     assert faults(with_header(row, header)) == [what.get(name, f"header's {name}")]
 
 
+@pytest.mark.parametrize(("name", "value"), [("attributes", True), ("v", 1.0), ("version", True)])
+def test_a_number_in_another_form_is_found(name: str, value: object) -> None:
+    row = event({"a": 1})
+    header = canonical({**json.loads(row.header), name: value})
+
+    assert faults(with_header(row, header)) != []
+
+
 def test_a_name_too_many_and_one_too_few_are_found() -> None:
     row = event({"a": 1})
     fields = json.loads(row.header)
