@@ -54,8 +54,8 @@ class TreeHeads:
 
     def identity(self) -> Identity:
         """Return the ledger's origins and keys as its own stream says."""
-        own = self.ledger.read_stream(stream_of(self.ledger.tenant))
-        positions = [event.position for event in own if event.type in IDENTITY_TYPES]
+        own = self.ledger.walk_stream(stream_of(self.ledger.tenant), types=IDENTITY_TYPES)
+        positions = [event.position for event in own]
         return identity_of(self.ledger.raw_events_at(positions), self.ledger.origin)
 
     def key(self) -> SigningKey:
