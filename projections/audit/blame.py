@@ -7,31 +7,29 @@ from typing import Any, NamedTuple
 import orjson
 
 from ledger.events import MEMBERS_ADDED, MEMBERS_REMOVED, Recorded
-from ledger.sqlite.connection import Connection
-from projections.audit.archive import Archive, Life
+from projections.audit.archive import Archive, values_set
 from projections.audit.cause import Cause
-from projections.history.past_tables import PastTables
-from projections.state import Attributes, evolve
+from projections.history.lifetimes import Lifetime
 
 Item = tuple[str, bytes]  # the name of a value, and the value as JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One value and what set it: the event from which on it was there without a break."""
+    """One value and its cause: the event since which it was there without a break."""
 
     attribute: str
     value: Any
     cause: Cause
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return it as JSON."""
         return {"attribute": self.attribute, "value": self.value, "cause": self.cause.document()}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page begins: behind so many values of attributes, or behind a member or group."""
+    """The beginning of a page: after so many values of attributes, or after a member or group."""
 
     values: int = 0
     relation: str | int | None = None  # the id of a member, or the position of a group
@@ -42,7 +40,7 @@ BEGINNING = Place()
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The rows of one page; `next` is where the page behind it begins, None for the last."""
+    """The rows of one page; `next` is the beginning of the next page, None for the last."""
 
     rows: Sequence[Row]
     next: Place | None
@@ -68,113 +66,79 @@ class Blame:
         self._stream = f"{type_}-{id_}"
         self._relation = archive.kinds[type_].relation
         lives = (life for life in archive.lives(id_) if life.born <= position < life.died)
-        self._life: Life | None = next(lives, None)
+        self._life: Lifetime | None = next(lives, None)
 
     def exists(self) -> bool:
-        """Return whether the resource was there then."""
+        """Return whether the resource existed then."""
         return self._life is not None
 
     def page(self, begin: Place, count: int) -> Page:
         """Return the rows of a page: attributes by name, then members or groups."""
-        found = self._attributes(begin) if begin.relation is None else []
-        found = found[: count + 1]
-        if len(found) <= count and self._life:
+        found: list[_Found] = []
+        if self._life and begin.relation is None:
+            found = self._attributes(self._life, begin.values)[: count + 1]
+        if self._life and len(found) <= count:
             found += self._related(self._life, begin.relation, count + 1 - len(found))
         shown = found[:count]
         causes = self._archive.causes_at(each.position for each in shown)
         rows = [Row(each.attribute, each.value, causes[each.position]) for each in shown]
         return Page(rows, shown[-1].place if len(found) > count else None)
 
-    def _attributes(self, begin: Place) -> list[_Found]:
-        life = self._life
-        if life is None:
-            return []
-        ledger = self._archive.ledger
-        version = ledger.version_at(self._stream, self._at)
-        about_members = (MEMBERS_ADDED, MEMBERS_REMOVED)
-        events = ledger.walk_stream(self._stream, last=version, without=about_members)
+    def _attributes(self, life: Lifetime, skip: int) -> list[_Found]:
+        ledger, about_members = self._archive.ledger, (MEMBERS_ADDED, MEMBERS_REMOVED)
+        last = ledger.version_at(self._stream, self._at)
+        events = ledger.walk_stream(self._stream, last=last, without=about_members)
         setters = blame(event for event in events if event.position >= life.born)
         return [
             _Found(name, orjson.loads(value), position, Place(number))
             for number, ((name, value), position) in enumerate(setters, 1)
-            if number > begin.values
+            if number > skip
         ]
 
-    def _related(self, life: Life, after: str | int | None, count: int) -> list[_Found]:
-        with self._archive.history.file.reading() as connection:
-            if self._relation == "members":
-                return list(_members(connection, self._at, life.born, after or "", count))
-            if self._relation == "groups":
-                return list(_groups(connection, self._at, self._id, after or 0, count))
+    def _related(self, life: Lifetime, after: str | int | None, count: int) -> list[_Found]:
+        lifetimes = self._archive.lifetimes
+        if self._relation == "members":
+            members = lifetimes.members(life.born, self._at, str(after or ""), count)
+            return [
+                _Found("members", _member(id_, type_, display), since, Place(relation=id_))
+                for id_, type_, display, since in members
+            ]
+        if self._relation == "groups":
+            groups = lifetimes.direct_groups(self._id, self._at, int(after or 0), count)
+            return [
+                _Found("groups", {"value": id_, "display": display}, since, Place(relation=born))
+                for born, id_, display, since in groups
+            ]
         return []
 
 
+def _member(id_: str, type_: str, display: str | None) -> dict[str, str]:
+    return {"value": id_, "type": type_} | ({"display": display} if display else {})
+
+
 def blame(events: Iterable[Recorded]) -> list[tuple[Item, int]]:
-    """Return every value that events add up to, with the position of the event that set it.
+    """Return every value after the events of a lifetime, with the position that it is there since.
 
     Each event costs the attributes that it changed, not all that the resource has.
     """
-    setters: dict[str, dict[Item, int]] = {}
-    attributes: Attributes = {}
-    resource = None
+    setters: dict[str, list[tuple[Item, int]]] = {}
     for recorded in events:
-        resource = evolve(resource, recorded)
-        before, attributes = attributes, resource.attributes if resource else {}
-        for name in before.keys() - attributes.keys():
-            del setters[name]
-        for name, value in attributes.items():
-            if name not in before or before[name] is not value:
-                known, at = setters.get(name, {}), recorded.position
-                setters[name] = {item: known.get(item, at) for item in _items(name, value)}
-    return [
-        (item, setters[name][item])
-        for name, value in sorted(attributes.items())
-        for item in _items(name, value)
-    ]
+        for name, value in values_set(recorded).items():
+            known = dict(setters.get(name, ()))
+            items = _items(name, value)
+            setters[name] = [(item, known.get(item, recorded.position)) for item in items]
+    return [each for name in sorted(setters) for each in setters[name]]
 
 
 def _items(name: str, value: Any) -> Iterator[Item]:
-    """Yield the values of an attribute, each on its own.
-
-    A sub-attribute is named after its attribute; each of many values stands for itself.
-    """
+    """Yield the single values of an attribute: sub-attributes by name, each of many values."""
     if isinstance(value, list):
         yield from ((name, _json(each)) for each in value)
     elif isinstance(value, dict):
         yield from ((f"{name}.{sub}", _json(each)) for sub, each in sorted(value.items()))
-    else:
+    elif value is not None:
         yield name, _json(value)
 
 
 def _json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-
-
-def _members(
-    connection: Connection, at: int, group: int, after: str | int, count: int
-) -> Iterator[_Found]:
-    rows = connection.execute(
-        "SELECT member_id, member_type, display, since FROM membership"
-        f" LEFT JOIN {PastTables(at=at).resource} ON id = member_id"
-        " WHERE group_born = ? AND member_id > ? AND since <= ? AND until > ?"
-        " ORDER BY member_id LIMIT ?",
-        (group, after, at, at, count),
-    )
-    for id_, type_, display, since in rows:
-        value = {"value": id_, "type": type_} | ({"display": display} if display else {})
-        yield _Found("members", value, since, Place(relation=id_))
-
-
-def _groups(
-    connection: Connection, at: int, member: str, after: str | int, count: int
-) -> Iterator[_Found]:
-    rows = connection.execute(
-        "SELECT group_born, id, display, since FROM membership"
-        f" JOIN {PastTables(at=at).resource} ON position = group_born"
-        " WHERE member_id = ? AND group_born > ? AND since <= ? AND until > ?"
-        " ORDER BY group_born LIMIT ?",
-        (member, after, at, at, count),
-    )
-    for group, id_, display, since in rows:
-        value = {"value": id_, "display": display}
-        yield _Found("groups", value, since, Place(relation=group))

@@ -1,22 +1,22 @@
-"""What differs between two positions: of one resource, and of all that a ledger tells of."""
+"""What differs between two positions, of one resource or of all, and the events that did it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ledger import events
-from ledger.contract import Ledger
-from ledger.sqlite.connection import Connection, json_list
-from projections.audit.archive import Archive, Changes, changes_between
+from ledger.events import Recorded
+from projections.audit.archive import Archive, Changes, changes_between, values_set
+from projections.audit.cause import Cause
 from projections.audit.membership_diff import Span, Turnover, Turnovers
-from projections.history.past_tables import PastTables
-from projections.state import Resource, is_active, laid_over, resource_of
+from projections.state import Resource, is_active, laid_over
 
 NAMED = 1000  # members of one resource that are named; all are counted
 NAMED_IN_ROWS = 100
-CHUNK = 500  # resources looked at at once
-MOST_READ = 20_000  # resources looked at for a page
+CHUNK = 500  # resources compared at once
+MOST_COMPARED = 20_000  # resources compared for a page
+MOST_READ = 200  # events of one resource, the newest, read for causes
 
-JOINED, LEFT, CHANGED, REACTIVATED, PASSED, UNDONE = KINDS = (
+JOINED, LEFT, CHANGED, REACTIVATED, TRANSIENT, REVERTED = KINDS = (
     "joined",
     "left",
     "changed",
@@ -25,34 +25,48 @@ JOINED, LEFT, CHANGED, REACTIVATED, PASSED, UNDONE = KINDS = (
     "undone",
 )
 
-_WOKE = events.CREATED, events.REACTIVATED
+_CAME = (events.CREATED, events.REACTIVATED)
+_WENT = (events.DEACTIVATED, events.DELETED)
+
+# By kind: the types of events that make it so, and of those that make the contrary so.
+_TURNS: Mapping[str | None, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    JOINED: ((events.CREATED,), (events.DELETED,)),
+    REACTIVATED: (_CAME, _WENT),
+    LEFT: (_WENT, _CAME),
+    TRANSIENT: (_WENT, _CAME),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A resource at two positions, None where it was not there, and what happened in between."""
+    """A resource at two positions, None where it does not exist, and the events in between."""
 
     type: str
     id: str
     before: Resource | None
     after: Resource | None
-    passed: Resource | None  # what it was last, where it came and went in between
-    flickered: bool  # inactive on both sides, it was active in between
+    transient: Resource | None  # its last version, where it was created and deleted in between
+    briefly_active: bool  # inactive at both positions, active in between
     versions: range  # those that its own events in between made
     last_own: int  # the position of the last of them, 0 if there is none
-    idle: bool = False  # its own events in between set nothing but what was there
+    idle: bool = False  # its own events in between set only values that it had
     moved: Sequence[int] = ()  # the positions at which a user joined and left groups, in order
     turnover: Turnover = field(default_factory=Turnover)  # of a group's members, or a user's groups
 
     @property
+    def stream(self) -> str:
+        """The resource's own stream."""
+        return f"{self.type}-{self.id}"
+
+    @property
     def changes(self) -> Changes:
-        """The attributes that differ; a resource that is not there has none."""
+        """The attributes that differ; a resource that does not exist has none."""
         before = self.before.attributes if self.before else {}
         return changes_between(before, self.after.attributes if self.after else {})
 
     @property
     def events(self) -> int:
-        """How many events in between were about it."""
+        """The number of events in between about it."""
         return len(self.versions) + len(self.moved)
 
     @property
@@ -63,52 +77,50 @@ class Difference:
     @property
     def kind(self) -> str | None:
         """What became of the resource; None if nothing did."""
-        before, after = _activity(self.before), _activity(self.after)
+        before, after = self.activity.values()
         if before is None:
-            return JOINED if after is not None else PASSED if self.passed else None
+            return JOINED if after is not None else TRANSIENT if self.transient else None
         if after is None or (before and not after):
             return LEFT
-        if self.flickered:
-            return PASSED
+        if self.briefly_active:
+            return TRANSIENT
         if after and not before:
             return REACTIVATED
         if self.changes or self.turnover:
             return CHANGED
-        return UNDONE if self.moved or (self.versions and not self.idle) else None
+        return REVERTED if self.moved or (self.versions and not self.idle) else None
 
     @property
     def how(self) -> str:
-        """The same in a word more."""
-        if self.kind == LEFT and self.after is None:
-            return "deleted" if _activity(self.before) else "deleted while inactive"
+        """The kind in more words."""
+        before, after = self.activity.values()
+        if self.kind == LEFT and after is None:
+            return "deleted" if before else "deleted while inactive"
         if self.kind == JOINED:
-            return "created" if _activity(self.after) else "created, inactive"
-        if self.kind == PASSED:
-            return "reactivated and deactivated" if self.flickered else "created and deleted"
-        if self.kind == UNDONE:
+            return "created" if after else "created, inactive"
+        if self.kind == TRANSIENT:
+            return "reactivated and deactivated" if self.briefly_active else "created and deleted"
+        if self.kind == REVERTED:
             return "changed and changed back"
         return "deactivated" if self.kind == LEFT else self.kind or "unchanged"
 
     @property
     def shown(self) -> Resource | None:
-        """The newest that is known of it."""
-        return self.after or self.before or self.passed
+        """The newest version that is known."""
+        return self.after or self.before or self.transient
 
     @property
     def activity(self) -> dict[str, bool | None]:
-        """Whether it was active, None where it was not there."""
-        return {"before": _activity(self.before), "after": _activity(self.after)}
-
-
-def _activity(resource: Resource | None) -> bool | None:
-    return None if resource is None else is_active(resource.attributes)
+        """Whether it was active, None where it does not exist."""
+        sides = {"before": self.before, "after": self.after}
+        return {name: side and is_active(side.attributes) for name, side in sides.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The rows of one page; `next` is what the page behind it begins after, None for the last.
+    """The rows of one page; `next` is the `after` of the next page, None for the last.
 
-    A page may be short, even empty, and not be the last: it looks at no more than MOST_READ.
+    A page may be short, even empty, and not be the last: it compares at most MOST_COMPARED.
     """
 
     rows: Sequence[Difference]
@@ -116,16 +128,14 @@ class Page:
 
 
 class Differences:
-    """The differences between two positions, each at the cost of what happened in between."""
+    """The differences between two positions, each at the cost of the events in between."""
 
     def __init__(self, archive: Archive, span: Span) -> None:
         self._archive = archive
         self._span = span
 
-    # One resource
-
     def of(self, type_: str, id_: str) -> Difference:
-        """Return what differs of a resource, with who came and went in it; raises HistoryBehind."""
+        """Return the difference of one resource, with its turnover; raises HistoryBehind."""
         self._archive.end()
         stream = f"{type_}-{id_}"
         first = self._archive.ledger.version_at(stream, self._span.start) + 1
@@ -136,134 +146,183 @@ class Differences:
             return replace(found, turnover=turnovers.of_group(id_))
         if relation is None:
             return found
-        return replace(found, turnover=turnovers.of_user(id_), moved=self._moved(id_))
-
-    def _moved(self, id_: str) -> list[int]:
-        """Return the positions in between at which a user joined and left groups directly."""
-        ends = {at for stay in self._archive.stays(id_) for at in (stay.since, stay.until)}
-        return sorted(at for at in ends if self._span.start < at <= self._span.end)
-
-    # All resources
+        ends = {at for each in self._archive.lifetimes.memberships(id_) for at in each[1:]}
+        moved = sorted(at for at in ends if self._span.start < at <= self._span.end)
+        return replace(found, turnover=turnovers.of_user(id_), moved=moved)
 
     def page(self, after: int, count: int, *, types: Sequence[str], kind: str | None) -> Page:
-        """Return the resources that differ, in the order of what happened to them first.
+        """Return the resources that differ, in the order of their first event in between.
 
-        `after` is the position of what happened first to the last one of the page before. Raises
+        `after` is the position of that event of the last one of the page before. Raises
         HistoryBehind.
         """
         self._archive.end()
         rows: list[Difference] = []
-        for read, (position, found) in enumerate(self._rows(after, types, count + 1)):
-            if found and kind in (None, found.kind):
+        for compared, (position, found) in enumerate(self._rows(after, types, count + 1)):
+            if found.kind and kind in (None, found.kind):
                 if len(rows) == count:
                     return Page(rows, after)
                 rows.append(found)
             after = position
-            if read == MOST_READ:
+            if compared == MOST_COMPARED:
                 return Page(rows, after)
         return Page(rows, None)
 
     def _rows(
         self, after: int, types: Sequence[str], wanted: int
-    ) -> Iterator[tuple[int, Difference | None]]:
-        """Yield the resources that something happened to, with the position of what did first.
-
-        Instead of one that does not differ, None.
-        """
+    ) -> Iterator[tuple[int, Difference]]:
+        """Yield the resources with events in between, and the position of the first of them."""
         turnovers = Turnovers(self._archive, self._span, NAMED_IN_ROWS)
-        for firsts in self._firsts(max(after, self._span.start), types, min(wanted, CHUNK)):
+        span, chunk = self._span, min(wanted, CHUNK)
+        after, more = max(after, span.start), True
+        while more:
+            firsts = self._archive.ledger.streams_between(
+                after, span.end, types, chunk, start=span.start
+            )
             compared = self._compare([(stream, version) for _, stream, version in firsts])
-            for (position, *_), found in zip(firsts, compared, strict=True):
+            for (after, *_), found in zip(firsts, compared, strict=True):
                 if self._archive.kinds[found.type].relation == "members":
                     found = replace(found, turnover=turnovers.of_group(found.id))
-                yield position, found if found.kind else None
-
-    def _firsts(
-        self, after: int, types: Sequence[str], chunk: int
-    ) -> Iterator[list[tuple[int, str, int]]]:
-        """Yield, in chunks, the first event of each stream in the span: position, stream, version.
-
-        It is one before which the stream's last event lies outside.
-        """
-        while True:
-            rows = self._archive.ledger.streams_between(
-                after, self._span.end, types, chunk, start=self._span.start
-            )
-            if rows:
-                yield rows
-                after = rows[-1][0]
-            if len(rows) < chunk:
-                return
+                yield after, found
+            more = len(firsts) == chunk
 
     def _compare(self, firsts: Sequence[tuple[str, int]]) -> list[Difference]:
-        """Compare resources, each given by its stream and the first version that is in the span."""
+        """Compare resources, each given by its stream and its first version in the span."""
         ids = [stream.partition("-")[2] for stream, _ in firsts]
-        with self._archive.history.file.reading() as connection:
-            before = _resources(connection, ids, self._span.start)
-            after = _resources(connection, ids, self._span.end)
-            passed = self._passed(connection, ids)
-        found = []
-        ledger = self._archive.ledger
+        lifetimes, span = self._archive.lifetimes, self._span
+        before = lifetimes.resources_at(ids, span.start)
+        after = lifetimes.resources_at(ids, span.end)
+        transient = lifetimes.transient(ids, span.start, span.end)
+        ledger, found = self._archive.ledger, []
         for id_, (stream, first) in zip(ids, firsts, strict=True):
-            version, position = self._last(stream)
-            sides = before.get(id_), after.get(id_)
-            found.append(
-                Difference(
-                    stream.partition("-")[0],
-                    id_,
-                    *sides,
-                    passed.get(id_),
-                    _both_inactive(*sides)
-                    and any(ledger.walk_stream(stream, first, version, types=_WOKE)),
-                    range(first, version + 1),
-                    position if version >= first else 0,
-                    _is_idle(ledger, stream, first, version, sides),
-                )
+            version = ledger.version_at(stream, span.end)
+            difference = Difference(
+                stream.partition("-")[0],
+                id_,
+                before.get(id_),
+                after.get(id_),
+                transient.get(id_),
+                briefly_active=False,
+                versions=range(first, version + 1),
+                last_own=ledger.position_of(stream, version) or 0 if version >= first else 0,
             )
+            found.append(self._with_events(difference))
         return found
 
-    def _passed(self, connection: Connection, ids: Sequence[str]) -> dict[str, Resource]:
-        """Return those of the resources that came and went in between, as they were last."""
-        rows = connection.execute(
-            "SELECT max(position), document FROM life JOIN resource_version USING (born)"
-            " WHERE id IN (SELECT value FROM json_each(?)) AND born > ? AND died <= ?"
-            " GROUP BY id",
-            (json_list(ids), self._span.start, self._span.end),
+    def _with_events(self, found: Difference) -> Difference:
+        """Read the events where the two states alone do not tell what became of a resource."""
+        before, after, versions = found.before, found.after, found.versions
+        if not versions or before is None or after is None:
+            return found
+
+        def has_any(**types: Sequence[str]) -> bool:
+            return any(self._walk(found.stream, versions, **types))
+
+        if not is_active(before.attributes) and not is_active(after.attributes):
+            found = replace(found, briefly_active=has_any(types=_CAME))
+        if before.attributes == after.attributes and not has_any(without=[events.UPDATED]):
+            return replace(found, idle=self._sets_nothing(found.stream, versions, before))
+        return found
+
+    def _sets_nothing(self, stream: str, versions: range, resource: Resource) -> bool:
+        """Return whether events set only values that are there, as unassigning `active` may."""
+        attributes = resource.attributes
+        return all(
+            laid_over(attributes, recorded.effects, resource.type) == attributes
+            for recorded in self._walk(stream, versions)
         )
-        resources = (resource_of(document) for _, document in rows)
-        return {resource.id: resource for resource in resources}
 
-    def _last(self, stream: str) -> tuple[int, int]:
-        """Return version and position of a stream's last event up to the span's end."""
-        ledger = self._archive.ledger
-        version = ledger.version_at(stream, self._span.end)
-        return version, ledger.position_of(stream, version) or 0
+    def _walk(self, stream: str, versions: range, **types: Sequence[str]) -> Iterator[Recorded]:
+        return self._archive.ledger.walk_stream(stream, versions[0], versions[-1], **types)
 
 
-def _both_inactive(before: Resource | None, after: Resource | None) -> bool:
-    return _activity(before) is False and _activity(after) is False
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """The causes of the events in between; of older ones nothing if not `complete`."""
+
+    causes: Mapping[str, Cause]  # by attribute, members:<id> or groups:<id>: the last that set it
+    every: Sequence[Cause]  # of each event read, oldest first
+    made: Cause | None  # of the event that made the difference; None if that was not read
+    complete: bool
+
+    @property
+    def last(self) -> Cause | None:
+        """The cause of the last event in between."""
+        return self.every[-1] if self.every else None
+
+    @property
+    def distinct(self) -> Sequence[Cause]:
+        """The first cause of each credential or operator with each client, in order."""
+        first = {(one.who, one.client): one for one in reversed(self.every)}
+        return sorted(first.values(), key=lambda one: one.position)
 
 
-def _is_idle(
-    ledger: Ledger, stream: str, first: int, last: int, sides: Sequence[Resource | None]
-) -> bool:
-    """Return whether events set nothing but what was there, as one that unassigned `active` did."""
-    before, after = sides
-    if before is None or after is None or before.attributes != after.attributes:
-        return False
-    if any(ledger.walk_stream(stream, first, last, without=[events.UPDATED])):
-        return False
-    return all(
-        laid_over(before.attributes, recorded.effects, before.type) == before.attributes
-        for recorded in ledger.walk_stream(stream, first, last)
+def reasons_of(archive: Archive, found: Difference) -> Reasons:
+    """Return why a resource differs, at the cost of at most MOST_READ events."""
+    read = _events(archive, found)
+    causes = archive.causes(read)
+    setters = _setters(read, found)
+    made = _made_at(archive, found, setters)
+    if made and made not in causes:  # an older one
+        causes |= archive.causes_at([made])
+    return Reasons(
+        {key: causes[at] for key, at in setters.items()},
+        [causes[recorded.position] for recorded in read],
+        causes[made] if made else None,
+        found.events <= MOST_READ,
     )
 
 
-def _resources(connection: Connection, ids: Sequence[str], at: int) -> dict[str, Resource]:
-    """Return those of some resources that were there at a position, by id."""
-    rows = connection.execute(
-        f"SELECT id, document FROM {PastTables(at=at).resource}"
-        " WHERE id IN (SELECT value FROM json_each(?))",
-        (json_list(ids),),
+def _events(archive: Archive, found: Difference) -> list[Recorded]:
+    read = list(archive.ledger.read_at(found.moved[-MOST_READ:]).values()) if found.moved else []
+    if versions := found.versions[-MOST_READ:]:
+        read += archive.ledger.walk_stream(found.stream, versions[0], versions[-1])
+    return sorted(read, key=lambda each: each.position)[-MOST_READ:]
+
+
+def _setters(read: Sequence[Recorded], found: Difference) -> dict[str, int]:
+    """Return the position of the last event that set each value, or removed it."""
+    setters: dict[str, int] = {}
+    for recorded in read:
+        if recorded.subject != found.id:
+            setters[f"groups:{recorded.subject}"] = recorded.position
+        else:
+            keys = found.changes if recorded.type == events.DELETED else values_set(recorded)
+            setters |= dict.fromkeys(keys, recorded.position)
+    return setters
+
+
+def _made_at(archive: Archive, found: Difference, setters: Mapping[str, int]) -> int | None:
+    """Return the position of the event that made a difference what it is, None if not known.
+
+    For one that came or went, the first such event after the last contrary one: a user who was
+    deactivated and then deleted left with the deactivation. For a changed one, the last event that
+    set a differing value. For one that was changed back, its last event.
+    """
+    if found.kind in _TURNS and found.versions:
+        wanted, contrary = _TURNS[found.kind]
+        versions, turn = found.versions, None
+        for recorded in archive.ledger.walk_stream(
+            found.stream, versions[0], versions[-1], types=wanted + contrary
+        ):
+            if recorded.type in contrary:
+                turn = None
+            elif turn is None:
+                turn = recorded.position
+        return turn
+    if found.kind != CHANGED:
+        return found.last or None
+    relation = f"{archive.kinds[found.type].relation}:"
+    turnover = found.turnover
+    named = [value["value"] for value in (*turnover.joined_values, *turnover.left_values)]
+    differing = {*found.changes, *(f"{relation}{id_}" for id_ in named)}
+    # Where not all members that joined or left are named, any of them.
+    any_member = relation if len(named) < turnover.joined + turnover.left else None
+    return max(
+        (
+            position
+            for key, position in setters.items()
+            if key in differing or (any_member and key.startswith(any_member))
+        ),
+        default=None,
     )
-    return {id_: resource_of(document) for id_, document in rows}

@@ -12,6 +12,7 @@ from ledger.contract import Ledger, LedgerBusy, LedgerError, SideFileUnavailable
 from ledger.sqlite.connection import UNUSABLE, Connection, connect, connect_read_only
 from ledger.sqlite.database import DatabaseFile
 from projections.current.reader import ResourceReader
+from projections.history.lifetimes import Lifetimes
 from projections.history.past_tables import PastTables
 from projections.history.projector import NEVER, HistoryProjector
 from projections.kinds import ResourceKind
@@ -74,6 +75,7 @@ class History(StoredProjection):
         """
         super().__init__(ledger, HistoryProjector(kinds))
         self.file = DatabaseFile(ledger.path.with_name(HISTORY_FILE), self._connect, patience)
+        self.lifetimes = Lifetimes(self.file)
         self._kinds = kinds
         self._read_only = read_only
         self._patience = patience

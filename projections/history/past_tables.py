@@ -7,23 +7,26 @@ position is part of the queries' text: it is a number of ours, and never a clien
 from projections.tables import Tables
 
 
+def latest(column: str, at: int | str) -> str:
+    """Return SQL for a column of the newest version of a row of `life`, at a position."""
+    return (
+        f"(SELECT seen.{column} FROM resource_version AS seen WHERE seen.born = life.born"
+        f" AND seen.position <= {at} ORDER BY seen.position DESC LIMIT 1)"
+    )
+
+
 class PastTables(Tables):
     """The current-state tables, seen at a position."""
 
     def __init__(self, at: int) -> None:
         then = f"since <= {at} AND until > {at}"
 
-        def latest(column: str) -> str:
-            return (
-                f"(SELECT seen.{column} FROM resource_version AS seen WHERE seen.born = life.born"
-                f" AND seen.position <= {at} ORDER BY seen.position DESC LIMIT 1) AS {column}"
-            )
-
         def keys(kind: str) -> str:
             return f"resource_key WHERE kind = '{kind}' AND {then}"
 
         # Each column of a version costs a seek where it is used.
-        columns = ", ".join(map(latest, ("name_key", "display", "version", "document")))
+        names = ("name_key", "display", "version", "document")
+        columns = ", ".join(f"{latest(name, at)} AS {name}" for name in names)
         self.resource = (
             f"(SELECT born AS position, id, type, {columns} FROM life"
             f" WHERE born <= {at} AND died > {at})"

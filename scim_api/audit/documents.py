@@ -3,8 +3,7 @@
 from typing import Any
 
 from projections.audit.archive import Archive
-from projections.audit.diff import Difference
-from projections.audit.reasons import Reasons, reasons_of
+from projections.audit.diff import Difference, Reasons, reasons_of
 from projections.state import Attributes
 from scim_api.protocol.schema.resource_types import KINDS
 from scim_api.tenants.tenants import Tenant

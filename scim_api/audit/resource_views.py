@@ -155,4 +155,4 @@ def _bounds(archive: Archive, span: Span) -> dict[str, Any]:
 
 
 def _moment(archive: Archive, position: int) -> dict[str, Any]:
-    return {"position": position, "at": archive.time_of(position)}
+    return {"position": position, "at": archive.ledger.time_of(position)}

@@ -7,8 +7,7 @@ import click
 
 from projections.audit.archive import Change
 from projections.audit.blame import BEGINNING, Blame, Row
-from projections.audit.diff import Differences
-from projections.audit.reasons import reasons_of
+from projections.audit.diff import Differences, reasons_of
 from projections.audit.timeline import Entry, Timeline, Window
 from scim_api.audit.documents import archive_of, difference_document
 from scim_api.cli.command import Group, command
