@@ -17,17 +17,38 @@ Progress = Callable[[int, int], None]
 CHUNK = 500  # events a transaction while rebuilding: writers wait for one chunk at the most
 
 
-class Projection(Protocol):
-    """An inline projector whose tables can be thrown away and rebuilt."""
+class Projection:
+    """A projector whose tables can be thrown away and rebuilt."""
 
     name: str
     revision: int
+    scripts: Sequence[str]  # create the tables
     tables: Mapping[str, str]  # table -> the columns that order it
 
-    def beside(self, suffix: str) -> "Projection": ...
-    def create_tables(self, connection: Connection) -> None: ...
-    def prepare(self, connection: Connection) -> None: ...
-    def project(self, connection: Connection, recorded: Recorded) -> None: ...
+    def __init__(self, suffix: str = "") -> None:
+        """`suffix` names tables other than the live ones."""
+        self._suffix = suffix
+
+    def twin(self, suffix: str) -> "Projection":
+        """Return the same projection with tables of its own, to replay recorded events."""
+        return type(self)(suffix)
+
+    def create_tables(self, connection: Connection) -> None:
+        """Create the tables, empty."""
+        for script in self.scripts:
+            tables.create_tables(connection, script, self._suffix)
+
+    def prepare(self, connection: Connection) -> None:
+        """Register the functions that the projection's statements call."""
+
+    def project(self, connection: Connection, recorded: Recorded) -> None:
+        """Follow one event."""
+        raise NotImplementedError
+
+    def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        """Follow events in order."""
+        for recorded in events:
+            self.project(connection, recorded)
 
 
 class TableFile(Protocol):
@@ -121,7 +142,7 @@ class StoredProjection:
         with file_lock(self.ledger.path.parent):
             self.sweep()
             suffix = f"_building_{secrets.token_hex(4)}"
-            twin = self.projection.beside(suffix)
+            twin = self.projection.twin(suffix)
             with self.file.writing() as connection:
                 twin.prepare(connection)
                 twin.create_tables(connection)
@@ -160,7 +181,7 @@ class StoredProjection:
             return None
         with closing(temporary()) as scratch:
             self.projection.prepare(scratch)
-            twin = self.projection.beside("")
+            twin = self.projection.twin("")
             twin.create_tables(scratch)
             scratch.execute("BEGIN")
             position = 0
@@ -173,20 +194,10 @@ class StoredProjection:
                 return _difference(connection, scratch, self.projection)
 
     def _project(self, connection: Connection, twin: Projection, after: int, upto: int) -> None:
-        project_all(connection, twin, self.ledger.read_chunk(after, upto))
+        twin.project_all(connection, self.ledger.read_chunk(after, upto))
 
     def _set_checkpoint(self, connection: Connection, position: int) -> None:
         tables.set_checkpoint(connection, self.name, self.projection.revision, position)
-
-
-def project_all(connection: Connection, projection: Projection, events: Sequence[Recorded]) -> None:
-    """Project events: all at once where a projection can, which is faster."""
-    at_once = getattr(projection, "project_all", None)
-    if at_once:
-        at_once(connection, events)
-        return
-    for recorded in events:
-        projection.project(connection, recorded)
 
 
 def _difference(live: Connection, rebuilt: Connection, projection: Projection) -> Difference | None:

@@ -8,7 +8,7 @@ import orjson
 
 from ledger.events import SETTINGS_CHANGED, Recorded
 from ledger.sqlite.connection import Connection
-from projections.tables import create_tables
+from projections.runner import Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,12 @@ def settings_of(changes: Iterable[Recorded]) -> Settings:
     return Settings(version, {key: value for key, value in values.items() if value is not None})
 
 
-class Configuration:
+class Configuration(Projection):
     """The configuration projection; reads take a ledger's reading connection."""
 
     name = "configuration"
     revision = 1
+    scripts = ("current/configuration.sql",)
     tables: Mapping[str, str] = {"configuration": "key"}
 
     # As a part of another statement: the version of the settings in force.
@@ -45,19 +46,8 @@ class Configuration:
 
     def __init__(self, suffix: str = "") -> None:
         """`suffix` names a table other than the live one."""
-        self._suffix = suffix
+        super().__init__(suffix)
         self._table = f"configuration{suffix}"
-
-    def beside(self, suffix: str) -> "Configuration":
-        """Return the same projection with a table of its own."""
-        return Configuration(suffix)
-
-    def create_tables(self, connection: Connection) -> None:
-        """Make the table, empty."""
-        create_tables(connection, "current/configuration.sql", self._suffix)
-
-    def prepare(self, connection: Connection) -> None:
-        """Do nothing: plain SQL is enough here."""
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
         """Follow one event."""

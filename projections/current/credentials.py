@@ -8,7 +8,7 @@ from typing import Any
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
 from ledger.sqlite.connection import Connection, json_list
 from projections.current.configuration import Configuration
-from projections.tables import create_tables
+from projections.runner import Projection
 
 _COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy, scopes"
 _WITHOUT_SCOPES = ("provision",)  # what a token may do whose event names no scopes
@@ -34,28 +34,18 @@ class Credential:
         return "expired" if self.expires_at and self.expires_at <= now else "live"
 
 
-class Credentials:
+class Credentials(Projection):
     """The credential projection; reads take a ledger's reading connection."""
 
     name = "credentials"
     revision = 3
+    scripts = ("current/credentials.sql",)
     tables: Mapping[str, str] = {"credential": "id"}
 
     def __init__(self, suffix: str = "") -> None:
         """`suffix` names a table other than the live one."""
-        self._suffix = suffix
+        super().__init__(suffix)
         self._table = f"credential{suffix}"
-
-    def beside(self, suffix: str) -> "Credentials":
-        """Return the same projection with a table of its own."""
-        return Credentials(suffix)
-
-    def create_tables(self, connection: Connection) -> None:
-        """Make the table, empty."""
-        create_tables(connection, "current/credentials.sql", self._suffix)
-
-    def prepare(self, connection: Connection) -> None:
-        """Do nothing: plain SQL is enough here."""
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
         """Follow one event."""

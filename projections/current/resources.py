@@ -12,6 +12,7 @@ from projections.current.uniqueness import NotUnique, Uniqueness
 from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.query.comparison import fold
+from projections.runner import Projection
 from projections.state import (
     STANDING,
     Attributes,
@@ -20,7 +21,7 @@ from projections.state import (
     evolve,
     resource_of,
 )
-from projections.tables import Tables, create_tables
+from projections.tables import Tables
 
 __all__ = ["NotUnique", "Resources", "StillMember"]
 
@@ -40,11 +41,12 @@ class _Current(NamedTuple):
     resource: Resource
 
 
-class Resources(ResourceReader):
+class Resources(ResourceReader, Projection):
     """The current-state projection; reads take a ledger's reading connection."""
 
     name = "resources"
     revision = 4
+    scripts = ("current/resources.sql",)
     tables: Mapping[str, str] = {
         "resource": "position",
         "resource_email": "email_key, position",
@@ -64,17 +66,13 @@ class Resources(ResourceReader):
         With `replaying` no value of an operator's unique attribute is refused: the events are
         recorded already.
         """
-        super().__init__(kinds, Tables(suffix))
-        self._suffix = suffix
+        ResourceReader.__init__(self, kinds, Tables(suffix))
+        Projection.__init__(self, suffix)
         self._uniqueness = Uniqueness(self._tables, replaying=replaying)
 
-    def beside(self, suffix: str) -> "Resources":
+    def twin(self, suffix: str) -> "Resources":
         """Return the same projection with tables of its own, to replay recorded events."""
         return Resources(self._kinds, suffix, replaying=True)
-
-    def create_tables(self, connection: Connection) -> None:
-        """Create the tables, empty."""
-        create_tables(connection, "current/resources.sql", self._suffix)
 
     def prepare(self, connection: Connection) -> None:
         """Register the functions that compiled filters call."""

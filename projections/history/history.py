@@ -14,10 +14,9 @@ from ledger.sqlite.database import DatabaseFile
 from projections.current.reader import ResourceReader
 from projections.history.lifetimes import Lifetimes
 from projections.history.past_tables import PastTables
-from projections.history.projector import NEVER, HistoryProjector
+from projections.history.projector import HistoryProjector
 from projections.kinds import ResourceKind
-from projections.query.comparison import fold
-from projections.runner import Progress, StoredProjection, project_all
+from projections.runner import Progress, StoredProjection
 from projections.tables import set_checkpoint
 
 HISTORY_FILE = "history.db"
@@ -109,14 +108,8 @@ class History(StoredProjection):
 
     def deleted_with_name(self, type_: str, name: str) -> list[str]:
         """Return the ids of resources that were deleted with a name, oldest first."""
-        with self.caught_up() as connection:
-            rows = connection.execute(
-                "SELECT DISTINCT life.id FROM resource_key JOIN life USING (born) WHERE"
-                " kind = 'name' AND key = ? AND life.type = ? AND until = life.died AND died < ?"
-                " ORDER BY born",
-                (fold(name), type_, NEVER),
-            ).fetchall()
-        return [id_ for (id_,) in rows]
+        with self.caught_up():
+            return self.lifetimes.deleted_with_name(type_, name)
 
     def caught_up(self) -> AbstractContextManager[Connection]:
         """Give a reading connection, once the history has reached the ledger's end.
@@ -166,7 +159,7 @@ class History(StoredProjection):
         if position >= end:
             return position
         events = self.ledger.read_chunk(position, min(position + CHUNK, end))
-        project_all(connection, self.projection, events)
+        self.projection.project_all(connection, events)
         self._set_checkpoint(connection, events[-1].position)
         return events[-1].position
 

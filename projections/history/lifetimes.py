@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from ledger.sqlite.connection import json_list
 from ledger.sqlite.database import DatabaseFile
 from projections.history.past_tables import PastTables, latest
+from projections.history.projector import NEVER
 from projections.query.comparison import fold
 from projections.state import Attributes, Resource, resource_of
 
@@ -121,6 +122,16 @@ class Lifetimes:
         return {position: resource_of(document) for position, document in rows if document}
 
     # Names
+
+    def deleted_with_name(self, type_: str, name: str) -> list[str]:
+        """Return the ids of resources that were deleted with a name, oldest first."""
+        rows = self._rows(
+            "SELECT DISTINCT life.id FROM resource_key JOIN life USING (born)"
+            f" WHERE kind = 'name' AND key = ? AND life.type = ? AND until = died AND died < {NEVER}"
+            " ORDER BY born",
+            *(fold(name), type_),
+        )
+        return [id_ for (id_,) in rows]
 
     def last_named(self, type_: str, name: str) -> str | None:
         """Return the id of the resource that was deleted last with a name."""

@@ -12,8 +12,8 @@ from projections.current.uniqueness import name_key
 from projections.history.event_index import Entries, Entry, entry_of
 from projections.kinds import ResourceKind
 from projections.query import sql
+from projections.runner import Projection
 from projections.state import MEMBER, Attributes, Resource, document_of, evolve, resource_of
-from projections.tables import create_tables
 
 NEVER = 2**63 - 1  # the end of a row that still holds
 USER = "User"
@@ -30,11 +30,12 @@ class ResourceVersion(NamedTuple):
 Known = dict[str, ResourceVersion | None]  # by id; None is known not to exist
 
 
-class HistoryProjector:
+class HistoryProjector(Projection):
     """Follows chunks of events, each in one transaction."""
 
     name = "history"
     revision = 2
+    scripts = ("history/history.sql", "history/event_index.sql")
     tables: Mapping[str, str] = {
         "life": "born",
         "resource_version": "position",
@@ -47,18 +48,13 @@ class HistoryProjector:
 
     def __init__(self, kinds: Mapping[str, ResourceKind], suffix: str = "") -> None:
         """`kinds` by resource type; `suffix` names tables other than the live ones."""
+        super().__init__(suffix)
         self._kinds = kinds
-        self._suffix = suffix
         self._known: Known = {}
 
-    def beside(self, suffix: str) -> "HistoryProjector":
+    def twin(self, suffix: str) -> "HistoryProjector":
         """Return the same projection with tables of its own."""
         return HistoryProjector(self._kinds, suffix)
-
-    def create_tables(self, connection: Connection) -> None:
-        """Create the tables, empty."""
-        create_tables(connection, "history/history.sql", self._suffix)
-        create_tables(connection, "history/event_index.sql", self._suffix)
 
     def prepare(self, connection: Connection) -> None:
         """Register the functions that compiled filters call."""

@@ -277,7 +277,7 @@ class NextResources(Resources):
 
     revision = Resources.revision + 1
 
-    def beside(self, suffix: str) -> Resources:
+    def twin(self, suffix: str) -> Resources:
         return NextResources(KINDS, suffix)
 
 
@@ -349,7 +349,7 @@ def test_the_status_tells_revision_position_and_rows(projected: Tenant) -> None:
 
 
 def test_the_remains_of_a_rebuild_cut_off_are_swept(projected: Tenant) -> None:
-    twin = projected.resources.beside("_building_0badcafe")
+    twin = projected.resources.twin("_building_0badcafe")
     with projected.ledger.writing() as connection:
         twin.create_tables(connection)
         connection.execute("CREATE TABLE resource_retired_building_0badcafe (position INTEGER)")
@@ -367,7 +367,7 @@ def test_the_remains_of_a_rebuild_cut_off_are_swept(projected: Tenant) -> None:
 
 def test_a_rebuild_leaves_other_projections_alone(projected: Tenant) -> None:
     with projected.ledger.writing() as connection:
-        projected.resources.beside("_building_0badcafe").create_tables(connection)
+        projected.resources.twin("_building_0badcafe").create_tables(connection)
 
     StoredProjection(projected.ledger, projected.credentials).rebuild()
 
