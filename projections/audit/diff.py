@@ -112,8 +112,10 @@ class Difference:
     @property
     def activity(self) -> dict[str, bool | None]:
         """Whether it was active, None where it does not exist."""
-        sides = {"before": self.before, "after": self.after}
-        return {name: side and is_active(side.attributes) for name, side in sides.items()}
+        return {
+            name: None if resource is None else is_active(resource.attributes)
+            for name, resource in (("before", self.before), ("after", self.after))
+        }
 
 
 @dataclass(frozen=True, slots=True)

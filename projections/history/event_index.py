@@ -1,9 +1,9 @@
-"""The index of events: which of them satisfy a filter, page by page in either direction."""
+"""The index of events: pages of those that satisfy a filter, in either direction."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.events import REQUEST_PREFIX, Recorded
 from ledger.sqlite.connection import Connection
@@ -25,7 +25,7 @@ from projections.query.model import (
 from projections.query.sql import Column, Columns, Sql, compiled
 
 # The attributes of an event, by the name that filters know.
-COLUMNS: Mapping[str, Column] = {
+COLUMNS = {
     "position": Column("position", nullable=False),
     "at": Column("at", nullable=False),
     "type": Column("type", nullable=False),
@@ -40,20 +40,14 @@ COLUMNS: Mapping[str, Column] = {
     "userName": Column("user_name", folded=True),
 }
 
-# Where few events are equal to a value, SQLite, which keeps no statistics here, is to use that
-# index and not one of these (measured at a million events: 1 ms instead of 150).
-_WITHOUT_WIDE = {
-    **COLUMNS,
-    **{
-        key: replace(COLUMNS[key], sql=f"+{COLUMNS[key].sql}")
-        for key in ("type", "resourceType", "actor")
-    },
-}
-
+# Where few events have a value, SQLite, which keeps no statistics here, must use that index and
+# not one of these (measured at a million events: 1 ms instead of 150).
+_WIDE = ("type", "resourceType", "actor")
+_WITHOUT_WIDE = COLUMNS | {key: replace(COLUMNS[key], sql=f"+{COLUMNS[key].sql}") for key in _WIDE}
 
 POSITION = Path("position", ("position",), None, Type.INTEGER, many=False, case_exact=False)
 
-# Equal to one value of these are few events.
+# Few events share a value of these.
 FEW = frozenset({"position", "stream", "txn", "requestId", "userName"})
 
 FirstAt = Callable[[str, bool], int]
@@ -61,27 +55,11 @@ FirstAt = Callable[[str, bool], int]
 Positions = Callable[[range, int], Sequence[int]]
 
 
-class Entry(NamedTuple):
-    """An event's row, in the order of the columns."""
-
-    position: int
-    at: str
-    type: str
-    stream: str
-    actor: str
-    via: str
-    txn: str
-    client: str | None
-    request_id: str | None
-    operator: str | None
-    user_name: str | None
-
-
-def entry_of(recorded: Recorded, user_name: str | None) -> Entry:
-    """Return an event's row; `user_name` is that of the user it is about, if it is about one."""
+def entry_of(recorded: Recorded, user_name: str | None) -> tuple[Any, ...]:
+    """Return an event's row; `user_name` is that of the user that it is about, if any."""
     payload = recorded.payload or {}
     client = family(payload.get(f"{REQUEST_PREFIX}client", ""))
-    return Entry(
+    return (
         recorded.position,
         recorded.at,
         recorded.type,
@@ -106,16 +84,16 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Where a page is looked for, which way, and what it leaves behind it."""
+    """The span that a page is searched in, the direction, and the span that it leaves out."""
 
     end: int
     span: range
     descending: bool
-    behind: range
+    passed: range
 
     @classmethod
     def of(cls, after: int | None, before: int | None, newest_first: bool, end: int) -> "Walk":
-        """With one bound the page is looked for from there; else from where the order begins."""
+        """With one bound the page is searched from there; else from where the order begins."""
         low = 1 if after is None else after + 1
         high = end + 1 if before is None else min(before, end + 1)
         span = range(low, high)
@@ -126,9 +104,9 @@ class Walk:
         return cls(end, span, newest_first, range(0))
 
     def found(self, positions: Positions, newest_first: bool, count: int) -> Found:
-        """Return the page; `positions` finds so many within a span, the way that is walked."""
+        """Return the page; `positions` finds so many in a span, in the direction of the walk."""
         found = positions(self.span, count + 1)
-        more, others = len(found) > count, bool(self.behind) and bool(positions(self.behind, 1))
+        more, others = len(found) > count, bool(self.passed) and bool(positions(self.passed, 1))
         older, newer = (more, others) if self.descending else (others, more)
         return Found(sorted(found[:count], reverse=newest_first), older, newer)
 
@@ -154,14 +132,14 @@ class Entries:
         """`suffix` names a table other than the live one."""
         self._table = f"entry{suffix}"
 
-    def add(self, connection: Connection, rows: Iterable[Entry]) -> None:
+    def add(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
         """Add the rows of events; positions stay dense from 1."""
         connection.executemany(
             f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
 
     def forget(self, connection: Connection, stream: str, before: int) -> None:
-        """Forget of a stream's events before a position what an erasure takes."""
+        """Clear what an erasure takes from a stream's events before a position."""
         connection.execute(
             f"UPDATE {self._table} SET client = NULL, request_id = NULL, operator = NULL,"
             " user_name = NULL WHERE stream = ? AND position < ?",
@@ -186,36 +164,31 @@ class Entries:
     ) -> Found:
         """Return the positions of a page; raises as effort.bounded does.
 
-        With `after` alone the page begins right behind that position, with `before` alone it ends
+        With `after` alone the page begins right after that position, with `before` alone it ends
         right before it, whichever way it is sorted; with both, or neither, it begins at the end
         of the span that the order begins with. Nothing beyond `upto` is there.
         """
         last = self.last_position(connection)
         walk = Walk.of(after, before, newest_first, last if upto is None else min(upto, last))
+
+        def first_at(moment: str, beyond: bool) -> int:
+            return self._first_at(connection, moment, beyond, walk.end)
+
         with bounded(connection):
-            exact = filter and self._by_position(connection, filter, walk.end)
-            where = condition(exact)
+            exact = by_position(filter, first_at) if filter else None
+            where, parameters = _condition(exact) if exact else ("1", [])
 
             def positions(span: range, limit: int) -> list[int]:
                 span = bounds(exact, span) if exact else span
-                return self._positions(connection, where, span, walk.descending, limit)
+                rows = connection.execute(
+                    f"SELECT position FROM {self._table}"
+                    f" WHERE position >= ? AND position < ? AND {where}"
+                    f" ORDER BY position {'DESC' if walk.descending else 'ASC'} LIMIT ?",
+                    (span.start, span.stop, *parameters, limit),
+                )
+                return [position for (position,) in rows]
 
             return walk.found(positions, newest_first, count)
-
-    def _positions(
-        self, connection: Connection, where: Sql, span: range, descending: bool, limit: int
-    ) -> list[int]:
-        condition, parameters = where
-        rows = connection.execute(
-            f"SELECT position FROM {self._table}"
-            f" WHERE position >= ? AND position < ? AND {condition}"
-            f" ORDER BY position {'DESC' if descending else 'ASC'} LIMIT ?",
-            (span.start, span.stop, *parameters, limit),
-        )
-        return [position for (position,) in rows]
-
-    def _by_position(self, connection: Connection, filter: Filter, end: int) -> Filter:
-        return by_position(filter, lambda at, beyond: self._first_at(connection, at, beyond, end))
 
     def _first_at(self, connection: Connection, moment: str, beyond: bool, end: int) -> int:
         """Return the first position recorded at a moment or later; `beyond` is later only."""
@@ -229,10 +202,8 @@ class Entries:
         return 1 + bisect(range(1, end + 1), moment, key=recorded)
 
 
-def condition(filter: Filter | None) -> Sql:
+def _condition(filter: Filter) -> Sql:
     """Return a filter as SQL over entries, such that the best index serves it."""
-    if filter is None:
-        return "1", []
     return compiled(filter, Columns(_WITHOUT_WIDE if finds_few(filter) else COLUMNS))
 
 

@@ -9,7 +9,7 @@ from ledger.sqlite.connection import Connection
 from projections.current.lists import BLOCK
 from projections.current.resources import email_keys
 from projections.current.uniqueness import name_key
-from projections.history.event_index import Entries, Entry, entry_of
+from projections.history.event_index import Entries, entry_of
 from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.runner import Projection
@@ -103,7 +103,7 @@ class _Chunk:
         self._deaths: list[tuple[int, int]] = []  # of those begun before
         self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
         self._census: list[tuple[str, int, int, int]] = []
-        self._entries: list[Entry] = []
+        self._entries: list[tuple[Any, ...]] = []
 
     def follow(self, recorded: Recorded) -> None:
         """Follow one event."""
