@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ledger import events
 from ledger.events import Recorded
@@ -217,25 +218,17 @@ class Differences:
         if not versions or before is None or after is None:
             return found
 
-        def has_any(**types: Sequence[str]) -> bool:
-            return any(self._walk(found.stream, versions, **types))
-
+        walk = partial(self._archive.ledger.walk_stream, found.stream, versions[0], versions[-1])
         if not is_active(before.attributes) and not is_active(after.attributes):
-            found = replace(found, briefly_active=has_any(types=_CAME))
-        if before.attributes == after.attributes and not has_any(without=[events.UPDATED]):
-            return replace(found, idle=self._sets_nothing(found.stream, versions, before))
-        return found
-
-    def _sets_nothing(self, stream: str, versions: range, resource: Resource) -> bool:
-        """Return whether events set only values that are there, as unassigning `active` may."""
-        attributes = resource.attributes
-        return all(
-            laid_over(attributes, recorded.effects, resource.type) == attributes
-            for recorded in self._walk(stream, versions)
+            found = replace(found, briefly_active=any(walk(types=_CAME)))
+        if before.attributes != after.attributes or any(walk(without=[events.UPDATED])):
+            return found
+        # Events may set only values that are there, as unassigning `active` did.
+        idle = all(
+            laid_over(before.attributes, recorded.effects, before.type) == before.attributes
+            for recorded in walk()
         )
-
-    def _walk(self, stream: str, versions: range, **types: Sequence[str]) -> Iterator[Recorded]:
-        return self._archive.ledger.walk_stream(stream, versions[0], versions[-1], **types)
+        return replace(found, idle=idle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,9 +126,8 @@ class Lifetimes:
     def deleted_with_name(self, type_: str, name: str) -> list[str]:
         """Return the ids of resources that were deleted with a name, oldest first."""
         rows = self._rows(
-            "SELECT DISTINCT life.id FROM resource_key JOIN life USING (born)"
-            f" WHERE kind = 'name' AND key = ? AND life.type = ? AND until = died AND died < {NEVER}"
-            " ORDER BY born",
+            "SELECT DISTINCT life.id FROM resource_key JOIN life USING (born) WHERE kind = 'name'"
+            f" AND key = ? AND life.type = ? AND until = died AND died < {NEVER} ORDER BY born",
             *(fold(name), type_),
         )
         return [id_ for (id_,) in rows]

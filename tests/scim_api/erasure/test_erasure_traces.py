@@ -166,7 +166,7 @@ def test_writers_are_asked_to_come_back_during_a_rewrite_and_readers_are_served(
 
 def test_what_a_rebuild_left_that_was_cut_off_goes_too(tenant):
     id_ = create(tenant, 7)
-    twin = tenant.resources.beside("_building_00000000")
+    twin = tenant.resources.twin("_building_00000000")
     with tenant.ledger.writing() as connection:
         twin.create_tables(connection)
         for recorded in tenant.ledger.read_all():
