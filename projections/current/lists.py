@@ -7,6 +7,7 @@ from typing import Any
 
 from ledger.sqlite.connection import Connection, snapshot
 from projections.current.memberships import grouped_in
+from projections.kinds import ResourceKind
 from projections.query.documents import Documents
 from projections.query.effort import bounded
 from projections.query.model import Mark, Page, Query
@@ -20,18 +21,18 @@ MOST_BYTES = 16_777_216  # of documents, after which a page ends
 class Lists:
     """Reads pages of the current-state tables."""
 
-    def __init__(self, tables: Tables, unique_names: Mapping[str, str]) -> None:
-        """`unique_names`: for each type the attribute whose folded value is `name_key`."""
+    def __init__(self, kinds: Mapping[str, ResourceKind], tables: Tables) -> None:
+        """`kinds` by resource type."""
+        self._kinds = kinds
         self._tables = tables
         self._from = f"{tables.resource} AS resource"
         self._columns = f"position, type, {grouped_in(tables)}, document"
-        self._unique_names = unique_names
 
     def total(self, connection: Connection, type_: str) -> int:
         """Return how many resources of a type there are."""
         return sum(live for _, live in self._blocks(connection, type_))
 
-    def page(self, connection: Connection, type_: str | None, query: Query) -> Page:
+    def search(self, connection: Connection, type_: str | None, query: Query) -> Page:
         """Return one page of a list, of all types if None; raises as effort.bounded does.
 
         In order of creation unless the query sorts.
@@ -112,7 +113,7 @@ class Lists:
         return found
 
     def _documents(self, type_: str | None) -> Documents:
-        return Documents(self._tables, self._unique_names.get(type_) if type_ else None)
+        return Documents(self._tables, self._kinds[type_].name_attribute if type_ else None)
 
 
 def _condition(documents: Documents, type_: str | None, query: Query) -> Sql:

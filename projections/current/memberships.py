@@ -1,4 +1,4 @@
-"""Who is a member of which group: rows of their own, so that a change costs its own size."""
+"""Memberships of groups: rows of their own, so that a change costs its own size."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ class Relation(NamedTuple):
     display: str | None
 
     def shown(self, base_url: str = "") -> dict[str, str]:
-        """Return what SCIM shows of it (RFC 7643 §4.1.2, §4.2); its URI begins with `base_url`."""
+        """Return it as SCIM shows it (RFC 7643 §4.1.2, §4.2); its URI begins with `base_url`."""
         value = {"value": self.id, "type": self.type}
         if self.display is None:
             return value
@@ -34,7 +34,7 @@ def grouped_in(tables: Tables) -> str:
 
 
 class StillMember(Exception):
-    """A resource is being deleted while it is a member of a group; the append was undone."""
+    """A deleted resource is still a member of a group; the append was undone."""
 
 
 class Memberships:
@@ -80,15 +80,11 @@ class Memberships:
 
     def forget(self, connection: Connection, id_: str) -> None:
         """Forget a deleted resource; raises StillMember if it is in a group."""
-        if self.is_member(connection, id_):
+        if self._has(connection, self._member, id_):
             raise StillMember(id_)
         connection.execute(f"DELETE FROM {self._former} WHERE member_id = ?", (id_,))
 
     # Reading
-
-    def is_member(self, connection: Connection, id_: str) -> bool:
-        """Return whether a resource is a member of any group."""
-        return self._has(connection, self._member, id_)
 
     def was_member(self, connection: Connection, id_: str) -> bool:
         """Return whether a resource has ever left a group."""
@@ -108,7 +104,7 @@ class Memberships:
         return dict(rows.fetchall())
 
     def known(self, connection: Connection, ids: Iterable[str]) -> dict[str, Relation]:
-        """Return what those of the ids that resources have would be as members."""
+        """Return the resources with some ids, as members of a group."""
         rows = connection.execute(
             f"SELECT id, type, display FROM {self._resource}"
             " WHERE id IN (SELECT value FROM json_each(?))",
@@ -125,9 +121,9 @@ class Memberships:
         return row is not None
 
     def members(self, connection: Connection, group: int, *, named: bool = True) -> list[Relation]:
-        """Return the members of a group, in the order of their ids; their names cost a look each.
+        """Return the members of a group, in the order of their ids.
 
-        Unless they are to be `named`, that of one who is known is "".
+        Names cost a look-up each: without `named` that of an existing member is "".
         """
         display = "display" if named else "CASE WHEN id IS NOT NULL THEN '' END"
         rows = connection.execute(
@@ -151,10 +147,10 @@ class Memberships:
     def groups(
         self, connection: Connection, direct: Collection[str]
     ) -> dict[str, tuple[Relation, ...]]:
-        """Return the groups of resources, through nested groups too, by their direct ones.
+        """Return the groups of resources, nested ones too, by their direct ones.
 
-        `direct` are lists of positions as `grouped_in` gives them. Groups are few beside their
-        members: each is looked up once, with those it belongs to.
+        `direct` are lists of positions as `grouped_in` gives them. Each group is looked up once,
+        with those it belongs to: there are few, compared with members.
         """
         places = {text: tuple(map(int, text.split(","))) for text in set(direct)}
         known = self._climb(connection, set[int]().union(*places.values()))

@@ -108,8 +108,9 @@ def typed(
         return {}
     _refuse([id_ for id_ in joining if resembles_json(id_)], "is JSON text, not the id of a member")
     with ledger.reading() as connection:
-        known = {**resources.types_of(connection, joining.keys()), **expected}
-    found = {id_: known.get(id_) for id_ in joining}
+        known = resources.memberships.known(connection, joining.keys())
+    types = {**{id_: one.type for id_, one in known.items()}, **expected}
+    found = {id_: types.get(id_) for id_ in joining}
     _refuse(
         [id_ for id_, type_ in found.items() if type_ and type_ not in TYPES],
         "cannot be a member: it is neither User nor Group",
