@@ -215,7 +215,6 @@ def test_who_is_a_member_is_told_without_reading_all(
     direct = {group for group, _ in memberships.direct_groups(database, id_)}
 
     assert direct == world.direct(id_)
-    assert memberships.is_member(database, id_) is bool(world.direct(id_))
     for group in set(lived.known) & set(GROUPS):
         row = lived.resources.row(database, "Group", group)
         assert row
