@@ -6,9 +6,8 @@ from typing import Any
 import click
 
 from projections.audit.diff import KINDS as DIFFERENCES
-from projections.audit.diff import Difference, Differences
+from projections.audit.diff import MOST_READ, Difference, Differences, Reasons
 from projections.audit.membership_diff import Span
-from projections.audit.diff import MOST_READ, Reasons
 from scim_api.audit.documents import archive_of, difference_documents
 from scim_api.cli.command import command
 from scim_api.cli.console import Console

@@ -355,7 +355,6 @@ SEEKS = {
     "direct groups": lambda t: reading(t, lambda m, c: m.direct_groups(c, "u0")),
     "among": lambda t: reading(t, lambda m, c: m.among(c, 2, ["u0", "u1"])),
     "more than": lambda t: reading(t, lambda m, c: m.more_than(c, 2, 1)),
-    "is a member": lambda t: reading(t, lambda m, c: m.is_member(c, "u0")),
     "was a member": lambda t: reading(t, lambda m, c: m.was_member(c, "u0")),
     "members.value eq": lambda t: search(t, GROUP, 'members.value eq "u0"'),
     "members[value eq]": lambda t: search(t, GROUP, 'members[value eq "u0" and type eq "User"]'),
