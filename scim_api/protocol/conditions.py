@@ -24,8 +24,10 @@ class Conditions:
         """Raise PreconditionFailed unless If-Match allows this version (RFC 9110 §13.1.1)."""
         if self.if_match is not None and not _names(self.if_match, etag):
             raise PreconditionFailed(
-                "The resource has changed since the version named in If-Match;"
-                f" its version is now {etag}. Read it again, then repeat the change."
+                "version.match",
+                "The resource has changed since the version named in If-Match; its version is now"
+                " {etag}. Read it again, then repeat the change.",
+                etag=etag,
             )
 
     def check_change(self, etag: str) -> None:
@@ -33,7 +35,9 @@ class Conditions:
         self.check_match(etag)
         if self.if_none_match is not None and _names(self.if_none_match, etag):
             raise PreconditionFailed(
-                f"If-None-Match rules out the resource's current version, {etag}."
+                "version.none_match",
+                "If-None-Match excludes the resource's current version, {etag}.",
+                etag=etag,
             )
 
     def unchanged(self, etag: str) -> bool:

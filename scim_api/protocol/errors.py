@@ -5,14 +5,13 @@ by which the request log explains it. The detail is written for the admin who re
 the client's console. It never repeats a value that could be a secret.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from ledger.contract import LedgerBusy, LedgerUnavailable, SideFileUnavailable
 from projections.history.history import HistoryBehind
 from projections.query.effort import PATIENCE, TooCostly, TooManyCostly
-from scim_api.protocol.quotations import meant_for, told, withheld
 
 ERROR_URN = "urn:ietf:params:scim:api:messages:2.0:Error"
 LEFT_OUT = "…"
@@ -52,8 +51,8 @@ class Refusal:
 class ScimError(Exception):
     """A refused request, answered in the form of RFC 7644 §3.12.
 
-    The template is filled by str.format with the arguments; those that are Quoted are a client's.
-    `okta` is a second template, a sentence that only Okta's admins see, after the first.
+    `template` is filled by str.format with the arguments; those that are Quoted are a client's.
+    `okta` is a second template, for a sentence that only Okta's admins see after the first.
     """
 
     status: ClassVar[int] = 400
@@ -62,7 +61,7 @@ class ScimError(Exception):
     def __init__(
         self,
         code: str,
-        template: str | None = None,
+        template: str,
         /,
         *,
         okta: str = "",
@@ -70,35 +69,26 @@ class ScimError(Exception):
         attributes: tuple[str, ...] = (),
         **arguments: Any,
     ) -> None:
-        self._marked = code if template is None else None  # the form of before: one marked sentence
-        self.code = "" if template is None else code
-        self.headers = headers or {}
-        self.attributes = attributes
-        self._template, self._okta, self._arguments = template or "", okta, arguments
-        self.detail = self._text(okta=False, arguments=arguments)
+        self.code = code
+        self.detail = template.format(**arguments)
+        self._for_okta = f"{template} {okta}" if okta else template
+        self._template = template
+        self._arguments = arguments
+        self._headers = headers or {}
+        self._attributes = attributes
         super().__init__(self.detail)
 
     def refusal(self, *, okta: bool = False) -> Refusal:
-        """Return what it is answered with; `okta` says whether the client is Okta."""
-        if self._marked is not None:
-            sentence = meant_for(self._marked, okta=okta)
-            detail, logged = told(sentence), withheld(sentence)
-        else:
-            withheld_ = {
-                name: LEFT_OUT if isinstance(value, Quoted) else value
-                for name, value in self._arguments.items()
-            }
-            detail = self._text(okta=okta, arguments=self._arguments)
-            logged = self._text(okta=okta, arguments=withheld_)
+        """Return the answer to Okta, or to another client."""
+        template = self._for_okta if okta else self._template
+        given = self._arguments
+        ours = {
+            name: LEFT_OUT if isinstance(each, Quoted) else each for name, each in given.items()
+        }
+        detail, logged = template.format(**given), template.format(**ours)
         return Refusal(
-            self.status, self.code, detail, logged, self.scim_type, self.headers, self.attributes
+            self.status, self.code, detail, logged, self.scim_type, self._headers, self._attributes
         )
-
-    def _text(self, *, okta: bool, arguments: Mapping[str, Any]) -> str:
-        if self._marked is not None:
-            return told(self._marked)
-        template = f"{self._template} {self._okta}" if okta and self._okta else self._template
-        return template.format(**arguments)
 
 
 def error_document(status: int, detail: str, scim_type: str | None = None) -> dict[str, Any]:
@@ -109,6 +99,9 @@ def error_document(status: int, detail: str, scim_type: str | None = None) -> di
     return document
 
 
+# RFC 7644 §3.12, table 9
+
+
 class InvalidFilter(ScimError):
     """The filter's syntax is wrong, or its attribute and operator do not go together."""
 
@@ -116,13 +109,13 @@ class InvalidFilter(ScimError):
 
 
 class TooMany(ScimError):
-    """The filter asks for more work than the service is willing to do."""
+    """The filter needs more work than the service is willing to do."""
 
     scim_type = "tooMany"
 
 
 class InvalidSyntax(ScimError):
-    """The body is not JSON, or not of the shape the request asks for."""
+    """The body is not JSON, or does not have the shape that the request needs."""
 
     scim_type = "invalidSyntax"
 
@@ -134,7 +127,7 @@ class InvalidPath(ScimError):
 
 
 class UnknownPath(InvalidPath):
-    """A PATCH path has the form of one, and names an attribute that no schema declares."""
+    """A PATCH path is well-formed and names an attribute that no schema declares."""
 
 
 class NoTarget(ScimError):
@@ -150,34 +143,23 @@ class InvalidValue(ScimError):
 
 
 class Mutability(ScimError):
-    """The attribute cannot be changed as asked."""
+    """The attribute cannot be changed in this way."""
 
     scim_type = "mutability"
 
     @classmethod
     def required(cls, path: str) -> "Mutability":
-        """Return the error for unassigning what is required."""
-        return cls(
-            "mutability.required",
-            "{path} is required: it can be replaced but not removed",
-            path=path,
-            attributes=(path,),
-        )
+        template = "{path} is required: it can be replaced but not removed"
+        return cls("mutability.required", template, path=path, attributes=(path,))
 
     @classmethod
     def read_only(cls, path: str) -> "Mutability":
-        """Return the error for a change of what only the service provider writes."""
         return cls("mutability.read_only", "{path} is read-only", path=path, attributes=(path,))
 
     @classmethod
     def immutable(cls, path: str) -> "Mutability":
-        """Return the error for a change of what may be set only once."""
-        return cls(
-            "mutability.immutable",
-            "{path} is immutable: once set, it cannot be changed or removed",
-            path=path,
-            attributes=(path,),
-        )
+        template = "{path} is immutable: once set, it cannot be changed or removed"
+        return cls("mutability.immutable", template, path=path, attributes=(path,))
 
 
 class Uniqueness(ScimError):
@@ -187,27 +169,25 @@ class Uniqueness(ScimError):
     scim_type = "uniqueness"
 
 
-class InvalidCursor(ScimError):
-    """The cursor is none of this service, or of another query (RFC 9865 §2.1)."""
+# RFC 9865 §2.1
 
+
+class InvalidCursor(ScimError):
     scim_type = "invalidCursor"
 
 
 class InvalidCount(ScimError):
-    """In a walk by cursor a count that is none, or not that of its first page (RFC 9865 §2.1)."""
-
     scim_type = "invalidCount"
 
 
 class ExpiredCursor(ScimError):
-    """The cursor is too old (RFC 9865 §2.1)."""
-
     scim_type = "expiredCursor"
 
 
-class Conflict(ScimError):
-    """The request does not go with the state of what it refers to."""
+# Errors without a scimType
 
+
+class Conflict(ScimError):
     status = 409
 
 
@@ -224,8 +204,6 @@ class NotFound(ScimError):
 
 
 class PreconditionFailed(ScimError):
-    """If-Match names another version than the current one (RFC 7644 §3.14)."""
-
     status = 412
 
 
@@ -244,81 +222,55 @@ class TooManyRequests(ScimError):
 
 
 class NotServed(ScimError):
-    """Part of SCIM that this service does not offer."""
-
     status = 501
 
 
 class Unavailable(ScimError):
-    """The ledger cannot be read or written now; nothing was changed."""
-
     status = 503
 
 
 def answer_to(error: Exception) -> ScimError | None:
-    """Return what an error from the rooms within means to the client; None for our own faults."""
-    if isinstance(error, ScimError):
-        return error
-    meaning = next((means for kind, means in _MEANINGS if isinstance(error, kind)), None)
-    return meaning(error) if meaning else None
-
-
-# The first entry that an error is one of tells what it means.
-_MEANINGS: tuple[tuple[type[Exception], Callable[[Any], ScimError]], ...] = (
-    (
-        LedgerBusy,
-        lambda _: TooManyRequests(
-            "busy.writing",
-            "The service is busy writing and did nothing with this request. Repeat it shortly.",
-            headers={"Retry-After": "2"},
-        ),
-    ),
-    (
-        TooCostly,
-        lambda _: TooMany(
-            "filter.costly",
-            "The filter or sort took more than {seconds:.0f} s of processor time over all"
-            " resources. Use fewer comparisons, or eq on userName, externalId, id or emails.value,"
-            " which are indexed.",
-            seconds=PATIENCE,
-        ),
-    ),
-    (
-        TooManyCostly,
-        lambda _: TooManyRequests(
-            "crowded.searches",
-            "Other requests already search through all resources. Repeat this one when they are"
-            " done, or use eq on userName, externalId, id or emails.value, which are indexed.",
-            headers={"Retry-After": "5"},
-        ),
-    ),
-    (
-        HistoryBehind,
-        lambda error: Unavailable(
-            "unavailable.history",
-            "The history of this ledger is being built: {reached:,} of {end:,} events"
-            " so far. Ask for the past again shortly.",
-            reached=error.reached,
-            end=error.end,
-            headers={"Retry-After": "5"},
-        ),
-    ),
-    (
-        SideFileUnavailable,
-        lambda error: Unavailable(
-            "unavailable.side_file",
-            "The service cannot use a file next to its ledger ({reason}); nothing was changed."
-            " Its operator finds out more with: scim-ledger doctor.",
-            reason=error.reason,
-        ),
-    ),
-    (
-        LedgerUnavailable,
-        lambda error: Unavailable(
-            "unavailable.ledger",
-            "The service cannot use its ledger ({reason}); nothing was changed."
-            " Its operator finds out more with: scim-ledger doctor.",
-            reason=error.reason,
-        ),
-    ),
-)
+    """Return the error that a client sees for one from below; None for a fault of this service."""
+    match error:
+        case ScimError():
+            return error
+        case LedgerBusy():
+            return TooManyRequests(
+                "busy.writing",
+                "The service is busy writing and did nothing with this request. Repeat it shortly.",
+                headers={"Retry-After": "2"},
+            )
+        case TooCostly():
+            return TooMany(
+                "filter.costly",
+                "The filter or sort took more than {seconds:.0f} s of processor time over all"
+                " resources. Use fewer comparisons, or eq on userName, externalId, id or"
+                " emails.value, which are indexed.",
+                seconds=PATIENCE,
+            )
+        case TooManyCostly():
+            return TooManyRequests(
+                "crowded.searches",
+                "Other requests already search through all resources. Repeat this one when they are"
+                " done, or use eq on userName, externalId, id or emails.value, which are indexed.",
+                headers={"Retry-After": "5"},
+            )
+        case HistoryBehind():
+            return Unavailable(
+                "unavailable.history",
+                "The history of this ledger is being built: {reached:,} of {end:,} events so far."
+                " Ask for the past again shortly.",
+                reached=error.reached,
+                end=error.end,
+                headers={"Retry-After": "5"},
+            )
+        case LedgerUnavailable():
+            side_file = isinstance(error, SideFileUnavailable)
+            return Unavailable(
+                "unavailable.file",
+                "The service cannot use {file} ({reason}); nothing was changed."
+                " Its operator finds out more with: scim-ledger doctor.",
+                file="a file next to its ledger" if side_file else "its ledger",
+                reason=error.reason,
+            )
+    return None

@@ -10,10 +10,9 @@ from projections.current.resources import NotUnique, Resources
 from projections.kinds import ResourceKind
 from projections.query.model import Stored
 from projections.state import Attributes, document_of, followed
-from scim_api.protocol.errors import InvalidValue, Uniqueness
+from scim_api.protocol.errors import InvalidValue, Quoted, Uniqueness
 from scim_api.protocol.patch.members import TYPE, TYPES
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.quotations import quoted
 from scim_api.protocol.values import resembles_json
 from scim_api.service.reader import Answer
 
@@ -59,7 +58,12 @@ def taken(type_: str, fault: NotUnique) -> Uniqueness:
     """Return the error for a name that another resource has."""
     case = " (upper and lower case do not matter)" if fault.folded else ""
     return Uniqueness(
-        f"Another {type_} has this {fault.attribute} already{case}; its id is {fault.holder}.",
+        "uniqueness.taken",
+        "Another {type} already has this {attribute}{case}; its id is {holder}.",
+        type=type_,
+        attribute=fault.attribute,
+        case=case,
+        holder=fault.holder,
         attributes=(fault.attribute,),
     )
 
@@ -106,23 +110,32 @@ def typed(
     """
     if not joining:
         return {}
-    _refuse([id_ for id_ in joining if resembles_json(id_)], "is JSON text, not the id of a member")
+    json_texts = [id_ for id_ in joining if resembles_json(id_)]
+    _refuse(json_texts, "member.json", "is JSON text, not the id of a member")
     with ledger.reading() as connection:
         known = resources.memberships.known(connection, joining.keys())
     types = {**{id_: one.type for id_, one in known.items()}, **expected}
     found = {id_: types.get(id_) for id_ in joining}
     _refuse(
         [id_ for id_, type_ in found.items() if type_ and type_ not in TYPES],
+        "member.type",
         "cannot be a member: it is neither User nor Group",
     )
     unknown = [id_ for id_, type_ in found.items() if type_ is None]
     if unknown and not tolerances.allow("unknown_members_kept"):
-        _refuse(unknown, "is no User or Group here")
+        _refuse(unknown, "member.unknown", "is not a User or Group here")
     return {id_: found[id_] or type_ or TYPE for id_, type_ in joining.items()}
 
 
-def _refuse(ids: Sequence[str], what: str) -> None:
+def _refuse(ids: Sequence[str], code: str, fault: str) -> None:
     if ids:
-        shown = ", ".join(quoted(id_) for id_ in ids[:SHOWN_IDS])
+        shown = Quoted(", ".join(map(Quoted, ids[:SHOWN_IDS])), most=400)
         more = f" and {len(ids) - SHOWN_IDS} more" if len(ids) > SHOWN_IDS else ""
-        raise InvalidValue(f"members.value {shown}{more} {what}", attributes=("members.value",))
+        raise InvalidValue(
+            code,
+            "members.value {ids}{more} {fault}.",
+            ids=shown,
+            more=more,
+            fault=fault,
+            attributes=("members.value",),
+        )

@@ -262,12 +262,14 @@ def _repeated(act: Callable[[], T], conditions: Conditions, stream: str) -> T:
         except (WrongExpectedVersion, StillMember) as race:
             if conditions.exact and getattr(race, "stream", None) == stream:
                 raise PreconditionFailed(
+                    "version.race",
                     "The resource was changed by another request at the same moment."
-                    " Read it again, then repeat the change."
+                    " Read it again, then repeat the change.",
                 ) from race
         if time.thread_time() - started > PATIENCE:
             break
     raise TooManyRequests(
-        "Many requests change this resource at once. Repeat this one in a few seconds.",
+        "busy.resource",
+        "Many requests are changing this resource. Repeat this one in a few seconds.",
         headers={"Retry-After": "2"},
     )
