@@ -8,7 +8,7 @@ from scim_api.audit.paths import BASE
 from scim_api.audit.proof_views import add_proofs
 from scim_api.audit.request_views import add_requests
 from scim_api.audit.resource_views import add_resources
-from scim_api.auth.scopes import opening_ledger
+from scim_api.auth.scopes import scopes_for_ledger
 from scim_api.protocol.errors import InvalidValue
 from scim_api.tenants.tenants import Tenants
 from scim_api.web import as_of
@@ -20,7 +20,7 @@ from scim_api.web.messages import plain_json
 def blueprint(tenants: Tenants, feeds: Feeds) -> Blueprint:
     """Return the ledger's own API."""
     audit = Blueprint("audit", __name__, url_prefix=BASE)
-    guard(audit, tenants, BASE, opening_ledger)
+    guard(audit, tenants, BASE, scopes_for_ledger)
     audit.before_request(refuse_as_of)
     events = EventViews(tenants, feeds)
     route(audit, "GET", "", _status)

@@ -18,17 +18,17 @@ class Scope(StrEnum):
 DEFAULT = (Scope.PROVISION,)
 
 # Any one of these opens an address, and the least of them comes first. None: any live token does.
-Opening = tuple[Scope, ...] | None
+RequiredScopes = tuple[Scope, ...] | None
 
-_READING: Opening = (Scope.READ, Scope.AUDIT, Scope.PROVISION)
-_WRITING: Opening = (Scope.PROVISION,)
-_OPERATING: Opening = (Scope.OPERATE, Scope.AUDIT)
-_AUDITING: Opening = (Scope.AUDIT,)
+_READING: RequiredScopes = (Scope.READ, Scope.AUDIT, Scope.PROVISION)
+_WRITING: RequiredScopes = (Scope.PROVISION,)
+_OPERATING: RequiredScopes = (Scope.OPERATE, Scope.AUDIT)
+_AUDITING: RequiredScopes = (Scope.AUDIT,)
 
 _DISCOVERY = frozenset(("ServiceProviderConfig", "ResourceTypes", "Schemas"))
 
 
-def opening_scim(method: str, path: str) -> Opening:
+def scopes_for_scim(method: str, path: str) -> RequiredScopes:
     """Return what opens a route under the SCIM base; `path` is its pattern below that.
 
     A route this function has never heard of is taken for a change, unless it is a GET.
@@ -48,7 +48,7 @@ def needs_no_token(method: str, path: str) -> bool:
     return method in ("GET", "HEAD") and path == "/ServiceProviderConfig"
 
 
-def opening_ledger(_method: str, path: str) -> Opening:
+def scopes_for_ledger(_method: str, path: str) -> RequiredScopes:
     """Return what opens a route of the ledger's own API; `path` is its pattern below the base.
 
     A route this function has never heard of is an auditor's alone.

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from scim_api.auth.scopes import Opening, opening_ledger, opening_scim
+from scim_api.auth.scopes import RequiredScopes, scopes_for_ledger, scopes_for_scim
 from scim_api.openapi.schemas import answered, written
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.tenants.catalogue import Catalogue
@@ -47,8 +47,8 @@ def document(
     found["info"]["version"] = version
     found["servers"] = [{"url": server or "/"}]
     scim, ledger, elsewhere = (_for_each_type(part, types) for part in found["paths"].values())
-    _complete(scim, opening_scim)
-    _complete(ledger, opening_ledger)
+    _complete(scim, scopes_for_scim)
+    _complete(ledger, scopes_for_ledger)
     if config_public:
         scim["/ServiceProviderConfig"]["get"]["security"] = [{}, {"bearer": []}]
     for path in ledger if tlog_public else ():
@@ -77,14 +77,14 @@ def _for_each_type(entries: JsonObject, types: Sequence[ResourceType]) -> JsonOb
     return found
 
 
-def _complete(paths: JsonObject, opening: Callable[[str, str], Opening]) -> None:
+def _complete(paths: JsonObject, scopes_for: Callable[[str, str], RequiredScopes]) -> None:
     """Add to each operation the errors of any request, and the scopes of which one opens it."""
     for path, methods in paths.items():
         for method, operation in methods.items():
             errors = (*_ANY_REQUEST, *(_WITH_BODY if "requestBody" in operation else ()))
             answers = operation["responses"] | _failures(errors)
             operation["responses"] = dict(sorted(answers.items()))
-            scopes = opening(method.upper(), path)
+            scopes = scopes_for(method.upper(), path)
             if scopes is not None:
                 operation["security"] = [{"bearer": [str(scope)]} for scope in scopes]
 

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, request
 
-from scim_api.auth.scopes import needs_no_token, opening_scim
+from scim_api.auth.scopes import needs_no_token, scopes_for_scim
 from scim_api.routes.bulk import add_bulk
 from scim_api.routes.discovery import add_discovery
 from scim_api.routes.lists import add_lists
@@ -22,7 +22,7 @@ def scim_blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     def is_public(method: str, path: str) -> bool:
         return settings.config_public and needs_no_token(method, path)
 
-    guard(scim, tenants, settings.base_path, opening_scim, is_public)
+    guard(scim, tenants, settings.base_path, scopes_for_scim, is_public)
     scim.before_request(_enter_the_past)
     add_resources(scim)
     add_lists(scim)

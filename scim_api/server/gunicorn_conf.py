@@ -33,12 +33,12 @@ logconfig_dict = gunicorn_logging(_checked.log_level)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let one of the workers follow the ledgers and sign tree heads."""
-    worker.start_background()
+    """Start the background jobs: one of the workers does them for each ledger."""
+    if worker.runtime:
+        worker.runtime.start()
 
 
 def worker_exit(server: Any, worker: Any) -> None:
-    """Write down what is kept in memory before a worker ends."""
-    close = getattr(worker, "close_ledgers", None)
-    if close:
-        close()
+    """Write what is kept in memory before a worker ends."""
+    if worker.runtime:
+        worker.runtime.close()

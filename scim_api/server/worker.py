@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, which says in SCIM JSON what it refuses before Flask sees it."""
+"""gunicorn's threaded worker; what it refuses before Flask sees it is answered in SCIM JSON."""
 
 import socket
 import time
@@ -30,7 +30,7 @@ _REASONS = {
 
 ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
 STALL = 10.0  # seconds for which a client that waits for events may take nothing
-REFUSING = 4  # threads beside those of who waits: they tell others that there is no place
+REFUSING = 4  # threads more than slots: they refuse the clients for which there is none
 
 
 class Nameless(wsgi.Response):  # type: ignore[misc]
@@ -45,7 +45,7 @@ wsgi.Response = Nameless  # gunicorn has no setting for it
 
 
 class ScimWorker(ThreadWorker):  # type: ignore[misc]
-    """A worker whose own refusals Okta can read, and whose threads no client can hold for ever."""
+    """A worker that refuses in SCIM JSON, and whose threads no client can hold for ever."""
 
     def init_process(self) -> None:
         """Begin without a connection."""
@@ -62,7 +62,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             del self._begun[conn]
 
     def handle_request(self, req: Any, conn: Any) -> bool:
-        """Answer a request, but put one that waits aside: these threads are SCIM's."""
+        """Answer a request, but put one that waits aside: these threads are for SCIM."""
         _must_name_its_host(req)
         if not waits(req.path, req.query):
             return bool(super().handle_request(req, conn))
@@ -85,7 +85,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
         return ThreadPoolExecutor(feeds.slots + REFUSING, "waiter")
 
     def _answer_in_time(self, req: Any, conn: Any) -> bool:
-        """Answer a request that waits; tell whether the connection can be used again."""
+        """Answer a request that waits; return whether the connection can be used again."""
         try:
             conn.sock.settimeout(STALL)
             return bool(self._keepalive_after(conn, super().handle_request(req, conn)))
@@ -96,22 +96,22 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             return False
 
     @property
-    def _runtime(self) -> Runtime | None:
-        """None while the application is being loaded, when a signal can come already."""
+    def runtime(self) -> Runtime | None:
+        """The application's; None while it is being loaded, when a signal can already come."""
         return runtime_of(getattr(self, "wsgi", None))
 
-    def _let_waiters_go(self) -> None:
-        if runtime := self._runtime:
+    def _release_waiting(self) -> None:
+        if runtime := self.runtime:
             runtime.feeds.watcher.end()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Begin to stop: who waits for events is let go, who asked is answered."""
-        self._let_waiters_go()
+        """Begin to stop: answer the requests in hand, release the clients that wait for events."""
+        self._release_waiting()
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """Stop at once."""
-        self._let_waiters_go()
+        self._release_waiting()
         super().handle_quit(sig, frame)
 
     def murder_pending(self) -> None:
@@ -126,7 +126,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
                     conn.sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
-        """Answer what is no HTTP, or too long for this server."""
+        """Answer a request that is no HTTP, or too long for this server."""
         status, detail = _meaning(exc)
         request_id = clock.uuid7()
         body = orjson.dumps(error_document(status, detail))
@@ -143,7 +143,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             self.log.debug("the client of a refused request was gone")
 
     def is_parent_alive(self) -> bool:
-        """Return whether gunicorn's master lives; without it, let go of the port at once.
+        """Return whether gunicorn's master lives; without it, release the port at once.
 
         Else the orphans would keep a new service from starting until their last client is gone.
         """
@@ -152,19 +152,9 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             self.set_accept_enabled(False)
             for listener in self.sockets:
                 listener.close()
-            self._let_waiters_go()
+            self._release_waiting()
             self.alive = False  # what is in flight is answered with Connection: close
         return alive
-
-    def start_background(self) -> None:
-        """Start the application's background jobs."""
-        if runtime := self._runtime:
-            runtime.start()
-
-    def close_ledgers(self) -> None:
-        """Close the application's ledgers."""
-        if runtime := self._runtime:
-            runtime.close()
 
 
 def _must_name_its_host(req: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from scim_api.auth.authenticate import authenticate
-from scim_api.auth.scopes import Opening, require
+from scim_api.auth.scopes import RequiredScopes, require
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import exchange_of
 
@@ -34,20 +34,20 @@ def guard(
     blueprint: Blueprint,
     tenants: Tenants,
     base: str,
-    opening: Callable[[str, str], Opening],
+    scopes_for: Callable[[str, str], RequiredScopes],
     public: Callable[[str, str], bool] = _nothing,
 ) -> None:
     """Refuse requests to a blueprint's views unless their token has a scope that opens the route.
 
-    `opening` gets the method of each route and its pattern below `base`, so no view can forget to
-    ask. So does `public`: where it returns True, a request without a token is admitted, too, and
-    has no principal; a wrong token is still refused.
+    `scopes_for` gets the method of each route and its pattern below `base`, so no view can forget
+    to ask. So does `public`: where it returns True, a request without a token is admitted, too,
+    and has no principal; a wrong token is still refused.
     """
 
     @cache  # by route and method, not by what clients send
-    def rule_of(method: str, pattern: str) -> tuple[Opening, bool]:
+    def rule_of(method: str, pattern: str) -> tuple[RequiredScopes, bool]:
         path = pattern.removeprefix(base)
-        return opening(method, path), public(method, path)
+        return scopes_for(method, path), public(method, path)
 
     @blueprint.before_request
     def _admit() -> None:
