@@ -145,13 +145,22 @@ class TableStore(Protocol):
 class Projector(Protocol):
     """Follows the ledger inside the append's transaction.
 
-    `project` gets each event in order. What it raises undoes the whole append.
+    `project` gets each event in order. What it raises undoes the whole append; what it returns,
+    such as the row it wrote, is handed to the caller of the append.
     """
 
     @property
     def name(self) -> str: ...
 
-    def project(self, connection: Transaction, recorded: Recorded) -> None: ...
+    def project(self, connection: Transaction, recorded: Recorded) -> Any: ...
+
+
+class Appended(list[Recorded]):
+    """The events of an append, and `rows`: what a projector last returned for each stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, Any] = {}
 
 
 class Ledger(TableStore, Protocol):
@@ -182,7 +191,7 @@ class Ledger(TableStore, Protocol):
 
     def append(
         self, appends: Sequence[Append], metadata: Metadata, check: Check = unchecked
-    ) -> list[Recorded]:
+    ) -> Appended:
         """Record events of one or several streams in one transaction.
 
         The events MUST be durable, and every inline projector's rows with them, when this

@@ -41,8 +41,8 @@ class Projection:
     def prepare(self, connection: Connection) -> None:
         """Register the functions that the projection's statements call."""
 
-    def project(self, connection: Connection, recorded: Recorded) -> None:
-        """Follow one event."""
+    def project(self, connection: Connection, recorded: Recorded) -> Any:
+        """Follow one event; what it returns is handed to whoever appended it."""
         raise NotImplementedError
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:

@@ -1,7 +1,7 @@
 """The one meaning of the events about a resource: evolve, fold; and a resource's stored form."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -51,22 +51,6 @@ def fold(recorded: Iterable[Recorded]) -> Resource | None:
     for event in recorded:
         resource = evolve(resource, event)
     return resource
-
-
-def followed(resource: Resource | None, recorded: Iterable[Recorded]) -> Resource | None:
-    """Return a resource after events as its document has it: members are no part of that.
-
-    With each event those before would be copied, which a group of 100,000 feels.
-    """
-    for event in recorded:
-        resource = evolve(resource, event)
-        if resource and event.type in (events.MEMBERS_ADDED, events.MEMBERS_REMOVED):
-            resource = replace(resource, attributes=_without_members(resource.attributes))
-    return resource
-
-
-def _without_members(attributes: Attributes) -> dict[str, Any]:
-    return {key: value for key, value in attributes.items() if not key.startswith(MEMBER)}
 
 
 def _created(_: Resource | None, recorded: Recorded) -> Resource:

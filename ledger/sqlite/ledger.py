@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ledger import clock, codec
 from ledger.contract import (
     Append,
+    Appended,
     Check,
     Decide,
     LedgerError,
@@ -89,7 +90,7 @@ class SQLiteLedger(LedgerReads):
 
     def append(
         self, appends: Sequence[Append], metadata: Metadata, check: Check = unchecked
-    ) -> list[Recorded]:
+    ) -> Appended:
         drafts = [draft_of(append, metadata) for append in appends]  # before the lock is taken
 
         def decide(connection: Connection) -> Sequence[Draft]:
@@ -113,7 +114,7 @@ class SQLiteLedger(LedgerReads):
         decide: Callable[[Connection], Sequence["Draft"]],
         metadata: Metadata,
         origin: str | None = None,
-    ) -> list[Recorded]:
+    ) -> Appended:
         with self.writing() as connection:  # takes the lock; commits, or undoes all on an error
             drafts = decide(connection)
             self._must_have_kept(end(connection)[0])
@@ -236,14 +237,14 @@ def append_events(
     drafts: Sequence[Draft],
     metadata: Metadata,
     projectors: Sequence[Projector] = (),
-) -> list[Recorded]:
+) -> Appended:
     """Append events at the end, in the open transaction; raises WrongExpectedVersion, StreamErased.
 
     All bear one time, so that no instant divides a transaction.
     """
     position, last_at = end(connection)
     at = max(clock.timestamp(), last_at)
-    recorded: list[Recorded] = []
+    recorded = Appended()
     for append, payloads, salts, commitments in drafts:
         version = version_of(connection, append.stream)
         if version != append.expected_version:
@@ -270,7 +271,8 @@ def append_events(
             recorded.append(new)
     for new in recorded:
         for projector in projectors:
-            projector.project(connection, new)
+            if (row := projector.project(connection, new)) is not None:
+                recorded.rows[new.stream] = row
         if new.type == ERASED:
             _forget(connection, new)
     return recorded

@@ -12,6 +12,7 @@ from projections.current.uniqueness import NotUnique, Uniqueness
 from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.query.comparison import fold
+from projections.query.model import Stored
 from projections.runner import Projection
 from projections.state import (
     STANDING,
@@ -78,28 +79,32 @@ class Resources(ResourceReader, Projection):
         """Register the functions that compiled filters call."""
         sql.register(connection)
 
-    def project(self, connection: Connection, recorded: Recorded) -> None:
-        """Follow one event; raises NotUnique, or StillMember."""
-        kind = self._kinds.get(recorded.category)
+    def project(self, connection: Connection, recorded: Recorded) -> Stored | None:
+        """Follow one event and return the row written, without groups; None where there is none.
+
+        Raises NotUnique, or StillMember.
+        """
+        kind, row = self._kinds.get(recorded.category), None
         if recorded.payload is None:
-            return  # forgotten; the Erased event of its stream comes later
+            return None  # forgotten; the Erased event of its stream comes later
         if kind is None:
             if recorded.type == SETTINGS_CHANGED:
                 self._uniqueness.follow_settings(connection, recorded.effects)
-            return
+            return None
         old = self._current(connection, recorded.subject)
         new = evolve(old.resource if old else None, recorded)
         if old and new:
-            self._update(connection, kind, old, new)
+            row = self._update(connection, kind, old, new)
             self._follow_active(connection, old.position, recorded)
         elif new:
-            self._insert(connection, kind, recorded.position, new)
+            row = self._insert(connection, kind, recorded.position, new)
         elif old:
             self._delete(connection, old)
         elif recorded.type == ERASED:  # deleted before, or unknown because of what was erased
             self.memberships.forget(connection, recorded.subject)
         if old and recorded.type != DELETED:
             self.memberships.change(connection, old.position, recorded.payload)
+        return row
 
     def _current(self, connection: Connection, id_: str) -> _Current | None:
         row = connection.execute(
@@ -109,7 +114,8 @@ class Resources(ResourceReader, Projection):
 
     def _insert(
         self, connection: Connection, kind: ResourceKind, position: int, resource: Resource
-    ) -> None:
+    ) -> Stored:
+        document = document_of(resource, kind.schema, kind.endpoint)
         key = self._uniqueness.claim_name(connection, kind, resource)
         connection.execute(
             f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -121,21 +127,20 @@ class Resources(ResourceReader, Projection):
                 resource.attributes.get("externalId"),
                 kind.display(resource.attributes),
                 resource.version,
-                document_of(resource, kind.schema, kind.endpoint),
+                document,
             ),
         )
         place = position, resource.id
         self._uniqueness.follow(connection, kind.type, place, {}, resource.attributes)
         self._write_emails(connection, position, set(), email_keys(resource.attributes))
         self._count(connection, resource.type, position, +1)
+        return Stored(position, resource.id, kind.type, resource.version, None, document)
 
     def _update(
         self, connection: Connection, kind: ResourceKind, old: _Current, new: Resource
-    ) -> None:
-        values: dict[str, Any] = {
-            "version": new.version,
-            "document": document_of(new, kind.schema, kind.endpoint),
-        }
+    ) -> Stored:
+        document = document_of(new, kind.schema, kind.endpoint)
+        values: dict[str, Any] = {"version": new.version, "document": document}
         before, after = old.resource.attributes, new.attributes
         if before.get(kind.name_attribute) != after.get(kind.name_attribute):
             values["name_key"] = self._uniqueness.claim_name(connection, kind, new)
@@ -151,6 +156,7 @@ class Resources(ResourceReader, Projection):
         self._uniqueness.follow(connection, kind.type, (old.position, new.id), before, after)
         if before.get("emails") != after.get("emails"):
             self._write_emails(connection, old.position, email_keys(before), email_keys(after))
+        return Stored(old.position, new.id, kind.type, new.version, None, document)
 
     def _delete(self, connection: Connection, old: _Current) -> None:
         position, gone = old

@@ -9,7 +9,7 @@ from ledger.erasure import Hold, Justification
 from ledger.events import Metadata
 from scim_api.erasure import purge
 from scim_api.erasure.mentions import Mention, find_mentions, marks_of
-from scim_api.service.departures import departures
+from scim_api.service.members import leave_groups
 from scim_api.tenants.tenants import Tenant
 
 USER = "User"
@@ -103,11 +103,11 @@ def erase(
     """
     left: dict[str, Append] = {}
 
-    def leave_groups(transaction: Transaction) -> list[Append]:
-        left.update(departures(tenant.resources, transaction, id_))
+    def leave(transaction: Transaction) -> list[Append]:
+        left.update(leave_groups(tenant.resources, transaction, id_))
         return list(left.values())
 
-    erased = erasure.erase(tenant.ledger, stream_of(id_), why, metadata, leave_groups)
+    erased = erasure.erase(tenant.ledger, stream_of(id_), why, metadata, leave)
     result = ErasureResult(erased.position, erased.version - 1, tuple(left))
     if unfinished := finish(tenant, timeout):
         return replace(result, unfinished=unfinished)

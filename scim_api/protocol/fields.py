@@ -294,12 +294,14 @@ def _field(attribute: Attribute, path: str) -> fields.Field[Any]:
     return _single(attribute, path, required=attribute.required)
 
 
-@lru_cache(maxsize=4096)
 def field_of(declared: Declared, sub: Attribute | None = None) -> Any:
     """Return what reads an attribute, or a sub-attribute of one of its values."""
-    if sub is None:
-        return _field(declared.attribute, declared.key)
-    return _field(sub, f"{declared.key}.{sub.name}")
+    return _field_at(declared.key, declared.attribute, sub)
+
+
+@lru_cache(maxsize=4096)
+def _field_at(key: str, attribute: Attribute, sub: Attribute | None) -> fields.Field[Any]:
+    return _field(sub, f"{key}.{sub.name}") if sub else _field(attribute, key)
 
 
 # What a PATCH gives

@@ -202,6 +202,18 @@ class Contract:
 
         assert self.checkpoints(ledger) == {r.id for r in kept}
 
+    def test_what_a_projector_returns_is_handed_back_for_each_stream(
+        self, open_ledger: Open, metadata: Metadata
+    ) -> None:
+        class Writer(Follower):
+            def project(self, connection: Connection, recorded: Recorded) -> int:
+                return recorded.position
+
+        ledger = open_ledger([Follower(), Writer()])
+        appends = [Append(f"User-{n}", NO_STREAM, [CREATED, UPDATED]) for n in (1, 2)]
+
+        assert ledger.append(appends, metadata).rows == {"User-1": 3, "User-2": 5}
+
     # What is kept
 
     def test_an_append_returns_what_is_read_back(self, ledger: Ledger, metadata: Metadata) -> None:

@@ -17,7 +17,7 @@ from ledger.erasure import Justification
 from ledger.events import Event, Metadata
 from projections import runner
 from scim_api import wiring
-from scim_api.service.departures import departures
+from scim_api.service.members import leave_groups
 from scim_api.tenants.tenants import Tenant
 from tests.projections.worlds import POPULATED, STEPS, USERS, World
 
@@ -62,7 +62,7 @@ class Lives:
         resources = self.tenant.resources
 
         def leave(connection: Any) -> list[Append]:
-            return list(departures(resources, connection, id_).values())
+            return list(leave_groups(resources, connection, id_).values())
 
         erasure.erase(self.tenant.ledger, stream, ORDER, METADATA, leave)
         self.erased.add(id_)

@@ -57,7 +57,8 @@ class Operation:
     `value` is the attribute's new value or, of what an add or replace selects, the parts to lay
     over it; of a remove the test of which values it names, None for all. Of members, and of what
     is readOnly, it is as the client wrote it. `described` is what the filter says of the value it
-    looks for, if it says it by `eq` alone; `fault` is what forbids to create such a value.
+    looks for, if it says it by `eq` alone; `check` refuses to create a value of which that cannot
+    be said.
     """
 
     op: Op
@@ -66,7 +67,7 @@ class Operation:
     sub: Attribute | None
     value: Any = None
     described: Mapping[str, Any] | None = None
-    fault: InvalidValue | None = None
+    check: Callable[[], object] | None = None
 
     @property
     def attribute(self) -> Attribute:
@@ -270,8 +271,8 @@ def _with_new(operation: Operation, current: list[Any], tolerances: Tolerances) 
     described = described_by(operation, tolerances) if operation.filter else {}
     if emptied:
         return current
-    if operation.fault:
-        raise operation.fault
+    if operation.check:
+        operation.check()
     value = assigned({**described, **operation.parts})
     if operation.filter is not None and not matches_value(operation.filter, value):
         raise contradiction(operation)

@@ -1,6 +1,7 @@
 """PATCH operations: their form, their paths found in the declarations, their values read."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from projections.query.matching import matches_value
@@ -236,15 +237,11 @@ class Reader:
     ) -> Operation:
         """Return an operation with its value read; raises ScimError."""
         described = None if filter is None else _described(filter)
-        fault: InvalidValue | None = None
         if declared.key != MEMBERS:  # whose many values members.py reads
             read = self._removes if op is Op.REMOVE else self._gives
             value = read(op, declared, filter, sub, value)
-            try:
-                read_parts(declared, described or {}, _LENIENT)
-            except InvalidValue as error:
-                fault = error
-        return Operation(op, declared, filter, sub, value, described, fault)
+        check = partial(read_parts, declared, described, _LENIENT) if described else None
+        return Operation(op, declared, filter, sub, value, described, check)
 
     def _removes(
         self, _: Op, declared: Declared, filter: Filter | None, sub: Attribute | None, value: Any
