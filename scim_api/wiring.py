@@ -108,7 +108,7 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
         configuration,
         History(ledger, KINDS, read_only=read_only),
         Usage(path.with_name(USAGE_FILE)),
-        RequestLog(path.with_name(REQUESTS_FILE), path, bounds),
+        RequestLog(path.with_name(REQUESTS_FILE), ledger, bounds),
         heads,
         anchors(heads, settings.anchor_dir, settings.anchor_url) if settings else (),
     )

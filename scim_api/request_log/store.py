@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from ledger import clock
-from ledger.contract import LedgerError
-from ledger.sqlite.connection import Connection, connect, connect_read_only, driver
+from ledger.contract import Ledger, LedgerError
+from ledger.sqlite.connection import Connection, connect, connect_read_only
 from projections.query import sql
 from projections.query.effort import bounded
 from scim_api.logs import LOGGER
@@ -98,8 +97,8 @@ class RequestLog(SideFile[_Backlog]):
         f"CREATE INDEX IF NOT EXISTS request_of_refused ON request (row) WHERE {_OF_STRANGERS}",
     )
 
-    def __init__(self, path: Path, ledger: Path, bounds: Bounds | None = None) -> None:
-        """`path` is the file; positions are looked up in `ledger`."""
+    def __init__(self, path: Path, ledger: Ledger, bounds: Bounds | None = None) -> None:
+        """`path` is the file; positions of versions are looked up in `ledger`."""
         super().__init__(path, _Backlog)
         self._ledger = ledger
         self._bounds = bounds or Bounds()
@@ -119,12 +118,19 @@ class RequestLog(SideFile[_Backlog]):
         if pending.dropped:
             fields = {"dropped": pending.dropped}
             LOGGER.warning("request log overflowed", extra={"fields": fields})
-        with _Positions(self._ledger) as positions:
-            rows = [row for entry in pending.entries for row in rows_of(entry, positions.of)]
+        rows = [row for entry in pending.entries for row in rows_of(entry, self._position)]
+        self._ledger.leave()
         for name in _missing(connection):
             connection.execute(f"ALTER TABLE request ADD COLUMN {name} {_ADDED[name]}")
         connection.executemany(_INSERT, rows)
         self._prune(connection, 2 * len(rows) + _SPARE)
+
+    def _position(self, no_change: NoChange) -> int | None:
+        stream = f"{no_change.type}-{no_change.id}"
+        try:
+            return self._ledger.position_of(stream, no_change.version)
+        except LedgerError:
+            return None  # a row without it is better than none
 
     def forget(self, id_: str) -> None:
         """Remove what is about a resource; raises SideFileUnavailable or LedgerBusy."""
@@ -202,33 +208,3 @@ def _missing(connection: Connection) -> set[str]:
     """Return which columns a file of an earlier version lacks."""
     found = connection.execute("SELECT name FROM pragma_table_info('request')")
     return _ADDED.keys() - {name for (name,) in found}
-
-
-class _Positions:
-    """The positions of the events that made versions of resources; the ledger is opened once."""
-
-    def __init__(self, ledger: Path) -> None:
-        self._ledger = ledger
-        self._connection: Any = None
-
-    def __enter__(self) -> "_Positions":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._connection:
-            self._connection.close()
-
-    def of(self, no_change: NoChange) -> int | None:
-        try:
-            return self._look_up(f"{no_change.type}-{no_change.id}", no_change.version)
-        except (LedgerError, driver.Error):
-            return None  # a row without it is better than none
-
-    def _look_up(self, stream: str, version: int) -> int | None:
-        if self._connection is None:
-            self._connection = connect_read_only(self._ledger)
-        found = self._connection.execute(
-            "SELECT position FROM event WHERE stream = ? AND version = ?",
-            (stream, version),
-        ).fetchone()
-        return found[0] if found else None

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from ledger import clock
+from ledger.contract import LedgerUnavailable
 from ledger.sqlite.connection import connect, connect_read_only
 from scim_api.auth import tokens
 from scim_api.auth.scopes import Scope
@@ -396,6 +397,16 @@ def entry(number=0, *, actor="c", at=None, outcome=None, status=400):
     )
 
 
+class Unreadable:
+    """A ledger that cannot be read."""
+
+    def position_of(self, stream, version):
+        raise LedgerUnavailable("gone")
+
+    def leave(self):
+        pass
+
+
 @pytest.fixture
 def log(tmp_path):
     """Return a maker of logs of one file, within bounds."""
@@ -403,7 +414,7 @@ def log(tmp_path):
 
     def make(rows=1000, days=90):
         path = tmp_path / request_log.REQUESTS_FILE
-        logs.append(RequestLog(path, tmp_path / "ledger.db", Bounds(rows, days)))
+        logs.append(RequestLog(path, Unreadable(), Bounds(rows, days)))
         return logs[-1]
 
     yield make
@@ -486,7 +497,7 @@ def test_unknown_addresses_share_no_tenth_with_strangers_where_the_token_is_live
     tenant = next(iter(api.site.runtime.tenants))
     tenant.requests.flush()
 
-    bounded = RequestLog(tenant.requests._path, tenant.ledger.path, Bounds(100, 90))
+    bounded = RequestLog(tenant.requests._path, tenant.ledger, Bounds(100, 90))
     fill(bounded, [1])
 
     statuses = [record.row.status for record in bounded.newest(1000)]

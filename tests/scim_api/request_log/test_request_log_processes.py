@@ -10,12 +10,13 @@ import pytest
 from scim_api.request_log.store import REQUESTS_FILE, RequestLog
 from tests.scim_api.client import patch, replace, user
 from tests.scim_api.process import PROGRAM, environment, wait_until
+from tests.scim_api.request_log.test_request_log import Unreadable
 
 
 def ids(server):
     """Return the ids of the requests in the file, whoever wrote it."""
     folder = server.data_dir / "default"
-    log = RequestLog(folder / REQUESTS_FILE, folder / "ledger.db")
+    log = RequestLog(folder / REQUESTS_FILE, Unreadable())
     return [record.row.request_id for record in log.oldest(10_000)]
 
 
