@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from ledger.events import Event, Metadata, Recorded
 
 NO_STREAM = 0
+UNUSABLE = "unreadable file"  # the reason of a LedgerUnavailable that has no better one
 
 
 class LedgerError(Exception):
@@ -111,30 +112,34 @@ class StoredHead(NamedTuple):
     note: str
 
 
-class Transaction(Protocol):
-    """A transaction of the store: all that projections get to see of it."""
+class Connection(Protocol):
+    """A connection to the tables of a store: all that projections get to see of it."""
 
     def execute(self, statement: str, parameters: Any = ..., /) -> Any:
         """Run one SQL statement and return a cursor."""
         ...
 
+    def executemany(self, statement: str, rows: Any, /) -> Any:
+        """Run one SQL statement for each row of parameters."""
+        ...
 
-Check = Callable[[Transaction], None]
-Decide = Callable[[Transaction], Sequence[Append]]
+
+Check = Callable[[Connection], None]
+Decide = Callable[[Connection], Sequence[Append]]
 
 
-def unchecked(_: Transaction) -> None:
+def unchecked(_: Connection) -> None:
     """Allow every append."""
 
 
 class TableStore(Protocol):
     """Where projections keep tables: a ledger, or a side file."""
 
-    def reading(self) -> AbstractContextManager[Transaction]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """Give access to the tables; each statement sees the newest state."""
         ...
 
-    def writing(self) -> AbstractContextManager[Transaction]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """Give a transaction; it MUST commit at its end, and undo everything after an error.
 
         Other writers, appends too, wait meanwhile.
@@ -152,7 +157,7 @@ class Projector(Protocol):
     @property
     def name(self) -> str: ...
 
-    def project(self, connection: Transaction, recorded: Recorded) -> Any: ...
+    def project(self, connection: Connection, recorded: Recorded) -> Any: ...
 
 
 class Appended(list[Recorded]):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ledger.contract import Append, Decide, Ledger, LedgerError, StreamErased, Transaction
+from ledger.contract import Append, Connection, Decide, Ledger, LedgerError, StreamErased
 from ledger.events import ERASED, HOLD_PLACED, HOLD_RELEASED, Event, Metadata, Recorded
 
 _SHORT = re.compile(r"[A-Za-z0-9._:#/-]{1,64}")
@@ -86,7 +86,7 @@ def place_hold(ledger: Ledger, stream: str, why: Justification, metadata: Metada
     """
     subject = stream.partition("-")[2]
 
-    def decide(_: Transaction) -> Sequence[Append]:
+    def decide(_: Connection) -> Sequence[Append]:
         if erasure_of(ledger, stream):
             raise StreamErased(stream)
         if why.ticket in _tickets(ledger, subject):
@@ -99,7 +99,7 @@ def place_hold(ledger: Ledger, stream: str, why: Justification, metadata: Metada
 def release_hold(ledger: Ledger, subject: str, why: Justification, metadata: Metadata) -> None:
     """Release the hold of a ticket; raises NotHeld."""
 
-    def decide(_: Transaction) -> Sequence[Append]:
+    def decide(_: Connection) -> Sequence[Append]:
         tickets = _tickets(ledger, subject)
         if why.ticket not in tickets:
             raise NotHeld(subject, why.ticket, tickets)
@@ -136,7 +136,7 @@ def erase(
     `departures` returns what is to be appended to other streams before. Raises Held, StreamErased.
     """
 
-    def decide(transaction: Transaction) -> Sequence[Append]:
+    def decide(transaction: Connection) -> Sequence[Append]:
         if holds := holds_on(ledger, stream.partition("-")[2]):
             raise Held(holds)
         version = ledger.version(stream)

@@ -6,10 +6,10 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ledger.contract import Ledger, NotMigrated
+from ledger.contract import Connection, Ledger, NotMigrated
 from ledger.create import file_lock
 from ledger.events import Recorded
-from ledger.sqlite.connection import Connection, snapshot, temporary
+from ledger.sqlite.connection import snapshot, temporary
 from projections import tables
 
 Progress = Callable[[int, int], None]
@@ -121,7 +121,7 @@ class StoredProjection:
             raise NotMigrated(self.ledger.path.parent.name)
         return self._position(None)
 
-    def _position(self, connection: Connection | None) -> int:
+    def _position(self, connection: Any) -> int:
         """Return the position that the tables stand for, in the state that a connection sees."""
         return self.ledger.last_position()
 

@@ -1,11 +1,13 @@
 """The tables of projections: names, creation, and replacement after a rebuild."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from itertools import zip_longest
 from typing import Any
 
-from ledger.sqlite.connection import Connection
+import orjson
+
+from ledger.contract import Connection
 from ledger.sqlite.schema import statements
 
 SWEEP = 500  # rows deleted at once
@@ -33,6 +35,11 @@ class Tables:
         self.unique_attribute = f"unique_attribute{suffix}"
         self.unique_value = f"unique_value{suffix}"
         self.unassigned = f"unassigned_active{suffix}"
+
+
+def json_list(values: Iterable[Any]) -> str:
+    """Return values as a parameter for json_each."""
+    return orjson.dumps(list(values)).decode()
 
 
 def create_tables(connection: Connection, script: str, suffix: str) -> None:

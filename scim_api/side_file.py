@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ledger.contract import LedgerError
+from ledger.sqlite import scrub
 from ledger.sqlite.connection import Connection, connect, driver, translate_errors
 from scim_api.logs import LOGGER
 
@@ -87,6 +88,11 @@ class SideFile(ABC, Generic[P]):
                 connection.execute(statement)
             self._insert(connection, pending)
             connection.execute("COMMIT")
+
+    def rewrite(self, deadline: float) -> None:
+        """Rewrite the file so that nothing deleted is left; see scrub.rewrite."""
+        if self._path.exists():
+            scrub.rewrite(self._path, deadline)
 
     def close(self) -> None:
         """Write the pending notes and start no timer any more."""

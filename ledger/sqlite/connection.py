@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from ledger.contract import (
+    UNUSABLE,
     LedgerBusy,
     LedgerError,
     LedgerMissing,
@@ -171,7 +172,6 @@ DAMAGED = "damaged file"
 DISK_ERROR = "disk error"
 FOREIGN = "foreign or damaged file"
 UNREADABLE = "file not readable"
-UNUSABLE = "unreadable file"  # for a reason that is none of the known ones
 UNWRITABLE = "file not writable"
 
 # SQLite's result code -> the reason for anyone, the sentence for the operator.

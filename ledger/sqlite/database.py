@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ledger.contract import LedgerBusy, LedgerUnavailable, LogStuck
+from ledger.sqlite import scrub
 from ledger.sqlite.connection import (
     DAMAGED,
     LOG_FILES,
@@ -135,6 +136,11 @@ class DatabaseFile:
         except LedgerUnavailable:
             self._save_log()
             raise
+
+    def rewrite(self, deadline: float) -> None:
+        """Rewrite the file so that nothing deleted is left; see scrub.rewrite."""
+        if self.path.exists():
+            scrub.rewrite(self.path, deadline)
 
     def log_size(self) -> int:
         """Return the size of the write-ahead log, in bytes."""

@@ -23,7 +23,7 @@ from ledger.contract import (
 )
 from ledger.events import ERASED, REVISIONS, Metadata, Payload, Recorded
 from ledger.merkle import leaf_hash, tree_hash
-from ledger.sqlite import schema, scrub
+from ledger.sqlite import schema
 from ledger.sqlite.connection import (
     UNWRITABLE,
     Connection,
@@ -200,9 +200,6 @@ class SQLiteLedger(LedgerReads):
         return head
 
     # Erasures
-
-    def rewrite(self, deadline: float) -> None:
-        scrub.rewrite(self.path, deadline)
 
     def finish_erasures(self, positions: Iterable[int]) -> None:
         with self.writing() as connection:

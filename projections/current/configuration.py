@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from ledger.contract import Connection
 from ledger.events import SETTINGS_CHANGED, Recorded
-from ledger.sqlite.connection import Connection
 from projections.runner import Projection
 
 

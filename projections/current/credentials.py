@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ledger.contract import Connection
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
-from ledger.sqlite.connection import Connection, json_list
 from projections.current.configuration import Configuration
 from projections.runner import Projection
+from projections.tables import json_list
 
 _COLUMNS = "id, name, issued_at, expires_at, revoked_at, user, policy, scopes"
 _WITHOUT_SCOPES = ("provision",)  # what a token may do whose event names no scopes

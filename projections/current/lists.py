@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import Any
 
-from ledger.sqlite.connection import Connection, snapshot
+from ledger.contract import Connection
+from ledger.sqlite.connection import snapshot
 from projections.current.memberships import grouped_in
 from projections.kinds import ResourceKind
 from projections.query.documents import Documents

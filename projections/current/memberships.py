@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ledger.sqlite.connection import Connection, json_list
+from ledger.contract import Connection
 from projections.state import MEMBER
-from projections.tables import Tables
+from projections.tables import Tables, json_list
 
 
 class Relation(NamedTuple):

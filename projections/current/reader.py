@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ledger.sqlite.connection import Connection
+from ledger.contract import Connection
 from projections.current.lists import Lists
 from projections.current.memberships import Memberships, Relation, grouped_in
 from projections.kinds import ResourceKind

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ledger.contract import Connection
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
-from ledger.sqlite.connection import Connection
 from projections.current.lists import BLOCK
 from projections.current.memberships import StillMember
 from projections.current.reader import ResourceReader

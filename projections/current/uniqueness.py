@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ledger.sqlite.connection import Connection
+from ledger.contract import Connection
 from projections.kinds import ResourceKind
 from projections.query.comparison import fold, number_key
 from projections.query.model import Type

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from ledger.contract import Connection
 from ledger.events import REQUEST_PREFIX, Recorded
-from ledger.sqlite.connection import Connection
 from ledger.user_agents import UNKNOWN, family
 from projections.query.comparison import SUBSTRING, fold
 from projections.query.effort import bounded

@@ -7,9 +7,17 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ledger.contract import Ledger, LedgerBusy, LedgerError, SideFileUnavailable
-from ledger.sqlite.connection import UNUSABLE, Connection, connect, connect_read_only
+from ledger.contract import (
+    UNUSABLE,
+    Connection,
+    Ledger,
+    LedgerBusy,
+    LedgerError,
+    SideFileUnavailable,
+)
+from ledger.sqlite.connection import connect, connect_read_only
 from ledger.sqlite.database import DatabaseFile
 from projections.current.reader import ResourceReader
 from projections.history.lifetimes import Lifetimes
@@ -82,7 +90,7 @@ class History(StoredProjection):
         self.reached = 0  # the position that the history stands for, as this process knows
         self._remembered = 0  # the position that the projector's memory stands for
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> Any:
         if self._read_only:
             connection = connect_read_only(self.file.path)
         else:
@@ -242,7 +250,7 @@ def position_of(connection: Connection) -> int:
     return row[0] if row else 0
 
 
-def _opened(path: Path, deadline: float) -> Connection:
+def _opened(path: Path, deadline: float) -> Any:
     """Open the file, created with access for this user only.
 
     It is busy while another process makes it a database; SQLite does not wait for that by itself.

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ledger.sqlite.connection import json_list
 from ledger.sqlite.database import DatabaseFile
 from projections.history.past_tables import PastTables, latest
 from projections.history.projector import NEVER
 from projections.query.comparison import fold
 from projections.state import Attributes, Resource, resource_of
+from projections.tables import json_list
 
 PositionAndId = tuple[int, str]
 Side = tuple[int | None, int]  # a group (its first position; None: it is not there), at a position

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from ledger.contract import Connection
 from ledger.events import CREATED, ERASED, Recorded
-from ledger.sqlite.connection import Connection
 from projections.current.lists import BLOCK
 from projections.current.resources import email_keys
 from projections.current.uniqueness import name_key

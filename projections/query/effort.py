@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ledger.contract import LedgerError
-from ledger.sqlite.connection import Connection, within
+from ledger.contract import Connection, LedgerError
+from ledger.sqlite.connection import within
 
 PATIENCE = 10.0  # seconds of processor time that a read may take; Okta waits 60
 SHORT = 0.2  # seconds that any read may take

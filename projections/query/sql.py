@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
-from ledger.sqlite.connection import Connection
 from projections.query.comparison import comparable, fold, instant, number_key
 from projections.query.model import (
     AnyValue,
@@ -77,7 +76,7 @@ def _joined(word: str, terms: Iterator[Sql]) -> Sql:
     return f"({word.join(texts)})", [value for values in parameters for value in values]
 
 
-def register(connection: Connection) -> None:
+def register(connection: Any) -> None:
     """Register the functions that compiled conditions call."""
     connection.create_function("scim_fold", 1, _sql_fold, deterministic=True)
     connection.create_function("scim_instant", 1, _sql_instant, deterministic=True)

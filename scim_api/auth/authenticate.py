@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, replace
 
 from ledger import clock
-from ledger.sqlite.connection import Connection
+from ledger.contract import Connection
 from projections.current.credentials import Credential
 from scim_api.auth import tokens
 from scim_api.protocol.errors import Unauthorized

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from ledger.contract import Transaction
+from ledger.contract import Connection
 from projections.audit.archive import Archive
 from projections.audit.cause import Cause
 from projections.audit.timeline import Timeline
@@ -36,7 +36,7 @@ class View:
     """The resources of one moment, and the file they are read from."""
 
     resources: ResourceReader
-    reading: Callable[[], AbstractContextManager[Transaction]]
+    reading: Callable[[], AbstractContextManager[Connection]]
 
     def find(self, type_: str, name: str) -> str | None:
         """Return the id of a resource, given by id or by its name at that moment."""

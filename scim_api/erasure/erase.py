@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from ledger import erasure
-from ledger.contract import Append, LedgerError, Transaction
+from ledger.contract import Append, Connection, LedgerError
 from ledger.erasure import Hold, Justification
 from ledger.events import Metadata
 from scim_api.erasure import purge
@@ -103,7 +103,7 @@ def erase(
     """
     left: dict[str, Append] = {}
 
-    def leave(transaction: Transaction) -> list[Append]:
+    def leave(transaction: Connection) -> list[Append]:
         left.update(leave_groups(tenant.resources, transaction, id_))
         return list(left.values())
 
@@ -111,7 +111,7 @@ def erase(
     result = ErasureResult(erased.position, erased.version - 1, tuple(left))
     if unfinished := finish(tenant, timeout):
         return replace(result, unfinished=unfinished)
-    files = (tenant.ledger.path, *purge.side_files(tenant))
+    files = sorted(tenant.ledger.path.parent.glob("*.db"))
     return replace(result, rewritten=tuple(path.name for path in files))
 
 

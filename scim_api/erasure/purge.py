@@ -6,13 +6,10 @@ once for all erasures that wait, and again after a crash: the ledger knows which
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from ledger.background import exclusive_lock
 from ledger.contract import LedgerBusy, LedgerError
 from ledger.create import file_lock
-from ledger.sqlite import scrub
-from ledger.sqlite.connection import SIDE_FILES
 from projections.runner import StoredProjection
 from scim_api.logs import LOGGER
 from scim_api.tenants.tenants import Tenant
@@ -70,18 +67,11 @@ def carry_out(tenant: Tenant, erased: Mapping[int, str], deadline: float) -> Non
                 tenant.requests.forget(stream.partition("-")[2])
             tenant.requests.coarsen()
             tenant.usage.coarsen()
-            tenant.ledger.rewrite(deadline)
-            for path in side_files(tenant):
-                scrub.rewrite(path, deadline)
+            for file in (tenant.ledger, tenant.history.file, tenant.requests, tenant.usage):
+                file.rewrite(deadline)
             tenant.ledger.finish_erasures(erased)
     except LedgerError as error:
         raise Unfinished(error) from error
-
-
-def side_files(tenant: Tenant) -> list[Path]:
-    """Return the files next to a ledger that are there, by name."""
-    paths = (tenant.ledger.path.with_name(name) for name in sorted(SIDE_FILES))
-    return [path for path in paths if path.exists()]
 
 
 def _follow(tenant: Tenant, position: int, deadline: float) -> None:

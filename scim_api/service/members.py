@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger.contract import Append, Ledger, Transaction
+from ledger.contract import Append, Connection, Ledger
 from projections.current.memberships import Relation
 from projections.current.resources import Resources
 from scim_api.protocol.errors import InvalidValue, Quoted
@@ -86,7 +86,7 @@ def _refuse(ids: Sequence[str], code: str, fault: str) -> None:
         )
 
 
-def leave_groups(resources: Resources, connection: Transaction, id_: str) -> dict[str, Append]:
+def leave_groups(resources: Resources, connection: Connection, id_: str) -> dict[str, Append]:
     """Return the appends by which a deleted or erased resource leaves its groups, by their ids."""
     groups = resources.memberships.direct_groups(connection, id_)
     return {

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from ledger.sqlite.connection import Connection
+from ledger.contract import Connection
 from projections.current.memberships import Relation
 from projections.current.reader import Place, ResourceReader
 from projections.kinds import ResourceKind

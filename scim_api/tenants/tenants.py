@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledger.contract import Ledger, LedgerError, LedgerUnavailable
+from ledger.contract import UNUSABLE, Connection, Ledger, LedgerError, LedgerUnavailable
 from ledger.signing.anchors import Anchor
 from ledger.signing.tree_heads import TreeHeads
-from ledger.sqlite.connection import UNUSABLE, Connection
 from projections.current.configuration import Configuration, Settings, settings_of, stream_of
 from projections.current.credentials import Credential, Credentials
 from projections.current.resources import Resources

@@ -1,26 +1,42 @@
-"""What every ledger promises (ledger/contract.py), tried on every ledger there is.
+"""What every store of a ledger promises (ledger/contract.py), tried on each store in STORES.
 
-A new kind of ledger needs a subclass of Contract with one fixture.
+A new store is a line there: what opens a ledger at a path, which has one event so far.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from freezegun import freeze_time
 
 from ledger import events
-from ledger.contract import NO_STREAM, Append, Ledger, Projector, WrongExpectedVersion
+from ledger.codec import decode
+from ledger.contract import (
+    NO_STREAM,
+    Append,
+    Connection,
+    Ledger,
+    LedgerBusy,
+    LedgerUnavailable,
+    Projector,
+    StreamErased,
+    WrongExpectedVersion,
+)
 from ledger.events import Event, Metadata, Recorded
-from ledger.sqlite.connection import Connection
+from ledger.merkle import leaf_hash, tree_hash
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.sqlite.reads import CHUNK
 
-Open = Callable[[Sequence[Projector]], Ledger]
+Open = Callable[..., Ledger]
 
 CREATED = Event(events.CREATED, {"userName": "jane"})
 UPDATED = Event(events.UPDATED, {"title": "Chief"})
+DEACTIVATED = Event(events.DEACTIVATED, {"active": False})
 
 
 class Refused(Exception):
@@ -42,336 +58,725 @@ class Follower:
         self.seen.append(recorded)
 
 
-class Contract:
-    """The promises. `open_ledger` opens one and the same ledger, which has one event so far."""
+STORES = {"sqlite": SQLiteLedger}
 
-    @pytest.fixture
-    def ledger(self, open_ledger: Open) -> Ledger:
-        return open_ledger([])
 
-    # Positions and versions
+@pytest.fixture(params=STORES)
+def open_ledger(request: pytest.FixtureRequest, ledger_path: Path) -> Iterator[Open]:
+    """Return what opens one and the same ledger, with projectors."""
+    opened: list[Ledger] = []
 
-    def test_positions_are_dense_from_one(self, ledger: Ledger, metadata: Metadata) -> None:
-        for n in range(5):
-            ledger.append([Append(f"User-{n}", NO_STREAM, [CREATED, UPDATED])], metadata)
+    def open_one(projectors: Sequence[Projector] = ()) -> Ledger:
+        opened.append(STORES[request.param](ledger_path, projectors, timeout=0.2))
+        return opened[-1]
 
-        assert [recorded.position for recorded in ledger.read_all()] == list(range(1, 12))
+    yield open_one
+    for ledger in opened:
+        ledger.close()
 
-    def test_versions_are_dense_in_each_stream(self, ledger: Ledger, metadata: Metadata) -> None:
-        ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-        ledger.append([Append("User-2", NO_STREAM, [CREATED, UPDATED])], metadata)
-        ledger.append([Append("User-1", 1, [UPDATED, UPDATED])], metadata)
 
-        assert [r.version for r in ledger.read_stream("User-1")] == [1, 2, 3]
-        assert [r.version for r in ledger.read_stream("User-2")] == [1, 2]
+@pytest.fixture
+def ledger(open_ledger: Open) -> Ledger:
+    return open_ledger()
 
-    def test_the_last_position_is_that_of_the_newest_event(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
 
-        assert ledger.last_position() == recorded.position == 2
+def checkpoints(ledger: Ledger) -> set[str]:
+    """Return the projectors named in the checkpoint table."""
+    with ledger.reading() as connection:
+        return {name for (name,) in connection.execute("SELECT projector FROM checkpoint")}
 
-    # Expected versions
 
-    @pytest.mark.parametrize("expected", [NO_STREAM, 1, 3])
-    def test_another_version_than_expected_refuses_the_append(
-        self, ledger: Ledger, metadata: Metadata, expected: int
-    ) -> None:
-        ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
+# Positions and versions
 
-        with pytest.raises(WrongExpectedVersion):
-            ledger.append([Append("User-1", expected, [UPDATED])], metadata)
 
-        assert ledger.last_position() == 3
+def test_positions_are_dense_from_one(ledger: Ledger, metadata: Metadata) -> None:
+    for n in range(5):
+        ledger.append([Append(f"User-{n}", NO_STREAM, [CREATED, UPDATED])], metadata)
 
-    def test_a_version_is_not_expected_of_a_stream_that_is_not_there(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        with pytest.raises(WrongExpectedVersion):
-            ledger.append([Append("User-1", 1, [UPDATED])], metadata)
+    assert [recorded.position for recorded in ledger.read_all()] == list(range(1, 12))
 
-    def test_a_wrong_version_is_told_with_stream_expected_and_actual(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
 
-        with pytest.raises(WrongExpectedVersion) as raised:
-            ledger.append([Append("User-1", 5, [UPDATED])], metadata)
+def test_versions_are_dense_in_each_stream(ledger: Ledger, metadata: Metadata) -> None:
+    ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+    ledger.append([Append("User-2", NO_STREAM, [CREATED, UPDATED])], metadata)
+    ledger.append([Append("User-1", 1, [UPDATED, UPDATED])], metadata)
 
-        error = raised.value
-        assert (error.stream, error.expected, error.actual) == ("User-1", 5, 2)
+    assert [r.version for r in ledger.read_stream("User-1")] == [1, 2, 3]
+    assert [r.version for r in ledger.read_stream("User-2")] == [1, 2]
 
-    # One append, one transaction
 
-    def test_an_append_to_several_streams_is_written_whole(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        appends = [Append(f"User-{n}", NO_STREAM, [CREATED]) for n in range(3)]
+def test_the_last_position_is_that_of_the_newest_event(ledger: Ledger, metadata: Metadata) -> None:
+    [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
 
-        recorded = ledger.append(appends, metadata)
+    assert ledger.last_position() == recorded.position == 2
 
-        assert [r.stream for r in recorded] == ["User-0", "User-1", "User-2"]
-        assert [r.position for r in recorded] == [2, 3, 4]
-        assert {r.txn for r in recorded} == {metadata.txn}
 
-    def test_one_wrong_version_among_several_streams_undoes_all(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        appends = [Append("User-1", NO_STREAM, [CREATED]), Append("User-2", 7, [UPDATED])]
+# Expected versions
 
-        with pytest.raises(WrongExpectedVersion):
-            ledger.append(appends, metadata)
 
-        assert ledger.last_position() == 1
-        assert ledger.read_stream("User-1") == []
+@pytest.mark.parametrize("expected", [NO_STREAM, 1, 3])
+def test_another_version_than_expected_refuses_the_append(
+    ledger: Ledger, metadata: Metadata, expected: int
+) -> None:
+    ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
 
-    def test_a_stream_twice_in_one_append_goes_on_from_itself(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        ledger.append(
-            [Append("User-1", NO_STREAM, [CREATED]), Append("User-1", 1, [UPDATED])], metadata
-        )
+    with pytest.raises(WrongExpectedVersion):
+        ledger.append([Append("User-1", expected, [UPDATED])], metadata)
 
-        assert [r.version for r in ledger.read_stream("User-1")] == [1, 2]
+    assert ledger.last_position() == 3
 
-    def test_an_append_of_nothing_writes_nothing(self, ledger: Ledger, metadata: Metadata) -> None:
-        assert ledger.append([], metadata) == []
-        assert ledger.append([Append("User-1", NO_STREAM, [])], metadata) == []
-        assert ledger.last_position() == 1
 
-    def test_an_event_of_an_unknown_type_undoes_all(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        with pytest.raises(KeyError):
-            ledger.append([Append("User-1", NO_STREAM, [CREATED, Event("Levitated")])], metadata)
-
-        assert ledger.last_position() == 1
-
-    # Projectors
-
-    def test_projectors_see_every_event_in_order(
-        self, open_ledger: Open, metadata: Metadata
-    ) -> None:
-        follower = Follower()
-
-        recorded = open_ledger([follower]).append(
-            [Append("User-1", NO_STREAM, [CREATED, UPDATED]), Append("User-2", 0, [CREATED])],
-            metadata,
-        )
-
-        assert follower.seen == recorded
-
-    def test_a_projector_that_raises_undoes_all(
-        self, open_ledger: Open, metadata: Metadata
-    ) -> None:
-        ledger = open_ledger([Follower(), Follower(refused=events.UPDATED)])
-
-        with pytest.raises(Refused):
-            ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
-
-        assert ledger.last_position() == 1
-        assert ledger.read_stream("User-1") == []
-
-    def test_an_append_that_was_undone_leaves_no_gap(
-        self, open_ledger: Open, metadata: Metadata
-    ) -> None:
-        ledger = open_ledger([Follower(refused=events.UPDATED)])
-        with pytest.raises(Refused):
-            ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
-
-        [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-
-        assert (recorded.position, recorded.version) == (2, 1)
-
-    def test_what_a_projector_writes_is_undone_with_the_append(
-        self, open_ledger: Open, metadata: Metadata
-    ) -> None:
-        class Counter(Follower):
-            def project(self, connection: Connection, recorded: Recorded) -> None:
-                connection.execute(
-                    "INSERT INTO checkpoint VALUES (?, 1, ?)", (recorded.id, recorded.position)
-                )
-                super().project(connection, recorded)
-
-        ledger = open_ledger([Counter(refused=events.UPDATED)])
-        with pytest.raises(Refused):
-            ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
-
-        kept = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-
-        assert self.checkpoints(ledger) == {r.id for r in kept}
-
-    def test_what_a_projector_returns_is_handed_back_for_each_stream(
-        self, open_ledger: Open, metadata: Metadata
-    ) -> None:
-        class Writer(Follower):
-            def project(self, connection: Connection, recorded: Recorded) -> int:
-                return recorded.position
-
-        ledger = open_ledger([Follower(), Writer()])
-        appends = [Append(f"User-{n}", NO_STREAM, [CREATED, UPDATED]) for n in (1, 2)]
-
-        assert ledger.append(appends, metadata).rows == {"User-1": 3, "User-2": 5}
-
-    # What is kept
-
-    def test_an_append_returns_what_is_read_back(self, ledger: Ledger, metadata: Metadata) -> None:
-        recorded = ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
-
-        assert list(ledger.read_all(after=1)) == recorded
-        assert ledger.read_stream("User-1") == recorded
-
-    def test_what_was_appended_is_there_when_the_ledger_is_opened_again(
-        self, open_ledger: Open, metadata: Metadata
-    ) -> None:
-        recorded = open_ledger([]).append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-
-        assert list(open_ledger([]).read_all(after=1)) == recorded
-
-    def test_an_event_keeps_who_caused_it_and_through_what(self, ledger: Ledger) -> None:
-        metadata = Metadata("01-actor", "scim.put", "01-txn", {"method": "PUT", "id": "r-1"})
-
-        [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-
-        assert (recorded.actor, recorded.via, recorded.txn) == ("01-actor", "scim.put", "01-txn")
-        assert recorded.request == {"method": "PUT", "id": "r-1"}
-        assert recorded.effects == CREATED.effects
-
-    def test_every_event_has_an_id_of_its_own(self, ledger: Ledger, metadata: Metadata) -> None:
-        recorded = ledger.append([Append("User-1", NO_STREAM, [CREATED] * 50)], metadata)
-
-        assert len({r.id for r in recorded}) == 50
-        assert {UUID(r.id).version for r in recorded} == {7}
-
-    def test_the_first_event_tells_that_the_ledger_was_opened(self, ledger: Ledger) -> None:
-        first = next(ledger.read_all())
-
-        assert (first.position, first.type) == (1, events.LEDGER_OPENED)
-        assert first.effects["format"] == 1
-
-    # Time
-
-    def test_events_bear_the_time_of_their_append(self, ledger: Ledger, metadata: Metadata) -> None:
-        with freeze_time("2099-05-06T07:08:09.123456Z"):
-            [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-
-        assert recorded.at == "2099-05-06T07:08:09.123456Z"
-
-    def test_time_stands_still_while_the_clock_is_behind(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        with freeze_time("2099-01-01T12:00:00Z"):
-            ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-        with freeze_time("2099-01-01T11:00:00Z"):
-            ledger.append([Append("User-1", 1, [UPDATED])], metadata)
-        with freeze_time("2099-01-01T12:00:01Z"):
-            ledger.append([Append("User-1", 2, [UPDATED])], metadata)
-
-        assert [r.at for r in ledger.read_stream("User-1")] == [
-            "2099-01-01T12:00:00.000000Z",
-            "2099-01-01T12:00:00.000000Z",
-            "2099-01-01T12:00:01.000000Z",
-        ]
-
-    # Reading
-
-    @pytest.fixture
-    def long(self, ledger: Ledger, metadata: Metadata) -> Ledger:
-        """A ledger of more events than two chunks hold."""
-        ledger.append([Append("User-1", NO_STREAM, [UPDATED] * (2 * CHUNK + 5))], metadata)
-        return ledger
-
-    def test_reading_all_crosses_chunks_without_loss(self, long: Ledger) -> None:
-        positions = [recorded.position for recorded in long.read_all()]
-
-        assert positions == list(range(1, 2 * CHUNK + 7))
-
-    @pytest.mark.parametrize(
-        ("after", "upto"),
-        [(0, 1), (5, 9), (CHUNK - 1, CHUNK + 1), (CHUNK, 2 * CHUNK), (7, 7), (9, 5)],
-    )
-    def test_reading_all_begins_after_and_ends_with_a_position(
-        self, long: Ledger, after: int, upto: int
-    ) -> None:
-        positions = [recorded.position for recorded in long.read_all(after, upto)]
-
-        assert positions == list(range(after + 1, upto + 1))
-
-    def test_reading_beyond_the_end_ends_at_the_end(self, ledger: Ledger) -> None:
-        assert [recorded.position for recorded in ledger.read_all(0, 99)] == [1]
-        assert list(ledger.read_all(after=5)) == []
-
-    def test_reading_all_ends_where_the_ledger_ended_when_it_began(
-        self, long: Ledger, metadata: Metadata
-    ) -> None:
-        reading = long.read_all()
-        next(reading)
-
-        long.append([Append("User-2", NO_STREAM, [CREATED])], metadata)
-
-        assert [recorded.position for recorded in reading][-1] == long.last_position() - 1
-
-    def test_a_stream_is_read_by_version_and_alone(
-        self, ledger: Ledger, metadata: Metadata
-    ) -> None:
-        ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
-        ledger.append([Append("User-10", NO_STREAM, [CREATED])], metadata)
+def test_a_version_is_not_expected_of_a_stream_that_is_not_there(
+    ledger: Ledger, metadata: Metadata
+) -> None:
+    with pytest.raises(WrongExpectedVersion):
         ledger.append([Append("User-1", 1, [UPDATED])], metadata)
 
-        read = ledger.read_stream("User-1")
 
-        assert [(r.position, r.stream, r.version) for r in read] == [
-            (2, "User-1", 1),
-            (4, "User-1", 2),
-        ]
+def test_a_wrong_version_is_told_with_stream_expected_and_actual(
+    ledger: Ledger, metadata: Metadata
+) -> None:
+    ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
 
-    def test_a_stream_that_is_not_there_reads_as_empty(self, ledger: Ledger) -> None:
-        assert ledger.read_stream("User-1") == []
+    with pytest.raises(WrongExpectedVersion) as raised:
+        ledger.append([Append("User-1", 5, [UPDATED])], metadata)
 
-    # For the subclasses
-
-    def checkpoints(self, ledger: Ledger) -> set[str]:
-        """Return the projectors named in the checkpoint table."""
-        raise NotImplementedError
+    error = raised.value
+    assert (error.stream, error.expected, error.actual) == ("User-1", 5, 2)
 
 
-class TestSQLiteLedger(Contract):
-    """SQLiteLedger keeps the promises."""
+# One append, one transaction
 
-    @pytest.fixture
-    def open_ledger(self, ledger_path: Path) -> Iterator[Open]:
-        opened: list[SQLiteLedger] = []
 
-        def open_one(projectors: Sequence[Projector]) -> Ledger:
-            opened.append(SQLiteLedger(ledger_path, projectors))
-            return opened[-1]
+def test_an_append_to_several_streams_is_written_whole(ledger: Ledger, metadata: Metadata) -> None:
+    appends = [Append(f"User-{n}", NO_STREAM, [CREATED]) for n in range(3)]
 
-        yield open_one
-        for ledger in opened:
-            ledger.close()
+    recorded = ledger.append(appends, metadata)
 
-    def checkpoints(self, ledger: Ledger) -> set[str]:
-        assert isinstance(ledger, SQLiteLedger)
-        with ledger.reading() as connection:
-            return {name for (name,) in connection.execute("SELECT projector FROM checkpoint")}
+    assert [r.stream for r in recorded] == ["User-0", "User-1", "User-2"]
+    assert [r.position for r in recorded] == [2, 3, 4]
+    assert {r.txn for r in recorded} == {metadata.txn}
 
-    def test_reading_in_chunks_pins_no_state_of_the_file(
-        self, ledger: SQLiteLedger, metadata: Metadata, foreign: Callable[[Path], Connection]
-    ) -> None:
-        ledger.append([Append("User-1", NO_STREAM, [UPDATED] * (CHUNK + 5))], metadata)
-        reading = ledger.read_all()
-        next(reading)
 
-        busy, _, _ = foreign(ledger.path).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+def test_one_wrong_version_among_several_streams_undoes_all(
+    ledger: Ledger, metadata: Metadata
+) -> None:
+    appends = [Append("User-1", NO_STREAM, [CREATED]), Append("User-2", 7, [UPDATED])]
 
-        assert busy == 0
+    with pytest.raises(WrongExpectedVersion):
+        ledger.append(appends, metadata)
 
-    def test_the_origin_holds_the_name_and_a_random_part(self, ledger: Ledger) -> None:
-        name, _, random_part = ledger.origin.partition("/")
+    assert ledger.last_position() == 1
+    assert ledger.read_stream("User-1") == []
 
-        assert name == "acme"
-        assert len(bytes.fromhex(random_part)) == 8
 
-    def test_the_tenant_is_the_random_part_of_the_first_stream(self, ledger: SQLiteLedger) -> None:
-        assert ledger.tenant == next(ledger.read_all()).subject
+def test_a_stream_twice_in_one_append_goes_on_from_itself(
+    ledger: Ledger, metadata: Metadata
+) -> None:
+    ledger.append(
+        [Append("User-1", NO_STREAM, [CREATED]), Append("User-1", 1, [UPDATED])], metadata
+    )
+
+    assert [r.version for r in ledger.read_stream("User-1")] == [1, 2]
+
+
+def test_an_append_of_nothing_writes_nothing(ledger: Ledger, metadata: Metadata) -> None:
+    assert ledger.append([], metadata) == []
+    assert ledger.append([Append("User-1", NO_STREAM, [])], metadata) == []
+    assert ledger.last_position() == 1
+
+
+def test_an_event_of_an_unknown_type_undoes_all(ledger: Ledger, metadata: Metadata) -> None:
+    with pytest.raises(KeyError):
+        ledger.append([Append("User-1", NO_STREAM, [CREATED, Event("Levitated")])], metadata)
+
+    assert ledger.last_position() == 1
+
+
+# Projectors
+
+
+def test_projectors_see_every_event_in_order(open_ledger: Open, metadata: Metadata) -> None:
+    follower = Follower()
+
+    recorded = open_ledger([follower]).append(
+        [Append("User-1", NO_STREAM, [CREATED, UPDATED]), Append("User-2", 0, [CREATED])],
+        metadata,
+    )
+
+    assert follower.seen == recorded
+
+
+def test_a_projector_that_raises_undoes_all(open_ledger: Open, metadata: Metadata) -> None:
+    ledger = open_ledger([Follower(), Follower(refused=events.UPDATED)])
+
+    with pytest.raises(Refused):
+        ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
+
+    assert ledger.last_position() == 1
+    assert ledger.read_stream("User-1") == []
+
+
+def test_an_append_that_was_undone_leaves_no_gap(open_ledger: Open, metadata: Metadata) -> None:
+    ledger = open_ledger([Follower(refused=events.UPDATED)])
+    with pytest.raises(Refused):
+        ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
+
+    [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+    assert (recorded.position, recorded.version) == (2, 1)
+
+
+def test_what_a_projector_writes_is_undone_with_the_append(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    class Counter(Follower):
+        def project(self, connection: Connection, recorded: Recorded) -> None:
+            connection.execute(
+                "INSERT INTO checkpoint VALUES (?, 1, ?)", (recorded.id, recorded.position)
+            )
+            super().project(connection, recorded)
+
+    ledger = open_ledger([Counter(refused=events.UPDATED)])
+    with pytest.raises(Refused):
+        ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
+
+    kept = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+    assert checkpoints(ledger) == {r.id for r in kept}
+
+
+def test_what_a_projector_returns_is_handed_back_for_each_stream(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    class Writer(Follower):
+        def project(self, connection: Connection, recorded: Recorded) -> int:
+            return recorded.position
+
+    ledger = open_ledger([Follower(), Writer()])
+    appends = [Append(f"User-{n}", NO_STREAM, [CREATED, UPDATED]) for n in (1, 2)]
+
+    assert ledger.append(appends, metadata).rows == {"User-1": 3, "User-2": 5}
+
+
+# What is kept
+
+
+def test_an_append_returns_what_is_read_back(ledger: Ledger, metadata: Metadata) -> None:
+    recorded = ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
+
+    assert list(ledger.read_all(after=1)) == recorded
+    assert ledger.read_stream("User-1") == recorded
+
+
+def test_what_was_appended_is_there_when_the_ledger_is_opened_again(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    recorded = open_ledger([]).append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+    assert list(open_ledger([]).read_all(after=1)) == recorded
+
+
+def test_an_event_keeps_who_caused_it_and_through_what(ledger: Ledger) -> None:
+    metadata = Metadata("01-actor", "scim.put", "01-txn", {"method": "PUT", "id": "r-1"})
+
+    [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+    assert (recorded.actor, recorded.via, recorded.txn) == ("01-actor", "scim.put", "01-txn")
+    assert recorded.request == {"method": "PUT", "id": "r-1"}
+    assert recorded.effects == CREATED.effects
+
+
+def test_every_event_has_an_id_of_its_own(ledger: Ledger, metadata: Metadata) -> None:
+    recorded = ledger.append([Append("User-1", NO_STREAM, [CREATED] * 50)], metadata)
+
+    assert len({r.id for r in recorded}) == 50
+    assert {UUID(r.id).version for r in recorded} == {7}
+
+
+def test_the_first_event_tells_that_the_ledger_was_opened(ledger: Ledger) -> None:
+    first = next(ledger.read_all())
+
+    assert (first.position, first.type) == (1, events.LEDGER_OPENED)
+    assert first.effects["format"] == 1
+
+
+# Time
+
+
+def test_events_bear_the_time_of_their_append(ledger: Ledger, metadata: Metadata) -> None:
+    with freeze_time("2099-05-06T07:08:09.123456Z"):
+        [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+    assert recorded.at == "2099-05-06T07:08:09.123456Z"
+
+
+def test_time_stands_still_while_the_clock_is_behind(ledger: Ledger, metadata: Metadata) -> None:
+    with freeze_time("2099-01-01T12:00:00Z"):
+        ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+    with freeze_time("2099-01-01T11:00:00Z"):
+        ledger.append([Append("User-1", 1, [UPDATED])], metadata)
+    with freeze_time("2099-01-01T12:00:01Z"):
+        ledger.append([Append("User-1", 2, [UPDATED])], metadata)
+
+    assert [r.at for r in ledger.read_stream("User-1")] == [
+        "2099-01-01T12:00:00.000000Z",
+        "2099-01-01T12:00:00.000000Z",
+        "2099-01-01T12:00:01.000000Z",
+    ]
+
+
+# Reading
+
+
+@pytest.fixture
+def long(ledger: Ledger, metadata: Metadata) -> Ledger:
+    """A ledger of more events than two chunks hold."""
+    ledger.append([Append("User-1", NO_STREAM, [UPDATED] * (2 * CHUNK + 5))], metadata)
+    return ledger
+
+
+def test_reading_all_crosses_chunks_without_loss(long: Ledger) -> None:
+    positions = [recorded.position for recorded in long.read_all()]
+
+    assert positions == list(range(1, 2 * CHUNK + 7))
+
+
+@pytest.mark.parametrize(
+    ("after", "upto"),
+    [(0, 1), (5, 9), (CHUNK - 1, CHUNK + 1), (CHUNK, 2 * CHUNK), (7, 7), (9, 5)],
+)
+def test_reading_all_begins_after_and_ends_with_a_position(
+    long: Ledger, after: int, upto: int
+) -> None:
+    positions = [recorded.position for recorded in long.read_all(after, upto)]
+
+    assert positions == list(range(after + 1, upto + 1))
+
+
+def test_reading_beyond_the_end_ends_at_the_end(ledger: Ledger) -> None:
+    assert [recorded.position for recorded in ledger.read_all(0, 99)] == [1]
+    assert list(ledger.read_all(after=5)) == []
+
+
+def test_reading_all_ends_where_the_ledger_ended_when_it_began(
+    long: Ledger, metadata: Metadata
+) -> None:
+    reading = long.read_all()
+    next(reading)
+
+    long.append([Append("User-2", NO_STREAM, [CREATED])], metadata)
+
+    assert [recorded.position for recorded in reading][-1] == long.last_position() - 1
+
+
+def test_a_stream_is_read_by_version_and_alone(ledger: Ledger, metadata: Metadata) -> None:
+    ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+    ledger.append([Append("User-10", NO_STREAM, [CREATED])], metadata)
+    ledger.append([Append("User-1", 1, [UPDATED])], metadata)
+
+    read = ledger.read_stream("User-1")
+
+    assert [(r.position, r.stream, r.version) for r in read] == [
+        (2, "User-1", 1),
+        (4, "User-1", 2),
+    ]
+
+
+def test_a_stream_that_is_not_there_reads_as_empty(ledger: Ledger) -> None:
+    assert ledger.read_stream("User-1") == []
+
+
+# A decision under the lock
+
+
+def test_what_is_decided_under_the_lock_is_recorded(ledger: Ledger, metadata: Metadata) -> None:
+    ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+    def decide(_: Connection) -> list[Append]:
+        return [Append("User-1", ledger.version("User-1"), [UPDATED])]
+
+    [recorded] = ledger.append_decided(decide, metadata)
+
+    assert ledger.read_stream("User-1")[-1] == recorded
+
+
+def test_nobody_writes_while_it_is_decided(open_ledger: Open, metadata: Metadata) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    refused = []
+
+    def decide(_: Connection) -> list[Append]:
+        with pytest.raises(LedgerBusy) as raised:
+            other.append([Append("User-2", NO_STREAM, [CREATED])], metadata)
+        refused.append(raised.value)
+        return [Append("User-1", NO_STREAM, [CREATED])]
+
+    ledger.append_decided(decide, metadata)
+
+    assert len(refused) == 1
+    assert ledger.last_position() == 2
+
+
+def test_a_decision_sees_all_that_was_committed(open_ledger: Open, metadata: Metadata) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    ledger.last_position()
+    other.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+    seen = []
+
+    def decide(connection: Connection) -> list[Append]:
+        seen.append((ledger.version("User-1"), ledger.read_stream("User-1")[0].type))
+        return []
+
+    assert ledger.append_decided(decide, metadata) == []
+    assert seen == [(1, events.CREATED)]
+
+
+def test_a_decision_that_raises_records_nothing(ledger: Ledger, metadata: Metadata) -> None:
+    def decide(_: Connection) -> list[Append]:
+        raise Refused
+
+    with pytest.raises(Refused):
+        ledger.append_decided(decide, metadata)
+
+    assert ledger.last_position() == 1
+
+
+def test_a_check_that_raises_refuses_the_append(ledger: Ledger, metadata: Metadata) -> None:
+    def check(_: Connection) -> None:
+        raise Refused
+
+    with pytest.raises(Refused):
+        ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata, check)
+
+    assert ledger.last_position() == 1
+
+
+def test_settling_waits_for_the_append_that_is_under_way(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    order, deciding = [], threading.Event()
+
+    def decide(_: Connection) -> list[Append]:
+        deciding.set()
+        time.sleep(0.1)
+        order.append("decided")
+        return []
+
+    thread = threading.Thread(target=other.append_decided, args=(decide, metadata))
+    thread.start()
+    deciding.wait()
+    ledger.settle()
+    order.append("settled")
+    thread.join()
+
+    assert order == ["decided", "settled"]
+
+
+# Another name
+
+
+def test_a_ledger_has_its_new_name_from_the_restored_event_on(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    ledger = open_ledger()
+    before, tenant = ledger.origin, ledger.tenant
+    stream = f"Ledger-{tenant}"
+
+    ledger.rename("acme/0011223344556677", Append(stream, 1, [Event(events.RESTORED)]), metadata)
+
+    headers = [json.loads(raw.header) for raw in ledger.raw_events(1, 2)]
+    assert [header["ledger"] for header in headers] == [before, "acme/0011223344556677"]
+    assert ledger.origin == open_ledger().origin == "acme/0011223344556677"
+    assert open_ledger().tenant == tenant
+
+
+def test_a_name_that_was_refused_is_not_taken(ledger: Ledger, metadata: Metadata) -> None:
+    before = ledger.origin
+
+    with pytest.raises(WrongExpectedVersion):
+        ledger.rename("acme/00", Append(f"Ledger-{ledger.tenant}", 7, []), metadata)
+
+    assert ledger.origin == before
+
+
+# Parts of streams
+
+
+@pytest.fixture
+def mixed(ledger: Ledger, metadata: Metadata) -> Ledger:
+    """A ledger whose User-1 has positions 2, 4, 5 and 6, and User-2 3."""
+    ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+    ledger.append([Append("User-2", NO_STREAM, [CREATED])], metadata)
+    ledger.append([Append("User-1", 1, [UPDATED, DEACTIVATED, UPDATED])], metadata)
+    return ledger
+
+
+def test_versions_are_those_of_a_position(mixed: Ledger) -> None:
+    assert mixed.version("User-1") == 4
+    assert [mixed.version_at("User-1", at) for at in range(9)] == [0, 0, 1, 1, 2, 3, 4, 4, 4]
+    assert (mixed.version("User-9"), mixed.version_at("User-9", 5)) == (NO_STREAM, NO_STREAM)
+
+
+def test_positions_are_those_of_a_version(mixed: Ledger) -> None:
+    assert [mixed.position_of("User-1", version) for version in range(6)] == [
+        *(None, 2, 4, 5, 6, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "versions"),
+    [
+        ({}, [1, 2, 3, 4]),
+        ({"first": 2, "last": 3}, [2, 3]),
+        ({"newest_first": True}, [4, 3, 2, 1]),
+        ({"types": [events.UPDATED]}, [2, 4]),
+        ({"types": []}, []),
+        ({"without": [events.UPDATED]}, [1, 3]),
+        ({"first": 3, "types": [events.UPDATED], "newest_first": True}, [4]),
+    ],
+)
+def test_a_part_of_a_stream_is_walked(
+    mixed: Ledger, options: Mapping[str, Any], versions: list[int]
+) -> None:
+    assert [each.version for each in mixed.walk_stream("User-1", **options)] == versions
+
+
+def test_a_walk_that_is_left_early_hinders_nobody(mixed: Ledger, metadata: Metadata) -> None:
+    next(mixed.walk_stream("User-1"))
+
+    mixed.append([Append("User-1", 4, [UPDATED])], metadata)
+
+    assert mixed.version("User-1") == 5
+
+
+def test_a_category_is_read_by_position(mixed: Ledger, metadata: Metadata) -> None:
+    mixed.append([Append("Users-1", NO_STREAM, [CREATED])], metadata)
+
+    assert [each.position for each in mixed.read_category("User")] == [2, 3, 4, 5, 6]
+    assert mixed.read_category("Group") == []
+
+
+def test_events_are_read_at_positions(mixed: Ledger) -> None:
+    assert {at: each.stream for at, each in mixed.read_at([3, 2, 99]).items()} == {
+        2: "User-1",
+        3: "User-2",
+    }
+
+
+def test_the_first_event_of_each_stream_in_a_span_is_found(mixed: Ledger) -> None:
+    def between(after: int, upto: int, count: int = 9, start: int = 0) -> list[tuple[Any, ...]]:
+        return mixed.streams_between(after, upto, ["User"], count, start=start)
+
+    assert between(0, 6) == [(2, "User-1", 1), (3, "User-2", 1)]
+    assert between(2, 6, start=2) == [(3, "User-2", 1), (4, "User-1", 2)]
+    assert between(3, 6, start=2) == [(4, "User-1", 2)]
+    assert between(2, 6, count=1, start=2) == [(3, "User-2", 1)]
+    assert mixed.streams_between(0, 6, ["Group"], 9, start=0) == []
+
+
+# Positions of times
+
+
+def test_times_have_positions(ledger: Ledger, metadata: Metadata) -> None:
+    for second in (1, 2):
+        with freeze_time(f"2099-01-01T00:00:0{second}Z"):
+            version = ledger.version("User-1")
+            ledger.append([Append("User-1", version, [UPDATED, UPDATED])], metadata)
+
+    first, last = "2099-01-01T00:00:01.000000Z", "2099-01-01T00:00:02.000000Z"
+    assert (ledger.position_before(first), ledger.position_at(first)) == (1, 3)
+    assert (ledger.position_before(last), ledger.position_at(last)) == (3, 5)
+    assert (ledger.position_at("2000-01-01T00:00:00.000000Z"), ledger.end()) == (0, (5, last))
+    assert ledger.time_of(3) == first
+
+
+# Waiting
+
+
+def test_who_waits_sees_what_another_appends(open_ledger: Open, metadata: Metadata) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    appending = threading.Timer(
+        0.2, other.append, ([Append("User-1", NO_STREAM, [CREATED])], metadata)
+    )
+    appending.start()
+
+    assert ledger.wait_beyond(1, 10)
+    assert ledger.last_position() == 2
+    appending.join()
+
+
+def test_who_waits_in_vain_is_told_in_time(ledger: Ledger) -> None:
+    assert not ledger.wait_beyond(1, 0.15)
+    assert ledger.wait_beyond(0, 0.15)
+
+
+# Events as stored
+
+
+def test_raw_events_are_what_is_hashed(mixed: Ledger) -> None:
+    raws = list(mixed.raw_events(2, 4))
+
+    assert [decode(raw.header, raw.body) for raw in raws] == mixed.read_chunk(1, 4)
+    assert [raw.leaf_hash for raw in raws] == [leaf_hash(raw.header) for raw in raws]
+    assert mixed.raw_events_at([4, 2, 99]) == [raws[2], raws[0]]
+    assert (mixed.leaf_hash(2), mixed.leaf_hash(99)) == (raws[0].leaf_hash, None)
+
+
+def test_a_missing_event_is_no_gap_to_be_passed_over(mixed: Ledger) -> None:
+    with pytest.raises(LedgerUnavailable, match="no event at position 7"):
+        list(mixed.raw_events(5, 8))
+
+
+def test_events_are_counted_by_the_bytes_of_their_payloads(mixed: Ledger) -> None:
+    sizes = [len(raw.body or b"") for raw in mixed.raw_events(2, 4)]
+
+    assert mixed.fitting([2, 3, 4], sum(sizes)) == 3
+    assert mixed.fitting([2, 3, 4], sum(sizes) - 1) == 2
+    assert (mixed.fitting([2], 0), mixed.fitting([], 9)) == (1, 0)
+
+
+# The tree and its heads
+
+
+def test_tiles_grow_at_their_end_and_carry_upwards(ledger: Ledger, metadata: Metadata) -> None:
+    hashes = [bytes([n % 256]) * 32 for n in range(256)]
+
+    ledger.add_tree_hashes(0, hashes[:3])
+    ledger.add_tree_hashes(0, hashes[:1])  # too late
+    ledger.add_tree_hashes(3, hashes[3:])
+
+    assert ledger.tiled() == 256
+    assert ledger.tree_hashes(1, 2, 3) == hashes[2:5]
+    assert ledger.tree_hashes(2, 0, 1) == [tree_hash(hashes)]
+    assert ledger.tree_hashes(0, 0, 1) == [ledger.leaf_hash(1)]
+
+
+def test_heads_are_numbered_and_never_shrink(mixed: Ledger) -> None:
+    first = mixed.newest_head()  # of the creation
+    assert first and (first.number, first.size) == (1, 1)
+
+    with freeze_time("2099-01-01T00:00:02Z"):
+        second = mixed.add_head(4, "four")
+    with freeze_time("2099-01-01T00:00:01Z"):
+        again = mixed.add_head(4, "four")
+        smaller = mixed.add_head(3, "three")
+        third = mixed.add_head(4, "four", again=True)
+
+    assert again == smaller == second
+    assert (third.number, third.size, third.signed_at) == (3, 4, second.signed_at)
+    assert mixed.newest_head() == third
+    assert mixed.heads() == [first, second, third]
+    assert mixed.heads(1, 1) == [second]
+
+
+# Erasures
+
+
+def test_an_erased_event_takes_the_payloads_before_it(mixed: Ledger, metadata: Metadata) -> None:
+    [erased] = mixed.append([Append("User-1", 4, [Event(events.ERASED)])], metadata)
+
+    own = mixed.read_stream("User-1")
+    assert [each.payload is None for each in own] == [True] * 4 + [False]
+    assert [(raw.salt, raw.body) for raw in mixed.raw_events_at([2, 4, 5, 6])] == [(None, None)] * 4
+    assert mixed.read_stream("User-2")[0].payload
+    assert mixed.unfinished_erasures() == {erased.position: "User-1"}
+
+
+def test_nothing_is_appended_to_an_erased_stream(mixed: Ledger, metadata: Metadata) -> None:
+    mixed.append([Append("User-1", 4, [Event(events.ERASED)])], metadata)
+
+    with pytest.raises(StreamErased):
+        mixed.append([Append("User-1", 5, [UPDATED])], metadata)
+
+
+def test_no_byte_of_what_was_erased_is_left_after_a_rewrite(
+    ledger: Ledger, metadata: Metadata
+) -> None:
+    ledger.append(
+        [Append("User-1", NO_STREAM, [Event(events.CREATED, {"name": "Zoeqx"})])], metadata
+    )
+    ledger.append([Append("User-1", 1, [Event(events.ERASED)])], metadata)
+
+    ledger.rewrite(time.monotonic() + 10)
+    ledger.finish_erasures(ledger.unfinished_erasures())
+
+    assert ledger.unfinished_erasures() == {}
+    files = [file for file in ledger.path.parent.iterdir() if b"Zoeqx" in file.read_bytes()]
+    assert files == []
+    assert ledger.read_stream("User-1")[0].payload is None
+
+
+def test_a_rewrite_waits_for_who_writes_until_its_deadline(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    ledger, other = open_ledger(), open_ledger()
+
+    with ledger.writing(), pytest.raises(LedgerBusy):
+        other.rewrite(time.monotonic() + 0.1)
+
+
+# Tables, and health
+
+
+def test_a_transaction_of_tables_is_undone_by_an_error(ledger: Ledger) -> None:
+    insert = "INSERT INTO checkpoint VALUES (?, 1, 1)"
+    with ledger.writing() as connection:
+        connection.execute(insert, ("kept",))
+    with pytest.raises(Refused), ledger.writing() as connection:
+        connection.execute(insert, ("undone",))
+        raise Refused
+
+    assert checkpoints(ledger) == {"kept"}
+
+
+def test_a_sound_ledger_has_no_fault(ledger: Ledger) -> None:
+    ledger.check_place()
+    ledger.check_log()
+
+    assert ledger.fault() is None
+    assert ledger.log_size() > 0
+
+
+def test_a_ledger_that_is_gone_is_said_in_a_few_words(ledger: Ledger) -> None:
+    ledger.last_position()
+    ledger.path.unlink()
+
+    with pytest.raises(LedgerUnavailable):
+        ledger.check_place()
+    assert ledger.fault() == "file missing"
+
+
+def test_a_ledger_that_was_left_or_closed_is_used_again(ledger: Ledger) -> None:
+    ledger.last_position()
+    ledger.leave()
+    assert ledger.last_position() == 1
+    ledger.close()
+
+    assert ledger.last_position() == 1
+
+
+# SQLite's own
+
+
+def test_reading_in_chunks_pins_no_state_of_the_file(
+    ledger: Ledger, metadata: Metadata, foreign: Callable[[Path], Connection]
+) -> None:
+    ledger.append([Append("User-1", NO_STREAM, [UPDATED] * (CHUNK + 5))], metadata)
+    reading = ledger.read_all()
+    next(reading)
+
+    busy, _, _ = foreign(ledger.path).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+
+    assert busy == 0
+
+
+def test_the_origin_holds_the_name_and_a_random_part(ledger: Ledger) -> None:
+    name, _, random_part = ledger.origin.partition("/")
+
+    assert name == "acme"
+    assert len(bytes.fromhex(random_part)) == 8
+
+
+def test_the_tenant_is_the_random_part_of_the_first_stream(ledger: Ledger) -> None:
+    assert ledger.tenant == next(ledger.read_all()).subject
