@@ -1,6 +1,6 @@
-"""The one meaning of the events about a resource: evolve, fold; and a resource's stored form."""
+"""The one meaning of the events about a resource, and its stored form."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ Attributes = Mapping[str, Any]
 
 MEMBER = "members:"  # before the id of a member in the payloads of a group's events
 
-# What a resource of a type has as long as no event says otherwise, and has again once it is
-# unassigned: a user is active unless `active` is false.
+# The values of a resource of a type until an event sets others, and again once it unassigns them: a
+# user is active unless `active` is false.
 STANDING: Mapping[str, Attributes] = {"User": {"active": True}}
 
 
@@ -40,66 +40,37 @@ class Resource:
         return f'W/"{self.version}"'
 
 
+_UPDATES = frozenset(
+    (
+        events.UPDATED,
+        events.DEACTIVATED,
+        events.REACTIVATED,
+        events.MEMBERS_ADDED,
+        events.MEMBERS_REMOVED,
+    )
+)
+
+
 def evolve(resource: Resource | None, recorded: Recorded) -> Resource | None:
-    """Return the resource after an event; None once it is deleted."""
-    return _change(recorded.type)(resource, recorded)
-
-
-def fold(recorded: Iterable[Recorded]) -> Resource | None:
-    """Return what a stream's events add up to."""
-    resource: Resource | None = None
-    for event in recorded:
-        resource = evolve(resource, event)
-    return resource
-
-
-def _created(_: Resource | None, recorded: Recorded) -> Resource:
+    """Return the resource after an event; None once it is deleted. Raises UnknownChange."""
+    before: Attributes = {}
+    type_, created = recorded.type, recorded.at
+    if type_ in (events.DELETED, events.ERASED):
+        return None
+    if type_ != events.CREATED:
+        if type_ not in _UPDATES:
+            raise UnknownChange(f"an event of type {type_} says nothing about a resource")
+        if resource is None:
+            raise UnknownChange(f"{type_} at position {recorded.position} changes nothing known")
+        created, before = resource.created, resource.attributes
     return Resource(
         type=recorded.category,
         id=recorded.subject,
         version=recorded.version,
-        created=recorded.at,
+        created=created,
         last_modified=recorded.at,
-        attributes=laid_over({}, recorded.effects, recorded.category),
+        attributes=laid_over(before, recorded.effects, recorded.category),
     )
-
-
-def _updated(resource: Resource | None, recorded: Recorded) -> Resource:
-    if resource is None:
-        raise UnknownChange(
-            f"{recorded.type} at position {recorded.position} changes nothing known"
-        )
-    return Resource(
-        type=resource.type,
-        id=resource.id,
-        version=recorded.version,
-        created=resource.created,
-        last_modified=recorded.at,
-        attributes=laid_over(resource.attributes, recorded.effects, resource.type),
-    )
-
-
-def _deleted(_: Resource | None, __: Recorded) -> None:
-    return None
-
-
-_CHANGES: Mapping[str, Callable[[Resource | None, Recorded], Resource | None]] = {
-    events.CREATED: _created,
-    events.UPDATED: _updated,
-    events.DEACTIVATED: _updated,
-    events.REACTIVATED: _updated,
-    events.MEMBERS_ADDED: _updated,
-    events.MEMBERS_REMOVED: _updated,
-    events.DELETED: _deleted,
-    events.ERASED: _deleted,
-}
-
-
-def _change(type_: str) -> Callable[[Resource | None, Recorded], Resource | None]:
-    try:
-        return _CHANGES[type_]
-    except KeyError:
-        raise UnknownChange(f"an event of type {type_} says nothing about a resource") from None
 
 
 def is_active(attributes: Attributes) -> bool:
@@ -108,9 +79,9 @@ def is_active(attributes: Attributes) -> bool:
 
 
 def laid_over(attributes: Attributes, effects: Attributes, type_: str) -> dict[str, Any]:
-    """Lay effects over the attributes of a resource of a type. The whole rule of folding.
+    """Return the attributes of a resource of a type after an event's effects: the whole rule.
 
-    null unassigns; what STANDING names then has the value that it has there.
+    null unassigns; an attribute in STANDING then has its value there.
     """
     after = {**attributes, **effects}
     given = {key: value for key, value in after.items() if value is not None}
@@ -142,7 +113,7 @@ def document_of(resource: Resource, schema: str, endpoint: str) -> bytes:
 
 
 def _split(attributes: Attributes) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Part payload keys into core attributes and, by URN, those of extensions; not members."""
+    """Split payload keys into core attributes and, by URN, those of extensions; not members."""
     own: dict[str, Any] = {}
     extensions: dict[str, dict[str, Any]] = {}
     for key, value in attributes.items():
@@ -158,7 +129,7 @@ _LOCATION = b'"location":"'
 
 
 def located(document: bytes, base_url: bytes) -> bytes:
-    """Lay the base URL on a stored document's location."""
+    """Put the base URL before a stored document's location."""
     before, _, after = document.rpartition(_LOCATION)
     return b"".join((before, _LOCATION, base_url, after))
 

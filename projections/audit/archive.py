@@ -10,7 +10,7 @@ from ledger.events import CREATED, Recorded
 from projections.audit.cause import Cause, cause_of
 from projections.current.credentials import Credentials
 from projections.history.history import History
-from projections.history.lifetimes import Lifetime, Lifetimes, NameInterval
+from projections.history.lifetimes import Lifetime, Lifetimes
 from projections.kinds import ResourceKind
 from projections.state import MEMBER, STANDING, Attributes, laid_over
 
@@ -60,16 +60,6 @@ class Archive:
         with self.history.caught_up():
             return self.lifetimes.of(id_)
 
-    def last_named(self, type_: str, name: str) -> str | None:
-        """Return the id of the resource deleted last with a name; raises HistoryBehind."""
-        with self.history.caught_up():
-            return self.lifetimes.last_named(type_, name)
-
-    def namesakes(self, type_: str, name: str, id_: str, most: int) -> list[NameInterval]:
-        """Return the last others that had a resource's name; raises HistoryBehind."""
-        with self.history.caught_up():
-            return self.lifetimes.namesakes(type_, name, id_, most)
-
     def names_of(self, events: Iterable[Recorded]) -> dict[int, str]:
         """Return the name of each event's resource then, or last before, by position.
 
@@ -91,15 +81,19 @@ class Archive:
         Each has its name of then, or its last one before; an unknown member has none. Erased
         members neither joined nor left.
         """
+        moves = self.lifetimes.member_moves(group, members_named(events))
         found: dict[int, dict[str, Change]] = {}
-        for move in self.lifetimes.member_moves(group, members_named(events)):
-            known = found.setdefault(move.at, {}).get(move.id, Change(None, None))
-            value = {"type": move.type} | ({"display": move.name} if move.name else {})
-            before = value if move.until == move.at else known.before
-            found[move.at][move.id] = Change(
-                before, value if move.since == move.at else known.after
-            )
+        for at, id_, type_, since, until, name in moves:
+            value = {"type": type_} | ({"display": name} if name else {})
+            changes = found.setdefault(at, {})
+            changes[id_] = move_of(changes.get(id_), value, left=until == at, joined=since == at)
         return found
+
+
+def move_of(known: Change | None, value: Any, *, left: bool, joined: bool) -> Change:
+    """Return the change by a membership that ends, begins, or both, at one position."""
+    before, after = known or (None, None)
+    return Change(value if left else before, value if joined else after)
 
 
 def members_named(events: Iterable[Recorded]) -> list[tuple[int, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from ledger.events import Recorded
-from projections.audit.archive import Archive, Change, Changes, values_set
+from projections.audit.archive import Archive, Change, Changes, move_of, values_set
 from projections.audit.cause import Cause
 from projections.current.lists import MOST_BYTES
 from projections.history.lifetimes import Lifetime, MembershipInterval
@@ -146,10 +146,8 @@ class Timeline:
         found: dict[int, dict[str, Change]] = {}
         for each in memberships:
             for at in {each.since, each.until} & chosen:
-                group = self._archive.lifetimes.group_at(each.group, at - (at == each.until))
-                key = f"groups:{group.id}"
-                known = found.setdefault(at, {}).get(key, Change(None, None))
-                before = group.value() if at == each.until else known.before
-                after = group.value() if at == each.since else known.after
-                found[at][key] = Change(before, after)
+                left, joined = at == each.until, at == each.since
+                group = self._archive.lifetimes.group_at(each.group, at - left)
+                changes, key = found.setdefault(at, {}), f"groups:{group['value']}"
+                changes[key] = move_of(changes.get(key), group, left=left, joined=joined)
         return found

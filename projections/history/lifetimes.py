@@ -46,28 +46,6 @@ class NameInterval(NamedTuple):
     until: int
 
 
-class Group(NamedTuple):
-    """A group as others show it."""
-
-    id: str
-    display: str
-
-    def value(self) -> dict[str, str]:
-        """Return it as a user's `groups` have it."""
-        return {"value": self.id, "display": self.display}
-
-
-class MemberMove(NamedTuple):
-    """A membership that begins or ends at a position; `name` is None for an unknown member."""
-
-    at: int
-    id: str
-    type: str
-    since: int
-    until: int
-    name: str | None
-
-
 class Lifetimes:
     """The queries, on the file of a history."""
 
@@ -161,25 +139,26 @@ class Lifetimes:
         )
         return [MembershipInterval(*row) for row in rows]
 
-    def group_at(self, born: int, position: int) -> Group:
-        """Return a group with its name at a position."""
+    def group_at(self, born: int, position: int) -> dict[str, str]:
+        """Return a group with its name at a position, as a user's `groups` have it."""
         display = latest("display", "?")
-        [row] = self._rows(f"SELECT id, {display} FROM life WHERE born = ?", position, born)
-        return Group(*row)
+        [(id_, name)] = self._rows(f"SELECT id, {display} FROM life WHERE born = ?", position, born)
+        return {"value": id_, "display": name}
 
-    def member_moves(self, group: int, asked: Sequence[PositionAndId]) -> list[MemberMove]:
+    def member_moves(
+        self, group: int, asked: Sequence[PositionAndId]
+    ) -> list[tuple[int, str, str, int, int, str | None]]:
         """Return the memberships in a group that begin or end at given positions, of given ids.
 
-        Each member has its name at that position, or its last one before.
+        As position, id, type, `since`, `until`, and the name at that position or last before.
         """
         name = _LAST_KNOWN.format(latest("display", "asked.value ->> 0"), "member_id")
-        rows = self._rows(
+        return self._rows(
             f"SELECT asked.value ->> 0 AS at, member_id, member_type, since, until, {name}"
             " FROM json_each(?) AS asked CROSS JOIN membership"
             " ON group_born = ? AND member_id = asked.value ->> 1 AND at IN (since, until)",
             *(json_list(asked), group),
         )
-        return [MemberMove(*row) for row in rows]
 
     def moved(
         self, group: int, asked: Sequence[PositionAndId], start: int, end: int

@@ -92,7 +92,7 @@ class PastQuery:
         if id_ is None and ever:
             archive = self.archive
             known = Timeline(archive, type_, name).exists()
-            id_ = name if known else archive.last_named(type_, name)
+            id_ = name if known else archive.lifetimes.last_named(type_, name)
         if id_ is None:
             raise absent(type_, name)
         if id_ != name:
@@ -100,7 +100,7 @@ class PastQuery:
         return id_
 
     def _point_out_namesakes(self, type_: str, name: str, id_: str) -> None:
-        for other in self.archive.namesakes(type_, name, id_, NAMESAKES):
+        for other in self.archive.lifetimes.namesakes(type_, name, id_, NAMESAKES):
             last = "now" if other.until == NEVER else other.until - 1
             note(f"note: this name was also that of {other.id} (positions {other.since} to {last})")
 

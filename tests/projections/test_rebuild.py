@@ -24,11 +24,12 @@ from projections import runner
 from projections.current.resources import NotUnique, Resources
 from projections.query import comparison
 from projections.runner import StoredProjection
-from projections.state import fold, resource_of
+from projections.state import resource_of
 from projections.tables import SWEEP
 from scim_api import wiring
 from scim_api.protocol.schema.resource_types import KINDS
 from scim_api.tenants.tenants import Tenant
+from tests.projections.worlds import fold
 
 PROCESSES = Path(__file__).parents[1] / "ledger" / "processes.py"
 TABLES = ("resource", "resource_email", "resource_census", "credential")

@@ -15,12 +15,12 @@ from projections.state import (
     UnknownChange,
     document_of,
     evolve,
-    fold,
     is_active,
     laid_over,
     located,
     resource_of,
 )
+from tests.projections.worlds import fold
 
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

@@ -1,7 +1,7 @@
 """Small worlds of users and groups: their events, and what they come to by plain sets and dicts."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from ledger.sqlite.connection import Connection
 from projections.current.memberships import Relation
 from projections.current.resources import Resources
 from projections.query.comparison import fold as folded
-from projections.state import MEMBER, Resource, document_of, fold
+from projections.state import MEMBER, Resource, document_of, evolve
 from scim_api.protocol.schema.resource_types import KINDS
 
 NAMED_BY = {"User": "userName", "Group": "displayName"}
@@ -46,6 +46,14 @@ HISTORIES = st.lists(STEPS, max_size=16) | st.lists(STEPS, max_size=12).map(
 
 def type_of(id_: str) -> str | None:
     return {"u": "User", "g": "Group"}.get(id_[0])
+
+
+def fold(recorded: Iterable[Recorded]) -> Resource | None:
+    """Return what a stream's events add up to."""
+    resource: Resource | None = None
+    for event in recorded:
+        resource = evolve(resource, event)
+    return resource
 
 
 class World:

@@ -23,7 +23,7 @@ from projections.current.memberships import Relation, StillMember
 from projections.current.resources import Resources
 from projections.query.model import Query
 from projections.runner import StoredProjection
-from projections.state import MEMBER, fold
+from projections.state import MEMBER
 from scim_api import wiring
 from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.schema.resource_types import GROUP, USER
@@ -37,6 +37,7 @@ from tests.projections.worlds import (
     Lived,
     Step,
     World,
+    fold,
 )
 
 METADATA = Metadata("operator", "test", "txn", {"method": "POST"})
