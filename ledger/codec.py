@@ -81,19 +81,23 @@ def payload_of(event: Event, metadata: Metadata) -> dict[str, Any]:
     return {**event.effects, **request}
 
 
-def entry_leaf(path: str, value: Any, salt: bytes) -> bytes:
-    """Return the hash of one payload entry under its own 16-byte salt."""
-    return hashlib.sha256(b"\x00" + salt + canonical([path, value])).digest()
+def entry_salts(event_salt: bytes, count: int) -> list[bytes]:
+    """Return the salts of a payload's entries, 16 bytes each, in order of path."""
+    salts = hashlib.shake_256(event_salt).digest(16 * count)
+    return [salts[at : at + 16] for at in range(0, len(salts), 16)]
+
+
+def entry_leaves(payload: Payload, event_salt: bytes) -> list[bytes]:
+    """Return the hashes of a payload's entries, each under its own salt, in order of path."""
+    return [
+        hashlib.sha256(b"\x00" + salt + canonical([path, payload[path]])).digest()
+        for path, salt in zip(sorted(payload), entry_salts(event_salt, len(payload)), strict=True)
+    ]
 
 
 def commitment(payload: Payload, event_salt: bytes) -> bytes:
     """Bind a payload to its header: the RFC 9162 tree hash of its salted entries."""
-    salts = hashlib.shake_256(event_salt).digest(16 * len(payload))
-    leaves = [
-        entry_leaf(path, payload[path], salts[16 * i : 16 * i + 16])
-        for i, path in enumerate(sorted(payload))
-    ]
-    return tree_hash(leaves)
+    return tree_hash(entry_leaves(payload, event_salt))
 
 
 def header_bytes(origin: str, recorded: Recorded, size: int, commitment_hex: str) -> bytes:

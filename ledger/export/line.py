@@ -3,13 +3,12 @@
 The forms are those of docs/ledger-format.md, "An export".
 """
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from ledger.codec import canonical, entry_leaf
+from ledger.codec import canonical, entry_leaves, entry_salts
 from ledger.contract import LedgerUnavailable, RawEvent
 from ledger.events import PROVING, WITHHELD
 
@@ -62,11 +61,11 @@ def line_of(event: RawEvent, disclosure: Disclosure = ALL) -> bytes:
 
 def _part(type_: str, payload: dict[str, Any], salt: bytes, disclosure: Disclosure) -> bytes:
     """Return the end of a line that shows some entries and proves the others hidden."""
-    salts = hashlib.shake_256(salt).digest(16 * len(payload))
-    leaves, shown = [], []
-    for i, path in enumerate(sorted(payload)):
-        own = salts[16 * i : 16 * i + 16]
-        leaves.append(entry_leaf(path, payload[path], own).hex())
-        if disclosure.shows(type_, path):
-            shown.append([i, path, payload[path], own.hex()])
+    salts = entry_salts(salt, len(payload))
+    shown = [
+        [i, path, payload[path], salts[i].hex()]
+        for i, path in enumerate(sorted(payload))
+        if disclosure.shows(type_, path)
+    ]
+    leaves = [leaf.hex() for leaf in entry_leaves(payload, salt)]
     return orjson.dumps({"leaves": leaves, "shown": shown})[1:] + b"\n"

@@ -171,8 +171,8 @@ def test_a_missing_event_stops_an_export(acme: Path, tmp_path: Path, foreign: Fo
     ("words", "said"),
     [
         (("--from", "9", "--to", "8"), "there is no event from --from to --to"),
-        (("--to", "99"), "The ledger ends at position 30"),
-        (("--from", "99"), "The ledger ends at position 30"),
+        (("--to", "99"), "is after the end of the ledger, position 30"),
+        (("--from", "99"), "is after the end of the ledger, position 30"),
         (("--from", "soon"), "'soon' is no moment"),
         (("--show", "a", "--withhold"), "exclude each other"),
         (("--show", " , "), "--show names nothing"),
