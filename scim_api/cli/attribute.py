@@ -18,16 +18,15 @@ attribute = group(
 
     A request without one of them is refused, with an error in Okta that names it.
     """,
-    "scim-ledger attribute require emails name.givenName name.familyName",
-    "scim-ledger attribute list",
+    "require emails name.givenName name.familyName",
+    "list",
 )
 names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 
 
 @command(
     "require",
-    "scim-ledger attribute require emails name.givenName name.familyName",
-    "scim-ledger attribute require"
+    "emails name.givenName name.familyName",
     " urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
     group=attribute,
 )
@@ -44,7 +43,7 @@ def require_attributes(console: Console, names: tuple[str, ...]) -> None:
     console.change(bool(new), f"required from now on: {', '.join(new)}", "required before")
 
 
-@command("release", "scim-ledger attribute release emails", group=attribute)
+@command("release", "emails", group=attribute)
 @names_argument
 def release_attributes(console: Console, names: tuple[str, ...]) -> None:
     """Stop requiring attributes."""
@@ -53,7 +52,7 @@ def release_attributes(console: Console, names: tuple[str, ...]) -> None:
     console.change(bool(gone), now, "none of them was declared required")
 
 
-@command("list", "scim-ledger attribute list", "scim-ledger attribute list --json", group=attribute)
+@command("list", "", "--json", group=attribute)
 def list_attributes(console: Console) -> None:
     """List the required attributes, and where each is declared."""
     tenant = console.tenant()

@@ -10,7 +10,7 @@ from scim_api.cli.console import Console
 from scim_api.cli.terminal import Progress, note
 
 
-@command("backup", "scim-ledger backup /backups/ledger-2026-11-24.db", json=False)
+@command("backup", "/backups/ledger-2026-11-24.db", json=False)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(console: Console, file: Path) -> None:
     """Copy a ledger to FILE while the service runs.

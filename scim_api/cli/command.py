@@ -43,8 +43,8 @@ class Group(click.Group):
 
 
 def group(name: str, help_: str, *examples: str) -> Group:
-    """Return a group of commands."""
-    return Group(name, help=with_examples(help_, examples), no_args_is_help=True)
+    """Return a group of commands; see `command` for the examples."""
+    return Group(name, help=with_examples(help_, name, examples), no_args_is_help=True)
 
 
 def command(
@@ -57,8 +57,10 @@ def command(
 ) -> Callable[[Callable[..., None]], click.Command]:
     """Make a command of a function, which gets the Console first.
 
-    The console knows the ledger and the form that --ledger and --json ask for.
+    The console knows the ledger and the form that --ledger and --json ask for. An example is what
+    is typed after the command, or a whole line.
     """
+    words = f"{group.name} {name}" if group else name
 
     def made(body: Callable[..., None]) -> click.Command:
         @functools.wraps(body)
@@ -70,7 +72,8 @@ def command(
             with _sentences():
                 body(console, **given)
 
-        result = click.command(name, help=with_examples(help or body.__doc__ or "", examples))(call)
+        text = with_examples(help or body.__doc__ or "", words, examples)
+        result = click.command(name, help=text)(call)
         result.params += [LEDGER] * ledger + [JSON] * json
         if group:
             group.add_command(result)
@@ -79,10 +82,11 @@ def command(
     return made
 
 
-def with_examples(help_: str, examples: Sequence[str]) -> str:
-    """Return a help text with examples after it."""
-    lines = "\n".join(f"  {line}" for line in examples)
-    return f"{inspect.cleandoc(help_)}\n\n\b\nExamples:\n{lines}\n"
+def with_examples(help_: str, words: str, examples: Sequence[str]) -> str:
+    """Return a help text with examples of a command after it."""
+    program = f"scim-ledger {words}".strip()
+    lines = (e if "scim-ledger" in e else f"{program} {e}".strip() for e in examples or [""])
+    return f"{inspect.cleandoc(help_)}\n\n\b\nExamples:\n" + "".join(f"  {x}\n" for x in lines)
 
 
 @contextmanager

@@ -8,16 +8,10 @@ from scim_api.cli.command import command, group
 from scim_api.cli.console import Console
 from scim_api.cli.terminal import note
 
-config = group("config", "Show the settings of the service.", "scim-ledger config show")
+config = group("config", "Show the settings of the service.", "show")
 
 
-@command(
-    "show",
-    "scim-ledger config show",
-    "scim-ledger config show --json",
-    group=config,
-    ledger=False,
-)
+@command("show", "", "--json", group=config, ledger=False)
 def show_config(console: Console) -> None:
     """Show every setting: its value, its source, its default and its meaning."""
     rows = settings.described(console.settings, os.environ)

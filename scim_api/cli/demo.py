@@ -131,7 +131,7 @@ class Okta:
         return document
 
 
-@command("demo", "scim-ledger demo", "scim-ledger demo --ledger training", ledger=False)
+@command("demo", "", "--ledger training", ledger=False)
 @click.option(
     "--ledger", default="demo", show_default=True, metavar="NAME", help="Name of the new ledger."
 )

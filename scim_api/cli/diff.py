@@ -19,11 +19,7 @@ PAGE = 500  # resources read at once
 NAMES = [resource_type.name for resource_type in RESOURCE_TYPES]
 
 
-@command(
-    "diff",
-    "scim-ledger diff --from 2026-10-01 --to 2026-11-01",
-    "scim-ledger diff --from 7d --kind left --type User --json",
-)
+@command("diff", "--from 2026-10-01 --to 2026-11-01", "--from 7d --kind left --type User --json")
 @span_options
 @click.option("--kind", type=click.Choice(DIFFERENCES), help="Only differences of this kind.")
 @click.option("--type", "type_", type=click.Choice(NAMES), help="Only resources of this type.")

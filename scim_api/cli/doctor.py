@@ -52,7 +52,7 @@ class Check:
     says: str
 
 
-@command("doctor", "scim-ledger doctor", "scim-ledger doctor --json", ledger=False)
+@command("doctor", "", "--json", ledger=False)
 def doctor(console: Console) -> None:
     """Check what could go wrong; exit 1 if something is.
 

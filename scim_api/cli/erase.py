@@ -26,8 +26,8 @@ RESIDUE = (
 
 @command(
     "erase",
-    "scim-ledger erase jane@example.com --reason gdpr-17 --ticket PRIV-42 --dry-run",
-    "scim-ledger erase 019ab6d3-... --reason gdpr-17 --ticket PRIV-42",
+    "jane@example.com --reason gdpr-17 --ticket PRIV-42 --dry-run",
+    "019ab6d3-... --reason gdpr-17 --ticket PRIV-42",
 )
 @click.argument("user", metavar="ID|USERNAME")
 @click.option("--reason", type=ShortForm(), required=True, metavar="CODE", help="Why: a code.")

@@ -31,9 +31,9 @@ POLL = 0.5  # seconds between two looks for new events
 events = group(
     "events",
     "List, follow and show the events of a ledger.",
-    "scim-ledger events list --since 7d --type Deactivated",
-    "scim-ledger events tail -f",
-    "scim-ledger events show 42",
+    "list --since 7d --type Deactivated",
+    "tail -f",
+    "show 42",
 )
 filter_option = click.option(
     "--filter",
@@ -45,11 +45,11 @@ filter_option = click.option(
 
 @command(
     "list",
-    "scim-ledger events list --limit 20 --newest-first",
-    "scim-ledger events list --since 2026-11-01 --type Created --json",
-    "scim-ledger events list --stream User-019ab6d3-0000-7000-8000-000000000000",
-    """scim-ledger events list --filter 'type eq "Deactivated" and at ge "2026-10-01"'""",
-    """scim-ledger events list --filter 'userName eq "jane@example.com" and client eq "Okta"'""",
+    "--limit 20 --newest-first",
+    "--since 2026-11-01 --type Created --json",
+    "--stream User-019ab6d3-0000-7000-8000-000000000000",
+    """--filter 'type eq "Deactivated" and at ge "2026-10-01"'""",
+    """--filter 'userName eq "jane@example.com" and client eq "Okta"'""",
     group=events,
 )
 @filter_option
@@ -83,13 +83,7 @@ def list_events(
     console.rows(map(shape, found), "no such events")
 
 
-@command(
-    "tail",
-    "scim-ledger events tail",
-    "scim-ledger events tail -f --json",
-    """scim-ledger events tail -f --filter 'resourceType eq "Group"'""",
-    group=events,
-)
+@command("tail", "", "-f --json", """-f --filter 'resourceType eq "Group"'""", group=events)
 @filter_option
 @click.option("-f", "--follow", "go_on", is_flag=True, help="Go on with new events as they come.")
 @click.option(
@@ -107,7 +101,7 @@ def tail(console: Console, filter_: str | None, go_on: bool, count: int) -> None
                 say("  ".join(map(cell, reader.row(event).values())))
 
 
-@command("show", "scim-ledger events show 42", "scim-ledger events show 42 --json", group=events)
+@command("show", "42", "42 --json", group=events)
 @click.argument("position", type=click.IntRange(1))
 def show(console: Console, position: int) -> None:
     """Show one event: its effects and the request that caused it."""

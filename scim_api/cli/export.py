@@ -16,9 +16,9 @@ from scim_api.cli.terminal import Progress, note
 
 @command(
     "export",
-    "scim-ledger export --output acme.jsonl",
-    "scim-ledger export --from 2026-10-01 --to 2026-11-01 --show userName,active --output q.jsonl",
-    "scim-ledger export --withhold --output headers.jsonl",
+    "--output acme.jsonl",
+    "--from 2026-10-01 --to 2026-11-01 --show userName,active --output q.jsonl",
+    "--withhold --output headers.jsonl",
     json=False,
 )
 @click.option(

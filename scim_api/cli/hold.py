@@ -15,9 +15,9 @@ from scim_api.tenants.tenants import Tenant
 
 @command(
     "hold",
-    "scim-ledger hold jane@example.com --reason litigation --ticket CASE-7",
-    "scim-ledger hold 019ab6d3-... --release --reason settled --ticket CASE-7",
-    "scim-ledger hold --json",
+    "jane@example.com --reason litigation --ticket CASE-7",
+    "019ab6d3-... --release --reason settled --ticket CASE-7",
+    "--json",
 )
 @click.argument("user", metavar="ID|USERNAME", required=False)
 @click.option("--reason", type=ShortForm(), metavar="CODE", help="Why: a code.")

@@ -5,7 +5,7 @@ from scim_api.cli.console import Console
 from scim_api.cli.terminal import note
 
 
-@command("init", "scim-ledger init", "scim-ledger init --ledger acme")
+@command("init", "", "--ledger acme")
 def init(console: Console) -> None:
     """Make a ledger, for one tenant.
 

@@ -21,21 +21,11 @@ def key_given(text: str) -> VerifierKey:
         raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
 
 
-key = group(
-    "key",
-    "Show or replace the key that signs tree heads.",
-    "scim-ledger key show",
-    "scim-ledger key rotate",
-)
+key = group("key", "Show or replace the key that signs tree heads.", "show", "rotate")
 
 
 @command(
-    "show",
-    "scim-ledger key show",
-    "scim-ledger key show --all",
-    "scim-ledger key show --json",
-    'scim-ledger verify --key "$(scim-ledger key show)"',
-    group=key,
+    "show", "", "--all", "--json", 'scim-ledger verify --key "$(scim-ledger key show)"', group=key
 )
 @click.option("--all", "every", is_flag=True, help="Also earlier keys, and since when each.")
 def show_key(console: Console, every: bool) -> None:
@@ -58,12 +48,7 @@ def show_key(console: Console, every: bool) -> None:
     note("warning: the private key of the newest one is not here; see scim-ledger doctor")
 
 
-@command(
-    "rotate",
-    "scim-ledger key rotate",
-    "openssl rand -base64 32 | scim-ledger key rotate --new-key -",
-    group=key,
-)
+@command("rotate", "", "openssl rand -base64 32 | scim-ledger key rotate --new-key -", group=key)
 @click.option(
     "--new-key",
     type=click.File(encoding="utf-8-sig"),

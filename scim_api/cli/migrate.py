@@ -5,7 +5,7 @@ from scim_api.cli.console import Console
 from scim_api.cli.terminal import note
 
 
-@command("migrate", "scim-ledger migrate", ledger=False, json=False)
+@command("migrate", ledger=False, json=False)
 def migrate(console: Console) -> None:
     """Bring every ledger up to this version of the program.
 

@@ -19,12 +19,12 @@ policy = group(
 
     A token made with --policy uses its own policy instead.
     """,
-    "scim-ledger policy show",
-    "scim-ledger policy set entra",
+    "show",
+    "set entra",
 )
 
 
-@command("show", "scim-ledger policy show", "scim-ledger policy show --json", group=policy)
+@command("show", "", "--json", group=policy)
 def show_policy(console: Console) -> None:
     """Show the policy's settings and which clients used them."""
     tenant = console.tenant()
@@ -77,13 +77,7 @@ def _row(setting: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@command(
-    "set",
-    "scim-ledger policy set entra",
-    "scim-ledger policy set okta --on adopt",
-    "scim-ledger policy set strict --on patch_op_any_case",
-    group=policy,
-)
+@command("set", "entra", "okta --on adopt", "strict --on patch_op_any_case", group=policy)
 @click.argument("name", type=click.Choice(list(PRESETS)))
 @click.option("--on", multiple=True, metavar="SETTING", help="Tolerate this as well.")
 @click.option("--off", multiple=True, metavar="SETTING", help="Do not tolerate this.")

@@ -13,12 +13,12 @@ from scim_api.wiring import stored_projections
 projections = group(
     "projections",
     "Show, rebuild and check what is derived from the events.",
-    "scim-ledger projections list",
-    "scim-ledger projections rebuild resources",
+    "list",
+    "rebuild resources",
 )
 
 
-@command("list", "scim-ledger projections list --json", group=projections)
+@command("list", "--json", group=projections)
 def list_projections(console: Console) -> None:
     """List the projections: position and number of rows."""
     found = (projection.status() for projection in _projections(console))
@@ -34,13 +34,7 @@ def list_projections(console: Console) -> None:
     console.rows(rows, "no projections")
 
 
-@command(
-    "rebuild",
-    "scim-ledger projections rebuild",
-    "scim-ledger projections rebuild resources",
-    group=projections,
-    json=False,
-)
+@command("rebuild", "", "resources", group=projections, json=False)
 @click.argument("name", required=False)
 def rebuild(console: Console, name: str | None) -> None:
     """Rebuild one projection, or all, while the service runs.
@@ -53,12 +47,7 @@ def rebuild(console: Console, name: str | None) -> None:
         note(f"{projection.name}: rebuilt up to position {position}")
 
 
-@command(
-    "check",
-    "scim-ledger projections check",
-    "scim-ledger projections check --json",
-    group=projections,
-)
+@command("check", "", "--json", group=projections)
 @click.argument("name", required=False)
 def check(console: Console, name: str | None) -> None:
     """Compare the tables with a rebuild; exit 3 if they differ.

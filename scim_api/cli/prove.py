@@ -11,7 +11,7 @@ from scim_api.cli.console import Console
 from scim_api.cli.terminal import Exit, Failure, note, print_json
 
 
-@command("prove", "scim-ledger prove 42", "scim-ledger prove 42 --output 42.tlog-proof")
+@command("prove", "42", "42 --output 42.tlog-proof")
 @click.argument("position", type=click.IntRange(1))
 @click.option("--output", type=click.Path(path_type=Path), help="A new file, *.tlog-proof.")
 def prove(console: Console, position: int, output: Path | None) -> None:

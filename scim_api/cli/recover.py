@@ -10,7 +10,7 @@ from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.wiring import known_heads, wire
 
 
-@command("recover", "scim-ledger recover --new-incarnation")
+@command("recover", "--new-incarnation")
 @click.option("--new-incarnation", is_flag=True, required=True, help="Go on under a new origin.")
 @click.option(
     "--accept-changed-events",

@@ -24,16 +24,16 @@ requests = group(
 
     The newest may be missing for up to a second.
     """,
-    "scim-ledger requests list --since 7d",
-    "scim-ledger requests show 019ab6d3",
+    "list --since 7d",
+    "show 019ab6d3",
 )
 
 
 @command(
     "list",
-    "scim-ledger requests list --since 7d --refused",
-    "scim-ledger requests list --status 409 --method POST --json",
-    "scim-ledger requests list --filter 'client eq \"Okta\" and status ge 500'",
+    "--since 7d --refused",
+    "--status 409 --method POST --json",
+    "--filter 'client eq \"Okta\" and status ge 500'",
     group=requests,
 )
 @click.option("--since", help=SINCE)
@@ -82,11 +82,7 @@ def _filter(text: str) -> Filter:
         raise click.UsageError(error.detail) from None
 
 
-@command(
-    "show",
-    "scim-ledger requests show 019ab6d3-0000-7000-8000-000000000000 --json",
-    group=requests,
-)
+@command("show", "019ab6d3-0000-7000-8000-000000000000 --json", group=requests)
 @click.argument("id_", metavar="ID")
 def show_request(console: Console, id_: str) -> None:
     """Show a request: the rule it broke, and where to look in Okta.

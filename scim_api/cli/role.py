@@ -27,12 +27,12 @@ PAGE = 500  # resources read at once
 
 def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
     """Return the commands that add, list and remove resources of a type."""
-    commands = group(word, help_, f"scim-ledger {word} add {sample}", f"scim-ledger {word} list")
+    commands = group(word, help_, f"add {sample}", "list")
 
     @command(
         "add",
-        f"scim-ledger {word} add {sample}",
-        f'scim-ledger {word} add {sample} --description "may do everything"',
+        sample,
+        f'{sample} --description "may do everything"',
         group=commands,
         help=f"Add one {word}, named as Okta shows it, and print its id.",
     )
@@ -46,19 +46,13 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
         id_ = _carried_out(lambda: service.create(body, metadata).id)
         console.document({"id": id_, "name": name}, id_)
 
-    @command(
-        "list",
-        f"scim-ledger {word} list",
-        f"scim-ledger {word} list --json",
-        group=commands,
-        help="List them.",
-    )
+    @command("list", "", "--json", group=commands, help="List them.")
     def list_(console: Console) -> None:
         console.rows(_rows(console.tenant(), type_), f"none yet; scim-ledger {word} add makes one")
 
     @command(
         "remove",
-        f"scim-ledger {word} remove {sample}",
+        sample,
         group=commands,
         help="Remove one. Users who have it keep the value until their source removes it.",
     )
@@ -134,12 +128,7 @@ entitlement = _commands(
 )
 
 
-@command(
-    "default",
-    "scim-ledger role default member",
-    "scim-ledger role default --none",
-    group=role,
-)
+@command("default", "member", "--none", group=role)
 @click.argument("value", required=False)
 @click.option("--none", is_flag=True, help="Give new users no role.")
 def default_role(console: Console, value: str | None, none: bool) -> None:

@@ -25,17 +25,12 @@ schema = group(
     A schema is a JSON file in the form of RFC 7643 §7, as /Schemas shows it. Its attributes are
     then validated, stored, filtered and listed in /Schemas, and Okta can import them.
     """,
-    "scim-ledger schema add badge.json",
-    "scim-ledger schema list",
+    "add badge.json",
+    "list",
 )
 
 
-@command(
-    "add",
-    "scim-ledger schema add badge.json",
-    "scim-ledger schema add team.json --resource-type Group",
-    group=schema,
-)
+@command("add", "badge.json", "team.json --resource-type Group", group=schema)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--resource-type",
@@ -59,7 +54,7 @@ def add_schema(console: Console, file: Path, resource_type: str) -> None:
     console.change(changed, now, f"{schema.id} was added just so before")
 
 
-@command("list", "scim-ledger schema list", "scim-ledger schema list --json", group=schema)
+@command("list", "", "--json", group=schema)
 def list_schemas(console: Console) -> None:
     """List all schemas, built in and added."""
     types = console.tenant().catalogue().resource_types
@@ -75,12 +70,7 @@ def list_schemas(console: Console) -> None:
     console.rows(rows, "no schemas")
 
 
-@command(
-    "show",
-    "scim-ledger schema show urn:example:scim:2.0:User",
-    "scim-ledger schema show urn:example:scim:2.0:User --json",
-    group=schema,
-)
+@command("show", "urn:example:scim:2.0:User", "urn:example:scim:2.0:User --json", group=schema)
 @click.argument("urn")
 def show_schema(console: Console, urn: str) -> None:
     """Show the attributes of a schema.
@@ -116,7 +106,7 @@ def _attribute_row(name: str, attribute: Attribute) -> dict[str, Any]:
     }
 
 
-@command("remove", "scim-ledger schema remove urn:example:scim:2.0:User", group=schema)
+@command("remove", "urn:example:scim:2.0:User", group=schema)
 @click.argument("urn")
 def remove_schema(console: Console, urn: str) -> None:
     """Remove an added schema that has no recorded values."""

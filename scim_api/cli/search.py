@@ -22,8 +22,8 @@ ALL = "all"
 
 @command(
     "search",
-    "scim-ledger search 'active eq true and title sw \"Chief\"'",
-    "scim-ledger search 'groups.display eq \"Admins\"' --at 2026-10-01 --sort-by userName",
+    "'active eq true and title sw \"Chief\"'",
+    "'groups.display eq \"Admins\"' --at 2026-10-01 --sort-by userName",
 )
 @click.argument("filter_", metavar="FILTER")
 @at_option

@@ -20,13 +20,7 @@ from scim_api.settings import Settings
 PORT_PATIENCE = 3.0  # seconds
 
 
-@command(
-    "serve",
-    "scim-ledger serve",
-    "scim-ledger serve --bind 0.0.0.0 --port 8080 --workers 2",
-    ledger=False,
-    json=False,
-)
+@command("serve", "", "--bind 0.0.0.0 --port 8080 --workers 2", ledger=False, json=False)
 @click.option("--bind", metavar="ADDRESS", help="Address to listen on (SCIM_BIND).")
 @click.option("--port", metavar="N", help="Port to listen on (PORT).")
 @click.option("--workers", metavar="N", help="Worker processes (WEB_CONCURRENCY).")

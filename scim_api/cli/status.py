@@ -24,7 +24,7 @@ EXPIRES_SOON = timedelta(days=30)
 MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 
 
-@command("status", "scim-ledger status", "scim-ledger status --json", ledger=False)
+@command("status", "", "--json", ledger=False)
 def status(console: Console) -> None:
     """Show each ledger: size, users, clients, expiring tokens."""
     if not console.names:

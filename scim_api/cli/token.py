@@ -25,19 +25,19 @@ token = group(
     Several tokens may be live at once, so you can replace one without a pause: make the new one,
     paste it into Okta, then revoke the old one.
     """,
-    "scim-ledger token create okta --expires 365d",
-    "scim-ledger token list",
-    "scim-ledger token revoke okta",
+    "create okta --expires 365d",
+    "list",
+    "revoke okta",
 )
 
 
 @command(
     "create",
-    "scim-ledger token create okta",
-    "scim-ledger token create okta --expires 1y --json",
-    "scim-ledger token create okta --expires 2029-10-01",
-    "scim-ledger token create entra --policy entra",
-    "scim-ledger token create auditor --scope audit",
+    "okta",
+    "okta --expires 1y --json",
+    "okta --expires 2029-10-01",
+    "entra --policy entra",
+    "auditor --scope audit",
     group=token,
 )
 @click.argument("name")
@@ -106,7 +106,7 @@ def _user_id(tenant: Tenant, user: str) -> str:
     return found.id
 
 
-@command("list", "scim-ledger token list", "scim-ledger token list --json", group=token)
+@command("list", "", "--json", group=token)
 def list_tokens(console: Console) -> None:
     """List all tokens ever issued, with state and last use."""
     rows = list(_token_rows(console.tenant()))
@@ -135,13 +135,7 @@ def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
         }
 
 
-@command(
-    "revoke",
-    "scim-ledger token revoke okta",
-    "scim-ledger token revoke 019ab6d3-...",
-    group=token,
-    json=False,
-)
+@command("revoke", "okta", "019ab6d3-...", group=token, json=False)
 @click.argument("token", metavar="ID|NAME")
 def revoke_token(console: Console, token: str) -> None:
     """Revoke a token: the next request with it is refused."""

@@ -15,12 +15,12 @@ tree_head = group(
 
     Whoever keeps one can later check whether an event before it was changed.
     """,
-    "scim-ledger tree-head show",
-    "scim-ledger tree-head list",
+    "show",
+    "list",
 )
 
 
-@command("show", "scim-ledger tree-head show", "scim-ledger tree-head show --json", group=tree_head)
+@command("show", "", "--json", group=tree_head)
 def show_head(console: Console) -> None:
     """Print the newest head, a signed note to keep in a file."""
     heads = console.tenant().heads
@@ -30,7 +30,7 @@ def show_head(console: Console) -> None:
     _show(console, heads, newest)
 
 
-@command("create", "scim-ledger tree-head create", group=tree_head)
+@command("create", group=tree_head)
 def create_head(console: Console) -> None:
     """Sign a head over all events now, unless the newest one is.
 
@@ -49,7 +49,7 @@ def _show(console: Console, heads: TreeHeads, signed: SignedHead) -> None:
         note(f"signed at {signed.signed_at}; verifier key: {key}")
 
 
-@command("list", "scim-ledger tree-head list", "scim-ledger tree-head list --json", group=tree_head)
+@command("list", "", "--json", group=tree_head)
 def list_heads(console: Console) -> None:
     """List all heads, oldest first."""
     console.rows(map(_record, console.tenant().heads.every()), "no tree head was signed yet")

@@ -29,14 +29,14 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         word,
         f"Show one {word}, now or then.\n\nA {word} is found by id or by"
         f" {KINDS[type_].name_attribute}.",
-        f"scim-ledger {word} show {sample}",
-        f"scim-ledger {word} history {sample}",
+        f"show {sample}",
+        f"history {sample}",
     )
 
     @command(
         "show",
-        f"scim-ledger {word} show {sample}",
-        f"scim-ledger {word} show {sample} --at 2026-10-01 --json",
+        sample,
+        f"{sample} --at 2026-10-01 --json",
         group=commands,
         help=f"Show a {word} with its {KINDS[type_].relation}, now or then.",
     )
@@ -49,8 +49,8 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
 
     @command(
         "history",
-        f"scim-ledger {word} history {sample}",
-        f"scim-ledger {word} history {sample} --since 7d --limit 20 --json",
+        sample,
+        f"{sample} --since 7d --limit 20 --json",
         group=commands,
         help=f"Show every event of a {word}, each value before and after.\n\n{membership} A"
         f" deleted {word} is found by its id or its last name.",
@@ -71,8 +71,8 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
 
     @command(
         "blame",
-        f"scim-ledger {word} blame {sample}",
-        f"scim-ledger {word} blame {sample} --at 2026-10-01",
+        sample,
+        f"{sample} --at 2026-10-01",
         group=commands,
         help=f"Show which event set each value of a {word}, and who caused it.",
     )
@@ -90,8 +90,8 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
 
     @command(
         "diff",
-        f"scim-ledger {word} diff {sample} --from 2026-10-01 --to 2026-11-01",
-        f"scim-ledger {word} diff {sample} --from 7d --json",
+        f"{sample} --from 2026-10-01 --to 2026-11-01",
+        f"{sample} --from 7d --json",
         group=commands,
         help=f"Show what differs in a {word} between two moments.",
     )

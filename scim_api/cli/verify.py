@@ -28,11 +28,11 @@ from scim_api.wiring import keys_of, projections_of, stored_projections, wire
 
 @command(
     "verify",
-    "scim-ledger verify",
-    "scim-ledger verify --since-last",
-    "scim-ledger verify --head head-2026-11-25 --json",
-    "scim-ledger verify --position 42",
-    "scim-ledger verify --file backup.db",
+    "",
+    "--since-last",
+    "--head head-2026-11-25 --json",
+    "--position 42",
+    "--file backup.db",
 )
 @click.option("--file", type=click.Path(path_type=Path), help="Verify this file, such as a backup.")
 @click.option("--events-only", is_flag=True, help="Do not compare the projections with a rebuild.")

@@ -24,8 +24,8 @@ LONGEST_PAUSE = 600.0  # seconds between two attempts where the log cannot be re
 
 @command(
     "witness",
-    "scim-ledger witness https://scim.example.com --token-file token",
-    "scim-ledger witness https://scim.example.com --token-file token --every 300",
+    "https://scim.example.com --token-file token",
+    "https://scim.example.com --token-file token --every 300",
     ledger=False,
 )
 @click.argument("url")
