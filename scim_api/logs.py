@@ -3,13 +3,13 @@
 import logging
 import os
 import select
+import stat
 import sys
 import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TextIO
 
 import orjson
@@ -17,19 +17,19 @@ import orjson
 from ledger import clock
 from ledger.background import Job
 
-PATIENCE = 100  # milliseconds for a full pipe to be read from; once it was not, none at all
+PATIENCE = 100  # milliseconds to wait for a full pipe to be read; after one in vain, none
 
-Outlet = Callable[[bytes], int]  # takes as many bytes as can be written, and tells how many
+Outlet = Callable[[bytes], int]  # writes as many bytes as it can, and returns how many
 
 
 class Descriptor:
     """An outlet into an open file that never blocks for long and never raises OSError."""
 
     def __init__(self, descriptor: int) -> None:
-        """Open a pipe again where that can be done: other processes share the flags of this one."""
+        """Open a pipe again if possible: other processes share the flags of this descriptor."""
         self._descriptor = descriptor
         with suppress(OSError):
-            if _is_pipe(descriptor):
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
                 again = f"/proc/self/fd/{descriptor}"
                 self._descriptor = os.open(again, os.O_WRONLY | os.O_NONBLOCK)
         self._ready = select.poll()
@@ -37,7 +37,6 @@ class Descriptor:
         self._working = True
 
     def __call__(self, data: bytes) -> int:
-        """Write; return how many bytes were."""
         written = 0
         with suppress(OSError):
             while written < len(data) and self._ready.poll(PATIENCE if self._working else 0):
@@ -46,12 +45,8 @@ class Descriptor:
         return written
 
 
-def _is_pipe(descriptor: int) -> bool:
-    return os.fstat(descriptor).st_mode & 0o170000 == 0o010000
-
-
 def outlet(stream: TextIO | None) -> Outlet:
-    """Return what writes to a stream; to one that was closed before the start, nothing can be."""
+    """Return what writes to a stream; None is one that was closed before the start."""
     if stream is None:
         return lambda data: 0
     try:
@@ -64,16 +59,15 @@ class LineHandler(logging.Handler):
     """Writes each record as one line, whole or not at all."""
 
     def __init__(self, stream: TextIO | None) -> None:
-        """`stream` is where lines go, as a rule stderr."""
         super().__init__()
         self.stream_written = stream
-        self.dropped = 0  # lines since one could be written last
+        self.dropped = 0  # lines since the last that could be written
         self._outlet = outlet(stream)
         self._torn = False  # a line was cut off by what stopped it
         self._turn = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record's line; one that cannot be made is dropped and counted, too."""
+        """Write a record's line; one that cannot be formatted counts as dropped too."""
         try:
             line = self.format(record)
         except Exception:
@@ -83,22 +77,13 @@ class LineHandler(logging.Handler):
             self.write(line)
 
     def write(self, line: str) -> None:
-        """Write a line; the first after some that were dropped comes with their number."""
+        """Write a line; the first after dropped ones comes with a line that says how many."""
         with self._turn:
-            told = self._put(self._notice() + line + "\n")
-            self.dropped = 0 if told else self.dropped + 1
-
-    def _notice(self) -> str:
-        if not self.dropped:
-            return ""
-        record = logging.makeLogRecord(
-            {
-                "levelname": "WARNING",
-                "msg": "log lines dropped",
-                "fields": {"dropped": self.dropped},
-            }
-        )
-        return f"{self.format(record)}\n"
+            dropped = self.dropped
+            if dropped:
+                line = json_line("warning", "log lines dropped", dropped=dropped) + "\n" + line
+            written = self._put(line + "\n")
+            self.dropped = 0 if written else dropped + 1
 
     def _put(self, text: str) -> bool:
         data = f"\n{text}".encode() if self._torn else text.encode()
@@ -119,12 +104,12 @@ def stderr_handler() -> LineHandler:
 
 
 def dropped() -> int:
-    """Return how many lines were dropped since one could be written last, in this process."""
+    """Return how many lines this process dropped since the last that could be written."""
     return _latest[0].dropped if _latest else 0
 
 
 def hold_standard_streams() -> None:
-    """Occupy stdin, stdout and stderr where they are closed: no other file may be opened there."""
+    """Occupy stdin, stdout and stderr if they are closed: no other file may be opened there."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -135,25 +120,23 @@ def hold_standard_streams() -> None:
 LOGGER = logging.getLogger("scim_ledger")
 
 
+def json_line(level: str, message: str, **fields: Any) -> str:
+    """Return one line of the log."""
+    line = {"time": clock.timestamp(), "level": level, "message": message, **fields}
+    return orjson.dumps(line, default=str).decode()
+
+
 class JsonFormatter(logging.Formatter):
     """A record as JSON: time, level, message, and the fields given as `extra={"fields": ...}`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line. Of an error only type and place are told: its text may hold values."""
-        line: dict[str, Any] = {
-            "time": clock.timestamp(),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
+        """Return one line. Of an error only type and place are logged: its text may hold values."""
+        fields = dict(getattr(record, "fields", {}))
         if record.exc_info and record.exc_info[0]:
-            line["error"] = record.exc_info[0].__name__
-            line["where"] = _where(record.exc_info[2])
-        return orjson.dumps(line, default=str).decode()
-
-
-def _where(trace: TracebackType | None) -> list[str]:
-    return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(trace)]
+            trace = traceback.extract_tb(record.exc_info[2])
+            fields["error"] = record.exc_info[0].__name__
+            fields["where"] = [f"{each.filename}:{each.lineno} {each.name}" for each in trace]
+        return json_line(record.levelname.lower(), record.getMessage(), **fields)
 
 
 def configure(level: str) -> None:
@@ -166,58 +149,48 @@ def configure(level: str) -> None:
 
 
 def log_request(line: dict[str, Any]) -> None:
-    """Write the line of a request, without the detour through a log record."""
+    """Write the line of a request directly, without a log record."""
     if LOGGER.isEnabledFor(logging.INFO):
-        text = orjson.dumps(
-            {"time": clock.timestamp(), "level": "info", "message": "request", **line}
-        ).decode()
+        text = json_line("info", "request", **line)
         for handler in LOGGER.handlers:
             if isinstance(handler, LineHandler):
                 handler.write(text)
 
 
 def warn(sentence: str) -> None:
-    """Log a sentence of ours for the operator; on the command line it goes to stderr as it is."""
+    """Log a sentence for the operator; the command line prints it on stderr as it is."""
     LOGGER.warning(sentence)
 
 
 class JobLog:
-    """Logs what fails in the background: each thing once, till it works again."""
+    """Logs what fails in the background: each thing once, until it works again."""
 
     def __init__(self) -> None:
         self._failing: dict[tuple[str, Path], str] = {}
 
     def __call__(self, job: Job, trouble: Exception | None) -> None:
-        """Take note of how a job went."""
-        place, says = (type(job).__name__, job.path), str(trouble) if trouble else None
+        place, says = (type(job).__name__, job.path), str(trouble) if trouble else ""
         if says and self._failing.get(place) != says:
             fields = {"chore": place[0], "ledger": job.path.parent.name, "says": says}
             LOGGER.warning("background work failed", extra={"fields": fields})
-        if says:
-            self._failing[place] = says
-        else:
-            self._failing.pop(place, None)
+        self._failing[place] = says
 
 
 def gunicorn_logging(level: str) -> dict[str, Any]:
-    """Return the logging configuration under which gunicorn speaks JSON too.
+    """Return the logging configuration that makes gunicorn log JSON too.
 
-    Never to the point of debugging: gunicorn then repeats requests that broke off, tokens and all.
+    Never at level debug: gunicorn would then log broken requests whole, with their tokens.
     """
-    level = "info" if level == "debug" else level
+    level = "INFO" if level == "debug" else level.upper()
+    ours = {"level": level, "handlers": ["stderr"]}
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "scim_api.logs.JsonFormatter"}},
+        "formatters": {"json": {"()": JsonFormatter}},
         "handlers": {"stderr": {"()": stderr_handler, "formatter": "json"}},
-        "root": {"level": level.upper(), "handlers": ["stderr"]},
+        "root": ours,
         "loggers": {
-            "gunicorn.error": {
-                "level": level.upper(),
-                "handlers": ["stderr"],
-                "propagate": False,
-                "qualname": "gunicorn.error",
-            },
+            "gunicorn.error": {**ours, "propagate": False, "qualname": "gunicorn.error"},
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
         },
     }

@@ -83,10 +83,6 @@ def _read(by: Any, default: Any = None) -> fields.Field[Any]:
     return fields.Function(deserialize=by, load_default=default)
 
 
-def _text(default: str) -> fields.Field[Any]:
-    return fields.String(load_default=default)
-
-
 def _choice(*words: str, default: str) -> fields.Field[Any]:
     error = f"is {', '.join(words[:-1])} or {words[-1]}"
     return fields.String(load_default=default, validate=OneOf(words, error=error))
@@ -131,7 +127,7 @@ class Settings:
         _read(_folder, Path("var")),
         "folder of the ledgers, each in a folder of its own",
     )
-    bind: str = _setting("SCIM_BIND", _text("127.0.0.1"), "address to listen on")
+    bind: str = _setting("SCIM_BIND", _read(str, "127.0.0.1"), "address to listen on")
     port: int = _setting("PORT", _whole(8000, 1, 65535), "port to listen on")
     workers: int = _setting("WEB_CONCURRENCY", _whole(2, 1, 64), "worker processes")
     threads: int = _setting("SCIM_THREADS", _whole(4, 1, 128), "threads of each worker process")
@@ -262,18 +258,12 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 def _must_be_safe(settings: Settings) -> None:
     """Refuse what is unsafe in production; raises ValidationError."""
-    if not settings.production:
-        return
-    if not (settings.base_url or "").startswith("https://"):
-        raise ValidationError(
-            "must be set to an https URL in production, such as https://scim.example.com/scim/v2",
-            "SCIM_BASE_URL",
-        )
-    if not settings.data_dir.is_absolute():
-        raise ValidationError(
-            "must be set to an absolute path in production, such as /var/lib/scim-ledger",
-            "SCIM_DATA_DIR",
-        )
+    if settings.production and not (settings.base_url or "").startswith("https://"):
+        needed = "an https URL in production, such as https://scim.example.com/scim/v2"
+        raise ValidationError(f"must be set to {needed}", "SCIM_BASE_URL")
+    if settings.production and not settings.data_dir.is_absolute():
+        needed = "an absolute path in production, such as /var/lib/scim-ledger"
+        raise ValidationError(f"must be set to {needed}", "SCIM_DATA_DIR")
 
 
 def _sentences(error: ValidationError, given: Mapping[str, str]) -> list[str]:
@@ -293,32 +283,21 @@ def _repeated(variable: str, given: Mapping[str, str]) -> str:
     return value if value.isprintable() else ascii(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
-    """A setting in words, each value as its variable takes it, but for a secret one."""
-
-    setting: str
-    value: str
-    source: str
-    default: str
-    meaning: str
-
-
-def described(settings: Settings, environment: Mapping[str, str]) -> list[Described]:
-    """Return every setting in words, in the order of the declarations."""
-    found = []
+def described(settings: Settings, environment: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return every setting, its values as its variable takes them; a secret one is not shown."""
+    rows = []
     for variable, declared in _DECLARED.items():
-        value, told = getattr(settings, declared.name), declared.metadata
-        found.append(
-            Described(
-                variable,
-                "(secret)" if value and told["secret"] else _written(value),
-                "environment" if environment.get(variable) else "default",
-                _written(told["field"].load_default),
-                told["meaning"],
-            )
+        value, about = getattr(settings, declared.name), declared.metadata
+        rows.append(
+            {
+                "setting": variable,
+                "value": "(secret)" if value and about["secret"] else _written(value),
+                "source": "environment" if environment.get(variable) else "default",
+                "default": _written(about["field"].load_default),
+                "meaning": about["meaning"],
+            }
         )
-    return found
+    return rows
 
 
 def _written(value: Any) -> str:

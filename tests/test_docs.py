@@ -27,13 +27,13 @@ def test_every_command_is_in_the_readme(name: str) -> None:
     assert re.search(rf"^\| `{name}[ `]", text_of("README.md"), re.MULTILINE)
 
 
-@pytest.mark.parametrize("declared", described(load({}), {}), ids=lambda each: each.setting)
+@pytest.mark.parametrize("declared", described(load({}), {}), ids=lambda each: each["setting"])
 def test_every_setting_is_documented_with_its_default(declared) -> None:
-    [row] = re.findall(
-        rf"^\| `{declared.setting}` \|.*$", text_of("docs/operating.md"), re.MULTILINE
-    )
+    name, default = declared["setting"], declared["default"]
 
-    assert declared.default == "None" or f"`{declared.default}`" in row
+    [row] = re.findall(rf"^\| `{name}` \|.*$", text_of("docs/operating.md"), re.MULTILINE)
+
+    assert default == "None" or f"`{default}`" in row
 
 
 @pytest.mark.parametrize("name", TOLERANCES)

@@ -1,7 +1,6 @@
 """config: the settings."""
 
 import os
-from dataclasses import asdict
 
 from scim_api import settings
 from scim_api.cli.command import command, group
@@ -14,7 +13,6 @@ config = group("config", "Show the settings of the service.", "show")
 @command("show", "", "--json", group=config, ledger=False)
 def show_config(console: Console) -> None:
     """Show every setting: its value, its source, its default and its meaning."""
-    rows = settings.described(console.settings, os.environ)
     for sentence in settings.unknown(os.environ):
         note(f"warning: {sentence}")
-    console.rows(map(asdict, rows), "no settings")
+    console.rows(settings.described(console.settings, os.environ), "no settings")
