@@ -89,7 +89,7 @@ def _introduce(settings: Settings, token: str | None) -> None:
     if token:
         if not _print(f"Bearer token:  {token}"):
             _print("warning: the token could not be shown: make another", err=True)
-        _print("(shown this once; make another with: scim-ledger token create NAME)")
+        _print("(shown this once)")
         _print(
             "\nNext: in Okta open the app's Provisioning tab, choose Integration, and paste these"
             " two into\n  SCIM connector base URL: the base URL    Authorization (HTTP Header or"

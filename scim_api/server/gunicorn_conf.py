@@ -1,6 +1,10 @@
 """gunicorn's configuration, from the environment (see the Procfile)."""
 
 import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from shutil import which
 from typing import Any
 
 from scim_api import settings as _settings
@@ -36,6 +40,24 @@ def post_worker_init(worker: Any) -> None:
     """Start the background jobs: one of the workers does them for each ledger."""
     if worker.runtime:
         worker.runtime.start()
+    if worker.age == workers and not _checked.production:  # the last of the first ones
+        _show_how_to_call()
+
+
+def _show_how_to_call() -> None:
+    """Print how to call the service, now that it is ready."""
+    program = Path(sys.executable).with_name("scim-ledger")
+    if which("scim-ledger") == str(program):
+        program = Path(program.name)
+    elif program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
+    lines = (
+        f"\nThe service is ready: {_checked.base_url or _checked.local_url}",
+        f"Make a token:  {program} token create NAME",
+        f'Call it:       curl -H "Authorization: Bearer TOKEN" {_checked.local_url}/Users',
+    )
+    with suppress(OSError):
+        print(*lines, sep="\n", flush=True)
 
 
 def worker_exit(server: Any, worker: Any) -> None:

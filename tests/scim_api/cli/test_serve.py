@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.scim_api.client import user
-from tests.scim_api.process import PROGRAM, Server, environment, free_port
+from tests.scim_api.process import PROGRAM, Server, environment, free_port, wait_until
 
 
 def run(data_dir, *words, program=PROGRAM, **settings):
@@ -36,6 +36,17 @@ def test_the_first_start_prints_the_base_url_and_a_token(served):
     assert f"SCIM base URL: http://127.0.0.1:{served.port}/scim/v2" in printed
     assert served.token.startswith("scl_")
     assert served.ask("GET", "/Users").status == 200
+
+
+def test_once_it_is_ready_it_shows_how_to_call_it(served):
+    url = f"http://127.0.0.1:{served.port}/scim/v2"
+
+    shown = wait_until(lambda: served.stdout.read_text().partition("The service is ready: ")[2])
+
+    assert shown.splitlines()[0] == url
+    make, call = shown.splitlines()[1:3]
+    assert make.startswith("Make a token:") and make.endswith("scim-ledger token create NAME")
+    assert f'curl -H "Authorization: Bearer TOKEN" {url}/Users' in call
 
 
 def test_the_token_is_on_stdout_only(served):
