@@ -92,7 +92,7 @@ def with_one_primary(
     marked = [place for place in touched if values[place].get("primary") is True]
     if len(marked) > 1:
         raise InvalidValue(
-            "value.primary",
+            "value.primary_in_patch",
             "one operation marks several values of {name} as primary",
             name=attribute.name,
         )

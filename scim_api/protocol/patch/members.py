@@ -248,7 +248,7 @@ def _given_member(item: Any, tolerances: Tolerances) -> tuple[str, str | None]:
 def _id(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InvalidValue(
-            "members.id", "members.value is required: the id of the member, in quotes"
+            "members.no_id", "members.value is required: the id of the member, in quotes"
         )
     if len(value) > MAX_ID or not (value.isascii() and value.isprintable()):
         raise InvalidValue(

@@ -149,7 +149,7 @@ class Reader:
         op, extension, value = item.op, item.path.extension, item.value
         if op is Op.REMOVE and value is not None:
             raise InvalidValue(
-                "patch.remove_value",
+                "patch.remove_value_of_one",
                 "remove with a value needs the path of a multi-valued attribute",
             )
         if op is not Op.REMOVE:
@@ -250,7 +250,7 @@ class Reader:
         attribute, named = declared.attribute, None
         if attribute.multi_valued and sub and filter is None and value is not None:
             raise InvalidValue(
-                "patch.remove_value",
+                "patch.remove_value_at_sub",
                 "remove with a value needs the path {name}, or a filter",
                 name=declared.key,
             )
