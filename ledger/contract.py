@@ -310,7 +310,7 @@ class Ledger(TableStore, Protocol):
     def wait_beyond(self, position: int, seconds: float) -> bool:
         """Wait for an event after a position, whoever appends it; return whether there is one.
 
-        It MUST hold nothing of the store while it waits.
+        It MUST hold no transaction meanwhile; many threads MAY wait at once.
         """
         ...
 

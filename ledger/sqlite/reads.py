@@ -4,7 +4,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import accumulate
-from threading import Lock
+from threading import Condition
 from typing import Any
 
 from ledger import codec
@@ -31,8 +31,9 @@ class LedgerReads(DatabaseFile):
     def __init__(self, *arguments: Any) -> None:
         """See DatabaseFile."""
         super().__init__(*arguments)
-        self._looking = Lock()
-        self._seen = (0, 0.0)  # the end at the last look of who waits for it, and when (monotonic)
+        self._grown = Condition()
+        self._seen = 0  # the end at the last look of the thread that watches
+        self._watched = False
 
     def end(self) -> tuple[int, str]:
         with self.reading() as connection:
@@ -148,22 +149,31 @@ class LedgerReads(DatabaseFile):
 
     def wait_beyond(self, position: int, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
-        while self._looked_at() <= position:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(TICK, left))
-        return True
+        with self._grown:
+            while self._seen <= position and (left := deadline - time.monotonic()) > 0:
+                if self._watched:
+                    self._grown.wait(left)
+                else:
+                    self._watch(position, deadline)
+            return self._seen > position
 
-    def _looked_at(self) -> int:
-        """Return the last position as it was a tick ago or later; holds no connection."""
-        with self._looking:
-            position, at = self._seen
-            if time.monotonic() - at >= TICK:
-                position = self.last_position()
-                self.leave()
-                self._seen = position, time.monotonic()
-            return position
+    def _watch(self, position: int, deadline: float) -> None:
+        """Look at the end, for all threads that wait, until this one need not wait any longer."""
+        self._watched = True
+        self._grown.release()
+        try:
+            while (end := self.last_position()) <= position and time.monotonic() < deadline:
+                time.sleep(TICK)
+                if end > self._seen:
+                    with self._grown:
+                        self._seen = end
+                        self._grown.notify_all()
+            self.leave()
+        finally:
+            self._grown.acquire()
+            self._watched = False
+            self._grown.notify_all()  # another thread watches from now on
+        self._seen = max(self._seen, end)
 
     # Events as stored
 

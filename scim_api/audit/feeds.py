@@ -2,7 +2,6 @@
 
 import select
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, suppress
@@ -11,7 +10,7 @@ from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
 from socket import MSG_PEEK
-from threading import Condition, Lock, Semaphore, Thread
+from threading import Lock, Semaphore, Thread
 from typing import Any, TypeVar
 
 from ledger.contract import Ledger, LedgerError
@@ -20,7 +19,7 @@ from scim_api.protocol.errors import InvalidValue, Quoted, ScimError, TooManyReq
 
 T = TypeVar("T")
 
-TICK = 0.1  # seconds between two looks at a ledger that a client waits for
+TICK = 0.3  # seconds between two looks whether this process is about to end
 LOOK = 1.0  # seconds between two looks whether a client is still there
 HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
 RETRY = 2000  # milliseconds after which a client connects again
@@ -32,11 +31,7 @@ class Over(Exception):
 
 
 class Watcher:
-    """One thread that reads for all clients that wait, and notices when a ledger grows.
-
-    A client that waits holds no connection and no read transaction. A ledger is looked at ten
-    times a second however many wait, and not at all when none does.
-    """
+    """One thread that reads for all clients that wait, so that they hold no connection."""
 
     def __init__(self) -> None:
         """Begin without a thread: the first job starts it."""
@@ -44,9 +39,6 @@ class Watcher:
         self._starting = Lock()
         self._thread: Thread | None = None
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
-        self._grown = Condition()
-        self._waiting: Counter[Ledger] = Counter()
-        self._ends: dict[Ledger, int] = {}
 
     def end(self) -> None:
         """Release every client at once; may be called by a signal handler."""
@@ -72,20 +64,12 @@ class Watcher:
 
     def wait(self, ledger: Ledger, position: int, seconds: float) -> bool:
         """Wait for a ledger to grow beyond a position; return whether it has. Raises Over."""
-        self._start()
-        with self._grown:
-            self._waiting[ledger] += 1
-            if self._waiting[ledger] == 1:
-                self._put(int)
-            try:
-                self._grown.wait_for(
-                    lambda: self.over or self._ends.get(ledger, 0) > position, seconds
-                )
-            finally:
-                self._waiting[ledger] -= 1
-            if self.over:
-                raise Over
-            return self._ends.get(ledger, 0) > position
+        until = time.monotonic() + seconds
+        while not self.over:
+            left = until - time.monotonic()
+            if left <= 0 or ledger.wait_beyond(position, min(left, TICK)):
+                return left > 0
+        raise Over
 
     def _put(self, job: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
@@ -95,36 +79,15 @@ class Watcher:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = Thread(target=self._watch, name="watcher", daemon=True)
+                self._thread = Thread(target=self._work, name="watcher", daemon=True)
                 self._thread.start()
 
-    def _watch(self) -> None:
-        next_look = 0.0
+    def _work(self) -> None:
         while not self.over:
-            idle = not any(self._waiting.values())
-            with suppress(Empty):
-                pause = None if idle else max(0.0, next_look - time.monotonic())
-                _run(*self._jobs.get(timeout=pause))
-            if time.monotonic() >= next_look:
-                next_look = time.monotonic() + TICK
-                self._look()
+            _run(*self._jobs.get())
         with suppress(Empty):
             while True:
                 self._jobs.get_nowait()[0].cancel()
-        with self._grown:
-            self._grown.notify_all()
-
-    def _look(self) -> None:
-        """See how far the ledgers go, and wake the clients of one that has grown."""
-        for ledger in [ledger for ledger, count in list(self._waiting.items()) if count]:
-            try:
-                end = ledger.last_position()
-            except LedgerError:
-                continue  # the next read of a client gets the error
-            if end != self._ends.get(ledger):
-                with self._grown:
-                    self._ends[ledger] = end
-                    self._grown.notify_all()
 
 
 def _run(future: Future[T], job: Callable[[], T]) -> None:
