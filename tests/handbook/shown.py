@@ -16,6 +16,9 @@ _ORIGIN = re.compile(r"\b(default)/[0-9a-f]{16}\b|\b(Ledger|Settings)-[0-9a-f]{1
 _TIME = re.compile(r"\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _LINK = re.compile(r"http://127\.0\.0\.1:\d+")
 _LAST_OF_STORY = "2026-10-31"
+_ACCIDENTAL = re.compile(
+    rf"{_UUID.pattern}|{_HASH.pattern}|(?<=default/)[0-9a-f]{{16}}|(?<=edger-|tings-)[0-9a-f]{{16}}"
+)
 BASE = "http://127.0.0.1:8000"
 
 
@@ -37,24 +40,40 @@ def shown_in(text):
 
 
 def with_output(text, run):
-    """Return a handbook with the current output of each command."""
+    """Return a handbook with the current output of each command.
+
+    Ids, hashes and times of today that the handbook already shows stay: they are another ledger's
+    than the one that has just run, but the same in every output.
+    """
+    before = {shown.command: shown.output for shown in shown_in(text)}
+    now = {shown.command: _LINK.sub(BASE, run(shown)) for shown in shown_in(text)}
+    known = {}
+    for command, output in now.items():
+        old, new = _ACCIDENTAL.findall(before[command]), _ACCIDENTAL.findall(output)
+        if len(old) == len(new):
+            known = dict(zip(new, old, strict=True)) | known
 
     def again(found):
-        output = _LINK.sub(BASE, run(Shown(*found.groups())))
-        return f"```console\n$ {found[1]}\n{output}```"
+        command, output = found[1], found[2]
+        if _without_accidents(now[command]) != _without_accidents(output):
+            output = _ACCIDENTAL.sub(lambda each: known.get(each[0], each[0]), now[command])
+        return f"```console\n$ {command}\n{output}```"
 
     return _BLOCK.sub(again, text)
 
 
 def alike(output):
-    """Return an output without its ids, hashes and today's times, for comparison."""
+    """Return an output without its ids, hashes, today's times and widths, for comparison."""
+    return re.sub(r"[ -]{2,}", "  ", _without_accidents(output))
+
+
+def _without_accidents(output):
     output = _UUID.sub("<id>", output)
     output = _HASH.sub("<hash>", output)
     output = _ORIGIN.sub("<ledger>", output)
     output = _LINK.sub(BASE, output)
     output = _TIME.sub(lambda t: t[0] if t[0] < _LAST_OF_STORY else "<time>", output)
-    output = re.sub(r'("milliseconds": |milliseconds +)[0-9.]+', r"\1<number>", output)
-    return re.sub(r"[ -]{2,}", "  ", output)
+    return re.sub(r'("milliseconds": |milliseconds +)[0-9.]+', r"\1<number>", output)
 
 
 class Runner:
