@@ -26,7 +26,6 @@ class Projection:
     tables: Mapping[str, str]  # table -> the columns that order it
 
     def __init__(self, suffix: str = "") -> None:
-        """`suffix` names tables other than the live ones."""
         self._suffix = suffix
 
     def twin(self, suffix: str) -> "Projection":
@@ -34,7 +33,6 @@ class Projection:
         return type(self)(suffix)
 
     def create_tables(self, connection: Connection) -> None:
-        """Create the tables, empty."""
         for script in self.scripts:
             tables.create_tables(connection, script, self._suffix)
 
@@ -46,7 +44,6 @@ class Projection:
         raise NotImplementedError
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:
-        """Follow events in order."""
         for recorded in events:
             self.project(connection, recorded)
 
@@ -109,7 +106,6 @@ class StoredProjection:
 
     @property
     def name(self) -> str:
-        """The projection's name."""
         return self.projection.name
 
     def stands_at(self) -> int:
@@ -126,7 +122,6 @@ class StoredProjection:
         return self.ledger.last_position()
 
     def status(self) -> Status:
-        """Return the position and the number of rows."""
         name, revision = self.name, self.projection.revision
         if not self.stands_at():
             return Status(name, revision, 0, {})
@@ -215,5 +210,4 @@ def _difference(live: Connection, rebuilt: Connection, projection: Projection) -
 
 
 def _nulls_first(key: Mapping[str, Any]) -> list[tuple[bool, Any]]:
-    """Order keys as SQLite does."""
     return [(value is not None, value) for value in key.values()]

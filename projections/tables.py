@@ -50,7 +50,6 @@ def create_tables(connection: Connection, script: str, suffix: str) -> None:
 
 
 def revisions(connection: Connection) -> dict[str, int]:
-    """Return the revision of each projection whose tables are there."""
     return dict(connection.execute("SELECT projector, revision FROM checkpoint"))
 
 
@@ -62,7 +61,6 @@ def set_checkpoint(connection: Connection, projector: str, revision: int, positi
 
 
 def count(connection: Connection, table: str) -> int:
-    """Return how many rows a table has."""
     found: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     return found
 

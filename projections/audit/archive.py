@@ -46,13 +46,11 @@ class Archive:
             return end
 
     def causes(self, events: Collection[Recorded]) -> dict[int, Cause]:
-        """Return the causes of events, by position."""
         with self.ledger.reading() as connection:
             names = self.credentials.names(connection, {recorded.actor for recorded in events})
         return {recorded.position: cause_of(recorded, names) for recorded in events}
 
     def causes_at(self, positions: Iterable[int]) -> dict[int, Cause]:
-        """Return the causes of the events at some positions."""
         return self.causes(self.ledger.read_at(set(positions)).values())
 
     def lives(self, id_: str) -> list[Lifetime]:
@@ -122,7 +120,6 @@ def values_set(recorded: Recorded) -> Attributes:
 
 
 def changes_between(before: Attributes, after: Attributes) -> dict[str, Change]:
-    """Return the attributes that differ between two states."""
     return {
         key: Change(before.get(key), after.get(key))
         for key in sorted(before.keys() | after.keys())

@@ -23,7 +23,6 @@ class Row:
     cause: Cause
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
         return {"attribute": self.attribute, "value": self.value, "cause": self.cause.document()}
 
 
@@ -69,7 +68,6 @@ class Blame:
         self._life: Lifetime | None = next(lives, None)
 
     def exists(self) -> bool:
-        """Return whether the resource existed then."""
         return self._life is not None
 
     def page(self, begin: Place, count: int) -> Page:

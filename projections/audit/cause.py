@@ -33,12 +33,10 @@ class Cause:
         return self.credential or self.operator or self.actor
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
         return asdict(self)
 
 
 def cause_of(recorded: Recorded, credentials: Mapping[str, str]) -> Cause:
-    """Return the cause of an event; `credentials` are their names by id."""
     request = recorded.request
     agent = request.get("client")
     return Cause(

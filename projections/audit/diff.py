@@ -56,7 +56,6 @@ class Difference:
 
     @property
     def stream(self) -> str:
-        """The resource's own stream."""
         return f"{self.type}-{self.id}"
 
     @property
@@ -242,7 +241,6 @@ class Reasons:
 
     @property
     def last(self) -> Cause | None:
-        """The cause of the last event in between."""
         return self.every[-1] if self.every else None
 
     @property

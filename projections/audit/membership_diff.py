@@ -26,7 +26,6 @@ class Tally:
     ids: list[str] = field(default_factory=list)
 
     def add(self, id_: str) -> None:
-        """Count one more."""
         self.count += 1
         if len(self.ids) < self.most:
             self.ids.append(id_)
@@ -42,11 +41,9 @@ class Turnover:
     left_values: Sequence[dict[str, Any]] = ()
 
     def __bool__(self) -> bool:
-        """Return whether any did."""
         return bool(self.joined or self.left)
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
         return {
             "joined": {"count": self.joined, "values": list(self.joined_values)},
             "left": {"count": self.left, "values": list(self.left_values)},

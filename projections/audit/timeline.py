@@ -28,13 +28,11 @@ class Window:
     newest_first: bool = False
 
     def behind(self, position: int) -> "Window":
-        """Return the window of the next page."""
         if self.newest_first:
             return replace(self, before=position)
         return replace(self, after=position)
 
     def holds(self, position: int) -> bool:
-        """Return whether a position is within."""
         return self.after < position < self.before
 
 
@@ -48,7 +46,6 @@ class Entry:
     changes: Changes
 
     def document(self) -> dict[str, Any]:
-        """Return it as JSON."""
         changes = {key: change._asdict() for key, change in self.changes.items()}
         head = {"stream": self.stream, "version": self.version}
         return self.cause.document() | head | {"changes": changes}
@@ -72,11 +69,9 @@ class Timeline:
         self._relation = archive.kinds[type_].relation
 
     def exists(self) -> bool:
-        """Return whether there ever was such a resource."""
         return self._archive.ledger.version(self._stream) > 0
 
     def page(self, window: Window) -> Page:
-        """Return the entries of a window; raises HistoryBehind."""
         window = replace(window, before=min(window.before, self._archive.end() + 1))
         own, more = self._own(window)
         memberships: list[MembershipInterval] = []

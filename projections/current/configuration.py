@@ -45,12 +45,10 @@ class Configuration(Projection):
     VERSION = "SELECT coalesce(max(version), 0) FROM configuration"
 
     def __init__(self, suffix: str = "") -> None:
-        """`suffix` names a table other than the live one."""
         super().__init__(suffix)
         self._table = f"configuration{suffix}"
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
-        """Follow one event."""
         if recorded.type != SETTINGS_CHANGED:
             return
         connection.executemany(
@@ -64,7 +62,6 @@ class Configuration(Projection):
         return int(connection.execute(self.VERSION).fetchone()[0])
 
     def read(self, connection: Connection) -> Settings:
-        """Return the settings in force, by one statement."""
         rows = connection.execute(f"SELECT key, value, version FROM {self._table}").fetchall()
         version = max((row[2] for row in rows), default=0)
         return Settings(

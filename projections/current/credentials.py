@@ -44,12 +44,10 @@ class Credentials(Projection):
     tables: Mapping[str, str] = {"credential": "id"}
 
     def __init__(self, suffix: str = "") -> None:
-        """`suffix` names a table other than the live one."""
         super().__init__(suffix)
         self._table = f"credential{suffix}"
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
-        """Follow one event."""
         if recorded.type == CREDENTIAL_ISSUED:
             effects = recorded.effects
             connection.execute(
@@ -83,7 +81,6 @@ class Credentials(Projection):
         return (_credential(row[:-1]), row[-1]) if row else None
 
     def names(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
-        """Return the name of each credential of some ids."""
         rows = connection.execute(
             f"SELECT id, name FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
             (json_list(ids),),
@@ -91,7 +88,6 @@ class Credentials(Projection):
         return dict(rows.fetchall())
 
     def all(self, connection: Connection) -> list[Credential]:
-        """Return every credential ever issued, oldest first."""
         rows = connection.execute(f"SELECT {_COLUMNS} FROM {self._table} ORDER BY issued_at, id")
         return [_credential(row) for row in rows]
 

@@ -23,7 +23,6 @@ class Lists:
     """Reads pages of the current-state tables."""
 
     def __init__(self, kinds: Mapping[str, ResourceKind], tables: Tables) -> None:
-        """`kinds` by resource type."""
         self._kinds = kinds
         self._tables = tables
         self._from = f"{tables.resource} AS resource"

@@ -18,7 +18,6 @@ class ResourceReader(Lists):
     """Reads resources; each read takes a connection to the file of the tables."""
 
     def __init__(self, kinds: Mapping[str, ResourceKind], tables: Tables) -> None:
-        """`kinds` by resource type."""
         super().__init__(kinds, tables)
         self._table = tables.resource
         self.memberships = Memberships(tables)
@@ -29,7 +28,6 @@ class ResourceReader(Lists):
         return resource_of(found.document) if found else None
 
     def row(self, connection: Connection, type_: str, id_: str) -> Stored | None:
-        """Return a resource's row."""
         row = connection.execute(
             f"SELECT position, id, type, version, {grouped_in(self._tables)}, document"
             f" FROM {self._table} WHERE id = ? AND +type = ?",  # +: found by its id, not its type

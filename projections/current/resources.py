@@ -76,7 +76,6 @@ class Resources(ResourceReader, Projection):
         return Resources(self._kinds, suffix, replaying=True)
 
     def prepare(self, connection: Connection) -> None:
-        """Register the functions that compiled filters call."""
         sql.register(connection)
 
     def project(self, connection: Connection, recorded: Recorded) -> Stored | None:

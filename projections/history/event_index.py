@@ -129,7 +129,6 @@ class Entries:
     tables: Mapping[str, str] = {"entry": "position"}
 
     def __init__(self, suffix: str = "") -> None:
-        """`suffix` names a table other than the live one."""
         self._table = f"entry{suffix}"
 
     def add(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -58,7 +58,6 @@ class Past:
     resources: ResourceReader
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """Give this thread's connection for reading."""
         return self.file.reading()
 
 
@@ -100,7 +99,6 @@ class History(StoredProjection):
         return connection
 
     def close(self) -> None:
-        """Close the file."""
         self.file.close()
 
     # Reading
@@ -223,7 +221,6 @@ class History(StoredProjection):
         return position_of(connection)
 
     def rebuild(self, progress: Progress = lambda done, end: None) -> int:
-        """Rebuild next to the live tables, then replace them; return the position."""
         self.follow(0)  # creates the tables where there are none
         return super().rebuild(progress)
 

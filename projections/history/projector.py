@@ -47,17 +47,14 @@ class HistoryProjector(Projection):
     }
 
     def __init__(self, kinds: Mapping[str, ResourceKind], suffix: str = "") -> None:
-        """`kinds` by resource type; `suffix` names tables other than the live ones."""
         super().__init__(suffix)
         self._kinds = kinds
         self._known: Known = {}
 
     def twin(self, suffix: str) -> "HistoryProjector":
-        """Return the same projection with tables of its own."""
         return HistoryProjector(self._kinds, suffix)
 
     def prepare(self, connection: Connection) -> None:
-        """Register the functions that compiled filters call."""
         sql.register(connection)
 
     def forget(self) -> None:
@@ -65,7 +62,6 @@ class HistoryProjector(Projection):
         self._known.clear()
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
-        """Follow one event."""
         self.project_all(connection, [recorded])
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:
@@ -106,7 +102,6 @@ class _Chunk:
         self._entries: list[tuple[Any, ...]] = []
 
     def follow(self, recorded: Recorded) -> None:
-        """Follow one event."""
         resource = self._follow(recorded)
         user_name = resource.attributes["userName"] if resource and resource.type == USER else None
         self._entries.append(entry_of(recorded, user_name))
@@ -193,7 +188,6 @@ class _Chunk:
         self._census.append((*block, at, self._live[block]))
 
     def write(self) -> None:
-        """Write what was gathered."""
         many, s = self._connection.executemany, self._s
         many(f"UPDATE life{s} SET died = ? WHERE born = ?", self._deaths)
         many(f"INSERT INTO life{s} VALUES (?, ?, ?, ?)", list(self._lives.values()))
@@ -248,7 +242,6 @@ class Intervals:
         self._ended: list[tuple[Any, ...]] = []  # begun before: the position and the key
 
     def begin(self, key: tuple[Any, ...], at: int, *others: Any) -> None:
-        """Begin an interval at a position."""
         self._open[key] = (*others, at)
 
     def end(self, key: tuple[Any, ...], at: int) -> None:
@@ -262,7 +255,6 @@ class Intervals:
             self._ended.append((at, *key))
 
     def write(self, connection: Connection) -> None:
-        """Write what was gathered."""
         for size in range(len(self._keys), 0, -1):
             where = " AND ".join(f"{column} = ?" for column in self._keys[:size])
             connection.executemany(

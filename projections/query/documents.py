@@ -57,7 +57,6 @@ class Documents:
     unique_name: str | None = "userName"
 
     def where(self, filter: Filter) -> Sql:
-        """Return a condition on the rows, and its parameters."""
         return compiled(filter, self)
 
     def compare(self, compare: Compare) -> Sql:
@@ -204,7 +203,6 @@ def _document_path(path: Path) -> str:
 
 
 def _value_of(path: Path) -> _Value:
-    """Read the value at a path: from the document, or from a row v."""
     if path.steps and not path.many:
         where = [_document_path(path)]
         return _Value("json_extract(document, ?)", "json_type(document, ?)", where)

@@ -55,7 +55,6 @@ class Places:
             return was_free
 
     def leave(self) -> None:
-        """Give a place back."""
         with self._lock:
             self._free += 1
 

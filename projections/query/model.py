@@ -207,5 +207,4 @@ class Page:
 
     @property
     def documents(self) -> list[bytes]:
-        """The stored documents."""
         return [document for *_, document in self.rows]

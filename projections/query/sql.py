@@ -139,7 +139,6 @@ class Columns:
         return _not_null(column, "1" if is_number else f"{column.sql} <> ''"), []
 
     def any_value(self, filter: AnyValue) -> Sql:
-        """Raise ValueError: no attribute of a record has several values."""
         raise ValueError(f"{filter.path.key} has one value: it takes no brackets")
 
 
