@@ -44,15 +44,11 @@ class Configuration(Projection):
     # As a part of another statement: the version of the settings in force.
     VERSION = "SELECT coalesce(max(version), 0) FROM configuration"
 
-    def __init__(self, suffix: str = "") -> None:
-        super().__init__(suffix)
-        self._table = f"configuration{suffix}"
-
     def project(self, connection: Connection, recorded: Recorded) -> None:
         if recorded.type != SETTINGS_CHANGED:
             return
         connection.executemany(
-            f"INSERT INTO {self._table} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+            f"INSERT INTO configuration{self._suffix} VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
             " value = excluded.value, version = excluded.version",
             [(key, _text(value), recorded.version) for key, value in recorded.effects.items()],
         )
@@ -62,7 +58,7 @@ class Configuration(Projection):
         return int(connection.execute(self.VERSION).fetchone()[0])
 
     def read(self, connection: Connection) -> Settings:
-        rows = connection.execute(f"SELECT key, value, version FROM {self._table}").fetchall()
+        rows = connection.execute("SELECT key, value, version FROM configuration").fetchall()
         version = max((row[2] for row in rows), default=0)
         return Settings(
             version, {key: orjson.loads(value) for key, value, _ in rows if value is not None}

@@ -43,15 +43,11 @@ class Credentials(Projection):
     scripts = ("current/credentials.sql",)
     tables: Mapping[str, str] = {"credential": "id"}
 
-    def __init__(self, suffix: str = "") -> None:
-        super().__init__(suffix)
-        self._table = f"credential{suffix}"
-
     def project(self, connection: Connection, recorded: Recorded) -> None:
         if recorded.type == CREDENTIAL_ISSUED:
             effects = recorded.effects
             connection.execute(
-                f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?)",
+                f"INSERT INTO credential{self._suffix} VALUES (?, ?, ?, ?, ?, NULL, ?, ?, ?)",
                 (
                     recorded.subject,
                     effects["name"],
@@ -65,7 +61,7 @@ class Credentials(Projection):
             )
         elif recorded.type == CREDENTIAL_REVOKED:
             connection.execute(
-                f"UPDATE {self._table} SET revoked_at = ? WHERE id = ?",
+                f"UPDATE credential{self._suffix} SET revoked_at = ? WHERE id = ?",
                 (recorded.at, recorded.subject),
             )
 
@@ -75,20 +71,20 @@ class Credentials(Projection):
         With it the version of the ledger's settings: a request needs both, and asks once.
         """
         row = connection.execute(
-            f"SELECT {_COLUMNS}, ({Configuration.VERSION}) FROM {self._table} WHERE sha256 = ?",
+            f"SELECT {_COLUMNS}, ({Configuration.VERSION}) FROM credential WHERE sha256 = ?",
             (sha256,),
         ).fetchone()
         return (_credential(row[:-1]), row[-1]) if row else None
 
     def names(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
         rows = connection.execute(
-            f"SELECT id, name FROM {self._table} WHERE id IN (SELECT value FROM json_each(?))",
+            "SELECT id, name FROM credential WHERE id IN (SELECT value FROM json_each(?))",
             (json_list(ids),),
         )
         return dict(rows.fetchall())
 
     def all(self, connection: Connection) -> list[Credential]:
-        rows = connection.execute(f"SELECT {_COLUMNS} FROM {self._table} ORDER BY issued_at, id")
+        rows = connection.execute(f"SELECT {_COLUMNS} FROM credential ORDER BY issued_at, id")
         return [_credential(row) for row in rows]
 
 

@@ -27,9 +27,6 @@ class ResourceVersion(NamedTuple):
     resource: Resource
 
 
-Known = dict[str, ResourceVersion | None]  # by id; None is known not to exist
-
-
 class HistoryProjector(Projection):
     """Follows chunks of events, each in one transaction."""
 
@@ -49,7 +46,22 @@ class HistoryProjector(Projection):
     def __init__(self, kinds: Mapping[str, ResourceKind], suffix: str = "") -> None:
         super().__init__(suffix)
         self._kinds = kinds
-        self._known: Known = {}
+        self._index = Entries(suffix)
+        self._keys = Intervals(f"resource_key{suffix}", ("kind", "key", "born"))
+        self._members = Intervals(f"membership{suffix}", ("group_born", "member_id"), 1)
+        self._known: dict[str, ResourceVersion | None] = {}  # by id; None: it does not exist
+        self._clear()
+
+    def _clear(self) -> None:
+        """Begin a chunk: its changes are gathered here, then written table by table."""
+        self._versions: list[tuple[Any, ...]] = []
+        self._lives: dict[int, list[Any]] = {}  # begun in this chunk
+        self._deaths: list[tuple[int, int]] = []  # of those begun before
+        self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
+        self._census: list[tuple[str, int, int, int]] = []
+        self._entries: list[tuple[Any, ...]] = []
+        self._keys.clear()
+        self._members.clear()
 
     def twin(self, suffix: str) -> "HistoryProjector":
         return HistoryProjector(self._kinds, suffix)
@@ -60,6 +72,7 @@ class HistoryProjector(Projection):
     def forget(self) -> None:
         """Clear the memory: another process wrote, or a transaction was undone."""
         self._known.clear()
+        self._clear()
 
     def project(self, connection: Connection, recorded: Recorded) -> None:
         self.project_all(connection, [recorded])
@@ -68,47 +81,16 @@ class HistoryProjector(Projection):
         """Follow events; the more at once, the faster."""
         if len(self._known) > _KNOWN:
             self._known.clear()
-        chunk = _Chunk(connection, self._kinds, self._suffix, self._known)
         for recorded in events:
-            chunk.follow(recorded)
-        chunk.write()
+            resource = self._follow(connection, recorded)
+            user = resource if resource and resource.type == USER else None
+            user_name = user.attributes["userName"] if user else None
+            self._entries.append(entry_of(recorded, user_name))
+            if recorded.type == ERASED:
+                self._erase(connection, recorded)
+        self._write(connection)
 
-
-class _Chunk:
-    """The changes of a chunk of events: gathered, then written table by table."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        kinds: Mapping[str, ResourceKind],
-        suffix: str,
-        known: Known,
-    ) -> None:
-        self._connection = connection
-        self._kinds = kinds
-        self._s = suffix
-        self._known = known
-        self._index = Entries(suffix)
-        self._keys = Intervals(f"resource_key{suffix}", ("kind", "key", "born"))
-        self._members = Intervals(f"membership{suffix}", ("group_born", "member_id"), 1)
-        self._clear()
-
-    def _clear(self) -> None:
-        self._versions: list[tuple[Any, ...]] = []
-        self._lives: dict[int, list[Any]] = {}  # begun in this chunk
-        self._deaths: list[tuple[int, int]] = []  # of those begun before
-        self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
-        self._census: list[tuple[str, int, int, int]] = []
-        self._entries: list[tuple[Any, ...]] = []
-
-    def follow(self, recorded: Recorded) -> None:
-        resource = self._follow(recorded)
-        user_name = resource.attributes["userName"] if resource and resource.type == USER else None
-        self._entries.append(entry_of(recorded, user_name))
-        if recorded.type == ERASED:
-            self._erase(recorded)
-
-    def _follow(self, recorded: Recorded) -> Resource | None:
+    def _follow(self, connection: Connection, recorded: Recorded) -> Resource | None:
         """Return the resource that an event is about, as it is then, or was before its deletion.
 
         An event whose payload was forgotten changes nothing: the Erased event of its stream does.
@@ -116,34 +98,39 @@ class _Chunk:
         kind = self._kinds.get(recorded.category)
         if kind is None or recorded.payload is None or recorded.type == ERASED:
             return None
-        old = None if recorded.type == CREATED else self._current(recorded.subject)
+        old = None if recorded.type == CREATED else self._current(connection, recorded.subject)
         attributes = _without_members(recorded) if kind.relation == "members" else recorded
         new = evolve(old.resource if old else None, attributes)
         if new:
-            self._change(kind, recorded, old, new)
+            self._change(connection, kind, recorded, old, new)
         elif old:
-            self._delete(kind, recorded, old)
+            self._delete(connection, kind, recorded, old)
         return new or (old.resource if old else None)
 
-    def _current(self, id_: str) -> ResourceVersion | None:
+    def _current(self, connection: Connection, id_: str) -> ResourceVersion | None:
         if id_ not in self._known:
-            row = self._connection.execute(
-                f"SELECT born, (SELECT document FROM resource_version{self._s} AS seen"
+            row = connection.execute(
+                f"SELECT born, (SELECT document FROM resource_version{self._suffix} AS seen"
                 " WHERE seen.born = life.born ORDER BY position DESC LIMIT 1)"
-                f" FROM life{self._s} AS life WHERE id = ? AND died = {NEVER}",
+                f" FROM life{self._suffix} AS life WHERE id = ? AND died = {NEVER}",
                 (id_,),
             ).fetchone()
             self._known[id_] = ResourceVersion(row[0], resource_of(row[1])) if row else None
         return self._known[id_]
 
     def _change(
-        self, kind: ResourceKind, recorded: Recorded, old: ResourceVersion | None, new: Resource
+        self,
+        connection: Connection,
+        kind: ResourceKind,
+        recorded: Recorded,
+        old: ResourceVersion | None,
+        new: Resource,
     ) -> None:
         at, payload = recorded.position, recorded.payload or {}
         born = old.born if old else at
         if old is None:
             self._lives[born] = [born, new.id, new.type, NEVER]
-            self._count(new.type, born, at, +1)
+            self._count(connection, new.type, born, at, +1)
         name, display = name_key(kind, new.attributes), kind.display(new.attributes)
         document = document_of(new, kind.schema, kind.endpoint)
         self._versions.append((at, born, new.version, name, display, document))
@@ -163,7 +150,9 @@ class _Chunk:
                     if value is not None:
                         self._members.begin(member, at, value["type"])
 
-    def _delete(self, kind: ResourceKind, recorded: Recorded, old: ResourceVersion) -> None:
+    def _delete(
+        self, connection: Connection, kind: ResourceKind, recorded: Recorded, old: ResourceVersion
+    ) -> None:
         at, born = recorded.position, old.born
         if born in self._lives:
             self._lives[born][-1] = at
@@ -172,14 +161,14 @@ class _Chunk:
         for key in _keys_of(kind, old.resource.attributes):
             self._keys.end((*key, born), at)
         self._members.end((born,), at)
-        self._count(kind.type, born, at, -1)
+        self._count(connection, kind.type, born, at, -1)
         self._known[recorded.subject] = None  # the row does not say so yet
 
-    def _count(self, type_: str, born: int, at: int, change: int) -> None:
+    def _count(self, connection: Connection, type_: str, born: int, at: int, change: int) -> None:
         block = type_, born // BLOCK
         if block not in self._live:
-            row = self._connection.execute(
-                f"SELECT live FROM life_census{self._s} WHERE type = ? AND block = ?"
+            row = connection.execute(
+                f"SELECT live FROM life_census{self._suffix} WHERE type = ? AND block = ?"
                 " ORDER BY position DESC LIMIT 1",
                 block,
             ).fetchone()
@@ -187,25 +176,25 @@ class _Chunk:
         self._live[block] += change
         self._census.append((*block, at, self._live[block]))
 
-    def write(self) -> None:
-        many, s = self._connection.executemany, self._s
+    def _write(self, connection: Connection) -> None:
+        many, s = connection.executemany, self._suffix
         many(f"UPDATE life{s} SET died = ? WHERE born = ?", self._deaths)
         many(f"INSERT INTO life{s} VALUES (?, ?, ?, ?)", list(self._lives.values()))
         many(f"INSERT INTO resource_version{s} VALUES (?, ?, ?, ?, ?, ?)", self._versions)
         many(f"INSERT INTO life_census{s} VALUES (?, ?, ?, ?)", self._census)
         many(f"INSERT OR IGNORE INTO census_block{s} VALUES (?, ?)", list(self._live))
-        self._index.add(self._connection, self._entries)
-        self._keys.write(self._connection)
-        self._members.write(self._connection)
+        self._index.add(connection, self._entries)
+        self._keys.write(connection)
+        self._members.write(connection)
         self._clear()
 
-    def _erase(self, recorded: Recorded) -> None:
+    def _erase(self, connection: Connection, recorded: Recorded) -> None:
         """Remove every trace of a resource: at no instant is it found, counted or a member."""
         id_ = recorded.subject
-        self.write()
-        self._index.forget(self._connection, recorded.stream, recorded.position)
+        self._write(connection)
+        self._index.forget(connection, recorded.stream, recorded.position)
         self._known.pop(id_, None)
-        execute, s = self._connection.execute, self._s
+        execute, s = connection.execute, self._suffix
         lives = execute(f"SELECT born, type, died FROM life{s} WHERE id = ?", (id_,)).fetchall()
         for born, type_, died in lives:
             for table in ("life", "resource_version", "resource_key"):
@@ -237,6 +226,9 @@ class Intervals:
         self._table = table
         self._keys = keys
         self._others = others
+        self.clear()
+
+    def clear(self) -> None:
         self._open: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # begun in this chunk
         self._rows: list[tuple[Any, ...]] = []  # begun and ended in this chunk
         self._ended: list[tuple[Any, ...]] = []  # begun before: the position and the key
@@ -264,8 +256,7 @@ class Intervals:
         self._rows += [(*key, *begun, NEVER) for key, begun in self._open.items()]
         marks = ", ".join("?" * (len(self._keys) + self._others + 2))
         connection.executemany(f"INSERT INTO {self._table} VALUES ({marks})", self._rows)
-        for gathered in (self._open, self._rows, self._ended):
-            gathered.clear()
+        self.clear()
 
 
 def _without_members(recorded: Recorded) -> Recorded:
