@@ -15,24 +15,15 @@ def find(
     resource_type: ResourceType, name: str, tolerances: Tolerances
 ) -> tuple[Declared, Attribute | None] | None:
     """Find an attribute in any case (RFC 7644 §3.10), and by policy without its schema's URN."""
-    if found := _find_path(resource_type, name, tolerances):
-        return found
-    for extension in resource_type.extensions:
-        found = _find_path(resource_type, f"{extension.id}:{name}", tolerances)
-        if found and tolerances.allow("extension_without_urn"):
+    for prefix in ("", *(f"{extension.id}:" for extension in resource_type.extensions)):
+        head, _, tail = f"{prefix}{name}".rpartition(".")
+        found = resource_type.find_path(prefix + name)
+        if found is None and (declared := resource_type.find(head)):
+            sub = part_of(declared.attribute, tail, tolerances)
+            found = (declared, sub) if sub else None
+        if found and (not prefix or tolerances.allow("extension_without_urn")):
             return found
     return None
-
-
-def _find_path(
-    resource_type: ResourceType, name: str, tolerances: Tolerances
-) -> tuple[Declared, Attribute | None] | None:
-    if found := resource_type.find_path(name):
-        return found
-    head, _, tail = name.rpartition(".")
-    declared = resource_type.find(head)
-    older = part_of(declared.attribute, tail, tolerances) if declared else None
-    return (declared, older) if declared and older else None
 
 
 def part_of(attribute: Attribute, name: str, tolerances: Tolerances) -> Attribute | None:

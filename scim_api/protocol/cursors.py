@@ -135,7 +135,6 @@ def _cipher(key: bytes) -> AESGCM:
 
 
 def _bound(fingerprint: str) -> bytes:
-    """Return what a cursor is bound to without holding it."""
     return _PURPOSE + b"\0" + fingerprint.encode()
 
 

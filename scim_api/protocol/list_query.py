@@ -28,7 +28,7 @@ def list_query(
     *,
     max_results: int,
 ) -> Query:
-    """Read the parameters but for `cursor`; raises InvalidFilter, InvalidCount or InvalidValue.
+    """Read all parameters except `cursor`; raises InvalidFilter, InvalidCount or InvalidValue.
 
     Unknown ones do nothing.
     """
@@ -38,18 +38,8 @@ def list_query(
         sort_by=parse_sort(sort_by, resource_type) if sort_by else None,
         descending=descending(parameters.get("sortOrder")),
         start_index=max(1, whole_number(parameters, "startIndex", 1)),
-        count=min(max(0, _count(parameters)), max_results),
+        count=min(max(0, whole_number(parameters, "count", DEFAULT_COUNT)), max_results),
     )
-
-
-def _count(parameters: Parameters) -> int:
-    return whole_number(parameters, "count", DEFAULT_COUNT, _fault_of("count", parameters))
-
-
-def _fault_of(name: str, parameters: Mapping[str, Any]) -> type[ScimError]:
-    """Return the error for a number that is none; in a walk by cursor `count` has its own."""
-    is_walk = parameters.get("cursor") is not None
-    return InvalidCount if name == "count" and is_walk else InvalidValue
 
 
 def shown(parameters: Parameters, resource_type: ResourceType) -> Selection | None:
@@ -74,53 +64,45 @@ def search_parameters(body: Any, tolerances: Tolerances) -> dict[str, str]:
             "parameter.search_schemas", 'schemas must contain "{urn}".', urn=SEARCH_URN
         )
     names = (*_NUMBERS, *_LISTS, *_TEXTS)
-    found = {name: given[name.lower()] for name in names if name.lower() in given}
-    return {
-        name: _number_as_text(name, value, _fault_of(name, given))
-        if name in _NUMBERS
-        else _as_text(name, value)
-        for name, value in found.items()
-    }
+    return {name: _as_text(name, given) for name in names if name.lower() in given}
 
 
-def _as_text(name: str, value: Any) -> str:
+def _as_text(name: str, given: Mapping[str, Any]) -> str:
+    value = given[name.lower()]
+    if name in _NUMBERS:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        template = "{name} must be a whole number, without quotes."
+        raise _fault_of(name, given)("parameter.json_number", template, name=name)
     if name in _LISTS and isinstance(value, list):
-        if not all(isinstance(item, str) for item in value):
-            raise InvalidValue(
-                "parameter.names", "{name} must be a list of attribute names in quotes.", name=name
-            )
-        return ",".join(value)
-    if not isinstance(value, str):
-        raise InvalidValue("parameter.text", "{name} must be text in quotes.", name=name)
-    return value
+        if all(isinstance(item, str) for item in value):
+            return ",".join(value)
+        template = "{name} must be a list of attribute names in quotes."
+        raise InvalidValue("parameter.names", template, name=name)
+    if isinstance(value, str):
+        return value
+    raise InvalidValue("parameter.text", "{name} must be text in quotes.", name=name)
 
 
-def _number_as_text(name: str, value: Any, fault: type[ScimError]) -> str:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise fault(
-            "parameter.json_number", "{name} must be a whole number, without quotes.", name=name
-        )
-    return str(value)
-
-
-def whole_number(
-    parameters: Parameters, name: str, default: int, fault: type[ScimError] = InvalidValue
-) -> int:
-    """Return a parameter that is a whole number; raises the fault, by default InvalidValue."""
+def whole_number(parameters: Parameters, name: str, default: int) -> int:
+    """Return a parameter that is a whole number; raises InvalidValue or InvalidCount."""
     text = parameters.get(name, "").strip()
     if not text:
         return default
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise fault(
-            "parameter.number",
-            "{name} must be a whole number, such as {default}.",
-            name=name,
-            default=default,
-        )
+        template = "{name} must be a whole number, such as {default}."
+        error = _fault_of(name, parameters)
+        raise error("parameter.number", template, name=name, default=default)
     if len(digits) > 16:  # more than any list has; not even converted
         return _MOST if digits == text else -_MOST
     return min(int(text), _MOST)
+
+
+def _fault_of(name: str, parameters: Mapping[str, Any]) -> type[ScimError]:
+    """Return the error for a number that is malformed; `count` next to a cursor has its own."""
+    is_walk = parameters.get("cursor") is not None
+    return InvalidCount if name == "count" and is_walk else InvalidValue
 
 
 def descending(order: str | None) -> bool:
