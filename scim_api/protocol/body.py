@@ -6,7 +6,8 @@ from typing import Any
 from marshmallow import ValidationError
 
 from scim_api.protocol.errors import InvalidSyntax, InvalidValue
-from scim_api.protocol.fields import faults_of_missing, field_of, refusal
+from scim_api.protocol.faults import faults_of_missing, refusal
+from scim_api.protocol.fields import field_of
 from scim_api.protocol.multi_valued import settled, with_values
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Declared, ResourceType, Schema

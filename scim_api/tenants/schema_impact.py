@@ -11,7 +11,7 @@ from projections.current.resources import Resources
 from projections.current.uniqueness import form_of, key_of
 from projections.query.model import START, Mark, Query
 from projections.state import Resource, resource_of
-from scim_api.protocol.fields import is_given
+from scim_api.protocol.faults import is_given
 from scim_api.protocol.schema.attributes import (
     Attribute,
     Declared,

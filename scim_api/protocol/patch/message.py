@@ -5,7 +5,7 @@ from typing import Any
 
 from scim_api.protocol.body import names_message
 from scim_api.protocol.errors import BodyTooLarge, InvalidSyntax
-from scim_api.protocol.fields import check_complete
+from scim_api.protocol.faults import check_complete
 from scim_api.protocol.patch.apply import IsCurrent, Members, apply
 from scim_api.protocol.patch.operations import Reader
 from scim_api.protocol.policy import Tolerances

@@ -17,10 +17,10 @@ from scim_api.protocol.errors import (
     NoTarget,
     UnknownPath,
 )
-from scim_api.protocol.fields import read_entry, read_parts, read_value
 from scim_api.protocol.filter import PatchPath, parse_path
 from scim_api.protocol.multi_valued import with_values
 from scim_api.protocol.patch.apply import MEMBERS, Op, Operation, check_dispensable, naming
+from scim_api.protocol.patch.values import read_entry, read_parts, read_value
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Schema
 from scim_api.protocol.values import (

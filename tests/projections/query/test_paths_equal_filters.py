@@ -12,10 +12,10 @@ from projections.current.memberships import Relation
 from projections.query.comparison import fold
 from projections.query.documents import Documents as Table
 from projections.query.model import Query, Type
-from scim_api.protocol.fields import read_value
 from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.patch.members import MemberChanges
 from scim_api.protocol.patch.message import patched
+from scim_api.protocol.patch.values import read_value
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import GROUP, USER

@@ -10,8 +10,8 @@ import pytest
 from projections.query.model import Type
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.errors import InvalidSyntax, InvalidValue
-from scim_api.protocol.fields import read_value
 from scim_api.protocol.multi_valued import distinct
+from scim_api.protocol.patch.values import read_value
 from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
