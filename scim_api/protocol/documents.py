@@ -39,11 +39,17 @@ class Selection:
         return sub in ((self.only or {}).get(key) or ())
 
     def parts(self, declared: Declared) -> frozenset[str]:
-        """Return the names of the sub-attributes that are shown of a relation."""
+        """Return the names of the sub-attributes that are shown of an attribute."""
         named = (self.only or {}).get(declared.key)
-        dropped = self.without.get(declared.key) or ()
-        subs = (sub for sub in declared.attribute.sub_attributes if _is_kept(sub, named))
-        return frozenset(sub.name for sub in subs if sub.name not in dropped)
+        always = declared.attribute.returned is Returned.ALWAYS
+        dropped = () if always else self.without.get(declared.key) or ()
+        written = declared.key in self.specified
+        return frozenset(
+            sub.name
+            for sub in declared.attribute.sub_attributes
+            if sub.returned is Returned.ALWAYS
+            or (_is_named(sub, named, written) and sub.name not in dropped)
+        )
 
     def apply(self, document: bytes, resource_type: ResourceType) -> bytes:
         """Return a document that shows what was asked for."""
@@ -57,17 +63,19 @@ class Selection:
         return orjson.dumps(answer)
 
     def _shown(self, declared: Declared, value: Any) -> Any:
-        attribute, named = declared.attribute, self.only or {}
-        always = attribute.returned is Returned.ALWAYS
+        """Return what is shown of an attribute's value; None for nothing."""
+        key, attribute = declared.key, declared.attribute
         if attribute.returned is Returned.NEVER:
             return None
-        written = declared.key in self.specified
-        asked = self.only is None and (written or attribute.returned is not Returned.REQUEST)
-        if not (always or asked or declared.key in named):
-            return None
-        value = _keep(attribute, value, named.get(declared.key), written)
-        if value is not None and declared.key in self.without and not always:
-            value = _drop(attribute, value, self.without[declared.key])
+        always = attribute.returned is Returned.ALWAYS
+        if not always:
+            asked = key in self.specified or attribute.returned is not Returned.REQUEST
+            named = asked if self.only is None else key in self.only
+            if not named or self.without.get(key, ()) is None:
+                return None
+        without = not always and self.without.get(key)
+        if attribute.uneven or without or (self.only or {}).get(key):
+            value = _with(value, self.parts(declared))
         return _as_numbers(attribute, value) if attribute.has_decimals else value
 
 
@@ -137,14 +145,6 @@ def _put(answer: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
     answer[steps[-1]] = value
 
 
-def _keep(attribute: Attribute, value: Any, subs: set[str] | None, written: bool) -> Any:
-    """Keep the sub-attributes that were named, or else those returned by default or written."""
-    if subs is None and not attribute.uneven:
-        return value
-    kept = {sub.name for sub in attribute.sub_attributes if _is_kept(sub, subs, written)}
-    return _with(value, kept)
-
-
 def _as_numbers(attribute: Attribute, value: Any) -> Any:
     """Return a value with its decimals, kept as text, as JSON numbers (RFC 7643 §2.3.3)."""
     if isinstance(value, list):
@@ -155,25 +155,14 @@ def _as_numbers(attribute: Attribute, value: Any) -> Any:
     return numbers.shown(value) if attribute.type is Type.DECIMAL else value
 
 
-def _is_kept(sub: Attribute, subs: set[str] | None, written: bool = False) -> bool:
-    if sub.returned in (Returned.ALWAYS, Returned.NEVER):
-        return sub.returned is Returned.ALWAYS
+def _is_named(sub: Attribute, subs: set[str] | None, written: bool) -> bool:
+    """Return whether a sub-attribute was named or, where none was, is shown by default."""
+    if sub.returned is Returned.NEVER:
+        return False
     return (written or sub.returned is Returned.DEFAULT) if subs is None else sub.name in subs
 
 
-def _drop(attribute: Attribute, value: Any, subs: set[str] | None) -> Any:
-    """Drop the attribute, or the sub-attributes that were named; some are always returned."""
-    if subs is None:
-        return None
-    kept = {
-        sub.name
-        for sub in attribute.sub_attributes
-        if sub.returned is Returned.ALWAYS or sub.name not in subs
-    }
-    return _with(value, kept)
-
-
-def _with(value: Any, names: set[str]) -> Any:
+def _with(value: Any, names: frozenset[str]) -> Any:
     if isinstance(value, list):
         return [kept for item in value if (kept := _with(item, names))] or None
     return {name: item for name, item in value.items() if name in names}
