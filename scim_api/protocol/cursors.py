@@ -4,7 +4,7 @@ import binascii
 import hashlib
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -52,9 +52,8 @@ def resumed(query: Query, parameters: Parameters, about: str, key: bytes) -> Que
     if not text:
         return replace(query, after=START)
     count = query.count if parameters.get("count") else None
-    opened = open_cursor(text, _fingerprint(parameters, about), count, key)
-    position, sort_key = opened.position
-    return replace(query, after=Mark(position, sort_key), count=opened.count)
+    mark, count = open_cursor(text, _fingerprint(parameters, about), count, key)
+    return replace(query, after=Mark(*mark), count=count)
 
 
 def following(
@@ -78,14 +77,6 @@ def _fingerprint(parameters: Parameters, about: str) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What a cursor holds: a position, any JSON, and the count the list was begun with."""
-
-    position: Any
-    count: int
-
-
 def seal_cursor(fingerprint: str, count: int, position: Any, key: bytes) -> str:
     """Return a cursor for a position, which can be any JSON; safe in a URL.
 
@@ -97,8 +88,10 @@ def seal_cursor(fingerprint: str, count: int, position: Any, key: bytes) -> str:
     return _text(nonce + _cipher(key).encrypt(nonce, content, _bound(fingerprint)))
 
 
-def open_cursor(cursor: str, fingerprint: str, count: int | None, key: bytes) -> Opened:
-    """Return what a cursor holds; raises InvalidCursor, ExpiredCursor or InvalidCount.
+def open_cursor(cursor: str, fingerprint: str, count: int | None, key: bytes) -> tuple[Any, int]:
+    """Return the position and the count in a cursor.
+
+    Raises InvalidCursor, ExpiredCursor or InvalidCount.
 
     A `count` of None was not given: the list goes on with the count it was begun with.
     """
@@ -122,7 +115,7 @@ def open_cursor(cursor: str, fingerprint: str, count: int | None, key: bytes) ->
             " again, with an empty cursor.",
             count=Quoted(str(made_for)),
         )
-    return Opened(position, made_for)
+    return position, made_for
 
 
 def _seconds() -> int:

@@ -1,1 +1,1 @@
-"""The request log: what was refused or changed nothing, beside the ledger, and what that means."""
+"""The request log of a ledger: requests that were refused or changed nothing, and why."""

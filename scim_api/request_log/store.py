@@ -133,7 +133,7 @@ class RequestLog(SideFile[_Backlog]):
             return None  # a row without it is better than none
 
     def forget(self, id_: str) -> None:
-        """Remove what is about a resource; raises SideFileUnavailable or LedgerBusy."""
+        """Remove the rows about a resource; raises SideFileUnavailable or LedgerBusy."""
         with self._opened("request", connect) as connection:
             if connection:
                 connection.execute(_FORGET, {"id": id_.lower()})
@@ -145,7 +145,7 @@ class RequestLog(SideFile[_Backlog]):
                 connection.execute("UPDATE request SET client = family WHERE client <> family")
 
     def _prune(self, connection: Connection, most: int) -> None:
-        """Remove what is too much or too old, but at most so many rows of each."""
+        """Remove the rows beyond the bounds, at most `most` for each bound."""
         rows = self._bounds.rows
         for where, bound in ((_OF_STRANGERS, max(1, rows // STRANGERS)), ("TRUE", rows)):
             count = connection.execute(f"SELECT count(*) FROM request WHERE {where}").fetchone()[0]
