@@ -99,6 +99,6 @@ def _answering(base: str) -> Callable[[Exception], Response]:
         if refusal.status >= 500 and not isinstance(error, NotServed):
             fields = {"request_id": exchange.id}
             LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
-        return error_response(refusal, request)
+        return error_response(exchange, refusal)
 
     return failed

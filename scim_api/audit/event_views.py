@@ -10,7 +10,7 @@ from ledger import clock
 from projections.query.model import Filter
 from scim_api.audit.event_filters import event_filter
 from scim_api.audit.events import EventPage, EventQuery, Events
-from scim_api.audit.feeds import CHUNK, Feeds, Stream, poll, starting_point
+from scim_api.audit.feeds import CHUNK, Feeds, poll, starting_point, stream
 from scim_api.audit.parameters import count, position
 from scim_api.audit.paths import page_address, page_links
 from scim_api.auth.authenticate import authenticate
@@ -40,7 +40,11 @@ class EventViews:
         seconds = _seconds(parameters)
         if seconds is None:
             page = events.page(query)
-            return _answered(exchange, page, _links(exchange, given, page, query))
+            low, high = _edges(page, query)
+            links = page_links(
+                exchange, given, low, high, page.older, page.newer, newest_first=query.newest_first
+            )
+            return _answered(exchange, page, links)
         with self.feeds.enter():
             found = poll(self.feeds.watcher, events, query, seconds, exchange.environ.get(SOCKET))
         address = page_address(exchange, given, {"after": found.reached})
@@ -65,7 +69,7 @@ class EventViews:
         start = starting_point(_cut_off(exchange), events.end())
         slot = self.feeds.enter()
         events.tenant.ledger.leave()  # nothing is held while waiting
-        stream = Stream(
+        found = stream(
             self.feeds.watcher,
             events,
             query,
@@ -73,7 +77,7 @@ class EventViews:
             lambda: authenticate(header, self.tenants, clock.timestamp()),
             exchange.environ.get(SOCKET),
         )
-        response = Response(iter(stream), content_type="text/event-stream")
+        response = Response(found, content_type="text/event-stream")
         response.headers["X-Accel-Buffering"] = "no"  # or nginx keeps events back
         response.call_on_close(slot.close)
         return response
@@ -91,25 +95,14 @@ def _answered(exchange: Exchange, page: EventPage, links: Mapping[str, str | Non
     return response
 
 
-def _links(
-    exchange: Exchange, given: Mapping[str, str], page: EventPage, query: EventQuery
-) -> dict[str, str | None]:
+def _edges(page: EventPage, query: EventQuery) -> tuple[int, int]:
+    """Return the lowest and highest position of a page; an empty one lies between the two."""
     positions = [event.position for event in page.events]
     if positions:
-        low, high = min(positions), max(positions)
-    elif query.after is not None:  # an empty page lies between two positions
-        low, high = query.after + 1, query.after
-    else:
-        low, high = query.before or 0, (query.before or 0) - 1
-    return page_links(
-        exchange,
-        given,
-        low,
-        high,
-        older=page.older,
-        newer=page.newer,
-        newest_first=query.newest_first,
-    )
+        return min(positions), max(positions)
+    if query.after is not None:
+        return query.after + 1, query.after
+    return query.before or 0, (query.before or 0) - 1
 
 
 def _query(parameters: Parameters, events: Events) -> EventQuery:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import partial
 from math import inf
 from queue import Empty, SimpleQueue
@@ -166,44 +165,35 @@ def poll(
     return last
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Server-Sent Events for one client: every matching event after `position`."""
+def stream(
+    watcher: Watcher,
+    events: Events,
+    query: EventQuery,
+    position: int,
+    check: Callable[[], object],
+    socket: Any = None,
+) -> Iterator[bytes]:
+    """Yield Server-Sent Events after a position until the token, the client or this process ends.
 
-    watcher: Watcher
-    events: Events
-    query: EventQuery
-    position: int
-    still_welcome: Callable[[], object]  # raises a ScimError when its token is none any more
-    socket: Any = None  # the client's, where the server gives it
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield what is to be sent, until the token, the client or this process ends.
-
-        A blank line ends an event only: some clients take every other for an event without data.
-        """
-        yield b"retry: %d\n" % RETRY
-        try:
-            yield from self._frames()
-        except (Over, ScimError, LedgerError):
-            return  # the client connects again, and gets the reason then
-
-    def _frames(self) -> Iterator[bytes]:
-        beat = time.monotonic()
-        for found in follow(self.watcher, self.events, self.query, self.position):
+    `check` raises a ScimError once the token is not valid any more. A blank line ends an event
+    only: some clients take every other for an event without data.
+    """
+    yield b"retry: %d\n" % RETRY
+    beat = time.monotonic()
+    with suppress(Over, ScimError, LedgerError):  # the client connects again, and gets the reason
+        for found in follow(watcher, events, query, position):
             now = time.monotonic()
             if found and found.events:
-                yield b"".join(map(frame, found.events))
+                yield b"".join(map(_frame, found.events))
             if now > beat + HEARTBEAT:
-                self.watcher.run(self.still_welcome)
+                watcher.run(check)
                 yield b": still here\n"
                 beat = now
-            if is_gone(self.socket):
+            if is_gone(socket):
                 return
 
 
-def frame(event: Shown) -> bytes:
-    """Return an event as Server-Sent Events have it; JSON has no line break of its own."""
+def _frame(event: Shown) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.position, event.type.encode(), event.json)
 
 

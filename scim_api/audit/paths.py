@@ -35,9 +35,9 @@ def page_links(
     given: Mapping[str, str],
     low: int,
     high: int,
-    *,
     older: bool,
     newer: bool,
+    *,
     newest_first: bool = True,
 ) -> dict[str, str | None]:
     """Return the addresses of the next page and of the previous one of a page from low to high.

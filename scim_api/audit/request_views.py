@@ -39,8 +39,8 @@ def page() -> Response:
         {name: parameters[name] for name in ("filter", "count") if name in parameters},
         records[-1].number if records else 0,
         records[0].number if records else 0,
-        older=found.older and bool(records),
-        newer=found.newer and bool(records),
+        found.older and bool(records),
+        found.newer and bool(records),
     )
     names = _names(exchange, records)
     return plain_json({"requests": [shown(record, names) for record in records], **links})

@@ -4,9 +4,8 @@ A User-Agent is kept as the request log keeps it; of each credential only the ne
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.sqlite.connection import Connection, connect, connect_read_only
 from ledger.user_agents import family
@@ -23,8 +22,7 @@ _Key = tuple[str, ...]  # (credential, client) of a use; and the name of a toler
 _Pending = dict[_Key, tuple[str, int]]  # when it was last, and in how many requests
 
 
-@dataclass(frozen=True, slots=True)
-class LastUse:
+class LastUse(NamedTuple):
     """The last request of a client with a credential."""
 
     credential: str
@@ -33,9 +31,8 @@ class LastUse:
     requests: int
 
 
-@dataclass(frozen=True, slots=True)
-class ToleranceUse:
-    """In how many requests of a client with a credential something was forgiven."""
+class ToleranceUse(NamedTuple):
+    """The number of requests of a client with a credential that used a tolerance."""
 
     credential: str
     client: str
@@ -96,11 +93,11 @@ class Usage(SideFile[_Pending]):
 
         Raises SideFileUnavailable, as does `tolerance_uses`.
         """
-        return [LastUse(*row) for row in self._rows("usage")]
+        return [LastUse._make(row) for row in self._rows("usage")]
 
     def tolerance_uses(self) -> list[ToleranceUse]:
         """Return the tolerances that each client used with each credential, newest first."""
-        return [ToleranceUse(*row) for row in self._rows("tolerance")]
+        return [ToleranceUse._make(row) for row in self._rows("tolerance")]
 
     def _rows(self, table: str) -> list[tuple[Any, ...]]:
         with self._opened(table, connect_read_only) as connection:

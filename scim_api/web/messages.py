@@ -22,7 +22,7 @@ from scim_api.protocol.errors import (
 )
 from scim_api.protocol.values import MAX_DEPTH, count_objects, deeper_than
 from scim_api.settings import Settings
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange
 
 SCIM_JSON = "application/scim+json"
 JSON = "application/json"
@@ -43,20 +43,16 @@ _HTTP = {  # by status: rule code and detail
 }
 
 
-def media_type(exchange: Exchange) -> str:
-    """Return the answer's media type: SCIM's, unless the client takes plain JSON only.
+def json_response(
+    exchange: Exchange, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an answer that is JSON already: SCIM's, unless the client accepts plain JSON only.
 
     Nothing is refused with 406: clients send odd Accept headers and read the answer all the same.
     """
     accept = exchange.environ.get("HTTP_ACCEPT", "")
-    return JSON if JSON in accept and SCIM_JSON not in accept else SCIM_JSON
-
-
-def json_response(
-    exchange: Exchange, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Return an answer that is JSON already."""
-    return Response(body, status, headers, content_type=media_type(exchange))
+    plain = JSON in accept and SCIM_JSON not in accept
+    return Response(body, status, headers, content_type=JSON if plain else SCIM_JSON)
 
 
 def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
@@ -186,10 +182,10 @@ def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> InvalidSyntax:
     )
 
 
-def error_response(refusal: Refusal, request: Request) -> Response:
+def error_response(exchange: Exchange, refusal: Refusal) -> Response:
     """Return the answer to any failure: SCIM JSON, whatever went wrong."""
     body = orjson.dumps(refusal.document())
-    return json_response(exchange_of(request), body, refusal.status, refusal.headers)
+    return json_response(exchange, body, refusal.status, refusal.headers)
 
 
 def refusal_of(error: Exception, *, okta: bool, scim: bool = True) -> Refusal:
