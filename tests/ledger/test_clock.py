@@ -45,7 +45,7 @@ def test_nothing_follows_the_end_of_a_day(text: str) -> None:
         clock.from_iso(text)
 
 
-def test_a_timestamp_is_of_now_unless_told_otherwise() -> None:
+def test_a_timestamp_defaults_to_now() -> None:
     with freeze_time(NOON):
         assert clock.timestamp() == "2026-11-24T12:00:00.000000Z"
 
@@ -63,7 +63,7 @@ def test_an_id_is_written_as_a_uuid_is() -> None:
     assert id_ == str(UUID(id_))
 
 
-def test_ids_stand_in_the_order_of_time() -> None:
+def test_ids_sort_by_time() -> None:
     ids = []
     for milliseconds in range(5):
         with freeze_time(NOON + timedelta(milliseconds=milliseconds)):

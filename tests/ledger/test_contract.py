@@ -133,7 +133,7 @@ def test_a_version_is_not_expected_of_a_stream_that_is_not_there(
         ledger.append([Append("User-1", 1, [UPDATED])], metadata)
 
 
-def test_a_wrong_version_is_told_with_stream_expected_and_actual(
+def test_a_wrong_version_is_reported_with_stream_expected_and_actual(
     ledger: Ledger, metadata: Metadata
 ) -> None:
     ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
@@ -227,7 +227,7 @@ def test_an_append_that_was_undone_leaves_no_gap(open_ledger: Open, metadata: Me
     assert (recorded.position, recorded.version) == (2, 1)
 
 
-def test_what_a_projector_writes_is_undone_with_the_append(
+def test_a_projectors_writes_are_rolled_back_with_the_append(
     open_ledger: Open, metadata: Metadata
 ) -> None:
     class Counter(Follower):
@@ -246,7 +246,7 @@ def test_what_a_projector_writes_is_undone_with_the_append(
     assert checkpoints(ledger) == {r.id for r in kept}
 
 
-def test_what_a_projector_returns_is_handed_back_for_each_stream(
+def test_a_projectors_results_are_returned_per_stream(
     open_ledger: Open, metadata: Metadata
 ) -> None:
     class Writer(Follower):
@@ -262,22 +262,22 @@ def test_what_a_projector_returns_is_handed_back_for_each_stream(
 # What is kept
 
 
-def test_an_append_returns_what_is_read_back(ledger: Ledger, metadata: Metadata) -> None:
+def test_an_append_returns_the_events_as_they_are_read_back(
+    ledger: Ledger, metadata: Metadata
+) -> None:
     recorded = ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
 
     assert list(ledger.read_all(after=1)) == recorded
     assert ledger.read_stream("User-1") == recorded
 
 
-def test_what_was_appended_is_there_when_the_ledger_is_opened_again(
-    open_ledger: Open, metadata: Metadata
-) -> None:
+def test_appended_events_are_there_after_reopening(open_ledger: Open, metadata: Metadata) -> None:
     recorded = open_ledger([]).append([Append("User-1", NO_STREAM, [CREATED])], metadata)
 
     assert list(open_ledger([]).read_all(after=1)) == recorded
 
 
-def test_an_event_keeps_who_caused_it_and_through_what(ledger: Ledger) -> None:
+def test_an_event_keeps_actor_and_via(ledger: Ledger) -> None:
     metadata = Metadata("01-actor", "scim.put", "01-txn", {"method": "PUT", "id": "r-1"})
 
     [recorded] = ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
@@ -311,7 +311,7 @@ def test_events_bear_the_time_of_their_append(ledger: Ledger, metadata: Metadata
     assert recorded.at == "2099-05-06T07:08:09.123456Z"
 
 
-def test_time_stands_still_while_the_clock_is_behind(ledger: Ledger, metadata: Metadata) -> None:
+def test_event_times_do_not_go_back_with_the_clock(ledger: Ledger, metadata: Metadata) -> None:
     with freeze_time("2099-01-01T12:00:00Z"):
         ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
     with freeze_time("2099-01-01T11:00:00Z"):
@@ -390,7 +390,7 @@ def test_a_stream_that_is_not_there_reads_as_empty(ledger: Ledger) -> None:
 # A decision under the lock
 
 
-def test_what_is_decided_under_the_lock_is_recorded(ledger: Ledger, metadata: Metadata) -> None:
+def test_events_decided_under_the_lock_are_recorded(ledger: Ledger, metadata: Metadata) -> None:
     ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
 
     def decide(_: Connection) -> list[Append]:
@@ -594,7 +594,7 @@ def test_times_have_positions(ledger: Ledger, metadata: Metadata) -> None:
 # Waiting
 
 
-def test_who_waits_sees_what_another_appends(open_ledger: Open, metadata: Metadata) -> None:
+def test_a_waiting_reader_sees_anothers_append(open_ledger: Open, metadata: Metadata) -> None:
     ledger, other = open_ledger(), open_ledger()
     appending = threading.Timer(
         0.2, other.append, ([Append("User-1", NO_STREAM, [CREATED])], metadata)
@@ -606,7 +606,7 @@ def test_who_waits_sees_what_another_appends(open_ledger: Open, metadata: Metada
     appending.join()
 
 
-def test_who_waits_in_vain_is_told_in_time(ledger: Ledger) -> None:
+def test_waiting_ends_at_its_timeout(ledger: Ledger) -> None:
     assert not ledger.wait_beyond(1, 0.15)
     assert ledger.wait_beyond(0, 0.15)
 
@@ -614,7 +614,7 @@ def test_who_waits_in_vain_is_told_in_time(ledger: Ledger) -> None:
 # Events as stored
 
 
-def test_raw_events_are_what_is_hashed(mixed: Ledger) -> None:
+def test_raw_events_are_the_hashed_bytes(mixed: Ledger) -> None:
     raws = list(mixed.raw_events(2, 4))
 
     assert [decode(raw.header, raw.body) for raw in raws] == mixed.read_chunk(1, 4)
@@ -690,9 +690,7 @@ def test_nothing_is_appended_to_an_erased_stream(mixed: Ledger, metadata: Metada
         mixed.append([Append("User-1", 5, [UPDATED])], metadata)
 
 
-def test_no_byte_of_what_was_erased_is_left_after_a_rewrite(
-    ledger: Ledger, metadata: Metadata
-) -> None:
+def test_no_erased_byte_is_left_after_a_rewrite(ledger: Ledger, metadata: Metadata) -> None:
     ledger.append(
         [Append("User-1", NO_STREAM, [Event(events.CREATED, {"name": "Zoeqx"})])], metadata
     )
@@ -707,7 +705,7 @@ def test_no_byte_of_what_was_erased_is_left_after_a_rewrite(
     assert ledger.read_stream("User-1")[0].payload is None
 
 
-def test_a_rewrite_waits_for_who_writes_until_its_deadline(
+def test_a_rewrite_waits_for_writers_until_its_deadline(
     open_ledger: Open, metadata: Metadata
 ) -> None:
     ledger, other = open_ledger(), open_ledger()

@@ -42,11 +42,11 @@ def test_a_new_ledger_is_for_its_owner_alone(tmp_path: Path, metadata: Metadata)
 MADE = ["ledger.db", "ledger.lock", "signing.head", "signing.key"]
 
 
-def test_a_new_ledger_leaves_nothing_beside_it_but_key_head_and_lock(ledger_path: Path) -> None:
+def test_a_new_ledger_has_only_key_head_and_lock_next_to_it(ledger_path: Path) -> None:
     assert sorted(os.listdir(ledger_path.parent)) == MADE
 
 
-def test_a_new_ledger_says_in_its_first_page_what_it_is(ledger_path: Path) -> None:
+def test_a_new_ledgers_first_page_identifies_it(ledger_path: Path) -> None:
     page = ledger_path.read_bytes()
 
     assert int.from_bytes(page[68:72]) == APPLICATION_ID == int.from_bytes(b"SCLG")
@@ -78,7 +78,7 @@ def test_a_name_that_is_not_fit_is_refused(name: str, tmp_path: Path, metadata: 
     assert os.listdir(tmp_path) == []
 
 
-def test_what_a_torn_making_left_is_swept(tmp_path: Path, metadata: Metadata) -> None:
+def test_remains_of_an_interrupted_creation_are_removed(tmp_path: Path, metadata: Metadata) -> None:
     for name in (".ledger.db.0a", ".ledger.db.0a-wal", ".ledger.db.0a-shm"):
         (tmp_path / name).write_bytes(b"\x00" * 5000)
 
@@ -88,7 +88,7 @@ def test_what_a_torn_making_left_is_swept(tmp_path: Path, metadata: Metadata) ->
     assert verify(tmp_path / "ledger.db").good
 
 
-def test_a_ledger_is_not_made_beside_the_log_of_a_lost_one(
+def test_a_ledger_is_not_created_next_to_the_log_of_a_lost_one(
     ledger: SQLiteLedger, tmp_path: Path, metadata: Metadata
 ) -> None:
     ledger.append([Append("Note-1", NO_STREAM, [Event(events.CREATED)])], metadata)
@@ -136,7 +136,7 @@ def test_migrating_a_ledger_that_is_up_to_date_takes_no_steps(ledger_path: Path)
     assert ledger_path.read_bytes() == before
 
 
-def test_migrating_what_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_migrating_a_missing_ledger_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerMissing):
         migrate(tmp_path / "ledger.db")
 

@@ -139,7 +139,7 @@ def test_a_hold_leaves_the_stream_as_it_is(jane, ledger, metadata):
     assert len(ledger.read_stream(STREAM)) == 2
 
 
-def test_what_leaves_with_the_erased_is_recorded_before_in_one_transaction(jane, ledger, metadata):
+def test_memberships_end_before_the_erased_event_in_one_transaction(jane, ledger, metadata):
     left = Append("Group-1", NO_STREAM, [Event(events.MEMBERS_REMOVED, {f"members:{ID}": None})])
 
     erased = erasure.erase(ledger, STREAM, ORDER, metadata, lambda _: [left])

@@ -24,9 +24,7 @@ def test_projections_as_a_rebuild_gives_them_have_no_faults(few: int, history: P
     assert faults(history, few=few) == []
 
 
-def test_what_differs_is_told_by_another_process_as_by_this(
-    history: Path, foreign: Foreign
-) -> None:
+def test_another_process_reports_the_same_differences(history: Path, foreign: Foreign) -> None:
     foreign(history).execute("UPDATE resource SET name_key = 'evil' WHERE position = 3")
     foreign(history).execute("UPDATE credential SET revoked_at = NULL")
 
@@ -36,9 +34,7 @@ def test_what_differs_is_told_by_another_process_as_by_this(
     assert found == faults(history, few=30)
 
 
-def test_what_stops_a_rebuild_is_raised_from_another_process(
-    history: Path, foreign: Foreign
-) -> None:
+def test_an_error_in_another_process_is_raised_here(history: Path, foreign: Foreign) -> None:
     foreign(history).execute("DROP TABLE resource_email")
 
     with pytest.raises(RuntimeError, match="no such table"):

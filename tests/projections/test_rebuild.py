@@ -82,7 +82,7 @@ def test_a_rebuild_gives_the_same_bytes(projected: Tenant) -> None:
     assert all(before.values())
 
 
-def test_a_rebuild_mends_what_was_edited_by_hand(
+def test_a_rebuild_repairs_manual_edits(
     projected: Tenant, foreign: Callable[[Path], Connection]
 ) -> None:
     before = contents(projected.ledger)
@@ -97,7 +97,7 @@ def test_a_rebuild_returns_the_position_it_reached(projected: Tenant) -> None:
     assert StoredProjection(projected.ledger, projected.resources).rebuild() == 30
 
 
-def test_a_rebuild_leaves_no_tables_beside_the_live_ones(projected: Tenant) -> None:
+def test_a_rebuild_leaves_no_tables_next_to_the_live_ones(projected: Tenant) -> None:
     before = tables(projected.ledger)
 
     StoredProjection(projected.ledger, projected.resources).rebuild()
@@ -121,7 +121,7 @@ def test_names_stay_unique_after_a_rebuild(projected: Tenant) -> None:
         projected.ledger.append([create("USER1@example.com")], METADATA)
 
 
-def test_progress_is_told_once_for_each_chunk(tenant: Tenant) -> None:
+def test_progress_is_reported_once_per_chunk(tenant: Tenant) -> None:
     tenant.ledger.append([create(f"user{n}") for n in range(1200)], METADATA)
     told: list[tuple[int, int]] = []
 
@@ -136,7 +136,7 @@ def test_progress_is_told_once_for_each_chunk(tenant: Tenant) -> None:
 # While others write
 
 
-def test_what_a_thread_writes_during_a_rebuild_is_not_lost(tenant: Tenant) -> None:
+def test_a_threads_writes_during_a_rebuild_are_not_lost(tenant: Tenant) -> None:
     tenant.ledger.append([create(f"user{n}") for n in range(1200)], METADATA)
     enough = threading.Event()
     written: list[int] = []
@@ -163,7 +163,7 @@ def test_what_a_thread_writes_during_a_rebuild_is_not_lost(tenant: Tenant) -> No
 
 
 @pytest.mark.slow
-def test_what_a_process_writes_during_a_rebuild_is_not_lost(tenant: Tenant) -> None:
+def test_another_processs_writes_during_a_rebuild_are_not_lost(tenant: Tenant) -> None:
     tenant.ledger.append([create(f"user{n}") for n in range(600)], METADATA)
     command = [sys.executable, str(PROCESSES), "append", str(tenant.ledger.path), "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:

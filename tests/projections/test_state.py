@@ -125,7 +125,7 @@ def test_deleted_is_nothing() -> None:
     assert fold([CREATED, happened(events.DELETED, 2)]) is None
 
 
-def test_what_is_deleted_can_be_created_again() -> None:
+def test_a_deleted_resource_can_be_created_again() -> None:
     again = happened(events.CREATED, 3, userName="joan")
 
     resource = fold([CREATED, happened(events.DELETED, 2), again])
@@ -205,7 +205,7 @@ def test_a_resource_that_never_said_so_is_active(attributes: dict[str, Any], act
 # The stored document
 
 
-def test_a_document_is_the_scim_answer_but_for_base_url_and_groups() -> None:
+def test_a_document_is_the_scim_answer_without_base_url_and_groups() -> None:
     assert json.loads(document_of(JANE, USER, "/Users")) == {
         "schemas": [USER, ENTERPRISE],
         "id": "01a2",
@@ -245,7 +245,7 @@ def test_a_document_does_not_depend_on_the_order_of_changes() -> None:
     assert document_of(backwards, USER, "/Users") == document_of(JANE, USER, "/Users")
 
 
-def test_members_stand_in_no_document() -> None:
+def test_documents_contain_no_members() -> None:
     attributes = {**JANE.attributes, "members:01a4": {"type": "User"}, "members:a:b": {}}
 
     document = document_of(replace(JANE, attributes=attributes), USER, "/Users")

@@ -168,7 +168,7 @@ def parts(whole: list[bytes], begin: int, end: int) -> list[str]:
     return [naive_root(whole[start : start + count]).hex() for start, count in spans]
 
 
-def test_a_part_and_the_hashes_beside_it_give_the_root_of_the_whole() -> None:
+def test_a_part_and_its_neighbour_hashes_give_the_root() -> None:
     for size in range(1, 24):
         whole = leaves(size)
         for first, last in itertools.combinations_with_replacement(range(1, size + 1), 2):

@@ -85,11 +85,11 @@ def test_the_files_of_an_export_are_their_owners_alone(export: Export) -> None:
     assert modes == dict.fromkeys(names, 0o600)
 
 
-def test_the_program_beside_an_export_is_the_verifier(export: Export) -> None:
+def test_an_export_comes_with_the_verifier(export: Export) -> None:
     assert (export().folder / "verify.py").read_bytes() == VERIFIER.read_bytes()
 
 
-def test_an_export_of_everything_needs_no_hashes_beside_it(export: Export) -> None:
+def test_an_export_of_everything_needs_no_neighbour_hashes(export: Export) -> None:
     assert export().proof is None
 
 
@@ -129,7 +129,7 @@ def test_another_verify_py_in_the_way_is_left(acme: Path, tmp_path: Path) -> Non
     assert newest(acme).position == 30
 
 
-def test_a_second_export_goes_beside_the_first(acme: Path, tmp_path: Path) -> None:
+def test_a_second_export_does_not_replace_the_first(acme: Path, tmp_path: Path) -> None:
     for name in ("first", "second"):
         command("export", "--output", str(tmp_path / name))
 
@@ -178,7 +178,7 @@ def test_a_missing_event_stops_an_export(acme: Path, tmp_path: Path, foreign: Fo
         (("--show", " , "), "--show names nothing"),
     ],
 )
-def test_what_cannot_be_exported_is_said_and_not_recorded(
+def test_a_refused_export_is_explained_and_not_recorded(
     acme: Path, words: tuple[str, ...], said: str
 ) -> None:
     assert said in refused(2, *words)
@@ -188,7 +188,7 @@ def test_what_cannot_be_exported_is_said_and_not_recorded(
 # What is shown
 
 
-def test_everything_is_shown_but_what_opens_doors(export: Export) -> None:
+def test_everything_is_shown_except_token_hashes(export: Export) -> None:
     desk = export()
 
     shown = {path for line in lines(desk) for path in paths(line)}
@@ -199,7 +199,7 @@ def test_everything_is_shown_but_what_opens_doors(export: Export) -> None:
     )
 
 
-def test_only_what_is_named_is_shown_and_the_rest_is_proved(export: Export) -> None:
+def test_only_named_values_are_shown_and_the_rest_is_proved(export: Export) -> None:
     desk = export("--show", "userName,active")
 
     assert {path for line in lines(desk) for path in paths(line)} == {"userName", "active"}
@@ -209,7 +209,7 @@ def test_only_what_is_named_is_shown_and_the_rest_is_proved(export: Export) -> N
     assert verdict.found["payloads"] == {"shown": 0, "partly": 30, "withheld": 0, "erased": 1}
 
 
-def test_a_tokens_hash_is_not_shown_to_who_names_it(export: Export) -> None:
+def test_a_tokens_hash_is_not_shown_even_if_named(export: Export) -> None:
     desk = export("--show", "sha256,name")
 
     assert {path for line in lines(desk) for path in paths(line)} == {"name"}
@@ -253,7 +253,7 @@ def test_headers_alone_verify(export: Export) -> None:
 
 
 @pytest.mark.parametrize("words", [("--from", "17"), ("--to", "17"), ("--from", "8", "--to", "9")])
-def test_a_part_verifies_with_the_hashes_beside_it(export: Export, words: tuple[str, ...]) -> None:
+def test_a_part_verifies_with_its_neighbour_hashes(export: Export, words: tuple[str, ...]) -> None:
     desk = export(*words)
 
     verdict = desk.verify()
@@ -264,7 +264,7 @@ def test_a_part_verifies_with_the_hashes_beside_it(export: Export, words: tuple[
     assert not desk.verify().ok
 
 
-def test_another_hash_beside_a_part_is_found(export: Export) -> None:
+def test_a_wrong_neighbour_hash_is_found(export: Export) -> None:
     desk = export("--from", "8", "--to", "17")
 
     for side in ("left", "right"):
@@ -277,7 +277,7 @@ def test_another_hash_beside_a_part_is_found(export: Export) -> None:
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_a_hash_more_or_less_beside_a_part_is_found(export: Export, side: str) -> None:
+def test_a_missing_or_extra_neighbour_hash_is_found(export: Export, side: str) -> None:
     desk = export("--from", "8", "--to", "17")
     assert desk.proof is not None
 
@@ -349,7 +349,7 @@ def test_a_payload_that_is_gone_without_an_erasure_is_called_withheld(desk: Desk
     assert (found["withheld"], found["erased"]) == (1, 1)
 
 
-def test_who_holds_the_old_key_can_follow_a_rotation(export: Export) -> None:
+def test_the_old_key_leads_to_the_new_one(export: Export) -> None:
     before = export()
     command("key", "rotate")
     after = export(name="after")
@@ -363,7 +363,7 @@ def test_who_holds_the_old_key_can_follow_a_rotation(export: Export) -> None:
     assert any("the key was rotated to" in note for note in verdict.found["notes"])
 
 
-def test_who_holds_the_new_key_can_check_an_older_head(export: Export) -> None:
+def test_the_new_key_leads_back_to_an_older_head(export: Export) -> None:
     before = export()
     command("key", "rotate")
     after = export(name="after")

@@ -58,7 +58,7 @@ def test_it_explains_itself() -> None:
         ("not there", "--head", "head", "--key", STRANGER.key),
     ],
 )
-def test_what_is_not_understood_ends_with_2(words: tuple[str, ...], tmp_path: Any) -> None:
+def test_bad_arguments_end_with_2(words: tuple[str, ...], tmp_path: Any) -> None:
     done = run(*words)
 
     assert done.returncode == 2
@@ -84,7 +84,7 @@ NO_KEYS = {
 
 
 @pytest.mark.parametrize("name", NO_KEYS)
-def test_what_is_no_key_is_refused(name: str) -> None:
+def test_an_invalid_key_is_refused(name: str) -> None:
     assert arithmetic.program.verifier_key(key_text(STRANGER.typed))[2] == STRANGER.typed[1:]
 
     with pytest.raises(ValueError):

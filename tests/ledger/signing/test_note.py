@@ -57,7 +57,7 @@ def test_a_signature_of_an_unknown_key_says_nothing() -> None:
     assert not other.note(HEAD.text).signed_by(KEY.verifier)
 
 
-def test_a_wrong_signature_of_a_known_key_is_none() -> None:
+def test_a_wrong_signature_of_a_known_key_does_not_count() -> None:
     note = KEY.note(HEAD.text)
     forged = Note(note.text.replace("42", "43"), note.signatures)
 
@@ -89,7 +89,7 @@ def test_a_cosignature_is_checked_with_the_cosigner_and_its_time() -> None:
         "a\n\n— name AAAAAAA=\n\n",
     ],
 )
-def test_what_is_no_note_is_refused(text: str) -> None:
+def test_an_invalid_note_is_refused(text: str) -> None:
     with pytest.raises(MalformedNote):
         Note.parse(text)
 
@@ -112,7 +112,7 @@ def test_what_is_no_note_is_refused(text: str) -> None:
         "name\n1\nnot base64\n",
     ],
 )
-def test_what_is_no_tree_head_is_refused(text: str) -> None:
+def test_an_invalid_tree_head_is_refused(text: str) -> None:
     with pytest.raises(MalformedNote):
         TreeHead.of(KEY.note(text))
 
@@ -127,12 +127,12 @@ def test_a_tree_head_has_a_size_in_plain_digits(size: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "a+b", "a+00000000+AAAA", str(KEY.verifier).replace("+A", "+B"), " + + "]
 )
-def test_what_is_no_verifier_key_is_refused(text: str) -> None:
+def test_an_invalid_verifier_key_is_refused(text: str) -> None:
     with pytest.raises(MalformedNote):
         VerifierKey.parse(text)
 
 
-def test_what_is_no_signing_key_is_not_quoted() -> None:
+def test_an_invalid_signing_key_is_not_quoted() -> None:
     with pytest.raises(MalformedNote) as raised:
         SigningKey.parse("PRIVATE+KEY+secret")
 

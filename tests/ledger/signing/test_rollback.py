@@ -198,7 +198,7 @@ def test_a_damaged_state_file_is_named(tenant) -> None:
     assert raised.value.reason == "damaged signing.head"
 
 
-def test_its_trouble_is_told_without_the_path(restored: Path) -> None:
+def test_an_error_does_not_name_the_path(restored: Path) -> None:
     with pytest.raises(LedgerUnavailable) as raised:
         wiring.open_tenant(restored)
 

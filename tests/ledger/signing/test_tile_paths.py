@@ -51,7 +51,7 @@ def test_a_name_is_read_back_as_it_was_written(name: TileName) -> None:
 
 
 @given(st.text("0123456789x/.pentris", max_size=24))
-def test_what_is_read_is_written_the_same(text: str) -> None:
+def test_reading_and_writing_a_tile_path_is_lossless(text: str) -> None:
     name = TileName.parse(text)
 
     assert name is None or str(name) == f"tile/{text}"

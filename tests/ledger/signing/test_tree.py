@@ -115,7 +115,7 @@ def test_tiles_grow_with_the_ledger_as_if_made_at_once(ledger: SQLiteLedger, for
         assert connection.execute("SELECT * FROM tile ORDER BY level, number").fetchall() == grown
 
 
-def test_tiles_that_were_thrown_away_are_made_anew(ledger: SQLiteLedger, foreign) -> None:
+def test_deleted_tiles_are_computed_again(ledger: SQLiteLedger, foreign) -> None:
     leaves = plant(ledger, 600, foreign)
     tree = Tree(ledger)
     tree.root_at(600)

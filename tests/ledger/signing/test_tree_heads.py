@@ -60,7 +60,7 @@ def test_where_nothing_changed_no_other_head_is_signed(heads) -> None:
     assert len(list(heads.every())) == 1
 
 
-def test_the_newest_head_is_remembered_beside_the_key(heads, record) -> None:
+def test_the_newest_head_is_stored_next_to_the_key(heads, record) -> None:
     heads.sign()
     record("Note-1", NOTED)
     newest = heads.sign()

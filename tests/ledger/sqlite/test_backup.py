@@ -107,7 +107,7 @@ def test_a_backup_is_of_the_moment_it_began(
     assert verify(target).events == 21
 
 
-def test_a_backup_holds_what_is_still_in_the_log(
+def test_a_backup_includes_events_still_in_the_log(
     ledger: SQLiteLedger, target: Path, metadata: Metadata
 ) -> None:
     ledger.append([Append("Note-1", NO_STREAM, [CREATED])], metadata)
@@ -130,7 +130,7 @@ def test_a_backup_is_one_file_for_its_owner_alone(history: Path, target: Path) -
     assert size == target.stat().st_size
 
 
-def test_a_backup_needs_no_log_beside_it(history: Path, target: Path) -> None:
+def test_a_backup_needs_no_log(history: Path, target: Path) -> None:
     backup(history, target, quietly)
 
     connection = driver.connect(f"{target.as_uri()}?mode=ro&immutable=1", uri=True)

@@ -126,7 +126,7 @@ def test_a_writer_gives_up_when_another_process_holds_the_lock_too_long(
     impatient.close()
 
 
-def test_a_patient_writer_gets_its_turn_when_the_lock_is_let_go(
+def test_a_waiting_writer_gets_the_lock_once_it_is_released(
     tenant: Tenant, metadata: Metadata
 ) -> None:
     with start("hold", tenant.ledger.path) as holder:

@@ -71,7 +71,7 @@ def integrity(path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_what_was_acknowledged_survives_sigkill(tenant: Tenant, metadata: Metadata) -> None:
+def test_acknowledged_events_survive_sigkill(tenant: Tenant, metadata: Metadata) -> None:
     path = tenant.ledger.path
     tenant.ledger.close()
     acknowledged: dict[int, str] = {}
@@ -103,7 +103,7 @@ def whole_users(tenant: Tenant) -> bool:
     return versions == [1, 2] * (len(versions) // 2)
 
 
-def test_what_a_full_disk_refuses_is_undone_and_the_ledger_goes_on(tenant: Tenant) -> None:
+def test_a_write_refused_by_a_full_disk_is_rolled_back(tenant: Tenant) -> None:
     command = [sys.executable, str(PROCESSES), "starve", str(tenant.ledger.path)]
 
     said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")

@@ -138,7 +138,7 @@ def test_a_file_that_is_sound_again_is_written_again(
     ledger.close()
 
 
-def test_what_was_found_sound_before_a_page_proved_damaged_is_no_longer(
+def test_an_earlier_clean_check_is_void_once_a_page_is_damaged(
     history: Path, foreign: Foreign, metadata: Metadata
 ) -> None:
     ledger = SQLiteLedger(history)

@@ -34,7 +34,7 @@ def log_of(path):
     return path.with_name(f"{path.name}-wal").read_bytes()
 
 
-def test_what_was_deleted_stays_in_the_log_until_the_file_is_rewritten(file):
+def test_deleted_data_stays_in_the_log_until_the_file_is_rewritten(file):
     path, connection = file
     connection.execute("DELETE FROM note")
     assert MARK in log_of(path)
@@ -109,7 +109,7 @@ def test_a_disk_without_room_for_the_log_is_named_before_anything_is_written(fil
         scrub.rewrite(path, soon())
 
 
-def test_every_connection_overwrites_what_it_deletes(file):
+def test_every_connection_overwrites_deleted_data(file):
     _, connection = file
     for each in (connection, temporary()):
         assert each.execute("PRAGMA secure_delete").fetchone() == (1,)

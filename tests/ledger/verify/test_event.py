@@ -130,7 +130,7 @@ def test_a_column_that_the_header_does_not_have_is_found(name: str, value: Any) 
 
 
 @pytest.mark.parametrize("name", [*COLUMNS, "position", "ledger", "v", "attributes", "commitment"])
-def test_what_a_header_has_wrong_is_named(name: str) -> None:
+def test_the_wrong_field_of_a_header_is_named(name: str) -> None:
     row = event({"a": 1})
     header = canonical({**json.loads(row.header), name: "another"})
 

@@ -80,7 +80,7 @@ def test_a_ledger_with_heads_tiles_and_two_keys_verifies(signed: Path, run: Run)
     assert said["projections_rebuilt"]
 
 
-def test_it_is_said_what_was_checked_and_what_no_verification_shows(signed: Path, run: Run) -> None:
+def test_the_report_lists_what_was_checked_and_what_cannot_be(signed: Path, run: Run) -> None:
     out = run("verify").stdout
 
     assert "7 tree heads" in out
@@ -93,7 +93,7 @@ def test_it_is_said_what_was_checked_and_what_no_verification_shows(signed: Path
     "change",
     ["UPDATE checkpoint SET revision = revision + 1", "UPDATE source SET leaf_hash = zeroblob(32)"],
 )
-def test_only_what_was_compared_is_said_to_be(change: str, signed: Path, run: Run) -> None:
+def test_only_comparisons_made_are_reported(change: str, signed: Path, run: Run) -> None:
     app.console().tenant("acme").history.catch_up()
     before = run("verify").stdout
     tamper(signed.with_name("history.db"), change)
@@ -282,7 +282,7 @@ def test_verify_finds(name: str, signed: Path) -> None:
     assert signed.read_bytes() == before
 
 
-def test_a_rewrite_is_told_as_such_by_the_command(signed: Path, run: Run) -> None:
+def test_the_command_reports_a_rewrite(signed: Path, run: Run) -> None:
     tamper(signed, rewrite(50, {"x": "y"}), forge_tiles)
 
     result = run("verify", "--events-only")
@@ -291,7 +291,7 @@ def test_a_rewrite_is_told_as_such_by_the_command(signed: Path, run: Run) -> Non
     assert "what differs is from position 3 to 100" in result.stdout
 
 
-def test_a_head_signed_anew_over_a_rewrite_takes_the_key_that_was_then_in_force(
+def test_a_new_head_over_a_rewrite_needs_the_key_in_force_then(
     signed: Path,
 ) -> None:
     tamper(signed, rewrite(50, {"x": "y"}), forge_tiles, put_head(3, key(signed)))
@@ -305,7 +305,7 @@ def rewrite_with_the_key(path: Path) -> None:
     tamper(path, rewrite(402, {"userName": "u402", "active": True}), forge_tiles, *heads)
 
 
-def test_a_rewrite_by_who_has_the_key_is_found_by_a_head_of_others(
+def test_a_rewrite_with_the_key_is_found_by_anothers_head(
     signed: Path, run: Run, tmp_path: Path
 ) -> None:
     shutil.copy(signed.parent / "signing.head", tmp_path / "head")
@@ -322,9 +322,7 @@ def test_a_rewrite_by_who_has_the_key_is_found_by_a_head_of_others(
 # A tail that is cut off with all that tells of it in the file
 
 
-def test_a_tail_that_was_cut_off_is_found_by_the_head_beside_the_key(
-    signed: Path, run: Run
-) -> None:
+def test_a_cut_off_tail_is_found_by_signing_head(signed: Path, run: Run) -> None:
     tamper(signed, cut(500))
 
     result = run("verify", "--events-only", "--json")
@@ -358,7 +356,7 @@ def test_a_tail_that_was_cut_off_and_nobody_holds_a_head_of_is_honestly_not_show
     assert "- events cut off, added or written anew after the newest tree head" in result.stdout
 
 
-def test_a_head_beside_the_key_that_cannot_be_read_is_a_finding(signed: Path, run: Run) -> None:
+def test_an_unreadable_signing_head_is_a_finding(signed: Path, run: Run) -> None:
     (signed.parent / "signing.head").write_text("x")
 
     result = run("verify", "--events-only", "--json")
@@ -415,7 +413,7 @@ def test_a_witness_is_believed_by_its_cosignature(signed: Path) -> None:
     assert not verify(signed, options=Options([KnownHead("x", note)])).good
 
 
-def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) -> None:
+def test_a_head_of_a_former_origin_shows_the_lost_events(signed: Path) -> None:
     kept = Keys(signed.parent)
     lost = KnownHead("x", Note.parse((signed.parent / "signing.head").read_text()))
     tamper(signed, cut(500))
@@ -433,7 +431,7 @@ def test_a_head_of_a_name_that_was_given_up_tells_what_was_lost(signed: Path) ->
 @pytest.mark.parametrize(
     "words", [["--head", "{}/text"], ["--head", "{}/none"], ["--key", "x"]], ids=" ".join
 )
-def test_what_is_no_head_or_key_is_a_usage_error(
+def test_an_invalid_head_or_key_is_a_usage_error(
     words: list[str], signed: Path, run: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "text").write_text("x")
@@ -456,7 +454,7 @@ def test_an_erasure_that_is_not_finished_is_a_note_and_no_fault(signed: Path) ->
     ]
 
 
-def test_behind_a_time_that_is_in_no_calendar_times_are_compared_again(signed: Path) -> None:
+def test_after_an_impossible_time_times_are_compared_again(signed: Path) -> None:
     tamper(signed, lambda c: put_header(c, 550, at="2026-99-99T00:00:00.000000Z"))
 
     times = [finding for finding in verify(signed).findings if finding.what == "time"]

@@ -48,7 +48,7 @@ def told(result: Result) -> str:
     )
 
 
-def test_what_an_anchor_holds_is_compared(signed: Path, anchor: Path, run: Run) -> None:
+def test_an_anchors_heads_are_compared(signed: Path, anchor: Path, run: Run) -> None:
     result = run("verify", "--events-only")
 
     assert result.exit_code == 0
@@ -79,7 +79,7 @@ def test_a_tail_that_was_cut_off_is_found_by_a_witness(
     assert "501 600 events, for the tree head in the witness" in told(result)
 
 
-def test_a_tail_that_was_cut_off_is_found_by_what_a_url_answers(
+def test_a_cut_off_tail_is_found_by_the_anchors_url(
     signed: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = (signed.parent / "signing.head").read_bytes()
@@ -152,18 +152,14 @@ def renewed(path: Path, *, kept: int, abandoned: Note | None = None) -> None:
     tenant.close()
 
 
-def test_heads_of_a_name_that_was_given_up_are_compared(
-    signed: Path, anchor: Path, run: Run
-) -> None:
+def test_heads_of_a_former_origin_are_compared(signed: Path, anchor: Path, run: Run) -> None:
     renewed(signed, kept=SIZE)
     tamper(signed, rewrite(550, {"x": "y"}), forge_tiles)
 
     assert "root of the tree head in the anchor" in run("verify", "--events-only").stdout
 
 
-def test_heads_of_what_was_lost_and_said_to_be_are_no_fault(
-    signed: Path, anchor: Path, run: Run
-) -> None:
+def test_heads_over_events_reported_lost_are_no_fault(signed: Path, anchor: Path, run: Run) -> None:
     renewed(signed, kept=500, abandoned=Note.parse(anchor.read_text()))
 
     result = run("verify", "--events-only")
@@ -172,9 +168,7 @@ def test_heads_of_what_was_lost_and_said_to_be_are_no_fault(
     assert "in keeping with the anchor" not in result.stdout
 
 
-def test_heads_of_what_was_lost_and_kept_silent_about_are_found(
-    signed: Path, anchor: Path, run: Run
-) -> None:
+def test_heads_over_unreported_lost_events_are_found(signed: Path, anchor: Path, run: Run) -> None:
     renewed(signed, kept=500)
 
     result = run("verify", "--events-only", "--json")
@@ -183,7 +177,7 @@ def test_heads_of_what_was_lost_and_kept_silent_about_are_found(
     assert "501 one of 600 events, as the anchor" in told(result)
 
 
-def test_the_file_of_a_backup_is_held_against_what_is_given_only(
+def test_a_backups_file_is_compared_only_with_given_heads(
     signed: Path, anchor: Path, run: Run
 ) -> None:
     tamper(signed, cut(500))

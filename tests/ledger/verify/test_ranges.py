@@ -100,7 +100,7 @@ def test_verify_finds(name: str, processes: int, long: Path) -> None:
     assert what in {finding.what for finding in report.findings}
 
 
-def test_what_is_written_and_forgotten_meanwhile_is_no_fault(long: Path) -> None:
+def test_events_written_or_erased_meanwhile_are_no_fault(long: Path) -> None:
     ledger, forgotten = SQLiteLedger(long), count(2)
 
     def meanwhile(done: int, total: int) -> None:

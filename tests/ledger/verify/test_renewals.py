@@ -68,7 +68,9 @@ def found_by(report: Report) -> str:
     return " | ".join(str(finding) for finding in report.findings)
 
 
-def test_a_restored_ledger_tells_what_was_given_up_and_lost(signed: Path, run: Run) -> None:
+def test_a_restored_ledger_reports_the_former_origin_and_lost_events(
+    signed: Path, run: Run
+) -> None:
     old = key(signed)
     restore(signed, signer=old)
 
@@ -88,7 +90,7 @@ def test_a_restored_ledger_tells_what_was_given_up_and_lost(signed: Path, run: R
     ]
 
 
-def test_a_recovery_by_who_has_the_key_is_signed(signed: Path) -> None:
+def test_a_recovery_with_the_key_is_signed(signed: Path) -> None:
     old = key(signed).verifier
     tenant = wiring.wire(signed)
     renew(tenant.heads, None, metadata())
@@ -108,7 +110,7 @@ def test_it_is_said_in_words_too(signed: Path, run: Run) -> None:
     assert "100 events were lost; its former key signed that" in out
 
 
-def test_a_name_that_the_former_key_did_not_sign_is_told_loudly(signed: Path, run: Run) -> None:
+def test_a_new_origin_without_the_former_keys_signature_is_reported(signed: Path, run: Run) -> None:
     restore(signed, abandoned=None)
 
     result = run("verify", "--events-only")
@@ -129,7 +131,7 @@ def test_a_given_key_must_lead_to_the_one_in_force(signed: Path, run: Run) -> No
     assert (result.exit_code, finding["position"]) == (3, KEPT + 1)
 
 
-def test_a_given_key_leads_on_by_what_it_signed(signed: Path) -> None:
+def test_a_given_key_leads_on_through_its_signatures(signed: Path) -> None:
     old = key(signed)
     restore(signed, signer=old)
 

@@ -49,7 +49,7 @@ def found_by(report: Report) -> list[str]:
 # From where it ended last
 
 
-def test_only_what_came_after_is_read_again(long: Path) -> None:
+def test_only_later_events_are_read_again(long: Path) -> None:
     report = again(long, verified(long))
 
     assert report.findings == []
@@ -64,7 +64,7 @@ def test_a_leaf_that_was_changed_since_is_found(long: Path) -> None:
     assert f"root of the first {LONG_SIZE:,} events" in found_by(again(long, since))
 
 
-def test_what_was_changed_beside_the_leaf_is_not_read_again(long: Path) -> None:
+def test_since_last_does_not_see_changes_outside_the_leaf(long: Path) -> None:
     since = verified(long)
     tamper(long, "UPDATE payload SET body = x'7b7d' WHERE position = 50")
 
@@ -93,14 +93,14 @@ def test_heads_that_were_signed_since_are_checked(long: Path) -> None:
     assert found_by(again(long, since)) == [f"tree head {newest + 1}"]
 
 
-def test_what_was_verified_of_another_ledger_is_found(long: Path) -> None:
+def test_memory_of_another_ledger_is_detected(long: Path) -> None:
     since = verified(long)
     other = Verified("evil/0000000000000000", since.size, since.root, since.head, since.at)
 
     assert "origin when it was verified last" in found_by(again(long, other))
 
 
-def test_the_command_remembers_beside_the_ledger_and_says_what_it_did_not_read(
+def test_since_last_stores_its_memory_next_to_the_ledger_and_says_what_it_skipped(
     signed: Path, run: Run
 ) -> None:
     before = signed.read_bytes()
@@ -152,9 +152,7 @@ def test_one_event_is_verified_up_to_the_newest_head_over_it(signed: Path, run: 
     assert said["proof"]
 
 
-def test_an_event_behind_the_newest_head_is_said_to_have_none_over_it(
-    signed: Path, run: Run
-) -> None:
+def test_an_event_after_the_newest_head_is_reported_as_uncovered(signed: Path, run: Run) -> None:
     tenant = app.console().tenant("acme")
     added = record(tenant.ledger, NOTED, metadata())
     tenant.close()

@@ -94,7 +94,7 @@ def test_a_ledger_in_use_verifies(ledger: SQLiteLedger, record: Callable[..., ob
     assert verify(ledger.path).events == 2
 
 
-def test_progress_is_told_up_to_the_last_event(history: Path) -> None:
+def test_progress_is_reported_up_to_the_last_event(history: Path) -> None:
     told: list[tuple[int, int]] = []
 
     verify(history, lambda done, total: told.append((done, total)))
@@ -423,15 +423,13 @@ def rewrite(path: Path, position: int, payload: dict[str, object]) -> None:
     )
 
 
-def test_an_event_written_anew_as_a_whole_takes_a_tree_head_to_be_found(history: Path) -> None:
+def test_a_completely_rewritten_event_is_found_only_by_a_tree_head(history: Path) -> None:
     rewrite(history, 17, {"title": "Queen"})
 
     assert verify(history).good
 
 
-def test_an_event_written_anew_is_found_where_the_current_state_remembers_it(
-    history: Path, run: Run
-) -> None:
+def test_a_rewritten_event_is_found_if_the_current_state_differs(history: Path, run: Run) -> None:
     rewrite(history, 17, {"title": "Queen"})
 
     assert run("verify").exit_code == 3
@@ -481,7 +479,7 @@ def test_verify_finds_an_event_that_the_current_state_cannot_follow(
 # What is said
 
 
-def test_findings_name_position_expectation_and_what_was_found(history: Path, run: Run) -> None:
+def test_findings_name_position_expected_and_found(history: Path, run: Run) -> None:
     tamper(history, "UPDATE event SET actor = 'nobody' WHERE position = 17")
 
     [finding] = json.loads(run("verify", "--json").stdout)["findings"]

@@ -154,7 +154,7 @@ def all_rows(told: Told, span: Span, count: int, kind: str | None = None) -> lis
 
 @PROPERTY
 @given(history=TOLD)
-def test_a_difference_is_what_differs_between_the_two_states(
+def test_a_difference_equals_the_difference_of_the_two_states(
     telling: Telling, history: list[Any]
 ) -> None:
     with telling(history) as told:
@@ -292,7 +292,7 @@ def large(told: Told, size: int) -> Counted:
     return Counted(told.archive)
 
 
-def test_a_page_of_a_large_group_costs_what_one_of_a_small_group_does(telling: Telling) -> None:
+def test_a_page_of_a_large_group_costs_as_much_as_one_of_a_small_group(telling: Telling) -> None:
     costs = {}
     for size in (300, 6000):
         with telling([]) as told:
@@ -421,7 +421,7 @@ def test_each_kind_says_how_it_came(telling: Telling) -> None:
         }
 
 
-def test_the_event_that_made_it_so_is_told_whatever_happened_since(telling: Telling) -> None:
+def test_a_difference_names_the_event_that_made_it_despite_later_changes(telling: Telling) -> None:
     asleep, awake, edited = {"active": False}, {"active": True}, {"title": "Chef"}
     history = [
         *[("name", id_, (f"Before {id_}", {})) for id_ in ("u0", "u1", "u2", "g0")],

@@ -142,7 +142,7 @@ def _position(recorded: Recorded) -> int:
 
 @PROPERTY
 @given(HISTORIES)
-def test_whatever_happened_the_rows_are_what_the_streams_fold_to(
+def test_the_membership_rows_equal_the_fold_of_the_streams(
     database: Connection, history: list[Step]
 ) -> None:
     lived = Lived(database, history)
@@ -207,7 +207,7 @@ def test_members_and_groups_are_those_of_the_world(
 
 @PROPERTY
 @given(HISTORIES, st.sampled_from(EVERYONE))
-def test_who_is_a_member_is_told_without_reading_all(
+def test_membership_is_checked_without_reading_all_members(
     database: Connection, history: list[Step], id_: str
 ) -> None:
     lived = Lived(database, history)
@@ -257,7 +257,7 @@ def test_groups_that_are_members_of_each_other_end_the_search(tenant: Tenant, li
     assert groups(tenant, "u0") == [("g0", "direct"), ("g1", "indirect")]
 
 
-def test_a_member_that_no_resource_stands_for_has_no_name(tenant: Tenant, lives: World) -> None:
+def test_a_member_without_a_resource_has_no_name(tenant: Tenant, lives: World) -> None:
     take(tenant.ledger, lives, ("join", "g0", ["u0", "x0"]))
 
     with tenant.ledger.reading() as connection:
@@ -322,7 +322,7 @@ def test_everyone_leaves_a_group_that_is_deleted(tenant: Tenant, lives: World) -
     assert faults(tenant) == [None, None, None]
 
 
-def test_who_left_a_group_is_known_even_while_in_another(tenant: Tenant, lives: World) -> None:
+def test_former_members_are_known_even_while_in_another_group(tenant: Tenant, lives: World) -> None:
     take(tenant.ledger, lives, ("join", "g0", ["u0", "u1"]))
     take(tenant.ledger, lives, ("join", "g1", ["u0"]))
     take(tenant.ledger, lives, ("leave", "g0", ["u0"]))
@@ -453,7 +453,7 @@ def test_a_new_member_costs_the_same_in_a_group_of_10_and_of_100000(
     assert 0 < large[1] <= small[1] + 4
 
 
-def test_a_member_who_leaves_a_group_of_100000_costs_a_few_rows(
+def test_leaving_a_group_of_100000_changes_a_few_rows(
     tenant: Tenant, lives: World, foreign: Any
 ) -> None:
     connection = foreign(tenant.ledger.path)

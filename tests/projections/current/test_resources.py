@@ -57,7 +57,7 @@ def test_pages_are_the_same_as_slices_of_the_whole_list_across_blocks_and_gaps(t
         assert page_ids(tenant, start_index=start, count=60) == left[start - 1 : start + 59]
 
 
-def test_the_total_counts_what_is_there(tenant) -> None:
+def test_the_total_counts_existing_resources(tenant) -> None:
     ids = add_users(tenant, 10)
     delete(tenant, ids[3])
 
@@ -75,7 +75,7 @@ def test_an_import_by_pages_misses_and_doubles_nobody_while_users_arrive(tenant)
     assert seen[:250] == before
 
 
-def test_a_list_that_takes_too_long_is_given_up(tenant, monkeypatch) -> None:
+def test_a_list_that_takes_too_long_is_aborted(tenant, monkeypatch) -> None:
     add_users(tenant, 500)
     monkeypatch.setattr(effort, "PATIENCE", -1.0)
     costly = parse_filter(" or ".join(['title co "x"'] * 100), USER)
@@ -84,7 +84,7 @@ def test_a_list_that_takes_too_long_is_given_up(tenant, monkeypatch) -> None:
         page_ids(tenant, filter=costly)
 
 
-def test_a_connection_reads_on_after_a_list_was_given_up(tenant, monkeypatch) -> None:
+def test_a_connection_can_read_after_an_aborted_list(tenant, monkeypatch) -> None:
     ids = add_users(tenant, 500)
     with monkeypatch.context() as patience:
         patience.setattr(effort, "PATIENCE", -1.0)
@@ -120,9 +120,7 @@ def test_a_read_that_takes_very_long_takes_a_place_and_gives_it_back(
             page_ids(tenant, filter=COSTLY)
 
 
-def test_a_read_that_takes_long_is_given_up_for_others_where_they_have_no_thread_else(
-    tenant, one_place
-) -> None:
+def test_a_long_read_is_aborted_when_others_have_no_thread(tenant, one_place) -> None:
     assert one_place.take()
 
     with one_place.reading(), pytest.raises(effort.TooManyCostly):

@@ -221,7 +221,7 @@ def six(database: Connection) -> Lived:
     return lived
 
 
-def test_a_walk_goes_on_behind_a_resource_that_is_gone(six: Lived) -> None:
+def test_a_walk_continues_after_a_deleted_resource(six: Lived) -> None:
     query = Query(sort_by=parse_sort("title", USER), count=2)
     left = listed(six, "User", replace(query, count=100))
     gone = iter(left[1::2])
@@ -233,7 +233,7 @@ def test_a_walk_goes_on_behind_a_resource_that_is_gone(six: Lived) -> None:
     assert seen(pages) == left
 
 
-def test_who_comes_after_a_walk_by_age_has_begun_is_seen_at_its_end(six: Lived) -> None:
+def test_a_resource_created_during_a_walk_by_age_comes_last(six: Lived) -> None:
     query = Query(count=5)
 
     pages = walk(six, "User", query, lambda: settle(six, [{}], "new"))

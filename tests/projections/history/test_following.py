@@ -65,14 +65,14 @@ def test_the_history_is_made_when_it_is_first_asked_for(tenant, people):
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_history_that_cannot_be_made_is_told_as_such(tenant, people):
+def test_a_failed_build_of_the_history_is_reported(tenant, people):
     shutil.rmtree(tenant.ledger.path.parent)  # the ledger itself stays open
 
     with pytest.raises(SideFileUnavailable, match=r"history\.db cannot be made: No such file"):
         tenant.history.catch_up()
 
 
-def test_who_asks_sees_all_that_was_recorded_before(tenant, people, record):
+def test_a_reader_sees_everything_recorded_before(tenant, people, record):
     assert total(tenant.history, 2) == 1
     record("User-12", person(12))
 
@@ -130,7 +130,7 @@ def test_several_that_catch_up_at_once_do_each_event_once(tenant, record, monkey
     assert faults(tenant) is None
 
 
-def test_nobody_is_told_of_a_chunk_before_it_can_be_read(tenant, people):
+def test_a_chunk_is_announced_only_once_it_can_be_read(tenant, people):
     told = []
 
     def watch(statement):
@@ -163,7 +163,7 @@ def test_a_chunk_that_was_cut_off_leaves_nothing(tenant, people, record, monkeyp
     assert faults(tenant) is None
 
 
-def test_a_history_of_another_program_begins_anew(tenant, people, monkeypatch):
+def test_a_history_of_another_program_version_is_rebuilt(tenant, people, monkeypatch):
     tenant.history.catch_up()
     monkeypatch.setattr(HistoryProjector, "revision", HistoryProjector.revision + 1)
 
@@ -173,7 +173,7 @@ def test_a_history_of_another_program_begins_anew(tenant, people, monkeypatch):
     other.close()
 
 
-def test_the_history_of_a_ledger_that_was_restored_begins_anew(tenant, people, record, recorder):
+def test_the_history_of_a_restored_ledger_is_rebuilt(tenant, people, record, recorder):
     """What the restored ledger records next is not what the lost one had at that position."""
     path = tenant.ledger.path
     backup(path, path.with_name("backup.db"), lambda done, total: None)
@@ -194,7 +194,7 @@ def test_the_history_of_a_ledger_that_was_restored_begins_anew(tenant, people, r
     restored.close()
 
 
-def test_who_cannot_wait_is_told_how_far_it_is(tenant, people, monkeypatch):
+def test_a_reader_that_cannot_wait_gets_the_progress(tenant, people, monkeypatch):
     monkeypatch.setattr(history_, "CHUNK", 1)
     impatient = History(tenant.ledger, KINDS, patience=1e-9)
 
@@ -247,7 +247,7 @@ def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
     second.end()
 
 
-def test_a_lock_that_cannot_be_made_is_told_and_tried_again(tenant, people, monkeypatch):
+def test_a_lock_that_cannot_be_created_is_logged_and_retried(tenant, people, monkeypatch):
     monkeypatch.setattr(background, "INTERVAL", 0.01)
     lock, told = tenant.ledger.path.with_name("history.lock"), []
     lock.mkdir()  # as on a disk that takes no more files

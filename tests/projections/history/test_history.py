@@ -134,7 +134,7 @@ def test_the_rows_are_the_same_however_the_events_are_cut(
     assert dumps[0] == dumps[1] == dumps[2]
 
 
-def test_what_ended_before_its_group_did_keeps_its_end(both: Connection) -> None:
+def test_a_membership_that_ended_before_its_group_keeps_its_end(both: Connection) -> None:
     members = Intervals("membership", ("group_born", "member_id"), 1)
     for member in ("a", "b"):
         members.begin((1, member), 2, "User")

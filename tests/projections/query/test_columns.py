@@ -148,7 +148,7 @@ def test_an_index_serves_equality(of: Path) -> None:
 
 @PROPERTY
 @given(FILTERS)
-def test_what_a_client_wrote_stands_in_no_sql(filter: Filter) -> None:
+def test_no_client_text_becomes_sql(filter: Filter) -> None:
     where, _ = compiled(filter, COLUMNS)
 
     assert not set(where) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_ (),<>=?'01")

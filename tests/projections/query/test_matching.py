@@ -203,7 +203,7 @@ def test_numbers_compare_by_value() -> None:
 
 
 @pytest.mark.parametrize("operator", [each for each in Operator if each is not Operator.NE])
-def test_what_cannot_be_compared_is_found_by_nothing(operator: Operator) -> None:
+def test_incomparable_values_match_no_filter(operator: Operator) -> None:
     created = Path("meta.created", ("meta", "created"), None, Type.DATE_TIME, False, False)
 
     assert not matches(Compare(created, operator, "no time"), JANE)

@@ -274,7 +274,7 @@ def test_null_finds_the_same_with_every_operator(database: Any, operator: Operat
     assert selected(database, filter) == expected(documents, filter)
 
 
-def test_what_a_client_writes_is_never_part_of_the_statement() -> None:
+def test_no_client_text_becomes_part_of_the_statement() -> None:
     text = """title eq "'; DROP TABLE resource; --" """
 
     statement, parameters = Table().where(parse_filter(text, USER))

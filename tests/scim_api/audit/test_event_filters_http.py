@@ -60,11 +60,11 @@ def about_users(auditor, filter_):
         ('not (credential eq "okta")', 1),
     ],
 )
-def test_what_is_asked_is_what_is_shown(auditor, lived, filter_, expected):
+def test_a_filter_on_a_shown_value_finds_its_event(auditor, lived, filter_, expected):
     assert len(about_users(auditor, filter_)) == expected
 
 
-def test_what_operators_did_has_no_credential(auditor, lived):
+def test_events_of_operators_have_no_credential(auditor, lived):
     assert found(auditor, "credential eq null")[0] == 1
 
 

@@ -147,7 +147,7 @@ def test_a_page_beyond_the_end_leads_back(told):
     assert [e["position"] for e in follow(told, page["previous"]).json["events"]] == [9, 10]
 
 
-def test_the_commitment_can_be_recomputed_from_what_is_shown(told):
+def test_the_commitment_can_be_recomputed_from_the_answer(told):
     shown = [event for event in ask(told).json["events"] if "withheld" not in event]
 
     assert len(shown) == len(TYPES) - 2
@@ -188,7 +188,7 @@ def test_the_request_and_the_credential_are_named(told):
     assert event["credential"] == "okta"
 
 
-def test_no_answer_holds_the_hash_of_a_token_or_what_could_prove_one(told):
+def test_no_answer_reveals_or_proves_a_tokens_hash(told):
     hashes = [
         event.payload["sha256"] for event in told.site.events() if event.type == "CredentialIssued"
     ]
@@ -239,7 +239,7 @@ def test_an_event_that_is_not_there_is_404(told, position):
     ],
     ids=str,
 )
-def test_what_cannot_be_read_is_refused_with_a_reason(told, parameters, scim_type, words):
+def test_an_unreadable_query_is_refused_with_a_reason(told, parameters, scim_type, words):
     status, found, detail = refusal(ask(told, **parameters))
 
     assert (status, found) == (400, scim_type)
@@ -253,7 +253,7 @@ def test_a_page_has_a_thousand_events_at_most(told):
 # Long poll: see test_feed_http for waiting
 
 
-def test_what_is_there_already_is_not_waited_for(told):
+def test_existing_events_are_answered_without_waiting(told):
     page = ask(told, wait=60, after=8).json
 
     assert [event["position"] for event in page["events"]] == [9, 10]
@@ -274,7 +274,7 @@ def test_a_wait_without_a_position_begins_now(told):
     assert "after=10" in page["next"]
 
 
-def test_who_waits_needs_a_place(make_site):
+def test_a_waiting_client_needs_a_free_place(make_site):
     site = make_site(SCIM_FEEDS="0")
     site.console.create("default").close()
     client = site.client(scopes=[Scope.AUDIT])

@@ -97,7 +97,7 @@ class Feed:
         return [int(fields["id"]) for fields in islice(self, count)]
 
 
-def test_a_feed_sends_what_there_is_and_what_comes(shared):
+def test_a_feed_sends_existing_and_new_events(shared):
     start = shared.end()
     shared.create("before@example.com")
 
@@ -134,7 +134,7 @@ def test_the_last_event_id_goes_before_after(shared):
         assert feed.take(2) == [start + 2, start + 3]
 
 
-def test_a_feed_sends_what_its_filter_finds(shared):
+def test_a_feed_sends_only_matching_events(shared):
     start = shared.end()
     shared.create("other@example.com")
     shared.create("wanted@example.com")
@@ -320,7 +320,7 @@ def test_a_token_revoked_while_streaming_ends_the_stream(api, impatient):
     assert refusal(client.ask("GET", FEED, base=""))[0] == 401
 
 
-def test_what_a_filter_finds_far_behind_is_reached_in_strides(api, impatient, monkeypatch):
+def test_a_distant_match_of_a_filter_is_reached_in_strides(api, impatient, monkeypatch):
     monkeypatch.setattr(events, "STRIDE", 2)
     client = api.site.client(scopes=[Scope.AUDIT])
     for n in range(7):
@@ -381,7 +381,7 @@ def test_a_place_is_given_back_once(make_site):
         ("/ledger/v1/events/", "count=5&%77ait=5"),
     ],
 )
-def test_what_waits_is_known_however_it_is_written(path, query):
+def test_a_waiting_request_is_recognised_in_any_spelling(path, query):
     assert waits(path, query)
 
 
@@ -394,5 +394,5 @@ def test_what_waits_is_known_however_it_is_written(path, query):
         ("/ledger/v1", ""),
     ],
 )
-def test_what_does_not_wait_keeps_its_thread(path, query):
+def test_a_request_that_does_not_wait_keeps_its_thread(path, query):
     assert not waits(path, query)

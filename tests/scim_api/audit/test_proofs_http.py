@@ -141,7 +141,7 @@ REFUSED = [
 ]
 
 
-def test_what_cannot_be_proved_is_refused_precisely(auditor):
+def test_an_impossible_proof_is_refused_precisely(auditor):
     for path, given, status, words in REFUSED:
         found = refusal(ask(auditor, path, **given))
 

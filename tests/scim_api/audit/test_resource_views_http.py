@@ -50,7 +50,7 @@ def jane(api):
     return jane
 
 
-def test_a_timeline_says_what_changed_and_who_did_it(api, auditor, jane):
+def test_a_timeline_shows_each_change_and_its_actor(api, auditor, jane):
     entries = told(auditor, f"/Users/{jane['id']}/timeline")["entries"]
 
     assert [e["type"] for e in entries] == ["Created", "Updated", "MembersAdded", "Deactivated"]
@@ -164,7 +164,7 @@ def test_a_group_that_a_group_joined_is_a_difference_of_its_members(api, auditor
     assert [group["display"] for group in found["groups"]["joined"]["values"]] == ["Outer"]
 
 
-def test_differences_say_who_joined_left_changed_came_back_and_passed(api, auditor):
+def test_differences_have_every_kind(api, auditor):
     gone, asleep, awake = (api.create(f"{name}@example.com") for name in ("gone", "off", "on"))
     group = api.group("Staff", gone)
     api.patch(awake, replace(False, "active"))
@@ -217,7 +217,7 @@ def test_an_operator_is_named(api, auditor, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_differences_add_up_to_what_was_answered(api, auditor, seed):
+def test_pages_of_differences_add_up_to_the_whole(api, auditor, seed):
     client = Client(api, random.Random(seed))
     for _ in range(20):
         client.change()

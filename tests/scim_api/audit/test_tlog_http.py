@@ -70,7 +70,7 @@ def test_the_log_is_also_at_an_address_that_names_it(auditor):
     assert Log(lambda path: body_of(auditor, f"{named}/{path}"), key_of(auditor)).audit() == 300
 
 
-def test_what_a_tile_is_named_for_may_be_kept_for_ever_and_a_head_for_seconds(auditor):
+def test_tiles_may_be_cached_for_ever_and_a_head_for_seconds(auditor):
     grow(auditor, 300)
 
     for path in ("tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000"):
@@ -134,7 +134,7 @@ NO_NAMES = [
 ]
 
 
-def test_what_is_not_the_name_of_a_tile_is_404(auditor):
+def test_an_invalid_tile_name_is_404(auditor):
     grow(auditor, 300)
 
     answers = {path: get(auditor, path) for path in NO_NAMES}
@@ -175,7 +175,7 @@ def test_a_public_log_can_be_audited_by_anybody(public):
     assert Log(fetch, key).audit() == 300
 
 
-def test_of_a_public_log_nothing_but_the_log_is_public(public):
+def test_a_public_log_makes_nothing_else_public(public):
     for path in ("", "/events", "/tree-head", "/proof/inclusion?position=1", "/requests"):
         asked = public.get(f"/ledger/v1{path}", base="", headers={"Authorization": None})
         assert refusal(asked)[0] == 401

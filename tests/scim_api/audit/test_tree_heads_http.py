@@ -43,7 +43,7 @@ def test_a_head_over_everything_is_signed_on_a_clean_shutdown(server):
     assert newest["size"] == len(json.loads(command(server, "events", "list", "--json").stdout))
 
 
-def test_a_ledger_behind_a_head_is_not_served_and_recover_heals_it(server, tmp_path):
+def test_a_ledger_behind_a_head_is_not_served_until_recover(server, tmp_path):
     copy = tmp_path / "backup.db"
     command(server, "backup", str(copy))
     assert create(server, "lost").status == 201

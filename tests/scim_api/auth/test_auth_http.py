@@ -69,7 +69,7 @@ def test_no_token_is_401_with_a_challenge(api, authorization):
         "Bearer scl_0123456789abcdef_",
     ],
 )
-def test_what_is_no_token_is_401_invalid_token(api, form):
+def test_a_malformed_token_is_401_invalid_token(api, form):
     response = authorized(api, form.format(api.token, api.token).encode().decode("latin-1"))
 
     assert refusal(response)[0] == 401
@@ -91,7 +91,7 @@ def test_the_case_of_a_token_matters(api, case):
 
 
 @pytest.mark.parametrize("length", [10, 40, 69])
-def test_a_torn_token_is_told_from_an_unknown_one(api, length):
+def test_a_damaged_token_is_distinguished_from_an_unknown_one(api, length):
     torn = refusal(authorized(api, api.token[:length]))
     unknown = refusal(authorized(api, tokens.issue(api.token[4:20])))
 

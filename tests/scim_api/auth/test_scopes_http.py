@@ -90,7 +90,7 @@ def holder(api, *scopes, **own):
 
 
 @pytest.mark.parametrize("scope", Scope)
-def test_a_token_of_one_scope_is_refused_exactly_what_others_open(api, scope):
+def test_a_token_of_one_scope_is_refused_everything_else(api, scope):
     trial = Trial(api)
     client = trial.client(scope)
 
@@ -127,7 +127,7 @@ def test_with_provision_each_request_so_refused_does_record_something(api):
 
 
 @pytest.mark.parametrize("scopes", [["read", "operate"], ["provision", "audit"], list(Scope)])
-def test_several_scopes_open_what_each_of_them_opens(api, scopes):
+def test_several_scopes_open_what_any_of_them_opens(api, scopes):
     trial = Trial(api)
     client = trial.client(*scopes)
 
@@ -244,7 +244,7 @@ def test_a_refusal_names_the_scope_and_how_to_make_such_a_token(
     )
 
 
-def test_a_token_that_is_none_is_401_and_not_403(api):
+def test_an_invalid_token_is_401_and_not_403(api):
     for path in (f"{BASE}/Users", LEDGER):
         response = api.ask("GET", path, base="", headers={"Authorization": "Bearer none"})
 

@@ -140,7 +140,7 @@ def test_no_request_waits_for_an_anchor_that_drips(start_made, dripping):
 
 
 @pytest.mark.parametrize("holder", ["SCIM_ANCHOR_URL", "SCIM_WITNESS_DIR"])
-def test_a_backup_put_back_is_refused_because_of_who_holds_its_heads(
+def test_a_restored_backup_is_refused_because_of_an_anchors_heads(
     shell, tmp_path, monkeypatch, holder
 ):
     with ExitStack() as stack:

@@ -52,7 +52,7 @@ def test_a_schema_can_extend_another_resource_type(shell, badge):
     assert rows[BADGE_URN]["resource_type"] == "Group"
 
 
-def test_what_show_prints_as_json_can_be_added_elsewhere(shell, badge, tmp_path):
+def test_a_schema_printed_as_json_can_be_added_elsewhere(shell, badge, tmp_path):
     shell("schema", "add", badge)
     shown = tmp_path / "shown.json"
 
@@ -128,7 +128,7 @@ def test_attributes_are_declared_required_and_listed(shell, api):
 
 
 @pytest.mark.parametrize("name", ["emails", "userName", "Emails"])
-def test_what_is_required_already_changes_nothing_and_says_so(shell, name):
+def test_requiring_a_required_attribute_changes_nothing(shell, name):
     shell("attribute", "require", "emails")
     before = recorded(shell)
 
@@ -145,11 +145,11 @@ def test_what_is_required_already_changes_nothing_and_says_so(shell, name):
         ("password", "accepted and dropped"),
     ],
 )
-def test_what_cannot_be_required_is_refused_with_a_sentence(shell, name, sentence):
+def test_an_attribute_that_cannot_be_required_is_refused(shell, name, sentence):
     assert sentence in shell("attribute", "require", name, code=1).err
 
 
-def test_what_a_user_lacks_cannot_be_required(shell, api):
+def test_an_attribute_that_a_user_lacks_cannot_be_required(shell, api):
     created = api.create()
 
     said = shell("attribute", "require", "emails", code=1).err
@@ -170,7 +170,7 @@ def test_a_required_attribute_can_be_released(shell, api):
 
 
 @pytest.mark.parametrize(("word", "path"), [("role", "/Roles"), ("entitlement", "/Entitlements")])
-def test_what_is_added_is_served_and_listed(shell, api, word, path):
+def test_an_added_resource_is_served_and_listed(shell, api, word, path):
     id_ = shell(word, "add", "Admin", "--description", "all of it").out.strip()
 
     [served] = api.get(path).json["Resources"]
@@ -192,7 +192,7 @@ def test_a_name_is_taken_once(shell, word):
 
 @pytest.mark.parametrize("word", ["role", "entitlement"])
 @pytest.mark.parametrize("by", ["id", "name"])
-def test_what_is_removed_is_gone(shell, word, by):
+def test_a_removed_resource_is_gone(shell, word, by):
     made = shell(word, "add", "Admin", "--json").json
 
     shell(word, "remove", made[by])
@@ -201,7 +201,7 @@ def test_what_is_removed_is_gone(shell, word, by):
     assert "there is no" in shell(word, "remove", "Admin", code=5).err
 
 
-def test_what_a_client_adds_is_listed(shell, api):
+def test_a_resource_created_by_scim_is_listed(shell, api):
     api.post({"schemas": [ROLE_URN], "displayName": "Reader"}, "/Roles")
 
     assert [row["name"] for row in shell("role", "list", "--json").json] == ["Reader"]
@@ -220,7 +220,7 @@ def test_created_users_get_the_default_role_in_resource_and_event(shell, api):
     assert event.effects["roles"] == [{"value": "member"}]
 
 
-def test_a_user_who_comes_with_a_role_keeps_that_one(shell, api):
+def test_a_user_created_with_a_role_keeps_it(shell, api):
     shell("role", "default", "member")
 
     assert api.create(roles=[{"value": "boss"}])["roles"] == [{"value": "boss"}]

@@ -70,7 +70,7 @@ def test_a_user_is_erased_once(shell, api, zoe):
     assert [e.type for e in api.site.events()].count("Erased") == 1
 
 
-def test_the_erased_event_says_why_who_and_how_much(shell, api, zoe):
+def test_the_erased_event_has_reason_ticket_and_count(shell, api, zoe):
     api.patch(zoe, replace("Chief", "title"))
     position = shell("erase", zoe["id"], *WHY, "--json").json["position"]
 
@@ -185,7 +185,7 @@ def test_half_a_hold_is_a_usage_error(shell, words):
     shell("hold", *words, code=2)
 
 
-def test_somebody_who_reads_keeps_it_from_being_finished_and_it_is_said(shell, api, zoe):
+def test_an_open_reader_leaves_the_erasure_unfinished(shell, api, zoe):
     reader = connect(shell.data_dir / "default" / "ledger.db")
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM event").fetchone()
@@ -204,7 +204,7 @@ def test_somebody_who_reads_keeps_it_from_being_finished_and_it_is_said(shell, a
     shell("doctor")
 
 
-def test_what_was_erased_verifies_and_rebuilds_to_the_same(shell, api, zoe):
+def test_a_ledger_with_an_erasure_verifies_and_rebuilds_equal(shell, api, zoe):
     api.group("Staff", zoe)
     gone = api.create("gone@example.com")
     api.group("Gone", gone)

@@ -88,7 +88,7 @@ def test_it_says_its_version(empty):
     ],
     ids=" ".join,
 )
-def test_what_is_not_understood_ends_with_2_and_words_on_stderr(shell, words):
+def test_bad_arguments_end_with_2_and_a_message_on_stderr(shell, words):
     ended = shell(*words, code=2)
 
     assert ended.out == ""

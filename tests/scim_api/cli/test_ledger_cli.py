@@ -37,7 +37,7 @@ def tamper(file, statement):
 # init and migrate
 
 
-def test_init_makes_a_ledger_and_says_what_comes_next(empty):
+def test_init_creates_a_ledger_and_names_the_next_step(empty):
     made = empty("init")
 
     assert ledger_file(empty).exists()
@@ -81,7 +81,7 @@ def test_a_data_directory_that_cannot_be_made_ends_with_a_sentence(empty, monkey
     assert "/dev/null/data" in ended.err
 
 
-def test_migrate_says_what_is_up_to_date(shell):
+def test_migrate_names_ledgers_that_are_up_to_date(shell):
     shell("init", "--ledger", "acme")
 
     migrated = shell("migrate")
@@ -150,7 +150,7 @@ def test_verify_can_answer_in_json(shell, api):
         ("UPDATE resource SET name_key = 'other'", None),
     ],
 )
-def test_verify_ends_with_3_and_names_what_is_wrong(shell, api, statement, position):
+def test_verify_ends_with_3_and_names_the_fault(shell, api, statement, position):
     api.create()
     api.site.close()
     tamper(ledger_file(shell), statement.replace("'{}'", "CAST('{}' AS BLOB)"))
@@ -218,7 +218,7 @@ def test_a_backup_is_a_whole_ledger_for_nobody_else(shell, api, tmp_path):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_a_backup_leaves_what_is_there_alone(shell, tmp_path):
+def test_a_backup_does_not_overwrite_a_file(shell, tmp_path):
     file = tmp_path / "backup.db"
     file.write_text("precious")
 
@@ -334,7 +334,7 @@ def test_a_filter_that_cannot_be_read_is_a_usage_error(told, command):
     assert "it has position, at, type" in ended.err
 
 
-def test_a_table_of_events_says_who_did_it_and_through_what(told):
+def test_a_table_of_events_has_actor_and_via(told):
     head, _, opened, _, created = told("events", "list").out.splitlines()[:5]
 
     assert head.split() == "position at type who client via name stream changed".split()
@@ -375,7 +375,7 @@ def test_a_time_that_is_none_is_a_usage_error(told, since):
     told("events", "list", "--since", since, code=2)
 
 
-def test_one_event_is_shown_with_what_it_changed_and_the_request(told):
+def test_one_event_is_shown_with_its_effects_and_request(told):
     event = told("events", "show", "4", "--json").json
 
     assert event["effects"] == {"title": None}
@@ -457,7 +457,7 @@ def test_a_busy_ledger_ends_with_75(shell, monkeypatch):
         ("search", "id pr"),
     ],
 )
-def test_what_cannot_name_a_ledger_is_refused_by_every_command(shell, words, name):
+def test_every_command_refuses_an_invalid_ledger_name(shell, words, name):
     ended = shell(*words, "--ledger", name, code=2)
 
     assert "cannot name a ledger" in ended.err
@@ -471,7 +471,7 @@ def test_a_copy_in_a_folder_of_another_name_is_still_looked_at(shell):
     assert "default.old" in shell("status").out
 
 
-def test_key_show_prints_what_every_key_option_takes(shell, tmp_path):
+def test_key_show_prints_a_key_for_key_options(shell, tmp_path):
     key = shell("key", "show").out.rstrip("\n")
     exported = tmp_path / "events.jsonl"
     shell("key", "rotate")

@@ -73,7 +73,7 @@ def test_a_history_can_be_cut(shell, moments):
     )
 
 
-def test_a_table_names_who_did_it_through_what(shell, moments):
+def test_a_table_names_actor_and_via(shell, moments):
     head, _, first, *_ = shell("group", "history", "Crew").out.splitlines()
 
     assert head.split() == [
@@ -82,7 +82,7 @@ def test_a_table_names_who_did_it_through_what(shell, moments):
     assert ("okta" in first, "Created" in first, "displayName" in first) == (True, True, True)
 
 
-def test_blame_says_what_set_each_value(shell, moments):
+def test_blame_names_the_event_that_set_each_value(shell, moments):
     now = shell("user", "blame", "jane.doe@example.com", "--json").json
     then = shell("user", "blame", "jane@example.com", "--at", "2099-10-02", "--json").json
 
@@ -164,7 +164,7 @@ def test_a_search_is_answered_as_of_then(shell, moments):
         (["group", "history", "x", "--limit", "0"], "--limit"),
     ],
 )
-def test_what_is_wrong_ends_with_2_and_a_sentence(shell, moments, words, says):
+def test_bad_arguments_end_with_2_and_a_sentence(shell, moments, words, says):
     ended = shell(*words, code=2)
 
     assert says in ended.err
@@ -173,7 +173,7 @@ def test_what_is_wrong_ends_with_2_and_a_sentence(shell, moments, words, says):
 
 @pytest.mark.parametrize("word", ["show", "history", "blame", "diff"])
 @pytest.mark.parametrize("type_", ["user", "group"])
-def test_what_never_was_ends_with_5(shell, moments, type_, word):
+def test_an_unknown_resource_ends_with_5(shell, moments, type_, word):
     more = ["--from", "1"] if word == "diff" else []
 
     assert "nobody" in shell(type_, word, "nobody", *more, code=5).err
@@ -196,7 +196,7 @@ def test_an_erased_user_tells_types_and_times_only(shell, api, moments):
     assert "bob" not in shell("diff", "--from", "1", "--json").out
 
 
-def test_what_a_command_writes_has_a_request_id(shell):
+def test_events_of_commands_have_a_request_id(shell):
     shell("role", "add", "Editor")
     [listed] = shell("role", "list", "--json").json
 
@@ -247,14 +247,14 @@ def test_until_today_or_later_is_until_now_and_said_so(shell, moments, tmp_path,
         shell("search", "id pr", "--at", str(end + 2), code=2)  # no position is yet to come
 
 
-def test_a_day_and_a_time_that_are_over_stand_for_themselves(shell, moments):
+def test_a_past_day_or_time_means_its_own_instant(shell, moments):
     with freeze_time("2099-10-03T13:00:00Z"):
         for moment in ("2099-10-02", "2099-10-03T00:00:00Z", "1h"):
             assert "until now" not in shell("search", "id pr", "--at", moment).err
     assert "until now" not in shell("search", "id pr", "--at", "2099-10-03").err  # events of then
 
 
-def test_help_says_what_a_moment_may_be(shell):
+def test_help_lists_the_forms_of_a_moment(shell):
     says = " ".join(shell("user", "show", "--help").out.split())
 
     assert "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds ago" in says
@@ -436,7 +436,7 @@ def test_events_show_the_name_that_a_resource_had_then(shell, api, moments):
     assert shell("events", "show", str(last["position"]), "--json").json["name"] == last["name"]
 
 
-def test_who_joined_and_left_stands_at_the_event_that_made_it_so(shell, api):
+def test_joining_and_leaving_name_the_event_that_made_the_difference(shell, api):
     with freeze_time("2099-10-01T12:00:00Z") as time:
         old = api.create("old@example.com")
         before = api.recorded()

@@ -25,7 +25,7 @@ def test_a_new_ledger_has_the_policy_okta(shell, settings):
     assert settings()["adopt"]["on"] is False
 
 
-def test_show_says_what_each_setting_forgives_and_who_needs_it(settings):
+def test_show_explains_each_setting_and_its_clients(settings):
     for row in settings().values():
         assert row["forgives"]
         assert row["needed_by"]
@@ -49,7 +49,7 @@ def test_single_settings_can_differ_from_the_policy(shell, api, settings):
     assert api.post(user() | BOOLEAN_AS_TEXT).status_code == 201
 
 
-def test_set_forgets_what_an_earlier_set_turned_on(shell, settings):
+def test_set_replaces_earlier_settings(shell, settings):
     shell("policy", "set", "okta", "--on", "adopt")
 
     shell("policy", "set", "okta")
@@ -98,7 +98,7 @@ def test_under_strict_the_service_says_that_it_conforms(shell, api):
 # Counted when used
 
 
-def test_show_counts_what_was_forgiven_by_client_and_token(shell, api, settings):
+def test_show_counts_used_tolerances_by_client_and_token(shell, api, settings):
     for name in ("a@example.com", "b@example.com"):
         api.post(user(name) | BOOLEAN_AS_TEXT, headers={"User-Agent": "Entra"})
     api.site.close()
@@ -122,7 +122,7 @@ def test_show_prints_the_counts_as_a_table(shell, api):
     assert row.split()[1:4] == ["on", "1", "Entra"]
 
 
-def test_status_names_what_was_forgiven_each_client(shell, api):
+def test_status_lists_used_tolerances_per_client(shell, api):
     api.post(user() | BOOLEAN_AS_TEXT, headers={"User-Agent": "Entra"})
     api.site.close()
 
@@ -144,7 +144,7 @@ def test_a_token_can_have_a_policy_of_its_own(shell, api):
     site.close()
 
 
-def test_a_tokens_policy_stands_whatever_the_ledger_turned_on(shell):
+def test_a_tokens_policy_ignores_the_ledgers_settings(shell):
     shell("policy", "set", "okta", "--on", "adopt")
     token = shell("token", "create", "validator", "--policy", "strict").out.strip()
     site = Site(shell.data_dir)
@@ -167,7 +167,7 @@ def test_list_shows_a_tokens_policy_and_user(shell, api):
     assert (rows["okta"]["user"], rows["okta"]["policy"]) == (None, None)
 
 
-def test_a_token_of_a_user_who_is_not_there_ends_with_5(shell):
+def test_a_token_for_an_unknown_user_ends_with_5(shell):
     assert "no user 'nobody'" in shell("token", "create", "x", "--user", "nobody", code=5).err
 
 

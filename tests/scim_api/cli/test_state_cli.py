@@ -121,7 +121,7 @@ def test_neither_a_check_nor_verify_makes_a_history(shell, jane):
     assert not (shell.data_dir / "default" / "history.db").exists()
 
 
-def test_a_rebuilt_history_goes_on_with_what_comes(shell, api, jane):
+def test_a_rebuilt_history_follows_new_events(shell, api, jane):
     shell("projections", "rebuild", "history")
     api.create("new@example.com")
     api.site.close()
@@ -244,7 +244,7 @@ def test_doctor_names_a_wrong_setting(shell, monkeypatch):
     assert "PORT is a whole number" in shell("doctor", code=1).out
 
 
-def test_doctor_names_what_is_not_there_yet(empty):
+def test_doctor_names_missing_files(empty):
     found = checks(empty("doctor", "--json", code=1))
 
     assert not found["data directory"]["ok"]
@@ -315,7 +315,7 @@ def test_a_wrong_setting_ends_every_command_with_4_and_a_sentence(empty, monkeyp
     ],
     ids=" ".join,
 )
-def test_what_is_read_as_json_is_json_alone_and_holds_no_token(shell, api, jane, words):
+def test_json_output_is_only_json_without_tokens(shell, api, jane, words):
     ended = shell(*words, "--json")
 
     assert json.loads(ended.out)

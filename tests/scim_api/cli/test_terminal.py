@@ -20,7 +20,7 @@ def run(shell, *words, **environment):
     return subprocess.run(program, env=given, capture_output=True, timeout=60, check=False)
 
 
-def test_what_cannot_be_printed_is_escaped_in_every_table_and_line(shell, api):
+def test_unprintable_characters_are_escaped_in_tables_and_lines(shell, api):
     user, group = api.create("jane@example.com"), api.group("Staff")
     id_ = user["id"]
     api.patch(user, replace(EVIL, "title"), replace(EVIL, "displayName"))
@@ -69,7 +69,7 @@ def test_a_followed_event_is_one_line(shell, api, monkeypatch):
     assert SHOWN in lines[-1]
 
 
-def test_a_sentence_about_what_was_typed_is_escaped(shell):
+def test_quoted_arguments_are_escaped(shell):
     assert r"\x1b" in shell("requests", "show", "x\x1b[2K", code=5).err
 
 
@@ -106,7 +106,7 @@ def test_the_name_of_the_operator_is_escaped(shell):
 
 
 @pytest.mark.parametrize(("uid", "operator"), [(0, "jane"), (1000, "joe")])
-def test_who_became_root_by_sudo_is_the_operator(shell, monkeypatch, uid, operator):
+def test_the_user_who_ran_sudo_is_the_operator(shell, monkeypatch, uid, operator):
     monkeypatch.setenv("SUDO_USER", "jane")
     monkeypatch.setenv("LOGNAME", "joe")
     monkeypatch.setattr("os.geteuid", lambda: uid)

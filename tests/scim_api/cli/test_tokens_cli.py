@@ -72,7 +72,7 @@ def test_a_scope_that_is_none_is_a_usage_error_that_names_them(shell, credential
     assert credentials() == {}
 
 
-def test_a_created_token_may_do_what_its_scope_says(shell, api):
+def test_a_created_token_has_its_scope(shell, api):
     auditor = shell("token", "create", "auditor", "--scope", "audit").out.strip()
 
     client = Api(api.site, "default", auditor)
@@ -136,7 +136,7 @@ def test_a_token_can_expire_after_some_time_or_at_a_moment(shell, credentials, t
         ),
     ],
 )
-def test_what_is_no_moment_to_come_is_a_usage_error(shell, credentials, time):
+def test_an_expiry_that_is_not_in_the_future_is_a_usage_error(shell, credentials, time):
     with freeze_time("2028-02-29T12:00:00Z"):
         shell("token", "create", "okta", "--expires", time, code=2)
 
@@ -208,7 +208,7 @@ def test_a_token_can_be_replaced_without_a_pause(shell, api):
     assert api.get("/Users").status_code == 401
 
 
-def test_revoking_what_is_not_there_ends_with_5(shell):
+def test_revoking_an_unknown_token_ends_with_5(shell):
     assert "there is no live token 'okta'" in shell("token", "revoke", "okta", code=5).err
 
 

@@ -39,7 +39,7 @@ def test_answers_and_filters_have_it_as_active_now_and_then(api, told):
     assert ids(auditor, "active eq true", asOf=told["before"]) == {told["here"]}
 
 
-def test_reports_tell_of_no_leaver_and_of_who_came_back(shell, told):
+def test_reports_show_no_leaver_and_name_returning_users(shell, told):
     span = ("--from", str(told["before"]), "--to", str(told["second"]))
     rows = {row["id"]: row for row in shell("diff", *span, "--json").json}
 
@@ -74,7 +74,7 @@ def test_a_token_of_its_own_works(api, told):
     assert own.get("/Me").json["active"] is True
 
 
-def test_doctor_names_who_lives_and_was_not_settled_since(shell, api, told):
+def test_doctor_names_living_users_with_unassigned_active(shell, api, told):
     api.site.close()
     found = shell("doctor", code=1).out
 
@@ -101,7 +101,7 @@ def test_a_rebuild_gives_the_same(shell, told):
     shell("verify")
 
 
-def test_nobody_is_adopted_who_counts_as_active(shell, api):
+def test_a_user_who_counts_as_active_is_not_adopted(shell, api):
     shell("policy", "set", "okta", "--on", "adopt")
     jane = api.create("jane@example.com", externalId="7")
     api.site.append(

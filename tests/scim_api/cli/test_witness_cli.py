@@ -136,7 +136,7 @@ def test_a_head_seen_before_is_not_kept_twice(watched):
     assert watched.kept() == before
 
 
-def test_what_was_seen_can_be_had_as_json(watched):
+def test_the_result_can_be_printed_as_json(watched):
     head = watched.sign()
 
     seen = [json.loads(watched.look("--json").out) for _ in range(2)]
@@ -349,7 +349,7 @@ def test_another_ledgers_key_is_refused_at_first(watched):
 # What is no answer
 
 
-def test_what_cannot_be_asked_ends_with_a_sentence(watched, tmp_path):
+def test_an_unreachable_service_ends_with_a_sentence(watched, tmp_path):
     watched.look()
     before = watched.kept()
     wrong = tmp_path / "wrong"
@@ -373,7 +373,7 @@ NO_HEADS = [
 ]
 
 
-def test_what_is_no_tree_head_ends_with_a_sentence(watched):
+def test_an_invalid_tree_head_ends_with_a_sentence(watched):
     for status, body, words in NO_HEADS:
         with served(answering(status, body)) as url:
             assert words in watched.look_at(url, code=1).err
@@ -390,7 +390,7 @@ def test_a_redirection_is_not_followed_and_the_token_sent_nowhere_else(watched):
 GARBAGE = [b"{}", b"[" * 100_000, b'{"events":[1]}']
 
 
-def test_garbage_behind_a_true_head_is_no_fork(watched):
+def test_garbage_after_a_genuine_head_is_no_fork(watched):
     def fooled(place):
         for body in GARBAGE:
             alter = lambda path, true: body if place in path else true  # noqa: B023, E731

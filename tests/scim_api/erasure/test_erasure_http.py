@@ -257,7 +257,7 @@ def test_killed_before_its_turn_to_write_nothing_is_erased(api, person):
 
 
 @pytest.mark.slow
-def test_the_service_finishes_what_a_command_could_not(api, person):
+def test_the_service_finishes_an_erasure_that_a_command_could_not(api, person):
     data_dir = api.site.data_dir
     with reading(ledger_file(data_dir)):
         process = erasing(data_dir, person, "--wait", "0.1")

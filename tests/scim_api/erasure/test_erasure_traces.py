@@ -163,7 +163,7 @@ def test_writers_are_asked_to_come_back_during_a_rewrite_and_readers_are_served(
     assert api.post(user("late@example.com")).status_code == 201
 
 
-def test_what_a_rebuild_left_that_was_cut_off_goes_too(tenant):
+def test_remains_of_an_interrupted_rebuild_are_removed_too(tenant):
     id_ = create(tenant, 7)
     twin = tenant.resources.twin("_building_00000000")
     with tenant.ledger.writing() as connection:

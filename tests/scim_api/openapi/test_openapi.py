@@ -136,7 +136,7 @@ def test_parameters_are_declared(document, path, names):
     assert [resolve(document, parameter)["name"] for parameter in found] == names.split()
 
 
-def test_a_token_is_asked_for_but_where_none_is_needed(document):
+def test_the_document_requires_a_token_except_for_public_addresses(document):
     found = operations(document).items()
     without = {
         path for (path, _), one in found if one.get("security") in ([], [{}, {"bearer": []}])
@@ -163,7 +163,7 @@ def test_the_server_is_the_public_one_where_it_is_set(make_site):
     assert document["servers"] == [{"url": "https://scim.example.com/in"}]
 
 
-def test_without_a_token_what_is_built_in_is_described(document):
+def test_without_a_token_the_built_in_schemas_are_described(document):
     assert ENTERPRISE_URN in document["components"]["schemas"]["User"]["properties"]
 
 

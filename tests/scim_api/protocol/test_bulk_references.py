@@ -103,7 +103,7 @@ def test_text_in_a_patch_that_is_no_reference_is_left():
     assert resolved_patch(body, reference_names(GROUP)) == body
 
 
-def test_what_is_no_patch_is_left_for_the_service_to_refuse():
+def test_an_invalid_patch_is_left_to_the_service():
     for body in ([], "bulkId:a", {"Operations": "bulkId:a"}, {"Operations": ["bulkId:a"]}):
         assert resolved_patch(body, reference_names(GROUP)) == body
 

@@ -50,7 +50,7 @@ def test_a_change_that_loses_races_is_decided_again_for_a_bounded_time(
 
 @pytest.mark.parametrize("tag", CURRENT)
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_if_match_with_the_current_version_lets_a_change_through(api, second_version, method, tag):
+def test_if_match_with_the_current_version_allows_a_change(api, second_version, method, tag):
     response = change(api, method, second_version, {"If-Match": tag})
 
     assert response.status_code in (200, 204)
@@ -90,7 +90,7 @@ def test_if_none_match_with_the_current_version_refuses_a_change(api, second_ver
 
 @pytest.mark.parametrize("tag", OTHER)
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_if_none_match_with_another_version_lets_a_change_through(api, second_version, method, tag):
+def test_if_none_match_with_another_version_allows_a_change(api, second_version, method, tag):
     response = change(api, method, second_version, {"If-None-Match": tag})
 
     assert response.status_code in (200, 204)

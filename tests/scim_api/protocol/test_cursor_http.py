@@ -60,7 +60,7 @@ def test_pages_of_a_walk_have_no_start_index_and_the_last_no_cursor(api, people)
 
 
 @pytest.mark.parametrize("count", [7, 8, 100])
-def test_what_fits_on_one_page_has_no_cursor(api, people, count):
+def test_a_list_of_one_page_has_no_cursor(api, people, count):
     assert len(walk(api, count=count)) == 1
 
 
@@ -79,7 +79,7 @@ def test_an_empty_list_is_one_empty_page(api):
         {"sortBy": "title", "sortOrder": "descending", "filter": "userName pr"},
     ],
 )
-def test_a_walk_gives_what_one_page_gives(api, people, query):
+def test_a_walk_gives_the_same_resources_as_one_page(api, people, query):
     for number, user in enumerate(api.find("userName pr")):
         title = {"op": "add", "path": "title", "value": f"t{number % 3}"}
         if number % 4:
@@ -100,7 +100,7 @@ def test_a_walk_crosses_all_types(api, people):
     assert pages[-1]["Resources"][-1]["members"] == [{"value": "x", "type": "User"}]
 
 
-def test_what_is_deleted_meanwhile_moves_nobody_past(api, people):
+def test_a_deletion_during_a_walk_skips_nobody(api, people):
     def delete_first():
         api.delete(api.find("userName pr")[0])
 
@@ -109,7 +109,7 @@ def test_what_is_deleted_meanwhile_moves_nobody_past(api, people):
     assert found == people
 
 
-def test_who_arrives_meanwhile_comes_last(api, people):
+def test_a_resource_created_during_a_walk_comes_last(api, people):
     arrivals = iter(range(3))
 
     pages = walk(api, count=3, between=lambda: api.create(f"new{next(arrivals)}@example.com"))
@@ -191,7 +191,7 @@ def test_a_cursor_of_another_list_is_refused(api, cursor, path):
 
 
 @pytest.mark.parametrize("text", ["x", "7", "%", "é", "AAAA" * 20, "=", " "])
-def test_what_is_no_cursor_is_refused(api, people, text):
+def test_an_invalid_cursor_is_refused(api, people, text):
     assert refused(api, cursor=text)[0] == "invalidCursor"
 
 
@@ -252,7 +252,7 @@ def test_a_count_below_one_gives_the_total_in_a_walk_as_in_a_list(api, people, c
 
 
 @pytest.mark.parametrize("text", ["", "x"])
-def test_a_start_index_beside_a_cursor_is_refused(api, text):
+def test_a_start_index_with_a_cursor_is_refused(api, text):
     scim_type, detail = refused(api, cursor=text, startIndex=1)
 
     assert scim_type == "invalidValue"
@@ -263,7 +263,7 @@ def test_a_cursor_in_a_search_is_text(api):
     assert refusal(api.search("/Users", cursor=5))[:2] == (400, "invalidValue")
 
 
-def test_a_cursor_says_nothing_of_names(api, people):
+def test_a_cursor_reveals_no_names(api, people):
     api.create("zz-top@example.com")
 
     cursor = page(api, cursor="", count=1, sortBy="userName", sortOrder="descending")["nextCursor"]

@@ -151,7 +151,7 @@ def test_a_number_of_too_many_places_is_refused_by_every_verb(working, number):
     )
 
 
-def test_a_number_in_quotes_is_taken_but_in_strict(working):
+def test_a_number_in_quotes_is_accepted_except_in_strict(working):
     created = create(working, '{"fte":"0.80"}')
     strict = working.site.client(policy="strict")
     operation = {"op": "replace", "path": FTE, "value": "0.9"}
@@ -208,7 +208,7 @@ def test_a_remove_that_names_values_finds_them_by_number(working):
     assert exact(working.get(path)) == {"shares": [{"value": "b"}], "rates": ["2"]}
 
 
-def test_the_past_is_asked_and_shown_by_number(working):
+def test_the_past_compares_and_shows_numbers(working):
     auditor = working.site.client(scopes=["audit"])
     created = create(working, '{"fte":1.50}')
     path, then = working.path(created), working.recorded()
@@ -280,7 +280,7 @@ def test_recorded_spellings_are_the_same_numbers(older):
     assert refusal(api.ask("POST", "/Users", data=text_of('{"badge":7.5}', "b")))[0] == 409
 
 
-def test_beside_a_recorded_spelling_only_what_changes_is_recorded(older):
+def test_with_a_recorded_spelling_only_changes_are_recorded(older):
     api, path = older
     title = {"op": "replace", "path": "title", "value": "T"}
     api.ask("PATCH", path, patch(title))
@@ -342,7 +342,7 @@ def test_a_long_number_where_none_is_due_is_refused_as_any_other(api, number):
     "body",
     ['{"a":1e999,}', '{"a":1e999,"b":NaN}', '{"a":1e999,"b":"\\ud800"}', '{"a":[1e999' + "[" * 900],
 )
-def test_beside_a_long_number_json_is_read_as_strictly(api, body):
+def test_json_with_a_long_number_is_parsed_as_strictly(api, body):
     assert refusal(api.ask("POST", "/Users", data=body))[:2] == (400, "invalidSyntax")
 
 

@@ -34,7 +34,7 @@ NOBODY = {"Authorization": None}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_what_the_service_can_do_is_told_without_a_token(api, config, method):
+def test_service_provider_config_needs_no_token(api, config, method):
     response = api.ask(method, "/ServiceProviderConfig", headers=NOBODY)
 
     assert response.status_code == 200
@@ -58,7 +58,7 @@ def test_a_wrong_token_is_refused_there_as_everywhere(api, given):
         ("POST", "/.search"),
     ],
 )
-def test_nothing_else_is_told_without_a_token(api, method, path):
+def test_everything_else_needs_a_token(api, method, path):
     assert refusal(api.ask(method, path, headers=NOBODY))[0] == 401
 
 
@@ -86,7 +86,7 @@ def test_without_a_token_the_policy_is_that_of_the_only_ledger(site):
     assert "interopProfileConformant" not in among_others
 
 
-def test_it_is_told_where_there_is_no_ledger_yet(site):
+def test_service_provider_config_is_served_without_a_ledger(site):
     nobody = Api(site, "default", "none")
 
     assert nobody.get("/ServiceProviderConfig", headers=NOBODY).status_code == 200
@@ -287,7 +287,7 @@ def test_me_does_not_work(api, method):
     assert refusal(api.ask(method, "/Me"))[0] == 501
 
 
-def test_resource_types_and_schemas_stand_in_order(api):
+def test_resource_types_and_schemas_are_ordered(api):
     types = [document["id"] for document in api.get("/ResourceTypes").json["Resources"]]
     schemas = [document["id"] for document in api.get("/Schemas").json["Resources"]]
 

@@ -127,7 +127,7 @@ def test_attribute_names_may_have_any_case(api):
     assert response.json["active"] is False
 
 
-def test_the_base_url_is_what_the_request_says_unless_set(api):
+def test_the_base_url_comes_from_the_request_unless_set(api):
     created = api.post(user(), headers={"Host": "scim.example.com:8443"}).json
 
     location = created["meta"]["location"]
@@ -234,7 +234,7 @@ def test_a_forwarded_scheme_is_http_or_https_or_ignored(proxied, given, expected
 @pytest.mark.parametrize(
     "path", ["/", "/nothing", "/Users", "/scim/v2x/Users", "/ledger/v1/nothing"]
 )
-def test_what_is_not_found_outside_the_scim_base_is_no_matter_of_oktas(api, path):
+def test_a_404_outside_the_scim_base_has_no_okta_hint(api, path):
     status, _, detail = refusal(api.get(path, base=""))
 
     assert (status, "Okta" in detail) == (404, False)
@@ -251,7 +251,7 @@ NO_HOSTS = ["a b", "a..b", "..", "a" * 64, ".".join(["a" * 50] * 6), "a:65536", 
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
-def test_a_forwarded_host_that_is_none_is_ignored(proxied, host):
+def test_an_invalid_forwarded_host_is_ignored(proxied, host):
     answer = proxied.ask(
         "POST", "/Users", user(host.encode().hex()), headers={"X-Forwarded-Host": host}
     )
@@ -269,7 +269,7 @@ def test_a_host_with_a_port_a_final_dot_or_an_ipv6_address_is_one(proxied, host)
 
 
 @pytest.mark.parametrize("host", [*NO_HOSTS, 'a"b', "a\\b", "<x>", "é.example"])
-def test_a_host_that_is_none_is_refused_before_it_can_break_the_json(api, host):
+def test_an_invalid_host_is_refused_before_it_can_break_the_json(api, host):
     created = api.create()
 
     response = api.get(api.path(created), headers={"Host": host})

@@ -161,7 +161,7 @@ def test_a_filter_may_come_with_plus_signs_and_quotes_as_they_are(api, filter_):
     assert api.get(f"/Users?filter={filter_}").json["Resources"] == [user]
 
 
-def test_whether_a_user_has_a_manager_is_asked_by_both_ids(api):
+def test_a_filter_finds_a_user_by_id_and_manager(api):
     user = employed(api)
 
     assert api.find(f'id eq "{user["id"]}" and manager eq "m1"') == [user]
@@ -290,7 +290,7 @@ def test_every_attribute_is_added_to_a_user_with_a_name_only_in_one_request(api,
     check_all_new(changed(api, api.create(), *in_one_request(name)))
 
 
-def test_replacing_what_no_filter_finds_is_no_target_by_default(api):
+def test_a_replace_whose_filter_matches_nothing_is_no_target_by_default(api):
     user = api.create()
 
     response = api.patch(user, op("Replace", 'emails[type eq "work"].value', "x"))
@@ -460,7 +460,7 @@ def test_a_manager_is_removed_in_every_way(api, operation):
 
 
 @pytest.mark.parametrize("value", ["", {"value": ""}, [{"value": ""}], [], {}, None])
-def test_an_empty_manager_is_none_from_the_start(api, value):
+def test_an_empty_manager_is_unassigned_on_create(api, value):
     user = api.create(**{ENTERPRISE_URN: {"department": "D", "manager": value}})
 
     assert user[ENTERPRISE_URN] == {"department": "D"}

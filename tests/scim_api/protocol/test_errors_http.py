@@ -75,7 +75,7 @@ EXPIRED = "2020-01-01T00:00:00.000000Z"
         ("POST", "/Bulk", bulk_of("DELETE", f"/Users/{NOBODYS}"), {}),
     ],
 )
-def test_only_okta_is_told_where_to_look_in_okta(api, method, path, body, token):
+def test_only_okta_gets_hints_about_okta(api, method, path, body, token):
     own = api.site.client(**token) if token else api
     sent = {"Authorization": None} if token is None else {}
     agents = ["Okta SCIM Client 1.0.0", "OKTA SCIM Integration", "authentik/2026.8", "curl/8", None]
@@ -388,7 +388,7 @@ SCIM = b"Content-Type: application/scim+json"
     ],
     ids=lambda data: repr(data[:40]),
 )
-def test_what_is_no_http_is_400_in_scim_json(server, data):
+def test_malformed_http_is_400_in_scim_json(server, data):
     check_refused(server.say(data), 400)
 
 
@@ -572,5 +572,5 @@ def test_an_expectation_that_cannot_be_met_is_400(server):
     check_refused(server.say(data), 400)
 
 
-def test_nothing_of_all_this_was_an_unforeseen_failure(server):
+def test_none_of_these_requests_was_an_unexpected_failure(server):
     assert [line for line in server.log_lines() if line["level"] == "error"] == []

@@ -294,7 +294,7 @@ def test_a_leap_second_of_a_filter_is_the_end_of_the_second_before() -> None:
     assert value_of('meta.created lt "2016-12-31T23:59:60Z"') == "2016-12-31T23:59:59.999999Z"
 
 
-def test_what_follows_an_unquoted_time_is_no_offset_unless_it_looks_like_one() -> None:
+def test_an_unquoted_time_takes_only_a_valid_offset() -> None:
     assert "expected and, or" in refusal("meta.created ge 2026-01-01T00:00:00Z 02:00x")
     assert "compared with a time" in refusal("meta.created ge 2026-01-01T00:00:00Z 02:00")
 
@@ -366,7 +366,7 @@ def test_part_of_a_time_stays_text() -> None:
 
 
 @pytest.mark.parametrize("literal", ['"yesterday"', '"2026-13-01T00:00:00Z"', "2026", "true"])
-def test_a_time_is_refused_that_is_none(literal: str) -> None:
+def test_an_invalid_time_is_refused(literal: str) -> None:
     assert "created is compared with" in refusal(f"meta.created gt {literal}")
 
 
@@ -462,7 +462,7 @@ def test_an_unknown_operator_is_named_and_the_known_ones_listed() -> None:
 
 
 @pytest.mark.parametrize("text", ["{} pr", "title {}", "title pr {}", "name.{} pr"])
-def test_a_refusal_does_not_repeat_what_is_long(text: str) -> None:
+def test_a_refusal_shortens_long_quotations(text: str) -> None:
     assert len(refusal(text.format("x" * 5000))) < 250
 
 
@@ -579,7 +579,7 @@ def test_a_path_selects_a_part_of_values() -> None:
     assert found.sub.name == "value"
 
 
-def test_a_path_reports_what_was_tolerated() -> None:
+def test_a_path_reports_used_tolerances() -> None:
     tolerated: list[str] = []
 
     tolerances = Tolerances(OKTA, tolerated.append)
@@ -630,7 +630,7 @@ def test_a_refusal_shows_the_part_of_a_path_that_is_wrong(text: str, reason: str
     "text",
     ["emails[]", "emails[type]", "emails[x pr", "emails[type pr", 'emails[type like "x"].value'],
 )
-def test_what_is_wrong_within_brackets_is_the_filters_fault(text: str) -> None:
+def test_a_fault_within_brackets_is_invalid_filter(text: str) -> None:
     with pytest.raises(InvalidFilter):
         parse_path(text, USER)
 
@@ -644,7 +644,7 @@ def test_what_is_wrong_within_brackets_is_the_filters_fault(text: str) -> None:
         *("_badge", "\u00e4mter", "name._badge", 'emails[type eq "a"]._badge'),
     ],
 )
-def test_a_path_that_only_names_what_is_not_declared_is_told_from_one_that_is_none(
+def test_an_undeclared_path_is_distinguished_from_a_malformed_one(
     text: str,
 ) -> None:
     with pytest.raises(UnknownPath):
@@ -654,7 +654,7 @@ def test_a_path_that_only_names_what_is_not_declared_is_told_from_one_that_is_no
 @pytest.mark.parametrize(
     "text", ["badge[", "badges[type eq", "a b", ".badge", '"badge"', "badge]", "7", "badge[]]x"]
 )
-def test_what_has_not_the_form_of_a_path_is_no_unknown_one(text: str) -> None:
+def test_a_malformed_path_is_not_an_unknown_one(text: str) -> None:
     with pytest.raises((InvalidPath, InvalidFilter)) as caught:
         parse_path(text, USER)
 
@@ -672,7 +672,7 @@ def test_a_path_with_thousands_of_blanks_is_refused_in_time_that_grows_with_it()
 
 
 @pytest.mark.parametrize("text", ['"x"', "5", "-1.5", "true", "null"])
-def test_what_json_has_is_compared_with_an_attribute_that_no_type_has(text: str) -> None:
+def test_json_literals_compare_with_an_unknown_attribute(text: str) -> None:
     assert isinstance(parse_filter(f"nowhere eq {text}", EVERY_TYPE, Tolerances(STRICT)), Compare)
 
 

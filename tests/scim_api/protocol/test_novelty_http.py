@@ -182,7 +182,7 @@ def test_a_text_with_too_many_marks_in_a_row_is_400_that_says_so(api, path):
 
 
 @pytest.mark.parametrize("path", ["userName", "displayName", "externalId"])
-def test_what_resources_are_found_by_is_bounded(api, path):
+def test_look_up_attributes_have_a_length_limit(api, path):
     check_refused_in_every_verb(api, api.create(), path, "x" * (MAX_NAME + 1), str(MAX_NAME))
 
 
@@ -219,7 +219,7 @@ def test_texts_values_and_the_resource_as_a_whole_are_bounded(api, path, value):
         ("photos", [{"value": "data:," + "x" * (MAX_RESOURCE - 1000), "type": "photo"}]),
     ],
 )
-def test_what_is_at_a_bound_is_taken(api, path, value):
+def test_values_at_a_limit_are_accepted(api, path, value):
     assert api.create(**{path: value})[path] == value
 
 
@@ -265,7 +265,7 @@ def test_a_body_of_too_many_values_is_413_before_it_is_read(api, part):
 
 
 @pytest.mark.parametrize("part", ["[]", "{}", "1"])
-def test_what_is_escaped_within_a_text_that_is_json_is_counted_as_well(api, part):
+def test_escaped_json_within_a_text_is_counted_too(api, part):
     text = f"[{','.join([part] * 1_000_002)}]"
     escaped = "".join(f"\\u{ord(c):04x}" if c in "[{," else c for c in text)
     body = f'{{"schemas":["{GROUP_URN}"],"displayName":"Staff","members":"{escaped}"}}'

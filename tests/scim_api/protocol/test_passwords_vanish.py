@@ -82,7 +82,7 @@ def replies(server, secret):
     return found
 
 
-def test_the_ways_are_accepted_or_refused_but_never_fail(replies):
+def test_every_request_is_accepted_or_refused_without_failing(replies):
     assert {reply.status for reply in replies} == {200, 201, 400, 409}
 
 
@@ -102,7 +102,7 @@ def test_no_file_holds_the_password(server, replies, secret):
         assert secret.encode() not in content, name
 
 
-def test_the_log_beside_the_database_is_among_the_files_looked_at(server, replies):
+def test_the_databases_log_is_searched_too(server, replies):
     files = held_by(server)
 
     assert b"taken@example.com" in files["ledger.db"] + files["ledger.db-wal"]

@@ -421,7 +421,7 @@ IDS = [f"{setting}-{number}" for number, (setting, *_) in enumerate(CASES)]
 
 
 @pytest.mark.parametrize(("setting", "request_", "on", "off"), CASES, ids=IDS)
-def test_a_setting_that_is_on_lets_pass_and_its_use_is_told(setting, request_, on, off):
+def test_a_setting_that_is_on_accepts_and_records_its_use(setting, request_, on, off):
     told = Counter()
 
     result = request_(LENIENT, lambda name: told.update([name]))
@@ -431,7 +431,7 @@ def test_a_setting_that_is_on_lets_pass_and_its_use_is_told(setting, request_, o
 
 
 @pytest.mark.parametrize(("setting", "request_", "on", "off"), CASES, ids=IDS)
-def test_a_setting_that_is_off_does_not_and_nothing_is_told(setting, request_, on, off):
+def test_a_setting_that_is_off_refuses_and_records_nothing(setting, request_, on, off):
     told, policy = [], with_settings(LENIENT, {setting: False})
 
     if isinstance(off, dict):
@@ -450,7 +450,7 @@ def test_every_setting_is_tested():
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
-def test_what_conforms_needs_no_tolerance(preset):
+def test_conforming_requests_need_no_tolerance(preset):
     told = []
 
     result = posted(
@@ -487,7 +487,7 @@ def test_only_a_reference_has_its_value_under_an_older_name():
 
 
 @pytest.mark.parametrize("schemas", [["urn:x"], [ENTERPRISE_URN], [1], {}, "urn:scim:schemas:x"])
-def test_the_core_schema_may_not_be_missing_beside_anything_but_older_ones(schemas):
+def test_the_core_schema_may_be_missing_only_with_older_core_schemas(schemas):
     with pytest.raises(InvalidValue):
         posted(PRESETS["onelogin"], None, {"schemas": schemas})
 
@@ -512,7 +512,7 @@ def test_a_plain_key_that_only_an_extension_declares_is_unknown():
 # Presets
 
 
-def test_the_presets_differ_from_the_default_in_what_contradicts_the_rfc():
+def test_the_presets_differ_from_the_default_only_against_the_rfc():
     okta = OKTA
 
     names = ["okta", "entra", "onelogin", "authentik", "keycloak", "strict"]
@@ -549,7 +549,7 @@ ONELOGIN_USER = {
 
 
 @pytest.mark.parametrize("schemas", [[], [USER_URN], ONELOGIN_USER["schemas"]])
-def test_what_onelogins_templates_make_is_taken_by_the_policy_of_their_own(schemas):
+def test_the_onelogin_policy_accepts_its_templates(schemas):
     result = posted(PRESETS["onelogin"], None, ONELOGIN_USER | {"schemas": schemas})
 
     assert result == made(
@@ -560,7 +560,7 @@ def test_what_onelogins_templates_make_is_taken_by_the_policy_of_their_own(schem
     )
 
 
-def test_but_for_the_schemas_the_default_takes_it_too():
+def test_the_default_policy_accepts_them_except_for_schemas():
     sent = ONELOGIN_USER | {"schemas": [USER_URN]}
 
     assert posted(PRESETS["okta"], None, sent) == posted(PRESETS["onelogin"], None, sent)

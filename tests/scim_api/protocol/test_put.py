@@ -45,12 +45,12 @@ def replaced(kind, before, desired, policy=OKTA):
     return put.replaced(kind, before, desired, Tolerances(policy))
 
 
-def test_what_is_not_named_goes():
+def test_unnamed_attributes_are_removed():
     assert replaced(TYPE, {"userName": "a", "title": "T"}, {"userName": "a"}) == {"userName": "a"}
 
 
 @pytest.mark.parametrize("key", ["urn:example:gone:2.0:User:badge", SEEN_KEY])
-def test_what_no_client_can_write_stays(key):
+def test_read_only_attributes_stay(key):
     assert replaced(TYPE, {key: "x", "title": "T"}, {}) == {key: "x"}
     assert replaced(TYPE, {key: "x"}, {key: "x"}) == {key: "x"}
     with pytest.raises(MutabilityError):
@@ -62,7 +62,7 @@ def test_active_stays_unless_the_body_names_it(desired, active):
     assert replaced(TYPE, {"active": False}, desired)["active"] is active
 
 
-def test_an_immutable_part_stays_beside_what_is_given():
+def test_an_immutable_part_stays_when_other_parts_are_given():
     before = {BADGE_KEY: {"number": 7, "hint": "old"}}
 
     assert replaced(TYPE, before, {BADGE_KEY: {"hint": "new"}}) == {
@@ -168,7 +168,7 @@ SAFE_KEY, DOORS_KEY = f"{URN}:safe", f"{URN}:doors"
     ],
     ids=str,
 )
-def test_what_a_get_does_not_show_stays_where_what_it_shows_does(policy, before, sent, after):
+def test_hidden_parts_stay_if_the_shown_ones_do(policy, before, sent, after):
     assert replaced(HIDING, before, sent, policy) == after
 
 

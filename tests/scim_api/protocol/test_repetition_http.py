@@ -18,7 +18,7 @@ def check_nothing_happened(api, before, response):
     assert api.types() == ["Created"]
 
 
-def test_a_put_of_what_was_read_changes_nothing(api):
+def test_a_put_of_the_read_resource_changes_nothing(api):
     created = api.post(employee(name=NAME, emails=EMAILS, externalId="00u1")).json
 
     check_nothing_happened(api, created, api.put(created, created))
@@ -56,7 +56,7 @@ def test_a_put_of_a_password_only_changes_nothing(api):
     ],
     ids=str,
 )
-def test_a_patch_to_what_is_so_already_changes_nothing(api, operation):
+def test_a_patch_to_the_current_value_changes_nothing(api, operation):
     created = api.create(title="Boss", emails=EMAILS)
 
     check_nothing_happened(api, created, api.patch(created, operation))

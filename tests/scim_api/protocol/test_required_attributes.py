@@ -111,7 +111,7 @@ def test_removing_the_values_of_a_required_list_is_a_matter_of_mutability(demand
         assert refusal(response)[:2] == (400, "mutability"), path
 
 
-def test_what_empties_and_fills_a_value_in_one_patch_is_taken(demanding):
+def test_one_patch_may_empty_and_fill_a_required_value(demanding):
     created = demanding.create(emails=[{"value": "jane@example.com", "type": "work"}], name=NAME)
     path = 'emails[type eq "work"].value'
 
@@ -192,7 +192,7 @@ def test_an_attribute_of_an_extension_can_be_required(api):
     assert api.post(employee()).status_code == 201
 
 
-def test_schemas_announces_what_is_required(demanding):
+def test_schemas_announces_required_attributes(demanding):
     attributes = demanding.get(f"/Schemas/{USER_URN}").json["attributes"]
 
     required = {each["name"]: each for each in attributes if each["required"]}
@@ -201,7 +201,7 @@ def test_schemas_announces_what_is_required(demanding):
     assert {name for name, needed in subs.items() if needed} == {"givenName", "familyName"}
 
 
-def test_groups_need_what_they_needed_before(demanding):
+def test_groups_keep_their_own_required_attributes(demanding):
     body = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "g"}
 
     assert demanding.post(body, "/Groups").status_code == 201

@@ -18,7 +18,7 @@ def test_an_attribute_left_out_becomes_unassigned() -> None:
     assert difference({"title": "T"}, {}) == [Event("Updated", {"title": None})]
 
 
-def test_only_what_changed_is_recorded() -> None:
+def test_only_changes_are_recorded() -> None:
     events = difference({"title": "T", "locale": "en"}, {"title": "U", "locale": "en"})
 
     assert events == [Event("Updated", {"title": "U"})]
@@ -59,7 +59,7 @@ def test_a_value_twice_is_not_the_same_as_two_values() -> None:
     assert events == [Event("Updated", {"roles": [{"value": "a"}]})]
 
 
-def test_who_leaves_a_group_is_recorded_before_who_joins_it() -> None:
+def test_leaving_members_are_recorded_before_joining_ones() -> None:
     assert membership({"a": "User", "b": "Group"}, ["c"]) == [
         Event("MembersRemoved", {"members:c": None}),
         Event("MembersAdded", {"members:a": {"type": "User"}, "members:b": {"type": "Group"}}),

@@ -52,7 +52,7 @@ def test_every_error_of_http_is_explained(status):
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
-def test_what_changed_nothing_is_explained(status):
+def test_a_write_that_changed_nothing_is_explained(status):
     assert meaning(status) == TABLE["200"]
 
 
@@ -126,7 +126,7 @@ def test_the_base_url_of_the_settings_is_named(make_site):
         ("/Nothing", LEDGER, "nothing at this address"),
     ],
 )
-def test_each_thing_that_is_missing_is_explained_for_what_it_is(api, path, base, words):
+def test_each_kind_of_404_has_its_own_explanation(api, path, base, words):
     assert api.site.client(scopes=["read", "audit"]).get(path, base=base).status_code == 404
 
     assert words in explained(api)["rule"]

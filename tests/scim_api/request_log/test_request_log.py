@@ -56,7 +56,7 @@ def bulk(api, *operations, **more):
 # Which requests
 
 
-def test_a_refused_request_is_kept_with_what_it_was(api):
+def test_a_refused_request_is_logged_with_its_details(api):
     created = api.create()
     body = user("other@example.com", emails=5)
 
@@ -83,7 +83,7 @@ def test_a_refused_request_is_kept_with_what_it_was(api):
     }
 
 
-def test_what_succeeds_is_not_kept(api):
+def test_successful_requests_are_not_logged(api):
     created = api.create()
     api.get("/Users")
     api.read(created)
@@ -129,7 +129,7 @@ def test_refusals_elsewhere_are_not_kept_without_a_token_that_names_a_ledger(api
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/openapi.json"])
-def test_refusals_of_what_belongs_to_no_ledger_are_not_kept(api, path):
+def test_refusals_without_a_ledger_are_not_logged(api, path):
     assert api.ask("DELETE", path, base="").status_code == 405
 
     assert kept(api) == []
@@ -174,7 +174,7 @@ def test_a_401_names_the_credential_that_has_expired(api):
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/Nothing"), ("DELETE", "/Users")])
-def test_who_asks_for_an_address_that_does_not_exist_is_named(api, method, path):
+def test_a_request_for_an_unknown_address_names_its_credential(api, method, path):
     api.ask(method, path)
 
     [found] = kept(api)
@@ -312,7 +312,7 @@ def test_a_bulk_request_that_was_refused_whole_is_no_operation_of_one(api):
         ("", ""),
     ],
 )
-def test_of_an_address_only_what_the_service_gave_out_is_kept(path, expected):
+def test_only_segments_issued_by_the_service_are_logged(path, expected):
     assert known_path(path, WORDS, RESOURCE_TYPES) == expected
 
 
@@ -453,7 +453,7 @@ def test_a_bound_that_was_lowered_is_reached_a_little_at_a_time(log):
     assert len(ids(bounded)) == 100
 
 
-def test_what_is_too_old_is_removed(log):
+def test_old_rows_are_removed(log):
     bounded = log(days=30)
     old = clock.timestamp(clock.now() - timedelta(days=31))
     fill(bounded, range(10), at=old)
@@ -465,7 +465,7 @@ def test_what_is_too_old_is_removed(log):
     connection.close()
 
 
-def test_what_is_too_old_is_not_shown_though_nothing_was_written_since(log):
+def test_old_rows_are_hidden_even_before_they_are_removed(log):
     fill(log(days=90), range(10), at=clock.timestamp(clock.now() - timedelta(days=31)))
 
     assert ids(log(days=90)) == list(range(9, -1, -1))
@@ -526,7 +526,7 @@ def said():
     LOGGER.removeHandler(listener)
 
 
-def test_what_memory_does_not_hold_is_counted_and_said_in_one_line(log, said):
+def test_rows_beyond_the_buffer_are_counted_in_one_line(log, said):
     bounded = log(rows=100_000)
 
     for number in range(MAX_PENDING + 7):
@@ -539,7 +539,7 @@ def test_what_memory_does_not_hold_is_counted_and_said_in_one_line(log, said):
     assert len(ids(bounded)) == MAX_PENDING
 
 
-def test_what_is_removed_is_overwritten(log):
+def test_removed_rows_are_overwritten(log):
     bounded = log(rows=10)
     for number in range(30):
         fill(bounded, [number])
@@ -610,7 +610,7 @@ def test_a_log_that_cannot_be_written_hurts_no_request(api):
     assert api.create()
 
 
-def test_what_could_not_be_written_is_kept_for_the_next_time_and_said_once(log, said):
+def test_unwritten_rows_are_kept_and_logged_once(log, said):
     bounded = log()
     bounded._path.mkdir()
     fill(bounded, [0])

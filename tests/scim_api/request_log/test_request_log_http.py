@@ -105,7 +105,7 @@ def test_the_first_page_has_none_before_it_and_the_last_none_after_it(full):
     assert last["previous"] == "http://localhost/ledger/v1/requests?after=1"
 
 
-def test_a_page_behind_a_record_leads_back_to_it(full):
+def test_a_page_after_a_record_links_back_to_it(full):
     page = full.reader.get("/requests", base=LEDGER, query_string={"after": 9}).json
 
     assert [each["number"] for each in page["requests"]] == [11, 10]
@@ -119,7 +119,7 @@ def test_both_bounds_enclose_a_page(full):
     assert [each["number"] for each in found] == [5, 4]
 
 
-def test_one_request_is_shown_with_what_it_means(full):
+def test_one_request_is_shown_with_its_explanation(full):
     [newest, *_] = kept(full, filter="status eq 409")
 
     answer = full.reader.get(f"/requests/{newest['requestId']}", base=LEDGER).json

@@ -276,7 +276,7 @@ def test_the_token_is_in_no_byte_of_the_request_log(sent):
         assert not re.search(b"scl_[0-9a-f]", content)  # but in a sentence of ours
 
 
-def test_what_was_withheld_is_marked(sent):
+def test_withheld_text_is_marked(sent):
     server, _ = sent
 
     text = json.dumps(rows(server), ensure_ascii=False)

@@ -28,7 +28,7 @@ def refuse(server, number):
 
 
 @pytest.mark.slow
-def test_what_is_older_than_a_second_survives_a_kill(start):
+def test_rows_older_than_a_second_survive_a_kill(start):
     server = start()
     early = refuse(server, 40)
     time.sleep(1.0)
@@ -58,7 +58,7 @@ def test_a_kill_amid_refusals_harms_neither_the_log_nor_the_service(start):
 
 
 @pytest.mark.slow
-def test_sigterm_writes_down_what_is_pending(start):
+def test_sigterm_writes_pending_rows(start):
     server = start()
     sent = refuse(server, 10)
 

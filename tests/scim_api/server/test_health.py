@@ -109,7 +109,7 @@ def test_a_service_with_several_sound_ledgers_is_ready(api):
     assert health(api) == (200, [])
 
 
-def test_health_is_told_again_and_again(api):
+def test_readiness_stays_200_when_asked_repeatedly(api):
     assert {health(api)[0] for _ in range(20)} == {200}
 
 
@@ -343,7 +343,7 @@ def test_a_full_disk_is_not_ready(on_disk, disk):
     assert lives(on_disk)
 
 
-def test_on_a_full_disk_what_was_acknowledged_can_still_be_read(on_disk, disk):
+def test_on_a_full_disk_acknowledged_events_can_still_be_read(on_disk, disk):
     created = on_disk.create()
     fill_up(disk, spare=400_000)
     acknowledged = len(create_until_refused(on_disk)) - 1

@@ -105,7 +105,7 @@ def test_a_request_that_never_reached_the_application_is_logged_with_its_id(star
     assert line["status"] == 400
 
 
-def test_a_line_says_what_was_asked_by_whom_and_how_it_ended(api, lines):
+def test_a_log_line_has_request_credential_and_outcome(api, lines):
     created = api.create()
     lines()
 
@@ -162,7 +162,7 @@ def test_an_id_of_the_callers_is_kept(api, lines, given):
         "",
     ],
 )
-def test_an_id_that_is_none_is_replaced(api, given):
+def test_an_invalid_request_id_is_replaced(api, given):
     response = api.get("/Users", headers={"X-Request-Id": given})
 
     assert response.headers["X-Request-Id"] != given
@@ -195,7 +195,7 @@ def test_an_unforeseen_failure_is_logged_by_type_and_place_only(api, lines):
     assert failed["request_id"] == request["request_id"] == response.headers["X-Request-Id"]
 
 
-def test_what_is_not_served_is_no_failure_in_the_log(api, lines):
+def test_unserved_addresses_are_not_logged_as_failures(api, lines):
     assert api.get("/Me").status_code == 501
     assert [line["level"] for line in lines()] == ["info"]
 

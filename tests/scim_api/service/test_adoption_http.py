@@ -23,7 +23,7 @@ def inactive(api, **attributes):
     return created
 
 
-def test_an_inactive_user_of_both_names_is_reactivated_with_what_is_posted(adopting):
+def test_an_inactive_user_with_both_names_is_reactivated_with_the_posted_values(adopting):
     before = inactive(adopting, title="Old")
 
     response = adopting.post(user("JANE@example.com", externalId="00u1", nickName="J"))

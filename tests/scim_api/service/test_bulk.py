@@ -108,7 +108,7 @@ def test_each_method_answers_as_the_rfc_shows(api, bulk):
     ]
 
 
-def test_what_is_answered_is_what_happened(api, bulk):
+def test_the_answer_matches_what_was_recorded(api, bulk):
     api.create("taken@example.com")
 
     results = bulk(
@@ -356,7 +356,7 @@ def test_text_that_only_looks_like_a_reference_is_kept(api, bulk):
     assert at(api, result)["nickName"] == "bulkId:nobody"
 
 
-def test_what_refers_to_a_failed_creation_is_refused_with_its_name(api, bulk):
+def test_an_operation_that_refers_to_a_failed_creation_is_refused(api, bulk):
     api.create("taken@example.com")
     before = api.recorded()
 
@@ -374,7 +374,7 @@ def test_what_refers_to_a_failed_creation_is_refused_with_its_name(api, bulk):
     assert api.recorded() == before
 
 
-def test_what_refers_to_a_resource_deleted_meanwhile_is_refused(api, bulk):
+def test_an_operation_that_refers_to_a_deleted_resource_is_refused(api, bulk):
     results = bulk(post("u", user()), on("DELETE", "/Users/bulkId:u"), post_group("g", "u"))
 
     assert statuses(results) == ["201", "204", "409"]
@@ -400,7 +400,7 @@ def test_no_operation_of_a_circle_is_carried_out(api, bulk, size):
     assert api.recorded() == before
 
 
-def test_what_refers_to_a_circle_is_refused_and_all_else_carried_out(api, bulk):
+def test_operations_that_refer_to_a_circle_are_refused_and_others_run(api, bulk):
     before = api.recorded()
     added = {"op": "add", "path": "members", "value": [{"value": "bulkId:u"}]}
 

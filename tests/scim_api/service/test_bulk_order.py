@@ -29,7 +29,7 @@ def test_every_operation_goes_once(needs):
 
 
 @given(needs())
-def test_what_is_needed_goes_before_unless_it_is_in_a_circle(needs):
+def test_referenced_operations_run_first_unless_in_a_circle(needs):
     turn = {index: number for number, index in enumerate(in_order(needs))}
 
     for index, found in enumerate(needs):

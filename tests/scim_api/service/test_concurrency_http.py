@@ -124,7 +124,7 @@ def test_an_import_while_users_arrive_loses_and_doubles_nobody(server):
     assert len(set(seen)) == len(seen)
 
 
-def test_what_one_process_acknowledged_the_other_shows_at_once(server):
+def test_another_process_shows_acknowledged_writes_at_once(server):
     jane = server.ask("POST", "/Users", user("everywhere@example.com")).json
     path = f"/Users/{jane['id']}"
 

@@ -57,7 +57,7 @@ def test_its_events_are_whole_and_its_tables_are_those_of_a_rebuild(earlier):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_listed_now_is_listed_as_of_now_too(earlier, kind):
+def test_a_list_as_of_now_equals_the_list_now(earlier, kind):
     now, then = listed(earlier, kind), listed(earlier, kind, asOf=earlier.recorded())
 
     assert now
@@ -82,7 +82,7 @@ def test_every_user_is_found_by_its_name(earlier):
 
 
 @pytest.mark.parametrize("policy", ["okta", "entra", "strict"])
-def test_a_put_of_what_is_shown_records_nothing(earlier, policy):
+def test_a_put_of_the_shown_resource_records_nothing(earlier, policy):
     api = earlier.site.client(policy=policy)
     before = api.recorded()
     for kind in KINDS:

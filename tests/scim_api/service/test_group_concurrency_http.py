@@ -61,7 +61,7 @@ def people(server, count):
     return [made(server, "/Users", user(f"{uuid4()}@example.com"))["id"] for _ in range(count)]
 
 
-def test_what_eight_clients_add_and_remove_is_all_done(service, name):
+def test_no_change_of_eight_concurrent_clients_is_lost(service, name):
     leaving = [[f"old-{n}-{turn}" for turn in range(10)] for n in range(CLIENTS)]
     joining = [[f"new-{n}-{turn}" for turn in range(10)] for n in range(CLIENTS)]
     place = "/Groups/" + made(service, "/Groups", group(name, "stays", *chain(*leaving)))["id"]

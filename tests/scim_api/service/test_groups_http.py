@@ -365,7 +365,7 @@ def test_a_put_with_an_empty_list_empties_the_group(api, staff):
     assert api.happened()[-1] == "MembersRemoved"
 
 
-def test_a_put_records_only_who_comes_and_goes(api, staff):
+def test_a_put_records_only_joining_and_leaving_members(api, staff):
     api.put(staff, group("Staff", "a", "b", "c"))
     before = len(api.site.events())
 
@@ -423,7 +423,7 @@ def test_a_role_cannot_be_a_member(api, staff):
     assert "x" not in api.members(staff)
 
 
-def test_the_type_of_a_member_is_what_it_is_not_what_is_said(api, jane, staff):
+def test_the_type_of_a_member_is_the_resources_not_the_clients(api, jane, staff):
     members = [{"value": jane["id"], "type": "Group"}, {"value": staff["id"]}]
 
     made = api.post(group("Mixed", None, members=members), "/Groups").json
@@ -543,7 +543,7 @@ def test_members_named_with_a_part_shown_on_request_are_shown_with_it(api, jane,
     assert "members" not in api.read(staff, excludedAttributes=named)
 
 
-def test_what_to_do_in_okta_about_a_group_that_is_gone_is_said_to_okta(api, staff):
+def test_only_okta_gets_the_hint_about_a_missing_group(api, staff):
     api.delete(staff)
 
     for client, said in (("Okta SCIM Client 1.0.0", True), ("curl/8", False)):
@@ -579,7 +579,7 @@ def test_a_patch_of_a_large_group_answers_204_with_its_version(api, crowd):
 
 
 @pytest.mark.parametrize("query", [{"attributes": "id"}, {"excludedAttributes": "members"}])
-def test_it_answers_with_what_is_asked_for(api, crowd, query):
+def test_it_answers_with_the_requested_attributes(api, crowd, query):
     response = api.patch(crowd, add("one more"), query_string=query)
 
     assert response.status_code == 200

@@ -146,7 +146,7 @@ def test_create_answers_400_invalid_value_to_an_incomplete_or_wrong_user(api, bo
 
 
 @pytest.mark.parametrize("body", [[], [user()], "text", 7, True, None])
-def test_create_answers_400_invalid_syntax_to_what_is_no_object(api, body):
+def test_create_answers_400_invalid_syntax_unless_the_body_is_an_object(api, body):
     response = api.ask("POST", "/Users", json=body)
 
     assert refusal(response)[:2] == (400, "invalidSyntax")
@@ -260,7 +260,7 @@ def test_ids_are_case_sensitive(api):
     assert api.get(f"/Users/{created['id'].upper()}").status_code == 404
 
 
-def test_put_answers_200_with_what_is_there_now(api):
+def test_put_answers_200_with_the_new_resource(api):
     created = api.create(title="Boss")
 
     response = api.put(created, user(title="Chief"))
@@ -271,7 +271,7 @@ def test_put_answers_200_with_what_is_there_now(api):
     assert api.get(api.path(created)).data == response.data
 
 
-def test_put_removes_what_is_left_out(api):
+def test_put_removes_missing_attributes(api):
     created = api.post(employee(title="Boss", name=NAME)).json
 
     replaced = api.put(created, user()).json
@@ -437,7 +437,7 @@ def test_a_patch_without_a_known_path_is_refused_and_any_unknown_one_by_the_stri
     assert api.types() == ["Created"]
 
 
-def test_what_was_read_may_be_sent_back_without_a_path_under_every_policy(api):
+def test_a_read_resource_may_be_patched_back_under_every_policy(api):
     created = api.post(employee(title="Boss")).json
     api.post(group("Staff", created["id"]), "/Groups")
     with opened(api.site) as (tenant, metadata):
@@ -460,7 +460,7 @@ def test_what_was_read_may_be_sent_back_without_a_path_under_every_policy(api):
     assert api.recorded() == before
 
 
-def test_groups_sent_back_in_another_order_are_what_was_read(api):
+def test_groups_sent_back_in_another_order_are_unchanged(api):
     created = api.create()
     for name in ("Staff", "Board", "Crew"):
         api.post(group(name, created), "/Groups")
@@ -503,7 +503,7 @@ def test_patch_takes_a_boolean_in_quotes(api):
 
 
 @pytest.mark.parametrize("path", ["id", "meta.version", "groups", "meta"])
-def test_patch_at_a_path_to_what_is_read_only_is_400_mutability(api, path):
+def test_patch_at_a_read_only_path_is_400_mutability(api, path):
     created = api.create()
 
     assert refusal(api.patch(created, replace("x", path)))[:2] == (400, "mutability")

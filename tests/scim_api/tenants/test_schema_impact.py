@@ -92,7 +92,7 @@ def test_a_change_that_loses_nothing_is_made(recorded, attributes):
     assert add_schema(recorded, changed(BADGE, attributes)) is True
 
 
-def test_what_was_recorded_and_deleted_since_counts_all_the_same(api):
+def test_deleted_resources_count_as_recorded_data(api):
     add_schema(api.site)
     created = api.post(user() | {BADGE_URN: {"shoeSize": 42}}).json
     api.delete(created)
@@ -151,7 +151,7 @@ def test_a_schema_that_uses_a_required_attribute_must_keep_it(recorded):
 # What is newly required or unique
 
 
-def test_what_a_user_lacks_cannot_be_required(recorded):
+def test_an_attribute_that_a_user_lacks_cannot_be_required(recorded):
     with pytest.raises(SchemaRefused) as raised:
         require(recorded, "emails", "name.givenName")
 
@@ -168,7 +168,7 @@ def test_what_a_user_lacks_cannot_be_required(recorded):
         ("name.givenName", {"name": {"givenName": "", "familyName": "D"}}),
     ],
 )
-def test_what_a_user_has_without_a_value_cannot_be_required(api, path, attributes):
+def test_an_attribute_without_a_value_cannot_be_required(api, path, attributes):
     api.token = api.site.issue(api.ledger, policy="strict").token
     api.create(**attributes)
 
@@ -176,7 +176,7 @@ def test_what_a_user_has_without_a_value_cannot_be_required(api, path, attribute
         require(api.site, path)
 
 
-def test_a_schema_cannot_require_what_a_user_lacks(recorded):
+def test_a_schema_cannot_require_an_attribute_that_a_user_lacks(recorded):
     with pytest.raises(SchemaRefused, match="salary cannot be required yet"):
         add_schema(recorded, changed(BADGE, attribute("salary", required=True)))
 
@@ -188,7 +188,7 @@ def test_a_part_that_a_value_lacks_cannot_be_required(recorded):
         add_schema(recorded, changed(BADGE, badge(NUMBER, COLOUR, pin)))
 
 
-def test_what_two_users_share_cannot_be_unique(recorded, api):
+def test_a_shared_value_cannot_be_made_unique(recorded, api):
     api.post(user("two@example.com") | {BADGE_URN: {"mark": "M"}})
 
     assert add_schema(recorded, changed(BADGE, attribute("mark", uniqueness="server"))) is True
@@ -211,7 +211,7 @@ def test_what_two_users_share_cannot_be_unique(recorded, api):
         "urn:ietf:params:scim:schemas:core:2.0:Schema",
     ],
 )
-def test_what_is_built_in_cannot_be_declared_again(api, urn):
+def test_a_built_in_schema_cannot_be_declared_again(api, urn):
     with pytest.raises(SchemaRefused, match="is built in"):
         add_schema(api.site, BADGE | {"id": urn})
 

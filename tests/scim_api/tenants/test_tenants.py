@@ -64,7 +64,7 @@ def test_events_go_to_the_own_ledger_only(acme, globex):
     assert globex.types() == []
 
 
-def test_positions_and_versions_say_nothing_of_the_others(acme, globex):
+def test_positions_and_versions_reveal_nothing_about_other_tenants(acme, globex):
     acme.fill(3)
 
     assert globex.create()["meta"]["version"] == 'W/"1"'

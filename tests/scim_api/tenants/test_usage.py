@@ -47,7 +47,7 @@ def test_of_a_client_that_names_a_person_only_the_family_is_kept(usage):
     assert [use.client for use in usage.tolerance_uses()] == ["Okta"]
 
 
-def test_what_an_earlier_version_kept_of_tokens_and_persons_is_removed(usage, tmp_path):
+def test_personal_data_kept_by_an_earlier_version_is_removed(usage, tmp_path):
     usage.note("c1", "Okta", (), AT)
     usage.flush()
     connection = connect(tmp_path / USAGE_FILE)

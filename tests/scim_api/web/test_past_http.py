@@ -29,7 +29,7 @@ def end(api):
 # What is taken
 
 
-def test_a_position_stands_for_the_state_after_its_event(api, auditor):
+def test_a_position_means_the_state_after_its_event(api, auditor):
     jane = api.create(title="Clerk")
     then = end(api)
     api.patch(jane, replace("Chef", "title"))
@@ -39,7 +39,7 @@ def test_a_position_stands_for_the_state_after_its_event(api, auditor):
 
 
 @pytest.mark.parametrize("write", ["{}Z", "{}+00:00", "{}z"])
-def test_an_instant_stands_for_the_last_event_recorded_until_then(api, auditor, write):
+def test_an_instant_means_the_last_event_up_to_it(api, auditor, write):
     with freeze_time("2027-10-01T08:00:00.123456"):
         jane = api.create(title="Clerk")
     with freeze_time("2027-10-02T08:00:00"):
@@ -102,7 +102,7 @@ def test_the_etag_is_that_of_the_time(api, auditor):
     assert auditor.get(path, headers={"If-Match": 'W/"2"'}).status_code == 412
 
 
-def test_who_had_left_a_group_is_answered_whole(api, auditor):
+def test_a_former_member_gets_200_and_not_304(api, auditor):
     jane = api.create()
     alone = end(api)
     staff = api.group("Staff", jane)
@@ -164,7 +164,7 @@ def test_a_search_takes_it_in_the_body_and_in_the_address(api, auditor):
     )
 
 
-def test_me_was_what_the_user_was(api):
+def test_me_as_of_a_moment_is_the_user_of_then(api):
     jane = api.create(title="Clerk")
     then = end(api)
     api.patch(jane, replace("Chef", "title"))
@@ -199,7 +199,7 @@ def test_the_schemas_and_rules_are_those_of_the_time(api, auditor):
     ["", "yesterday", "0", "-1", "1.5", "2026-10-01", "2026-10-01T00:00:00", "2026-13-01T00:00:00Z",
      "99999999999999999999", "2026-10-01T24:61:00Z", "null", "42a", "٤٢"],
 )  # fmt: skip
-def test_what_is_no_moment_is_refused(api, auditor, text):
+def test_an_invalid_moment_is_refused(api, auditor, text):
     api.create()
 
     status, kind, detail = refusal(auditor.get("/Users", query_string={"asOf": text}))
@@ -269,7 +269,7 @@ def test_two_moments_at_once_are_refused(api, auditor):
     assert refusal(auditor.search("/Users", asOf=True))[0] == 400
 
 
-def test_who_was_not_there_then_is_not_found(api, auditor):
+def test_a_user_created_later_is_not_found(api, auditor):
     before = end(api)
     jane = api.create()
 
@@ -305,7 +305,7 @@ def test_a_walk_stays_at_its_instant(api, auditor, sort):
     assert sorted(pages) == names
 
 
-def test_a_cursor_of_one_moment_is_none_of_another(api, auditor):
+def test_a_cursor_of_one_moment_is_invalid_at_another(api, auditor):
     api.fill(3)
     then = end(api)
     page = auditor.get("/Users", query_string={"cursor": "", "count": 1, "asOf": then}).json

@@ -125,7 +125,7 @@ def as_of(path, moment):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_positions_and_instants_answer_what_was_answered_then(api, seed):
+def test_positions_and_instants_give_the_answers_of_then(api, seed):
     client = Client(api, random.Random(seed))
     for _ in range(25):
         client.change()

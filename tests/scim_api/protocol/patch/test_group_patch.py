@@ -103,7 +103,7 @@ operations = st.one_of(
 
 
 @given(st.sets(one), st.lists(operations, min_size=1, max_size=6))
-def test_edits_come_to_what_they_do_to_a_list(before, several):
+def test_edits_equal_the_same_edits_on_a_list(before, several):
     there, expected = sorted(before), sorted(before)
     for operation in several:
         expected = ruled_by_list(expected, operation)
@@ -112,7 +112,7 @@ def test_edits_come_to_what_they_do_to_a_list(before, several):
 
 
 @given(st.sets(one), st.lists(operations, min_size=1, max_size=6))
-def test_one_patch_comes_to_the_same_as_one_for_each_operation(before, several):
+def test_one_patch_equals_one_patch_per_operation(before, several):
     step_by_step = sorted(before)
     for operation in several:
         step_by_step = after(step_by_step, operation)
@@ -128,7 +128,7 @@ def test_repeating_a_patch_changes_nothing_more(before, several):
 
 
 @given(st.sets(one), ids)
-def test_a_put_comes_to_who_is_named(before, named):
+def test_a_put_leaves_exactly_the_named_members(before, named):
     membership = MemberChanges(Roll(sorted(before)))
 
     membership.replace(dict.fromkeys(named))
@@ -266,13 +266,13 @@ def test_a_remove_that_names_nobody_removes_nobody(value):
     ],
 )
 @pytest.mark.parametrize("op", ["add", "replace", "remove"])
-def test_what_names_no_member_is_refused(op, value):
+def test_a_value_without_a_member_is_refused(op, value):
     with pytest.raises(InvalidValue, match="members"):
         after(["a"], {"op": op, "path": "members", "value": value})
 
 
 @pytest.mark.parametrize("id_", ["é", "x" * 257, "x\ny", "\x00"])
-def test_what_cannot_be_an_id_is_refused(id_):
+def test_an_invalid_member_id_is_refused(id_):
     with pytest.raises(InvalidValue, match="at most 256 ASCII"):
         after([], add(id_))
 
@@ -299,7 +299,7 @@ def test_a_replace_at_a_filter_that_matches_nobody_has_no_target():
         after(["a"], {"op": "replace", "path": 'members[value eq "b"]', "value": {"value": "b"}})
 
 
-def test_ids_are_told_apart_by_case():
+def test_ids_are_case_sensitive():
     assert after(["a"], remove("A"), add("B", "b")) == ["B", "a", "b"]
 
 
@@ -329,7 +329,7 @@ def test_members_can_be_removed_by_any_filter(filter_, left):
 
 
 @pytest.mark.parametrize("filter_", ["value pr", "$ref pr", "display pr", 'type eq "Group"'])
-def test_those_who_joined_in_the_same_patch_are_found_too(filter_):
+def test_members_added_by_the_same_patch_are_found(filter_):
     found = {"op": "remove", "path": f"members[{filter_}]"}
 
     assert after([], add("a", "d", "x"), remove("a"), found) == (
@@ -338,7 +338,7 @@ def test_those_who_joined_in_the_same_patch_are_found_too(filter_):
 
 
 @pytest.mark.parametrize("value", [[{"value": "a"}, {"value": "d"}], ["a", "d"]])
-def test_a_remove_with_a_filter_and_a_value_removes_who_is_in_both(value):
+def test_a_remove_with_filter_and_value_removes_their_intersection(value):
     by_type = {"op": "remove", "path": 'members[type eq "User"]', "value": value}
     by_id = {"op": "remove", "path": 'members[value eq "a" or value eq "b"]', "value": value}
 
@@ -346,7 +346,7 @@ def test_a_remove_with_a_filter_and_a_value_removes_who_is_in_both(value):
 
 
 @pytest.mark.parametrize(("value", "left"), [(None, ["d", "e"]), ("", ["d", "e"]), ([], IDS)])
-def test_an_empty_value_beside_a_filter_names_nobody_only_where_it_is_a_list(value, left):
+def test_with_a_filter_only_an_empty_list_removes_nobody(value, left):
     by_type = {"op": "remove", "path": 'members[type eq "User"]', "value": value}
 
     assert after(IDS, by_type) == left
@@ -450,7 +450,7 @@ def test_the_strict_policy_takes_members_in_their_one_form():
     assert after(["a"], add("b"), remove("a"), policy=STRICT) == ["b"]
 
 
-def test_what_was_forgiven_is_told():
+def test_a_used_tolerance_is_recorded():
     told, membership = [], MemberChanges(Roll([]))
 
     operation = {"op": "Add", "path": "members", "value": ["x"]}

@@ -145,7 +145,7 @@ RFC = only(pathless_patch=True, every_filter_operator=True)
         {"schemas": [PATCH_URN], "Operations": [{}], "operations": [{}]},
     ],
 )
-def test_what_is_no_patch_message_is_a_syntax_error(body):
+def test_an_invalid_patch_message_is_a_syntax_error(body):
     with pytest.raises(InvalidSyntax):
         after_patch(USER, USER_NOW, body)
 
@@ -275,7 +275,7 @@ def test_a_known_path_that_cannot_be_changed_is_no_unknown_one():
         {},
     ],
 )
-def test_what_clients_only_read_is_ignored_without_a_path(value):
+def test_read_only_attributes_are_ignored_without_a_path(value):
     assert changes(op("replace", None, value)) == {}
 
 
@@ -373,7 +373,7 @@ def test_a_removed_attribute_is_unassigned(path):
 @pytest.mark.parametrize(
     "path", ["nickName", "roles", "name.middleName", "roles.value", 'roles[value eq "x"]']
 )
-def test_removing_what_is_not_there_succeeds(path):
+def test_removing_an_absent_value_succeeds(path):
     assert changes(op("remove", path)) == {}
 
 
@@ -419,7 +419,7 @@ def test_a_user_name_of_space_is_refused():
         *(f"{USER_URN}:id", f"{MANAGER}.displayName"),
     ],
 )
-def test_an_explicit_path_to_what_is_read_only_is_refused(name, path):
+def test_an_explicit_path_to_a_read_only_attribute_is_refused(name, path):
     value = () if name == "remove" else ("x",)
 
     assert refusal(Mutability, op(name, path, *value)).endswith("is read-only")
@@ -509,7 +509,7 @@ def test_an_object_without_sub_attributes_changes_nothing():
     assert changes(op("replace", "name", {})) == {}
 
 
-def test_a_sub_attribute_is_set_in_what_was_not_there():
+def test_a_sub_attribute_is_set_in_an_absent_attribute():
     operation = op("add", "name.givenName", "g")
 
     assert patched(operation, attributes={"userName": "a"})["name"] == {"givenName": "g"}
@@ -577,14 +577,14 @@ def test_a_replace_whose_filter_matches_nothing_has_no_target(path, value):
 
 @pytest.mark.parametrize(("path", "value"), [(OTHER, {"value": "n"}), (f"{OTHER}.value", "n")])
 @pytest.mark.parametrize(("policy", "name"), [(OKTA, "add"), (ENTRA, "add"), (ENTRA, "replace")])
-def test_what_a_filter_asks_for_in_vain_is_made_by_policy(policy, name, path, value):
+def test_a_filter_without_a_match_creates_a_value_by_policy(policy, name, path, value):
     change = changes(op(name, path, value), policy=policy)
 
     assert change == {"emails": [WORK, HOME, {"type": "other", "value": "n"}]}
     refusal(NoTarget, op(name, path, value), policy=STRICT)
 
 
-def test_a_filter_in_a_key_makes_what_it_asks_for():
+def test_a_filter_in_a_key_creates_its_value():
     change = changes(op("replace", None, {f"{OTHER}.value": "n"}))
 
     assert change == {"emails": [WORK, HOME, {"type": "other", "value": "n"}]}
@@ -605,7 +605,7 @@ def test_a_filter_takes_an_object():
         ("emails[type eq null].value", "n", {"value": "n"}),
     ],
 )
-def test_what_is_made_is_all_that_the_filter_says(path, value, new):
+def test_a_created_value_has_all_parts_of_the_filter(path, value, new):
     assert changes(op("add", path, value)) == {"emails": [WORK, HOME, new]}
 
 
@@ -625,7 +625,7 @@ def test_a_value_that_contradicts_its_filter_is_not_made():
     refusal(InvalidValue, op("add", 'emails[type eq "other"].type', "fax"), policy=ENTRA)
 
 
-def test_clearing_what_no_filter_matches_makes_nothing():
+def test_clearing_an_unmatched_value_creates_nothing():
     assert changes(op("replace", 'emails[type eq "other"].value', ""), policy=ENTRA) == {}
 
 
@@ -679,20 +679,20 @@ def test_removing_a_sub_attribute_by_filter_keeps_the_value():
         op("replace", "roles", [{"value": "r"}, {"value": "", "type": "t"}]),
     ],
 )
-def test_an_entry_whose_value_goes_is_removed_with_what_described_it(operation):
+def test_an_entry_without_its_value_is_removed(operation):
     rest = {"value": "r"}
     attributes = USER_NOW | {"roles": [rest, {"value": "s", "type": "t", "display": "S"}]}
 
     assert changes(operation, attributes=attributes) == {"roles": [rest]}
 
 
-def test_emptying_what_is_not_there_changes_nothing():
+def test_emptying_an_absent_value_changes_nothing():
     none = 'emails[type ne "work" and type ne "home"].value'
     for path in (none, 'emails[type eq "fax"].display', "ims.value"):
         assert changes(op("replace", path, ""), op("add", path, None), op("remove", path)) == {}
 
 
-def test_what_is_only_described_takes_no_mark_from_another():
+def test_an_entry_without_value_takes_no_primary_from_another():
     described = {"type": "fax", "primary": True, "value": ""}
 
     assert changes(op("add", "emails", [described])) == {}
@@ -741,7 +741,7 @@ def test_remove_by_the_values_of_a_sub_attribute_is_refused():
         ('emails[type eq "home"].type', "work", [WORK, HOME]),
     ],
 )
-def test_a_remove_with_a_filter_and_a_value_removes_what_is_in_both(path, value, left):
+def test_a_remove_with_filter_and_value_removes_their_intersection(path, value, left):
     after = patched(op("remove", path, value))
 
     assert after["emails"] == left
@@ -754,7 +754,7 @@ def test_of_plain_values_too():
     assert patched(removal, attributes=now, resource_type=TICKET) == {"tags": ["a", "c"]}
 
 
-def test_a_value_beside_the_filter_of_a_remove_is_a_tolerance():
+def test_a_value_with_the_filter_of_a_remove_is_a_tolerance():
     refusal(InvalidValue, op("remove", "emails[value pr]", [HOME]), policy=RFC)
 
 
@@ -790,7 +790,7 @@ def test_remove_with_a_value_removes_a_single_value_whatever_it_is():
         (None, {"title": "T", "emails": [WORK, HOME], MANAGER: {"value": "m1"}}),
     ],
 )
-def test_writing_what_is_there_changes_nothing(name, path, value):
+def test_writing_the_current_value_changes_nothing(name, path, value):
     assert changes(op(name, path, value)) == {}
 
 
@@ -931,7 +931,7 @@ def test_an_immutable_sub_attribute_does_not_change(operation):
         (op("add", "parts.note", "n"), {"parts": [{"value": "1", "note": "n"}]}),
     ],
 )
-def test_what_holds_an_immutable_part_may_change_around_it(operation, change):
+def test_parts_next_to_an_immutable_part_may_change(operation, change):
     attributes = {"origin": {"place": "x"}, "parts": [{"value": "1"}]}
 
     assert ticket_changes(operation, **attributes) == change

@@ -173,21 +173,21 @@ def test_replacing_twice_is_replacing_once(state, target):
 
 
 @given(states, st.one_of(many, singles))
-def test_replacing_with_what_is_there_changes_nothing(state, path):
+def test_replacing_with_the_current_value_changes_nothing(state, path):
     assume(path in state)
 
     assert patched(state, {"op": "replace", "path": path, "value": state[path]}) == state
 
 
 @given(states, many, value_lists)
-def test_what_was_added_is_there(state, path, value):
+def test_an_added_value_is_present(state, path, value):
     after = patched(state, {"op": "add", "path": path, "value": value})
 
     assert all(any(item.items() <= there.items() for there in after[path]) for item in value)
 
 
 @given(states, many, filters)
-def test_what_was_removed_by_a_filter_is_gone_and_the_rest_stays(state, path, chosen):
+def test_a_filtered_remove_removes_exactly_the_matches(state, path, chosen):
     remove = {"op": "remove", "path": path + chosen}
     after = patched(state, remove)
     rest = after.get(path, [])
@@ -361,7 +361,7 @@ def is_known_difference(state, operation):
 
 @settings(max_examples=150)
 @given(states, operations())
-def test_scim2_models_comes_to_the_same(state, operation):
+def test_scim2_models_has_the_same_result(state, operation):
     assume(operation["op"] == "remove" or not is_known_difference(state, operation))
     try:
         ours = patched(state, operation)

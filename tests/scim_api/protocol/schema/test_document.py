@@ -71,9 +71,7 @@ def nested(draw):
 
 
 @given(attributes=named(plain() | nested()), name=TEXTS.filter(str.strip), description=TEXTS)
-def test_what_discovery_shows_of_a_schema_can_be_added_and_shows_the_same(
-    attributes, name, description
-):
+def test_a_schema_from_discovery_can_be_added_again_unchanged(attributes, name, description):
     schema = Schema(BADGE_URN, name, description, tuple(attributes))
     shown = schema_document(schema, "https://example.com")
 
@@ -87,7 +85,7 @@ def test_the_form_of_built_in_schemas_is_understood(schema):
     assert declaration(schema_of(declaration(schema))) == declaration(schema)
 
 
-def test_what_is_left_out_has_the_defaults_of_rfc_7643():
+def test_missing_characteristics_have_the_defaults_of_rfc_7643():
     [attribute] = schema_of(document({"name": "code"})).attributes
 
     assert (attribute.type, attribute.multi_valued, attribute.required) == ("string", False, False)
@@ -202,7 +200,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("refused", "sentence"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_served_is_refused_with_a_sentence(refused, sentence):
+def test_an_unservable_schema_is_refused_with_a_sentence(refused, sentence):
     assert sentence in refusal(refused)
 
 
@@ -227,7 +225,7 @@ def test_a_byte_order_mark_before_a_schema_is_passed_over():
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'{"id": "\\ud800"}'])
-def test_what_is_no_json_is_refused(data):
+def test_invalid_json_is_refused(data):
     with pytest.raises(SchemaRefused, match="this is not JSON"):
         read_schema(data)
 
