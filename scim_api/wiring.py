@@ -5,7 +5,10 @@ from pathlib import Path
 
 from ledger.background import Job, Upkeep
 from ledger.contract import LedgerUnavailable, Projector
+from ledger.create import create, migrate
+from ledger.events import Metadata
 from ledger.signing.anchors import anchors
+from ledger.signing.key_rotation import introduce
 from ledger.signing.keys import Keys
 from ledger.signing.known_heads import HeadSources, known
 from ledger.signing.note import KnownHead
@@ -126,3 +129,26 @@ def stored_projections(
     tenant = wire(path, settings, read_only=read_only)
     inline = (StoredProjection(tenant.ledger, each) for each in projections_of(tenant))
     return [*inline, tenant.history]
+
+
+def create_ledger(path: Path, settings: Settings, *, software: str, metadata: Metadata) -> None:
+    """Make a ledger with its projections; raises LedgerError when there is one already."""
+    name, keys = path.parent.name, keys_of(path, settings)
+    create(path, name, software=software, metadata=metadata, keys=keys)
+    migrate_ledger(path, settings, metadata)
+
+
+def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[str]:
+    """Bring a ledger's tables, projections and key up to date; return what was done."""
+    steps = migrate(path)
+    tenant = wire(path, settings)
+    for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
+        StoredProjection(tenant.ledger, projection).rebuild()
+        steps.append(f"built projection {projection.name}")
+    must_be_newest(tenant.heads, known_heads(tenant, settings, ask=False))
+    if introduce(tenant.heads, metadata):
+        steps.append("made the key that signs tree heads")
+    if tenant.heads.newest() is None:
+        tenant.heads.sign()
+    tenant.ledger.close()
+    return steps

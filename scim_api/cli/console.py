@@ -12,12 +12,8 @@ from typing import Any
 from flask import Flask
 
 from ledger import clock
-from ledger.create import create, migrate, must_name_a_ledger
+from ledger.create import must_name_a_ledger
 from ledger.events import Metadata
-from ledger.signing.key_rotation import introduce
-from ledger.signing.rollback import must_be_newest
-from projections import runner
-from projections.runner import StoredProjection
 from scim_api import settings as settings_
 from scim_api.cli.terminal import (
     note,
@@ -30,7 +26,7 @@ from scim_api.cli.terminal import (
 )
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
-from scim_api.wiring import keys_of, known_heads, open_tenant, projections_of, wire
+from scim_api.wiring import create_ledger, migrate_ledger, open_tenant
 
 VERSION = version("scim-ledger")
 
@@ -86,29 +82,14 @@ class Console:
         return self._create_app(replace(self.settings, log_level="error"))
 
     def create(self, name: str | None = None) -> Tenant:
-        """Make a ledger with its projections; raises LedgerError when there is one already."""
-        name = name or self.name
-        path, software = self.path(name), f"scim-ledger {VERSION}"
-        keys = keys_of(path, self.settings)
-        create(path, name, software=software, metadata=self.metadata(), keys=keys)
-        self.migrate(name)
+        """Make a ledger and open it; raises LedgerError when there is one already."""
+        software = f"scim-ledger {VERSION}"
+        create_ledger(self.path(name), self.settings, software=software, metadata=self.metadata())
         return self.tenant(name)
 
     def migrate(self, name: str) -> list[str]:
-        """Bring a ledger's tables and projections up to date; return what was done."""
-        path = self.path(name)
-        steps = migrate(path)
-        tenant = wire(path, self.settings)
-        for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
-            StoredProjection(tenant.ledger, projection).rebuild()
-            steps.append(f"built projection {projection.name}")
-        must_be_newest(tenant.heads, known_heads(tenant, self.settings, ask=False))
-        if introduce(tenant.heads, self.metadata()):
-            steps.append("made the key that signs tree heads")
-        if tenant.heads.newest() is None:
-            tenant.heads.sign()
-        tenant.ledger.close()
-        return steps
+        """Bring a ledger up to date; return what was done."""
+        return migrate_ledger(self.path(name), self.settings, self.metadata())
 
     # The answer
 

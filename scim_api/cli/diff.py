@@ -11,11 +11,10 @@ from projections.audit.membership_diff import Span
 from scim_api.audit.documents import archive_of, difference_documents
 from scim_api.cli.command import command
 from scim_api.cli.console import Console
-from scim_api.cli.lookup import PastQuery, label, shown
+from scim_api.cli.lookup import PAGE, PastQuery, label, shown, walk
 from scim_api.cli.moments import last_position_of, position_of, say_position, span_options
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
 
-PAGE = 500  # resources read at once
 NAMES = [resource_type.name for resource_type in RESOURCE_TYPES]
 
 
@@ -39,7 +38,9 @@ def diff(
     """
     past = PastQuery(console.tenant())
     differences = Differences(past.archive, span_of(past, start, end))
-    documents = _differences(past, differences, kind, [type_] if type_ else NAMES)
+    types, archive = [type_] if type_ else NAMES, archive_of(past.tenant)
+    found = walk(lambda after: differences.page(after, PAGE, types=types, kind=kind), 0)
+    documents = (d for each in found for d in difference_documents(archive, [each]))
     rows = documents if console.as_json else map(_row, documents)
     console.rows(rows, "nothing differs")
 
@@ -54,16 +55,6 @@ def span_of(past: PastQuery, start: str, end: str | None) -> Span:
     say_position(ledger, span.start, "from")
     say_position(ledger, span.end, "to")
     return span
-
-
-def _differences(
-    past: PastQuery, differences: Differences, kind: str | None, types: list[str]
-) -> Iterator[dict[str, Any]]:
-    after: int | None = 0
-    while after is not None:
-        page = differences.page(after, PAGE, types=types, kind=kind)
-        yield from difference_documents(archive_of(past.tenant), list(page.rows))
-        after = page.next
 
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:

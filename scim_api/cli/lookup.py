@@ -1,8 +1,8 @@
 """Resources now and in the past: found by id or name, read with their groups or members."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -15,6 +15,8 @@ from projections.current.memberships import Relation
 from projections.current.reader import ResourceReader
 from projections.history.history import History
 from projections.history.projector import NEVER
+from projections.query.model import START, Mark, Query
+from projections.state import Resource
 from scim_api.audit.documents import archive_of
 from scim_api.cli.moments import last_position_of, say_position
 from scim_api.cli.terminal import Exit, Failure, Progress, note
@@ -23,6 +25,7 @@ from scim_api.tenants.tenants import Tenant
 
 NAMESAKES = 5  # that are pointed out
 RELATIONS = ("members", "groups")
+PAGE = 500  # rows read at once
 
 
 def follow(history: History) -> None:
@@ -38,12 +41,11 @@ class View:
     resources: ResourceReader
     reading: Callable[[], AbstractContextManager[Connection]]
 
-    def find(self, type_: str, name: str) -> str | None:
-        """Return the id of a resource, given by id or by its name at that moment."""
+    def get(self, type_: str, name: str) -> Resource | None:
+        """Return a resource, given by id or by its name at that moment."""
         with self.reading() as connection:
             found = self.resources.get(connection, type_, name)
-            found = found or self.resources.find_by_name(connection, type_, name)
-        return found.id if found else None
+            return found or self.resources.find_by_name(connection, type_, name)
 
     def document(self, type_: str, id_: str) -> dict[str, Any]:
         """Return a resource's document with its members or groups; raises Failure."""
@@ -54,6 +56,29 @@ class View:
             found = self.resources.relations(connection, type_, [row.place])
         document: dict[str, Any] = orjson.loads(row.document)
         return document | {str(KINDS[type_].relation): [*map(related, found.get(row.position, ()))]}
+
+    def search(
+        self, type_: str | None, query: Query, limit: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Yield documents with their groups or members; raises TooCostly."""
+        mark: Mark | None = START
+        left = limit or float("inf")
+        while mark is not None and left > 0:
+            with self.reading() as connection:
+                asked = replace(query, count=int(min(left, PAGE)), after=mark)
+                page = self.resources.search(connection, type_, asked)
+                places = [(at, groups) for at, of, groups, _ in page.rows if of == "User"]
+                groups = self.resources.relations(connection, "User", places)
+            for position, of, _, document in page.rows:
+                relation, found = KINDS[of].relation, groups.get(position, ())
+                if relation == "members":  # one group's at a time: it may have very many
+                    with self.reading() as connection:
+                        place = (position, None)
+                        members = self.resources.relations(connection, of, [place])
+                    found = members.get(position, ())
+                shown = {relation: [related(one) for one in found]} if relation else {}
+                yield orjson.loads(document) | shown
+            mark, left = page.next, left - len(page.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +113,8 @@ class PastQuery:
 
         With `ever` also a deleted one, by its id or its last name. Raises Failure.
         """
-        id_ = next(filter(None, (view.find(type_, name) for view in views)), None)
+        found = next(filter(None, (view.get(type_, name) for view in views)), None)
+        id_ = found.id if found else None
         if id_ is None and ever:
             archive = self.archive
             known = Timeline(archive, type_, name).exists()
@@ -103,6 +129,14 @@ class PastQuery:
         for other in self.archive.lifetimes.namesakes(type_, name, id_, NAMESAKES):
             last = "now" if other.until == NEVER else other.until - 1
             note(f"note: this name was also that of {other.id} (positions {other.since} to {last})")
+
+
+def walk(page: Callable[[Any], Any], begin: Any) -> Iterator[Any]:
+    """Yield the rows of all pages; a page names the place of the next one."""
+    while begin is not None:
+        found = page(begin)
+        yield from found.rows
+        begin = found.next
 
 
 def absent(type_: str, name: str) -> Failure:

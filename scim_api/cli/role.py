@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
-import orjson
 
-from projections.query.model import START, Mark, Query
-from projections.state import Resource
+from projections.query.model import Query
 from scim_api.cli.command import Group, command, group
 from scim_api.cli.console import Console
+from scim_api.cli.lookup import PastQuery
 from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.protocol.conditions import Conditions
 from scim_api.protocol.errors import ScimError
@@ -21,8 +20,6 @@ from scim_api.tenants import configure
 from scim_api.tenants.tenants import Tenant
 
 T = TypeVar("T")
-
-PAGE = 500  # resources read at once
 
 
 def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
@@ -59,7 +56,7 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
     @click.argument("name", metavar="ID|NAME")
     def remove(console: Console, name: str) -> None:
         tenant = console.tenant()
-        found = _find(tenant, type_, name)
+        found = PastQuery(tenant).now().get(type_.name, name)
         if found is None:
             raise Failure(f"there is no {word} {name!r}", Exit.NOT_FOUND)
         if (tenant.catalogue().default_role or {}).get("value") == found.id:
@@ -89,27 +86,14 @@ def _carried_out(act: Callable[[], T]) -> T:
         raise Failure(error.detail) from error
 
 
-def _find(tenant: Tenant, type_: ResourceType, name: str) -> Resource | None:
-    with tenant.ledger.reading() as connection:
-        return tenant.resources.get(connection, type_.name, name) or tenant.resources.find_by_name(
-            connection, type_.name, name
-        )
-
-
 def _rows(tenant: Tenant, type_: ResourceType) -> Iterator[dict[str, Any]]:
-    mark: Mark | None = START
-    while mark:
-        query = Query(after=mark, count=PAGE)
-        with tenant.ledger.reading() as connection:
-            page = tenant.resources.search(connection, type_.name, query)
-        for document in map(orjson.loads, page.documents):
-            yield {
-                "id": document["id"],
-                "name": document["displayName"],
-                "type": document.get("type"),
-                "description": document.get("description"),
-            }
-        mark = page.next
+    for document in PastQuery(tenant).now().search(type_.name, Query()):
+        yield {
+            "id": document["id"],
+            "name": document["displayName"],
+            "type": document.get("type"),
+            "description": document.get("description"),
+        }
 
 
 role = _commands(
@@ -140,15 +124,12 @@ def default_role(console: Console, value: str | None, none: bool) -> None:
     if none is (value is not None) or value == "":
         raise click.UsageError("give either a value or --none")
     tenant = console.tenant()
-    chosen = None if value is None else _role(tenant, value)
+    named = PastQuery(tenant).now().get(ROLE.name, value) if value else None
+    by_id = named is not None and named.id == value
+    display = {"display": named.attributes["displayName"]} if named and by_id else {}
+    chosen = {"value": value} | display if value else None
     changed = configure.set_default_role(tenant, chosen, console.metadata())
     says = f"created users get the role {value}" if value else "created users get no role"
-    if value and chosen == {"value": value} and (named := _find(tenant, ROLE, value)):
+    if named and not by_id:
         note(f"note: {value} is the name of the role {named.id}; Okta wants its id")
     console.change(changed, says, f"{says} as before")
-
-
-def _role(tenant: Tenant, value: str) -> dict[str, str]:
-    with tenant.ledger.reading() as connection:
-        found = tenant.resources.get(connection, ROLE.name, value)
-    return {"value": value} | ({"display": found.attributes["displayName"]} if found else {})

@@ -1,15 +1,13 @@
 """search: resources by a SCIM filter, now or then."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import click
-import orjson
 
-from projections.query.model import START, Mark, Query
+from projections.query.model import Query
 from scim_api.cli.command import command
 from scim_api.cli.console import Console
-from scim_api.cli.lookup import PastQuery, View, related
+from scim_api.cli.lookup import PastQuery
 from scim_api.cli.moments import at_option
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.filter import parse_filter, parse_sort
@@ -57,7 +55,7 @@ def search(
     types = catalogue.resource_types
     bound = AllTypes.of(types) if type_ == ALL else catalogue.by_name[type_]
     query = _query(bound, filter_, sort_by)
-    found = list(_found(view, None if type_ == ALL else type_, query, limit))
+    found = list(view.search(None if type_ == ALL else type_, query, limit))
     console.rows(found if console.as_json else map(_row, found), "nothing found")
 
 
@@ -69,32 +67,6 @@ def _query(bound: ResourceType, filter_: str, sort_by: str | None) -> Query:
         )
     except ScimError as error:
         raise click.UsageError(error.detail) from None
-
-
-def _found(
-    view: View, type_: str | None, query: Query, limit: int | None
-) -> Iterator[dict[str, Any]]:
-    """Yield the documents found, with their groups or members; raises TooCostly."""
-    mark: Mark | None = START
-    left = limit or float("inf")
-    while mark is not None and left > 0:
-        asked = Query(
-            filter=query.filter, sort_by=query.sort_by, count=int(min(left, PAGE)), after=mark
-        )
-        with view.reading() as connection:
-            page = view.resources.search(connection, type_, asked)
-            places = [(at, groups) for at, of, groups, _ in page.rows if of == "User"]
-            groups = view.resources.relations(connection, "User", places)
-        for position, of, _, document in page.rows:
-            relation = KINDS[of].relation
-            found = groups.get(position, ())
-            if relation == "members":  # one group's at a time: it may have very many
-                with view.reading() as connection:
-                    places = [(position, None)]
-                    found = view.resources.relations(connection, of, places).get(position, ())
-            shown = {relation: [related(one) for one in found]} if relation else {}
-            yield orjson.loads(document) | shown
-        mark, left = page.next, left - len(page.rows)
 
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:

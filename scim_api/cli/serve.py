@@ -13,8 +13,8 @@ from scim_api import settings as settings_
 from scim_api.auth import credentials
 from scim_api.cli.command import command
 from scim_api.cli.console import Console
-from scim_api.cli.doctor import sqlite_check
 from scim_api.cli.terminal import Exit, Failure
+from scim_api.server.checks import sqlite_check
 from scim_api.settings import Settings
 
 PORT_PATIENCE = 3.0  # seconds
@@ -35,9 +35,9 @@ def serve(console: Console, bind: str | None, port: str | None, workers: str | N
     settings = console.settings
     for sentence in settings_.unknown(os.environ):
         _print(f"warning: {sentence}", err=True)
-    for check in sqlite_check(settings):
-        if not check.ok:
-            raise Failure(check.says, Exit.CONFIGURATION)
+    check = sqlite_check(settings)
+    if not check.ok:
+        raise Failure(check.says, Exit.CONFIGURATION)
     _must_be_free(settings)
     _introduce(settings, _prepare_ledgers(console))
     program = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.server.gunicorn_conf"]

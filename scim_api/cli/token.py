@@ -13,6 +13,7 @@ from scim_api.auth.credentials import credentials_of
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.command import command, group
 from scim_api.cli.console import Console
+from scim_api.cli.lookup import PastQuery
 from scim_api.cli.moments import EXPIRES, expiry_of
 from scim_api.cli.terminal import Exit, Failure, note, print_json, read_side_file, say
 from scim_api.protocol.policy import PRESETS
@@ -77,7 +78,8 @@ def create_token(
     if not name.isprintable():
         raise click.UsageError("a token's name consists of characters that can be printed")
     tenant = console.tenant()
-    own = {"policy": policy, "user": None if user is None else _user_id(tenant, user)}
+    id_ = None if user is None else PastQuery(tenant).find("User", user, PastQuery(tenant).now())
+    own = {"policy": policy, "user": id_}
     made = credentials.issue(
         tenant,
         console.metadata(),
@@ -95,15 +97,6 @@ def create_token(
     note(f"shown this once; {place}")
     if made.expires_at:
         note(f"expires at {made.expires_at}")
-
-
-def _user_id(tenant: Tenant, user: str) -> str:
-    with tenant.ledger.reading() as connection:
-        found = tenant.resources.get(connection, "User", user)
-        found = found or tenant.resources.find_by_name(connection, "User", user)
-    if found is None:
-        raise Failure(f"there is no user {user!r}", Exit.NOT_FOUND)
-    return found.id
 
 
 @command("list", "", "--json", group=token)

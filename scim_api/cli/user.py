@@ -14,12 +14,10 @@ from scim_api.cli.command import Group, command
 from scim_api.cli.command import group as command_group
 from scim_api.cli.console import Console
 from scim_api.cli.diff import change_lines, headline, span_of
-from scim_api.cli.lookup import PastQuery, absent, cause_columns, label, shown
+from scim_api.cli.lookup import PAGE, PastQuery, absent, cause_columns, label, shown, walk
 from scim_api.cli.moments import at_option, position_before, span_options
 from scim_api.cli.terminal import print_json, print_table, say
 from scim_api.protocol.schema.resource_types import KINDS
-
-PAGE = 500  # entries read at once
 
 
 def _commands(type_: str, word: str, sample: str, metavar: str, membership: str) -> Group:
@@ -82,7 +80,8 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         past = PastQuery(console.tenant())
         position = past.archive.end() if at is None else past.position(at)
         id_ = past.find(type_, name, past.at(position))
-        rows = _blamed(Blame(archive_of(past.tenant), type_, id_, position))
+        found = Blame(archive_of(past.tenant), type_, id_, position)
+        rows = walk(lambda begin: found.page(begin, PAGE), BEGINNING)
         if console.as_json:
             print_json([row.document() for row in rows])
         else:
@@ -141,16 +140,6 @@ def _lines(entry: Entry) -> Iterator[dict[str, Any]]:
             "after": shown(attribute, change.after),
         }
         head = dict.fromkeys(head)
-
-
-def _blamed(blame: Blame) -> Iterator[Row]:
-    begin = BEGINNING
-    while True:
-        page = blame.page(begin, PAGE)
-        yield from page.rows
-        if page.next is None:
-            return
-        begin = page.next
 
 
 def _blame_row(row: Row) -> dict[str, Any]:

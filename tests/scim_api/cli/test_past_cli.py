@@ -259,7 +259,7 @@ def test_help_lists_the_forms_of_a_moment(shell):
 
     assert "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds ago" in says
     assert "Today's date (UTC) and the future mean until now." in says
-    assert "without an offset is UTC" in says
+    assert "without an offset it is UTC" in says
 
 
 def test_members_and_groups_are_shown_as_scim_has_them(shell, moments):

@@ -3,9 +3,9 @@
 import pytest
 
 from projections.runner import StoredProjection
-from scim_api.cli.doctor import examine
 from scim_api.protocol.schema.document import SchemaRefused
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER_URN
+from scim_api.server.checks import examine
 from scim_api.tenants import configure
 from scim_api.wiring import projections_of
 from tests.scim_api.client import id_of, refusal, replace, user

@@ -17,7 +17,7 @@ from ledger.sqlite import database
 from ledger.sqlite import ledger as ledger_module
 from ledger.sqlite.connection import connect, driver
 from ledger.sqlite.ledger import SQLiteLedger
-from scim_api.cli.doctor import examine
+from scim_api.server.checks import examine
 from tests.scim_api.client import refusal, user
 
 

@@ -1,0 +1,224 @@
+"""Checks of what could go wrong: SQLite, permissions, disk, clock, settings and each ledger."""
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ledger import clock
+from ledger.contract import LedgerError
+from ledger.sqlite.connection import (
+    SAFE_SQLITE,
+    SIDE_FILES,
+    connect_read_only,
+    driver,
+    safe_for_several_processes,
+    sqlite_version,
+    translate_errors,
+    unavailable,
+)
+from scim_api import settings as settings_
+from scim_api.server.health import MIN_FREE
+from scim_api.settings import Settings, SettingsError
+from scim_api.tenants.tenants import Tenant, ledger_names
+
+MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
+QUICK = 200 * 1024 * 1024  # bytes of a side file that is read whole
+
+_UNASSIGNED = "active was unassigned, so that these users count as active"
+_SETTLE = (
+    "scim-ledger user history ID shows whether one had been deactivated before. To make a user"
+    " inactive, set active to false. To keep a user active, set it to false, then to true. Either"
+    " settles it"
+)
+
+
+Finding = tuple[bool, str]  # whether it is as it should be, and what there is to say
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that was checked, and the result."""
+
+    check: str
+    ok: bool
+    says: str
+
+
+def examine(
+    environment: Mapping[str, str], open_ledger: Callable[[str], Tenant]
+) -> Iterator[Check]:
+    """Yield every check."""
+    try:
+        settings = settings_.load(environment)
+    except SettingsError as error:
+        yield Check("settings", False, str(error))
+        return
+    strange = settings_.unknown(environment)
+    yield Check("settings", not strange, "; ".join(strange) or f"good for {settings.env}")
+    yield sqlite_check(settings)
+    yield from _disk(settings.data_dir)
+    names = ledger_names(settings.data_dir)
+    if not names:
+        yield Check("ledgers", False, "there is none yet; scim-ledger init makes one")
+    for name in names:
+        yield from _ledger(name, open_ledger)
+
+
+def sqlite_check(settings: Settings) -> Check:
+    """Check that this SQLite is safe with the number of worker processes."""
+    version, needed = (".".join(map(str, each)) for each in (sqlite_version(), SAFE_SQLITE))
+    if safe_for_several_processes() or settings.workers == 1:
+        return Check("SQLite", True, f"version {version}")
+    return Check(
+        "SQLite",
+        False,
+        f"version {version} can damage a ledger that several processes write (fixed in {needed})."
+        " Install the package pysqlite3, or set WEB_CONCURRENCY=1",
+    )
+
+
+def _disk(folder: Path) -> Iterator[Check]:
+    if not folder.is_dir():
+        yield Check("data directory", False, f"{folder} is not there yet")
+        return
+    free = shutil.disk_usage(folder).free
+    yield Check("disk", free >= MIN_FREE, f"{free // 2**20:,} MiB free under {folder}")
+    writable = os.access(folder, os.W_OK | os.X_OK)
+    yield Check("data directory", writable, f"{folder} {'is' if writable else 'is not'} writable")
+
+
+def _ledger(name: str, open_ledger: Callable[[str], Tenant]) -> Iterator[Check]:
+    label = f"ledger {name}"
+    try:
+        tenant = open_ledger(name)
+        last, last_at = tenant.ledger.end()
+    except LedgerError as error:
+        yield Check(label, False, str(error))
+        return
+    path = tenant.ledger.path
+    yield Check(label, True, f"{last:,} events, origin {tenant.ledger.origin}")
+    yield from _rights(f"{label} rights", path)
+    for topic, check in (
+        ("log", _log(tenant)),
+        ("clock", _clock(last_at)),
+        ("signing key", _signing_key(tenant)),
+        ("newest tree head", _newest_head(tenant, last)),
+        ("erasures", _erasures(tenant)),
+        ("accounts", _accounts(tenant)),
+        ("unique values", _shared_values(tenant)),
+    ):
+        for ok, says in check:
+            yield Check(f"{label} {topic}", ok, says)
+    for anchor in tenant.anchors:
+        behind = anchor.behind()
+        says = f"{behind:,} tree heads behind" if behind else "has every tree head"
+        yield Check(f"{label} anchor {anchor.called}", not behind, says)
+    for file in sorted(SIDE_FILES):
+        yield from _side_file(f"{label} {file}", path.with_name(file))
+
+
+def _rights(label: str, path: Path) -> Iterator[Check]:
+    for file in sorted(path.parent.glob(f"{path.name}*")):
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & 0o077:
+            yield Check(label, False, f"others can open {file}: chmod 600 {file}")
+        if not os.access(file, os.R_OK | os.W_OK):
+            yield Check(label, False, f"{file} cannot be written by this user")
+
+
+def _side_file(label: str, path: Path) -> Iterator[Check]:
+    if not path.exists():
+        return
+    try:
+        size = path.stat().st_size
+        _read_through(path, whole=size < QUICK)
+    except (LedgerError, OSError) as error:
+        yield Check(label, False, str(error))
+    else:
+        yield Check(label, True, f"readable, {size / 2**20:,.1f} MiB")
+    yield from _rights(f"{label} rights", path)
+
+
+def _read_through(path: Path, *, whole: bool) -> None:
+    """Read a file's tables, or all of it; raises LedgerError."""
+    with translate_errors(path), closing(connect_read_only(path)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if whole else "ok"
+    if found != "ok":
+        raise unavailable(path, driver.SQLITE_CORRUPT, f"malformed: {found}")
+
+
+def _log(tenant: Tenant) -> Iterator[Finding]:
+    """Check that the log of a ledger is written back."""
+    size = f"{tenant.ledger.log_size() / 2**20:,.1f} MiB"
+    try:
+        tenant.ledger.check_log()
+        yield True, size
+    except LedgerError as error:
+        yield False, f"{size}: {error}"
+
+
+def _clock(last_at: str) -> Iterator[Finding]:
+    ahead = (datetime.fromisoformat(last_at) - clock.now()).total_seconds()
+    steady = ahead < 5 and time.time() > 1_700_000_000
+    says = (
+        f"the last event is {ahead:.0f} s in the future: this machine's clock went back. Events"
+        " keep that last time until the clock has caught up; set the clock"
+    )
+    yield steady, "behind no event" if steady else says
+
+
+def _signing_key(tenant: Tenant) -> Iterator[Finding]:
+    heads = tenant.heads
+    try:
+        says, trouble = f"signs for {heads.key().verifier}", heads.keys.rights()
+    except LedgerError as error:
+        says, trouble = "", str(error)
+    yield not trouble, trouble or says
+
+
+def _newest_head(tenant: Tenant, last: int) -> Iterator[Finding]:
+    newest = tenant.heads.newest()
+    signed = f"over {newest.size:,} of {last:,} events, at {newest.signed_at}" if newest else "none"
+    yield newest is not None, signed
+
+
+def _erasures(tenant: Tenant) -> Iterator[Finding]:
+    """Find erasures that may have left traces in the files."""
+    if pending := tenant.ledger.unfinished_erasures():
+        yield (
+            False,
+            f"not finished: those by the events at {', '.join(map(str, pending))}. The service"
+            " finishes them by itself; so does scim-ledger erase ID with the same id",
+        )
+
+
+def _accounts(tenant: Tenant) -> Iterator[Finding]:
+    """Find users who count as active because a PATCH once unassigned `active`."""
+    with tenant.ledger.reading() as connection:
+        count, found = tenant.resources.unassigned_active(connection, MOST_NAMED)
+    if count:
+        named = [f"{one.user_name} ({one.id}) at position {one.position}" for one in found]
+        left = count - len(found)
+        more = [f"and {left:,} more, named once these are settled"] if left else []
+        yield False, f"{_UNASSIGNED}: {', '.join(named + more)}. {_SETTLE}"
+
+
+def _shared_values(tenant: Tenant) -> Iterator[Finding]:
+    """Find values of unique attributes that several resources have.
+
+    An earlier version of this program could accept a second one; recorded events stay.
+    """
+    with tenant.ledger.reading() as connection:
+        shared = tenant.resources.shared_values(connection)
+    for key, ids in shared:
+        named = ", ".join(ids[:MOST_NAMED])
+        more = f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else ""
+        says = f"{key} is unique, but these share a value of it: {named}{more}. Change all but one"
+        yield False, says
