@@ -29,60 +29,48 @@ _CHARACTERISTICS = ("required", "mutability", "returned", "uniqueness", "caseExa
 
 def answered(resource_type: ResourceType) -> JsonSchema:
     """Return the schema of a resource in an answer: `attributes` can leave out almost all."""
-    common = _answered(resource_type.common)
-    properties = common | _answered(resource_type.schema.attributes)
-    for extension in resource_type.extensions:
-        properties[extension.id] = _part(extension, _answered(extension.attributes))
-    always = [a.name for a in resource_type.common if a.returned is Returned.ALWAYS]
+    own = (*resource_type.common, *resource_type.schema.attributes)
+    extensions = {each.id: _extension(each, writing=False) for each in resource_type.extensions}
     return {
         "type": "object",
         "description": resource_type.description,
-        "properties": properties,
-        "required": always,
+        "properties": _properties(own, writing=False) | extensions,
+        "required": [a.name for a in resource_type.common if a.returned is Returned.ALWAYS],
     }
 
 
 def written(resource_type: ResourceType) -> JsonSchema:
     """Return the schema of the body of a POST or PUT."""
     own = (*resource_type.common, *resource_type.schema.attributes)
-    properties = _written(own)
-    for extension in resource_type.extensions:
-        properties[extension.id] = {
-            **_part(extension, _written(extension.attributes)),
-            "required": _required(extension.attributes),
-        }
-    urns = [resource_type.schema.id, *(extension.id for extension in resource_type.extensions)]
-    properties["schemas"] = {
+    extensions = {each.id: _extension(each, writing=True) for each in resource_type.extensions}
+    schemas = {
         "type": "array",
         "description": "The URNs of the schemas the body uses.",
-        "items": {"type": "string", "enum": urns},
+        "items": {"type": "string", "enum": [resource_type.schema.id, *extensions]},
         "minItems": 1,
     }
     return {
         "type": "object",
         "description": f"{resource_type.description} What a client may write.",
-        "properties": properties,
+        "properties": _properties(own, writing=True) | extensions | {"schemas": schemas},
         "required": _required(own),
     }
 
 
-def _part(extension: Schema, properties: JsonSchema) -> JsonSchema:
-    return {"type": "object", "description": extension.description, "properties": properties}
-
-
-def _answered(attributes: Iterable[Attribute]) -> JsonSchema:
-    return {
-        attribute.name: _schema(attribute, writing=False)
-        for attribute in attributes
-        if attribute.returned is not Returned.NEVER
+def _extension(extension: Schema, *, writing: bool) -> JsonSchema:
+    schema = {
+        "type": "object",
+        "description": extension.description,
+        "properties": _properties(extension.attributes, writing=writing),
     }
+    return schema | ({"required": _required(extension.attributes)} if writing else {})
 
 
-def _written(attributes: Iterable[Attribute]) -> JsonSchema:
+def _properties(attributes: Iterable[Attribute], *, writing: bool) -> JsonSchema:
     return {
-        attribute.name: _schema(attribute, writing=True)
+        attribute.name: _schema(attribute, writing=writing)
         for attribute in attributes
-        if not attribute.read_only
+        if not (attribute.read_only if writing else attribute.returned is Returned.NEVER)
     }
 
 
@@ -111,6 +99,6 @@ def _value(attribute: Attribute, *, writing: bool) -> JsonSchema:
         examples = {"examples": list(attribute.canonical_values)}
         return _TYPES[attribute.type] | (examples if attribute.canonical_values else {})
     subs = attribute.sub_attributes
-    value = {"type": "object", "properties": (_written if writing else _answered)(subs)}
+    value = {"type": "object", "properties": _properties(subs, writing=writing)}
     required = _required(subs) if writing else []
     return value | ({"required": required} if required else {})
