@@ -192,8 +192,7 @@ class _Bulk:
         checks = conditions(operation.version, None)
         match operation.method:
             case "POST":
-                own = {id_: resource_type.name}  # it may refer to itself
-                return service.create(data, metadata, id_, expected=own)
+                return service.create(data, metadata, id_)
             case "PUT":
                 return service.replace(id_, data, checks, metadata)
             case "PATCH":

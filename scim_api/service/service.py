@@ -39,18 +39,12 @@ from scim_api.tenants.catalogue import Catalogue
 ATTEMPTS = 50  # of a change that loses the race against other writers
 TIMEOUT = 5.0  # seconds of processor time for all of them
 
-NOTHING: Mapping[str, str] = {}
-
 T = TypeVar("T")
 Decide = Callable[[Attributes, MemberChanges], Attributes]
 
 
 class Service(Reader):
-    """The operations on one resource type of one ledger; each raises ScimError.
-
-    `expected` are ids that are about to exist, with their types: in a bulk request resources
-    refer to each other before they are there.
-    """
+    """The operations on one resource type of one ledger; each raises ScimError."""
 
     def __init__(
         self,
@@ -69,22 +63,18 @@ class Service(Reader):
         self._tolerances = tolerances
         self._check = check
 
-    def create(
-        self,
-        body: Any,
-        metadata: Metadata,
-        id_: str | None = None,
-        expected: Mapping[str, str] = NOTHING,
-    ) -> Answer:
+    def create(self, body: Any, metadata: Metadata, id_: str | None = None) -> Answer:
         """Create a resource (RFC 7644 §3.3), with an id chosen before if given."""
         given = self._split(body)
         loaded = load_resource(self._type, given.body, self._tolerances)
         attributes = {**self._type.defaults, **self._default_role(), **loaded}
         check_new(self._type, {}, attributes, self._tolerances)
-        joining = self._typed(given.members or {}, expected)
+        id_ = id_ or clock.uuid7()
+        itself = {id_: self._kind.type}  # a bulk request can name it before it exists
+        joining = self._typed(given.members or {}, itself)
         events = creation(attributes) + membership(joining, ())
         try:
-            row = self._append(id_ or clock.uuid7(), NO_STREAM, events, metadata)
+            row = self._append(id_, NO_STREAM, events, metadata)
         except NotUnique as fault:
             return self._adopted(attributes, fault, metadata)
         return Answer(row, frozenset(loaded))
@@ -199,7 +189,7 @@ class Service(Reader):
             after = decide(before, members)
             check_new(self._type, before, after, self._tolerances)
             changes = members.changes()
-            joining = self._typed(changes.joining, NOTHING)
+            joining = self._typed(changes.joining, {})
             events = difference(before, after) + membership(joining, changes.leaving)
             written = frozenset(key for event in events for key in event.effects)
             if not events:
