@@ -52,7 +52,7 @@ FEW = frozenset({"position", "stream", "txn", "requestId", "userName"})
 
 FirstAt = Callable[[str, bool], int]
 
-Positions = Callable[[range, int], Sequence[int]]
+Positions = Callable[[range, int], Sequence[int]]  # the first few of a span, as it is searched
 
 
 def entry_of(recorded: Recorded, user_name: str | None) -> tuple[Any, ...]:
@@ -82,45 +82,49 @@ class Found(NamedTuple):
     newer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """The span that a page is searched in, the direction, and the span that it leaves out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """The events of one page.
 
-    end: int
-    span: range
-    descending: bool
-    passed: range
+    With `after` alone the page begins right after that position, with `before` alone it ends right
+    before it, whichever way it is sorted; with both, or neither, it begins at the end of the span
+    that the order begins with.
+    """
 
-    @classmethod
-    def of(cls, after: int | None, before: int | None, newest_first: bool, end: int) -> "Walk":
-        """With one bound the page is searched from there; else from where the order begins."""
-        low = 1 if after is None else after + 1
-        high = end + 1 if before is None else min(before, end + 1)
-        span = range(low, high)
-        if after is not None and before is None:
-            return cls(end, span, False, range(1, min(low, end + 1)))
-        if before is not None and after is None:
-            return cls(end, span, True, range(max(before, 1), end + 1))
-        return cls(end, span, newest_first, range(0))
+    filter: Filter | None = None
+    newest_first: bool = True
+    count: int = 100
+    after: int | None = None
+    before: int | None = None
 
-    def found(self, positions: Positions, newest_first: bool, count: int) -> Found:
-        """Return the page; `positions` finds so many in a span, in the direction of the walk."""
-        found = positions(self.span, count + 1)
-        more, others = len(found) > count, bool(self.passed) and bool(positions(self.passed, 1))
+    @property
+    def descending(self) -> bool:
+        """Whether the page is searched from its newest event: from its one bound, if any."""
+        if (self.after is None) == (self.before is None):
+            return self.newest_first
+        return self.after is None
+
+    def paged(self, positions: Positions, end: int) -> Found:
+        """Return the page, of a ledger up to `end`; `positions` finds those of a span."""
+        low = 1 if self.after is None else self.after + 1
+        high = end + 1 if self.before is None else min(self.before, end + 1)
+        passed = range(0)  # on the other side of the one bound
+        if self.before is None and self.after is not None:
+            passed = range(1, min(low, end + 1))
+        elif self.after is None and self.before is not None:
+            passed = range(max(self.before, 1), end + 1)
+        found = positions(range(low, high), self.count + 1)
+        more, others = len(found) > self.count, bool(passed) and bool(positions(passed, 1))
         older, newer = (more, others) if self.descending else (others, more)
-        return Found(sorted(found[:count], reverse=newest_first), older, newer)
+        return Found(sorted(found[: self.count], reverse=self.newest_first), older, newer)
 
+    def every(self, end: int) -> Found:
+        """Return the page without a filter: positions are dense."""
 
-def every(
-    *, after: int | None, before: int | None, newest_first: bool, count: int, upto: int
-) -> Found:
-    """Return the page that Entries.page finds without a filter: positions are dense."""
-    walk = Walk.of(after, before, newest_first, upto)
+        def positions(span: range, limit: int) -> Sequence[int]:
+            return (span[::-1] if self.descending else span)[:limit]
 
-    def positions(span: range, limit: int) -> Sequence[int]:
-        return (span[::-1] if walk.descending else span)[:limit]
-
-    return walk.found(positions, newest_first, count)
+        return self.paged(positions, end)
 
 
 class Entries:
@@ -150,44 +154,29 @@ class Entries:
         row = connection.execute(f"SELECT max(position) FROM {self._table}").fetchone()
         return row[0] or 0
 
-    def page(
-        self,
-        connection: Connection,
-        filter: Filter | None,
-        *,
-        after: int | None = None,
-        before: int | None = None,
-        newest_first: bool = True,
-        count: int = 100,
-        upto: int | None = None,
-    ) -> Found:
-        """Return the positions of a page; raises as effort.bounded does.
-
-        With `after` alone the page begins right after that position, with `before` alone it ends
-        right before it, whichever way it is sorted; with both, or neither, it begins at the end
-        of the span that the order begins with. Nothing beyond `upto` is there.
-        """
+    def page(self, connection: Connection, query: EventQuery, upto: int | None = None) -> Found:
+        """Return the positions of a page; nothing beyond `upto`. Raises as effort.bounded does."""
         last = self.last_position(connection)
-        walk = Walk.of(after, before, newest_first, last if upto is None else min(upto, last))
+        end = last if upto is None else min(upto, last)
 
         def first_at(moment: str, beyond: bool) -> int:
-            return self._first_at(connection, moment, beyond, walk.end)
+            return self._first_at(connection, moment, beyond, end)
 
         with bounded(connection):
-            exact = by_position(filter, first_at) if filter else None
-            where, parameters = _condition(exact) if exact else ("1", [])
+            filter = query.filter and by_position(query.filter, first_at)
+            where, parameters = _condition(filter) if filter else ("1", [])
 
             def positions(span: range, limit: int) -> list[int]:
-                span = bounds(exact, span) if exact else span
+                span = bounds(filter, span) if filter else span
                 rows = connection.execute(
                     f"SELECT position FROM {self._table}"
                     f" WHERE position >= ? AND position < ? AND {where}"
-                    f" ORDER BY position {'DESC' if walk.descending else 'ASC'} LIMIT ?",
+                    f" ORDER BY position {'DESC' if query.descending else 'ASC'} LIMIT ?",
                     (span.start, span.stop, *parameters, limit),
                 )
                 return [position for (position,) in rows]
 
-            return walk.found(positions, newest_first, count)
+            return query.paged(positions, end)
 
     def _first_at(self, connection: Connection, moment: str, beyond: bool, end: int) -> int:
         """Return the first position recorded at a moment or later; `beyond` is later only."""

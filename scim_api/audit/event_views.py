@@ -7,9 +7,10 @@ import orjson
 from flask import Response, request
 
 from ledger import clock
+from projections.history.event_index import EventQuery
 from projections.query.model import Filter
 from scim_api.audit.event_filters import event_filter
-from scim_api.audit.events import EventPage, EventQuery, Events
+from scim_api.audit.events import EventPage, Events
 from scim_api.audit.feeds import CHUNK, Feeds, poll, starting_point, stream
 from scim_api.audit.parameters import count, position
 from scim_api.audit.paths import page_address, page_links

@@ -10,11 +10,9 @@ from ledger.contract import RawEvent
 from ledger.events import REQUEST_PREFIX, WITHHELD
 from ledger.user_agents import family
 from projections.current.lists import MOST_BYTES
-from projections.history.event_index import Entries, Found, Walk, every
+from projections.history.event_index import Entries, EventQuery, Found
 from projections.query.effort import TooCostly
-from projections.query.model import Filter
 from scim_api.protocol.errors import NotFound, Quoted, TooMany
-from scim_api.protocol.list_query import DEFAULT_COUNT
 from scim_api.tenants.tenants import Tenant
 
 MOST = 1000  # events on a page
@@ -25,21 +23,6 @@ FIELDS = (  # of a header, in the order in which they are shown
     *("position", "id", "at", "type", "revision", "stream", "version", "txn", "actor", "via"),
     *("ledger", "attributes", "commitment", "v"),
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventQuery:
-    """The events of one page, in its order; see Entries.page."""
-
-    filter: Filter | None = None
-    newest_first: bool = True
-    count: int = DEFAULT_COUNT
-    after: int | None = None
-    before: int | None = None
-
-    def page(self) -> dict[str, Any]:
-        """Return all but the filter, by the names of Entries.page."""
-        return {name: getattr(self, name) for name in ("newest_first", "count", "after", "before")}
 
 
 class Shown(NamedTuple):
@@ -110,19 +93,17 @@ class Events:
         Those are MOST_BYTES by default.
         """
         found = self._find(query, end)
-        walk = Walk.of(query.after, query.before, query.newest_first, end)
-        positions = sorted(found.positions, reverse=walk.descending)
+        positions = sorted(found.positions, reverse=query.descending)
         count = self.tenant.ledger.fitting(positions, MOST_BYTES if most is None else most)
         return found if count == len(positions) else self._find(replace(query, count=count), end)
 
     def _find(self, query: EventQuery, end: int) -> Found:
         """Find the positions; without a filter every position is one, and no index is needed."""
-        page = query.page()
         if query.filter is None:
-            return every(**page, upto=end)
+            return query.every(end)
         try:
             with self.tenant.history.caught_up() as connection:
-                return Entries().page(connection, query.filter, **page, upto=end)
+                return Entries().page(connection, query, end)
         except TooCostly as error:
             raise TooMany(
                 "filter.costly_events",

@@ -13,7 +13,8 @@ from threading import Lock, Semaphore, Thread
 from typing import Any, TypeVar
 
 from ledger.contract import Ledger, LedgerError
-from scim_api.audit.events import Batch, EventQuery, Events, Shown
+from projections.history.event_index import EventQuery
+from scim_api.audit.events import Batch, Events, Shown
 from scim_api.protocol.errors import InvalidValue, Quoted, ScimError, TooManyRequests
 
 T = TypeVar("T")

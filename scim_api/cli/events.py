@@ -12,11 +12,11 @@ import click
 from ledger import codec
 from ledger.events import WITHHELD, Recorded
 from ledger.user_agents import family
-from projections.history.event_index import Found
+from projections.history.event_index import EventQuery, Found
 from projections.query.model import And, Compare, Filter, Operator
 from scim_api.audit.documents import archive_of
 from scim_api.audit.event_filters import EVENT, event_filter, resolved
-from scim_api.audit.events import MOST, EventQuery, Events
+from scim_api.audit.events import MOST, Events
 from scim_api.auth.credentials import names_of
 from scim_api.cli.command import command, group
 from scim_api.cli.console import Console

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ledger import events
 from ledger.events import Recorded
 from ledger.sqlite.connection import temporary
-from projections.history.event_index import Entries, bounds, entry_of, every
+from projections.history.event_index import Entries, EventQuery, bounds, entry_of
 from projections.query.comparison import fold
 from projections.query.matching import matches
 from projections.query.model import Filter
@@ -127,7 +127,7 @@ def test_a_filter_over_entries_means_the_same_as_in_memory(
 ) -> None:
     entries = fill(database, documents)
 
-    found = entries.page(database, filter, newest_first=False)
+    found = entries.page(database, EventQuery(filter=filter, newest_first=False))
 
     assert found.positions == [d["position"] for d in documents if matches(filter, whole(d))]
     assert (found.older, found.newer) == (False, False)
@@ -146,9 +146,8 @@ def test_pages_in_either_direction_come_to_the_whole_and_back(
     entries = fill(database, documents)
 
     def page(**bounds: int) -> Any:
-        return entries.page(
-            database, filter, newest_first=newest_first, count=count, upto=upto, **bounds
-        )
+        query = EventQuery(filter=filter, newest_first=newest_first, count=count, **bounds)
+        return entries.page(database, query, upto)
 
     def following(found: Any) -> Any:
         last = found.positions[-1]
@@ -191,7 +190,7 @@ def test_pages_in_either_direction_come_to_the_whole_and_back(
 def test_bounds_are_exclusive(database: Any, bounds: Any, expected: Any) -> None:
     entries = fill(database, [sample(position) for position in range(1, 10)])
 
-    assert entries.page(database, None, count=2, **bounds) == expected
+    assert entries.page(database, EventQuery(count=2, **bounds)) == expected
 
 
 BOUNDS = st.none() | st.integers(0, 12)
@@ -205,7 +204,8 @@ def test_without_a_filter_no_table_is_needed(
     asked = {"after": after, "before": before, "newest_first": newest_first, "count": count}
     entries = fill(database, [sample(position) for position in range(1, 10)])
 
-    assert every(**asked, upto=upto) == entries.page(database, None, **asked, upto=upto)
+    query = EventQuery(**asked)
+    assert query.every(upto) == entries.page(database, query, upto)
 
 
 def sample(position: int, **changes: Any) -> Document:
@@ -241,7 +241,7 @@ def test_an_index_finds_what_is_equal_in_order(database: Any, asked: str) -> Non
     traced: list[str] = []
     database.set_trace_callback(traced.append)
 
-    entries.page(database, parse_filter(asked, EVENT))
+    entries.page(database, EventQuery(filter=parse_filter(asked, EVENT)))
 
     database.set_trace_callback(None)
     [query] = [text for text in traced if "LIMIT" in text]
@@ -255,7 +255,9 @@ def test_the_index_of_few_events_is_used_before_that_of_many(database: Any) -> N
     traced: list[str] = []
     database.set_trace_callback(traced.append)
 
-    entries.page(database, parse_filter('type eq "Updated" and stream eq "User-1"', EVENT))
+    entries.page(
+        database, EventQuery(filter=parse_filter('type eq "Updated" and stream eq "User-1"', EVENT))
+    )
 
     database.set_trace_callback(None)
     [query] = [text for text in traced if "LIMIT" in text]
@@ -337,5 +339,9 @@ def test_what_is_forgotten_is_found_by_nothing_personal(database: Any) -> None:
     entries.forget(database, "User-1", 3)
 
     for asked in ('client eq "Okta"', 'requestId eq "r"', 'operator eq "o"', 'userName eq "ada"'):
-        assert entries.page(database, parse_filter(asked, EVENT)).positions == [2]
-    assert entries.page(database, parse_filter('type eq "Updated"', EVENT)).positions == [2, 1]
+        assert entries.page(database, EventQuery(filter=parse_filter(asked, EVENT))).positions == [
+            2
+        ]
+    assert entries.page(
+        database, EventQuery(filter=parse_filter('type eq "Updated"', EVENT))
+    ).positions == [2, 1]
