@@ -1,4 +1,4 @@
-"""The import rules of pyproject.toml find what breaks them: each layer, and each library's home."""
+"""The import rules of pyproject.toml detect a violation of each layer and library."""
 
 import shutil
 import subprocess
@@ -49,7 +49,7 @@ BROKEN = {  # what is added, to which module, and the rule that it breaks
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of the product's code and its rules."""
+    """Return a copy of the product's code and its rules."""
     copy = tmp_path_factory.mktemp("tree")
     for room in ROOMS:
         ignored = shutil.ignore_patterns("__pycache__")

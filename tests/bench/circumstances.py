@@ -1,4 +1,4 @@
-"""Under which circumstances a run took place: when, on what, beside which other work."""
+"""The circumstances of a run: when, on what, next to which other work."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""Ledgers with tree heads, for what verifies them."""
+"""Ledgers with tree heads, for the tests of verification."""
 
 import shutil
 from pathlib import Path

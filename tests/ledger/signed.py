@@ -1,4 +1,4 @@
-"""A ledger with tree heads and tiles, and what changes it as one who has the file would."""
+"""A ledger with tree heads and tiles, and changes by somebody who has its file."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -122,7 +122,7 @@ def put_header(connection: Connection, row: int, **changes: object) -> None:
 
 
 def rewrite(position: int, payload: dict[str, object]) -> Callable[[Connection], None]:
-    """Write an event anew as a whole, so that everything in its rows agrees."""
+    """Rewrite an event so that everything in its rows agrees."""
 
     def change(connection: Connection) -> None:
         salt = bytes(32)
@@ -137,7 +137,7 @@ def rewrite(position: int, payload: dict[str, object]) -> Callable[[Connection],
 
 
 def forge_tiles(connection: Connection) -> None:
-    """Make the tiles anew, so that they agree with the leaves as they are now."""
+    """Recompute the tiles from the current leaves."""
     leaves = _leaves(connection)
     full = [leaves[at : at + 256] for at in range(0, len(leaves) - 255, 256)]
     hashes = b"".join(map(tree_hash, full[:256]))  # of the first tile: no more is needed here

@@ -1,4 +1,4 @@
-"""What a power cut must not take: the names of files and folders reach the disk too."""
+"""Names of files and folders reach the disk, so a power cut cannot lose them."""
 
 import os
 from collections.abc import Callable

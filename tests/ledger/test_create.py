@@ -1,4 +1,4 @@
-"""Making a ledger's file: whole, private, and never over something that is there."""
+"""A ledger's file is created whole, private, and never over an existing file."""
 
 import os
 import shutil

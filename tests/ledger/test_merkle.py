@@ -1,4 +1,4 @@
-"""The tree: published roots, and proofs against a tree built as the RFC says, word by word."""
+"""The tree: published roots, and proofs against a tree built literally as the RFC says."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Families of clients: what a User-Agent says, without its version."""
+"""Families of clients, from their User-Agents without versions."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What tests of the projections share: the current-state tables, without a ledger."""
+"""Fixtures of the projections' tests: the current-state tables, without a ledger."""
 
 from collections.abc import Iterator
 

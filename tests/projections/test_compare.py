@@ -1,4 +1,4 @@
-"""Projections are compared with a rebuild in processes of their own as they are in one."""
+"""Comparing projections with a rebuild: several processes agree with one."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Whoever is erased was never there: in the current state, in the past, and after a rebuild."""
+"""An erased user is absent: from the current state, the past, and after a rebuild."""
 
 import shutil
 from contextlib import closing

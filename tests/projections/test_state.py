@@ -1,4 +1,4 @@
-"""What the events of a resource add up to, and the document that is stored of it."""
+"""The state that the events of a resource add up to, and its stored document."""
 
 import json
 from dataclasses import replace

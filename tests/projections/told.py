@@ -1,4 +1,4 @@
-"""Random ledgers with what is asked of their past, and the same by plain dicts over the events."""
+"""Random ledgers, questions about their past, and the answers by plain dicts."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +87,7 @@ class Told:
         return events.REACTIVATED if becomes else events.DEACTIVATED
 
     def erase(self, id_: str) -> None:
-        """Let somebody leave and be forgotten."""
+        """Delete a user and erase it."""
         stream = f"{type_of(id_)}-{id_}"
         if not self.ledger.read_stream(stream):
             return

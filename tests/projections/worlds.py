@@ -1,4 +1,4 @@
-"""Small worlds of users and groups: their events, and what they come to by plain sets and dicts."""
+"""Small worlds of users and groups: their events, and their state by plain sets and dicts."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

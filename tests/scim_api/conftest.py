@@ -1,4 +1,4 @@
-"""What tests of the service share: an application of its own, a real server."""
+"""Fixtures of the service's tests: an application of its own, a real server."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Schemas as operators write them, and what records them."""
+"""Schemas as operators write them, and how to record them."""
 
 from contextlib import contextmanager
 

@@ -1,4 +1,4 @@
-"""Settings: from the environment, checked at start; a wrong one is named with how to mend it."""
+"""Settings come from the environment; a wrong one is named with its correction."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""verify.py within this process, for what is asked of it very often."""
+"""verify.py within this process, for tests that call it very often."""
 
 import importlib.util
 import io

@@ -69,5 +69,5 @@ def exported(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 @pytest.fixture
 def desk(exported: Desk, tmp_path: Path) -> Desk:
-    """Give a copy of that export, to be changed."""
+    """Return a copy of that export, to be changed."""
     return Desk(tmp_path, [*exported.lines], [*exported.heads], [*exported.keys])

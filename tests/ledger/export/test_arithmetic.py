@@ -1,4 +1,4 @@
-"""The verifier's own arithmetic agrees with programs that have nothing to do with it."""
+"""The verifier's own arithmetic agrees with independent programs."""
 
 import hashlib
 import itertools

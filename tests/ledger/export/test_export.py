@@ -1,4 +1,4 @@
-"""The command export: what is written, what is shown, and that all of it verifies."""
+"""The command export: its files, the values it shows, and that everything verifies."""
 
 import json
 import shutil
@@ -423,7 +423,7 @@ def test_a_restored_ledger_verifies_and_the_restoration_is_said(export: Export, 
 
 
 def lose(acme: Path, events: int) -> None:
-    """Let it be known that the key has signed over more events than there are."""
+    """Store a head that the key signed over more events than there are."""
     keys_ = Keys(acme.parent)
     key = SigningKey.parse(keys_.file.read_text())
     keys_.remember(key.note(TreeHead(key.name, events, bytes(32)).text))

@@ -1,4 +1,4 @@
-"""verify.py, run as an auditor runs it, finds and names whatever is changed in an export."""
+"""verify.py, run like an auditor runs it, finds and names every change in an export."""
 
 import ast
 import base64

@@ -1,4 +1,4 @@
-"""A ledger behind what was signed over it is not served; it can go on under another name."""
+"""A ledger behind a signed head is not served; it can continue under another origin."""
 
 import base64
 import json

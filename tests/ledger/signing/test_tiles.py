@@ -1,4 +1,4 @@
-"""Tiles of a tree that has three levels of them, read as a stranger reads them."""
+"""Tiles of a tree with three levels, read by an independent client."""
 
 import pytest
 

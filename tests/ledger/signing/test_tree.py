@@ -1,4 +1,4 @@
-"""The tree as it is kept: tiles follow the leaves and can be thrown away."""
+"""The stored tree: tiles follow the leaves and can be thrown away."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A backup is one whole file of one state, made while the service writes, or there is none."""
+"""A backup is one complete file of one state, made while the service writes, or none."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Processes killed at random moments: what was acknowledged is there, the rest never happened."""
+"""Processes killed at random moments: acknowledged events are there, no others."""
 
 import os
 import random
@@ -36,7 +36,7 @@ class Nest:
         self._process = process
 
     def life(self, seconds: float) -> list[str]:
-        """Let one process live so long; return the lines it printed until SIGKILL."""
+        """Run one process for so long; return the lines it printed until SIGKILL."""
         assert self._process.stdin
         print(file=self._process.stdin, flush=True)
         said = self._line().split()
@@ -98,7 +98,7 @@ def test_acknowledged_events_survive_sigkill(tenant: Tenant, metadata: Metadata)
 
 
 def whole_users(tenant: Tenant) -> bool:
-    """Tell whether each user has both events of the append that made it."""
+    """Return whether each user has both events of the append that created it."""
     versions = [r.version for r in tenant.ledger.read_all() if r.category == "User"]
     return versions == [1, 2] * (len(versions) // 2)
 
@@ -201,7 +201,7 @@ def resources(connection: Connection) -> list[object]:
 
 
 def remains(connection: Connection) -> list[str]:
-    """Return the tables that a rebuild made beside the live ones and did not drop."""
+    """Return the tables that a rebuild made next to the live ones and did not drop."""
     return [
         name
         for (name,) in connection.execute(

@@ -1,4 +1,4 @@
-"""Files rewritten: the log emptied, no byte left of what was deleted."""
+"""A rewrite empties the log and leaves no byte of deleted data."""
 
 import shutil
 import threading

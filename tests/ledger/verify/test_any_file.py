@@ -1,4 +1,4 @@
-"""A file that is no ledger is refused and left as it is; no flipped byte goes unnoticed."""
+"""A file that is not a ledger is refused and left alone; every flipped byte is found."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""One event is correct only if its bytes are those that its columns and its payload make."""
+"""An event is correct only if its bytes follow from its columns and its payload."""
 
 import json
 from typing import Any

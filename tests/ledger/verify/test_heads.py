@@ -1,4 +1,4 @@
-"""Who rewrites a ledger so that its rows agree is found by its heads, and by those of others."""
+"""A consistent rewrite of a ledger is found by its heads, and by those others hold."""
 
 import json
 import os
@@ -300,7 +300,7 @@ def test_a_new_head_over_a_rewrite_needs_the_key_in_force_then(
 
 
 def rewrite_with_the_key(path: Path) -> None:
-    """Do what the holder of the key can do: an event anew, and all heads over it."""
+    """Rewrite an event and sign all heads over it, as the key's owner can."""
     heads = [put_head(number, key(path)) for number in (6, 7)]
     tamper(path, rewrite(402, {"userName": "u402", "active": True}), forge_tiles, *heads)
 

@@ -1,4 +1,4 @@
-"""Verifying asks those whom the service asks: what they hold of a ledger is held against it."""
+"""Verification compares a ledger with the heads of anchors and witnesses."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What is cut into ranges and read by several processes is found as if one had read it all."""
+"""Ranges read by several processes give the same findings as one process."""
 
 from collections.abc import Callable
 from itertools import count

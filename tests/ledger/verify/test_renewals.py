@@ -1,4 +1,4 @@
-"""A ledger that was given another name: who vouches for that, and what was lost with it."""
+"""A restored ledger: which key signed its new origin, and which events were lost."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""From where it ended last, and one event alone: less is read, and it is said what is not."""
+"""--since-last and --position read less, and say what they did not read."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Whatever is changed in a ledger's file is found, named by position, and left as it was."""
+"""Every change of a ledger's file is found, named by position, and left as it is."""
 
 import hashlib
 import json
@@ -402,7 +402,7 @@ def test_a_tail_cut_off_is_found_where_the_current_state_remembers_it(
 
 
 def rewrite(path: Path, position: int, payload: dict[str, object]) -> None:
-    """Write an event anew as the program would have written it."""
+    """Rewrite an event as the program would have written it."""
     salt = b"" * 32
     tamper(
         path,

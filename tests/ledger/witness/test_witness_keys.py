@@ -1,4 +1,4 @@
-"""Following a log's keys: only what both keys signed and the tree has leads on."""
+"""Following a log's keys: only rotations signed by both keys and in the tree count."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Timelines, blame and differences are what replaying all events by plain dicts gives."""
+"""Timelines, blame and differences equal a replay of all events by plain dicts."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 @pytest.fixture
 def telling(make: Callable[[], Path]) -> Telling:
-    """Give a ledger that a history happened to."""
+    """Return a ledger with a varied history."""
 
     @contextmanager
     def tell(history: list[Any]) -> Iterator[Told]:
@@ -283,7 +283,7 @@ class Counted:
 
 
 def large(told: Told, size: int) -> Counted:
-    """Let a group have many events, of one member each."""
+    """Give a group many events, each of one member."""
     told.take("name", "g0", ("Everyone", {}))
     members = [f"{1_000_000 + n}" for n in range(size)]
     events = [Event(MEMBERS_ADDED, {f"members:{m}": {"type": "User"}}) for m in members]

@@ -1,4 +1,4 @@
-"""Credentials: what a token may do, also of tokens made before there were scopes."""
+"""Credentials: what a token may do, also one made before there were scopes."""
 
 from collections.abc import Callable
 from pathlib import Path

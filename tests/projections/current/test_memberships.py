@@ -1,4 +1,4 @@
-"""Memberships: the rows are what the events say, and every question and change seeks."""
+"""Memberships: the rows follow the events, and every query and change uses an index."""
 
 import re
 import shutil
@@ -61,7 +61,7 @@ def take(ledger: SQLiteLedger, world: World, step: Step) -> None:
 
 @pytest.fixture
 def lives(tenant: Tenant) -> World:
-    """Let four users and four groups be in a ledger, nobody a member yet."""
+    """Return a ledger with four users and four groups without members."""
     world = World()
     for step in POPULATED:
         take(tenant.ledger, world, step)
@@ -417,7 +417,7 @@ def test_no_question_and_no_change_reads_a_whole_table(
 
 
 def crowd(tenant: Tenant) -> None:
-    """Give g0 100,000 members more."""
+    """Add 100,000 members to g0."""
     with tenant.ledger.writing() as writer:
         row = tenant.resources.row(writer, "Group", "g0")
         assert row

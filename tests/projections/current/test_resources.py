@@ -99,7 +99,7 @@ COSTLY = parse_filter(" or ".join(['title co "x"'] * 100), USER)
 
 @pytest.fixture
 def one_place(tenant, monkeypatch):
-    """Let all reads take long, and one place be there for those, of two threads."""
+    """Make all reads count as long, with one place for them and two threads."""
     add_users(tenant, 500)
     monkeypatch.setattr(effort, "SHORT", -1.0)
     monkeypatch.setattr(effort, "LONG", 60.0)

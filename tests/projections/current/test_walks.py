@@ -1,4 +1,4 @@
-"""Walks by cursor: the list in its order, whatever it is sorted by and whatever others do."""
+"""Walks by cursor keep the list's order, whatever the sort and whatever others write."""
 
 from collections.abc import Callable
 from dataclasses import replace

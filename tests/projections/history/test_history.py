@@ -1,4 +1,4 @@
-"""The history answers at every position what the current state answered there."""
+"""At every position the history gives the current state's answer of then."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -91,13 +91,13 @@ class Followed(Lived):
 
 @pytest.fixture
 def both(database: Connection) -> Connection:
-    """Give the tables of the current state and those of the history in one database."""
+    """Return one database with the tables of the current state and of the history."""
     HistoryProjector(KINDS).create_tables(database)
     return database
 
 
 def follow(connection: Connection, happened: list[Any], sizes: int) -> None:
-    """Let a new history follow events in chunks of a size."""
+    """Make a new history follow events in chunks of a size."""
     chronicle = HistoryProjector(KINDS)
     for table in chronicle.tables:
         connection.execute(f"DELETE FROM {table}")

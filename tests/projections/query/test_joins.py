@@ -1,4 +1,4 @@
-"""Filters and sorts over members and groups find in SQL what the shown documents say in memory."""
+"""Filters and sorts over members and groups: SQL agrees with the documents in memory."""
 
 import json
 from typing import Any

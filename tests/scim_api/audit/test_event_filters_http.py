@@ -1,4 +1,4 @@
-"""Filters over events as auditors ask: words in any case, wrong ones refused, names of tokens."""
+"""Filters over events: words in any case, wrong ones refused, names of tokens."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def auditor(api):
 
 @pytest.fixture
 def lived(api):
-    """Let three clients do something: okta, one without a name, the operator."""
+    """Make events by three clients: okta, one without a name, the operator."""
     jane = api.create()
     api.ask(
         "PATCH",

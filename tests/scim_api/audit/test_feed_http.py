@@ -1,4 +1,4 @@
-"""The live feed of a running service: nothing missed, nothing twice, and nobody starved by it."""
+"""The live feed of a running service: no event missing or twice, no request starved."""
 
 import http.client
 import json
@@ -274,7 +274,7 @@ def test_feeds_end_when_the_service_stops_and_all_is_answered(alone):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Let the service beat at every look."""
+    """Make the service send a heartbeat at every check."""
     monkeypatch.setattr(feeds, "HEARTBEAT", 0.05)
     monkeypatch.setattr(feeds, "LOOK", 0.02)
 

@@ -1,4 +1,4 @@
-"""Timelines, blame and differences over HTTP: what a conversation did, who did it, page by page."""
+"""Timelines, blame and differences of a conversation over HTTP, page by page."""
 
 import random
 from urllib.parse import quote

@@ -13,7 +13,7 @@ FOR_EVER = "max-age=31536000, immutable"
 
 
 def grow(client, size):
-    """Let a ledger have so many events, and sign a head over them."""
+    """Return a ledger with so many events and a head over them."""
     tenant = client.site.console.tenant(client.ledger)
     try:
         missing = size - tenant.ledger.last_position()

@@ -1,4 +1,4 @@
-"""Tree heads of a service as a process: on clean shutdown, and a ledger that is behind one."""
+"""Tree heads of a service process: on clean shutdown, and a ledger behind one."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Bearer tokens: how they may be sent, when they are refused, what is kept of them."""
+"""Bearer tokens: how clients send them, when they are refused, what is stored."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""What tests of the command line share: a runner on a data directory of its own, and its users."""
+"""Fixtures of the command line's tests: a runner on a data directory of its own."""
 
 import json
 from dataclasses import dataclass

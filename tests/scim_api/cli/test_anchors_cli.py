@@ -1,4 +1,4 @@
-"""Anchors and witnesses of a service: what is delivered, and a copy that gives itself away."""
+"""Anchors and witnesses of a service: deliveries, and how a copy is detected."""
 
 import json
 import shutil
@@ -56,7 +56,7 @@ def ready(ask):
 
 @pytest.fixture
 def service(start, worm, monkeypatch, empty):
-    """Give a maker of running services with anchors, whose operator is the shell."""
+    """Return a function that starts services with anchors; the operator is the shell."""
 
     def make(**anchors):
         server = start(**anchors)
@@ -163,7 +163,7 @@ def test_a_restored_backup_is_refused_because_of_an_anchors_heads(
 
 
 def witnessed(shell, folder, token):
-    """Let a witness see the newest head."""
+    """Run a witness on the newest head."""
     token.write_text(shell("token", "create", "auditor", "--scope", "audit").out)
     shell("tree-head", "create")
     site = Site(shell.data_dir)

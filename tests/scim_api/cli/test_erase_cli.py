@@ -1,4 +1,4 @@
-"""erase and hold: whom they mean, what they say, how they end."""
+"""erase and hold: which user they find, their output, their exit codes."""
 
 import json
 

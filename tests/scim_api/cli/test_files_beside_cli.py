@@ -1,4 +1,4 @@
-"""Files beside a ledger that are damaged, or open to others: said in a sentence, and gone on."""
+"""Damaged or readable files next to a ledger: one sentence, and commands continue."""
 
 import subprocess
 from contextlib import closing
@@ -14,7 +14,7 @@ FILES = ("history.db", "requests.db", "usage.db")
 
 @pytest.fixture
 def used(shell, api):
-    """Return the folder of a ledger that has every file beside it."""
+    """Return the folder of a ledger with all its side files."""
     api.create()
     api.post(user())
     api.site.close()

@@ -12,7 +12,7 @@ from tests.scim_api.client import add, remove, replace
 
 @pytest.fixture
 def moments(api):
-    """Let a company live for some days; return what each day began with, by its name."""
+    """Play some days of a company; return each day's first moment by its name."""
     found = {}
     with freeze_time("2099-10-01T12:00:00Z") as time:
         jane = api.create("jane@example.com", title="Boss")
@@ -347,7 +347,7 @@ def test_a_groups_history_names_its_members_as_they_were_called(shell, api, mome
 
 @pytest.fixture
 def two_hands(shell, api):
-    """Let two clients change the same user, and what they changed be undone; return it all."""
+    """Make two clients change the same user and change it back; return everything."""
     script = api.site.client(called="script")
     jane, staff = api.create("jane@example.com", title="Boss"), api.group("Staff")
     start = str(api.recorded())

@@ -1,4 +1,4 @@
-"""user, projections, status, doctor, config: what the ledger adds up to, and how things are."""
+"""user, projections, status, doctor, config: the state of a ledger and the service."""
 
 import json
 import os

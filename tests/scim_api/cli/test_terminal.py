@@ -1,4 +1,4 @@
-"""What reaches a terminal: no character of somebody else's that moves it, whatever it can show."""
+"""Terminal output escapes control characters, and works with any encoding."""
 
 import json
 import os

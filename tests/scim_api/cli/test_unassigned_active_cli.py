@@ -1,4 +1,4 @@
-"""A user whose `active` was once unassigned by a PATCH counts as active, wherever one asks."""
+"""A user whose `active` was once unassigned by a PATCH counts as active everywhere."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NONE = {"active": None}
 
 @pytest.fixture
 def told(api):
-    """Let `active` of two users be unassigned as PATCH once recorded it; return what is known."""
+    """Unassign `active` of two users as PATCH once recorded it; return their data."""
     names = ("here", "back", "gone")
     here, back, gone = (api.create(f"{name}@example.com")["id"] for name in names)
     for id_ in (back, gone):

@@ -1,4 +1,4 @@
-"""scim-ledger witness: what it accepts, cosigns and keeps, and what it refuses for ever."""
+"""scim-ledger witness: which heads it accepts, cosigns and keeps, and which it refuses."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""No byte of an erased person stays in any file: what SQLite leaves in its pages goes too."""
+"""No byte of an erased person stays in any file, nor in unused parts of SQLite's pages."""
 
 import random
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""schemathesis asks each operation odd questions: all answers are as the document says."""
+"""schemathesis sends odd requests to each operation: all answers match the document."""
 
 import pytest
 import schemathesis

@@ -1,4 +1,4 @@
-"""What in bulk operations is a reference, and what stands there once it is resolved."""
+"""References in bulk operations, and the values they resolve to."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Cursors of lists (RFC 9865): whatever is not as it was given out is refused."""
+"""Cursors of lists (RFC 9865): any changed cursor is refused."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
@@ -43,14 +43,14 @@ def test_a_cursor_gives_back_its_position(position, fingerprint, count):
 
 
 @given(positions)
-def test_a_cursor_is_text_that_stands_in_a_url_as_it_is(position):
+def test_a_cursor_needs_no_escaping_in_a_url(position):
     cursor = seal(position)
 
     assert cursor.replace("-", "").replace("_", "").isalnum()
     assert cursor.isascii()
 
 
-def test_a_cursor_does_not_show_what_it_holds():
+def test_a_cursor_does_not_reveal_its_content():
     cursor = seal(["jane@example.com"], "a filter")
 
     assert b"jane" not in raw(cursor)

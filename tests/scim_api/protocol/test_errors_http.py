@@ -1,4 +1,4 @@
-"""Every refusal is a SCIM error, whatever was asked and however it was written."""
+"""Every refusal is a SCIM error, for any request in any form."""
 
 import json
 import time

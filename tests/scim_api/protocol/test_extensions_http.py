@@ -1,4 +1,4 @@
-"""A schema that an operator added: from then on its attributes are like those built in."""
+"""Attributes of a schema that an operator added behave like built-in ones."""
 
 import pytest
 
@@ -186,7 +186,7 @@ def test_a_put_cannot_change_an_immutable_attribute(extended):
 # Returned
 
 
-def test_what_is_returned_on_request_only_is_left_out_unless_asked_for(extended):
+def test_returned_request_attributes_are_omitted_unless_requested(extended):
     created = create(extended, salary=1.5, shoeSize=42)
     path = extended.path(created)
 
@@ -195,7 +195,7 @@ def test_what_is_returned_on_request_only_is_left_out_unless_asked_for(extended)
     assert asked[BADGE_URN] == {"salary": 1.5}
 
 
-def test_what_is_returned_on_request_only_is_in_the_answer_to_the_write_that_gave_it(extended):
+def test_returned_request_attributes_are_in_the_answer_to_their_write(extended):
     created = create(extended, salary=1.5, shoeSize=42)
     other = extended.patch(created, {"op": "add", "path": "title", "value": "T"}).json
     operation = {"op": "add", "path": f"{BADGE_URN}:salary", "value": 2}
@@ -206,7 +206,7 @@ def test_what_is_returned_on_request_only_is_in_the_answer_to_the_write_that_gav
     assert raised[BADGE_URN] == {"salary": 2, "shoeSize": 42}
 
 
-def test_a_put_of_what_was_read_keeps_what_is_not_shown(extended):
+def test_a_put_of_the_read_resource_keeps_hidden_attributes(extended):
     badge = {"number": 7, "pin": "1234", "hint": "dog"}
     created = create(extended, badge=badge, salary=1.5, riddle="sphinx", shoeSize=42)
     seen = extended.get(extended.path(created)).json
@@ -221,7 +221,7 @@ def test_a_put_of_what_was_read_keeps_what_is_not_shown(extended):
 
 
 @pytest.mark.parametrize("policy", ["okta", "strict"])
-def test_a_put_can_clear_what_is_not_shown_by_null(extended, policy):
+def test_a_put_clears_hidden_attributes_by_null(extended, policy):
     created = create(extended, salary=1.5, riddle="sphinx", shoeSize=42)
     extended.token = extended.site.issue(extended.ledger, policy=policy).token
     query = {"attributes": f"{BADGE_URN}:salary"}
@@ -232,7 +232,7 @@ def test_a_put_can_clear_what_is_not_shown_by_null(extended, policy):
 
 
 @pytest.mark.parametrize("attributes", [None, f"{BADGE_URN}:riddle,userName", BADGE_URN])
-def test_what_is_never_returned_is_in_no_answer(extended, attributes):
+def test_returned_never_attributes_are_in_no_answer(extended, attributes):
     created = create(extended, riddle="sphinx", shoeSize=42)
     query = {"attributes": attributes} if attributes else {}
 
@@ -248,7 +248,7 @@ def test_what_is_never_returned_is_in_no_answer(extended, attributes):
     [{"attributes": "userName"}, {"excludedAttributes": f"{BADGE_URN}:mark"}],
     ids=["attributes", "excludedAttributes"],
 )
-def test_what_is_always_returned_is_in_every_answer(extended, query):
+def test_returned_always_attributes_are_in_every_answer(extended, query):
     created = create(extended, mark="x", shoeSize=42)
 
     shown = extended.get(extended.path(created), query_string=query).json
@@ -278,7 +278,7 @@ def test_parts_of_an_attribute_are_returned_as_each_declares(extended, query, sh
     assert answer[BADGE_URN]["badge"] == shown
 
 
-def test_what_is_not_returned_is_kept_by_a_patch_of_something_else(extended):
+def test_a_patch_of_another_attribute_keeps_hidden_ones(extended):
     created = create(extended, salary=1.5)
 
     extended.patch(created, replace("Boss", "title"))
@@ -288,7 +288,7 @@ def test_what_is_not_returned_is_kept_by_a_patch_of_something_else(extended):
     assert asked[BADGE_URN] == {"salary": 1.5}
 
 
-def test_what_is_taken_and_dropped_is_in_no_event(api):
+def test_write_only_attributes_are_in_no_event(api):
     secret = {"name": "pass", "mutability": "writeOnly", "returned": "never"}
     add_schema(api.site, changed(BADGE, {"pass": secret}))
 
@@ -415,7 +415,7 @@ def doubled(extended):
     return extended, first, second
 
 
-def test_a_rebuild_takes_what_is_recorded_though_two_share_a_unique_value(doubled):
+def test_a_rebuild_accepts_two_holders_of_a_unique_value(doubled):
     api, first, second = doubled
 
     assert {one["id"] for one in api.find(f'{BADGE_URN}:code eq "A1"')} == {
@@ -442,7 +442,7 @@ def test_a_holder_of_a_shared_value_can_change_everything_else(doubled):
     assert api.put(second, badged("two@example.com", code="a1")).status_code == 200
 
 
-def test_doctor_names_who_shares_a_unique_value(doubled):
+def test_doctor_names_resources_that_share_a_unique_value(doubled):
     api, first, second = doubled
     environment = {"SCIM_DATA_DIR": str(api.site.data_dir)}
     checks = examine(environment, api.site.console.tenant)

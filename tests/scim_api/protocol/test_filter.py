@@ -1,4 +1,4 @@
-"""What filters, paths and sortBy may say, and how they are refused."""
+"""Filters, paths and sortBy: what they may contain, and how they are refused."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The forms of binary values and times: asked of what is new, in every verb."""
+"""The forms of binary values and times are checked for new values, in every verb."""
 
 import time
 

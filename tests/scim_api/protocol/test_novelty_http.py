@@ -1,4 +1,4 @@
-"""What a write newly brings in is bounded, and its name looks like one name only."""
+"""New values have limits, and a new name cannot look like another."""
 
 import json
 import time

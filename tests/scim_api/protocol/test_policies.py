@@ -1,4 +1,4 @@
-"""What each setting of a policy lets pass, what comes of it where it is off, and the presets."""
+"""Each setting of a policy: what it accepts, what happens if it is off, and the presets."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a PUT cannot take away or change."""
+"""Values that a PUT cannot remove or change."""
 
 from dataclasses import replace
 

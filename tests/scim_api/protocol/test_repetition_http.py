@@ -1,4 +1,4 @@
-"""What changes nothing records nothing: Okta repeats itself."""
+"""A request that changes nothing records nothing: Okta repeats itself."""
 
 import pytest
 

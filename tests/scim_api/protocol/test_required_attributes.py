@@ -1,4 +1,4 @@
-"""Attributes that an operator declared required: who leaves one out is told its name."""
+"""Attributes that an operator declared required: the error names the missing one."""
 
 import pytest
 

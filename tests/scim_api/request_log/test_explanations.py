@@ -1,4 +1,4 @@
-"""Explanations: every refusal there can be has one of its own, and so has what changed nothing."""
+"""Every possible refusal, and every write that changed nothing, has its explanation."""
 
 import re
 

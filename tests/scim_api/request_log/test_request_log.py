@@ -1,4 +1,4 @@
-"""The request log: what is kept of which requests, whose it is, how much of it there is."""
+"""The request log: which requests, which of their values, in which ledger, how many."""
 
 import logging
 import threading
@@ -26,7 +26,7 @@ WORDS = frozenset(("scim", "v2", "Users", "Schemas", "ResourceTypes", ".search")
 
 
 def with_reader(api):
-    """Give a client another beside it, whose token can read the log of their ledger."""
+    """Return a second client, whose token can read the log of their ledger."""
     api.reader = api.site.client(api.ledger, scopes=[Scope.OPERATE])
     return api
 

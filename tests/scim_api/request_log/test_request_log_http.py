@@ -1,4 +1,4 @@
-"""The request log on HTTP: filters, pages, and what one request means."""
+"""The request log over HTTP: filters, pages, and explanations."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The request log of a service that runs: several workers write it, and may be killed."""
+"""The request log of a running service: several workers write it, and may be killed."""
 
 import os
 import signal

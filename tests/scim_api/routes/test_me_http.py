@@ -1,4 +1,4 @@
-"""/Me: the user whose own the token is (RFC 7644 §3.11)."""
+"""/Me: the user to whom the token belongs (RFC 7644 §3.11)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""/livez, /readyz, and what is answered when a ledger's file cannot be used."""
+"""/livez, /readyz, and answers when a ledger's file cannot be used."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def lives(api):
 
 @pytest.fixture
 def file(api):
-    """Return the file of a ledger with two users, nothing of it in the log beside it."""
+    """Return the file of a ledger with two users and an empty log."""
     api.fill(2)
     api.site.close()
     return api.site.data_dir / "default" / "ledger.db"

@@ -1,4 +1,4 @@
-"""The log: a JSON line a request with its id, and neither personal data nor tokens."""
+"""The log: one JSON line per request with its id, without personal data or tokens."""
 
 import json
 from datetime import datetime

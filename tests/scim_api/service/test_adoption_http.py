@@ -1,4 +1,4 @@
-"""The policy setting `adopt`: a POST of a user that is there but inactive brings it back."""
+"""The setting `adopt`: a POST of an existing inactive user reactivates it."""
 
 import pytest
 

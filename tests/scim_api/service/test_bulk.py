@@ -1,4 +1,4 @@
-"""/Bulk (RFC 7644 §3.7): references really resolved, a transaction and a true answer for each."""
+"""/Bulk (RFC 7644 §3.7): references are resolved, each operation is a transaction."""
 
 import time
 

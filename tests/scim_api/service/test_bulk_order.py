@@ -1,4 +1,4 @@
-"""In which order the operations of a bulk request are carried out."""
+"""The order in which the operations of a bulk request run."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Many clients at one group, in two processes: nobody lost, nobody doubled, nobody left behind."""
+"""Many clients change one group in two processes: no member lost or doubled."""
 
 import random
 import subprocess
@@ -42,7 +42,7 @@ def scim_ledger(server, *words):
 
 
 def at_once(clients, act):
-    """Let clients act at the same time; return what each did."""
+    """Run clients at the same time; return what each did."""
     with ThreadPoolExecutor(clients) as pool:
         return list(pool.map(act, range(clients)))
 

@@ -1,4 +1,4 @@
-"""Groups over HTTP: members, the groups of users, names, versions, what is read and what is not."""
+"""Groups over HTTP: members, the groups of users, names, versions, and what is read."""
 
 import json
 

@@ -199,7 +199,7 @@ def test_other_programs_that_come_and_go_are_in_nobodys_way(client, folder):
 
 
 def without_override():
-    """Let root's rights end where anybody's do."""
+    """Limit root's rights to those of an ordinary user."""
     for capability in (1, 2):  # to write, and to read, whatever the rights say
         ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
 
@@ -295,7 +295,7 @@ def test_a_moved_file_is_named_also_while_another_thread_writes(ledger_path):
 
 @pytest.fixture
 def pinned(client, folder, monkeypatch):
-    """Let a program read an old state all the time, and a small log be large."""
+    """Keep an old read open, and make a small log count as large."""
     monkeypatch.setattr(database, "LARGE_LOG", 20_000)
     reader = driver.connect(str(folder / "ledger.db"), isolation_level=None)
     reader.execute("BEGIN")

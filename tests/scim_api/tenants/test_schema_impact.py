@@ -1,4 +1,4 @@
-"""Changes of schemas: nothing recorded is orphaned, nothing is promised that is not so already."""
+"""Changes of schemas orphan no recorded data and promise nothing that is untrue."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A token belongs to one ledger; of one ledger nothing can be seen from another."""
+"""A token belongs to one ledger and shows nothing of another."""
 
 import shutil
 

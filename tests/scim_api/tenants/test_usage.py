@@ -1,4 +1,4 @@
-"""What is kept of the use of credentials: no token, no person, and not without bounds."""
+"""The recorded use of credentials: no token, no person, limited in size."""
 
 import re
 import stat

@@ -1,4 +1,4 @@
-"""asOf on the SCIM API: what it takes, what it refuses, and that a walk stays at its instant."""
+"""asOf on the SCIM API: what it accepts and refuses; a walk stays at its instant."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Random conversations: what the API answered then is what it answers later as of then."""
+"""Random conversations: asOf gives the answer of then."""
 
 import random
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""A group's members under edits, against a plain list of them; and who is asked what."""
+"""Edits of a group's members equal edits of a plain list; which members are read."""
 
 import json
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What PATCH operations make of a resource's attributes."""
+"""The effect of PATCH operations on a resource's attributes."""
 
 import copy
 import time

@@ -1,4 +1,4 @@
-"""Schemas that operators write: read exactly, and refused with a sentence that says why."""
+"""Operators' schemas are read exactly, or refused with a sentence that says why."""
 
 import json
 
