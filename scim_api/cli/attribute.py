@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Progress
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.schema.resource_types import USER

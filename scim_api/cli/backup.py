@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from ledger.sqlite.backup import backup as copy
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Progress, note
 
 

@@ -3,8 +3,7 @@
 import os
 
 from scim_api import settings
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import note
 
 config = group("config", "Show the settings of the service.", "show")

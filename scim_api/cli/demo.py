@@ -14,8 +14,7 @@ from flask import Flask
 
 from ledger import clock
 from scim_api.auth import credentials
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Failure, Progress, note, print_json, say
 from scim_api.protocol.patch.message import PATCH_URN
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, GROUP_URN, USER_URN

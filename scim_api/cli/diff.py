@@ -9,8 +9,7 @@ from projections.audit.diff import KINDS as DIFFERENCES
 from projections.audit.diff import MOST_READ, Difference, Differences, Reasons
 from projections.audit.membership_diff import Span
 from scim_api.audit.documents import archive_of, difference_documents
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.lookup import PAGE, PastQuery, label, shown, walk
 from scim_api.cli.moments import last_position_of, position_of, say_position, span_options
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES

@@ -3,8 +3,7 @@
 import os
 from dataclasses import asdict
 
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Exit, end
 from scim_api.server.checks import examine
 

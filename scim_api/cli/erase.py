@@ -7,8 +7,7 @@ import click
 
 from ledger.contract import StreamErased
 from ledger.erasure import Justification
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.persons import ShortForm, find_person, hold_document
 from scim_api.cli.terminal import Exit, Failure, Progress, note, print_json, say
 from scim_api.erasure import erase as erasing

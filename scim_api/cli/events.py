@@ -18,8 +18,7 @@ from scim_api.audit.documents import archive_of
 from scim_api.audit.event_filters import EVENT, event_filter, resolved
 from scim_api.audit.events import MOST, Events
 from scim_api.auth.credentials import names_of
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.lookup import follow
 from scim_api.cli.moments import SINCE, timestamp_of
 from scim_api.cli.terminal import Exit, Failure, cell, read_side_file, say, to_json

@@ -8,8 +8,7 @@ import click
 from ledger.contract import Ledger
 from ledger.export.line import FORMAT, Disclosure
 from ledger.export.package import Export, Order, must_be_free
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.moments import MOMENT, NOW, last_position_of, position_before
 from scim_api.cli.terminal import Progress, note
 

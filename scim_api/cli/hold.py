@@ -5,8 +5,7 @@ import click
 from ledger import erasure
 from ledger.contract import StreamErased
 from ledger.erasure import Justification, NotHeld
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.persons import ShortForm, find_person, hold_document
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.erasure.erase import stream_of

@@ -1,7 +1,6 @@
 """init: make a ledger."""
 
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import note
 
 

@@ -8,8 +8,7 @@ import click
 from ledger.signing.key_rotation import rotate
 from ledger.signing.keys import KeyUnusable
 from ledger.signing.note import MalformedNote, VerifierKey
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import note, say
 
 

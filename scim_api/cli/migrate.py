@@ -1,7 +1,6 @@
 """migrate: bring ledgers up to this version of the program."""
 
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import note
 
 

@@ -5,8 +5,7 @@ from typing import Any
 import click
 
 from scim_api.auth.credentials import names_of
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import print_json, print_table, read_side_file, say
 from scim_api.protocol.policy import PRESETS, TOLERANCES
 from scim_api.tenants import configure

@@ -7,9 +7,8 @@ from flask import Flask
 
 from scim_api.cli.attribute import attribute
 from scim_api.cli.backup import backup
-from scim_api.cli.command import Group, with_examples
 from scim_api.cli.config import config
-from scim_api.cli.console import VERSION, Console
+from scim_api.cli.console import VERSION, Console, Group, with_examples
 from scim_api.cli.demo import demo
 from scim_api.cli.diff import diff
 from scim_api.cli.doctor import doctor

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import click
 
 from projections.runner import StoredProjection
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, Progress, end, note
 from scim_api.wiring import stored_projections
 

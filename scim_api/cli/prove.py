@@ -6,8 +6,7 @@ import click
 
 from ledger.atomic_files import write_whole
 from ledger.signing.proofs import proof_of
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Exit, Failure, note, print_json
 
 

@@ -4,8 +4,7 @@ import click
 
 from ledger.background import exclusive_lock
 from ledger.signing import rollback
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.wiring import known_heads, wire
 

@@ -7,8 +7,7 @@ import click
 
 from projections.query.model import Filter, Operator
 from scim_api.auth.credentials import names_of
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.moments import SINCE, timestamp_of
 from scim_api.cli.terminal import Exit, Failure, print_json, print_record, say
 from scim_api.protocol.errors import InvalidFilter

@@ -6,8 +6,7 @@ from typing import Any, TypeVar
 import click
 
 from projections.query.model import Query
-from scim_api.cli.command import Group, command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, Group, command, group
 from scim_api.cli.lookup import PastQuery
 from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.protocol.conditions import Conditions

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, Progress, print_json
 from scim_api.protocol.discovery import declaration, schemas_of
 from scim_api.protocol.schema.attributes import Attribute, Schema

@@ -5,8 +5,7 @@ from typing import Any
 import click
 
 from projections.query.model import Query
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.lookup import PastQuery
 from scim_api.cli.moments import at_option
 from scim_api.protocol.errors import ScimError

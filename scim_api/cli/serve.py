@@ -11,8 +11,7 @@ import click
 from ledger.contract import LedgerError
 from scim_api import settings as settings_
 from scim_api.auth import credentials
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.server.checks import sqlite_check
 from scim_api.settings import Settings

@@ -6,8 +6,7 @@ from typing import Any
 from ledger import clock
 from projections.current.credentials import Credential
 from scim_api.auth.credentials import credentials_of
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import (
     Exit,
     Failure,

@@ -11,8 +11,7 @@ from projections.current.credentials import Credential
 from scim_api.auth import credentials
 from scim_api.auth.credentials import credentials_of
 from scim_api.auth.scopes import DEFAULT, Scope
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.lookup import PastQuery
 from scim_api.cli.moments import EXPIRES, expiry_of
 from scim_api.cli.terminal import Exit, Failure, note, print_json, read_side_file, say

@@ -5,8 +5,7 @@ from typing import Any
 import click
 
 from ledger.signing.tree_heads import SignedHead, TreeHeads
-from scim_api.cli.command import command, group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, note, print_json
 
 tree_head = group(

@@ -1,6 +1,7 @@
 """user and group: one resource now or then, its history, and who set its values."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import click
@@ -10,9 +11,8 @@ from projections.audit.blame import BEGINNING, Blame, Row
 from projections.audit.diff import Differences, reasons_of
 from projections.audit.timeline import Entry, Timeline, Window
 from scim_api.audit.documents import archive_of, difference_document
-from scim_api.cli.command import Group, command
-from scim_api.cli.command import group as command_group
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, Group, command
+from scim_api.cli.console import group as command_group
 from scim_api.cli.diff import change_lines, headline, span_of
 from scim_api.cli.lookup import PAGE, PastQuery, absent, cause_columns, label, shown, walk
 from scim_api.cli.moments import at_option, position_before, span_options
@@ -62,10 +62,8 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         ledger = past.tenant.ledger
         after = 0 if since is None else position_before(ledger, since, "--since")
         entries = _entries(Timeline(past.archive, type_, id_), after, limit)
-        if console.as_json:
-            print_json([entry.document() for entry in entries])
-        else:
-            console.rows((line for e in entries for line in _lines(e)), "no events")
+        lines = chain.from_iterable(map(_lines, entries))
+        console.rows(map(Entry.document, entries) if console.as_json else lines, "no events")
 
     @command(
         "blame",
@@ -82,10 +80,7 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         id_ = past.find(type_, name, past.at(position))
         found = Blame(archive_of(past.tenant), type_, id_, position)
         rows = walk(lambda begin: found.page(begin, PAGE), BEGINNING)
-        if console.as_json:
-            print_json([row.document() for row in rows])
-        else:
-            console.rows(map(_blame_row, rows), "no values")
+        console.rows(map(Row.document if console.as_json else _blame_row, rows), "no values")
 
     @command(
         "diff",

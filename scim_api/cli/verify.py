@@ -19,8 +19,7 @@ from ledger.verify.single import EventResult, verify_position
 from ledger.verify.verifier import verify as verify_file
 from projections import runner
 from projections.compare import compare
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
 from scim_api.cli.terminal import Exit, Failure, Progress, end
 from scim_api.wiring import keys_of, projections_of, stored_projections, wire

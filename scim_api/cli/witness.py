@@ -12,8 +12,7 @@ from ledger.signing.note import TreeHead
 from ledger.witness.remote_log import RemoteLog
 from ledger.witness.state import WitnessFolder
 from ledger.witness.witness import Refused, Seen, Witness
-from scim_api.cli.command import command
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
 from scim_api.cli.terminal import Exit, Failure, note, to_json
 

@@ -70,6 +70,19 @@ def test_the_help_names_the_exit_codes(empty):
     assert "75 busy" in said
 
 
+def test_the_help_lists_every_command_in_one_section_with_a_whole_line(empty, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+    said = empty("-h").out
+
+    sections = "Serve and set up|People and groups|Audit|Proof|Operate"
+    listed = re.split(rf"\n\n(?:{sections}):\n", said)[1:]
+    rows = [line.split(maxsplit=1) for part in listed for line in part.splitlines()]
+    assert sorted(name for name, _ in rows) == sorted(cli.commands)
+    assert len(listed) == 5
+    assert all(summary.endswith(".") and "..." not in summary for _, summary in rows)
+
+
 def test_it_says_its_version(empty):
     assert empty("--version").out.startswith("scim-ledger, version ")
 
