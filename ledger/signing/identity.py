@@ -6,7 +6,7 @@ A pure fold over the events of that stream. Start-up, verify and the witness jud
 import base64
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -170,17 +170,17 @@ def identity_of(events: Iterable[RawEvent], origin: str) -> Identity:
     """Fold the ledger's own stream; `origin` is the one in force, as the store has it."""
     identity = Identity()
     for raw in events:
-        type_ = "unreadable event"
+        type_: object = "unreadable event"
         try:
             header = json.loads(raw.header)
             type_ = header["type"]
-            if fold := _FOLDS.get(type_):
+            if type_ in IDENTITY_TYPES:
                 payload = json.loads(raw.body or b"null") or {}
-                event = _LedgerEvent(raw.position, header["ledger"], payload)
-                identity.findings += fold(identity, event)
+                _Change(identity, raw.position, header["ledger"], payload).apply(type_)
         except (ValueError, KeyError, TypeError, AttributeError, MalformedNote) as error:
             what, expected = f"payload of {short(type_)}", "what this program writes there"
-            identity.findings.append(_finding(raw.position, what, expected, _in_words(error)))
+            found = Finding(Kind.IDENTITY, raw.position, what, expected, short(_in_words(error)))
+            identity.findings.append(found)
     if identity.origins:
         identity.origins[-1] = identity.origins[-1]._replace(origin=origin)
     else:
@@ -196,105 +196,88 @@ def _in_words(error: Exception) -> str:
     return "something of another kind"
 
 
-def _finding(position: int, what: str, expected: str, found: object) -> Finding:
-    return Finding(Kind.IDENTITY, position, what, expected, short(found))
-
-
-@dataclass(frozen=True, slots=True)
-class _LedgerEvent:
-    position: int
-    origin: str
-    payload: Mapping[str, Any]
-
-
-def _opened(identity: Identity, event: _LedgerEvent) -> Iterator[Finding]:
-    identity.origins.append(OriginSpan(event.position, event.origin))
-    if "verifier_key" in event.payload:
-        yield from _take(identity, event, VerifierKey.parse(event.payload["verifier_key"]))
-
-
-def _rotated(identity: Identity, event: _LedgerEvent) -> Iterator[Finding]:
-    payload, old = event.payload, identity.key_at(event.position)
-    handover = rotation(event.position, event.origin, old, payload)
-    if payload["old"] != (old and str(old)):
-        yield _key_before(event, old, payload["old"])
-    size = payload["size"]
-    if type(size) is not int or not 0 <= size < event.position:
-        yield _finding(event.position, "size at the rotation", "of events before it", size)
-    for name, key, signed in (
-        ("old", old, handover.signed_by_old),
-        ("new", handover.new, handover.signed_by_new),
-    ):
-        if key and not signed:
-            yield _finding(event.position, f"signature of the {name} key", f"one of {key}", _FALSE)
-    identity.handovers.append(handover)
-    yield from _take(identity, event, handover.new)
-
-
 def rotation(
     position: int, origin: str, old: VerifierKey | None, payload: Mapping[str, Any]
 ) -> Handover:
     """Read a KeyRotated event that follows an old key; raises MalformedNote and KeyError."""
     new = VerifierKey.parse(payload["new"])
     message = statement(ROTATION, origin, payload["size"], old, new)
-    signed = [
-        is_signature(key, message, payload[name])
-        for key, name in ((old, "signature_old"), (new, "signature_new"))
-    ]
-    return Handover(position, old, new, *signed)
+    by_old = is_signature(old, message, payload["signature_old"])
+    by_new = is_signature(new, message, payload["signature_new"])
+    return Handover(position, old, new, by_old, by_new)
 
 
-def _restored(identity: Identity, event: _LedgerEvent) -> Iterator[Finding]:
-    previous, payload = identity.origin_at(event.position), event.payload
-    former = identity.key_at(event.position)
-    identity.origins.append(OriginSpan(event.position, event.origin))
-    if payload["previous"] != previous:
-        yield _finding(event.position, "origin before", previous, payload["previous"])
-    if payload["size"] != event.position - 1:
-        kept = str(event.position - 1)
-        yield _finding(event.position, "events that were kept", kept, payload["size"])
-    new = VerifierKey.parse(payload["verifier_key"])
-    signed = yield from _recovered(event, former, new)
-    identity.handovers.append(Handover(event.position, former, new, signed, False))
-    yield from _take(identity, event, new)
-    restore = Restore(event.position, previous, event.origin, None, signed)
-    identity.restores.append(restore)
-    if payload["abandoned"]:
-        restore = replace(restore, abandoned=Note.parse(payload["abandoned"]))
-        if restore.head:  # raises MalformedNote
-            identity.restores[-1] = restore
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """An event that changes an identity: its origin is the one in its header."""
 
+    identity: Identity
+    position: int
+    origin: str
+    payload: Mapping[str, Any]
 
-def _recovered(
-    event: _LedgerEvent, former: VerifierKey | None, new: VerifierKey
-) -> Generator[Finding, None, bool]:
-    """Return whether the former key signed the event that ended its origin."""
-    payload = event.payload
-    if payload.get("key", former and str(former)) != (former and str(former)):
-        yield _key_before(event, former, payload["key"])
-    if payload.get("signature") is None:
-        return False
-    message = statement(RECOVERY, payload["previous"], payload["size"], former, new)
-    signed = is_signature(former, message, payload["signature"])
-    if not signed:
-        expected = f"one of {former or 'none, there was none'}"
-        yield _finding(event.position, "signature of the former key", expected, _FALSE)
-    return signed
+    def apply(self, type_: str) -> None:
+        if type_ == KEY_ROTATED:
+            self._rotate()
+        elif type_ == RESTORED:
+            self._restore()
+        else:
+            self.identity.origins.append(OriginSpan(self.position, self.origin))
+            if "verifier_key" in self.payload:
+                self._take(VerifierKey.parse(self.payload["verifier_key"]))
 
+    def _rotate(self) -> None:
+        payload, old = self.payload, self.identity.key
+        handover = rotation(self.position, self.origin, old, payload)
+        self._expect("key before", old and str(old), payload["old"])
+        size = payload["size"]
+        if type(size) is not int or not 0 <= size < self.position:
+            self._find("size at the rotation", "of events before it", size)
+        if old and not handover.signed_by_old:
+            self._find("signature of the old key", f"one of {old}", "none of it")
+        if not handover.signed_by_new:
+            self._find("signature of the new key", f"one of {handover.new}", "none of it")
+        self.identity.handovers.append(handover)
+        self._take(handover.new)
 
-def _key_before(event: _LedgerEvent, key: VerifierKey | None, found: object) -> Finding:
-    return _finding(event.position, "key before", str(key or "none"), found or "none")
+    def _restore(self) -> None:
+        identity, payload, former = self.identity, self.payload, self.identity.key
+        previous = identity.origin if identity.origins else ""
+        identity.origins.append(OriginSpan(self.position, self.origin))
+        self._expect("origin before", previous, payload["previous"])
+        self._expect("events that were kept", self.position - 1, payload["size"])
+        new = VerifierKey.parse(payload["verifier_key"])
+        signed = self._is_recovery_signed(former, new)
+        identity.handovers.append(Handover(self.position, former, new, signed, False))
+        self._take(new)
+        restore = Restore(self.position, previous, self.origin, None, signed)
+        identity.restores.append(restore)
+        if payload["abandoned"]:
+            restore = replace(restore, abandoned=Note.parse(payload["abandoned"]))
+            if restore.head:  # raises MalformedNote
+                identity.restores[-1] = restore
 
+    def _is_recovery_signed(self, former: VerifierKey | None, new: VerifierKey) -> bool:
+        """Return whether the former key signed the end of its origin."""
+        payload, text = self.payload, former and str(former)
+        self._expect("key before", text, payload.get("key", text))
+        if payload.get("signature") is None:
+            return False
+        message = statement(RECOVERY, payload["previous"], payload["size"], former, new)
+        signed = is_signature(former, message, payload["signature"])
+        if not signed:
+            expected = f"one of {former or 'none, there was none'}"
+            self._find("signature of the former key", expected, "none of it")
+        return signed
 
-def _take(identity: Identity, event: _LedgerEvent, key: VerifierKey) -> Iterator[Finding]:
-    identity.keys.append(KeySpan(event.position, key))
-    if key.name != event.origin:
-        yield _finding(event.position, "name of the verifier key", event.origin, key.name)
+    def _take(self, key: VerifierKey) -> None:
+        self.identity.keys.append(KeySpan(self.position, key))
+        self._expect("name of the verifier key", self.origin, key.name)
 
+    def _expect(self, what: str, expected: object, found: object) -> None:
+        if found != expected:
+            self._find(what, str(expected or "none"), "none" if found is None else found)
 
-_FALSE = "none of it"
-_FOLDS: Mapping[str, Callable[[Identity, _LedgerEvent], Iterator[Finding]]] = {
-    LEDGER_OPENED: _opened,
-    RESTORED: _restored,
-    KEY_ROTATED: _rotated,
-}
+    def _find(self, what: str, expected: str, found: object) -> None:
+        finding = Finding(Kind.IDENTITY, self.position, what, expected, short(found))
+        self.identity.findings.append(finding)

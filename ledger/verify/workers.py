@@ -9,11 +9,11 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 from ledger.contract import LedgerBusy, LedgerError, LedgerUnavailable
@@ -65,78 +65,71 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-Outcomes = Generator[tuple[Piece, Outcome], None, None]
-
-
-def check_all(path: Path, pieces: Sequence[Piece], processes: int) -> Outcomes:
+def check_all(
+    path: Path, pieces: Sequence[Piece], processes: int
+) -> Generator[tuple[Piece, Outcome], None, None]:
     """Check pieces and yield each with its outcome as it is done; raises LedgerError.
 
     With one process it is this one that checks them.
     """
-    with ExitStack() as stack:
-        check = stack.enter_context(_here(path) if processes < 2 else _elsewhere(path, processes))
-        for piece, result in check(pieces):
+    check = _here(path, pieces) if processes < 2 else _elsewhere(path, pieces, processes)
+    with closing(check) as results:
+        for piece, result in results:
             if isinstance(result, LedgerError):
                 raise result
             yield piece, result
 
 
-Results = Iterator[tuple[Piece, Outcome | LedgerError]]
+Results = Generator[tuple[Piece, Outcome | LedgerError], None, None]
 
 
-@contextmanager
-def _here(path: Path) -> Iterator[Callable[[Sequence[Piece]], Results]]:
+def _here(path: Path, pieces: Sequence[Piece]) -> Results:
     with closing(StoredRows(path)) as rows:
-        yield lambda pieces: ((piece, _check(rows, piece)) for piece in pieces)
+        for piece in pieces:
+            yield piece, _check(rows, piece)
 
 
-@contextmanager
-def _elsewhere(path: Path, processes: int) -> Iterator[Callable[[Sequence[Piece]], Results]]:
+def _elsewhere(path: Path, pieces: Sequence[Piece], processes: int) -> Results:
     """Give each process a piece at a time; a thread waits for each."""
+    waiting: SimpleQueue[Piece] = SimpleQueue()
+    done: SimpleQueue[tuple[Piece, Outcome | LedgerError]] = SimpleQueue()
+    for piece in pieces:
+        waiting.put(piece)
     with ExitStack() as stack:
-        pool = ThreadPoolExecutor(processes)
-        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-        idle: SimpleQueue[_Process] = SimpleQueue()
-        for _ in range(processes):  # ended before the pool is, or it would wait for them
-            idle.put(stack.enter_context(_started(path)))
-
-        def on_one(piece: Piece) -> tuple[Piece, Outcome | LedgerError]:
-            process = idle.get()
-            try:
-                return piece, process.check(piece)
-            finally:
-                idle.put(process)
-
-        def on_all(pieces: Sequence[Piece]) -> Results:
-            waiting = as_completed([pool.submit(on_one, piece) for piece in pieces])
-            return (future.result() for future in waiting)
-
-        yield on_all
+        for _ in range(processes):
+            stack.enter_context(_worker(path, waiting, done))
+        for _ in pieces:
+            yield done.get()
 
 
-class _Process:
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._in: Any = process.stdin
-        self._out: Any = process.stdout
-
-    def check(self, piece: Piece) -> Outcome | LedgerError:
+def _feed(process: Any, waiting: "SimpleQueue[Piece]", done: "SimpleQueue[Any]") -> None:
+    """Hand pieces to a process until there are no more."""
+    while True:
         try:
-            pickle.dump(piece, self._in)
-            self._in.flush()
-            result: Outcome | LedgerError = pickle.load(self._out)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
-            raise LedgerError("a process that verified a part ended before it was done") from error
-        return result
+            piece = waiting.get_nowait()
+        except Empty:
+            return
+        try:
+            pickle.dump(piece, process.stdin)
+            process.stdin.flush()
+            done.put((piece, pickle.load(process.stdout)))
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            why = LedgerError("a process that verified a part ended before it was done")
+            done.put((piece, why))
+            return
 
 
 @contextmanager
-def _started(path: Path) -> Iterator[_Process]:
+def _worker(path: Path, waiting: "SimpleQueue[Piece]", done: "SimpleQueue[Any]") -> Iterator[None]:
     command = [sys.executable, "-P", "-c", _PROGRAM, str(path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    thread = Thread(target=_feed, args=(process, waiting, done), daemon=True)
+    thread.start()
     try:
-        yield _Process(process)
+        yield
     finally:
         process.kill()
+        thread.join()
         process.communicate()
 
 

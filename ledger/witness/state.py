@@ -49,20 +49,18 @@ class WitnessFolder:
         """
         file = self.path / KEY_FILE
         if not file.exists():
-            return self._make_key(name or f"scim-ledger-witness/{secrets.token_hex(8)}")
+            name = name or f"scim-ledger-witness/{secrets.token_hex(8)}"
+            key = SigningKey(name, secrets.token_bytes(SEED_SIZE))
+            make_folder(self.path, mode=0o755)
+            write_new(file, f"{key.private_text()}\n".encode())
+            write_new(self.path / PUBLIC_FILE, f"{key.cosigner}\n".encode(), mode=_PUBLIC)
+            return key
         try:
             key = SigningKey.parse(file.read_text(encoding="utf-8"))
         except (MalformedNote, ValueError) as error:
             raise FolderUnusable(f"{file} cannot be read as a key") from error
         if name not in (None, key.name):
             raise FolderUnusable(f"this witness is called {key.name}; another needs its own folder")
-        return key
-
-    def _make_key(self, name: str) -> SigningKey:
-        key = SigningKey(name, secrets.token_bytes(SEED_SIZE))
-        make_folder(self.path, mode=0o755)
-        write_new(self.path / KEY_FILE, f"{key.private_text()}\n".encode())
-        write_new(self.path / PUBLIC_FILE, f"{key.cosigner}\n".encode(), mode=_PUBLIC)
         return key
 
     def pins(self) -> list[Pin]:

@@ -29,7 +29,7 @@ class Seen:
 
     note: Note
     file: Path | None  # None where it was accepted before
-    says: tuple[str, ...]
+    says: list[str]
 
 
 class Witness:
@@ -44,34 +44,35 @@ class Witness:
         given: VerifierKey | None = None,
         accept: bool = False,
     ) -> None:
-        """`given` is the log's key if the auditor has it; `accept` lets it have a new origin."""
+        """`given` is the log's key if the auditor has it; `accept` accepts a new origin."""
         self._log = log
         self._folder = folder
         self._key = key
         self._given = given
         self._accept = accept
+        self._says: list[str] = []
 
     def look(self) -> Seen:
         """Fetch the newest head and cosign it if it continues the one remembered.
 
         Raises Refused, RemoteTrouble, and LedgerError for what is wrong with the folder.
         """
+        self._says = []
         self._log.forget()
         pins, remembered = self._folder.pins(), self._folder.newest()
         note = self._log.checkpoint()
         if pins and not (self._accept and TreeHead.of(note).origin != pins[-1].key.name):
             self._must_not_be_refused(pins[-1].key.name)
-        says: list[str] = []
-        pin, events = self._trusted(note, pins, remembered, says)
+        pin, events = self._trusted(note, pins, remembered)
         if remembered:
-            self._must_continue(remembered, note, pin.key.name, says)
+            self._must_continue(remembered, note, pin.key.name)
         if not pins or pin.key != pins[-1].key:
             self._folder.pin(pin.key, pin.how, events)
             self._accept = False
         if remembered and remembered.text == note.text:
-            return Seen(remembered, None, tuple(says))
+            return Seen(remembered, None, self._says)
         own = self._key.cosign(note, int(time.time()))
-        return Seen(own, self._folder.keep(own), tuple(says))
+        return Seen(own, self._folder.keep(own), self._says)
 
     def _must_not_be_refused(self, origin: str) -> None:
         if folder := self._folder.refused(origin):
@@ -81,26 +82,24 @@ class Witness:
             )
 
     def _trusted(
-        self, note: Note, pins: list[Pin], remembered: Note | None, says: list[str]
+        self, note: Note, pins: list[Pin], remembered: Note | None
     ) -> tuple[Pin, list[Document]]:
-        """Return the key that signed a head and why it is trusted; raises Refused."""
+        """Return the key that signed a head, why it is trusted, and the events that say so."""
         origin = TreeHead.of(note).origin
         if not pins:
-            pin = self._first(origin, says)
+            pin = self._first(origin)
             if pin.how == GIVEN and not note.signed_by(pin.key):
-                return self._follow(note, pin, says)  # it was rotated before we came
+                return self._follow(note, pin)  # it was rotated before we came
             return self._signed(note, pin), []
         last = pins[-1]
         if origin != last.key.name:
-            return self._incarnation(note, last, remembered, says)
+            return self._new_origin(note, last, remembered)
         known = [each.key for each in pins]
         if self._given and self._given not in known and self._given.name == origin:
             return self._signed(note, Pin(self._given, GIVEN)), []
-        if note.signed_by(last.key):
-            return last, []
-        return self._follow(note, last, says)
+        return (last, []) if note.signed_by(last.key) else self._follow(note, last)
 
-    def _first(self, origin: str, says: list[str], how: str = FIRST_USE) -> Pin:
+    def _first(self, origin: str, how: str = FIRST_USE) -> Pin:
         """Return the key to begin with: the one given, or the one that the service names."""
         if self._given and self._given.name == origin:
             return Pin(self._given, GIVEN if how == FIRST_USE else how)
@@ -112,7 +111,7 @@ class Witness:
             raise RemoteTrouble(
                 f"the ledger's key cannot be asked for ({error}); give it with --key", error.status
             ) from error
-        says.append(
+        self._says.append(
             f"{key} is trusted because this service named it (trust on first use): compare it with"
             " `scim-ledger key show`, or with what the operator told you"
         )
@@ -123,8 +122,8 @@ class Witness:
             raise Refused(f"the newest head is not signed by {pin.key}")
         return pin
 
-    def _follow(self, note: Note, last: Pin, says: list[str]) -> tuple[Pin, list[Document]]:
-        """Return the key that took the place of the one trusted; raises Refused."""
+    def _follow(self, note: Note, last: Pin) -> tuple[Pin, list[Document]]:
+        """Return the key that replaced the trusted one, and the events that say so."""
         node = self._log.node(TreeHead.of(note).size)
         try:
             found = followed(last.key, note, self._log.events(KEY_ROTATED), node)
@@ -140,41 +139,41 @@ class Witness:
                 f"the newest head is not signed by {last.key}, and no event that this key signed"
                 " puts another in its place"
             )
-        says.append(f"{last.key} was replaced by {found[0]}; both have signed that")
-        return Pin(found[0], ROTATED), found[1]
+        key, events = found
+        self._says.append(f"{last.key} was replaced by {key}; both have signed that")
+        return Pin(key, ROTATED), events
 
-    def _incarnation(
-        self, note: Note, last: Pin, remembered: Note | None, says: list[str]
+    def _new_origin(
+        self, note: Note, last: Pin, remembered: Note | None
     ) -> tuple[Pin, list[Document]]:
-        """Return the key of a log that goes on under another origin; raises Refused."""
-        origin = TreeHead.of(note).origin
+        """Return the key of a log that continues under another origin, and the event for it."""
+        head = TreeHead.of(note)
         if not self._accept:
             raise Refused(
-                f"the log was {last.key.name} and is now {origin}: it was restored and may lack"
-                " events, or it is another one. Ask its operator why; go on with"
+                f"the log was {last.key.name} and is now {head.origin}: it was restored and may"
+                " lack events, or it is another one. Ask its operator why; go on with"
                 " --accept-incarnation if that is right"
             )
-        pin = self._signed(note, self._first(origin, says, ACCEPTED))
-        events = [each for each in self._restored(note) if _of(each, last.key.name)][-1:]
-        says.append(f"{last.key.name} is over; {origin} is witnessed from now on")
-        if remembered and events:
-            says.append(self._kept(remembered, note, events[0]["payload"]["size"]))
-        elif remembered:
-            says.append("whether it continues what was witnessed cannot be told")
+        pin = self._signed(note, self._first(head.origin, ACCEPTED))
+        events = [each for each in self._restored(head) if _ends(each, last.key.name)][-1:]
+        self._says.append(f"{last.key.name} is over; {head.origin} is witnessed from now on")
+        if remembered:
+            old = TreeHead.of(remembered)
+            kept = events[0]["payload"]["size"] if events else None
+            self._says.append(self._what_was_kept(old, head, kept))
         return pin, events
 
-    def _kept(self, remembered: Note, note: Note, kept: int) -> str:
-        """Return what became of the events that were witnessed."""
-        old, new = TreeHead.of(remembered), TreeHead.of(note)
+    def _what_was_kept(self, old: TreeHead, new: TreeHead, kept: int | None) -> str:
+        if kept is None:
+            return "whether it continues what was witnessed cannot be told"
         if old.size > kept:
             return f"of {old.size:,} events that were witnessed it says it kept {kept:,}"
         if self._fault(old, new):
             return f"WARNING: its first {old.size:,} events are not those that were witnessed"
         return f"it kept all {old.size:,} events that were witnessed"
 
-    def _restored(self, note: Note) -> list[Document]:
-        """Return the events in the tree that say the log was restored; none where none may ask."""
-        head = TreeHead.of(note)
+    def _restored(self, head: TreeHead) -> list[Document]:
+        """Return the Restored events in the tree; none where the token is not allowed to ask."""
         try:
             events = self._log.events(RESTORED)
         except RemoteTrouble as error:
@@ -183,16 +182,16 @@ class Witness:
             raise
         return [e for e in events if is_in(e, RESTORED, head, self._log.node(head.size))]
 
-    def _must_continue(self, remembered: Note, note: Note, origin: str, says: list[str]) -> None:
+    def _must_continue(self, remembered: Note, note: Note, origin: str) -> None:
         """Raise Refused, with evidence kept, unless a head continues the one remembered."""
         old, new = TreeHead.of(remembered), TreeHead.of(note)
         if old.origin != origin:
-            return  # a new incarnation, which the auditor has accepted
+            return  # a new origin, which the auditor has accepted
         if fault := self._fault(old, new):
             folder = self._folder.refuse(remembered, note, fault)
             raise Refused(f"{fault}. Both heads, signed, are kept in {folder}")
         if new.size > old.size:
-            says.append(f"{new.size:,} events of {origin}, the first {old.size:,} as before")
+            self._says.append(f"{new.size:,} events of {origin}, the first {old.size:,} as before")
 
     def _fault(self, old: TreeHead, new: TreeHead) -> str | None:
         """Return why one head cannot follow another, None if it does."""
@@ -210,6 +209,6 @@ class Witness:
         )
 
 
-def _of(event: Document, previous: str) -> bool:
+def _ends(event: Document, origin: str) -> bool:
     payload = event["payload"]  # what is in the tree has one
-    return payload.get("previous") == previous and isinstance(payload.get("size"), int)
+    return payload.get("previous") == origin and isinstance(payload.get("size"), int)
