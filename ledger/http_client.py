@@ -19,7 +19,7 @@ from urllib.request import (
 
 from ledger.contract import LedgerError
 
-PATIENCE = 10.0  # seconds for a whole exchange, from looking up the name to the answer's end
+TIMEOUT = 10.0  # seconds for a whole exchange, from looking up the name to the answer's end
 MOST = 8 * 1024 * 1024  # bytes of an answer
 
 _HEADERS = {"User-Agent": "scim-ledger", "Cache-Control": "no-cache"}  # a stale head looks shrunk
@@ -68,11 +68,11 @@ class _Exchange:
     A socket's timeout is for each of its operations, and none bounds the look-up of a name.
     """
 
-    def __init__(self, request: Request, called: str, patience: float) -> None:
-        """`patience` is in seconds, for all of it."""
+    def __init__(self, request: Request, display_name: str, timeout: float) -> None:
+        """`timeout` is in seconds, for all of it."""
         self._request = request
-        self._called = called
-        self._patience = patience
+        self._display_name = display_name
+        self._timeout = timeout
         self._sockets: list[socket.socket] = []
         self._over = threading.Event()
         self._answer: Future[bytes] = Future()
@@ -84,7 +84,7 @@ class _Exchange:
         except RuntimeError:
             raise self._unreachable("no thread is to be had") from None
         try:
-            return self._answer.result(self._patience)
+            return self._answer.result(self._timeout)
         except TimeoutError:
             raise self._unreachable("no answer in time") from None
         finally:
@@ -99,17 +99,17 @@ class _Exchange:
     def _ask(self) -> bytes:
         opener = build_opener(_NoRedirects, _Handler(self._hold))
         try:
-            with opener.open(self._request, timeout=self._patience) as answer:
-                return _read(answer, self._called)
+            with opener.open(self._request, timeout=self._timeout) as answer:
+                return _read(answer, self._display_name)
         except HTTPError as error:
             error.close()
-            raise RemoteTrouble(_refusal(self._called, error.code), error.code) from None
+            raise RemoteTrouble(_refusal(self._display_name, error.code), error.code) from None
         except (OSError, HTTPException, ValueError) as error:
             why = error.reason if isinstance(error, URLError) else error
             raise self._unreachable(_words(why)) from None
 
     def _unreachable(self, why: str) -> RemoteTrouble:
-        return RemoteTrouble(f"{self._called} cannot be reached: {why}")
+        return RemoteTrouble(f"{self._display_name} cannot be reached: {why}")
 
     def _hold(self, connected: socket.socket) -> None:
         """Keep a second descriptor of a connection, to end it with while TLS has the first."""
@@ -173,28 +173,28 @@ def fetch(
     *,
     token: str | None = None,
     body: bytes | None = None,
-    called: str | None = None,
-    patience: float = PATIENCE,
+    display_name: str | None = None,
+    timeout: float = TIMEOUT,
 ) -> bytes:
     """GET a URL, or POST a text to it; return the body of a 2xx. Raises RemoteTrouble.
 
-    `called` is what the URL is called in errors, by default itself without the query; `patience`
+    `display_name` stands for the URL in errors, by default the URL without its query; `timeout`
     bounds the whole exchange, in seconds.
     """
-    called = called or url.partition("?")[0]
+    display_name = display_name or url.partition("?")[0]
     request = Request(must_be_url(url), body, headers=_HEADERS)
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     if body is not None:
         request.add_header("Content-Type", "text/plain; charset=utf-8")
-    return _Exchange(request, called, patience).result()
+    return _Exchange(request, display_name, timeout).result()
 
 
-def _refusal(called: str, status: int) -> str:
+def _refusal(display_name: str, status: int) -> str:
     if 300 <= status < 400:
-        return f"{called} answered {status}: it is somewhere else, and that is not followed"
+        return f"{display_name} answered {status}: it is somewhere else, and that is not followed"
     meaning = _MEANING.get(status)
-    return f"{called} answered {status}" + (f": {meaning}" if meaning else "")
+    return f"{display_name} answered {status}" + (f": {meaning}" if meaning else "")
 
 
 def _words(why: object) -> str:
@@ -205,12 +205,12 @@ def _words(why: object) -> str:
     return f"{type(why).__name__}" if isinstance(why, Exception) else str(why)
 
 
-def _read(answer: HTTPResponse, called: str) -> bytes:
+def _read(answer: HTTPResponse, display_name: str) -> bytes:
     content = bytearray()
     while part := answer.read1(65536):
         content += part
         if len(content) > MOST:
-            raise RemoteTrouble(f"{called} answered with more than {MOST:,} bytes")
+            raise RemoteTrouble(f"{display_name} answered with more than {MOST:,} bytes")
     if answer.length:
-        raise RemoteTrouble(f"the answer of {called} broke off")
+        raise RemoteTrouble(f"the answer of {display_name} broke off")
     return bytes(content)

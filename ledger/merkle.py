@@ -152,7 +152,7 @@ class TreeBuilder:
         return full
 
     def root(self, *rest: bytes) -> bytes:
-        """Return the root of the tree so far, or of it and a smaller part behind it."""
+        """Return the root of the tree so far, or of it and a smaller part to its right."""
         parts = [*self._parts, *rest]
         return _joined(parts) if parts else EMPTY
 

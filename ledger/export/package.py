@@ -33,14 +33,14 @@ class InTheWay(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be exported; without `last` everything up to the head that is signed for it."""
+    """A request for an export; without `last` up to the head that is signed for it."""
 
     first: int
     last: int | None
     disclosure: Disclosure
 
     def effects(self) -> dict[str, Any]:
-        """Return what is recorded of it: the options that were given."""
+        """Return the options that were given, for the event that records the export."""
         shown = self.disclosure.show
         given = {
             "from": self.first if self.first > 1 else None,
@@ -65,7 +65,7 @@ class Span:
         return (self.first, self.last) == (1, self.size)
 
     def proof(self, tree: Tree) -> bytes:
-        """Return the hashes beside the lines, from left to right, as JSON (FILE.proof.json)."""
+        """Return the hashes of the rest of the tree, from left to right, as JSON."""
         left = tree.nodes(self.size, merkle.cover(0, self.first - 1))
         right = tree.nodes(self.size, merkle.cover(self.last, self.size))
         document = {
@@ -103,7 +103,7 @@ class Export:
                 progress(event.position - first + 1, last - first + 1)
 
     def write(self, path: Path, progress: Progress) -> None:
-        """Write the lines to a new file, and beside it, before, what proves them.
+        """Write the lines to a new file, and the files that prove them next to it.
 
         Raises LedgerError where a file is in the way, and then nothing is written.
         """
@@ -132,9 +132,9 @@ def must_be_free(path: Path) -> None:
     for each in (path, head_path(path), proof_path(path)):
         if each.exists():
             raise InTheWay(each)
-    beside = path.with_name(VERIFIER)
-    if beside.exists() and (not beside.is_file() or beside.read_bytes() != verifier()):
-        raise LedgerError(f"there is another {beside}; nothing was written")
+    other = path.with_name(VERIFIER)
+    if other.exists() and (not other.is_file() or other.read_bytes() != verifier()):
+        raise LedgerError(f"there is another {other}; nothing was written")
 
 
 def head_path(path: Path) -> Path:
@@ -143,7 +143,7 @@ def head_path(path: Path) -> Path:
 
 
 def proof_path(path: Path) -> Path:
-    """Return where the hashes beside a part of a ledger are written."""
+    """Return where the hashes that prove a part of a ledger are written."""
     return path.with_name(f"{path.name}.proof.json")
 
 

@@ -24,13 +24,13 @@ class AnchorTrouble(LedgerError):
 
 
 class Anchor:
-    """What takes the heads of one ledger: a job. How far it is stands beside the ledger."""
+    """A job that delivers the heads of one ledger, in order, and remembers how far it is."""
 
     kind = ""
 
-    def __init__(self, heads: TreeHeads, target: str, called: str) -> None:
-        """`target` tells anchors apart; `called` is what this one is called to people."""
-        self.called = called
+    def __init__(self, heads: TreeHeads, target: str, display_name: str) -> None:
+        """`target` identifies the anchor; `display_name` is for messages."""
+        self.display_name = display_name
         self._heads = heads
         self._target = _digest(target)
         self._trouble: LedgerError | OSError | None = None
@@ -44,20 +44,20 @@ class Anchor:
 
     @property
     def state_file(self) -> Path:
-        """The file that says how far the anchor is."""
+        """The file next to the ledger that says how far the anchor is."""
         return self.path.with_name(f"anchor-{self.kind}.json")
 
     def deliver(self, signed: SignedHead) -> None:
         """Hand a head over; when this returns, the anchor has it. May raise LedgerError."""
         raise NotImplementedError
 
-    def behind(self) -> int:
-        """Return how many heads are yet to be delivered."""
+    def pending(self) -> int:
+        """Return how many heads are not delivered yet."""
         newest = self._heads.newest()
         return newest.number - self._delivered() if newest else 0
 
     def step(self) -> bool:
-        """Deliver some heads, unless it failed lately; tell whether there are more."""
+        """Deliver some heads, unless it failed lately; return whether there are more."""
         if self._trouble and time.monotonic() < self._next_try:
             raise self._trouble
         try:
@@ -71,7 +71,7 @@ class Anchor:
         return more
 
     def finish(self) -> None:
-        """Do nothing: what is left is delivered when a service runs again."""
+        """Do nothing: the rest is delivered when a service runs again."""
 
     def _deliver_some(self, deadline: float) -> bool:
         last = None
@@ -90,8 +90,8 @@ class Anchor:
     def _delivered(self) -> int:
         """Return the number of the head that was delivered last.
 
-        What is not the present ledger's, or of another anchor, does not count: then all heads under
-        the present origin are delivered, again if need be.
+        A note of another ledger or of another anchor does not count: then all heads under the
+        present origin are delivered.
         """
         try:
             state = json.loads(self.state_file.read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ class FolderAnchor(Anchor):
         raise AnchorTrouble(f"{self.folder} holds other files in the place of {path.name}")
 
     def finish(self) -> None:
-        """Deliver the last heads: that takes no network."""
+        """Deliver the last heads; it takes no network."""
         self.step()
 
     def _name(self, signed: SignedHead, attempt: int) -> str:
@@ -155,7 +155,7 @@ class UrlAnchor(Anchor):
 
     def deliver(self, signed: SignedHead) -> None:
         """Post a head; raises RemoteTrouble unless a 2xx is answered."""
-        fetch(self._url, body=signed.note.encode(), called=self.called, patience=STEP)
+        fetch(self._url, body=signed.note.encode(), display_name=self.display_name, timeout=STEP)
 
 
 def anchors(heads: TreeHeads, folder: Path | None, url: str | None) -> list[Anchor]:
@@ -165,14 +165,14 @@ def anchors(heads: TreeHeads, folder: Path | None, url: str | None) -> list[Anch
 
 
 def sized(names: Iterable[str], origin: str, tenant: str) -> list[tuple[int, str]]:
-    """Return size and name of the files of an anchor's folder that are of an origin of a ledger."""
+    """Return size and name of the files in an anchor's folder that are heads of an origin."""
     mark = re.escape(_mark(origin, tenant))
     form = re.compile(rf"[0-9]+-([0-9]{{1,19}}){mark}(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
     return [(int(match[1]), match[0]) for match in map(form.fullmatch, names) if match]
 
 
 def _mark(origin: str, tenant: str) -> str:
-    """Return what tells the files of heads under a later origin from those under the first."""
+    """Return what the names of files have for an origin: nothing for the first one."""
     id_ = origin.rpartition("/")[2]
     return "" if id_ == tenant else f"-{id_}"
 

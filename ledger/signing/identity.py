@@ -75,7 +75,7 @@ class Handover:
 class Restore:
     """A Restored event: the end of a former origin, and the head that could not be kept to.
 
-    `signed` tells whether the former origin's key signed the event.
+    `signed` is whether the former origin's key signed the event.
     """
 
     position: int
@@ -91,17 +91,17 @@ class Restore:
 
     @property
     def head(self) -> TreeHead | None:
-        """The head that was abandoned, where the event has one."""
+        """The abandoned head, where the event has one."""
         return TreeHead.of(self.abandoned) if self.abandoned else None
 
     @property
     def admitted(self) -> int:
-        """The size of the abandoned head, 0 where there is none: no more is said to be lost."""
+        """The size of the abandoned head, 0 without one: the ledger admits no greater loss."""
         return self.head.size if self.head else 0
 
     @property
     def lost(self) -> int | None:
-        """How many events were lost at least, None where nothing says so."""
+        """How many events were lost at least, None if that is not known."""
         return max(self.admitted - self.kept, 0) if self.head else None
 
 

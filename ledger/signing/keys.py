@@ -1,7 +1,7 @@
 """The key that signs a ledger's tree heads, and the newest head it signed: outside its file.
 
-Whoever has the ledger alone cannot sign, and a ledger that was put back from a backup meets the
-head that its key has signed since.
+Whoever has only the ledger's file cannot sign, and a ledger that was restored from a backup is
+compared with the head that its key has signed since.
 """
 
 import base64
@@ -108,7 +108,7 @@ class Keys:
         return f"others can read {self.file}: chmod 600 {self.file}" if mode & 0o077 else None
 
     def remember(self, note: Note) -> None:
-        """Keep the newest head, beside the key."""
+        """Keep the newest head, next to the key."""
         make_folder(self.folder)
         write_whole(self.folder / HEAD_FILE, str(note).encode())
 

@@ -22,7 +22,7 @@ from ledger.signing.tree_heads import TreeHeads
 
 HEADS = "heads"  # the folder of a witness's state that holds them
 MOST = 200  # files looked at, the newest first, until one is trusted
-PATIENCE = 2.0  # seconds for the answer of an anchor's URL
+TIMEOUT = 2.0  # seconds for the answer of an anchor's URL
 
 HeadSource = tuple[str, Callable[[], Iterable[Note]]]  # its name, and what reads the notes there
 
@@ -137,7 +137,7 @@ def _in_witness(root: Path) -> Iterator[Note]:
 def _at_url(url: str) -> Iterator[Note]:
     """Yield the head that an anchor's URL answers with, if it answers with one at all."""
     try:
-        answer = fetch(url, called=host_of(url), patience=PATIENCE)
+        answer = fetch(url, display_name=host_of(url), timeout=TIMEOUT)
     except RemoteTrouble as error:
         if error.status is None:
             raise

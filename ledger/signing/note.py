@@ -39,7 +39,7 @@ class VerifierKey:
 
     @property
     def id(self) -> bytes:
-        """The four bytes that tell a name's keys apart."""
+        """The four bytes that identify one of a name's keys."""
         return hashlib.sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:4]
 
     def __str__(self) -> str:

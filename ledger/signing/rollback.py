@@ -1,7 +1,7 @@
-"""A ledger that is behind what was signed over it, and how it goes on under another origin.
+"""Rollback: a ledger that lacks events that a tree head covers, and its restore under a new origin.
 
-A backup that was put back, or a copy, would record other events at positions that a head was signed
-over: two histories under one origin. So it is not served until it is restored under a new one.
+A restored backup, or a copy, would record other events at positions that a head covers: two
+histories under one origin. So it is not served until it continues under a new one.
 """
 
 import secrets
@@ -33,7 +33,7 @@ class Superseded(LedgerUnavailable):
 
 
 class NotRecovered(LedgerError):
-    """A ledger need not, or must not yet, go on under another origin."""
+    """A ledger need not, or must not yet, continue under a new origin."""
 
 
 def must_be_newest(heads: TreeHeads, known: Iterable[KnownHead]) -> None:
@@ -92,7 +92,7 @@ def _of_former_origin(heads: TreeHeads, identity: Identity, known: KnownHead) ->
 def recover(
     heads: TreeHeads, known: Iterable[KnownHead], metadata: Metadata, *, accept_changed: bool
 ) -> str:
-    """Let a ledger that was put back, or whose key is lost, go on under a new origin; return it.
+    """Continue a restored ledger, or one whose key is lost, under a new origin; return that.
 
     Raises NotRecovered where nothing was lost, and, unless `accept_changed`, where events are not
     lost but changed.
@@ -117,7 +117,7 @@ def recover(
 def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
     """Give a ledger a new origin and key, from a Restored event on; return the origin.
 
-    `abandoned` is the head that cannot be kept to, None where the key was lost.
+    `abandoned` is the head that the ledger contradicts, None where the key was lost.
     """
     ledger, former, verifier = heads.ledger, _former_key(heads), heads.identity().key
     origin = f"{ledger.origin.partition('/')[0]}/{secrets.token_hex(8)}"

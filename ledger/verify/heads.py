@@ -154,7 +154,7 @@ def missing(
 
 
 def not_in_copy(each: KnownHead) -> str:
-    """Say that a file may be older than a head: nothing else is known of why it has it not."""
+    """Say that a file may be older than a head that it does not have."""
     return (
         f"the tree head of {each.head.size} events in {each.source} is not kept in this file: it is"
         " of a time before that was signed, or the head was taken out of it"

@@ -1,4 +1,4 @@
-"""What former origins leave behind, and whether the keys that are trusted lead to the one in force.
+"""Checks of former origins, and whether the trusted keys lead to the one in force.
 
 What the ledger says of its origins and keys is read by `ledger.signing.identity`.
 """

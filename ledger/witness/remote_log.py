@@ -1,4 +1,4 @@
-"""A ledger on another machine, as its log and its API show it; nothing it says is believed here."""
+"""A ledger on another machine, as its log and its API show it; nothing is trusted here."""
 
 import json
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class RemoteLog:
         return found[::-1]
 
     def node(self, size: int) -> merkle.Node:
-        """Return what gives the hashes of full parts of the tree of a size, from its tiles."""
+        """Return a function for the hashes of full parts of the tree of a size, from its tiles."""
 
         def node(height: int, number: int) -> bytes:
             level, rest = divmod(height, HEIGHT)
@@ -79,7 +79,7 @@ class RemoteLog:
         return self._tiles[address]
 
     def forget(self) -> None:
-        """Ask for everything anew from now on."""
+        """Forget what was fetched."""
         self._tiles.clear()
 
     def _document(self, address: str) -> Document:

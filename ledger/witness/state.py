@@ -1,4 +1,4 @@
-"""What a witness remembers: a folder of its own, in which nothing is ever rewritten.
+"""The state of a witness: a folder of its own, in which nothing is ever rewritten.
 
 `witness.key` is its own key. `keys/` has the ledger's keys that it trusted, `heads/` the heads that
 it accepted, `refused/` what it refused, all numbered from 1.
@@ -21,7 +21,7 @@ PUBLIC_FILE = "witness.vkey"
 HEAD_SUFFIX = ".tree-head"
 REMEMBERED, PRESENTED = f"remembered{HEAD_SUFFIX}", f"presented{HEAD_SUFFIX}"
 
-_PUBLIC = 0o644  # the service may be let read what its witness knows
+_PUBLIC = 0o644  # the service may have to read them
 
 
 class FolderUnusable(LedgerError):

@@ -116,9 +116,9 @@ def _ledger(name: str, open_ledger: Callable[[str], Tenant]) -> Iterator[Check]:
         for ok, says in check:
             yield Check(f"{label} {topic}", ok, says)
     for anchor in tenant.anchors:
-        behind = anchor.behind()
+        behind = anchor.pending()
         says = f"{behind:,} tree heads behind" if behind else "has every tree head"
-        yield Check(f"{label} anchor {anchor.called}", not behind, says)
+        yield Check(f"{label} anchor {anchor.display_name}", not behind, says)
     for file in sorted(SIDE_FILES):
         yield from _side_file(f"{label} {file}", path.with_name(file))
 

@@ -9,7 +9,7 @@ import pytest
 
 from ledger.http_client import RemoteTrouble, fetch
 
-PATIENCE = 0.4
+TIMEOUT = 0.4
 
 Drip = Callable[[bytes], str]
 
@@ -33,9 +33,9 @@ def test_who_drips_is_left_in_time(way: str, body: bytes | None, dripping: Drip)
     started = time.monotonic()
 
     with pytest.raises(RemoteTrouble, match="cannot be reached: no answer in time"):
-        fetch(f"http://{dripping(WAYS[way])}/", body=body, patience=PATIENCE)
+        fetch(f"http://{dripping(WAYS[way])}/", body=body, timeout=TIMEOUT)
 
-    assert time.monotonic() - started < PATIENCE + 1
+    assert time.monotonic() - started < TIMEOUT + 1
     assert no_exchange_goes_on()
 
 
@@ -44,9 +44,9 @@ def test_who_drips_while_tls_begins_is_left_in_time(first: bytes, dripping: Drip
     started = time.monotonic()
 
     with pytest.raises(RemoteTrouble):
-        fetch(f"https://{dripping(first)}/", patience=PATIENCE)
+        fetch(f"https://{dripping(first)}/", timeout=TIMEOUT)
 
-    assert time.monotonic() - started < PATIENCE + 1
+    assert time.monotonic() - started < TIMEOUT + 1
     assert no_exchange_goes_on()
 
 
@@ -59,8 +59,8 @@ def test_who_takes_no_connection_is_left_in_time() -> None:
             each.connect_ex(address)
         started = time.monotonic()
         with pytest.raises(RemoteTrouble, match="no answer in time"):
-            fetch(f"http://127.0.0.1:{address[1]}/", patience=PATIENCE)
-        assert time.monotonic() - started < PATIENCE + 1
+            fetch(f"http://127.0.0.1:{address[1]}/", timeout=TIMEOUT)
+        assert time.monotonic() - started < TIMEOUT + 1
         for each in waiting:
             each.close()
 

@@ -64,11 +64,11 @@ def names(folder: Path) -> dict[str, str]:
 def test_every_head_becomes_a_file_that_nobody_may_write(heads, grow, worm) -> None:
     grow(3)
     anchor = FolderAnchor(heads, worm)
-    assert anchor.behind() == 4
+    assert anchor.pending() == 4
 
     deliver(anchor)
 
-    assert anchor.behind() == 0
+    assert anchor.pending() == 0
     assert names(worm / heads.ledger.tenant) == {
         f"{each.number:010}-{each.size}.tree-head": each.note for each in heads.every()
     }
@@ -83,9 +83,9 @@ def test_more_heads_than_fit_into_a_step_are_delivered_step_by_step(
     anchor = FolderAnchor(heads, worm)
 
     assert anchor.step()
-    assert anchor.behind() == 3
+    assert anchor.pending() == 3
     deliver(anchor)
-    assert anchor.behind() == 0
+    assert anchor.pending() == 0
 
 
 def test_a_process_that_begins_again_goes_on_where_the_last_was(heads, grow, worm) -> None:
@@ -156,7 +156,7 @@ def test_every_head_is_posted_in_order(heads, grow) -> None:
         deliver(anchor)
 
     assert [asked[:2] for asked in sink.asked] == [("POST", h.note.encode()) for h in heads.every()]
-    assert anchor.behind() == 0
+    assert anchor.pending() == 0
 
 
 def test_what_is_not_2xx_is_tried_again_later_and_nothing_left_out(
@@ -203,7 +203,7 @@ def test_an_error_tells_of_a_url_no_more_than_its_host(heads) -> None:
         anchor.step()
 
     assert url in str(raised.value)
-    assert "secret" not in f"{raised.value}{anchor.called}"
+    assert "secret" not in f"{raised.value}{anchor.display_name}"
 
 
 # Another incarnation
