@@ -188,5 +188,5 @@ def test_a_command_is_refused_on_a_copy_too_and_strays_stop_nothing(
 
     refused = shell("token", "create", "x", code=1)
 
-    assert str(ledger) in refused.err
+    assert str(worm) in refused.err
     assert "recover --new-incarnation" in refused.err
