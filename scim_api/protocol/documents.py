@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 
 from projections.current.memberships import Relation
-from projections.query.model import Type
 from projections.state import located
 from scim_api.protocol import numbers
 from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Returned
@@ -76,7 +75,7 @@ class Selection:
         without = not always and self.without.get(key)
         if attribute.uneven or without or (self.only or {}).get(key):
             value = _with(value, self.parts(declared))
-        return _as_numbers(attribute, value) if attribute.has_decimals else value
+        return numbers.shown(attribute, value) if attribute.has_decimals else value
 
 
 DEFAULT = Selection(None, {})
@@ -143,16 +142,6 @@ def _put(answer: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
     for step in steps[:-1]:
         answer = answer.setdefault(step, {})
     answer[steps[-1]] = value
-
-
-def _as_numbers(attribute: Attribute, value: Any) -> Any:
-    """Return a value with its decimals, kept as text, as JSON numbers (RFC 7643 §2.3.3)."""
-    if isinstance(value, list):
-        return [_as_numbers(attribute, item) for item in value]
-    if isinstance(value, dict):
-        subs = attribute.subs
-        return {name: _as_numbers(subs[name.lower()], item) for name, item in value.items()}
-    return numbers.shown(value) if attribute.type is Type.DECIMAL else value
 
 
 def _is_named(sub: Attribute, subs: set[str] | None, written: bool) -> bool:

@@ -6,7 +6,7 @@ the same number is the same text (docs/ledger-format.md).
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -41,12 +41,6 @@ def canonical(number: Decimal) -> str:
     return f"{sign}{digits[0]}{fraction}E{number.adjusted():+d}"
 
 
-def shown(text: Any) -> orjson.Fragment | None:
-    """Return a recorded decimal as a JSON number, digit for digit."""
-    number = decimal_of(text)
-    return None if number is None else orjson.Fragment(canonical(number).encode())
-
-
 def with_canonical_decimals(
     resource_type: ResourceType, attributes: Mapping[str, Any]
 ) -> Mapping[str, Any]:
@@ -54,22 +48,32 @@ def with_canonical_decimals(
     if not resource_type.has_decimals:
         return attributes
     return {
-        key: _canonical_in(declared.attribute, value)
+        key: _each_decimal(declared.attribute, value, canonical, once=True)
         if (declared := resource_type.declared.get(key)) and declared.attribute.has_decimals
         else value
         for key, value in attributes.items()
     }
 
 
-def _canonical_in(attribute: Attribute, value: Any) -> Any:
+def shown(attribute: Attribute, value: Any) -> Any:
+    """Return a value whose decimals are JSON numbers, digit for digit (RFC 7643 §2.3.3)."""
+    return _each_decimal(attribute, value, lambda n: orjson.Fragment(canonical(n).encode()))
+
+
+def _each_decimal(
+    attribute: Attribute, value: Any, form: Callable[[Decimal], Any], *, once: bool = False
+) -> Any:
+    """Return a value with each decimal in a form; `once` drops what is then double in a list."""
     if isinstance(value, list):
-        each = [_canonical_in(attribute, item) for item in value]
-        return each if attribute.type is Type.COMPLEX else list(dict.fromkeys(each))
+        each = [_each_decimal(attribute, item, form, once=once) for item in value]
+        return list(dict.fromkeys(each)) if once and attribute.type is not Type.COMPLEX else each
     if isinstance(value, Mapping):
-        subs = attribute.subs
-        return {name: _canonical_in(subs[name.lower()], part) for name, part in value.items()}
+        return {
+            name: _each_decimal(attribute.subs[name.lower()], part, form)
+            for name, part in value.items()
+        }
     number = decimal_of(value) if attribute.type is Type.DECIMAL else None
-    return value if number is None else canonical(number)
+    return value if number is None else form(number)
 
 
 # JSON (RFC 8259 §6)

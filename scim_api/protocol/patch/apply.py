@@ -10,9 +10,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from projections.query.comparison import fold
 from projections.query.matching import matches_value
-from projections.query.model import Filter, Type, terms_of
+from projections.query.model import And, Compare, Filter, Operator, Type, terms_of
 from projections.state import STANDING
 from scim_api.protocol.errors import BodyTooLarge, InvalidValue, NoTarget
 from scim_api.protocol.errors import Mutability as MutabilityError
@@ -34,7 +33,6 @@ MEMBERS = "members"
 MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
 
 _SHORT = 128  # bytes of a value that is compared in about a microsecond
-_IDENTIFYING = ("value", "type")  # together they stand once in an attribute (RFC 7643 §2.4)
 
 IsCurrent = Callable[[str, Any], bool]  # whether the attribute of a key has that value
 
@@ -56,9 +54,8 @@ class Operation:
 
     `value` is the attribute's new value or, of what an add or replace selects, the parts to lay
     over it; of a remove the test of which values it names, None for all. Of members, and of what
-    is readOnly, it is as the client wrote it. `described` is what the filter says of the value it
-    looks for, if it says it by `eq` alone; `check` refuses to create a value of which that cannot
-    be said.
+    is readOnly, it is as the client wrote it. `check` refuses parts that no value can have, of one
+    to be created.
     """
 
     op: Op
@@ -66,8 +63,7 @@ class Operation:
     filter: Filter | None
     sub: Attribute | None
     value: Any = None
-    described: Mapping[str, Any] | None = None
-    check: Callable[[], object] | None = None
+    check: Callable[[Mapping[str, Any]], object] | None = None
 
     @property
     def attribute(self) -> Attribute:
@@ -272,7 +268,7 @@ def _with_new(operation: Operation, current: list[Any], tolerances: Tolerances) 
     if emptied:
         return current
     if operation.check:
-        operation.check()
+        operation.check(described)
     value = assigned({**described, **operation.parts})
     if operation.filter is not None and not matches_value(operation.filter, value):
         raise contradiction(operation)
@@ -286,10 +282,16 @@ def _empties(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
 
 
 def described_by(operation: Operation, tolerances: Tolerances) -> Mapping[str, Any]:
-    """Return what the filter says of the value to create; raises NoTarget."""
-    if operation.described is None or not tolerances.allow(_CREATES[operation.op]):
+    """Return what the filter says, by `eq` alone, of the value to create; raises NoTarget."""
+    terms = operation.filter.terms if isinstance(operation.filter, And) else (operation.filter,)
+    equal = {
+        term.path.sub: term.value
+        for term in terms
+        if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
+    }
+    if len(equal) != len(terms) or not tolerances.allow(_CREATES[operation.op]):
         raise no_target(operation)
-    return operation.described
+    return equal
 
 
 def no_target(operation: Operation) -> NoTarget:
@@ -342,33 +344,3 @@ def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
     """Return whether the parts clear a reference: Entra removes a manager with {"value": ""}."""
     emptied = "value" in parts and parts["value"] is None
     return emptied and "$ref" in attribute.subs and parts.get("$ref") is None
-
-
-# What a remove names
-
-
-def naming(attribute: Attribute, sub: Attribute | None, given: Any) -> Callable[[Any], bool]:
-    """Return the test of whether a remove names a value, or a part of it, by what it gives."""
-    if sub is not None:
-        return lambda value: _comparable(sub, value.get(sub.name)) == _comparable(sub, given)
-    if attribute.type is not Type.COMPLEX:
-        return frozenset(given or ()).__contains__
-    named = {_key(attribute, value, _identifying(value)) for value in given or ()}
-    kinds = {tuple(name for name, _ in key) for key in named}
-    return lambda value: any(_key(attribute, value, names) in named for names in kinds)
-
-
-def _identifying(value: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(name for name in _IDENTIFYING if name in value) or tuple(sorted(value))
-
-
-def _key(
-    attribute: Attribute, value: Mapping[str, Any], names: tuple[str, ...]
-) -> tuple[tuple[str, Any], ...]:
-    return tuple(
-        (name, _comparable(attribute.subs[name.lower()], value.get(name))) for name in names
-    )
-
-
-def _comparable(sub: Attribute, part: Any) -> Any:
-    return fold(part) if isinstance(part, str) and not sub.case_exact else part

@@ -1,11 +1,12 @@
 """PATCH operations: their form, their paths found in the declarations, their values read."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 from projections.query.matching import matches_value
-from projections.query.model import And, Compare, Filter, Operator, Type
+from projections.query.model import Type
 from scim_api.protocol.body import check_secret, check_urns
 from scim_api.protocol.errors import (
     BodyTooLarge,
@@ -19,10 +20,10 @@ from scim_api.protocol.errors import (
 )
 from scim_api.protocol.filter import PatchPath, parse_path
 from scim_api.protocol.multi_valued import with_values
-from scim_api.protocol.patch.apply import MEMBERS, Op, Operation, check_dispensable, naming
-from scim_api.protocol.patch.values import read_entry, read_parts, read_value
+from scim_api.protocol.patch.apply import MEMBERS, Op, Operation, check_dispensable
+from scim_api.protocol.patch.values import naming, read_entry, read_parts, read_value
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Schema
+from scim_api.protocol.schema.attributes import ResourceType, Schema
 from scim_api.protocol.values import (
     by_folded_name,
     ignore,
@@ -135,14 +136,18 @@ class Reader:
         op, path, value = item
         if path.declared is None:
             yield from self._of_object(item)
-        elif path.declared.attribute.read_only or (path.sub and path.sub.read_only):
-            raise Mutability.read_only(Operation(op, path.declared, None, path.sub).name)
-        elif path.declared.key == "schemas":
-            yield from self._of_schemas(item)
-        elif path.declared.attribute.write_only:
-            check_secret(path.declared, value)
+            return
+        raw = Operation(op, path.declared, path.filter, path.sub, value)
+        if raw.read_only:
+            raise Mutability.read_only(raw.name)
+        if raw.declared.key == "schemas":
+            yield from self._of_schemas(raw)
+        elif raw.attribute.write_only:
+            check_secret(raw.declared, value)
+        elif raw.declared.key == MEMBERS:  # whose many values members.py reads
+            yield raw
         else:
-            yield self._operation(op, path.declared, path.filter, path.sub, value)
+            yield self._read(raw)
 
     def _of_object(self, item: _Item) -> Iterator[Operation]:
         """Take each key of the value as a path of its own (RFC 7644 §3.5.2.1, §3.5.2.3)."""
@@ -207,15 +212,15 @@ class Reader:
     def _removed(self, extension: Schema) -> Iterator[Operation]:
         for declared in self._type.writable.values():
             if declared.steps[0] == extension.id:
-                yield self._operation(Op.REMOVE, declared, None, None, None)
+                yield self._read(Operation(Op.REMOVE, declared, None, None))
 
-    def _of_schemas(self, item: _Item) -> Iterator[Operation]:
+    def _of_schemas(self, raw: Operation) -> Iterator[Operation]:
         """Remove the attributes of the extensions that are taken out of `schemas`.
 
         As `schemas` follows from the attributes there are, adding or replacing a URN changes
         nothing.
         """
-        op, value, filter_, core = item.op, item.value, item.path.filter, self._type.schema.id
+        op, value, filter_, core = raw.op, raw.value, raw.filter, self._type.schema.id
         if op is not Op.REMOVE:
             urns = value if isinstance(value, list) else [value]
             check_urns(self._type, urns, self._tolerances)
@@ -232,68 +237,51 @@ class Reader:
 
     # Values
 
-    def _operation(
-        self, op: Op, declared: Declared, filter: Filter | None, sub: Attribute | None, value: Any
-    ) -> Operation:
+    def _read(self, raw: Operation) -> Operation:
         """Return an operation with its value read; raises ScimError."""
-        described = None if filter is None else _described(filter)
-        if declared.key != MEMBERS:  # whose many values members.py reads
-            read = self._removes if op is Op.REMOVE else self._gives
-            value = read(op, declared, filter, sub, value)
-        check = partial(read_parts, declared, described, _LENIENT) if described else None
-        return Operation(op, declared, filter, sub, value, described, check)
+        value = self._named(raw) if raw.op is Op.REMOVE else self._given(raw)
+        check = raw.filter and partial(read_parts, raw.declared, tolerances=_LENIENT)
+        return replace(raw, value=value, check=check or None)
 
-    def _removes(
-        self, _: Op, declared: Declared, filter: Filter | None, sub: Attribute | None, value: Any
-    ) -> Any:
+    def _named(self, raw: Operation) -> Any:
         """Return the test of which values a remove names; None where it names none of its own."""
-        attribute, named = declared.attribute, None
-        if attribute.multi_valued and sub and filter is None and value is not None:
+        attribute, sub, named = raw.attribute, raw.sub, None
+        if attribute.multi_valued and sub and raw.filter is None and raw.value is not None:
             raise InvalidValue(
-                "patch.remove_value_at_sub",
+                "patch.remove_value",
                 "remove with a value needs the path {name}, or a filter",
-                name=declared.key,
+                name=raw.declared.key,
             )
-        nothing = value is None if filter is None else is_nothing(value, self._tolerances)
+        nothing = raw.value is None
+        if raw.filter is not None:
+            nothing = is_nothing(raw.value, self._tolerances)
         if attribute.multi_valued and not nothing:
-            given = read_value(declared, sub, value, self._tolerances, partial=True)
+            given = read_value(raw.declared, sub, raw.value, self._tolerances, partial=True)
             named = naming(attribute, sub, given)
         if sub:
             check_dispensable(attribute, [sub.name])
         return named
 
-    def _gives(
-        self, op: Op, declared: Declared, filter: Filter | None, sub: Attribute | None, value: Any
-    ) -> Any:
+    def _given(self, raw: Operation) -> Any:
         """Return what an add or replace gives: the new value, or the parts of one it selects."""
-        attribute, tolerances = declared.attribute, self._tolerances
+        attribute, sub, tolerances = raw.attribute, raw.sub, self._tolerances
         if sub:
-            part = read_value(declared, sub, value, tolerances)
-            if part is None and op is Op.REPLACE:
+            part = read_value(raw.declared, sub, raw.value, tolerances)
+            if part is None and raw.op is Op.REPLACE:
                 check_dispensable(attribute, [sub.name])
             return {sub.name: part}
-        if attribute.type is Type.COMPLEX and (filter or not attribute.multi_valued):
-            return read_parts(declared, value, tolerances)
-        if filter and op is Op.ADD:
+        if attribute.type is Type.COMPLEX and (raw.filter or not attribute.multi_valued):
+            return read_parts(raw.declared, raw.value, tolerances)
+        if raw.filter and raw.op is Op.ADD:
             raise InvalidPath(
                 "path.plain_values",
                 "{name} holds plain values: add to it by its path alone",
-                name=declared.key,
+                name=raw.declared.key,
             )
-        if filter:
-            return read_entry(declared, value, tolerances)
-        given = read_value(declared, None, value, tolerances, some=op is Op.ADD)
-        if not attribute.multi_valued:
-            return given
-        return with_values(attribute, given, tolerances) or []
-
-
-def _described(filter: Filter) -> dict[str, Any] | None:
-    """Return what a filter says of the value it looks for, if it says it by `eq` alone."""
-    terms = filter.terms if isinstance(filter, And) else (filter,)
-    equal = {
-        term.path.sub: term.value
-        for term in terms
-        if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
-    }
-    return equal if len(equal) == len(terms) else None
+        if raw.filter:
+            return read_entry(raw.declared, raw.value, tolerances)
+        some = raw.op is Op.ADD
+        given = read_value(raw.declared, None, raw.value, tolerances, some=some)
+        return (
+            (with_values(attribute, given, tolerances) or []) if attribute.multi_valued else given
+        )

@@ -1,9 +1,11 @@
-"""The values that a PATCH gives: whole ones, parts of one, or one entry of a list."""
+"""The values that a PATCH gives or names: whole ones, parts of one, or one entry of a list."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from marshmallow import ValidationError
 
+from projections.query.comparison import fold
 from projections.query.model import Type
 from scim_api.protocol.faults import refusal
 from scim_api.protocol.fields import Values, field_of
@@ -11,6 +13,8 @@ from scim_api.protocol.multi_valued import settled, unassigned
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, Declared
 from scim_api.protocol.values import decoded, is_unassigned, one_object
+
+_IDENTIFYING = ("value", "type")  # together they stand once in an attribute (RFC 7643 §2.4)
 
 
 def read_value(
@@ -67,3 +71,30 @@ def read_entry(declared: Declared, value: Any, tolerances: Tolerances) -> list[A
     except ValidationError as error:
         raise refusal(field.path, {0: error.messages}) from None
     return [] if normal is None else [normal]
+
+
+def naming(attribute: Attribute, sub: Attribute | None, given: Any) -> Callable[[Any], bool]:
+    """Return the test of whether a remove names a value, or a part of it, by what it gives."""
+    if sub is not None:
+        return lambda value: _comparable(sub, value.get(sub.name)) == _comparable(sub, given)
+    if attribute.type is not Type.COMPLEX:
+        return frozenset(given or ()).__contains__
+    named = {_key(attribute, value, _identifying(value)) for value in given or ()}
+    kinds = {tuple(name for name, _ in key) for key in named}
+    return lambda value: any(_key(attribute, value, names) in named for names in kinds)
+
+
+def _identifying(value: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(name for name in _IDENTIFYING if name in value) or tuple(sorted(value))
+
+
+def _key(
+    attribute: Attribute, value: Mapping[str, Any], names: tuple[str, ...]
+) -> tuple[tuple[str, Any], ...]:
+    return tuple(
+        (name, _comparable(attribute.subs[name.lower()], value.get(name))) for name in names
+    )
+
+
+def _comparable(sub: Attribute, part: Any) -> Any:
+    return fold(part) if isinstance(part, str) and not sub.case_exact else part

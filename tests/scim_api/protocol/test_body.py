@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,7 +11,7 @@ from scim_api.protocol.body import load_resource
 from scim_api.protocol.errors import InvalidSyntax, InvalidValue
 from scim_api.protocol.multi_valued import distinct
 from scim_api.protocol.patch.values import read_value
-from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances
+from scim_api.protocol.policy import ENTRA, OKTA, STRICT, Tolerances, with_settings
 from scim_api.protocol.schema.attributes import Attribute, Mutability, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 
@@ -88,7 +87,7 @@ def gadget_refusal(**attributes):
 
 def only(**settings):
     """Return the strict policy with some tolerances."""
-    return replace(STRICT, **settings)
+    return with_settings(STRICT, settings)
 
 
 # The flat form
