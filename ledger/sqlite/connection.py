@@ -216,16 +216,11 @@ def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
     return kind(f"{path} {sentence} ({says})", reason=reason)
 
 
-def begin(connection: Connection, deadline: float) -> None:
-    """Take the write lock before `deadline` (monotonic seconds), or raise LedgerBusy.
+def execute_when_free(connection: Connection, statement: str, deadline: float) -> None:
+    """Execute a statement as soon as the write lock is free; raises LedgerBusy at the deadline.
 
     The connection must not wait by itself (busy_timeout 0): its waits grow, and are unfair.
     """
-    execute_when_free(connection, "BEGIN IMMEDIATE", deadline)
-
-
-def execute_when_free(connection: Connection, statement: str, deadline: float) -> None:
-    """Execute a statement that needs the write lock, as soon as it is free; raises LedgerBusy."""
     while True:
         try:
             connection.execute(statement)

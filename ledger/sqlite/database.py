@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ledger.contract import LedgerBusy, LedgerUnavailable, LogStuck
@@ -14,9 +14,9 @@ from ledger.sqlite.connection import (
     LOG_FILES,
     UNWRITABLE,
     Connection,
-    begin,
     connect_read_only,
     driver,
+    execute_when_free,
     roll_back,
     translate_errors,
 )
@@ -51,7 +51,8 @@ class DatabaseFile:
         """
         self.path = path
         self._open_one = open_one
-        self._queue = WriteQueue(timeout)
+        self._timeout = timeout
+        self._queue = threading.Lock()
         self._place = place
         self._local = threading.local()
         self._opening = threading.Lock()
@@ -103,18 +104,46 @@ class DatabaseFile:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give the process's writing connection for one transaction, when its turn comes."""
+        """Give the writing connection for one transaction, which an error undoes.
+
+        Fair between threads, and nearly so between processes: a thread queues behind its siblings
+        first, so that a process competes as one. SQLite's own busy handler makes eight processes
+        wait up to 3.5 s, retrying every millisecond up to 0.06 s (measured). Raises LedgerBusy.
+        """
+        deadline = time.monotonic() + self._timeout
         self._must_be_sound()
-        if self.refusal == UNWRITABLE:
-            self._renew()
-        with _Writing(self):
-            self.check_place()
-            with self._queue.transaction(self._only_writer) as writer:
-                yield writer
-            self.check_place(_MAIN_FILE)  # what went elsewhere is not acknowledged
+        if self.refusal == UNWRITABLE and os.access(self.path, os.W_OK):
+            self._generation += 1  # a connection that was opened read-only stays read-only
+        try:
+            with _Translating(self):
+                self.check_place()
+                with self._only_thread():
+                    writer = self._only_writer()
+                    execute_when_free(writer, "BEGIN IMMEDIATE", deadline)
+                    try:
+                        yield writer
+                        writer.execute("COMMIT")
+                    except BaseException:
+                        roll_back(writer)
+                        raise
+                self.check_place(_MAIN_FILE)  # what went elsewhere is not acknowledged
+        except LedgerUnavailable as trouble:
+            self.refusal = trouble.reason
+            raise
+        self.refusal = None
+
+    @contextmanager
+    def _only_thread(self) -> Iterator[None]:
+        """Keep the other threads of this process from writing; raises LedgerBusy."""
+        if not self._queue.acquire(timeout=self._timeout):
+            raise LedgerBusy("no turn to write came in time")
+        try:
+            yield
+        finally:
+            self._queue.release()
 
     def _must_be_sound(self) -> None:
-        """Raise LedgerUnavailable once a page proved damaged, until a look finds nothing wrong.
+        """Raise LedgerUnavailable once a page proved damaged, until a check finds nothing wrong.
 
         What looked like damage was perhaps a disk that failed for a while.
         """
@@ -166,7 +195,7 @@ class DatabaseFile:
         """Copy the log into the file that was opened: another log may be next to it later."""
         connection = self._writer or getattr(self._local, "connection", None)
         if connection is not None:
-            with suppress(driver.Error, LedgerBusy), self._queue.alone():
+            with suppress(driver.Error, LedgerBusy), self._only_thread():
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _only_writer(self) -> Connection:
@@ -177,17 +206,9 @@ class DatabaseFile:
             stale.close()
         if self._writer is None:
             writer, self._written_by = self._open(), self._generation
-            writer.execute("PRAGMA busy_timeout=0")  # WriteQueue waits better
+            writer.execute("PRAGMA busy_timeout=0")  # `writing` waits better
             self._writer = writer
         return self._writer
-
-    def _renew(self) -> None:
-        """Open the file again in every thread if it can be written now.
-
-        A connection that was opened read-only stays read-only.
-        """
-        if os.access(self.path, os.W_OK):
-            self._generation += 1
 
     def _open(self) -> Connection:
         with self._opening:
@@ -229,21 +250,6 @@ class _Translating(translate_errors):
             raise
 
 
-class _Writing(_Translating):
-    """The same, and how the last write went is remembered."""
-
-    __slots__ = ()
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        try:
-            super().__exit__(kind, error, trace)
-        except LedgerUnavailable as trouble:
-            self._file.refusal = trouble.reason
-            raise
-        if error is None or isinstance(error, LedgerUnavailable):
-            self._file.refusal = error.reason if error else None
-
-
 class Reading(_Translating):
     """The same, and what it gives is the thread's reading connection."""
 
@@ -251,47 +257,6 @@ class Reading(_Translating):
 
     def __enter__(self) -> Connection:
         return self._file.reader()
-
-
-class WriteQueue:
-    """The write lock of one file: fair between threads, and nearly so between processes.
-
-    SQLite's own busy handler makes eight processes wait up to 3.5 s, retrying every millisecond
-    up to 0.06 s (measured). A thread queues behind its siblings first, so that one
-    process competes as one.
-    """
-
-    def __init__(self, timeout: float) -> None:
-        """`timeout` is the longest wait, in seconds."""
-        self._timeout = timeout
-        self._queue = threading.Lock()
-
-    @contextmanager
-    def transaction(self, writer: Callable[[], Connection]) -> Iterator[Connection]:
-        """Hold the write lock for a transaction that commits, or that undoes all on an error.
-
-        `writer` gives the connection, once no other thread of this process uses it.
-        """
-        deadline = time.monotonic() + self._timeout
-        with self.alone():
-            connection = writer()
-            begin(connection, deadline)
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                roll_back(connection)
-                raise
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep the other threads of this process from writing; raises LedgerBusy."""
-        if not self._queue.acquire(timeout=self._timeout):
-            raise LedgerBusy("no turn to write came in time")
-        try:
-            yield
-        finally:
-            self._queue.release()
 
 
 class Place:
@@ -379,12 +344,8 @@ class Inspection:
 
 def _quick_check(path: Path) -> str | None:
     try:
-        with translate_errors(path):
-            connection = connect_read_only(path)
-            try:
-                result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            finally:
-                connection.close()
+        with translate_errors(path), closing(connect_read_only(path)) as connection:
+            result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except LedgerUnavailable as trouble:
         return trouble.reason
     return None if result == "ok" else DAMAGED

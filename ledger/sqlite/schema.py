@@ -1,6 +1,7 @@
 """The ledger file's schema, step by step; a step that has been released is never changed."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 
@@ -81,12 +82,9 @@ def migrate(connection: Connection) -> list[str]:
 
 def steps() -> list[tuple[str, str]]:
     """Return the set and the name of each step, in order, as an up-to-date file has them."""
-    connection = temporary()
-    try:
+    with closing(temporary()) as connection:
         pending = migrations.pending(Database(connection, execute_plugins=False))
         return [(migrations.name, step.name) for step in pending]
-    finally:
-        connection.close()
 
 
 def check_identity(connection: Connection, path: object) -> None:
@@ -120,9 +118,5 @@ def check_origin(connection: Connection, path: object) -> int:
 
 def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:
     """Check a file with a connection that cannot write: one that is not ours stays as it is."""
-    with translate_errors(path):
-        connection = connect_read_only(path)
-        try:
-            check(connection, path)
-        finally:
-            connection.close()
+    with translate_errors(path), closing(connect_read_only(path)) as connection:
+        check(connection, path)

@@ -9,7 +9,7 @@ from projections.current.configuration import Settings, stream_of
 from projections.current.uniqueness import NotUnique
 from scim_api.protocol.discovery import declaration
 from scim_api.protocol.policy import PRESETS, with_settings
-from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
+from scim_api.protocol.schema.attributes import ResourceType, Schema
 from scim_api.protocol.schema.document import schema_of
 from scim_api.protocol.schema.resource_types import USER
 from scim_api.tenants.catalogue import (
@@ -46,7 +46,7 @@ class UnknownSchema(ConfigurationRefused):
 def add_schema(
     tenant: Tenant, schema: Schema, type_name: str, metadata: Metadata, progress: Progress
 ) -> bool:
-    """Add a schema to a resource type, or put it in the place of one with the same URN.
+    """Add a schema to a resource type, or replace the one with the same URN.
 
     Returns whether anything changed; raises SchemaRefused.
     """
@@ -60,19 +60,16 @@ def add_schema(
         raise ConfigurationRefused(
             f"there are {MAX_SCHEMAS} schemas already, the most there can be"
         )
-    _refuse_schema_losses(tenant, settings.values.get(path), value, progress)
-    _refuse_missing_required(settings.values, {path: value})
-    _refuse_contradictions(tenant, settings.values, {path: value}, progress)
+    _check(tenant, settings.values, {path: value}, progress)
     return record(tenant, settings, {path: value}, metadata)
 
 
 def remove_schema(tenant: Tenant, urn: str, metadata: Metadata, progress: Progress) -> None:
     """Remove a schema that an operator added; raises SchemaRefused or UnknownSchema."""
     settings = tenant.settings()
-    path = SCHEMA + find_schema(settings.values, urn).id
-    _refuse_schema_losses(tenant, settings.values[path], None, progress)
-    _refuse_missing_required(settings.values, {path: None})
-    record(tenant, settings, {path: None}, metadata)
+    effects = {SCHEMA + find_schema(settings.values, urn).id: None}
+    _check(tenant, settings.values, effects, progress)
+    record(tenant, settings, effects, metadata)
 
 
 def schemas_in(values: Values) -> dict[str, str]:
@@ -92,45 +89,23 @@ def find_schema(values: Values, urn: str) -> Schema:
     raise UnknownSchema(f"no schema {urn} was added to this ledger; scim-ledger schema list")
 
 
-def _refuse_schema_losses(
-    tenant: Tenant, old: Values | None, new: Values | None, progress: Progress
-) -> None:
-    if old is None:
-        return
-    moved = new is None or new["resourceType"] != old["resourceType"]
-    after = None if new is None or moved else schema_of(new["schema"])
-    lost = losses(schema_of(old["schema"]), after)
-    refuse_losses(tenant.ledger, old["resourceType"], lost, progress)
-
-
-def _refuse_missing_required(values: Values, effects: Values) -> None:
-    """Refuse to take away an attribute that the operator declared required."""
-    after = _user_type(values, effects)
+def _check(tenant: Tenant, values: Values, effects: Values, progress: Progress) -> None:
+    """Refuse a change that contradicts what was recorded or declared; raises LedgerError."""
+    for path, new in effects.items():
+        if path.startswith(SCHEMA) and (old := values.get(path)):
+            stays = new is not None and new["resourceType"] == old["resourceType"]
+            lost = losses(schema_of(old["schema"]), schema_of(new["schema"]) if stays else None)
+            refuse_losses(tenant.ledger, old["resourceType"], lost, progress)
+    new_values = {key: value for key, value in {**values, **effects}.items() if value is not None}
+    before, after = catalogue_of(0, values).by_name, catalogue_of(0, new_values).by_name
     for name in values.get(REQUIRED, ()):
-        if after.find_path(name) is None:
+        if after[USER.name].find_path(name) is None:
             raise ConfigurationRefused(
                 f"{name} is declared required; first: scim-ledger attribute release {name}"
             )
-
-
-def _refuse_contradictions(
-    tenant: Tenant, values: Values, effects: Values, progress: Progress
-) -> None:
-    before = catalogue_of(0, values).by_name
-    after = catalogue_of(0, _applied(values, effects)).by_name
     with tenant.ledger.reading() as connection:
-        for name, resource_type in after.items():
-            refuse_contradictions(
-                connection, tenant.resources, before[name], resource_type, progress
-            )
-
-
-def _applied(values: Values, effects: Values) -> dict[str, Any]:
-    return {key: value for key, value in {**values, **effects}.items() if value is not None}
-
-
-def _user_type(values: Values, effects: Values) -> ResourceType:
-    return catalogue_of(0, _applied(values, effects)).by_name[USER.name]
+        for name, new_type in after.items():
+            refuse_contradictions(connection, tenant.resources, before[name], new_type, progress)
 
 
 # Required attributes
@@ -141,13 +116,13 @@ def require(
 ) -> list[str]:
     """Declare attributes of users required; return those that were not, as they are declared."""
     settings = tenant.settings()
-    user = _user_type(settings.values, {})
-    wanted = [_requirable(user, name) for name in names]
+    user = catalogue_of(0, settings.values).by_name[USER.name]
+    wanted = dict.fromkeys(_requirable(user, name) for name in names)
     before: list[str] = settings.values.get(REQUIRED, [])
-    new = [n for n in dict.fromkeys(wanted) if n not in before and not _is_required(user, n)]
+    new = [name for name in wanted if name not in before and not _is_required(user, name)]
     effects = {REQUIRED: [*before, *new]}
     if new:
-        _refuse_contradictions(tenant, settings.values, effects, progress)
+        _check(tenant, settings.values, effects, progress)
         record(tenant, settings, effects, metadata)
     return new
 
@@ -173,15 +148,11 @@ def _requirable(user: ResourceType, name: str) -> str:
             " colon and the name; scim-ledger schema list shows what was added"
         )
     declared, sub = found
-    _must_be_writable(name, declared.attribute, sub)
-    return f"{declared.key}.{sub.name}" if sub else declared.key
-
-
-def _must_be_writable(name: str, attribute: Attribute, sub: Attribute | None) -> None:
-    if attribute.read_only or (sub and sub.read_only):
+    if declared.attribute.read_only or (sub and sub.read_only):
         raise ConfigurationRefused(f"{name} is readOnly: no client could supply it")
-    if attribute.write_only:
+    if declared.attribute.write_only:
         raise ConfigurationRefused(f"{name} is accepted and dropped, so it cannot be required")
+    return f"{declared.key}.{sub.name}" if sub else declared.key
 
 
 def _is_required(user: ResourceType, name: str) -> bool:

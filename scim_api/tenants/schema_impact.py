@@ -1,12 +1,10 @@
 """What a change of schemas or of required attributes would do to what is recorded already."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from ledger.contract import Ledger
-from ledger.events import Recorded
+from ledger.contract import Connection, Ledger
 from projections.current.resources import Resources
 from projections.current.uniqueness import form_of, key_of
 from projections.query.model import START, Mark, Query
@@ -76,14 +74,6 @@ class Loss:
     events: int = 0
     first: int = 0  # the position of the first event
 
-    def note(self, recorded: Recorded) -> None:
-        """Count an event that recorded some of it."""
-        value = (recorded.payload or {}).get(self.key)
-        if value is None or (self.sub and not _has(value, self.sub)):
-            return
-        self.events += 1
-        self.first = self.first or recorded.position
-
     def __str__(self) -> str:
         name = f"{self.key}.{self.sub}" if self.sub else self.key
         events = "1 event has" if self.events == 1 else f"{self.events} events have"
@@ -122,13 +112,14 @@ def refuse_losses(ledger: Ledger, type_name: str, lost: list[Loss], progress: Pr
 
     Reads the whole ledger if there is anything to lose. Raises SchemaRefused.
     """
-    if not lost:
-        return
-    end = ledger.last_position()
+    end = ledger.last_position() if lost else 0
     for recorded in ledger.read_all(upto=end):
-        if recorded.category == type_name:
-            for loss in lost:
-                loss.note(recorded)
+        payload = recorded.payload if recorded.category == type_name else None
+        for loss in lost if payload else ():
+            value = (payload or {}).get(loss.key)
+            if value is not None and (loss.sub is None or _has(value, loss.sub)):
+                loss.events += 1
+                loss.first = loss.first or recorded.position
         if recorded.position % 1000 == 0:
             progress(recorded.position, end)
     sentences = [str(loss) for loss in lost if loss.events][:_SHOWN]
@@ -139,75 +130,13 @@ def refuse_losses(ledger: Ledger, type_name: str, lost: list[Loss], progress: Pr
         )
 
 
-@dataclass(slots=True)
-class _Demand(ABC):
-    """Something that an attribute, or a sub-attribute, is newly asked for."""
-
-    declared: Declared
-    sub: Attribute | None
-    failing: int = 0
-    first: str = ""
-
-    @abstractmethod
-    def note(self, resource: Resource) -> None: ...
-
-    @property
-    def path(self) -> str:
-        return f"{self.declared.key}.{self.sub.name}" if self.sub else self.declared.key
-
-    def fail(self, resource: Resource) -> None:
-        self.failing += 1
-        self.first = self.first or resource.id
-
-
-class _Required(_Demand):
-    """A value must be there."""
-
-    __slots__ = ()
-
-    def note(self, resource: Resource) -> None:
-        value = resource.attributes.get(self.declared.key)
-        if self.sub is None:
-            lacking = not is_given(self.declared.attribute, value)
-        else:
-            lacking = value is not None and not _all_have(value, self.sub)
-        if lacking:
-            self.fail(resource)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path} cannot be required yet: resources without it: {self.failing}, the first"
-            f" has the id {self.first}. Give it a value there first"
-        )
-
-
-@dataclass(slots=True)
-class _Unique(_Demand):
-    """No two resources may have the same value."""
-
-    seen: dict[str, str] = field(default_factory=dict)
-    other: str = ""
-
-    def note(self, resource: Resource) -> None:
-        value = resource.attributes.get(self.declared.key)
-        if value is None:
-            return
-        attribute = self.declared.attribute
-        key = key_of(value, form_of(attribute.type, attribute.case_exact))
-        holder = self.seen.setdefault(key, resource.id)
-        if holder != resource.id:
-            self.other = self.other or holder
-            self.fail(resource)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path} cannot be unique: resources that share a value with another:"
-            f" {self.failing}; the first has the id {self.first}, the other {self.other}"
-        )
+def _has(value: Any, sub: str) -> bool:
+    """Return whether a value, or any of several, has a sub-attribute."""
+    return any(isinstance(item, Mapping) and sub in item for item in _items(value))
 
 
 def refuse_contradictions(
-    connection: Any,
+    connection: Connection,
     resources: Resources,
     before: ResourceType,
     after: ResourceType,
@@ -217,19 +146,40 @@ def refuse_contradictions(
 
     Reads all of a type if there is anything to find. Raises SchemaRefused.
     """
-    demands = [*_newly_required(before, after), *_newly_unique(before, after)]
-    if not demands:
+    required, unique = _newly_required(before, after), _newly_unique(before, after)
+    lacking: dict[str, list[str]] = {name: [] for name in required}  # ids by attribute
+    doubled: dict[str, list[tuple[str, str]]] = {declared.key: [] for declared in unique}
+    holders: dict[tuple[str, str], str] = {}
+    if not required and not unique:
         return
     for resource in _all(connection, resources, after.name, progress):
-        for demand in demands:
-            demand.note(resource)
-    sentences = [str(demand) for demand in demands if demand.failing][:_SHOWN]
+        for name, (declared, sub) in required.items():
+            if _lacks(resource.attributes.get(declared.key), declared.attribute, sub):
+                lacking[name].append(resource.id)
+        for declared in unique:
+            value, attribute = resource.attributes.get(declared.key), declared.attribute
+            if value is not None:
+                key = key_of(value, form_of(attribute.type, attribute.case_exact))
+                holder = holders.setdefault((declared.key, key), resource.id)
+                if holder != resource.id:
+                    doubled[declared.key].append((resource.id, holder))
+    sentences = [
+        f"{name} cannot be required yet: resources without it: {len(ids)}, the first has the id"
+        f" {ids[0]}. Give it a value there first"
+        for name, ids in lacking.items()
+        if ids
+    ] + [
+        f"{name} cannot be unique: resources that share a value with another: {len(pairs)}; the"
+        f" first has the id {pairs[0][0]}, the other {pairs[0][1]}"
+        for name, pairs in doubled.items()
+        if pairs
+    ]
     if sentences:
-        raise SchemaRefused("; ".join(sentences))
+        raise SchemaRefused("; ".join(sentences[:_SHOWN]))
 
 
 def _all(
-    connection: Any, resources: Resources, type_name: str, progress: Progress
+    connection: Connection, resources: Resources, type_name: str, progress: Progress
 ) -> Iterator[Resource]:
     mark: Mark | None = START
     done = 0
@@ -240,37 +190,42 @@ def _all(
         progress(done, page.total)
 
 
-def _newly_required(before: ResourceType, after: ResourceType) -> Iterator[_Demand]:
+def _newly_required(
+    before: ResourceType, after: ResourceType
+) -> dict[str, tuple[Declared, Attribute | None]]:
+    """Return attributes and sub-attributes, by name, that are required and were not."""
+    found: dict[str, tuple[Declared, Attribute | None]] = {}
     for key, declared in after.declared.items():
         old = before.declared[key].attribute if key in before.declared else None
         if declared.attribute.required and not (old and old.required):
-            yield _Required(declared, None)
+            found[declared.key] = declared, None
         for sub in declared.attribute.sub_attributes:
             known = old.subs.get(sub.name.lower()) if old else None
             if sub.required and not (known and known.required):
-                yield _Required(declared, sub)
+                found[f"{declared.key}.{sub.name}"] = declared, sub
+    return found
 
 
-def _newly_unique(before: ResourceType, after: ResourceType) -> Iterator[_Demand]:
-    for key, declared in after.declared.items():
-        old = before.declared[key].attribute if key in before.declared else None
-        if declared.attribute.uniqueness != "none" and not (old and _as_unique(old, declared)):
-            yield _Unique(declared, None)
+def _newly_unique(before: ResourceType, after: ResourceType) -> list[Declared]:
+    """Return attributes that are unique and were not, by a comparison as fine or coarser."""
+
+    def was_unique(new: Declared) -> bool:
+        old = before.declared[new.key].attribute if new.key in before.declared else None
+        if old is None or old.uniqueness == "none":
+            return False
+        return new.attribute.case_exact or not old.case_exact
+
+    unique = (each for each in after.declared.values() if each.attribute.uniqueness != "none")
+    return [each for each in unique if not was_unique(each)]
 
 
-def _as_unique(old: Attribute, new: Declared) -> bool:
-    """Return whether what is unique now was so before, by a comparison as fine or coarser."""
-    return old.uniqueness != "none" and (new.attribute.case_exact or not old.case_exact)
-
-
-def _has(value: Any, sub: str) -> bool:
-    """Return whether a value, or any of several, has a sub-attribute."""
-    return any(isinstance(item, Mapping) and sub in item for item in _items(value))
-
-
-def _all_have(value: Any, sub: Attribute) -> bool:
-    items = _items(value)
-    return all(isinstance(item, Mapping) and is_given(sub, item.get(sub.name)) for item in items)
+def _lacks(value: Any, attribute: Attribute, sub: Attribute | None) -> bool:
+    """Return whether a required value, or a sub-attribute of any of its values, is missing."""
+    if sub is None:
+        return not is_given(attribute, value)
+    return value is not None and not all(
+        isinstance(item, Mapping) and is_given(sub, item.get(sub.name)) for item in _items(value)
+    )
 
 
 def _items(value: Any) -> list[Any]:

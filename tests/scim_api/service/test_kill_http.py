@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ledger.sqlite.connection import begin, connect
+from ledger.sqlite.connection import connect, execute_when_free
 from ledger.verify.verifier import verify
 from tests.scim_api.client import patch, replace, user
 from tests.scim_api.process import PROGRAM, Server, environment, wait_until
@@ -193,7 +193,7 @@ def held(start):
     """Return a service with a create in flight, and what lets it go on: the write lock is ours."""
     server = start()
     other = connect(server.data_dir / "default" / "ledger.db")
-    begin(other, time.monotonic() + 5)
+    execute_when_free(other, "BEGIN IMMEDIATE", time.monotonic() + 5)
     replies = []
     asking = threading.Thread(
         target=lambda: replies.append(server.ask("POST", "/Users", user("in-flight@example.com")))
