@@ -63,7 +63,7 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
             headers=_REFUSED,
         )
     tenant = tenants.find(token.tenant)
-    admitted = tenant.admit(token.sha256) if tenant else None
+    admitted = tenant.find_credential(token.sha256) if tenant else None
     if tenant is None or admitted is None:
         raise Unauthorized(
             "token.unknown",

@@ -60,7 +60,7 @@ def _answer(status: int, document: object) -> Response:
 
 def _problems(data_dir: Path, tenants: Tenants) -> list[str]:
     tenants.discover()
-    problems = [getattr(t, "reason", BUSY) for t in tenants.troubles.values()]
+    problems = [getattr(t, "reason", BUSY) for t in tenants.errors.values()]
     opened = list(tenants)
     if not opened and not problems:
         problems.append("no ledger")

@@ -27,7 +27,7 @@ class Runtime:
     def start(self) -> None:
         """Start the background jobs."""
         if self._anchor_url:
-            self.tenants.open_apart()
+            self.tenants.open_in_background()
         self._jobs.start()
         if self._anchored:
             self._anchors.start()

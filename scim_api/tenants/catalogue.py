@@ -39,7 +39,7 @@ class Catalogue:
 BUILT_IN = Catalogue()
 
 
-class Newest:
+class CatalogueCache:
     """The catalogues of a ledger that a process saw, the newest above all; threads share them."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from projections.current.resources import Resources
 from projections.history.history import History
 from projections.state import is_active
 from scim_api.request_log.store import RequestLog
-from scim_api.tenants.catalogue import Catalogue, Newest
+from scim_api.tenants.catalogue import Catalogue, CatalogueCache
 from scim_api.tenants.usage import USAGE_FILE, Usage
 
 LEDGER_FILE = "ledger.db"
@@ -27,14 +27,14 @@ def ledger_path(data_dir: Path, name: str) -> Path:
 
 
 def ledger_names(data_dir: Path) -> list[str]:
-    """Return the names of all ledgers there are, and of those that were served and are gone."""
+    """Return the names of all ledgers, those that were served and are gone included."""
     files = (path for name in (LEDGER_FILE, USAGE_FILE) for path in data_dir.glob(f"*/{name}"))
     return sorted({path.parent.name for path in files})
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """One ledger, its projections, what it serves, and what is kept of requests beside it."""
+    """One ledger, its projections, what it serves, and its side files."""
 
     name: str
     ledger: Ledger
@@ -46,13 +46,13 @@ class Tenant:
     requests: RequestLog
     heads: TreeHeads
     anchors: Sequence[Anchor] = ()
-    newest: Newest = field(default_factory=Newest, repr=False)
+    catalogues: CatalogueCache = field(default_factory=CatalogueCache, repr=False)
 
-    def admit(self, sha256: str) -> tuple[Credential, Catalogue] | None:
+    def find_credential(self, sha256: str) -> tuple[Credential, Catalogue] | None:
         """Return the credential of a token's hash, and what the ledger serves now."""
         with self.ledger.reading() as connection:
             found = self.credentials.by_hash(connection, sha256)
-        return (found[0], self.newest.at(found[1], self.settings)) if found else None
+        return (found[0], self.catalogues.at(found[1], self.settings)) if found else None
 
     def settings(self) -> Settings:
         """Read what the operator configured."""
@@ -63,13 +63,13 @@ class Tenant:
         """Return what the ledger serves now."""
         with self.ledger.reading() as connection:
             version = self.configuration.version(connection)
-        return self.newest.at(version, self.settings)
+        return self.catalogues.at(version, self.settings)
 
     def catalogue_at(self, position: int) -> Catalogue:
         """Return what the ledger served at a position."""
         changes = self.ledger.read_stream(stream_of(self.ledger.tenant))
         settings = settings_of(change for change in changes if change.position <= position)
-        return self.newest.of(settings)
+        return self.catalogues.of(settings)
 
     def has_active_user(self, connection: Connection, id_: str) -> bool:
         """Return whether there is an active user of an id."""
@@ -77,7 +77,7 @@ class Tenant:
         return user is not None and is_active(user.attributes)
 
     def close(self) -> None:
-        """Write down what is pending and close the files."""
+        """Flush and close the files."""
         self.usage.close()
         self.history.close()
         self.requests.close()
@@ -85,34 +85,8 @@ class Tenant:
 
 
 def _looks_copied(tenant: Tenant) -> bool:
-    """Return whether a ledger stands in a folder of another name than the one it was made with."""
+    """Return whether a ledger is in a folder of another name than the one it was created with."""
     return tenant.ledger.origin.partition("/")[0] != tenant.name
-
-
-class Opener:
-    """A thread that opens ledgers on demand, once a second at most."""
-
-    def __init__(self, open_all: Callable[[], None]) -> None:
-        """Begin."""
-        self.wanted = threading.Event()
-        self._ended = threading.Event()
-        self._open_all = open_all
-        self._thread = threading.Thread(target=self._run, name="opener", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Stop after the opening in hand."""
-        self._ended.set()
-        self.wanted.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            self.wanted.wait()
-            self.wanted.clear()
-            if not self._ended.is_set():
-                self._open_all()
-            self._ended.wait(1.0)
 
 
 class Tenants:
@@ -126,16 +100,25 @@ class Tenants:
         self._by_id: dict[str, Tenant] = {}
         self._by_path: dict[Path, Tenant] = {}
         self._names: tuple[float, list[str]] = 0.0, []
-        self._apart: Opener | None = None
-        self.troubles: dict[str, LedgerError] = {}
+        self._opener: threading.Thread | None = None
+        self._wanted, self._closed = threading.Event(), threading.Event()
+        self.errors: dict[str, LedgerError] = {}  # by name, of the ledgers that cannot be opened
 
-    def open_apart(self) -> None:
+    def open_in_background(self) -> None:
         """Open all ledgers now, and those that come later in a separate thread.
 
         This is for where opening asks the network: no request waits for that.
         """
         self._open_all()
-        self._apart = Opener(self._open_all)
+        self._opener = threading.Thread(target=self._open_wanted, name="opener", daemon=True)
+        self._opener.start()
+
+    def _open_wanted(self) -> None:
+        while not self._closed.wait(1.0):  # once a second at most
+            self._wanted.wait()
+            self._wanted.clear()
+            if not self._closed.is_set():
+                self._open_all()
 
     def find(self, id_: str) -> Tenant | None:
         """Return the tenant of an id; raises LedgerUnavailable when its ledger may be a broken one.
@@ -146,13 +129,13 @@ class Tenants:
         if tenant is None:
             self.discover()
             tenant = self._by_id.get(id_)
-        if tenant is None and self.troubles:
-            trouble = next(iter(self.troubles.values()))
-            raise LedgerUnavailable(str(trouble), reason=getattr(trouble, "reason", "busy"))
+        if tenant is None and self.errors:
+            error = next(iter(self.errors.values()))
+            raise LedgerUnavailable(str(error), reason=getattr(error, "reason", "busy"))
         return tenant
 
-    def opened_by(self, id_: str | None) -> Tenant | None:
-        """Return the tenant of an id that nothing proves, if it is open."""
+    def find_open(self, id_: str | None) -> Tenant | None:
+        """Return the tenant of an id that no token proves yet, if it is open."""
         if not self._by_path:
             self.discover()
         return self._by_id.get(id_) if id_ else None
@@ -171,17 +154,17 @@ class Tenants:
         return names
 
     def discover(self) -> None:
-        """Open the ledgers that are not open yet, here or apart; note which cannot be."""
-        if self._apart is None:
+        """Open the ledgers that are not open yet, or have them opened; note which cannot be."""
+        if self._opener is None:
             self._open_all()
             return
         begun = {
             path.parent.name: LedgerUnavailable(f"{path} is being opened", reason="being opened")
             for path in self._unopened()
         }
-        self.troubles = begun | self.troubles  # another: threads may be looking through this one
-        if self.troubles:
-            self._apart.wanted.set()
+        self.errors = begun | self.errors  # another: threads may be looking through this one
+        if self.errors:
+            self._wanted.set()
 
     def _unopened(self) -> list[Path]:
         paths = (ledger_path(self._data_dir, name) for name in ledger_names(self._data_dir))
@@ -189,30 +172,30 @@ class Tenants:
 
     def _open_all(self) -> None:
         with self._lock:
-            troubles: dict[str, LedgerError] = {}
-            found = [self._try(path, troubles) for path in self._unopened()]
+            errors: dict[str, LedgerError] = {}
+            found = [self._try(path, errors) for path in self._unopened()]
             for tenant in sorted(filter(None, found), key=_looks_copied):
-                self._add(tenant, troubles)
-            self.troubles = troubles
+                self._add(tenant, errors)
+            self.errors = errors
 
-    def _try(self, path: Path, troubles: dict[str, LedgerError]) -> Tenant | None:
+    def _try(self, path: Path, errors: dict[str, LedgerError]) -> Tenant | None:
         try:
             return self._open(path)
-        except LedgerError as trouble:
-            troubles[path.parent.name] = trouble
-        except OSError as error:  # a file beside it, such as its key's
+        except LedgerError as error:
+            errors[path.parent.name] = error
+        except OSError as error:  # a side file, such as its key's
             says = f"{path} cannot be used: {error}"
-            troubles[path.parent.name] = LedgerUnavailable(says, reason=UNUSABLE)
+            errors[path.parent.name] = LedgerUnavailable(says, reason=UNUSABLE)
         return None
 
-    def _add(self, tenant: Tenant, troubles: dict[str, LedgerError]) -> None:
-        """Take a ledger in, but for a copy of one: what it acknowledged would soon be missed."""
+    def _add(self, tenant: Tenant, errors: dict[str, LedgerError]) -> None:
+        """Register a ledger. Refuse a second copy of an open one: writes to it would be lost."""
         path, other = tenant.ledger.path, self._by_id.get(tenant.ledger.tenant)
         if other is None:
             self._by_path[path] = self._by_id[tenant.ledger.tenant] = tenant
             return
         tenant.close()
-        troubles[tenant.name] = LedgerUnavailable(
+        errors[tenant.name] = LedgerUnavailable(
             f"{path} holds the same ledger as {other.ledger.path}, which is the one served; move"
             " the copy out of the data directory",
             reason="two files hold one ledger",
@@ -229,8 +212,10 @@ class Tenants:
 
     def close(self) -> None:
         """Close every ledger."""
-        if self._apart:
-            self._apart.end()
+        if self._opener:
+            self._closed.set()
+            self._wanted.set()
+            self._opener.join()
         for tenant in self:
             tenant.close()
         self._by_id.clear()

@@ -77,7 +77,7 @@ class RequestLogger:
             return None  # its ledger cannot be opened, nor the log next to it
         if token and tenant:
             return _bearer(tenant, token.sha256, exchange.at, status)
-        tenant = self.tenants.opened_by(claimed_ledger(header))
+        tenant = self.tenants.find_open(claimed_ledger(header))
         if tenant is None and self.known.holds(path):
             tenant = self.tenants.only()
         return _Requester(tenant) if tenant else None
@@ -89,7 +89,7 @@ def _bearer(tenant: Tenant, token_sha256: str, now: str, status: int) -> _Reques
     An ended token is named only in its 401; elsewhere it counts as a stranger's.
     """
     try:
-        admitted = tenant.admit(token_sha256)
+        admitted = tenant.find_credential(token_sha256)
     except LedgerError:
         return _Requester(tenant)
     if admitted is None or (status != 401 and admitted[0].state(now) != "live"):

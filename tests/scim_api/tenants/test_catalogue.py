@@ -6,7 +6,7 @@ from ledger.contract import LedgerUnavailable
 from projections.current.configuration import Settings
 from scim_api.protocol.policy import ENTRA, STRICT, with_settings
 from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
-from scim_api.tenants.catalogue import BUILT_IN, Newest, catalogue_of
+from scim_api.tenants.catalogue import BUILT_IN, CatalogueCache, catalogue_of
 from tests.scim_api.schemas_of_operators import BADGE, BADGE_URN, setting
 
 
@@ -79,13 +79,13 @@ def test_an_attribute_of_an_extension_can_be_required():
 def test_settings_are_not_read_before_they_moved():
     read, readings = counted(Settings(1, {}))
 
-    assert Newest().at(0, read) is BUILT_IN
+    assert CatalogueCache().at(0, read) is BUILT_IN
     assert readings == []
 
 
 def test_settings_are_read_once_when_they_moved():
     read, readings = counted(Settings(1, {"policy": "strict"}))
-    newest = Newest()
+    newest = CatalogueCache()
 
     assert newest.at(1, read).policy == STRICT
     assert newest.at(1, read) is newest.at(1, read)
@@ -93,7 +93,7 @@ def test_settings_are_read_once_when_they_moved():
 
 
 def test_what_was_seen_later_stays():
-    newest = Newest()
+    newest = CatalogueCache()
     newest.at(5, lambda: Settings(5, {"policy": "strict"}))
 
     assert newest.at(4, lambda: Settings(4, {})).version == 5

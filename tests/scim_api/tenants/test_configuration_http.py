@@ -33,7 +33,7 @@ def test_credential_and_settings_are_one_statement(api, configured):
     with tenant.ledger.reading() as connection:
         connection.set_trace_callback(statements.append)
 
-    tenant.admit("00" * 32)
+    tenant.find_credential("00" * 32)
 
     connection.set_trace_callback(None)
     assert len(statements) == 1
