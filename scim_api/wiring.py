@@ -1,4 +1,4 @@
-"""A ledger opened with all that belongs to it: projections, files beside it, heads, jobs."""
+"""Opens a ledger with its projections, side files, tree heads and background jobs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,46 +32,35 @@ from scim_api.tenants.usage import USAGE_FILE, Usage
 
 
 def jobs_of(tenants: Sequence[Tenant]) -> list[Job]:
-    """Return what is done in the background for ledgers."""
-    return [
-        job
-        for each in tenants
-        for job in (
-            Upkeep(each.ledger),
-            HistoryJob(each.history),
-            Signer(each.heads),
-            Purges(each),
-        )
-    ]
+    """Return the background jobs of ledgers."""
+    jobs: list[Job] = []
+    for each in tenants:
+        jobs += Upkeep(each.ledger), HistoryJob(each.history), Signer(each.heads), Purges(each)
+    return jobs
 
 
 def anchors_of(tenants: Tenants) -> list[Job]:
-    """Return what takes the tree heads of ledgers, in a thread of its own: networks are slow."""
+    """Return the jobs that deliver tree heads; they get a thread of their own: networks are slow."""
     return [anchor for each in tenants.opened() for anchor in each.anchors]
 
 
 def open_tenants(settings: Settings) -> Tenants:
-    """Return the ledgers of the data directory, opened as they are asked for."""
-
-    def open_one(path: Path) -> Tenant:
-        return open_tenant(path, settings, ask=True)
-
-    return Tenants(settings.data_dir, open_one)
+    """Return the ledgers of the data directory, opened when first used."""
+    return Tenants(settings.data_dir, lambda path: open_tenant(path, settings, ask=True))
 
 
 def keys_of(path: Path, settings: Settings | None) -> Keys:
     """Return where the key of a ledger's tree heads is."""
-    if settings is None:
-        return Keys(path.parent)
-    folder = settings.key_dir / path.parent.name if settings.key_dir else path.parent
-    return Keys(folder, settings.signing_key)
+    chosen = settings or settings_.load({})
+    folder = chosen.key_dir / path.parent.name if chosen.key_dir else path.parent
+    return Keys(folder, chosen.signing_key)
 
 
 def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = False) -> Tenant:
     """Open one ledger with its projections; raises LedgerUnavailable.
 
-    One that is behind what was signed over it is not opened: see ledger.incarnations. The network
-    is asked what it knows only if told to `ask`.
+    One that lacks events over which a known head was signed is not opened: see signing.rollback.
+    With `ask`, the heads that the network knows count too.
     """
     tenant = wire(path, settings)
     try:
@@ -99,9 +88,9 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
     """Open one ledger, whatever the state of its projections."""
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
-    timeout = settings.write_patience if settings else 10.0
-    bounds = Bounds(settings.request_log_rows, settings.request_log_days) if settings else None
-    ledger = SQLiteLedger(path, projectors, timeout=timeout, read_only=read_only)
+    chosen = settings or settings_.load({})
+    bounds = Bounds(chosen.request_log_rows, chosen.request_log_days)
+    ledger = SQLiteLedger(path, projectors, timeout=chosen.write_patience, read_only=read_only)
     heads = TreeHeads(ledger, keys_of(path, settings))
     return Tenant(
         path.parent.name,
@@ -113,7 +102,7 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
         Usage(path.with_name(USAGE_FILE)),
         RequestLog(path.with_name(REQUESTS_FILE), ledger, bounds),
         heads,
-        anchors(heads, settings.anchor_dir, settings.anchor_url) if settings else (),
+        anchors(heads, chosen.anchor_dir, chosen.anchor_url),
     )
 
 

@@ -137,11 +137,7 @@ def _in_witness(root: Path) -> Iterator[Note]:
 def _at_url(url: str) -> Iterator[Note]:
     """Yield the head that an anchor's URL answers with, if it answers with one at all."""
     try:
-<<<<<<< HEAD
         answer = fetch(url, display_name=host_of(url), timeout=TIMEOUT)
-=======
-        answer = fetch(url, display_name=host_of(url), timeout=PATIENCE)
->>>>>>> f834510 (Decide that every erasure rewrites every file, and that the store has a contract)
     except RemoteTrouble as error:
         if error.status is None:
             raise

@@ -33,11 +33,7 @@ def test_who_drips_is_left_in_time(way: str, body: bytes | None, dripping: Drip)
     started = time.monotonic()
 
     with pytest.raises(RemoteTrouble, match="cannot be reached: no answer in time"):
-<<<<<<< HEAD
         fetch(f"http://{dripping(WAYS[way])}/", body=body, timeout=TIMEOUT)
-=======
-        fetch(f"http://{dripping(WAYS[way])}/", body=body, timeout=PATIENCE)
->>>>>>> f834510 (Decide that every erasure rewrites every file, and that the store has a contract)
 
     assert time.monotonic() - started < TIMEOUT + 1
     assert no_exchange_goes_on()
@@ -48,11 +44,7 @@ def test_who_drips_while_tls_begins_is_left_in_time(first: bytes, dripping: Drip
     started = time.monotonic()
 
     with pytest.raises(RemoteTrouble):
-<<<<<<< HEAD
         fetch(f"https://{dripping(first)}/", timeout=TIMEOUT)
-=======
-        fetch(f"https://{dripping(first)}/", timeout=PATIENCE)
->>>>>>> f834510 (Decide that every erasure rewrites every file, and that the store has a contract)
 
     assert time.monotonic() - started < TIMEOUT + 1
     assert no_exchange_goes_on()
@@ -67,13 +59,8 @@ def test_who_takes_no_connection_is_left_in_time() -> None:
             each.connect_ex(address)
         started = time.monotonic()
         with pytest.raises(RemoteTrouble, match="no answer in time"):
-<<<<<<< HEAD
             fetch(f"http://127.0.0.1:{address[1]}/", timeout=TIMEOUT)
         assert time.monotonic() - started < TIMEOUT + 1
-=======
-            fetch(f"http://127.0.0.1:{address[1]}/", timeout=PATIENCE)
-        assert time.monotonic() - started < PATIENCE + 1
->>>>>>> f834510 (Decide that every erasure rewrites every file, and that the store has a contract)
         for each in waiting:
             each.close()
 
