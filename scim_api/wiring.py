@@ -40,7 +40,7 @@ def jobs_of(tenants: Sequence[Tenant]) -> list[Job]:
 
 
 def anchors_of(tenants: Tenants) -> list[Job]:
-    """Return the jobs that deliver tree heads; they get a thread of their own: networks are slow."""
+    """Return the jobs that deliver tree heads, for a thread of their own: networks are slow."""
     return [anchor for each in tenants.opened() for anchor in each.anchors]
 
 

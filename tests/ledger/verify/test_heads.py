@@ -12,8 +12,8 @@ from click.testing import Result
 
 import app
 from ledger import events
+from ledger.contract import NO_STREAM, Append
 from ledger.events import Event
-from ledger.ledger_stream import record
 from ledger.signing.keys import Keys
 from ledger.signing.note import (
     COSIGNATURE,
@@ -441,9 +441,9 @@ def test_an_invalid_head_or_key_is_a_usage_error(
 
 def test_an_erasure_that_is_not_finished_is_a_note_and_no_fault(signed: Path) -> None:
     tenant = app.console().tenant("acme")
-    erased = record(tenant.ledger, Event(events.ERASED), metadata())
+    happened = [Event(events.CREATED), Event(events.ERASED)]
+    _, erased = tenant.ledger.append([Append("Note-erased", NO_STREAM, happened)], metadata())
     tenant.close()
-    tamper(signed, f"INSERT INTO purge VALUES ({erased.position})")
 
     report = verify(signed)
 

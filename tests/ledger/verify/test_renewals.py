@@ -55,7 +55,7 @@ def restore(path: Path, *, signer: SigningKey | None = None, **changes: Any) -> 
         **changes,
     }
     ledger = tenant.ledger
-    ledger.renew(NEW.name, next_append(ledger, Event(RESTORED, effects)), metadata())
+    ledger.rename(NEW.name, next_append(ledger, Event(RESTORED, effects)), metadata())
     root = tenant.heads.tree.root_at(KEPT + 1)
     note = NEW.note(TreeHead(NEW.name, KEPT + 1, root).text)
     tenant.close()
