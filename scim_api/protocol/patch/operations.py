@@ -248,7 +248,7 @@ class Reader:
         attribute, sub, named = raw.attribute, raw.sub, None
         if attribute.multi_valued and sub and raw.filter is None and raw.value is not None:
             raise InvalidValue(
-                "patch.remove_value",
+                "patch.remove_value_of_part",
                 "remove with a value needs the path {name}, or a filter",
                 name=raw.declared.key,
             )
