@@ -4,7 +4,7 @@ from projections.query.model import Type
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import (
     Attribute,
-    Declared,
+    AttributeAt,
     Mutability,
     ResourceType,
     Returned,
@@ -13,7 +13,7 @@ from scim_api.protocol.schema.attributes import (
 
 def find(
     resource_type: ResourceType, name: str, tolerances: Tolerances
-) -> tuple[Declared, Attribute | None] | None:
+) -> tuple[AttributeAt, Attribute | None] | None:
     """Find an attribute in any case (RFC 7644 §3.10), and by policy without its schema's URN."""
     for prefix in ("", *(f"{extension.id}:" for extension in resource_type.extensions)):
         head, _, tail = f"{prefix}{name}".rpartition(".")

@@ -10,7 +10,7 @@ from scim_api.protocol.faults import faults_of_missing, refusal
 from scim_api.protocol.fields import field_of
 from scim_api.protocol.multi_valued import settled, with_values
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Declared, ResourceType, Schema
+from scim_api.protocol.schema.attributes import AttributeAt, ResourceType, Schema
 from scim_api.protocol.values import given_twice, ignore, is_unassigned, one_object, printable
 
 _SCIM_1 = "urn:scim:schemas:"
@@ -69,7 +69,7 @@ def _settled(
             yield key, left
 
 
-def check_secret(declared: Declared, value: Any) -> None:
+def check_secret(declared: AttributeAt, value: Any) -> None:
     """Refuse a secret that is no text; it is never kept, so nothing is returned."""
     if value is not None and not isinstance(value, str):
         raise InvalidValue("value.secret", "{path} must be text in quotes", path=declared.key)
@@ -92,7 +92,7 @@ def by_key(
 
 def _declared(
     resource_type: ResourceType, body: Mapping[str, Any], tolerances: Tolerances
-) -> Iterator[tuple[Declared, Any]]:
+) -> Iterator[tuple[AttributeAt, Any]]:
     for name, value in body.items():
         if declared := resource_type.find(name):
             yield declared, value

@@ -10,7 +10,7 @@ import orjson
 from projections.current.memberships import Relation
 from projections.state import located
 from scim_api.protocol import numbers
-from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Returned
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt, ResourceType, Returned
 from scim_api.protocol.schema.resource_types import kind_of
 
 LIST_URN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
@@ -37,7 +37,7 @@ class Selection:
         """Return whether a sub-attribute that is returned on request is shown."""
         return sub in ((self.only or {}).get(key) or ())
 
-    def parts(self, declared: Declared) -> frozenset[str]:
+    def parts(self, declared: AttributeAt) -> frozenset[str]:
         """Return the names of the sub-attributes that are shown of an attribute."""
         named = (self.only or {}).get(declared.key)
         always = declared.attribute.returned is Returned.ALWAYS
@@ -61,7 +61,7 @@ class Selection:
                 _put(answer, declared.steps, shown)
         return orjson.dumps(answer)
 
-    def _shown(self, declared: Declared, value: Any) -> Any:
+    def _shown(self, declared: AttributeAt, value: Any) -> Any:
         """Return what is shown of an attribute's value; None for nothing."""
         key, attribute = declared.key, declared.attribute
         if attribute.returned is Returned.NEVER:
@@ -121,7 +121,7 @@ def _subs(parts: set[str | None]) -> set[str]:
     return {name for name in parts if name is not None}
 
 
-def _found(name: str, resource_type: ResourceType) -> list[tuple[Declared, Attribute | None]]:
+def _found(name: str, resource_type: ResourceType) -> list[tuple[AttributeAt, Attribute | None]]:
     """Find what a name stands for; a schema's URN stands for all of its attributes."""
     schema = resource_type.find_schema(name)
     if schema:

@@ -7,7 +7,7 @@ from typing import Any
 
 from projections.query.model import Type
 from scim_api.protocol.errors import InvalidValue
-from scim_api.protocol.schema.attributes import Attribute, Declared
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt
 
 REQUIRED = "is required and must not be empty"
 
@@ -56,7 +56,7 @@ def faults_of_missing(attribute: Attribute) -> Any:
     return {name: [REQUIRED] for name in needed}
 
 
-def check_complete(declared: Declared, value: Any) -> None:
+def check_complete(declared: AttributeAt, value: Any) -> None:
     """Check what was put together from parts: something required may be missing."""
     attribute, faults = declared.attribute, {}
     if attribute.type is Type.COMPLEX and attribute.multi_valued:

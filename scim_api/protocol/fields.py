@@ -27,7 +27,7 @@ from scim_api.protocol.faults import (
 )
 from scim_api.protocol.multi_valued import check_number
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt
 from scim_api.protocol.values import (
     decoded,
     given_twice,
@@ -256,7 +256,7 @@ def _field(attribute: Attribute, path: str) -> fields.Field[Any]:
     return _single(attribute, path, required=attribute.required)
 
 
-def field_of(declared: Declared, sub: Attribute | None = None) -> Any:
+def field_of(declared: AttributeAt, sub: Attribute | None = None) -> Any:
     """Return what reads an attribute, or a sub-attribute of one of its values."""
     return _field_at(declared.key, declared.attribute, sub)
 

@@ -27,7 +27,7 @@ from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import (
     ABSENT,
     Attribute,
-    Declared,
+    AttributeAt,
     Records,
     ResourceType,
     Schema,
@@ -55,7 +55,7 @@ class PatchPath:
     """
 
     extension: Schema | None = None
-    declared: Declared | None = None
+    declared: AttributeAt | None = None
     filter: model.Filter | None = None
     sub: Attribute | None = None
 
@@ -125,7 +125,7 @@ class _Parser(LiteralScanner):
         super().__init__(text, error, tolerances)
         self._type = resource_type
         self._terms = 0
-        self._inside: Declared | None = None  # the attribute whose brackets are being read
+        self._inside: AttributeAt | None = None  # the attribute whose brackets are being read
         self._is_path = error is InvalidPath
         if len(text) > MAX_LENGTH:
             reason = "it is longer than {most} characters"
@@ -196,14 +196,14 @@ class _Parser(LiteralScanner):
             inner = self._and_value(declared, inner)
         return model.AnyValue(declared.path(), inner)
 
-    def _selectable(self, name: str, start: int) -> Declared:
+    def _selectable(self, name: str, start: int) -> AttributeAt:
         declared, sub = self._find(name, start)
         if sub or not declared.attribute.multi_valued:
             reason = "brackets need a multi-valued attribute, {name} is none"
             self.refuse("brackets", reason, start, name=Quoted(name))
         return declared
 
-    def _bracketed(self, declared: Declared, depth: int) -> model.Filter:
+    def _bracketed(self, declared: AttributeAt, depth: int) -> model.Filter:
         self.at += 1
         depth = self._deeper(depth)
         self._inside, outside = declared, self._inside
@@ -213,7 +213,7 @@ class _Parser(LiteralScanner):
         self._inside = outside
         return inner
 
-    def _and_value(self, declared: Declared, inner: model.Filter) -> model.Filter:
+    def _and_value(self, declared: AttributeAt, inner: model.Filter) -> model.Filter:
         """Read Entra's `emails[type eq "work"].value eq "x"`: both of the same value."""
         if not self.tolerances.allow("part_after_brackets"):
             reason = "nothing may follow the bracket but and, or, or the end"
@@ -248,7 +248,7 @@ class _Parser(LiteralScanner):
         return self._comparison(declared, sub, operator, at)
 
     def _comparison(
-        self, declared: Declared, sub: Attribute | None, operator: Operator, at: int
+        self, declared: AttributeAt, sub: Attribute | None, operator: Operator, at: int
     ) -> model.Filter:
         attribute = sub or compared(declared.attribute, self.tolerances)
         if attribute is ABSENT.attribute:
@@ -263,7 +263,7 @@ class _Parser(LiteralScanner):
 
     # Attributes, in any case (RFC 7644 §3.10)
 
-    def _find(self, name: str, start: int) -> tuple[Declared, Attribute | None]:
+    def _find(self, name: str, start: int) -> tuple[AttributeAt, Attribute | None]:
         if self._inside is None:
             found = find(self._type, name, self.tolerances)
             if found is None and (absent := self._type.absent(name)):
@@ -281,7 +281,7 @@ class _Parser(LiteralScanner):
             return self._inside, ABSENT.attribute
         self._unknown(name, start, attribute.name)
 
-    def _path(self, declared: Declared, sub: Attribute | None) -> model.Path:
+    def _path(self, declared: AttributeAt, sub: Attribute | None) -> model.Path:
         path = declared.path(sub)
         return replace(path, steps=(), many=False) if self._inside else path
 
@@ -314,7 +314,7 @@ class _Parser(LiteralScanner):
             self.expected("the end of the path")
         return PatchPath(None, declared, inner, sub)
 
-    def _sub_after(self, declared: Declared) -> Attribute | None:
+    def _sub_after(self, declared: AttributeAt) -> Attribute | None:
         if not self.text.startswith(".", self.at):
             return None
         self.at += 1

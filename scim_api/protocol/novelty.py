@@ -13,7 +13,7 @@ from projections.query.model import Type
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.multi_valued import check_number
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt, ResourceType
 from scim_api.protocol.schema.resource_types import kind_of
 from scim_api.protocol.texts import FORMED, fault_of, fault_of_shown_name, fault_of_user_name
 
@@ -46,7 +46,11 @@ def check_new(
 
 
 def _check(
-    resource_type: ResourceType, declared: Declared, before: Any, after: Any, tolerances: Tolerances
+    resource_type: ResourceType,
+    declared: AttributeAt,
+    before: Any,
+    after: Any,
+    tolerances: Tolerances,
 ) -> None:
     key, attribute = declared.key, declared.attribute
     if isinstance(after, list) and len(after) > len(before or ()):
@@ -64,7 +68,7 @@ def _check(
 
 def _fault(
     resource_type: ResourceType,
-    declared: Declared,
+    declared: AttributeAt,
     part: Attribute,
     text: str,
     tolerances: Tolerances,
@@ -98,7 +102,7 @@ def _texts(attribute: Attribute, value: Any, path: str) -> Iterator[tuple[str, A
                 yield from _texts(sub, item, f"{path}.{name}")
 
 
-def _most(resource_type: ResourceType, declared: Declared, part: Attribute) -> int:
+def _most(resource_type: ResourceType, declared: AttributeAt, part: Attribute) -> int:
     kind = kind_of(resource_type)
     looked_up = declared.key in kind.keys and part.name in (declared.key, "value")
     if looked_up or declared.key == "displayName" or part.uniqueness != "none":

@@ -8,7 +8,7 @@ from scim_api.protocol.errors import Mutability as MutabilityError
 from scim_api.protocol.multi_valued import fixed_in, identity, with_fixed, with_parts, with_values
 from scim_api.protocol.patch.apply import stands
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared, Mutability, ResourceType
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt, Mutability, ResourceType
 from scim_api.protocol.values import is_unassigned
 
 Attributes = Mapping[str, Any]
@@ -45,12 +45,12 @@ def replaced(
     return after
 
 
-def _is_kept(declared: Declared | None) -> bool:
+def _is_kept(declared: AttributeAt | None) -> bool:
     fixed = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
     return declared is None or declared.attribute.mutability in fixed
 
 
-def _fixed_parts(declared: Declared | None, value: Mapping[str, Any]) -> dict[str, Any]:
+def _fixed_parts(declared: AttributeAt | None, value: Mapping[str, Any]) -> dict[str, Any]:
     return fixed_in(declared.attribute, value) if declared else {}
 
 

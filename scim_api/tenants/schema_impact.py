@@ -12,7 +12,7 @@ from projections.state import Resource, resource_of
 from scim_api.protocol.faults import is_given
 from scim_api.protocol.schema.attributes import (
     Attribute,
-    Declared,
+    AttributeAt,
     Mutability,
     ResourceType,
     Schema,
@@ -192,9 +192,9 @@ def _all(
 
 def _newly_required(
     before: ResourceType, after: ResourceType
-) -> dict[str, tuple[Declared, Attribute | None]]:
+) -> dict[str, tuple[AttributeAt, Attribute | None]]:
     """Return attributes and sub-attributes, by name, that are required and were not."""
-    found: dict[str, tuple[Declared, Attribute | None]] = {}
+    found: dict[str, tuple[AttributeAt, Attribute | None]] = {}
     for key, declared in after.declared.items():
         old = before.declared[key].attribute if key in before.declared else None
         if declared.attribute.required and not (old and old.required):
@@ -206,10 +206,10 @@ def _newly_required(
     return found
 
 
-def _newly_unique(before: ResourceType, after: ResourceType) -> list[Declared]:
+def _newly_unique(before: ResourceType, after: ResourceType) -> list[AttributeAt]:
     """Return attributes that are unique and were not, by a comparison as fine or coarser."""
 
-    def was_unique(new: Declared) -> bool:
+    def was_unique(new: AttributeAt) -> bool:
         old = before.declared[new.key].attribute if new.key in before.declared else None
         if old is None or old.uniqueness == "none":
             return False

@@ -27,7 +27,7 @@ from scim_api.protocol.multi_valued import (
     with_values,
 )
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared, Mutability, ResourceType
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt, Mutability, ResourceType
 
 MEMBERS = "members"
 MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
@@ -59,7 +59,7 @@ class Operation:
     """
 
     op: Op
-    declared: Declared
+    declared: AttributeAt
     filter: Filter | None
     sub: Attribute | None
     value: Any = None
@@ -156,7 +156,7 @@ def stands(resource_type: ResourceType, key: str) -> bool:
 
 
 def _with(
-    resource_type: ResourceType, state: dict[str, Any], declared: Declared, value: Any
+    resource_type: ResourceType, state: dict[str, Any], declared: AttributeAt, value: Any
 ) -> dict[str, Any]:
     """Return the state with an attribute's new value, where that may change."""
     key, attribute = declared.key, declared.attribute

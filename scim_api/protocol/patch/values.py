@@ -11,14 +11,14 @@ from scim_api.protocol.faults import refusal
 from scim_api.protocol.fields import Values, field_of
 from scim_api.protocol.multi_valued import settled, unassigned
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt
 from scim_api.protocol.values import decoded, is_unassigned, one_object
 
 _IDENTIFYING = ("value", "type")  # together they stand once in an attribute (RFC 7643 §2.4)
 
 
 def read_value(
-    declared: Declared,
+    declared: AttributeAt,
     sub: Attribute | None,
     value: Any,
     tolerances: Tolerances,
@@ -49,7 +49,7 @@ def _listed(attribute: Attribute, value: Any, tolerances: Tolerances, path: str)
     return [value] if alone else value
 
 
-def read_parts(declared: Declared, value: Any, tolerances: Tolerances) -> dict[str, Any]:
+def read_parts(declared: AttributeAt, value: Any, tolerances: Tolerances) -> dict[str, Any]:
     """Return the sub-attributes a PATCH lays over one value; None for those it unassigns."""
     field = field_of(declared)
     try:
@@ -63,7 +63,7 @@ def read_parts(declared: Declared, value: Any, tolerances: Tolerances) -> dict[s
     return unassigned(declared.attribute) if parts is None else parts
 
 
-def read_entry(declared: Declared, value: Any, tolerances: Tolerances) -> list[Any]:
+def read_entry(declared: AttributeAt, value: Any, tolerances: Tolerances) -> list[Any]:
     """Return the plain value a PATCH gives one place in a list; none where it unassigns it."""
     field = field_of(declared)
     try:

@@ -110,7 +110,7 @@ class Schema:
 
 
 @dataclass(frozen=True)
-class Declared:
+class AttributeAt:
     """An attribute where a resource type declares it: `key` is its name in payloads."""
 
     key: str
@@ -144,20 +144,20 @@ class ResourceType:
     defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)  # of a new resource
 
     @cached_property
-    def declared(self) -> dict[str, Declared]:
+    def declared(self) -> dict[str, AttributeAt]:
         """Every attribute a client may write or read, by payload key, core before extensions."""
         return {item.key: item for item in self._declare()}
 
-    def _declare(self) -> Iterator[Declared]:
+    def _declare(self) -> Iterator[AttributeAt]:
         for attribute in (*self.common, *self.schema.attributes):
-            yield Declared(attribute.name, (attribute.name,), attribute)
+            yield AttributeAt(attribute.name, (attribute.name,), attribute)
         for extension in self.extensions:
             for attribute in extension.attributes:
                 key = f"{extension.id}:{attribute.name}"
-                yield Declared(key, (extension.id, attribute.name), attribute)
+                yield AttributeAt(key, (extension.id, attribute.name), attribute)
 
     @cached_property
-    def _by_folded_key(self) -> dict[str, Declared]:
+    def _by_folded_key(self) -> dict[str, AttributeAt]:
         folded = {key.lower(): item for key, item in self.declared.items()}
         prefix = self.schema.id.lower()
         own = {
@@ -169,11 +169,11 @@ class ResourceType:
     def _extensions_by_urn(self) -> dict[str, Schema]:
         return {extension.id.lower(): extension for extension in self.extensions}
 
-    def find(self, name: str) -> Declared | None:
+    def find(self, name: str) -> AttributeAt | None:
         """Find an attribute by name or by URN and name, in any case (RFC 7643 §2.1, §3.10)."""
         return self._by_folded_key.get(name.lower())
 
-    def find_path(self, text: str) -> tuple[Declared, Attribute | None] | None:
+    def find_path(self, text: str) -> tuple[AttributeAt, Attribute | None] | None:
         """Find `name`, `name.sub`, `urn:name` or `urn:name.sub`; a URN may itself hold dots."""
         whole = self.find(text)
         if whole:
@@ -183,7 +183,7 @@ class ResourceType:
         sub = declared.attribute.subs.get(tail.lower()) if declared else None
         return (declared, sub) if declared and sub else None
 
-    def absent(self, _: str) -> Declared | None:
+    def absent(self, _: str) -> AttributeAt | None:
         """Return what stands for an undeclared attribute: of one type nothing, it is a mistake."""
         return None
 
@@ -197,7 +197,7 @@ class ResourceType:
         return self.schema if own else self.find_extension(urn)
 
     @cached_property
-    def writable(self) -> dict[str, Declared]:
+    def writable(self) -> dict[str, AttributeAt]:
         """What a client may write, by payload key."""
         return {key: item for key, item in self.declared.items() if not item.attribute.read_only}
 
@@ -241,7 +241,7 @@ class Records(ResourceType):
 
 
 # What no resource has: no document holds an empty name.
-ABSENT = Declared("", ("",), Attribute("", "An attribute that is nowhere.", multi_valued=True))
+ABSENT = AttributeAt("", ("",), Attribute("", "An attribute that is nowhere.", multi_valued=True))
 
 _NAME = re.compile(r"(urn:[\w.:-]+:)?[a-z$][\w$-]*(\.[a-z$][\w$-]*)?", re.ASCII | re.IGNORECASE)
 
@@ -265,12 +265,12 @@ class AllTypes(ResourceType):
         return joined
 
     @cached_property
-    def _by_folded_key(self) -> dict[str, Declared]:
-        found: dict[str, Declared] = {}
+    def _by_folded_key(self) -> dict[str, AttributeAt]:
+        found: dict[str, AttributeAt] = {}
         for resource_type in reversed(self.types):
             found |= resource_type._by_folded_key
         return found
 
-    def absent(self, name: str) -> Declared | None:
+    def absent(self, name: str) -> AttributeAt | None:
         """Return what stands for an attribute that no type has; None for what can be no name."""
         return ABSENT if _NAME.fullmatch(name) else None

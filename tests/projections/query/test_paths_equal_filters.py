@@ -17,7 +17,7 @@ from scim_api.protocol.patch.members import MemberChanges
 from scim_api.protocol.patch.message import patched
 from scim_api.protocol.patch.values import read_value
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, Declared, ResourceType, Schema
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import GROUP, USER
 from tests.projections.filters_drawn import combined
 from tests.projections.worlds import GROUPS, HISTORIES, POPULATED, STRANGERS, USERS, Lived, Step
@@ -180,7 +180,7 @@ CASES = st.one_of(
 )
 
 
-def stored(database: Any, declared: Declared, values: Any) -> None:
+def stored(database: Any, declared: AttributeAt, values: Any) -> None:
     document: dict[str, Any] = {"id": "a", "userName": "a"}
     place = document
     for step in declared.steps[:-1]:
