@@ -87,5 +87,6 @@ def _id(tenant: Tenant) -> str:
 def _cacheable(content: str | bytes, content_type: str, how: str) -> Response:
     """Return an answer that shared caches may keep, too, unless a token was needed."""
     shared = "private" if exchange_of(request).authenticated else "public"
-    headers = {"Cache-Control": f"{shared}, {how}"}
-    return Response(content, content_type=content_type, headers=headers)
+    response = Response(content, content_type=content_type)
+    response.headers["Cache-Control"] = f"{shared}, {how}"
+    return response
