@@ -33,6 +33,7 @@ from scim_api.cli.terminal import (
     printable,
     say,
 )
+from scim_api.protocol.errors import ScimError, TooMany
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
 from scim_api.wiring import create_ledger, migrate_ledger, open_tenant
@@ -228,6 +229,10 @@ def _sentences() -> Iterator[None]:
         raise Failure(f"{error}; try again", Exit.BUSY) from error
     except LedgerError as error:
         raise Failure(str(error)) from error
+    except TooMany as error:
+        raise Failure(error.detail) from error
+    except ScimError as error:  # what was typed: a filter, a moment
+        raise click.UsageError(error.detail) from error
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe went away: nothing to say to it
         end(Exit.OK)

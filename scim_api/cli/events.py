@@ -12,7 +12,7 @@ import click
 from ledger import codec
 from ledger.events import WITHHELD, Recorded
 from ledger.user_agents import family
-from projections.history.event_index import EventQuery, Found
+from projections.history.event_index import EventQuery
 from projections.query.model import And, Compare, Filter, Operator
 from scim_api.audit.documents import archive_of
 from scim_api.audit.event_filters import EVENT, event_filter, resolved
@@ -22,7 +22,6 @@ from scim_api.cli.console import Console, command, group
 from scim_api.cli.lookup import follow
 from scim_api.cli.moments import SINCE, timestamp_of
 from scim_api.cli.terminal import Exit, Failure, cell, read_side_file, say, to_json
-from scim_api.protocol.errors import InvalidFilter, TooMany
 from scim_api.tenants.tenants import Tenant
 
 POLL = 0.5  # seconds between two looks for new events
@@ -130,19 +129,16 @@ class EventReader:
         self, text: str | None, *, since: str | None = None, **equal: str | None
     ) -> Filter | None:
         """Return a filter of all that is asked of an event; raises UsageError."""
-        equals = [
-            Compare(EVENT.declared[name].path(), Operator.EQ, value)
-            for name, value in equal.items()
-            if value is not None
-        ]
-        try:
-            terms = [] if text is None else [event_filter(text, self._credentials)]
-            terms += [resolved(each, self._credentials) for each in equals]
-        except InvalidFilter as error:
-            raise click.UsageError(error.detail) from None
+        terms = [] if text is None else [event_filter(text, self._credentials)]
+        for name, value in equal.items():
+            if value is not None:
+                leaf = Compare(EVENT.declared[name].path(), Operator.EQ, value)
+                terms.append(resolved(leaf, self._credentials))
         if since is not None:
             at = EVENT.declared["at"].path()
             terms.append(Compare(at, Operator.GE, timestamp_of(since)))
+        if terms:
+            follow(self._tenant.history)
         return And(tuple(terms)) if len(terms) > 1 else next(iter(terms), None)
 
     def read(self, positions: list[int]) -> list[NamedEvent]:
@@ -163,16 +159,14 @@ class EventReader:
         return credentials | archive_of(self._tenant).names_of(found)
 
     def select(
-        self, filter: Filter | None, limit: int | None, newest_first: bool
+        self,
+        filter: Filter | None,
+        limit: int | None,
+        newest_first: bool = False,
+        end: int | None = None,
     ) -> Iterator[NamedEvent]:
         """Yield the events that a filter finds; with a limit, the newest of them."""
-        if filter is not None:
-            follow(self._tenant.history)
-        yield from self._select(filter, limit, newest_first, self._events.end())
-
-    def _select(
-        self, filter: Filter | None, limit: int | None, newest_first: bool, end: int
-    ) -> Iterator[NamedEvent]:
+        end = self._events.end() if end is None else end
         if limit is None:
             asked = EventQuery(filter=filter, newest_first=newest_first, count=MOST)
             yield from self._walk(asked, end)
@@ -183,11 +177,9 @@ class EventReader:
 
     def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[NamedEvent]:
         """Yield the newest events, oldest first, then if `go_on` new ones as they come."""
-        if filter is not None:
-            follow(self._tenant.history)
         end = self._events.end()
         if count:
-            yield from self._select(filter, count, False, end)
+            yield from self.select(filter, count, end=end)
         while go_on:
             asked = EventQuery(filter=filter, newest_first=False, count=MOST, after=end)
             end = self._events.end()
@@ -199,22 +191,12 @@ class EventReader:
     def _walk(self, asked: EventQuery, end: int) -> Iterator[NamedEvent]:
         more = True
         while more:
-            found = self._find(asked, end)
+            found = self._events.find(asked, end)
             yield from self.read(list(found.positions))
             more = found.older if asked.newest_first else found.newer
             if more:
-                last = found.positions[-1]
-                asked = (
-                    replace(asked, before=last)
-                    if asked.newest_first
-                    else replace(asked, after=last)
-                )
-
-    def _find(self, asked: EventQuery, end: int) -> Found:
-        try:
-            return self._events.find(asked, end)
-        except TooMany as error:
-            raise Failure(error.detail) from None
+                bound: Any = {"before" if asked.newest_first else "after": found.positions[-1]}
+                asked = replace(asked, **bound)
 
     def row(self, event: NamedEvent) -> dict[str, Any]:
         """Return an event as a line of a table."""

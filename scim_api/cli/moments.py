@@ -10,7 +10,6 @@ import click
 from ledger import clock
 from ledger.contract import Ledger
 from scim_api.cli.terminal import note
-from scim_api.protocol.errors import InvalidValue
 from scim_api.web.as_of import position_at
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,37 +46,29 @@ def span_options(command: F) -> F:
 
 def timestamp_of(text: str) -> str:
     """Read a time, or an age before now, as a timestamp; raises UsageError."""
-    try:
-        return _timestamp(text, before_now=True)
-    except (ValueError, OverflowError):
-        raise click.UsageError(
-            f"{text!r} is neither a time such as 2026-11-01T10:00:00Z nor an age such as 7d"
-        ) from None
+    wrong = f"{text!r} is neither a time such as 2026-11-01T10:00:00Z nor an age such as 7d"
+    return _timestamp(text, wrong)
 
 
 def expiry_of(text: str) -> str:
     """Read when a token expires; raises UsageError for what is not in the future."""
-    try:
-        expires_at = _timestamp(text, before_now=False)
-    except (ValueError, OverflowError):
-        raise click.UsageError(f"--expires is {EXPIRES}; {text!r} is none of these") from None
+    wrong = f"--expires is {EXPIRES}; {text!r} is none of these"
+    expires_at = _timestamp(text, wrong, before_now=False)
     if expires_at <= clock.timestamp():
         raise click.UsageError(f"--expires {text} is not in the future: {expires_at} has come")
     return expires_at
 
 
 def position_of(ledger: Ledger, text: str, option: str) -> int:
-    """Read a MOMENT as the position it stands for; raises UsageError."""
-    try:
-        return position_at(ledger, _read(text), option)
-    except InvalidValue as error:
-        raise click.UsageError(error.detail) from None
+    """Read a MOMENT as the position it stands for; raises UsageError or InvalidValue."""
+    return position_at(ledger, _read(text), option)
 
 
 def last_position_of(ledger: Ledger, text: str, option: str) -> int:
-    """Read the MOMENT at which a period ends; today or later means now. Raises UsageError."""
-    if _is_over(ledger, text.strip()):
-        return position_of(ledger, text, option)
+    """Read the MOMENT at which a period ends, as position_of; today or later means now."""
+    moment = _read(text)
+    if isinstance(moment, int) or _is_over(ledger, text.strip(), moment):
+        return position_at(ledger, moment, option)
     note(f"{option} {text} is not over yet: until now")
     return ledger.last_position()
 
@@ -86,7 +77,7 @@ def position_before(ledger: Ledger, text: str, option: str) -> int:
     """Read the MOMENT at which a period begins as the last position before it."""
     moment = _read(text)
     if isinstance(moment, int):
-        return position_of(ledger, text, option) - 1
+        return position_at(ledger, moment, option) - 1
     return ledger.position_before(moment)
 
 
@@ -100,33 +91,29 @@ def _read(text: str) -> int | str:
     text = text.strip()
     if _POSITION.fullmatch(text):
         return int(text)
-    try:
-        return timestamp_of(text)
-    except click.UsageError:
-        raise click.UsageError(f"{text!r} is no moment. A moment is {MOMENT}.") from None
+    return _timestamp(text, f"{text!r} is no moment. A moment is {MOMENT}.")
 
 
-def _is_over(ledger: Ledger, text: str) -> bool:
+def _is_over(ledger: Ledger, text: str, moment: str) -> bool:
     """Return whether nothing more can happen until a moment; today's date is not over."""
-    moment = _read(text)
-    if isinstance(moment, int):
-        return True
-    today = clock.timestamp()[:10]
-    is_date = not _AGE.fullmatch(text) and len(text) <= len(today)
-    last_at = ledger.end()[1]
-    return moment <= max(clock.timestamp(), last_at) and not (is_date and moment[:10] == today)
+    now = clock.timestamp()
+    is_today = moment[:10] == now[:10] and len(text) <= 10 and not _AGE.fullmatch(text)
+    return moment <= max(now, ledger.end()[1]) and not is_today
 
 
-def _timestamp(text: str, *, before_now: bool) -> str:
-    """Read a time or an age, before now or after it; raises ValueError or OverflowError."""
+def _timestamp(text: str, wrong: str, *, before_now: bool = True) -> str:
+    """Read a time, or an age before now or after it; raises UsageError, which says `wrong`."""
     text = text.strip()
-    if age := _AGE.fullmatch(text):
-        number = -int(age[1]) if before_now else int(age[1])
-        return clock.timestamp(_away(clock.now(), number, age[2]))
-    text = text.upper()  # small t and z too
-    date.fromisoformat(re.split("[T ]", text, maxsplit=1)[0])  # a date alone has no offset
-    at = clock.from_iso(text)
-    return clock.timestamp(at if at.tzinfo else at.replace(tzinfo=UTC))
+    try:
+        if age := _AGE.fullmatch(text):
+            number = -int(age[1]) if before_now else int(age[1])
+            return clock.timestamp(_away(clock.now(), number, age[2]))
+        text = text.upper()  # small t and z too
+        date.fromisoformat(re.split("[T ]", text, maxsplit=1)[0])  # a date alone has no offset
+        at = clock.from_iso(text)
+        return clock.timestamp(at if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise click.UsageError(wrong) from None
 
 
 def _away(now: datetime, number: int, unit: str) -> datetime:

@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from projections.query.model import Filter, Operator
+from projections.query.model import Operator
 from scim_api.auth.credentials import names_of
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.moments import SINCE, timestamp_of
 from scim_api.cli.terminal import Exit, Failure, print_json, print_record, say
-from scim_api.protocol.errors import InvalidFilter
 from scim_api.protocol.filter import parse_filter
 from scim_api.request_log.queries import MOST, REQUEST, all_of, compared, explained, page, shown
 
@@ -60,7 +59,7 @@ def list_requests(
         compared(name, Operator.EQ, value) for name, value in equal.items() if value is not None
     ]
     if filter_ is not None:
-        filters.append(_filter(filter_))
+        filters.append(parse_filter(filter_, REQUEST))
     tenant = console.tenant()
     found = page(tenant.requests, all_of(filters), count=limit)
     names = names_of(tenant)
@@ -72,13 +71,6 @@ def _row(document: dict[str, Any]) -> dict[str, Any]:
     document["who"] = document.get("credential")
     detail = shorten(document.get("detail", ""), _WIDTH, placeholder=" …")
     return {name: document.get(name) for name in _COLUMNS} | {"detail": detail}
-
-
-def _filter(text: str) -> Filter:
-    try:
-        return parse_filter(text, REQUEST)
-    except InvalidFilter as error:
-        raise click.UsageError(error.detail) from None
 
 
 @command("show", "019ab6d3-0000-7000-8000-000000000000 --json", group=requests)

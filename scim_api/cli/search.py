@@ -8,9 +8,8 @@ from projections.query.model import Query
 from scim_api.cli.console import Console, command
 from scim_api.cli.lookup import PastQuery
 from scim_api.cli.moments import at_option
-from scim_api.protocol.errors import ScimError
 from scim_api.protocol.filter import parse_filter, parse_sort
-from scim_api.protocol.schema.attributes import AllTypes, ResourceType
+from scim_api.protocol.schema.attributes import AllTypes
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
 
 PAGE = 500  # resources read at once
@@ -53,19 +52,10 @@ def search(
     catalogue = tenant.catalogue() if position is None else tenant.catalogue_at(position)
     types = catalogue.resource_types
     bound = AllTypes.of(types) if type_ == ALL else catalogue.by_name[type_]
-    query = _query(bound, filter_, sort_by)
+    sort = parse_sort(sort_by, bound) if sort_by else None
+    query = Query(filter=parse_filter(filter_, bound), sort_by=sort)
     found = list(view.search(None if type_ == ALL else type_, query, limit))
     console.rows(found if console.as_json else map(_row, found), "nothing found")
-
-
-def _query(bound: ResourceType, filter_: str, sort_by: str | None) -> Query:
-    try:
-        return Query(
-            filter=parse_filter(filter_, bound),
-            sort_by=parse_sort(sort_by, bound) if sort_by else None,
-        )
-    except ScimError as error:
-        raise click.UsageError(error.detail) from None
 
 
 def _row(document: dict[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ from scim_api.wiring import keys_of, projections_of, stored_projections, wire
 )
 @click.option(
     "--key",
-    "keys",
+    "vkeys",
     multiple=True,
     metavar="VKEY",
     help="A verifier key that you know from elsewhere; can be repeated.",
@@ -64,7 +64,7 @@ def verify(
     memory: Path | None,
     position: int | None,
     heads: Sequence[Path],
-    keys: Sequence[str],
+    vkeys: Sequence[str],
 ) -> None:
     """Check every byte of a ledger; exit 3 if one is wrong.
 
@@ -84,14 +84,19 @@ def verify(
         raise click.UsageError("--since-last with --file needs --memory: where to keep it")
     memory = (memory or path.with_name(MEMORY_FILE)) if since_last else None
     since = Verified.read(memory) if memory else None
-    own = None if file else _own_head(keys_of(path, console.settings))
+    own, sources = None, HeadSources()
+    if not file:
+        chosen = console.settings
+        keys = keys_of(path, chosen)
+        own = _own_head(keys)
+        sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, keys)
     options = Options(
         brought=[_brought(each) for each in heads],
         own=own if isinstance(own, KnownHead) else None,
-        keys=[key_given(each) for each in keys],
+        keys=[key_given(each) for each in vkeys],
         since=since,
         copy=file is not None,
-        sources=HeadSources() if file else _sources(console),
+        sources=sources,
     )
     with Progress("verifying") as progress:
         report = verify_file(path, progress, options)
@@ -103,18 +108,13 @@ def verify(
     ok = report.good and not unchecked
     console.document(_document(report, options, ok=ok), *_lines(report, options))
     if memory and report.good and report.root:
-        _verified(report, report.root, since).write(memory)
+        head = report.newest.number if report.newest else since.head if since else 0
+        now = clock.timestamp()
+        Verified(report.origin, report.size, report.root, head, now).write(memory)
     if report.findings:
         end(Exit.NOT_VERIFIED)
     if unchecked:
         raise Failure(unchecked)
-
-
-def _sources(console: Console) -> HeadSources:
-    """Return where others hold tree heads of the ledger."""
-    chosen = console.settings
-    keys = keys_of(console.path(), chosen)
-    return HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, keys)
 
 
 def _own_head(keys: Keys) -> KnownHead | Finding | None:
@@ -137,11 +137,6 @@ def _brought(file: Path) -> KnownHead:
     except (MalformedNote, UnicodeDecodeError, OSError) as error:
         raise click.UsageError(f"{file} is not a tree head: {error}") from error
     return brought
-
-
-def _verified(report: Report, root: bytes, since: Verified | None) -> Verified:
-    head = report.newest.number if report.newest else since.head if since else 0
-    return Verified(report.origin, report.size, root, head, clock.timestamp())
 
 
 def _compare_projections(path: Path, report: Report) -> str:
@@ -247,7 +242,13 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
 
 
 def _good_lines(report: Report, options: Options) -> Iterator[str]:
-    yield _headline(report)
+    read, total = report.events, report.events + report.skipped
+    yield (
+        f"verified: {read} of {total} events of {report.origin} read again, all as they were"
+        f" written; {report.skipped} by their leaf hashes only"
+        if report.skipped
+        else f"verified: {read} events of {report.origin}, all as they were written"
+    )
     yield (
         f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
         f" {_counted(report.erasures, 'erasure')}; {_counted(report.heads, 'tree head')}"
@@ -267,16 +268,6 @@ def _good_lines(report: Report, options: Options) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in _not_shown(report, options))
-
-
-def _headline(report: Report) -> str:
-    if not report.skipped:
-        return f"verified: {report.events} events of {report.origin}, all as they were written"
-    total = report.events + report.skipped
-    return (
-        f"verified: {report.events} of {total} events of {report.origin} read again, all as they"
-        f" were written; {report.skipped} by their leaf hashes only"
-    )
 
 
 def _in_keeping(report: Report, each: KnownHead) -> str:
