@@ -69,7 +69,7 @@ class Resources(ResourceReader, Projection):
         """
         ResourceReader.__init__(self, kinds, Tables(suffix))
         Projection.__init__(self, suffix)
-        self._uniqueness = Uniqueness(self._tables, replaying=replaying)
+        self.uniqueness = Uniqueness(self._tables, replaying=replaying)
 
     def twin(self, suffix: str) -> "Resources":
         """Return the same projection with tables of its own, to replay recorded events."""
@@ -88,7 +88,7 @@ class Resources(ResourceReader, Projection):
             return None  # forgotten; the Erased event of its stream comes later
         if kind is None:
             if recorded.type == SETTINGS_CHANGED:
-                self._uniqueness.follow_settings(connection, recorded.effects)
+                self.uniqueness.follow_settings(connection, recorded.effects)
             return None
         old = self._current(connection, recorded.subject)
         new = evolve(old.resource if old else None, recorded)
@@ -115,7 +115,7 @@ class Resources(ResourceReader, Projection):
         self, connection: Connection, kind: ResourceKind, position: int, resource: Resource
     ) -> Stored:
         document = document_of(resource, kind.schema, kind.endpoint)
-        key = self._uniqueness.claim_name(connection, kind, resource)
+        key = self.uniqueness.claim_name(connection, kind, resource)
         connection.execute(
             f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -130,7 +130,7 @@ class Resources(ResourceReader, Projection):
             ),
         )
         place = position, resource.id
-        self._uniqueness.follow(connection, kind.type, place, {}, resource.attributes)
+        self.uniqueness.follow(connection, kind.type, place, {}, resource.attributes)
         self._write_emails(connection, position, set(), email_keys(resource.attributes))
         self._count(connection, resource.type, position, +1)
         return Stored(position, resource.id, kind.type, resource.version, None, document)
@@ -142,7 +142,7 @@ class Resources(ResourceReader, Projection):
         values: dict[str, Any] = {"version": new.version, "document": document}
         before, after = old.resource.attributes, new.attributes
         if before.get(kind.name_attribute) != after.get(kind.name_attribute):
-            values["name_key"] = self._uniqueness.claim_name(connection, kind, new)
+            values["name_key"] = self.uniqueness.claim_name(connection, kind, new)
         if before.get("externalId") != after.get("externalId"):
             values["external_id"] = after.get("externalId")
         if (display := kind.display(after)) != kind.display(before):
@@ -152,7 +152,7 @@ class Resources(ResourceReader, Projection):
             f"UPDATE {self._table} SET {columns} WHERE position = ?",
             (*values.values(), old.position),
         )
-        self._uniqueness.follow(connection, kind.type, (old.position, new.id), before, after)
+        self.uniqueness.follow(connection, kind.type, (old.position, new.id), before, after)
         if before.get("emails") != after.get("emails"):
             self._write_emails(connection, old.position, email_keys(before), email_keys(after))
         return Stored(old.position, new.id, kind.type, new.version, None, document)
@@ -164,7 +164,7 @@ class Resources(ResourceReader, Projection):
         connection.execute(
             f"DELETE FROM {self._tables.unassigned} WHERE resource_position = ?", (position,)
         )
-        self._uniqueness.follow(connection, gone.type, (position, gone.id), gone.attributes, {})
+        self.uniqueness.follow(connection, gone.type, (position, gone.id), gone.attributes, {})
         connection.execute(f"DELETE FROM {self._table} WHERE position = ?", (position,))
         self._write_emails(connection, position, email_keys(gone.attributes), set())
         self._count(connection, gone.type, position, -1)
@@ -202,15 +202,6 @@ class Resources(ResourceReader, Projection):
             connection.execute(
                 f"DELETE FROM {table} WHERE type = ? AND block = ? AND live = 0", block
             )
-
-    # What doctor looks for
-
-    def shared_values(self, connection: Connection) -> list[tuple[str, list[str]]]:
-        """Return each unique attribute's key with the ids of resources that share a value of it.
-
-        Only programs before revision 4 of these tables accepted a value twice.
-        """
-        return self._uniqueness.shared(connection)
 
     def unassigned_active(
         self, connection: Connection, most: int

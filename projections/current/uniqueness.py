@@ -145,7 +145,10 @@ class Uniqueness:
         connection.execute(f"INSERT INTO {self._value} VALUES (?, ?, ?, ?)", (*claim, place[0]))
 
     def shared(self, connection: Connection) -> list[tuple[str, list[str]]]:
-        """Return each unique attribute's key with the ids of resources that share a value of it."""
+        """Return each unique attribute's key with the ids of resources that share a value of it.
+
+        Only programs before revision 4 of these tables accepted a value twice.
+        """
         rows = connection.execute(
             f"SELECT key, json_group_array(id) FROM (SELECT {self._value}.type AS of, key,"
             f" value_key, id FROM {self._value} JOIN {self._resource} USING (position)"

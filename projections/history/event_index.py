@@ -55,7 +55,7 @@ FirstAt = Callable[[str, bool], int]
 Positions = Callable[[range, int], Sequence[int]]  # the first few of a span, as it is searched
 
 
-def entry_of(recorded: Recorded, user_name: str | None) -> tuple[Any, ...]:
+def index_row(recorded: Recorded, user_name: str | None) -> tuple[Any, ...]:
     """Return an event's row; `user_name` is that of the user that it is about, if any."""
     payload = recorded.payload or {}
     client = family(payload.get(f"{REQUEST_PREFIX}client", ""))
@@ -127,7 +127,7 @@ class EventQuery:
         return self.paged(positions, end)
 
 
-class Entries:
+class EventIndex:
     """The table of entries; reads need a connection with sql.register."""
 
     tables: Mapping[str, str] = {"entry": "position"}

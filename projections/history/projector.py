@@ -9,7 +9,7 @@ from ledger.events import CREATED, ERASED, Recorded
 from projections.current.lists import BLOCK
 from projections.current.resources import email_keys
 from projections.current.uniqueness import name_key
-from projections.history.event_index import Entries, entry_of
+from projections.history.event_index import EventIndex, index_row
 from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.runner import Projection
@@ -40,13 +40,13 @@ class HistoryProjector(Projection):
         "membership": "group_born, member_id, since",
         "life_census": "type, block, position",
         "census_block": "type, block",
-        **Entries.tables,
+        **EventIndex.tables,
     }
 
     def __init__(self, kinds: Mapping[str, ResourceKind], suffix: str = "") -> None:
         super().__init__(suffix)
         self._kinds = kinds
-        self._index = Entries(suffix)
+        self._index = EventIndex(suffix)
         self._keys = Intervals(f"resource_key{suffix}", ("kind", "key", "born"))
         self._members = Intervals(f"membership{suffix}", ("group_born", "member_id"), 1)
         self._known: dict[str, ResourceVersion | None] = {}  # by id; None: it does not exist
@@ -85,7 +85,7 @@ class HistoryProjector(Projection):
             resource = self._follow(connection, recorded)
             user = resource if resource and resource.type == USER else None
             user_name = user.attributes["userName"] if user else None
-            self._entries.append(entry_of(recorded, user_name))
+            self._entries.append(index_row(recorded, user_name))
             if recorded.type == ERASED:
                 self._erase(connection, recorded)
         self._write(connection)

@@ -1,4 +1,4 @@
-"""The meaning of filters and sorts, evaluated in memory over one SCIM document.
+"""The meaning of filters, evaluated in memory over one SCIM document.
 
 Where RFC 7644 §3.4.2.2 is silent: `ne` is exactly the opposite of `eq`, so it holds for an absent
 attribute, and for a multi-valued one when no value is equal. An absent (or empty) multi-valued
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import not_
 from typing import Any
 
-from projections.query.comparison import Comparable, comparable, missing
+from projections.query.comparison import comparable, missing
 from projections.query.model import Compare, Filter, Leaf, Operator, Path, Present, reduce
 
 _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
@@ -26,34 +26,9 @@ _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
 }
 
 
-def matches(filter: Filter, document: Mapping[str, Any]) -> bool:
-    """Return whether a resource's document satisfies a filter."""
-    return _holds(filter, document)
+def matches(filter: Filter, subject: Any) -> bool:
+    """Return whether a document, or one value for a filter in brackets, satisfies a filter."""
 
-
-def matches_value(filter: Filter, value: Any) -> bool:
-    """Return whether one value of a multi-valued attribute satisfies the filter in its brackets."""
-    return _holds(filter, value)
-
-
-def sort_key(path: Path, document: Mapping[str, Any]) -> tuple[bool, Comparable]:
-    """Return the key that sorts a document; `reverse=True` is descending (RFC 7644 §3.4.2.3).
-
-    Documents without a value come last ascending and first descending.
-    """
-    found = _reach(path, document)
-    if path.many:
-        found = _preferred(_entries(found))
-    key = comparable(path, Operator.EQ, _sub(found, path.sub))
-    return (True, "") if key is None else (False, key)
-
-
-def _preferred(entries: Sequence[Any]) -> Any:
-    primary = (entry for entry in entries if _sub(entry, "primary") is True)
-    return next(primary, entries[0] if entries else None)
-
-
-def _holds(filter: Filter, subject: Any) -> bool:
     def leaf(leaf: Leaf) -> bool:
         match leaf:
             case Compare():
@@ -61,7 +36,7 @@ def _holds(filter: Filter, subject: Any) -> bool:
                 return _compare(leaf, _values(leaf.path, subject, absent))
             case Present(path):
                 return any(_is_present(value) for value in _values(path, subject))
-        return any(_holds(leaf.filter, entry) for entry in _entries(_reach(leaf.path, subject)))
+        return any(matches(leaf.filter, entry) for entry in _entries(_reach(leaf.path, subject)))
 
     return reduce(filter, leaf, negate=not_, every=all, some=any)
 

@@ -10,7 +10,7 @@ from ledger.contract import RawEvent
 from ledger.events import REQUEST_PREFIX, WITHHELD
 from ledger.user_agents import family
 from projections.current.lists import MOST_BYTES
-from projections.history.event_index import Entries, EventQuery, Found
+from projections.history.event_index import EventIndex, EventQuery, Found
 from projections.query.effort import TooCostly
 from scim_api.protocol.errors import NotFound, Quoted, TooMany
 from scim_api.tenants.tenants import Tenant
@@ -103,7 +103,7 @@ class Events:
             return query.every(end)
         try:
             with self.tenant.history.caught_up() as connection:
-                return Entries().page(connection, query, end)
+                return EventIndex().page(connection, query, end)
         except TooCostly as error:
             raise TooMany(
                 "filter.costly_events",

@@ -104,7 +104,7 @@ def with_one_primary(
     ]
 
 
-# Entries without a value: only parts that would describe one
+# EventIndex without a value: only parts that would describe one
 
 
 def with_values(attribute: Attribute, values: Any, tolerances: Tolerances) -> Any:

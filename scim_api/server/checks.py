@@ -216,7 +216,7 @@ def _shared_values(tenant: Tenant) -> Iterator[Finding]:
     An earlier version of this program could accept a second one; recorded events stay.
     """
     with tenant.ledger.reading() as connection:
-        shared = tenant.resources.shared_values(connection)
+        shared = tenant.resources.uniqueness.shared(connection)
     for key, ids in shared:
         named = ", ".join(ids[:MOST_NAMED])
         more = f" and {len(ids) - MOST_NAMED:,} more" if len(ids) > MOST_NAMED else ""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from projections.query.matching import matches_value
+from projections.query.matching import matches
 from projections.query.model import And, Compare, Filter, Operator, Type, terms_of
 from projections.state import STANDING
 from scim_api.protocol.errors import BodyTooLarge, InvalidValue, NoTarget
@@ -223,7 +223,7 @@ def _values(operation: Operation, current: list[Any], tolerances: Tolerances) ->
 
 def _is_chosen(operation: Operation, value: Any) -> bool:
     """Return whether an operation is about a value: its filter matches it, a remove names it."""
-    if operation.filter is not None and not matches_value(operation.filter, value):
+    if operation.filter is not None and not matches(operation.filter, value):
         return False
     return operation.op is not Op.REMOVE or operation.value is None or operation.value(value)
 
@@ -270,7 +270,7 @@ def _with_new(operation: Operation, current: list[Any], tolerances: Tolerances) 
     if operation.check:
         operation.check(described)
     value = assigned({**described, **operation.parts})
-    if operation.filter is not None and not matches_value(operation.filter, value):
+    if operation.filter is not None and not matches(operation.filter, value):
         raise contradiction(operation)
     return _appended(operation.attribute, current, [value])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from projections.current.memberships import Relation
-from projections.query.matching import matches_value
+from projections.query.matching import matches
 from projections.query.model import Compare, Filter, Operator, Or, terms_of
 from scim_api.protocol.errors import BodyTooLarge, InvalidValue, Mutability
 from scim_api.protocol.patch.apply import MEMBERS, Op, Operation, contradiction, described_by
@@ -115,7 +115,7 @@ class MemberChanges:
         self._looks += len(members) * terms_of(filter)
         if self._looks > max(MAX_LOOKS, MOST_TERMS * len(members)):
             raise _too_many_looks()
-        return {id_ for id_, one in members.items() if matches_value(filter, one.shown())}
+        return {id_ for id_, one in members.items() if matches(filter, one.shown())}
 
     def _stays(self, id_: str) -> bool:
         return not self._emptied and id_ not in self._removed
@@ -186,7 +186,7 @@ def _made(
     type_ = _type(described.get("type"))
     members = {id_: given or type_ for id_, given in given_members(value, tolerances).items()}
     for id_, given in members.items():
-        if not matches_value(filter, {**described, "value": id_, "type": given}):
+        if not matches(filter, {**described, "value": id_, "type": given}):
             raise contradiction(operation)
     return members
 

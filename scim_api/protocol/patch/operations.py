@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from projections.query.matching import matches_value
+from projections.query.matching import matches
 from projections.query.model import Type
 from scim_api.protocol.body import check_secret, check_urns
 from scim_api.protocol.errors import (
@@ -225,14 +225,14 @@ class Reader:
             urns = value if isinstance(value, list) else [value]
             check_urns(self._type, urns, self._tolerances)
         unassigns = op is Op.REPLACE and value == []  # RFC 7643 §2.5
-        removes = op is Op.REMOVE and (filter_ is None or matches_value(filter_, core))
+        removes = op is Op.REMOVE and (filter_ is None or matches(filter_, core))
         if unassigns or removes:
             raise Mutability(
                 "mutability.schemas", "schemas is required, and must contain {urn}", urn=core
             )
         if op is Op.REMOVE and filter_ is not None:
             for extension in self._type.extensions:
-                if matches_value(filter_, extension.id):
+                if matches(filter_, extension.id):
                     yield from self._removed(extension)
 
     # Values

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ledger import events
 from ledger.events import Recorded
 from ledger.sqlite.connection import temporary
-from projections.history.event_index import Entries, EventQuery, bounds, entry_of
+from projections.history.event_index import EventIndex, EventQuery, bounds, index_row
 from projections.query.comparison import fold
 from projections.query.matching import matches
 from projections.query.model import Filter
@@ -108,9 +108,9 @@ def row(document: Document) -> tuple[Any, ...]:
     return (*(document[key] for key in names), None if name is None else fold(name))
 
 
-def fill(database: Any, documents: list[Document]) -> Entries:
+def fill(database: Any, documents: list[Document]) -> EventIndex:
     database.execute("DELETE FROM entry")
-    entries = Entries()
+    entries = EventIndex()
     entries.add(database, map(row, documents))
     return entries
 
@@ -304,7 +304,7 @@ def recorded(**changes: Any) -> Recorded:
 
 
 def test_an_event_becomes_a_row() -> None:
-    assert entry_of(recorded(), "Jane") == (
+    assert index_row(recorded(), "Jane") == (
         7,
         at("2026-01-01"),
         "Updated",
@@ -320,11 +320,11 @@ def test_an_event_becomes_a_row() -> None:
 
 
 def test_an_erased_event_becomes_a_row_without_what_was_erased() -> None:
-    assert entry_of(recorded(payload=None), None)[7:] == (None, None, None, None)
+    assert index_row(recorded(payload=None), None)[7:] == (None, None, None, None)
 
 
 def test_an_unknown_client_is_none() -> None:
-    assert entry_of(recorded(payload={"request.client": "unknown"}), None)[7] is None
+    assert index_row(recorded(payload={"request.client": "unknown"}), None)[7] is None
 
 
 def test_what_is_forgotten_is_found_by_nothing_personal(database: Any) -> None:

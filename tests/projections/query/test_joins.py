@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from projections.query.matching import matches, sort_key
+from projections.query.matching import matches
 from projections.query.model import Operator, Query
 from scim_api.protocol.filter import parse_filter, parse_sort
 from scim_api.protocol.schema.attributes import AllTypes, ResourceType
 from scim_api.protocol.schema.resource_types import GROUP, RESOURCE_TYPES, USER
 from tests.projections.filters_drawn import combined
+from tests.projections.sorting import sort_key
 from tests.projections.worlds import GROUPS, HISTORIES, POPULATED, STRANGERS, USERS, Lived, Step
 
 PROPERTY = settings(

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from projections.query.comparison import fold
 from projections.query.documents import Documents as Table
-from projections.query.matching import matches, sort_key
+from projections.query.matching import matches
 from projections.query.model import Compare, Filter, Operator, Path, Query, Type
 from projections.tables import Tables
 from scim_api.protocol.filter import parse_filter, parse_sort
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.projections.filters_drawn import combined
+from tests.projections.sorting import sort_key
 
 PROPERTY = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

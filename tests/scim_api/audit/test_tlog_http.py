@@ -122,7 +122,7 @@ NO_NAMES = [
     "tile/64/000",
     "tile/-1/000",
     "tile/x/000",
-    "tile/Entries/000",
+    "tile/EventIndex/000",
     "tile/0/%D9%A0%D9%A0%D9%A0",
     "tile/0/000%0A",
     "tile/0",
