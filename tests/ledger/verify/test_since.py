@@ -160,7 +160,7 @@ def test_an_event_after_the_newest_head_is_reported_as_uncovered(signed: Path, r
     result = run("verify", "--position", str(added.position))
 
     assert result.exit_code == 0
-    assert "No tree head stands over it yet" in result.stdout
+    assert "No tree head covers it yet" in result.stdout
 
 
 @pytest.mark.parametrize("position", [1, 50, 256, 257, 401, 513, 600])
