@@ -1,17 +1,20 @@
 """Background jobs. One worker process runs them for each ledger."""
 
 import fcntl
+import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from ledger.contract import Ledger, LedgerError
+from ledger.contract import Ledger, LedgerBusy, LedgerError
 
 Trouble = LedgerError | OSError
 
 INTERVAL = 2.0  # seconds between two looks at the ledgers
+RETRY = 0.05  # seconds between two attempts at a lock
 PAUSE = 0.02  # seconds between two steps: requests of the same process go first
 LOCK_FILE = "history.lock"  # an older program, too, holds it while it does the jobs
 
@@ -111,7 +114,7 @@ class JobRunner:
         """Take the lock of a job's ledger, kept for as long as the process lives."""
         if job.path not in self._locks:
             try:
-                lock = _lock(job.path, self._lock_file)
+                lock = _lock(job.path.with_name(self._lock_file))
             except OSError as error:
                 self._report(job, error)
                 return False
@@ -124,7 +127,7 @@ class JobRunner:
 @contextmanager
 def exclusive_lock(ledger: Path) -> Iterator[bool]:
     """Keep every service from doing a ledger's jobs; yield False if one does them now."""
-    lock = _lock(ledger, LOCK_FILE)
+    lock = _lock(ledger.with_name(LOCK_FILE))
     try:
         yield lock is not None
     finally:
@@ -132,12 +135,29 @@ def exclusive_lock(ledger: Path) -> Iterator[bool]:
             lock.close()
 
 
-def _lock(ledger: Path, name: str) -> IO[bytes] | None:
-    """Take a lock next to a ledger's file, held till it is closed; None if another has it."""
-    lock = open(ledger.with_name(name), "ab")  # noqa: SIM115 (closed by who takes it)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+@contextmanager
+def file_lock(folder: Path, *, timeout: float = math.inf) -> Iterator[None]:
+    """Hold what only one process may do at a time: creating, migrating, rebuilding, rewriting.
+
+    Raises LedgerBusy after `timeout` seconds.
+    """
+    lock = _lock(folder / "ledger.lock", timeout)
+    if lock is None:
+        raise LedgerBusy("a rebuild or a migration of the ledger is under way")
+    with lock:
+        yield
+
+
+def _lock(path: Path, timeout: float = 0.0) -> IO[bytes] | None:
+    """Take a file lock, held till it is closed; None if another process keeps it for too long."""
+    deadline = time.monotonic() + timeout
+    lock = open(path, "ab")  # noqa: SIM115 (the caller closes it)
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                lock.close()
+                return None
+        time.sleep(RETRY)

@@ -1,30 +1,25 @@
-"""Ledger files: making one whole or not at all, bringing one up to date, who may do so."""
+"""Creates and migrates a ledger's file."""
 
-import fcntl
 import re
 import secrets
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
 
 from ledger import codec
 from ledger.atomic_files import make_folder, new_file
-from ledger.contract import NO_STREAM, Append, LedgerBusy, LedgerError, LedgerMisnamed
+from ledger.background import file_lock
+from ledger.contract import NO_STREAM, Append, LedgerError, LedgerMisnamed
 from ledger.events import LEDGER_OPENED, Event, Metadata
 from ledger.ledger_stream import stream_of
 from ledger.signing.keys import Keys
-from ledger.signing.note import Note, SigningKey, TreeHead
+from ledger.signing.note import Note, TreeHead
 from ledger.sqlite import schema
-from ledger.sqlite.connection import connect, translate_errors
-from ledger.sqlite.ledger import append_events, draft_of
+from ledger.sqlite.ledger import initialise
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def must_name_a_ledger(name: str) -> None:
-    """Refuse what is not fit for the name of a ledger; raises LedgerMisnamed."""
+    """Raise LedgerMisnamed for what cannot be the name of a ledger."""
     if not _NAME.fullmatch(name):
         raise LedgerMisnamed(name)
 
@@ -32,25 +27,32 @@ def must_name_a_ledger(name: str) -> None:
 def create(
     path: Path, name: str, *, software: str, metadata: Metadata, keys: Keys | None = None
 ) -> None:
-    """Make a new ledger file with its LedgerOpened event, whole or not at all, and its key.
+    """Create a ledger file with its LedgerOpened event, whole or not at all, and its key.
 
-    The key is kept beside it unless `keys` says otherwise.
-    Raises LedgerError when there is a file already or the name is not fit for one.
+    The key is kept in the same folder unless `keys` says otherwise. Raises LedgerError when there
+    is a file already, LedgerMisnamed for a name that is not fit.
     """
     must_name_a_ledger(name)
     keys = keys or Keys(path.parent)
     make_folder(path.parent)
-    with file_lock(path.parent), translate_errors(path):
+    with file_lock(path.parent):
         if path.exists():
             raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
         _refuse_stray_log(path)
         for torn in path.parent.glob(f".{path.name}.*"):  # of a creation that was cut off
             torn.unlink()
         key = keys.make(f"{name}/{secrets.token_hex(8)}")
+        effects = {"format": codec.FORMAT, "software": software, "verifier_key": str(key.verifier)}
+        stream = stream_of(key.name.partition("/")[2])
+        opened = Append(stream, NO_STREAM, [Event(LEDGER_OPENED, effects)])
+
+        def sign(leaf: bytes) -> str:
+            return str(key.note(TreeHead(key.name, 1, leaf).text))
+
         with new_file(path) as draft:
-            note = _write_first_event(draft, key, software, metadata)
+            head = initialise(draft, key.name, opened, metadata, sign)
         keys.settle()
-        keys.remember(note)
+        keys.remember(Note.parse(head))
 
 
 def _refuse_stray_log(path: Path) -> None:
@@ -69,49 +71,5 @@ def migrate(path: Path) -> list[str]:
     Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
     """
     schema.look_at(path, schema.check_origin)
-    with file_lock(path.parent), translate_errors(path), closing(connect(path)) as connection:
-        return schema.migrate(connection)
-
-
-def _write_first_event(path: Path, key: SigningKey, software: str, metadata: Metadata) -> Note:
-    """Write the first event, and a tree head over it: none is ever without one; return it."""
-    origin, tenant = key.name, key.name.partition("/")[2]
-    effects = {"format": codec.FORMAT, "software": software, "verifier_key": str(key.verifier)}
-    with closing(connect(path)) as connection:  # the last one to close removes the log
-        schema.migrate(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        append = Append(stream_of(tenant), NO_STREAM, [Event(LEDGER_OPENED, effects)])
-        [opened] = append_events(connection, origin, [draft_of(append, metadata)], metadata)
-        connection.execute(
-            "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, opened.at, codec.FORMAT)
-        )
-        [leaf] = connection.execute("SELECT leaf_hash FROM event").fetchone()
-        note = key.note(TreeHead(origin, 1, leaf).text)
-        connection.execute("INSERT INTO tree_head VALUES (1, 1, ?, ?)", (opened.at, str(note)))
-        connection.execute("COMMIT")
-    return note
-
-
-@contextmanager
-def file_lock(folder: Path, *, timeout: float | None = None) -> Iterator[None]:
-    """Hold what only one process may do at a time: making and migrating a ledger, rebuilding.
-
-    Raises LedgerBusy after `timeout` seconds; without it there is no end to waiting.
-    """
-    with open(folder / "ledger.lock", "a") as file:
-        if timeout is None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        else:
-            _lock_within(file, time.monotonic() + timeout)
-        yield
-
-
-def _lock_within(file: IO[str], deadline: float) -> None:
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise LedgerBusy("a rebuild or a migration of the ledger is under way") from None
-        time.sleep(0.05)
+    with file_lock(path.parent):
+        return schema.migrate_file(path)

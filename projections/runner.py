@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ledger.background import file_lock
 from ledger.contract import Connection, Ledger, NotMigrated
-from ledger.create import file_lock
 from ledger.events import Recorded
 from ledger.sqlite.connection import snapshot, temporary
 from projections import tables

@@ -19,6 +19,7 @@ from ledger.sqlite.connection import (
     execute_when_free,
     roll_back,
     translate_errors,
+    unavailable,
 )
 
 RECHECK = 10.0  # seconds at the least between two checks of a whole file
@@ -336,16 +337,24 @@ class Inspection:
             started = time.monotonic()
             if started >= self._next:
                 with suppress(LedgerBusy):  # busy is not broken, nor is it sound
-                    self._fault, self._began = _quick_check(self._path), started
+                    self._fault = self._check()
+                    self._began = started
                 took = time.monotonic() - started
                 self._next = started + max(RECHECK, SHARE * took)
             return self._fault, self._began
 
+    def _check(self) -> str | None:
+        try:
+            check_file(self._path)
+        except LedgerUnavailable as trouble:
+            return trouble.reason
+        return None
 
-def _quick_check(path: Path) -> str | None:
-    try:
-        with translate_errors(path), closing(connect_read_only(path)) as connection:
-            result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except LedgerUnavailable as trouble:
-        return trouble.reason
-    return None if result == "ok" else DAMAGED
+
+def check_file(path: Path, *, whole: bool = True) -> None:
+    """Read a file's tables, or all of it; raises LedgerBusy or LedgerUnavailable."""
+    with translate_errors(path), closing(connect_read_only(path)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if whole else "ok"
+    if found != "ok":
+        raise unavailable(path, driver.SQLITE_CORRUPT, f"malformed: {found}")

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from ledger.sqlite.connection import (
     connect_read_only,
     driver,
     json_list,
+    translate_errors,
 )
 from ledger.sqlite.database import BUSY, Place
 from ledger.sqlite.reads import (
@@ -216,6 +218,26 @@ class Draft(NamedTuple):
     payloads: Sequence[Payload]
     salts: list[bytes]
     commitments: list[str]
+
+
+def initialise(
+    path: Path, origin: str, opened: Append, metadata: Metadata, sign: Callable[[bytes], str]
+) -> str:
+    """Make an empty file a ledger with its first event; return the tree head over it.
+
+    `sign` makes that head of the event's leaf: no ledger is ever without one.
+    """
+    with translate_errors(path), closing(connect(path)) as connection:  # closing removes the log
+        schema.migrate(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        [first] = append_events(connection, origin, [draft_of(opened, metadata)], metadata)
+        connection.execute(
+            "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, first.at, codec.FORMAT)
+        )
+        head = sign(*tree_hashes(connection, 0, 0, 1))
+        connection.execute("INSERT INTO tree_head VALUES (1, 1, ?, ?)", (first.at, head))
+        connection.execute("COMMIT")
+    return head
 
 
 def draft_of(append: Append, metadata: Metadata) -> Draft:

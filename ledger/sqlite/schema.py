@@ -12,6 +12,7 @@ from ledger.sqlite.connection import (
     APPLICATION_ID,
     SCHEMA_VERSION,
     Connection,
+    connect,
     connect_read_only,
     driver,
     temporary,
@@ -78,6 +79,12 @@ def migrate(connection: Connection) -> list[str]:
     pending = [step.name for step in migrations.pending(db)]
     migrations.apply(db)
     return pending
+
+
+def migrate_file(path: Path) -> list[str]:
+    """Apply what is pending to a ledger's file; return the names of the steps."""
+    with translate_errors(path), closing(connect(path)) as connection:
+        return migrate(connection)
 
 
 def steps() -> list[tuple[str, str]]:

@@ -7,9 +7,8 @@ once for all erasures that wait, and again after a crash: the ledger knows which
 import time
 from collections.abc import Mapping
 
-from ledger.background import exclusive_lock
+from ledger.background import exclusive_lock, file_lock
 from ledger.contract import LedgerBusy, LedgerError
-from ledger.create import file_lock
 from projections.runner import StoredProjection
 from scim_api.logs import LOGGER
 from scim_api.tenants.tenants import Tenant

@@ -5,7 +5,6 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +14,10 @@ from ledger.contract import LedgerError
 from ledger.sqlite.connection import (
     SAFE_SQLITE,
     SIDE_FILES,
-    connect_read_only,
-    driver,
     safe_for_several_processes,
     sqlite_version,
-    translate_errors,
-    unavailable,
 )
+from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
 from scim_api.server.health import MIN_FREE
 from scim_api.settings import Settings, SettingsError
@@ -137,21 +133,12 @@ def _side_file(label: str, path: Path) -> Iterator[Check]:
         return
     try:
         size = path.stat().st_size
-        _read_through(path, whole=size < QUICK)
+        check_file(path, whole=size < QUICK)
     except (LedgerError, OSError) as error:
         yield Check(label, False, str(error))
     else:
         yield Check(label, True, f"readable, {size / 2**20:,.1f} MiB")
     yield from _rights(f"{label} rights", path)
-
-
-def _read_through(path: Path, *, whole: bool) -> None:
-    """Read a file's tables, or all of it; raises LedgerError."""
-    with translate_errors(path), closing(connect_read_only(path)) as connection:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if whole else "ok"
-    if found != "ok":
-        raise unavailable(path, driver.SQLITE_CORRUPT, f"malformed: {found}")
 
 
 def _log(tenant: Tenant) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from ledger.create import file_lock
+from ledger.background import file_lock
 from ledger.sqlite.connection import connect
 from scim_api.wiring import open_tenant
 from tests.scim_api.cli.conftest import Shell
