@@ -41,7 +41,7 @@ def test_a_change_that_loses_races_is_decided_again_for_a_bounded_time(
             api.ask("PATCH", path, patch(replace(f"faster {len(lost)}", "title")))
         return appended(ledger, appends, *others)
 
-    monkeypatch.setattr(service, "PATIENCE", patience)
+    monkeypatch.setattr(service, "TIMEOUT", patience)
     monkeypatch.setattr(SQLiteLedger, "append", append)
 
     assert api.ask("PATCH", path, patch(replace("first", "title"))).status_code == answer

@@ -275,4 +275,4 @@ def test_an_invalid_host_is_refused_before_it_can_break_the_json(api, host):
     response = api.get(api.path(created), headers={"Host": host})
 
     assert response.status_code == 400
-    assert response.json["detail"] == "The Host header is not a host."
+    assert response.json["detail"] == "The Host header is not a host name."
