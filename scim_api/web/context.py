@@ -33,7 +33,7 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_principal", "_started", "at", "environ", "id"),
+        *("_base_url", "_principal", "_started", "at", "environ", "id"),
         *("outcome", "past", "settings", "tolerated"),
     )
 
@@ -47,6 +47,7 @@ class Exchange:
         self.tolerated: set[str] = set()
         self.past: Past | None = None  # read instead of the present
         self.outcome: Outcome | None = None  # for the request log, where it is kept
+        self._base_url = settings.base_url
         self._principal: Principal | None = None
         self._started = time.perf_counter()
         environ[_KEY] = self
@@ -114,7 +115,9 @@ class Exchange:
     @property
     def base_url(self) -> str:
         """The SCIM base URL as clients know it: the setting, or what the request says."""
-        return self.settings.base_url or self._origin() + self.settings.base_path
+        if not self._base_url:
+            self._base_url = self._origin() + self.settings.base_path
+        return self._base_url
 
     @property
     def root_url(self) -> str:
