@@ -8,8 +8,10 @@ from scim_api.protocol.errors import Mutability as MutabilityError
 from scim_api.protocol.multi_valued import fixed_in, identity, with_fixed, with_parts, with_values
 from scim_api.protocol.patch.apply import stands
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import Attribute, AttributeAt, Mutability, ResourceType
+from scim_api.protocol.schema.attributes import Attribute, Mutability, ResourceType
 from scim_api.protocol.values import is_unassigned
+
+_FIXED = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
 
 Attributes = Mapping[str, Any]
 
@@ -31,44 +33,23 @@ def replaced(
     desired = _with_unshown(resource_type, before, desired, cleared)
     after = dict(desired)
     for key, value in before.items():
-        declared = resource_type.declared.get(key)
+        declared, given = resource_type.declared.get(key), desired.get(key)
         if stands(resource_type, key):
             after.setdefault(key, value)
-        elif _is_kept(declared):
-            after[key] = _whole(key, value, desired.get(key))
-        elif declared and isinstance(value, list):
-            left = _listed(declared.attribute, value, desired.get(key), tolerances)
+        elif declared is None or declared.attribute.mutability in _FIXED:
+            if given is not None and given != value:
+                raise MutabilityError.immutable(key)
+            after[key] = value
+        elif isinstance(value, list):
+            attribute = declared.attribute
+            left = with_fixed(attribute, value, given or []) or None
+            if with_values(attribute, value, tolerances.unrecorded) == left:
+                left = value
             if left is not None:
                 after[key] = left
-        elif isinstance(value, Mapping) and (parts := _fixed_parts(declared, value)):
-            after[key] = with_parts(key, parts, desired.get(key) or {})
+        elif isinstance(value, Mapping) and (parts := fixed_in(declared.attribute, value)):
+            after[key] = with_parts(key, parts, given or {})
     return after
-
-
-def _is_kept(declared: AttributeAt | None) -> bool:
-    fixed = (Mutability.IMMUTABLE, Mutability.READ_ONLY)
-    return declared is None or declared.attribute.mutability in fixed
-
-
-def _fixed_parts(declared: AttributeAt | None, value: Mapping[str, Any]) -> dict[str, Any]:
-    return fixed_in(declared.attribute, value) if declared else {}
-
-
-def _whole(key: str, kept: Any, given: Any) -> Any:
-    if given is not None and given != kept:
-        raise MutabilityError.immutable(key)
-    return kept
-
-
-def _listed(
-    attribute: Attribute, kept: list[Any], given: list[Any] | None, tolerances: Tolerances
-) -> Any:
-    """Return the list given, with the immutable parts that its values had.
-
-    Or the one that was recorded, where it has no more than that but what counts as none.
-    """
-    given = with_fixed(attribute, kept, given or []) or None
-    return kept if with_values(attribute, kept, tolerances.unrecorded) == given else given
 
 
 # What a GET does not show stays: nobody could have read it to send it back. These are the
@@ -110,23 +91,18 @@ def _with_unshown(
 def _kept(attribute: Attribute, value: Any, given: Any) -> Any:
     names = attribute.unshown_parts
     if given is None:
-        return value if attribute.unshown or not _shown(value, names) else None
+        entries = value if isinstance(value, list) else [value]
+        shown = any(not isinstance(each, Mapping) or each.keys() - names for each in entries)
+        return value if attribute.unshown or not shown else None
     if not names:
         return given
     if isinstance(value, Mapping):
-        return _parts(value, names) | given
-    entries = {identity(_without(entry, names)): _parts(entry, names) for entry in value}
-    return [entries.get(identity(_without(entry, names)), {}) | entry for entry in given]
+        return _parted(value, names)[1] | given
+    had = {identity(shown): unshown for shown, unshown in (_parted(e, names) for e in value)}
+    return [had.get(identity(_parted(entry, names)[0]), {}) | entry for entry in given]
 
 
-def _shown(value: Any, names: Set[str]) -> bool:
-    entries = value if isinstance(value, list) else [value]
-    return any(not isinstance(entry, Mapping) or entry.keys() - names for entry in entries)
-
-
-def _parts(entry: Attributes, names: Set[str]) -> dict[str, Any]:
-    return {name: part for name, part in entry.items() if name in names}
-
-
-def _without(entry: Attributes, names: Set[str]) -> dict[str, Any]:
-    return {name: part for name, part in entry.items() if name not in names}
+def _parted(entry: Attributes, names: Set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the parts of an entry without some, and these."""
+    unshown = {name: part for name, part in entry.items() if name in names}
+    return {name: part for name, part in entry.items() if name not in names}, unshown

@@ -124,7 +124,10 @@ def apply(
     after, work = dict(attributes), 0
     for operation in operations:
         if operation.read_only:
-            _check_unchanged(operation, is_current, tolerances)
+            given = operation.value
+            same = is_current(operation.declared.key, given) if operation.whole else given is None
+            if not same and not tolerances.allow("read_only_in_value"):
+                raise MutabilityError.read_only(operation.name)
         elif members is not None and operation.declared.key == MEMBERS:
             members.change(operation, tolerances)
         else:
@@ -137,14 +140,6 @@ def apply(
             value = _changed(operation, current, tolerances)
             after = _with(resource_type, after, operation.declared, value)
     return _without_valueless(resource_type, attributes, after, tolerances)
-
-
-def _check_unchanged(operation: Operation, is_current: IsCurrent, tolerances: Tolerances) -> None:
-    """Refuse, by policy, a change of what is readOnly; raises Mutability."""
-    given = operation.value
-    same = is_current(operation.declared.key, given) if operation.whole else given is None
-    if not same and not tolerances.allow("read_only_in_value"):
-        raise MutabilityError.read_only(operation.name)
 
 
 def stands(resource_type: ResourceType, key: str) -> bool:
@@ -214,8 +209,11 @@ def _values(operation: Operation, current: list[Any], tolerances: Tolerances) ->
     chosen = {place for place, value in enumerate(current) if _is_chosen(operation, value)}
     if op is Op.REMOVE and operation.sub is None:
         return [value for place, value in enumerate(current) if place not in chosen]
-    if attribute.type is not Type.COMPLEX:
-        return _plain_replaced(operation, current, chosen)
+    if attribute.type is not Type.COMPLEX:  # one plain value for those chosen (RFC 7644 §3.5.2.3)
+        if not chosen:
+            raise _no_target(operation)
+        values = (operation.value if i in chosen else [each] for i, each in enumerate(current))
+        return distinct([each for value in values for each in value])
     if chosen or op is Op.REMOVE:
         return _rewritten(attribute, current, chosen, operation.parts)
     return _with_new(operation, current, tolerances)
@@ -234,16 +232,6 @@ def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> lis
     primary = {identity(value) for value in given if is_primary(value)}
     touched = [place for place, value in enumerate(values) if identity(value) in primary]
     return with_one_primary(attribute, values, touched)
-
-
-def _plain_replaced(operation: Operation, current: list[Any], chosen: set[int]) -> list[Any]:
-    """Put one plain value in the place of those chosen (RFC 7644 §3.5.2.3)."""
-    if not chosen:
-        raise no_target(operation)
-    values = (
-        operation.value if place in chosen else [value] for place, value in enumerate(current)
-    )
-    return distinct([each for value in values for each in value])
 
 
 def _rewritten(
@@ -290,11 +278,11 @@ def described_by(operation: Operation, tolerances: Tolerances) -> Mapping[str, A
         if isinstance(term, Compare) and term.operator is Operator.EQ and term.path.sub
     }
     if len(equal) != len(terms) or not tolerances.allow(_CREATES[operation.op]):
-        raise no_target(operation)
+        raise _no_target(operation)
     return equal
 
 
-def no_target(operation: Operation) -> NoTarget:
+def _no_target(operation: Operation) -> NoTarget:
     """Return the error for a filter in a path that finds nothing."""
     return NoTarget(
         "path.no_match",

@@ -49,7 +49,7 @@ class Attribute:
 
     @cached_property
     def subs(self) -> dict[str, "Attribute"]:
-        """Sub-attributes by folded name."""
+        """Sub-attributes by lower-case name."""
         return {sub.name.lower(): sub for sub in self.sub_attributes}
 
     @cached_property

@@ -1,7 +1,7 @@
 """A schema's JSON document (RFC 7643 §7), strictly checked -> declarations: ours and operators'."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -25,12 +25,19 @@ _IN_ATTRIBUTE = (
     *("name", "type", "multiValued", "description", "required", "caseExact", "mutability"),
     *("returned", "uniqueness", "canonicalValues", "referenceTypes", "subAttributes"),
 )
-_UNIQUENESS = ("none", "server", "global")
 _UNIQUE_TYPES = (Type.STRING, Type.REFERENCE, Type.INTEGER, Type.DECIMAL, Type.BINARY)
 _EXACT = (Type.REFERENCE, Type.BINARY)  # unless the file says otherwise (RFC 7643 §2.3.6, §2.3.7)
 _WITH_CASE = (Type.STRING, *_EXACT)
 
 E = TypeVar("E", bound=StrEnum)
+
+
+class Uniqueness(StrEnum):
+    """Where a value must be unique (RFC 7643 §2.2)."""
+
+    NONE = "none"
+    SERVER = "server"
+    GLOBAL = "global"
 
 
 class SchemaRefused(LedgerError):
@@ -52,12 +59,12 @@ def schema_of(document: Any) -> Schema:
     """Turn a schema's document into declarations; raises SchemaRefused."""
     if not isinstance(document, dict):
         raise SchemaRefused("a schema is a JSON object with id, name and attributes")
-    _only("the schema", document, _IN_SCHEMA)
+    schema = _Object(document, "the schema", _IN_SCHEMA)
     return Schema(
         _urn(document.get("id")),
-        _text("name", document, "the schema"),
-        _text("description", document, "the schema", optional=True),
-        _attributes("attributes", document, "the schema"),
+        schema.text("name"),
+        schema.text("description", optional=True),
+        schema.attributes("attributes", _attribute),
     )
 
 
@@ -73,82 +80,127 @@ def _urn(value: Any) -> str:
     return value
 
 
-def _attributes(member: str, document: Mapping[str, Any], where: str) -> tuple[Attribute, ...]:
-    items = document.get(member)
-    if not isinstance(items, list) or not items:
-        raise SchemaRefused(f"{where} needs {member}: a list of at least one attribute")
-    if len(items) > MAX_ATTRIBUTES:
-        raise SchemaRefused(f"{where} has more than {MAX_ATTRIBUTES} {member}")
-    inside = member == "subAttributes"
-    found = tuple(
-        _attribute(item, f"{where}, {member}[{i}]", inside) for i, item in enumerate(items)
-    )
-    _must_differ(found, where)
-    return found
-
-
-def _must_differ(attributes: Iterable[Attribute], where: str) -> None:
-    seen: set[str] = set()
-    for attribute in attributes:
-        if attribute.name.lower() in seen:
-            raise SchemaRefused(
-                f"{where} declares {attribute.name} twice: upper and lower case do not matter"
-            )
-        seen.add(attribute.name.lower())
-
-
-def _attribute(document: Any, where: str, inside: bool) -> Attribute:
-    if not isinstance(document, dict):
-        raise SchemaRefused(f"{where} must be an object with a name and a type")
-    name = _name(document.get("name"), where, inside)
-    where = name if not inside else f"{where.partition(',')[0]}.{name}"
-    _only(where, document, _IN_ATTRIBUTE)
-    type_ = _one_of(Type, "type", document, where, Type.STRING)
-    attribute = Attribute(
-        name,
-        _text("description", document, where, optional=True),
-        type_,
-        multi_valued=_flag("multiValued", document, where),
-        required=_flag("required", document, where),
-        case_exact=_flag("caseExact", document, where, type_ in _EXACT) and type_ in _WITH_CASE,
-        mutability=_one_of(Mutability, "mutability", document, where, Mutability.READ_WRITE),
-        returned=_one_of(Returned, "returned", document, where, Returned.DEFAULT),
-        uniqueness=_uniqueness(document, where),
-        canonical_values=_texts("canonicalValues", document, where),
-        reference_types=_texts("referenceTypes", document, where),
-        sub_attributes=_subs(type_, document, where),
-    )
-    _must_be_served(attribute, where, inside)
+def _attribute(document: Any, place: str) -> Attribute:
+    name = _name_in(document, place)
+    attribute = _declared(_Object(document, name, _IN_ATTRIBUTE), name)
+    for fault in _faults(attribute):
+        raise SchemaRefused(f"{name} {fault}")
     return attribute
 
 
-def _name(value: Any, where: str, inside: bool) -> str:
-    if isinstance(value, str) and len(value) <= MAX_NAME and _NAME.fullmatch(value):
-        return value
-    if inside and value == "$ref":  # as the references of RFC 7643 §2.4 are named
-        return "$ref"
-    raise SchemaRefused(
-        f"{where}: name {_shown(value)} must begin with a letter and go on with letters, digits,"
-        f" hyphens, underscores and dollar signs; at most {MAX_NAME} characters"
+def _part(document: Any, place: str) -> Attribute:
+    """Read a sub-attribute, whose place begins with the attribute's name."""
+    name = _name_in(document, place, "$ref")  # as RFC 7643 §2.4 names references
+    where = f"{place.partition(',')[0]}.{name}"
+    attribute = _declared(_Object(document, where, _IN_ATTRIBUTE), name)
+    for fault in (*_faults(attribute), *_inner_faults(attribute)):
+        raise SchemaRefused(f"{where} {fault}")
+    return attribute
+
+
+def _name_in(document: Any, place: str, *others: str) -> str:
+    if not isinstance(document, dict):
+        raise SchemaRefused(f"{place} must be an object with a name and a type")
+    name = document.get("name")
+    fits = isinstance(name, str) and len(name) <= MAX_NAME and _NAME.fullmatch(name)
+    if not fits and name not in others:
+        raise SchemaRefused(
+            f"{place}: name {_shown(name)} must begin with a letter and go on with letters, digits,"
+            f" hyphens, underscores and dollar signs; at most {MAX_NAME} characters"
+        )
+    return str(name)
+
+
+def _declared(item: "_Object", name: str) -> Attribute:
+    type_ = item.one_of(Type, "type", Type.STRING)
+    if type_ is not Type.COMPLEX and item.document.get("subAttributes"):
+        raise SchemaRefused(f"{item.where} has subAttributes, so its type must be complex")
+    return Attribute(
+        name,
+        item.text("description", optional=True),
+        type_,
+        multi_valued=item.flag("multiValued"),
+        required=item.flag("required"),
+        case_exact=item.flag("caseExact", type_ in _EXACT) and type_ in _WITH_CASE,
+        mutability=item.one_of(Mutability, "mutability", Mutability.READ_WRITE),
+        returned=item.one_of(Returned, "returned", Returned.DEFAULT),
+        uniqueness=item.one_of(Uniqueness, "uniqueness", Uniqueness.NONE),
+        canonical_values=item.texts("canonicalValues"),
+        reference_types=item.texts("referenceTypes"),
+        sub_attributes=item.attributes("subAttributes", _part) if type_ is Type.COMPLEX else (),
     )
 
 
-def _subs(type_: Type, document: Mapping[str, Any], where: str) -> tuple[Attribute, ...]:
-    if type_ is Type.COMPLEX:
-        return _attributes("subAttributes", document, where)
-    if document.get("subAttributes"):
-        raise SchemaRefused(f"{where} has subAttributes, so its type must be complex")
-    return ()
+class _Object:
+    """An object of the document and its name in sentences; each method reads one member."""
 
+    def __init__(self, document: Mapping[str, Any], where: str, known: tuple[str, ...]) -> None:
+        self.document, self.where = document, where
+        for member in document:
+            if member not in known:
+                near = next((name for name in known if name.lower() == member.lower()), None)
+                hint = f"write {near}" if near else f"known are {', '.join(known)}"
+                raise SchemaRefused(
+                    f"{where} has a member {_shown(member)}, which says nothing: {hint}"
+                )
 
-def _must_be_served(attribute: Attribute, where: str, inside: bool) -> None:
-    """Refuse what is good JSON but could not be kept as promised."""
-    for sentence in (*_faults(attribute), *(_inner_faults(attribute) if inside else ())):
-        raise SchemaRefused(f"{where} {sentence}")
+    def _refusal(self, member: str, fault: str) -> SchemaRefused:
+        return SchemaRefused(f"{self.where}: {member} {fault}")
+
+    def text(self, member: str, *, optional: bool = False) -> str:
+        value = self.document.get(member)
+        if value is None and optional:
+            return ""
+        if not isinstance(value, str) or not (value.strip() or optional) or "\0" in value:
+            raise self._refusal(member, "must be text in quotes")
+        if len(value) > MAX_TEXT:
+            raise self._refusal(member, f"is longer than {MAX_TEXT} characters")
+        return value
+
+    def texts(self, member: str) -> tuple[str, ...]:
+        values = self.document.get(member)
+        if values is None:
+            return ()
+        if not isinstance(values, list) or len(values) > MAX_VALUES:
+            raise self._refusal(member, f"must be a list of at most {MAX_VALUES} texts")
+        if not all(isinstance(v, str) and 0 < len(v) <= MAX_TEXT and "\0" not in v for v in values):
+            raise self._refusal(member, "must hold texts in quotes only")
+        return tuple(values)
+
+    def flag(self, member: str, default: bool = False) -> bool:
+        value = self.document.get(member, default)
+        if not isinstance(value, bool):
+            raise self._refusal(member, "must be true or false, without quotes")
+        return value
+
+    def one_of(self, kind: type[E], member: str, default: E) -> E:
+        value = self.document.get(member, default.value)
+        known = [item.value for item in kind]
+        if value not in known:
+            raise self._refusal(member, f"{_shown(value)} must be one of {', '.join(known)}")
+        return kind(value)
+
+    def attributes(
+        self, member: str, read: Callable[[Any, str], Attribute]
+    ) -> tuple[Attribute, ...]:
+        items = self.document.get(member)
+        if not isinstance(items, list) or not items:
+            raise SchemaRefused(f"{self.where} needs {member}: a list of at least one attribute")
+        if len(items) > MAX_ATTRIBUTES:
+            raise SchemaRefused(f"{self.where} has more than {MAX_ATTRIBUTES} {member}")
+        found = [read(item, f"{self.where}, {member}[{i}]") for i, item in enumerate(items)]
+        names = [attribute.name.lower() for attribute in found]
+        for i, attribute in enumerate(found):
+            if names[i] in names[:i]:
+                raise SchemaRefused(
+                    f"{self.where} declares {attribute.name} twice: upper and lower case do not"
+                    " matter"
+                )
+        return tuple(found)
 
 
 def _faults(attribute: Attribute) -> Iterable[str]:
-    write_only = attribute.mutability is Mutability.WRITE_ONLY
+    write_only = attribute.write_only
     if attribute.required and (attribute.read_only or write_only):
         yield f"is required and {attribute.mutability}: nobody could supply it"
     if write_only and attribute.returned is not Returned.NEVER:
@@ -168,8 +220,8 @@ def _faults(attribute: Attribute) -> Iterable[str]:
 
 
 def _can_be_unique(attribute: Attribute) -> bool:
-    kept = attribute.mutability is not Mutability.WRITE_ONLY
-    return kept and attribute.type in _UNIQUE_TYPES and not attribute.multi_valued
+    kept = attribute.type in _UNIQUE_TYPES and not attribute.write_only
+    return kept and not attribute.multi_valued
 
 
 def _inner_faults(sub: Attribute) -> Iterable[str]:
@@ -179,64 +231,8 @@ def _inner_faults(sub: Attribute) -> Iterable[str]:
         yield "is multi-valued inside a complex attribute, which cannot be filtered"
     if sub.uniqueness != "none":
         yield f'cannot have uniqueness "{sub.uniqueness}": only a whole attribute can be unique'
-    if sub.mutability is Mutability.WRITE_ONLY:
+    if sub.write_only:
         yield "is writeOnly: only a whole attribute can be taken and dropped"
-
-
-def _only(where: str, document: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    for member in document:
-        if member not in known:
-            near = next((name for name in known if name.lower() == member.lower()), None)
-            hint = f"write {near}" if near else f"known are {', '.join(known)}"
-            raise SchemaRefused(
-                f"{where} has a member {_shown(member)}, which says nothing: {hint}"
-            )
-
-
-def _text(member: str, document: Mapping[str, Any], where: str, *, optional: bool = False) -> str:
-    value = document.get(member)
-    if value is None and optional:
-        return ""
-    if not isinstance(value, str) or not (value.strip() or optional) or "\0" in value:
-        raise SchemaRefused(f"{where}: {member} must be text in quotes")
-    if len(value) > MAX_TEXT:
-        raise SchemaRefused(f"{where}: {member} is longer than {MAX_TEXT} characters")
-    return value
-
-
-def _texts(member: str, document: Mapping[str, Any], where: str) -> tuple[str, ...]:
-    values = document.get(member)
-    if values is None:
-        return ()
-    if not isinstance(values, list) or len(values) > MAX_VALUES:
-        raise SchemaRefused(f"{where}: {member} must be a list of at most {MAX_VALUES} texts")
-    if not all(isinstance(v, str) and v and len(v) <= MAX_TEXT and "\0" not in v for v in values):
-        raise SchemaRefused(f"{where}: {member} must hold texts in quotes only")
-    return tuple(values)
-
-
-def _flag(member: str, document: Mapping[str, Any], where: str, default: bool = False) -> bool:
-    value = document.get(member, default)
-    if not isinstance(value, bool):
-        raise SchemaRefused(f"{where}: {member} must be true or false, without quotes")
-    return value
-
-
-def _one_of(kind: type[E], member: str, document: Mapping[str, Any], where: str, default: E) -> E:
-    value = document.get(member, default.value)
-    known = [item.value for item in kind]
-    if value not in known:
-        raise SchemaRefused(f"{where}: {member} {_shown(value)} must be one of {', '.join(known)}")
-    return kind(value)
-
-
-def _uniqueness(document: Mapping[str, Any], where: str) -> str:
-    value = document.get("uniqueness", "none")
-    if value not in _UNIQUENESS:
-        raise SchemaRefused(
-            f"{where}: uniqueness {_shown(value)} must be one of {', '.join(_UNIQUENESS)}"
-        )
-    return str(value)
 
 
 def _shown(value: Any) -> str:
