@@ -18,7 +18,7 @@ from scim_api.tenants.tenants import Tenant
     "019ab6d3-... --release --reason settled --ticket CASE-7",
     "--json",
 )
-@click.argument("user", metavar="ID|USERNAME", required=False)
+@click.argument("user", metavar="[ID|USERNAME]", required=False)
 @click.option("--reason", type=ShortForm(), metavar="CODE", help="Why: a code.")
 @click.option("--ticket", type=ShortForm(), metavar="ID", help="The ticket of the hold.")
 @click.option("--release", is_flag=True, help="Release the hold of this ticket.")
