@@ -124,8 +124,13 @@ class Connection(Protocol):
         ...
 
 
+Progress = Callable[[int, int], None]  # is called with how much of how much is done
 Check = Callable[[Connection], None]
 Decide = Callable[[Connection], Sequence[Append]]
+
+
+def no_progress(done: int, total: int) -> None:
+    """Show no progress."""
 
 
 def unchecked(_: Connection) -> None:

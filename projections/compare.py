@@ -5,10 +5,10 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 
-from ledger.contract import LedgerBusy
+from ledger.contract import LedgerBusy, Progress
 from ledger.verify.report import Compared
 from ledger.verify.workers import FEW, cores
-from projections.runner import Progress, StoredProjection
+from projections.runner import StoredProjection
 
 Opened = Callable[[], Sequence[StoredProjection]]  # a function that another process can call
 Reports = SimpleQueue[tuple[int, int, int]]  # which projection, how far, of how much

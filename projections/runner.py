@@ -1,18 +1,16 @@
 """Projections as a whole: building their tables, rebuilding next to the live ones, checking."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ledger.background import file_lock
-from ledger.contract import Connection, Ledger, NotMigrated
+from ledger.contract import Connection, Ledger, NotMigrated, Progress, no_progress
 from ledger.events import Recorded
 from ledger.sqlite.connection import snapshot, temporary
 from projections import tables
-
-Progress = Callable[[int, int], None]
 
 CHUNK = 500  # events a transaction while rebuilding: writers wait for one chunk at the most
 
@@ -82,10 +80,6 @@ class Difference:
         )
 
 
-def _ignore(done: int, total: int) -> None:
-    pass
-
-
 def outdated(ledger: Ledger, projections: Sequence[Projection]) -> list[Projection]:
     """Return the projections that have no tables yet, or tables of another revision."""
     with ledger.reading() as connection:
@@ -129,7 +123,7 @@ class StoredProjection:
             rows = {table: tables.count(connection, table) for table in self.projection.tables}
             return Status(name, revision, self._position(connection), rows)
 
-    def rebuild(self, progress: Progress = _ignore) -> int:
+    def rebuild(self, progress: Progress = no_progress) -> int:
         """Rebuild next to the live tables, then replace them; return the position.
 
         The service goes on answering and writing meanwhile: each chunk is a short transaction.
@@ -169,7 +163,7 @@ class StoredProjection:
                 with self.file.writing() as connection:
                     more = tables.drop_some(connection, table, key)
 
-    def check(self, progress: Progress = _ignore) -> Difference | None:
+    def check(self, progress: Progress = no_progress) -> Difference | None:
         """Prove that a rebuild gives the same rows; return the first difference."""
         end = self.stands_at()
         if not end:

@@ -1,6 +1,6 @@
 """An export: the event that says so, a head signed over it, and the lines under that head."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -10,7 +10,7 @@ import orjson
 
 from ledger import merkle
 from ledger.atomic_files import write_together
-from ledger.contract import LedgerError
+from ledger.contract import LedgerError, Progress
 from ledger.events import EXPORTED, Event, Metadata
 from ledger.export.line import FORMAT, Disclosure, line_of
 from ledger.ledger_stream import record
@@ -19,8 +19,6 @@ from ledger.signing.tree_heads import TreeHeads
 
 VERIFIER = "verify.py"
 CHUNK = 1000  # lines between two looks at the progress
-
-Progress = Callable[[int, int], None]
 
 
 class InTheWay(LedgerError):

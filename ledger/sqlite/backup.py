@@ -1,16 +1,13 @@
 """Online backup: a consistent copy of a ledger while it is written to."""
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from ledger.atomic_files import new_file
-from ledger.contract import LedgerError
+from ledger.contract import LedgerError, Progress
 from ledger.sqlite.connection import connect_read_only, driver, translate_errors
 
 PAGES = 1000  # copied at a time; writers go on in between
-
-Progress = Callable[[int, int], None]
 
 
 def backup(source: Path, target: Path, progress: Progress) -> int:

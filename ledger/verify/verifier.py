@@ -7,11 +7,11 @@ What a verification cannot show is in `report.NOT_SHOWN`.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from ledger.contract import LedgerError, LedgerMissing, LedgerUnavailable
+from ledger.contract import LedgerError, LedgerMissing, LedgerUnavailable, Progress, no_progress
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.known_heads import Answers, ask, newest_trusted
@@ -41,18 +41,12 @@ from ledger.verify.single import readable
 from ledger.verify.tree import TreeCheck, check_levels
 from ledger.verify.workers import FEW, Piece, check_all, cores, unreadable
 
-Progress = Callable[[int, int], None]
-
 _HEADS = 2000  # whose signatures are checked in one piece
 _SMALLEST = 64  # bytes: no event takes less of a file
 _HIGHEST = 2**63 - 1  # the highest position that a table can hold
 
 
-def _ignore(done: int, total: int) -> None:
-    pass
-
-
-def verify(path: Path, progress: Progress = _ignore, options: Options | None = None) -> Report:
+def verify(path: Path, progress: Progress = no_progress, options: Options | None = None) -> Report:
     """Verify a ledger file; raises LedgerUnavailable when it cannot be opened. Writes nothing."""
     report = Report(path)
     try:

@@ -15,7 +15,9 @@ from ledger.contract import (
     Ledger,
     LedgerBusy,
     LedgerError,
+    Progress,
     SideFileUnavailable,
+    no_progress,
 )
 from ledger.sqlite.connection import connect, connect_read_only
 from ledger.sqlite.database import DatabaseFile
@@ -24,7 +26,7 @@ from projections.history.lifetimes import Lifetimes
 from projections.history.past_tables import PastTables
 from projections.history.projector import HistoryProjector
 from projections.kinds import ResourceKind
-from projections.runner import Progress, StoredProjection
+from projections.runner import StoredProjection
 from projections.tables import set_checkpoint
 
 HISTORY_FILE = "history.db"
@@ -128,9 +130,7 @@ class History(StoredProjection):
 
     # Following the ledger
 
-    def catch_up(
-        self, *, patience: float | None = None, progress: Progress = lambda done, end: None
-    ) -> int:
+    def catch_up(self, *, patience: float | None = None, progress: Progress = no_progress) -> int:
         """Follow the ledger to its end and return it; raises HistoryBehind after `patience` s."""
         end = self.ledger.last_position()
         deadline = time.monotonic() + (patience or float("inf"))
@@ -220,7 +220,7 @@ class History(StoredProjection):
     def _position(self, connection: Connection) -> int:
         return position_of(connection)
 
-    def rebuild(self, progress: Progress = lambda done, end: None) -> int:
+    def rebuild(self, progress: Progress = no_progress) -> int:
         self.follow(0)  # creates the tables where there are none
         return super().rebuild(progress)
 

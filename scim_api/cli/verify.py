@@ -35,7 +35,9 @@ from scim_api.wiring import keys_of, projections_of, stored_projections, wire
 )
 @click.option("--file", type=click.Path(path_type=Path), help="Verify this file, such as a backup.")
 @click.option("--events-only", is_flag=True, help="Do not compare the projections with a rebuild.")
-@click.option("--since-last", is_flag=True, help="Read only what came after the last such verification.")
+@click.option(
+    "--since-last", is_flag=True, help="Read only what came after the last such verification."
+)
 @click.option(
     "--memory",
     type=click.Path(path_type=Path, dir_okay=False),

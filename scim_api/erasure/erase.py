@@ -1,10 +1,10 @@
 """Erasing a person: whom it would concern, what it would forget, and the order of its steps."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ledger import erasure
-from ledger.contract import Append, Connection, LedgerError
+from ledger.contract import Append, Connection, LedgerError, Progress, no_progress
 from ledger.erasure import Hold, Justification
 from ledger.events import Metadata
 from scim_api.erasure import purge
@@ -13,8 +13,6 @@ from scim_api.service.members import leave_groups
 from scim_api.tenants.tenants import Tenant
 
 USER = "User"
-
-Progress = Callable[[int, int], None]
 
 
 class NoSuchPerson(LedgerError):
@@ -64,7 +62,7 @@ class ErasurePlan:
     mentions: tuple[Mention, ...]  # events of other streams that contain the person's names
 
 
-def plan(tenant: Tenant, id_: str, progress: Progress = lambda *_: None) -> ErasurePlan:
+def plan(tenant: Tenant, id_: str, progress: Progress = no_progress) -> ErasurePlan:
     """Return what the erasure of a user would forget; changes nothing."""
     ledger, stream = tenant.ledger, stream_of(id_)
     events = ledger.read_stream(stream)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger.contract import Append, LedgerError, WrongExpectedVersion
+from ledger.contract import Append, LedgerError, Progress, WrongExpectedVersion
 from ledger.events import SETTINGS_CHANGED, Event, Metadata
 from projections.current.configuration import Settings, stream_of
 from projections.current.uniqueness import NotUnique
@@ -22,7 +22,6 @@ from scim_api.tenants.catalogue import (
     preset,
 )
 from scim_api.tenants.schema_impact import (
-    Progress,
     check_names,
     losses,
     refuse_contradictions,

@@ -1,10 +1,10 @@
 """What a change of schemas or of required attributes would do to what is recorded already."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.contract import Connection, Ledger
+from ledger.contract import Connection, Ledger, Progress
 from projections.current.resources import Resources
 from projections.current.uniqueness import form_of, key_of
 from projections.query.model import START, Mark, Query
@@ -24,8 +24,6 @@ from scim_api.tenants.catalogue import Catalogue
 PAGE = 500  # resources read at once
 _SHOWN = 5  # sentences in one refusal
 _RESERVED = ("urn:ietf:params:scim:api:", "urn:ietf:params:scim:schemas:core:")
-
-Progress = Callable[[int, int], None]
 
 
 def check_names(schema: Schema, catalogue: Catalogue) -> None:
