@@ -16,7 +16,7 @@ from scim_api.audit.parameters import count, position
 from scim_api.audit.paths import page_address, page_links
 from scim_api.auth.authenticate import authenticate
 from scim_api.protocol.errors import InvalidValue, NotFound
-from scim_api.protocol.list_query import Parameters, whole_number
+from scim_api.protocol.list_query import Parameters, descending, whole_number
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, exchange_of
 from scim_api.web.messages import JSON
@@ -116,9 +116,15 @@ def _query(parameters: Parameters, events: Events) -> EventQuery:
             "before cannot be combined with after or wait. For a range use a filter, such as"
             " position gt 100 and position lt 200.",
         )
+    filter, order = _filter(parameters, events), parameters.get("sortOrder")
+    newest_first = descending(order) if order else not waits
+    if waits and newest_first:
+        raise InvalidValue(
+            "parameter.wait_order", "With wait, sortOrder must be ascending: new events come last."
+        )
     return EventQuery(
-        filter=_filter(parameters, events),
-        newest_first=_newest_first(parameters.get("sortOrder"), waits),
+        filter=filter,
+        newest_first=newest_first,
         count=count(parameters),
         after=after,
         before=before,
@@ -128,17 +134,6 @@ def _query(parameters: Parameters, events: Events) -> EventQuery:
 def _filter(parameters: Parameters, events: Events) -> Filter | None:
     text = parameters.get("filter")
     return None if text is None else event_filter(text, events.credential_names())
-
-
-def _newest_first(order: str | None, waits: bool) -> bool:
-    word = (order or ("ascending" if waits else "descending")).lower()
-    if word not in ("ascending", "descending"):
-        raise InvalidValue("parameter.sort_order", "sortOrder must be ascending or descending.")
-    if waits and word == "descending":
-        raise InvalidValue(
-            "parameter.wait_order", "With wait, sortOrder must be ascending: new events come last."
-        )
-    return word == "descending"
 
 
 def _seconds(parameters: Parameters) -> int | None:

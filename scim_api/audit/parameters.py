@@ -1,6 +1,7 @@
 """The parameters of the ledger's own API; reading each raises InvalidValue."""
 
 import re
+from collections.abc import Iterable
 
 from projections.audit import diff
 from projections.audit.blame import BEGINNING, Place
@@ -78,22 +79,19 @@ def place_text(begin: Place) -> str:
 
 def kind(given: Parameters) -> str | None:
     """Read which kind of difference is asked for, None for all."""
-    word = given.get("kind")
-    if word is not None and word not in diff.KINDS:
-        raise InvalidValue(
-            "parameter.kind", "kind must be one of: {words}.", words=", ".join(diff.KINDS)
-        )
-    return word
+    return _one_of(given, "kind", diff.KINDS)
 
 
 def types(given: Parameters) -> list[str]:
     """Read which resource types are asked for: one, or all."""
     names = [resource_type.name for resource_type in RESOURCE_TYPES]
-    name = given.get("resourceType")
-    if name is not None and name not in names:
-        raise InvalidValue(
-            "parameter.resource_type",
-            "resourceType must be one of: {words}.",
-            words=", ".join(names),
-        )
+    name = _one_of(given, "resourceType", names)
     return names if name is None else [name]
+
+
+def _one_of(given: Parameters, name: str, words: Iterable[str]) -> str | None:
+    word = given.get(name)
+    if word is not None and word not in words:
+        template, known = "{name} must be one of: {words}.", ", ".join(words)
+        raise InvalidValue("parameter.word", template, name=name, words=known)
+    return word
