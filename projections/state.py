@@ -34,11 +34,6 @@ class Resource:
     last_modified: str
     attributes: Attributes
 
-    @property
-    def etag(self) -> str:
-        """The weak entity tag of RFC 7644 §3.14: the stream's version."""
-        return f'W/"{self.version}"'
-
 
 _UPDATES = frozenset(
     (
@@ -101,7 +96,7 @@ def document_of(resource: Resource, schema: str, endpoint: str) -> bytes:
         "resourceType": resource.type,
         "created": resource.created,
         "lastModified": resource.last_modified,
-        "version": resource.etag,
+        "version": f'W/"{resource.version}"',  # the ETag
         "location": f"{endpoint}/{resource.id}",
     }
     parts = (

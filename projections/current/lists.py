@@ -11,7 +11,7 @@ from projections.current.memberships import grouped_in
 from projections.kinds import ResourceKind
 from projections.query.documents import Documents
 from projections.query.effort import bounded
-from projections.query.model import Mark, Page, Query
+from projections.query.model import START, Mark, Page, Query
 from projections.query.sql import Sql
 from projections.tables import Tables
 
@@ -39,13 +39,10 @@ class Lists:
         """
         if type_ and query.filter is None and query.sort_by is None:
             with snapshot(connection):
-                if query.after:
-                    return self._by_cursor(connection, type_, query)
-                return self._whole_list(connection, type_, query)
+                read = self._page if query.after else self._whole_list
+                return read(connection, type_, query)
         with bounded(connection):
-            if query.after:
-                return self._by_cursor(connection, type_, query)
-            return self._filtered_list(connection, type_, query)
+            return self._page(connection, type_, query)
 
     def _whole_list(self, connection: Connection, type_: str, query: Query) -> Page:
         """Seek the first resource of the page by the census, so that every page costs the same."""
@@ -65,39 +62,31 @@ class Lists:
         )
         return Page(total, query.start_index, _taken(rows, query.count)[0])
 
-    def _filtered_list(self, connection: Connection, type_: str | None, query: Query) -> Page:
-        documents = self._documents(type_)
+    def _page(self, connection: Connection, type_: str | None, query: Query) -> Page:
+        """Seek what follows the query's mark, which writes by others cannot move, or its index."""
+        documents = Documents(self._tables, self._kinds[type_].name_attribute if type_ else None)
         where, values = _condition(documents, type_, query)
-        order, order_values = documents.order_by(query)
-        rows = connection.execute(
-            f"SELECT {self._columns} FROM {self._from} WHERE {where}"
-            f" ORDER BY {order} LIMIT ? OFFSET ?",
-            (*values, *order_values, query.count, query.start_index - 1),
-        )
-        page, more = _taken(rows, query.count)
-        if query.start_index == 1 and len(page) < query.count and not more:
-            return Page(len(page), 1, page)
-        return Page(self._matching(connection, where, values), query.start_index, page)
-
-    def _by_cursor(self, connection: Connection, type_: str | None, query: Query) -> Page:
-        """Seek what follows the mark: writes by others move no resource across it."""
-        documents = self._documents(type_)
-        where, values = _condition(documents, type_, query)
-        if type_ and query.filter is None:
-            total = self.total(connection, type_)
-        else:
-            total = self._matching(connection, where, values)
-        key, key_values = documents.sort_key(query.sort_by)
+        key, key_values = documents.sort_key(query.sort_by) if query.after else ("NULL", [])
         after, after_values = documents.after_mark(query)
         order, order_values = documents.order_by(query)
+        skip = 0 if query.after else query.start_index - 1
         rows = connection.execute(
             f"SELECT {self._columns}, {key} FROM {self._from} WHERE {where} AND {after}"
-            f" ORDER BY {order} LIMIT ?",
-            (*key_values, *values, *after_values, *order_values, query.count + 1),
+            f" ORDER BY {order} LIMIT ? OFFSET ?",
+            (*key_values, *values, *after_values, *order_values, query.count + 1, skip),
         )
         page, more = _taken(rows, query.count)
-        mark = Mark(page[-1][0], page[-1][-1]) if page and more else None
-        return Page(total, 1, [row[:-1] for row in page], mark)
+        begins = skip == 0 and query.after in (None, START)
+        if type_ and query.filter is None:
+            total = self.total(connection, type_)
+        elif begins and not more:
+            total = len(page)
+        else:
+            total = connection.execute(
+                f"SELECT count(*) FROM {self._from} WHERE {where}", values
+            ).fetchone()[0]
+        mark = Mark(page[-1][0], page[-1][-1]) if query.after and page and more else None
+        return Page(total, skip + 1, [row[:-1] for row in page], mark)
 
     def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
         rows: list[tuple[int, int]] = connection.execute(
@@ -105,15 +94,6 @@ class Lists:
             (type_,),
         ).fetchall()
         return rows
-
-    def _matching(self, connection: Connection, where: str, values: list[Any]) -> int:
-        found: int = connection.execute(
-            f"SELECT count(*) FROM {self._from} WHERE {where}", values
-        ).fetchone()[0]
-        return found
-
-    def _documents(self, type_: str | None) -> Documents:
-        return Documents(self._tables, self._kinds[type_].name_attribute if type_ else None)
 
 
 def _condition(documents: Documents, type_: str | None, query: Query) -> Sql:

@@ -4,7 +4,7 @@ Every condition yields 0 or 1, never NULL, so that NOT means what it says. What 
 a bound parameter.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -78,22 +78,14 @@ def _joined(word: str, terms: Iterator[Sql]) -> Sql:
 
 def register(connection: Any) -> None:
     """Register the functions that compiled conditions call."""
-    connection.create_function("scim_fold", 1, _sql_fold, deterministic=True)
-    connection.create_function("scim_instant", 1, _sql_instant, deterministic=True)
-    connection.create_function("scim_number", 1, number_key, deterministic=True)
-    connection.create_function("scim_ends_with", 2, _sql_ends_with, deterministic=True)
 
+    def register(name: str, function: Callable[..., Any], arguments: int = 1) -> None:
+        connection.create_function(name, arguments, function, deterministic=True)
 
-def _sql_fold(value: Any) -> str | None:
-    return fold(value) if isinstance(value, str) else None
-
-
-def _sql_instant(value: Any) -> str | None:
-    return instant(value) if isinstance(value, str) else None
-
-
-def _sql_ends_with(value: Any, end: str) -> bool:
-    return isinstance(value, str) and value.endswith(end)
+    register("scim_fold", lambda value: fold(value) if isinstance(value, str) else None)
+    register("scim_instant", lambda value: instant(value) if isinstance(value, str) else None)
+    register("scim_number", number_key)
+    register("scim_ends_with", lambda text, end: isinstance(text, str) and text.endswith(end), 2)
 
 
 @dataclass(frozen=True, slots=True)
