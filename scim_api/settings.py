@@ -38,7 +38,7 @@ def _path(text: str) -> str:
 
 
 def _base_url(text: str) -> str:
-    """Read a public base URL as it is pasted into Okta, which takes no underscore (okta.md A4)."""
+    """Read a public base URL as it is pasted into Okta, which takes no underscore."""
     text = text.rstrip("/")
     if not _URL.fullmatch(text):  # its bytes go into answers as they are
         raise ValidationError("is a URL such as https://scim.example.com/scim/v2")
@@ -58,21 +58,17 @@ def _folder(text: str) -> Path:
     return folder
 
 
-def _anchor_url(text: str) -> str:
-    try:
-        must_be_url(text)
-    except RemoteTrouble:
-        raise ValidationError("is a URL such as https://anchor.example.com/heads") from None
-    return text
+def _checked(by: Any, error: type[Exception], sentence: str) -> fields.Field[Any]:
+    """Return the field of a text that a function accepts; what it refuses is not repeated."""
 
+    def read(text: str) -> str:
+        try:
+            by(text)
+        except error:
+            raise ValidationError(sentence) from None
+        return text
 
-def _signing_key(text: str) -> str:
-    """Check a signing key; the error does not repeat it."""
-    try:
-        check_given(text)
-    except KeyUnusable:
-        raise ValidationError("is 32 bytes in base64: openssl rand -base64 32") from None
-    return text
+    return _read(read)
 
 
 def _says(sentence: str) -> dict[str, Any]:
@@ -190,7 +186,7 @@ class Settings:
     )
     signing_key: str | None = _setting(
         "SCIM_SIGNING_KEY",
-        _read(_signing_key),
+        _checked(check_given, KeyUnusable, "is 32 bytes in base64: openssl rand -base64 32"),
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,
     )
@@ -211,7 +207,7 @@ class Settings:
     )
     anchor_url: str | None = _setting(
         "SCIM_ANCHOR_URL",
-        _read(_anchor_url),
+        _checked(must_be_url, RemoteTrouble, "is a URL such as https://anchor.example.com/heads"),
         "URL to which each tree head is posted",
         secret=True,
     )

@@ -1,10 +1,11 @@
 """Opens a ledger with its projections, side files, tree heads and background jobs."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from ledger.background import Job, Upkeep
-from ledger.contract import LedgerUnavailable, Projector
+from ledger.contract import LedgerUnavailable, NotMigrated, Progress, Projector
 from ledger.create import create, migrate
 from ledger.events import Metadata
 from ledger.signing.anchors import anchors
@@ -15,7 +16,9 @@ from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
 from ledger.signing.tree_heads import Signer, TreeHeads
 from ledger.sqlite.ledger import SQLiteLedger
+from ledger.verify.report import Compared
 from projections import runner
+from projections.compare import compare
 from projections.current.configuration import Configuration
 from projections.current.credentials import Credentials
 from projections.current.resources import Resources
@@ -141,3 +144,12 @@ def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[s
         tenant.heads.sign()
     tenant.ledger.close()
     return steps
+
+
+def compare_with_rebuild(path: Path, progress: Progress) -> Compared:
+    """Compare a ledger's projections with a rebuild, changing no file; raises NotMigrated."""
+    tenant = wire(path, read_only=True)
+    if runner.outdated(tenant.ledger, projections_of(tenant)):
+        raise NotMigrated(tenant.name)
+    opened = partial(stored_projections, path, None, read_only=True)
+    return compare(opened, tenant.ledger.last_position(), progress)

@@ -13,7 +13,6 @@ from scim_api.cli.terminal import Exit, Failure, Progress, note, print_json, say
 from scim_api.erasure import erase as erasing
 from scim_api.erasure.erase import ErasurePlan, ErasureResult
 from scim_api.erasure.mentions import Mention
-from scim_api.tenants.tenants import Tenant
 
 SHOWN = 20  # streams that mention a person; JSON has all
 
@@ -58,7 +57,11 @@ def erase(
     id_ = find_person(tenant, user)
     position = erasing.erased_at(tenant, id_)
     if position:
-        _finish(console, tenant, id_, position, wait=None if dry_run else wait)
+        why = None if dry_run else erasing.finish(tenant, wait)
+        finished = not (why or tenant.ledger.unfinished_erasures())
+        document = {"id": id_, "position": position, "already_erased": True, "finished": finished}
+        console.document(document, f"{id_} was erased already, at position {position}")
+        _must_be_finished(why)
         return
     with Progress("looking for mentions in other streams") as progress:
         found = erasing.plan(tenant, id_, progress)
@@ -66,25 +69,12 @@ def erase(
         _show(console, found, None)
         return
     try:
-        why = Justification(reason, ticket)
-        done = erasing.erase(tenant, id_, why, console.metadata(), wait)
+        order = Justification(reason, ticket)
+        done = erasing.erase(tenant, id_, order, console.metadata(), wait)
     except StreamErased:  # by another, meanwhile
         raise Failure(f"{id_} is being erased by another command; try again", Exit.BUSY) from None
     _show(console, found, done)
     _must_be_finished(done.unfinished)
-
-
-def _finish(
-    console: Console, tenant: Tenant, id_: str, position: int, *, wait: float | None
-) -> None:
-    """Say that a user was erased before, and finish what is pending unless `wait` is None."""
-    why = None if wait is None else erasing.finish(tenant, wait)
-    pending = bool(why) or bool(tenant.ledger.unfinished_erasures())
-    console.document(
-        {"id": id_, "position": position, "already_erased": True, "finished": not pending},
-        f"{id_} was erased already, at position {position}",
-    )
-    _must_be_finished(why)
 
 
 def _must_be_finished(why: str | None) -> None:
@@ -100,11 +90,9 @@ def _show(console: Console, found: ErasurePlan, done: ErasureResult | None) -> N
     if console.as_json:
         print_json(_document(found, done))
         return
-    groups = found.groups if done is None else done.groups
-    verb = "would erase" if done is None else "erased"
-    events = found.events if done is None else done.events
-    say(f"{verb} {found.id}, the payloads of its events (stream User-{found.id}): {events}")
-    say(f"groups left: {', '.join(groups) or 'none'}")
+    verb, about = ("erased", done) if done else ("would erase", found)
+    say(f"{verb} {found.id}, the payloads of its events (stream User-{found.id}): {about.events}")
+    say(f"groups left: {', '.join(about.groups) or 'none'}")
     for hold in found.holds if done is None else ():
         say(f"refused because of a legal hold: {hold.why.ticket} since {hold.at}")
     _show_mentions(found)
@@ -143,8 +131,8 @@ def _document(found: ErasurePlan, done: ErasureResult | None) -> dict[str, Any]:
         "id": found.id,
         "dry_run": done is None,
         "position": done and done.position,
-        "events": found.events if done is None else done.events,
-        "groups": list(found.groups if done is None else done.groups),
+        "events": (done or found).events,
+        "groups": list((done or found).groups),
         "holds": [hold_document(hold) for hold in found.holds],
         "tokens": list(found.tokens),
         "mentioned": [

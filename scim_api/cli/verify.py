@@ -1,7 +1,6 @@
 """verify: read a ledger and say whether it is what was written."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,13 @@ from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead
 from ledger.verify import identity
-from ledger.verify.report import MEMORY_FILE, NOT_SHOWN, Compared, Options, Report, Verified
+from ledger.verify.report import MEMORY_FILE, NOT_SHOWN, Options, Report, Verified
 from ledger.verify.single import EventResult, verify_position
 from ledger.verify.verifier import verify as verify_file
-from projections import runner
-from projections.compare import compare
 from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
 from scim_api.cli.terminal import Exit, Failure, Progress, end
-from scim_api.wiring import keys_of, projections_of, stored_projections, wire
+from scim_api.wiring import compare_with_rebuild, keys_of
 
 
 @command(
@@ -145,7 +142,7 @@ def _compare_projections(path: Path, report: Report) -> str:
     """Add how the projections differ from a rebuild; return why that could not be checked."""
     try:
         with Progress("rebuilding to compare") as progress:
-            report.compared = _compared_with_rebuild(path, progress)
+            report.compared = compare_with_rebuild(path, progress)
         faults = report.compared.faults
         report.notes += report.compared.missing
     except NotMigrated as error:
@@ -159,14 +156,6 @@ def _compare_projections(path: Path, report: Report) -> str:
         Finding(Kind.PROJECTION, None, "projection", expected, fault) for fault in faults
     ]
     return ""
-
-
-def _compared_with_rebuild(path: Path, progress: Callable[[int, int], None]) -> Compared:
-    tenant = wire(path, read_only=True)
-    if runner.outdated(tenant.ledger, projections_of(tenant)):
-        raise NotMigrated(path.parent.name)
-    opened = partial(stored_projections, path, None, read_only=True)
-    return compare(opened, tenant.ledger.last_position(), progress)
 
 
 def _verify_one(console: Console, path: Path, position: int) -> None:
