@@ -8,7 +8,7 @@ from marshmallow import ValidationError
 from scim_api.protocol.errors import InvalidSyntax, InvalidValue
 from scim_api.protocol.faults import faults_of_missing, refusal
 from scim_api.protocol.fields import field_of
-from scim_api.protocol.multi_valued import settled, with_values
+from scim_api.protocol.multi_valued import assigned, settled, with_values
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import AttributeAt, ResourceType, Schema
 from scim_api.protocol.values import given_twice, ignore, is_unassigned, one_object, printable
@@ -38,7 +38,10 @@ def load_resource(
             faults[key] = faults_of_missing(declared.attribute)
     if faults:
         raise refusal("", {key: faults[key] for key in resource_type.writable if key in faults})
-    return dict(_settled(resource_type, attributes, tolerances))
+    for key, value in attributes.items():
+        attribute = resource_type.declared[key].attribute
+        attributes[key] = with_values(attribute, settled(attribute, value, key), tolerances)
+    return assigned(attributes)
 
 
 def _read(
@@ -56,17 +59,7 @@ def _read(
                 attributes[key] = field_of(declared).deserialize(value, tolerances=tolerances)
             except ValidationError as error:
                 faults[key] = error.messages
-    return {key: value for key, value in attributes.items() if value is not None}, faults
-
-
-def _settled(
-    resource_type: ResourceType, attributes: Mapping[str, Any], tolerances: Tolerances
-) -> Iterator[tuple[str, Any]]:
-    for key, value in attributes.items():
-        attribute = resource_type.declared[key].attribute
-        left = with_values(attribute, settled(attribute, value, key), tolerances)
-        if left is not None:
-            yield key, left
+    return assigned(attributes), faults
 
 
 def check_secret(declared: AttributeAt, value: Any) -> None:

@@ -43,12 +43,14 @@ class Selection:
         always = declared.attribute.returned is Returned.ALWAYS
         dropped = () if always else self.without.get(declared.key) or ()
         written = declared.key in self.specified
-        return frozenset(
-            sub.name
-            for sub in declared.attribute.sub_attributes
-            if sub.returned is Returned.ALWAYS
-            or (_is_named(sub, named, written) and sub.name not in dropped)
-        )
+
+        def shows(sub: Attribute) -> bool:
+            if sub.returned in (Returned.ALWAYS, Returned.NEVER):
+                return sub.returned is Returned.ALWAYS
+            default = written or sub.returned is Returned.DEFAULT
+            return (default if named is None else sub.name in named) and sub.name not in dropped
+
+        return frozenset(sub.name for sub in declared.attribute.sub_attributes if shows(sub))
 
     def apply(self, document: bytes, resource_type: ResourceType) -> bytes:
         """Return a document that shows what was asked for."""
@@ -142,13 +144,6 @@ def _put(answer: dict[str, Any], steps: tuple[str, ...], value: Any) -> None:
     for step in steps[:-1]:
         answer = answer.setdefault(step, {})
     answer[steps[-1]] = value
-
-
-def _is_named(sub: Attribute, subs: set[str] | None, written: bool) -> bool:
-    """Return whether a sub-attribute was named or, where none was, is shown by default."""
-    if sub.returned is Returned.NEVER:
-        return False
-    return (written or sub.returned is Returned.DEFAULT) if subs is None else sub.name in subs
 
 
 def _with(value: Any, names: frozenset[str]) -> Any:

@@ -192,8 +192,10 @@ class Service(Reader):
             joining = self._typed(changes.joining, {})
             events = difference(before, after) + membership(joining, changes.leaving)
             written = frozenset(key for event in events for key in event.effects)
+            # Members are read after the row: those that nothing changed may be of a later version.
+            if not events and self._has_members and self._row(id_).version != row.version:
+                raise WrongExpectedVersion(self._stream(id_), row.version, self._row(id_).version)
             if not events:
-                self._must_stand(row)
                 return Answer(row, written, repeated=True)
             try:
                 new = self._append(id_, row.version, events, metadata)
@@ -202,16 +204,6 @@ class Service(Reader):
             return Answer(new._replace(grouped=row.grouped), written)
 
         return _repeated(changed, conditions, self._stream(id_))
-
-    def _must_stand(self, row: Stored) -> None:
-        """Raise WrongExpectedVersion if a group moved on while its members were looked at.
-
-        They are read after it: what changed nothing of them may be of a later version.
-        """
-        if self._has_members:
-            version = self._row(row.id).version
-            if version != row.version:
-                raise WrongExpectedVersion(self._stream(row.id), row.version, version)
 
     def _append(self, id_: str, version: int, events: list[Event], metadata: Metadata) -> Stored:
         """Append to the resource's stream; return its row as the projection wrote it."""
