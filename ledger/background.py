@@ -25,15 +25,12 @@ class Job(Protocol):
     @property
     def path(self) -> Path:
         """The ledger's file."""
-        ...
 
     def step(self) -> bool:
         """Do a bit of it; return whether there is more to do now. May raise LedgerError."""
-        ...
 
     def finish(self) -> None:
         """Do what is due when a process ends normally. May raise LedgerError."""
-        ...
 
 
 class Upkeep:

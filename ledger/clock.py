@@ -18,7 +18,7 @@ def now() -> datetime:
 
 @contextmanager
 def pretending(moment: datetime) -> Iterator[None]:
-    """Let this whole process take a moment for now: only to write the history of a demonstration.
+    """Set the time of this whole process: only to write the history of a demonstration.
 
     A ledger's time never goes back, so this can add nothing before its last event.
     """

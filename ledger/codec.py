@@ -30,32 +30,17 @@ SALT_SIZE = 32
 Upcaster = Callable[[Payload], Payload]
 
 
-def _credential_issued_1(payload: Payload) -> Payload:
-    """Revision 2 may also hold `user` and `policy`: an older program must not pass over them."""
-    return payload
-
-
-def _credential_issued_2(payload: Payload) -> Payload:
-    """Revision 3 may also hold `scopes`: an older program would let a token do everything."""
-    return payload
-
-
-def _ledger_opened_1(payload: Payload) -> Payload:
-    """Revision 2 may also hold `verifier_key`, that of the ledger's first tree heads."""
-    return payload
-
-
-def _erased_1(payload: Payload) -> Payload:
-    """Revision 2 also says why, on which ticket, and how many payloads were forgotten."""
+def _unchanged(payload: Payload) -> Payload:
+    """Return a payload: its newer revision only has entries that older programs do not know."""
     return payload
 
 
 # (type, revision) -> what turns its payload into that of the next revision. Never deleted.
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
-    (LEDGER_OPENED, 1): _ledger_opened_1,
-    (CREDENTIAL_ISSUED, 1): _credential_issued_1,
-    (CREDENTIAL_ISSUED, 2): _credential_issued_2,
-    (ERASED, 1): _erased_1,
+    (LEDGER_OPENED, 1): _unchanged,  # 2: `verifier_key`, that of the first tree heads
+    (CREDENTIAL_ISSUED, 1): _unchanged,  # 2: `user` and `policy`
+    (CREDENTIAL_ISSUED, 2): _unchanged,  # 3: `scopes`
+    (ERASED, 1): _unchanged,  # 2: why, on which ticket, how many payloads were forgotten
 }
 
 

@@ -13,11 +13,11 @@ UNUSABLE = "unreadable file"  # the reason of a LedgerUnavailable that has no be
 
 
 class LedgerError(Exception):
-    """Something about the ledger, said in a sentence for its operator."""
+    """An error whose message is a sentence for the operator."""
 
 
 class WrongExpectedVersion(LedgerError):
-    """The stream moved on since it was read."""
+    """Another writer appended to the stream since it was read."""
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(f"stream {stream}: expected version {expected}, found {actual}")
@@ -27,7 +27,7 @@ class WrongExpectedVersion(LedgerError):
 
 
 class StreamErased(LedgerError):
-    """What the stream was about is forgotten: nothing is recorded of it any more."""
+    """The stream ends with an Erased event: nothing can be appended to it."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(f"stream {stream} was erased; nothing can be recorded in it any more")
@@ -35,13 +35,13 @@ class StreamErased(LedgerError):
 
 
 class LedgerBusy(LedgerError):
-    """No turn to write came within the time allowed; nothing was written."""
+    """The write lock was not free within the time allowed; nothing was written."""
 
 
 class LedgerUnavailable(LedgerError):
-    """The ledger's file cannot be read or written: full disk, damage, rights, a foreign file.
+    """The ledger cannot be read or written: full disk, damage, permissions, a foreign file.
 
-    The message is for the operator and names the file; `reason` is fit for anyone.
+    The message is for the operator and names the file; `reason` can be shown to anyone.
     """
 
     def __init__(self, message: str, *, reason: str = "unreadable") -> None:
@@ -50,7 +50,7 @@ class LedgerUnavailable(LedgerError):
 
 
 class RewriteFailed(LedgerError):
-    """The store could not be rewritten now; what was forgotten may still be in its files."""
+    """The store cannot be rewritten; bytes of what was forgotten may still be in its files."""
 
 
 class LogStuck(LedgerError):
@@ -58,7 +58,7 @@ class LogStuck(LedgerError):
 
 
 class NotMigrated(LedgerError):
-    """The projections are those of another version of the program."""
+    """The projections were built by another version of the program."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -67,15 +67,15 @@ class NotMigrated(LedgerError):
 
 
 class SideFileUnavailable(LedgerUnavailable):
-    """A file beside the ledger cannot be read or written; the ledger itself may well be."""
+    """A side file cannot be read or written; the ledger itself may be sound."""
 
 
 class LedgerMissing(LedgerUnavailable):
-    """There is no ledger where one was looked for."""
+    """There is no ledger at a path."""
 
 
 class LedgerMisnamed(LedgerError):
-    """What cannot be the name of a ledger was given as one."""
+    """A text cannot be the name of a ledger."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -117,11 +117,9 @@ class Connection(Protocol):
 
     def execute(self, statement: str, parameters: Any = ..., /) -> Any:
         """Run one SQL statement and return a cursor."""
-        ...
 
     def executemany(self, statement: str, rows: Any, /) -> Any:
         """Run one SQL statement for each row of parameters."""
-        ...
 
 
 Progress = Callable[[int, int], None]  # is called with how much of how much is done
@@ -142,14 +140,12 @@ class TableStore(Protocol):
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Give access to the tables; each statement sees the newest state."""
-        ...
 
     def writing(self) -> AbstractContextManager[Connection]:
         """Give a transaction; it MUST commit at its end, and undo everything after an error.
 
         Other writers, appends too, wait meanwhile.
         """
-        ...
 
 
 class Projector(Protocol):
@@ -185,17 +181,14 @@ class Ledger(TableStore, Protocol):
     @property
     def path(self) -> Path:
         """The file that stands for the ledger: messages name it, side files lie in its folder."""
-        ...
 
     @property
     def origin(self) -> str:
         """The name under which tree heads are signed; only `rename` changes it."""
-        ...
 
     @property
     def tenant(self) -> str:
         """The random id that the ledger got when it was created; it MUST never change."""
-        ...
 
     # Appending
 
@@ -213,7 +206,6 @@ class Ledger(TableStore, Protocol):
         With an Erased event the payloads of all earlier events of its stream MUST be forgotten in
         the same transaction, and the erasure MUST be among the unfinished ones.
         """
-        ...
 
     def append_decided(self, decide: Decide, metadata: Metadata) -> list[Recorded]:
         """Record what `decide` returns, as `append` does; nobody else writes while it decides.
@@ -221,53 +213,41 @@ class Ledger(TableStore, Protocol):
         What the ledger's own reads return to `decide` MUST be all that was ever committed. For
         what must not race and is rare: writers wait while it is decided.
         """
-        ...
 
     def rename(self, origin: str, append: Append, metadata: Metadata) -> None:
         """Record a Restored event under a new origin, which the ledger has from then on."""
-        ...
 
     def settle(self) -> None:
         """Wait for the append that is under way, if one is: its events may bear an earlier time."""
-        ...
 
     # Reading events
 
     def last_position(self) -> int:
         """Return the position of the newest event."""
-        ...
 
     def end(self) -> tuple[int, str]:
         """Return the position of the newest event and when it was recorded."""
-        ...
 
     def time_of(self, position: int) -> str:
         """Return when the event at a position was recorded; there MUST be one."""
-        ...
 
     def position_at(self, at: str) -> int:
         """Return the position of the last event recorded at a timestamp or before, 0 if none."""
-        ...
 
     def position_before(self, at: str) -> int:
         """Return the position of the last event recorded before a timestamp, 0 if none was."""
-        ...
 
     def read_all(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         """Yield events by position; a slow reader MUST NOT keep the store from being cleaned up."""
-        ...
 
     def read_chunk(self, after: int, upto: int) -> list[Recorded]:
         """Return the events after one position up to another, read at once."""
-        ...
 
     def read_at(self, positions: Iterable[int]) -> dict[int, Recorded]:
         """Return the events at some positions, by position."""
-        ...
 
     def read_stream(self, stream: str) -> list[Recorded]:
         """Return a stream's events by version."""
-        ...
 
     def walk_stream(
         self,
@@ -284,23 +264,18 @@ class Ledger(TableStore, Protocol):
         They SHOULD be read as they are asked for: most callers stop early. The caller MUST go to
         the end or close the iterator, in one thread.
         """
-        ...
 
     def read_category(self, category: str) -> list[Recorded]:
         """Return the events of all streams of a category (`User` of `User-<id>`) by position."""
-        ...
 
     def version(self, stream: str) -> int:
         """Return the version of a stream, NO_STREAM where there is none."""
-        ...
 
     def version_at(self, stream: str, position: int) -> int:
         """Return the version that a stream had at a position, NO_STREAM before its first event."""
-        ...
 
     def position_of(self, stream: str, version: int) -> int | None:
         """Return the position of the event of a stream's version, None where there is none."""
-        ...
 
     def streams_between(
         self, after: int, upto: int, categories: Collection[str], count: int, *, start: int
@@ -310,18 +285,15 @@ class Ledger(TableStore, Protocol):
         As position, stream and version, by position; only those after one position up to another,
         `count` at most.
         """
-        ...
 
     def wait_beyond(self, position: int, seconds: float) -> bool:
-        """Wait for an event after a position, whoever appends it; return whether there is one.
+        """Wait for an event after a position; return whether there is one.
 
         It MUST hold no transaction meanwhile; many threads MAY wait at once.
         """
-        ...
 
     def leave(self) -> None:
         """Give back what this thread holds for reading, before it waits for long."""
-        ...
 
     # Events as stored
 
@@ -330,47 +302,38 @@ class Ledger(TableStore, Protocol):
 
         Raises LedgerUnavailable where one is missing.
         """
-        ...
 
     def raw_events_at(self, positions: Sequence[int]) -> list[RawEvent]:
         """Return the events at some positions, in that order."""
-        ...
 
     def fitting(self, positions: Sequence[int], most: int) -> int:
         """Return how many of the first events have at most so many bytes of payload; 1 or more.
 
         0 only where there are no positions.
         """
-        ...
 
     def leaf_hash(self, position: int) -> bytes | None:
         """Return the leaf of an event, None where there is none."""
-        ...
 
     # The tree and its signed heads
 
     def tree_hashes(self, level: int, first: int, count: int) -> list[bytes]:
         """Return hashes of a tile, from an index of the level; level 0 is that of the leaves."""
-        ...
 
     def tiled(self) -> int:
         """Return how many hashes level 1 has: over so many full tiles of leaves."""
-        ...
 
     def add_tree_hashes(self, first: int, hashes: Sequence[bytes]) -> None:
         """Add hashes to level 1 from an index, and to those above for each tile that is full.
 
         It MUST do nothing where level 1 does not end at that index: somebody else was quicker.
         """
-        ...
 
     def newest_head(self) -> StoredHead | None:
         """Return the newest tree head, None before the first."""
-        ...
 
     def heads(self, after: int = 0, count: int = 1000) -> list[StoredHead]:
         """Return tree heads after a number, oldest first."""
-        ...
 
     def add_head(self, size: int, note: str, *, again: bool = False) -> StoredHead:
         """Keep a signed head under the next number, signed now; return it.
@@ -378,13 +341,11 @@ class Ledger(TableStore, Protocol):
         Sizes and times MUST NOT go back. Where the newest head is larger, or has this very note,
         that one is returned and nothing is kept, unless `again`.
         """
-        ...
 
     # Erasures
 
     def unfinished_erasures(self) -> dict[int, str]:
         """Return streams whose erased payloads may still be in the store's files, by position."""
-        ...
 
     def rewrite(self, deadline: float) -> None:
         """Rewrite what the store is kept in, so that no byte of what was forgotten is left.
@@ -393,33 +354,26 @@ class Ledger(TableStore, Protocol):
         or a writer is in the way until `deadline` (monotonic seconds), RewriteFailed where there
         is too little space. It MAY be cut off at any point and called again.
         """
-        ...
 
     def finish_erasures(self, positions: Iterable[int]) -> None:
         """Note that nothing is left of what some Erased events took."""
-        ...
 
     # The store's health
 
     def check_place(self) -> None:
         """Raise LedgerUnavailable if the files are not those that were opened."""
-        ...
 
     def check_log(self) -> None:
         """Raise LogStuck if the store's log only grows."""
-        ...
 
     def log_size(self) -> int:
         """Return the size of the store's log, in bytes."""
-        ...
 
     def fault(self) -> str | None:
         """Return in a few words why requests cannot be served now, None if they can.
 
         Reading and writing MUST have been tried, not long ago.
         """
-        ...
 
     def close(self) -> None:
         """Give back everything; the ledger may be used again and opens what it needs."""
-        ...

@@ -56,7 +56,7 @@ def create(
 
 
 def _refuse_stray_log(path: Path) -> None:
-    """Stop at a log without its file: SQLite would play it into whatever new file is beside it."""
+    """Refuse a log without its file: SQLite would replay it into the new file."""
     log = path.with_name(f"{path.name}-wal")
     if log.exists() and log.stat().st_size > 0:
         raise LedgerError(

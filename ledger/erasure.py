@@ -1,4 +1,4 @@
-"""Forgetting: legal holds, the Erased event with the payloads it takes, what is to be purged."""
+"""Legal holds, and the Erased event that they can prevent."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,24 +13,24 @@ HOLD = "Hold"  # the category of the streams of holds
 
 @dataclass(frozen=True, slots=True)
 class Justification:
-    """Why something is done, and where that was decided; both stay for ever and name nobody."""
+    """Why something is done, and where it was decided. Both stay for ever and must name nobody."""
 
     reason: str
     ticket: str
 
     def entries(self) -> dict[str, str]:
-        """Return it as a payload has it."""
+        """Return the entries of a payload."""
         return {"reason": self.reason, "ticket": self.ticket}
 
 
 def is_short_form(text: str) -> bool:
-    """Return whether a text can be a reason or a ticket: no free text, in which a name could be."""
+    """Return whether a text can be a reason or a ticket: free text could contain a name."""
     return _SHORT.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A legal hold in force: what `subject` is the id of may not be erased; its ticket names it."""
+    """A legal hold in force on the resource with the id `subject`; its ticket identifies it."""
 
     subject: str
     why: Justification
@@ -39,7 +39,7 @@ class Hold:
 
 
 class Held(LedgerError):
-    """What was to be erased is under legal holds; nothing was written."""
+    """The resource is under legal holds; nothing was erased."""
 
     def __init__(self, holds: Sequence[Hold]) -> None:
         tickets = ", ".join(hold.why.ticket for hold in holds)

@@ -46,7 +46,7 @@ REVISIONS: Mapping[str, int] = {
     RESTORED: 1,
 }
 
-# What an export shows of an event even if it is not asked for: without it keys cannot be followed.
+# What an export always shows of an event: without it keys cannot be followed.
 PROVING: Mapping[str, frozenset[str]] = {
     KEY_ROTATED: frozenset(("old", "new", "size", "signature_old", "signature_new")),
     RESTORED: frozenset(("previous", "abandoned", "size", "verifier_key", "key", "signature")),
@@ -61,7 +61,7 @@ WITHHELD: Mapping[str, frozenset[str]] = {CREDENTIAL_ISSUED: frozenset({"sha256"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that is about to be recorded: its type and its effects, path -> new value."""
+    """An event to be recorded: its type and its effects, path -> new value."""
 
     type: str
     effects: Payload = field(default_factory=dict)

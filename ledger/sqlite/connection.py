@@ -35,7 +35,7 @@ SAFE_SQLITE = (3, 51, 3)
 APPLICATION_ID = 0x53434C47  # "SCLG"
 SCHEMA_VERSION = 2
 
-# Files next to a ledger: made from it, or nothing that a service cannot go on without.
+# Files next to a ledger: derived from it, or such that a service can do without them.
 SIDE_FILES = frozenset(("history.db", "requests.db", "usage.db"))
 LOG_FILES = ("-wal", "-shm")  # the same ones for as long as any connection is open
 
@@ -76,7 +76,7 @@ def connect(path: Path) -> Connection:
 
 
 def lend_rights(path: Path) -> None:
-    """Make a log writable for its owner, if it was made while the file was not.
+    """Make a log writable for its owner, if it was created while the file was not.
 
     SQLite gives the log the file's rights, and nothing would give them back with the file's.
     """

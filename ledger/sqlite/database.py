@@ -28,6 +28,7 @@ SHARE = 100  # times as long as a check took are between two
 LARGE_LOG = 64 * 1024 * 1024  # bytes; SQLite cuts a log that was written back down to so many
 
 BUSY = "busy"
+UNCHECKED = "not checked since"
 MISSING = "file missing"
 REPLACED = "file replaced"
 _ALL_FILES = ("", *LOG_FILES)
@@ -151,7 +152,7 @@ class DatabaseFile:
         damage = self.damage
         if damage is None:
             return
-        if not self.inspection.is_sound_since(self.damaged_at):
+        if self.inspection.fault(self.damaged_at):
             # a new one each time: an exception keeps the frames of every raise
             raise type(damage)(str(damage), reason=damage.reason)
         self.damage = None
@@ -318,37 +319,28 @@ class Inspection:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._next = 0.0
+        self._next = self._began = 0.0  # monotonic seconds
         self._fault: str | None = None
-        self._began = 0.0
 
-    def fault(self) -> str | None:
-        """Return what is wrong with the file, None where nothing was found."""
-        return self._latest()[0]
-
-    def is_sound_since(self, moment: float) -> bool:
-        """Return whether a look that began after a moment (monotonic) found nothing wrong."""
-        fault, began = self._latest()
-        return fault is None and began > moment
-
-    def _latest(self) -> tuple[str | None, float]:
-        """Return what the newest look found and when it began; look first if it is time."""
+    def fault(self, since: float = -1.0) -> str | None:
+        """Return what the newest check found wrong, or UNCHECKED if it began before a moment."""
         with self._lock:
             started = time.monotonic()
             if started >= self._next:
                 with suppress(LedgerBusy):  # busy is not broken, nor is it sound
-                    self._fault = self._check()
+                    self._fault = _fault_of(self._path)
                     self._began = started
                 took = time.monotonic() - started
                 self._next = started + max(RECHECK, SHARE * took)
-            return self._fault, self._began
+            return self._fault if self._began > since else UNCHECKED
 
-    def _check(self) -> str | None:
-        try:
-            check_file(self._path)
-        except LedgerUnavailable as trouble:
-            return trouble.reason
-        return None
+
+def _fault_of(path: Path) -> str | None:
+    try:
+        check_file(path)
+    except LedgerUnavailable as trouble:
+        return trouble.reason
+    return None
 
 
 def check_file(path: Path, *, whole: bool = True) -> None:

@@ -21,6 +21,7 @@ HASH_SIZE = 32  # bytes
 _RAW = (
     "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
 )
+_POSITION = "SELECT position FROM event WHERE stream = ? AND version = ?"
 _HEAD = "SELECT number, size, signed_at, note FROM tree_head"
 _AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
 
@@ -34,6 +35,11 @@ class LedgerReads(DatabaseFile):
         self._grown = Condition()
         self._seen = 0  # the end at the last look of the thread that watches
         self._watched = False
+
+    def _rows(self, statement: str, *parameters: object) -> list[Any]:
+        with self.reading() as connection:
+            rows: list[Any] = connection.execute(statement, parameters).fetchall()
+        return rows
 
     def end(self) -> tuple[int, str]:
         with self.reading() as connection:
@@ -113,11 +119,10 @@ class LedgerReads(DatabaseFile):
 
     def version_at(self, stream: str, position: int) -> int:
         """See contract.Ledger; it costs as many look-ups as the version has binary digits."""
-        statement = "SELECT position FROM event WHERE stream = ? AND version = ?"
         with self.reading() as connection:
 
             def recorded(version: int) -> int:
-                found: int = connection.execute(statement, (stream, version)).fetchone()[0]
+                found: int = connection.execute(_POSITION, (stream, version)).fetchone()[0]
                 return found
 
             newest = version_of(connection, stream)
@@ -126,26 +131,20 @@ class LedgerReads(DatabaseFile):
             return bisect_right(range(1, newest), position, key=recorded)
 
     def position_of(self, stream: str, version: int) -> int | None:
-        with self.reading() as connection:
-            row = connection.execute(
-                "SELECT position FROM event WHERE stream = ? AND version = ?", (stream, version)
-            ).fetchone()
-        return row[0] if row else None
+        rows = self._rows(_POSITION, stream, version)
+        return rows[0][0] if rows else None
 
     def streams_between(
         self, after: int, upto: int, categories: Collection[str], count: int, *, start: int
     ) -> list[tuple[int, str, int]]:
-        with self.reading() as connection:
-            found: list[tuple[int, str, int]] = connection.execute(
-                "SELECT position, stream, version FROM event WHERE position > ?"
-                " AND position <= ? AND substr(stream, 1, instr(stream, '-') - 1) IN"
-                " (SELECT value FROM json_each(?)) AND NOT EXISTS (SELECT 1 FROM event AS"
-                " earlier WHERE earlier.stream = event.stream"
-                " AND earlier.version = event.version - 1 AND earlier.position > ?)"
-                " ORDER BY position LIMIT ?",
-                (after, upto, json_list(categories), start, count),
-            ).fetchall()
-        return found
+        return self._rows(
+            "SELECT position, stream, version FROM event WHERE position > ? AND position <= ?"
+            " AND substr(stream, 1, instr(stream, '-') - 1) IN (SELECT value FROM json_each(?))"
+            " AND NOT EXISTS (SELECT 1 FROM event AS earlier WHERE earlier.stream = event.stream"
+            " AND earlier.version = event.version - 1 AND earlier.position > ?)"
+            " ORDER BY position LIMIT ?",
+            *(after, upto, json_list(categories), start, count),
+        )
 
     def wait_beyond(self, position: int, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
@@ -179,11 +178,8 @@ class LedgerReads(DatabaseFile):
 
     def raw_events(self, first: int, last: int) -> Iterator[RawEvent]:
         while first <= last:
-            with self.reading() as connection:
-                rows = connection.execute(
-                    f"{_RAW} WHERE position BETWEEN ? AND ? ORDER BY position LIMIT ?",
-                    (first, last, CHUNK // 2),
-                ).fetchall()
+            where = "position BETWEEN ? AND ? ORDER BY position LIMIT ?"
+            rows = self._rows(f"{_RAW} WHERE {where}", first, last, CHUNK // 2)
             for row in rows or [(None,)]:
                 if row[0] != first:
                     raise LedgerUnavailable(
@@ -195,19 +191,13 @@ class LedgerReads(DatabaseFile):
                 first += 1
 
     def raw_events_at(self, positions: Sequence[int]) -> list[RawEvent]:
-        with self.reading() as connection:
-            rows = connection.execute(f"{_RAW} WHERE {_AT_POSITIONS}", (json_list(positions),))
-            found = {row[0]: RawEvent(*row) for row in rows}
+        rows = self._rows(f"{_RAW} WHERE {_AT_POSITIONS}", json_list(positions))
+        found = {row[0]: RawEvent(*row) for row in rows}
         return [found[position] for position in positions if position in found]
 
     def fitting(self, positions: Sequence[int], most: int) -> int:
-        with self.reading() as connection:
-            sizes: dict[int, int | None] = dict(
-                connection.execute(
-                    f"SELECT position, length(body) FROM payload WHERE {_AT_POSITIONS}",
-                    (json_list(positions),),
-                ).fetchall()
-            )
+        lengths = f"SELECT position, length(body) FROM payload WHERE {_AT_POSITIONS}"
+        sizes: dict[int, int | None] = dict(self._rows(lengths, json_list(positions)))
         totals = accumulate(sizes.get(position) or 0 for position in positions)
         return max(min(1, len(positions)), sum(total <= most for total in totals))
 
@@ -230,17 +220,11 @@ class LedgerReads(DatabaseFile):
             return newest_head(connection)
 
     def heads(self, after: int = 0, count: int = 1000) -> list[StoredHead]:
-        with self.reading() as connection:
-            rows = connection.execute(
-                f"{_HEAD} WHERE number > ? ORDER BY number LIMIT ?", (after, count)
-            )
-            return [StoredHead(*row) for row in rows]
+        rows = self._rows(f"{_HEAD} WHERE number > ? ORDER BY number LIMIT ?", after, count)
+        return [StoredHead(*row) for row in rows]
 
     def unfinished_erasures(self) -> dict[int, str]:
-        with self.reading() as connection:
-            return dict(
-                connection.execute("SELECT position, stream FROM purge JOIN event USING (position)")
-            )
+        return dict(self._rows("SELECT position, stream FROM purge JOIN event USING (position)"))
 
 
 def end(connection: Connection) -> tuple[int, str]:

@@ -62,7 +62,7 @@ def schema_sql() -> dict[str, str]:
 
 
 def statements(script: str) -> Iterator[str]:
-    """Split a script: `executescript` would commit behind the transaction's back."""
+    """Split a script into statements: `executescript` would commit the open transaction."""
     statement = ""
     for line in script.splitlines():
         if line.startswith("--"):

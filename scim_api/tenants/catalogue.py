@@ -91,7 +91,7 @@ def extensions_of(type_name: str, settings: Mapping[str, Any]) -> list[Schema]:
 
 
 def policy_of(settings: Mapping[str, Any]) -> Policy:
-    """Return the ledger's policy: a preset with the operator's own settings laid over it."""
+    """Return the ledger's policy: a preset, changed by the operator's own settings."""
     try:
         return with_settings(preset(settings.get(POLICY, "okta")), settings.get(TOLERANCES, {}))
     except ValueError as error:

@@ -35,7 +35,7 @@ Values = Mapping[str, Any]
 
 
 class ConfigurationRefused(LedgerError):
-    """A change of the configuration that cannot be made, said in a sentence."""
+    """A change of the configuration that is refused."""
 
 
 class UnknownSchema(ConfigurationRefused):
