@@ -32,6 +32,7 @@ from hashlib import sha256
 
 Node = Callable[[int, int], bytes]
 
+HASH_SIZE = 32  # bytes
 EMPTY = sha256(b"").digest()  # the root of no leaves at all
 
 
@@ -70,6 +71,11 @@ def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
     while len(levels[-1]) > 1:
         levels.append(parents(levels[-1]))
     return levels
+
+
+def split(hashes: bytes) -> list[bytes]:
+    """Return hashes that stand one after the other."""
+    return [hashes[i : i + HASH_SIZE] for i in range(0, len(hashes), HASH_SIZE)]
 
 
 def root(size: int, node: Node) -> bytes:

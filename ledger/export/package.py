@@ -91,7 +91,6 @@ class Export:
         self.span = Span(order.first, order.last or signed.size, signed.size)
 
     def lines(self, progress: Progress) -> Iterator[bytes]:
-        """Yield the lines in order of position."""
         first, last = self.span.first, self.span.last
         for event in self._heads.ledger.raw_events(first, last):
             line = line_of(event, self._disclosure)

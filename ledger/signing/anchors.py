@@ -39,7 +39,6 @@ class Anchor:
 
     @property
     def path(self) -> Path:
-        """The ledger's file."""
         return self._heads.ledger.path
 
     @property

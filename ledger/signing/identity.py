@@ -120,7 +120,6 @@ class Identity:
 
     @property
     def origin(self) -> str:
-        """The origin in force."""
         return self.origins[-1].origin
 
     @property

@@ -35,7 +35,6 @@ class Keys:
 
     @property
     def file(self) -> Path:
-        """Where the key is kept."""
         return self.folder / KEY_FILE
 
     def find(self, in_force: VerifierKey) -> SigningKey:

@@ -5,7 +5,7 @@ is that of a full tile, 256 hashes, at the level below: the layout of C2SP tlog-
 made off the write path, when a head is signed or a proof asked for, and can be thrown away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ledger import merkle
 from ledger.contract import Ledger
@@ -23,11 +23,22 @@ class NotThatFar(ValueError):
         self.end = end
 
 
+def node_of(hashes: Callable[[int, int, int], list[bytes]]) -> merkle.Node:
+    """Return a merkle.Node, given what reads hashes of a tile: by level, first index and count."""
+
+    def node(height: int, number: int) -> bytes:
+        level, rest = divmod(height, HEIGHT)
+        return merkle.tree_hash(hashes(level, number << rest, 1 << rest))
+
+    return node
+
+
 class Tree:
     """The Merkle tree over the events of a ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._node = node_of(ledger.tree_hashes)
 
     def root_at(self, size: int) -> bytes:
         """Return the root of the first `size` events; raises NotThatFar."""
@@ -59,11 +70,6 @@ class Tree:
         first = number * WIDTH
         headers = [raw.header for raw in self._ledger.raw_events(first + 1, first + width)]
         return b"".join(len(header).to_bytes(2, "big") + header for header in headers)
-
-    def _node(self, height: int, number: int) -> bytes:
-        """Return the hash of a full part; see merkle.Node."""
-        level, rest = divmod(height, HEIGHT)
-        return merkle.tree_hash(self._ledger.tree_hashes(level, number << rest, 1 << rest))
 
     def _reach(self, size: int) -> None:
         """Make sure that the ledger has so many events, and the tiles over them."""

@@ -23,7 +23,6 @@ class SignedHead(StoredHead):
 
     @property
     def head(self) -> TreeHead:
-        """What it says."""
         return TreeHead.of(Note.parse(self.note))
 
 
@@ -113,28 +112,30 @@ class TreeHeads:
     def _with_remembered(self, last: SignedHead | None) -> SignedHead | None:
         """Return the newest head, having put back one that a backup of all its events lacks."""
         note = self.keys.remembered()
-        head = TreeHead.of(note) if note else None
-        newer = head and head.origin == self.ledger.origin and (not last or head.size > last.size)
-        if not (note and head and newer and head.size <= self.ledger.last_position()):
+        if note is None or not note.is_head_of(self.ledger.origin):
             return last
-        if self.tree.root_at(head.size) != head.root:
+        head = TreeHead.of(note)
+        if head.size > self.ledger.last_position() or (last and head.size <= last.size):
             return last
-        return self._keep(head.size, str(note))
+        kept = self.tree.root_at(head.size) == head.root
+        return self._keep(head.size, str(note)) if kept else last
 
     def sign_if_due(self) -> SignedHead | None:
         """Sign a head if something changed and a minute went by, or a day ended."""
         last = self.newest()
-        changed = last is None or last.size < self.ledger.last_position()
-        if last is None or _day_ended(last) or (changed and self._minute_went_by(last)):
-            return self.sign(again=True)
-        return None
+        if last and clock.timestamp()[:10] <= last.signed_at[:10]:  # on the same day
+            changed = last.size < self.ledger.last_position()
+            if not (changed and self._minute_went_by(last)):
+                return None
+        return self.sign(again=True)
 
     def _minute_went_by(self, last: SignedHead) -> bool:
         """Return whether the last head is a minute old, even if the clock was put back since."""
         now = time.monotonic()
         if self._seen[0] != last.number:
             self._seen = (last.number, now)
-        return _age(last) >= INTERVAL or now - self._seen[1] >= INTERVAL
+        age = (clock.now() - datetime.fromisoformat(last.signed_at)).total_seconds()
+        return age >= INTERVAL or now - self._seen[1] >= INTERVAL
 
     def _must_continue(self, last: SignedHead) -> None:
         if self.tree.root_at(last.size) != last.head.root:
@@ -148,14 +149,6 @@ class TreeHeads:
         return SignedHead(*self.ledger.add_head(size, note, again=again))
 
 
-def _age(head: SignedHead) -> float:
-    return (clock.now() - datetime.fromisoformat(head.signed_at)).total_seconds()
-
-
-def _day_ended(head: SignedHead) -> bool:
-    return clock.timestamp()[:10] > head.signed_at[:10]
-
-
 class Signer:
     """Signs heads in the background: a job."""
 
@@ -164,7 +157,6 @@ class Signer:
 
     @property
     def path(self) -> Path:
-        """The ledger's file."""
         return self._heads.ledger.path
 
     def step(self) -> bool:

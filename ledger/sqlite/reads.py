@@ -10,13 +10,13 @@ from typing import Any
 from ledger import codec
 from ledger.contract import LedgerUnavailable, RawEvent, StoredHead
 from ledger.events import ERASED, Recorded
+from ledger.merkle import HASH_SIZE, split
 from ledger.sqlite.connection import Connection, json_list
 from ledger.sqlite.database import DatabaseFile
 
 CHUNK = 1000  # events read at once
 TICK = 0.1  # seconds between two looks at the end, however many wait for it
 TILE_WIDTH = 256  # hashes of a tile
-HASH_SIZE = 32  # bytes
 
 _RAW = (
     "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
@@ -276,7 +276,7 @@ def tree_hashes(connection: Connection, level: int, first: int, count: int) -> l
         "SELECT substr(hashes, ?, ?) FROM tile WHERE level = ? AND number = ?",
         (start * HASH_SIZE + 1, count * HASH_SIZE, level, number),
     ).fetchone()
-    return [found[i : i + HASH_SIZE] for i in range(0, len(found), HASH_SIZE)]
+    return split(found)
 
 
 def tiled(connection: Connection) -> int:

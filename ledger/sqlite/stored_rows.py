@@ -60,7 +60,6 @@ class StoredRows:
         self._connection.text_factory = _lenient
 
     def close(self) -> None:
-        """Close the file."""
         self._connection.close()
 
     @contextmanager

@@ -153,13 +153,5 @@ def missing(
             yield each
 
 
-def not_in_copy(each: KnownHead) -> str:
-    """Say that a file may be older than a head that it does not have."""
-    return (
-        f"the tree head of {each.head.size} events in {each.source} is not kept in this file: it is"
-        " of a time before that was signed, or the head was taken out of it"
-    )
-
-
 def _finding(what: str, expected: str, found: str) -> Finding:
     return Finding(Kind.HEAD, None, what, expected, found)

@@ -103,7 +103,6 @@ class Versions:
     end: int
 
     def check(self, rows: StoredRows, outcome: Outcome) -> None:
-        """Find streams where it is not so."""
         for stream in _uneven(rows, self.end):
             outcome.findings += check_stream(rows, stream, self.end)
             if len(outcome.findings) >= MAX_FINDINGS:
@@ -115,7 +114,6 @@ class Integrity:
     """SQLite's own check of its pages, indexes and constraints."""
 
     def check(self, rows: StoredRows, outcome: Outcome) -> None:
-        """Run it."""
         outcome.findings += rows.check_integrity()
 
 

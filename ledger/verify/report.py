@@ -56,7 +56,6 @@ class Verified:
         return cls(origin, size, root, head, at)
 
     def write(self, path: Path) -> None:
-        """Remember it in a file."""
         kept = {
             "origin": self.origin,
             "size": self.size,
@@ -134,7 +133,6 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Return whether nothing was found."""
         return not self.findings
 
     @property

@@ -9,12 +9,11 @@ from ledger import merkle
 from ledger.contract import StoredHead
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
-from ledger.signing.tile_paths import HEIGHT, WIDTH
+from ledger.signing.tile_paths import WIDTH
+from ledger.signing.tiles import node_of
 from ledger.sqlite.stored_rows import StoredEvent, StoredRows
 from ledger.verify.heads import parse
 from ledger.verify.ranges import Outcome, Range
-
-_SIZE = 32  # bytes of a hash
 
 
 @dataclass(slots=True)
@@ -92,17 +91,14 @@ def _check_inclusion(
 def _nodes(rows: StoredRows) -> merkle.Node:
     """Return the nodes of the tree: from the tiles, or from the leaves where tiles are missing."""
 
-    def node(height: int, number: int) -> bytes:
-        level, rest = divmod(height, HEIGHT)
-        if level and not rest:
-            tile, at = divmod(number, WIDTH)
-            kept = rows.tile(level, tile)[at * _SIZE : (at + 1) * _SIZE]
-            if len(kept) == _SIZE:
-                return kept
-        if height <= HEIGHT:
-            first = (number << height) + 1
-            leaves = rows.leaves(first, first + (1 << height) - 1)
-            return merkle.tree_hash([leaf for _, leaf in leaves])
-        return merkle.node_hash(node(height - 1, 2 * number), node(height - 1, 2 * number + 1))
+    def hashes(level: int, first: int, count: int) -> list[bytes]:
+        if level == 0:
+            return [leaf for _, leaf in rows.leaves(first + 1, first + count)]
+        number, start = divmod(first, WIDTH)
+        kept = merkle.split(rows.tile(level, number))[start : start + count]
+        if len(kept) == count and len(kept[-1]) == merkle.HASH_SIZE:
+            return kept
+        below = (hashes(level - 1, n * WIDTH, WIDTH) for n in range(first, first + count))
+        return [merkle.tree_hash(each) for each in below]
 
-    return node
+    return node_of(hashes)

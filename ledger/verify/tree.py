@@ -8,8 +8,6 @@ from ledger.signing.tile_paths import HEIGHT, WIDTH
 from ledger.sqlite.stored_rows import StoredRows
 from ledger.verify.ranges import SPAN, Outcome
 
-_SIZE = 32  # bytes of a hash
-
 
 class TreeCheck:
     """Takes the outcomes of ranges in any order and joins them in theirs.
@@ -53,7 +51,7 @@ class _Tiles:
     def __init__(self, rows: StoredRows) -> None:
         self._rows = rows
         self._newest = {level: number for level, _, number, _ in rows.tile_levels()}
-        self._read: dict[int, tuple[int, bytes]] = {}  # of each level the tile read last
+        self._read: dict[int, tuple[int, list[bytes]]] = {}  # of each level the tile read last
         self._found: set[tuple[int, int]] = set()
 
     def compare(self, level: int, index: int, node: bytes) -> Iterator[Finding]:
@@ -62,9 +60,9 @@ class _Tiles:
         newest = self._newest.get(level, -1)
         if number > newest or (level, number) in self._found:
             return
-        if self._read.get(level, (-1, b""))[0] != number:
-            self._read[level] = number, self._rows.tile(level, number)
-        kept = self._read[level][1][at * _SIZE : (at + 1) * _SIZE]
+        if level not in self._read or self._read[level][0] != number:
+            self._read[level] = number, merkle.split(self._rows.tile(level, number))
+        [kept] = self._read[level][1][at : at + 1] or [b""]
         if kept != node and (kept or number < newest):  # the last tile is still being filled
             self._found.add((level, number))
             width = WIDTH**level

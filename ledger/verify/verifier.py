@@ -16,7 +16,7 @@ from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.known_heads import Answers, ask, newest_trusted
 from ledger.sqlite.stored_rows import OUT_OF_REACH, Bounds, StoredRows
-from ledger.verify.heads import Heads, Signatures, missing, not_in_copy
+from ledger.verify.heads import Heads, Signatures, missing
 from ledger.verify.identity import (
     check_abandoned,
     check_admitted,
@@ -251,7 +251,10 @@ class _Verification:
         outside = (*self._options.from_outside, *self._report.held)
         for each in missing(self._rows, identity, outside, bounds.end):
             if self._options.copy and each.head.size > size:
-                self._report.notes.append(not_in_copy(each))
+                self._report.notes.append(
+                    f"the tree head of {each.head.size} events in {each.source} is not kept in this"
+                    " file: it is of a time before that was signed, or the head was taken out of it"
+                )
                 continue
             what, expected = f"tree head of size {each.head.size}", f"that in {each.source}"
             found = f"none; the newest is of size {size}"

@@ -8,9 +8,8 @@ from urllib.parse import quote
 from ledger import merkle
 from ledger.http_client import RemoteTrouble, fetch, must_be_url
 from ledger.signing.note import MalformedNote, Note, TreeHead, VerifierKey
-from ledger.signing.tile_paths import HEIGHT, WIDTH, tile_in
-
-HASH = 32  # bytes
+from ledger.signing.tile_paths import WIDTH, tile_in
+from ledger.signing.tiles import node_of
 
 Document = Mapping[str, Any]
 
@@ -57,23 +56,20 @@ class RemoteLog:
         return found[::-1]
 
     def node(self, size: int) -> merkle.Node:
-        """Return a function for the hashes of full parts of the tree of a size, from its tiles."""
+        """Return the hashes of full parts of the tree of a size, from its tiles."""
 
-        def node(height: int, number: int) -> bytes:
-            level, rest = divmod(height, HEIGHT)
-            tile, start = divmod(number << rest, WIDTH)
-            hashes = self._tile(size, level, tile)
-            part = range(start * HASH, (start + (1 << rest)) * HASH, HASH)
-            return merkle.tree_hash([hashes[i : i + HASH] for i in part])
+        def hashes(level: int, first: int, count: int) -> list[bytes]:
+            number, start = divmod(first, WIDTH)
+            return merkle.split(self._tile(size, level, number))[start : start + count]
 
-        return node
+        return node_of(hashes)
 
     def _tile(self, size: int, level: int, number: int) -> bytes:
         name = tile_in(size, level, number)
         address = f"{self.prefix}/{name}"
         if address not in self._tiles:
             content = self._fetch(address)
-            if len(content) != name.width * HASH:
+            if len(content) != name.width * merkle.HASH_SIZE:
                 raise RemoteTrouble(f"{address} is not {name.width} hashes")
             self._tiles[address] = content
         return self._tiles[address]
