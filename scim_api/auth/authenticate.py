@@ -20,7 +20,7 @@ _REFUSED = {"WWW-Authenticate": 'Bearer realm="SCIM", error="invalid_token"'}
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a credential of one ledger."""
+    """The authenticated caller: a credential of one ledger."""
 
     tenant: Tenant
     credential: Credential
@@ -91,12 +91,12 @@ def no_token() -> Unauthorized:
 
 
 def presented(header: str | None) -> tokens.Token | None:
-    """Return the token of a header, live or not; None where it has none, or a torn one."""
+    """Return the token of a header, live or not; None where it has none, or part of one."""
     return tokens.parse(_text(header))
 
 
 def claimed_ledger(header: str | None) -> str | None:
-    """Return the id of the ledger that a token says it is of; nothing was proved by that."""
+    """Return the id of the ledger that a token names; that proves nothing."""
     found = _CLAIM.match(_text(header))
     return found[1] if found else None
 

@@ -29,7 +29,7 @@ _DISCOVERY = frozenset(("ServiceProviderConfig", "ResourceTypes", "Schemas"))
 
 
 def scopes_for_scim(method: str, path: str) -> RequiredScopes:
-    """Return what opens a route under the SCIM base; `path` is its pattern below that.
+    """Return the scopes for a route under the SCIM base; `path` is its pattern below that.
 
     A route this function has never heard of is taken for a change, unless it is a GET.
     """
@@ -40,7 +40,7 @@ def scopes_for_scim(method: str, path: str) -> RequiredScopes:
 
 
 def needs_no_token(method: str, path: str) -> bool:
-    """Return whether a route under the SCIM base is for everybody, where a setting allows it.
+    """Return whether a route under the SCIM base needs no token, if a setting allows it.
 
     What the service can do, and how to authenticate, is to be found out before (RFC 7643 §5,
     RFC 7644 §4).
@@ -49,7 +49,7 @@ def needs_no_token(method: str, path: str) -> bool:
 
 
 def scopes_for_ledger(_method: str, path: str) -> RequiredScopes:
-    """Return what opens a route of the ledger's own API; `path` is its pattern below the base.
+    """Return the scopes for a route of the ledger's own API; `path` is its pattern below the base.
 
     A route this function has never heard of is an auditor's alone.
     """

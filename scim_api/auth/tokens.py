@@ -18,7 +18,7 @@ _SHAPE = re.compile(r"scl_([0-9a-f]{16})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of the right shape: whose it says it is, and its hash."""
+    """A token of the right shape: the ledger it names, and its hash."""
 
     tenant: str
     sha256: str
@@ -32,7 +32,7 @@ def issue(tenant: str) -> str:
 
 
 def parse(text: str) -> Token | None:
-    """Recognise a token; None when it is none, or was torn or mistyped."""
+    """Return the token that a text is; None for an incomplete or mistyped one."""
     match = _SHAPE.fullmatch(text)
     if match is None or _checksum(text[:-6]) != match[3]:
         return None

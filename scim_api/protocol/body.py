@@ -118,7 +118,7 @@ def _object_of(extension: Schema, value: Any, tolerances: Tolerances) -> dict[st
 
 
 def check_urns(resource_type: ResourceType, urns: list[Any], tolerances: Tolerances) -> None:
-    """Refuse what is no URN, and by policy the URN of a schema that is not served."""
+    """Refuse values that are not URNs, and by policy URNs of schemas that are not served."""
     for urn in urns:
         if not isinstance(urn, str):
             raise InvalidValue("schemas.no_urn", "schemas must be a list of URNs in quotes")
@@ -146,7 +146,7 @@ def _schemas(resource_type: ResourceType, value: Any, tolerances: Tolerances) ->
 
 
 def names_message(value: Any, urn: str, tolerances: Tolerances) -> bool:
-    """Return whether `schemas` of a PATCH, Bulk or search message names it, or may be without."""
+    """Return whether `schemas` of a PATCH, Bulk or search message names it, or may leave it out."""
     if _is_missing(value, tolerances):
         return True
     if not isinstance(value, list):

@@ -10,7 +10,7 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")|([^\s,"]+)')
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The tags a request names; None where it has no such header."""
+    """The tags in If-Match and If-None-Match; None where a request has no such header."""
 
     if_match: frozenset[str] | None = None
     if_none_match: frozenset[str] | None = None
@@ -59,5 +59,5 @@ def _tags(header: str | None) -> frozenset[str] | None:
 
 
 def _names(tags: frozenset[str], etag: str) -> bool:
-    """Compare weakly: all our tags are weak."""
+    """Return whether a tag is named; the comparison is weak, as all our tags are."""
     return "*" in tags or etag.removeprefix("W/") in tags

@@ -21,7 +21,7 @@ _STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
 def service_provider_config(
     tolerances: Tolerances, base_url: str, *, max_results: int, max_payload: int
 ) -> dict[str, Any]:
-    """Return what this service can do (RFC 7643 §5): nothing that does not run.
+    """Return the ServiceProviderConfig (RFC 7643 §5): only what this service can do.
 
     Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
     """

@@ -124,7 +124,7 @@ def _subs(parts: set[str | None]) -> set[str]:
 
 
 def _found(name: str, resource_type: ResourceType) -> list[tuple[AttributeAt, Attribute | None]]:
-    """Find what a name stands for; a schema's URN stands for all of its attributes."""
+    """Return the attributes that a name means; a schema's URN means all of its attributes."""
     schema = resource_type.find_schema(name)
     if schema:
         keys = [f"{schema.id}:{attribute.name}" for attribute in schema.attributes]
@@ -183,12 +183,12 @@ def _default_parts(resource_type: ResourceType) -> tuple[str, frozenset[str]]:
 
 
 def names_members(chosen: Selection | None) -> bool:
-    """Return whether members are shown with their names, which are looked up one by one."""
+    """Return whether members are shown with their names, which cost a lookup each."""
     return chosen is not None and chosen.shows_part("members", "display")
 
 
 def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | None:
-    """Return which relation an answer shows: `members`, `groups`, or None for neither.
+    """Return the relation that an answer shows: `members`, `groups`, or None for neither.
 
     What is not shown is not read: a group may have 100,000 members.
     """
@@ -199,7 +199,7 @@ def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | 
 def _related(
     document: bytes, base: str, relations: Sequence[Relation], name: str, parts: frozenset[str]
 ) -> bytes:
-    """Lay members or groups on a document, at its end, with the parts that are shown.
+    """Add members or groups at the end of a document, with the parts that are shown.
 
     A group without members says so: a client that finds no list takes it for one not shown.
     """
@@ -220,7 +220,7 @@ def _known_groups(groups: tuple[Relation, ...], base: str, parts: frozenset[str]
 
 
 def _values(relations: Iterable[Relation], base: str, parts: frozenset[str]) -> bytes:
-    """Return what is shown of each, without the brackets of the list.
+    """Return the shown parts of each, without the brackets of the list.
 
     Written one by one, each would keep the four kilobytes that it was written into.
     """

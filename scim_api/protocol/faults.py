@@ -1,4 +1,4 @@
-"""What is wrong with values, or missing: the messages of fields.py, and the error they make."""
+"""Faults of values, missing ones among them, and the error that reports them."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 class Expected(str):
-    """A fault, and `okta`: what Okta's admins are told besides."""
+    """A fault, and `okta`: a hint for Okta's admins."""
 
     okta = ""
 
@@ -90,7 +90,7 @@ def expected_list(attribute: Attribute) -> Expected:
 
 
 def refusal(path: str, messages: Any) -> InvalidValue:
-    """Return the error for the faults found below a path: the first few, each with its place."""
+    """Return the error for faults below a path: the first few, each with its place."""
     faults = list(islice(_faults(path, messages), _SHOWN_ERRORS))
     names = dict.fromkeys(_INDEX.sub("", where) for where, _ in faults)
     hints = dict.fromkeys(fault.okta for _, fault in faults if isinstance(fault, Expected))
@@ -103,7 +103,7 @@ def refusal(path: str, messages: Any) -> InvalidValue:
 
 
 def _faults(path: str, messages: Any) -> Iterator[tuple[str, str]]:
-    """Yield each place where something is wrong, and what is."""
+    """Yield each faulty place and its fault."""
     if not isinstance(messages, dict):
         yield path, messages[0]
         return

@@ -257,7 +257,7 @@ def _field(attribute: Attribute, path: str) -> fields.Field[Any]:
 
 
 def field_of(declared: AttributeAt, sub: Attribute | None = None) -> Any:
-    """Return what reads an attribute, or a sub-attribute of one of its values."""
+    """Return the field that reads an attribute, or a sub-attribute of one of its values."""
     return _field_at(declared.key, declared.attribute, sub)
 
 

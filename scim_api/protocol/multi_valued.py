@@ -1,4 +1,4 @@
-"""The rules of multi-valued attributes: what a value is, which are the same, what is fixed."""
+"""Rules of multi-valued attributes: entries without a value, duplicates, immutable parts."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -44,7 +44,7 @@ def _without_empty_parts(attribute: Attribute, value: Any) -> Any:
 
 
 def unassigned(attribute: Attribute) -> dict[str, Any]:
-    """Return what unassigns every sub-attribute."""
+    """Return None for each sub-attribute."""
     return {sub.name: None for sub in attribute.sub_attributes}
 
 
@@ -65,7 +65,7 @@ def distinct(values: list[Any]) -> list[Any]:
 
 
 def identity(value: Any) -> Any:
-    """Return what makes a value the same as another: `value` and `type` (RFC 7643 §2.4).
+    """Return the key by which two values are the same: `value` and `type` (RFC 7643 §2.4).
 
     Without a `value`, as an address is, all of it.
     """

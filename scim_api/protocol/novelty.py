@@ -30,7 +30,7 @@ def check_new(
     after: Mapping[str, Any],
     tolerances: Tolerances,
 ) -> None:
-    """Refuse what is new in a resource and too much, misleading or malformed; InvalidValue."""
+    """Refuse new texts and values that are too large, misleading or malformed: InvalidValue."""
     for key, value in after.items():
         declared = resource_type.declared.get(key)
         if declared and value != before.get(key):
@@ -90,7 +90,7 @@ def _fault(
 
 
 def _texts(attribute: Attribute, value: Any, path: str) -> Iterator[tuple[str, Attribute, str]]:
-    """Yield every text of a value with the attribute it is of, and where it stands."""
+    """Yield every text of a value with its path and its attribute."""
     if isinstance(value, str):
         yield path, attribute, value
     elif isinstance(value, list):

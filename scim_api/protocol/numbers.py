@@ -63,7 +63,7 @@ def shown(attribute: Attribute, value: Any) -> Any:
 def _each_decimal(
     attribute: Attribute, value: Any, form: Callable[[Decimal], Any], *, once: bool = False
 ) -> Any:
-    """Return a value with each decimal in a form; `once` drops what is then double in a list."""
+    """Return a value with each decimal in a form; `once` drops doubles from a list."""
     if isinstance(value, list):
         each = [_each_decimal(attribute, item, form, once=once) for item in value]
         return list(dict.fromkeys(each)) if once and attribute.type is not Type.COMPLEX else each
@@ -104,7 +104,7 @@ def loads(raw: bytes) -> Any:
 
 
 def _decimal_in(text: str) -> Decimal:
-    """Return a number; an infinite one for what is longer than anything that is taken here."""
+    """Return a number; an infinite one for a text longer than any number accepted here."""
     try:
         return Decimal(text if len(text) <= _LONGEST else "Infinity")
     except InvalidOperation:  # an exponent of more digits than any number has

@@ -23,7 +23,7 @@ def replaced(
     tolerances: Tolerances,
     cleared: Set[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Lay a whole new state over what a client cannot take away; raises Mutability.
+    """Replace a state except for what a client cannot remove; raises Mutability.
 
     Immutable attributes and parts stay, and cannot be given another value. `active` stays where
     the body does not name it: Okta sends back what it read. For the same reason what a GET does

@@ -1,4 +1,4 @@
-"""What is wrong with a new text: the forms of types (RFC 7643 §2.3), and names that mislead.
+"""Faults of new texts: the forms of types (RFC 7643 §2.3), and misleading names.
 
 A userName is measured by the UsernameCasePreserved profile of RFC 8265 §3.4, but for its Bidi
 Rule, which would refuse a Hebrew name at a Latin domain. The names of groups and the like are for

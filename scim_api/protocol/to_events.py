@@ -36,7 +36,7 @@ def difference(before: Attributes, after: Attributes) -> list[Event]:
 
 
 def membership(joining: Mapping[str, str], leaving: Sequence[str]) -> list[Event]:
-    """Return the events of members (id -> type) who join a group and of those who leave it."""
+    """Return the events for members (id -> type) that join a group and members that leave it."""
     gone = _split(events.MEMBERS_REMOVED, [(f"{MEMBER}{id_}", None) for id_ in leaving])
     come = [(f"{MEMBER}{id_}", {"type": type_}) for id_, type_ in joining.items()]
     return gone + _split(events.MEMBERS_ADDED, come)

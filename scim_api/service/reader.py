@@ -1,4 +1,4 @@
-"""Reading the resources of one type of one ledger, and what is laid on them when shown."""
+"""Reading the resources of one type, with the members or groups that answers add to them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -24,7 +24,7 @@ _AGAIN = {  # what makes Okta create it again
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A resource as it now is: its row, without what is laid on it when shown.
+    """A stored resource, before members or groups are added.
 
     `written` are the payload keys of the attributes that the request gave; `repeated` is a write
     that changed nothing, so that no event was recorded.
@@ -72,7 +72,7 @@ class Reader:
     def relations(
         self, places: Sequence[Place], *, named: bool
     ) -> Mapping[int, Sequence[Relation]]:
-        """Return what is laid on documents when they are shown, by position; see ResourceReader."""
+        """Return the members or groups that documents show, by position; see ResourceReader."""
         with self._source.reading() as connection:
             return self._readings.relations(connection, self._kind.type, places, named=named)
 

@@ -1,4 +1,4 @@
-"""What PATCH operations make of a resource's attributes (RFC 7644 §3.5.2.1-3).
+"""Apply PATCH operations to a resource's attributes (RFC 7644 §3.5.2.1-3).
 
 Paths are resolved and values read before (operations.py): nothing here looks at a client's JSON.
 """

@@ -1,4 +1,4 @@
-"""The members of a group: read from a request, edited without reading all of them."""
+"""The members of a group: read from a request, changed without reading all current ones."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -123,7 +123,7 @@ class MemberChanges:
     # What that comes to
 
     def changes(self) -> Changes:
-        """Return who joins and who leaves, of those who were no members, or were, until now.
+        """Return who joins and who leaves, compared with the current members.
 
         Raises Mutability where a member is given another type than it has.
         """

@@ -60,7 +60,7 @@ class Reader:
     def read(self, items: Iterable[Any]) -> Iterator[Operation]:
         """Yield the changes of single attributes; raises ScimError.
 
-        Each value is read when its turn comes, so that of several faults the first is told.
+        Each value is read when its turn comes, so that of several faults the first is reported.
         """
         for item in self._known(items):
             yield from self._operations(item)

@@ -54,18 +54,18 @@ class Attribute:
 
     @cached_property
     def substance(self) -> frozenset[str]:
-        """The sub-attributes that make a value one: not those that only describe it."""
+        """The sub-attributes that hold a value, not only a description of it."""
         names = frozenset(sub.name for sub in self.sub_attributes)
         return names - DESCRIBING or names
 
     @property
     def unshown(self) -> bool:
-        """Whether a GET leaves it out where nothing asks for it."""
+        """Whether a GET shows it only on request, or never."""
         return self.returned in (Returned.NEVER, Returned.REQUEST)
 
     @cached_property
     def unshown_parts(self) -> frozenset[str]:
-        """The sub-attributes that a GET leaves out where nothing asks for them."""
+        """The sub-attributes that a GET shows only on request, or never."""
         return frozenset(sub.name for sub in self.sub_attributes if sub.unshown)
 
     @cached_property
@@ -105,7 +105,7 @@ class Schema:
 
     @cached_property
     def by_name(self) -> dict[str, Attribute]:
-        """Attributes by folded name."""
+        """Attributes by lower-case name."""
         return {attribute.name.lower(): attribute for attribute in self.attributes}
 
 
@@ -203,7 +203,7 @@ class ResourceType:
 
     @cached_property
     def reshaped(self) -> bool:
-        """Whether an answer is not simply what is stored."""
+        """Whether answers differ from the stored document."""
         return bool(self.withheld) or self.has_decimals
 
     @cached_property
@@ -213,12 +213,12 @@ class ResourceType:
 
     @cached_property
     def withheld(self) -> frozenset[str]:
-        """The keys of what is kept and, whole or in part, not shown unless it is asked for."""
+        """The keys of stored attributes that are shown, wholly or in part, on request or never."""
         return frozenset(
             key
             for key, item in self.declared.items()
             if item.attribute.mutability is not Mutability.WRITE_ONLY  # taken and dropped
-            and key != "members"  # laid on by what is shown of them
+            and key != "members"  # which answers add apart
             and (item.attribute.unshown or item.attribute.unshown_parts)
         )
 

@@ -94,7 +94,7 @@ BUILT_IN_URNS = frozenset(
 
 
 def kind_of(resource_type: ResourceType) -> ResourceKind:
-    """Return what the projection knows of a resource type, with or without extensions."""
+    """Return the ResourceKind of a resource type, with or without extensions."""
     return KINDS[resource_type.name]
 
 
