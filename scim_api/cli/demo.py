@@ -3,7 +3,6 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
 from itertools import groupby
@@ -25,47 +24,39 @@ STORY = "demo.csv"  # by working day; a person is known by number
 COUNTED = {"join": "joiners", "move": "movers", "leave": "leavers", "return": "returned"}
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A line of the story; of who leaves or returns only the number is given."""
-
-    day: int
-    action: str
-    number: int
-    given_name: str
-    family_name: str
-    department: str
-    title: str
-    locale: str
-
-    @property
-    def user_name(self) -> str:
-        return f"{self.given_name}.{self.family_name}{self.number}@example.com".lower()
-
-    def body(self) -> dict[str, Any]:
-        """Return the user as Okta would send it."""
-        enterprise = {"employeeNumber": str(1000 + self.number), "department": self.department}
-        return {
-            "schemas": [USER_URN, ENTERPRISE_URN],
-            "userName": self.user_name,
-            "name": {"givenName": self.given_name, "familyName": self.family_name},
-            "displayName": f"{self.given_name} {self.family_name}",
-            "emails": [{"primary": True, "value": self.user_name, "type": "work"}],
-            "externalId": f"00udemo{self.number:013d}",
-            "title": self.title,
-            "locale": self.locale,
-            "active": True,
-            ENTERPRISE_URN: enterprise,
-        }
+Step = dict[str, str]  # a line of the story; of who leaves or returns only the number is given
 
 
 def story() -> Iterator[list[Step]]:
     """Yield the steps of each working day."""
     with files("scim_api.cli").joinpath(STORY).open(encoding="utf-8") as file:
-        _, *lines = csv.reader(file)
-        steps = [Step(int(day), what, int(n), *more) for day, what, n, *more in lines]
-    days = {day: list(found) for day, found in groupby(steps, key=lambda step: step.day)}
+        days = {int(day): list(found) for day, found in groupby(csv.DictReader(file), _day)}
     yield from (days.get(day, []) for day in range(DAYS))
+
+
+def _day(step: Step) -> str:
+    return step["day"]
+
+
+def user_of(step: Step) -> dict[str, Any]:
+    """Return the user as Okta would send it."""
+    number, given, family = int(step["number"]), step["givenName"], step["familyName"]
+    name = f"{given}.{family}{number}@example.com".lower()
+    return {
+        "schemas": [USER_URN, ENTERPRISE_URN],
+        "userName": name,
+        "name": {"givenName": given, "familyName": family},
+        "displayName": f"{given} {family}",
+        "emails": [{"primary": True, "value": name, "type": "work"}],
+        "externalId": f"00udemo{number:013d}",
+        "title": step["title"],
+        "locale": step["locale"],
+        "active": True,
+        ENTERPRISE_URN: {
+            "employeeNumber": str(1000 + number),
+            "department": step["department"],
+        },
+    }
 
 
 class Okta:
@@ -80,41 +71,40 @@ class Okta:
             "Content-Type": "application/scim+json; charset=utf-8",
             "User-Agent": "Okta SCIM Client 1.0.0",
         }
-        self._people: dict[int, Step] = {}  # by number: what was sent last
-        self._ids: dict[int, str] = {}
+        self._people: dict[str, dict[str, Any]] = {}  # by number: what was sent last
+        self._ids: dict[str, str] = {}
         self._groups: dict[str, str] = {}  # the id of the group of each department
-        self._member_of: dict[int, str] = {}
+        self._member_of: dict[str, str] = {}
 
     def send(self, step: Step) -> None:
         """Provision one person, and push the groups that change."""
-        number = step.number
-        if step.action == "join":
-            self._ids[number] = self._call("POST", "/Users", step.body())["id"]
-        elif step.action == "move":
-            self._call("PUT", f"/Users/{self._ids[number]}", step.body())
+        number, action = step["number"], step["action"]
+        if action in ("join", "move"):
+            self._people[number] = user_of(step)
+        if action == "join":
+            self._ids[number] = self._call("POST", "/Users", self._people[number])["id"]
+        elif action == "move":
+            self._call("PUT", f"/Users/{self._ids[number]}", self._people[number])
         else:
-            value = {"active": step.action == "return"}
+            value = {"active": action == "return"}
             self._patch(f"/Users/{self._ids[number]}", {"op": "replace", "value": value})
-        if step.action in ("join", "move"):
-            self._people[number] = step
-        self._push_groups(number, active=step.action != "leave")
+        self._push_groups(number, active=action != "leave")
 
-    def _push_groups(self, number: int, *, active: bool) -> None:
-        person, id_ = self._people[number], self._ids[number]
-        group, before = person.department if active else None, self._member_of.get(number)
-        if group == before:
-            return
-        if before:
+    def _push_groups(self, number: str, *, active: bool) -> None:
+        user, id_ = self._people[number], self._ids[number]
+        group = user[ENTERPRISE_URN]["department"] if active else None
+        before = self._member_of.pop(number, None)
+        if before and group != before:
             path = f'members[value eq "{id_}"]'
             self._patch(f"/Groups/{self._groups[before]}", {"op": "remove", "path": path})
-            del self._member_of[number]
-        if group:
-            if group not in self._groups:
-                body = {"schemas": [GROUP_URN], "displayName": group, "members": []}
-                self._groups[group] = self._call("POST", "/Groups", body)["id"]
-            value = [{"value": id_, "display": person.user_name}]
+        if group and group not in self._groups:
+            body = {"schemas": [GROUP_URN], "displayName": group, "members": []}
+            self._groups[group] = self._call("POST", "/Groups", body)["id"]
+        if group and group != before:
+            value = [{"value": id_, "display": user["userName"]}]
             operation = {"op": "add", "path": "members", "value": value}
             self._patch(f"/Groups/{self._groups[group]}", operation)
+        if group:
             self._member_of[number] = group
 
     def _patch(self, path: str, operation: dict[str, Any]) -> None:
@@ -165,6 +155,6 @@ def _replay(okta: Okta, start: datetime) -> dict[str, int]:
                 for i, step in enumerate(next(days)):
                     with clock.pretending(day + timedelta(minutes=7 * i)):
                         okta.send(step)
-                    counts[COUNTED[step.action]] += 1
+                    counts[COUNTED[step["action"]]] += 1
             progress(number + 1, DAYS)
     return dict(counts)

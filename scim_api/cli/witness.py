@@ -11,7 +11,7 @@ from ledger.http_client import RemoteTrouble
 from ledger.signing.note import TreeHead
 from ledger.witness.remote_log import RemoteLog
 from ledger.witness.state import WitnessFolder
-from ledger.witness.witness import Refused, Seen, Witness
+from ledger.witness.witness import Refused, Witness
 from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
 from scim_api.cli.terminal import Exit, Failure, note, to_json
@@ -63,7 +63,7 @@ def witness(
     watcher = Witness(log, folder, own, given=given, accept=accept_incarnation)
     note(f"cosigner key: {own.cosigner}")
     if every is None:
-        _show(_looked(watcher), console.as_json, always=True)
+        _look(watcher, console.as_json, always=True)
     else:
         _watch(watcher, every, console.as_json)
 
@@ -72,7 +72,7 @@ def _watch(watcher: Witness, every: int, as_json: bool) -> None:
     failures = 0
     while True:
         try:
-            _show(_looked(watcher), as_json, always=failures > 0)
+            _look(watcher, as_json, always=failures > 0)
             failures, pause = 0, float(every)
         except RemoteTrouble as error:
             note(f"{error}; trying again")
@@ -81,29 +81,24 @@ def _watch(watcher: Witness, every: int, as_json: bool) -> None:
         time.sleep(pause)
 
 
-def _looked(watcher: Witness) -> Seen:
+def _look(watcher: Witness, as_json: bool, *, always: bool) -> None:
+    """Look once; print a head that is new, or whatever was seen."""
     try:
-        return watcher.look()
+        seen = watcher.look()
     except Refused as error:
         raise Failure(f"REFUSED: {error}", Exit.NOT_VERIFIED) from error
-
-
-def _show(seen: Seen, as_json: bool, *, always: bool) -> None:
-    """Print a head that is new, or whatever was seen."""
     for line in seen.says:
         note(line)
     if seen.file:
         note(f"kept in {seen.file}")
-    if as_json and (seen.file or always):
-        _emit(seen)
-    elif seen.file or always:
+    elif not always:
+        return
+    if as_json:
+        head = TreeHead.of(seen.note)
+        document = {"origin": head.origin, "size": head.size, "root": head.root.hex()}
+        click.echo(to_json(document | {"new": bool(seen.file), "note": str(seen.note)}))
+    else:
         click.echo(str(seen.note), nl=False)
-
-
-def _emit(seen: Seen) -> None:
-    head = TreeHead.of(seen.note)
-    document = {"origin": head.origin, "size": head.size, "root": head.root.hex()}
-    click.echo(to_json(document | {"new": seen.file is not None, "note": str(seen.note)}))
 
 
 def _token(file: Path | None) -> str | None:
