@@ -119,9 +119,10 @@ class SQLiteLedger(LedgerReads):
     ) -> Appended:
         with self.writing() as connection:  # takes the lock; commits, or undoes all on an error
             drafts = decide(connection)
-            self._must_have_kept(end(connection)[0])
+            last = end(connection)
+            self._must_have_kept(last[0])
             recorded = append_events(
-                connection, origin or self.origin, drafts, metadata, self.projectors
+                connection, origin or self.origin, last, drafts, metadata, self.projectors
             )
             if origin:
                 connection.execute("UPDATE ledger SET origin = ?", (origin,))
@@ -230,7 +231,8 @@ def initialise(
     with translate_errors(path), closing(connect(path)) as connection:  # closing removes the log
         schema.migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
-        [first] = append_events(connection, origin, [draft_of(opened, metadata)], metadata)
+        drafts = [draft_of(opened, metadata)]
+        [first] = append_events(connection, origin, (0, ""), drafts, metadata)
         connection.execute(
             "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, first.at, codec.FORMAT)
         )
@@ -253,16 +255,17 @@ def draft_of(append: Append, metadata: Metadata) -> Draft:
 def append_events(
     connection: Connection,
     origin: str,
+    last: tuple[int, str],
     drafts: Sequence[Draft],
     metadata: Metadata,
     projectors: Sequence[Projector] = (),
 ) -> Appended:
-    """Append events at the end, in the open transaction; raises WrongExpectedVersion, StreamErased.
+    """Append events in the open transaction; raises WrongExpectedVersion, StreamErased.
 
-    All bear one time, so that no instant divides a transaction.
+    `last` is the position and the time of the newest event. All events bear one time, so that no
+    instant divides a transaction.
     """
-    position, last_at = end(connection)
-    at = max(clock.timestamp(), last_at)
+    position, at = last[0], max(clock.timestamp(), last[1])
     recorded = Appended()
     for append, payloads, salts, commitments in drafts:
         version = version_of(connection, append.stream)

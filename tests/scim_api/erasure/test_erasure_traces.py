@@ -1,6 +1,9 @@
 """No byte of an erased person stays in any file, nor in unused parts of SQLite's pages."""
 
 import random
+import signal
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
@@ -161,6 +164,40 @@ def test_writers_are_asked_to_come_back_during_a_rewrite_and_readers_are_served(
     assert [answer.status_code for answer in answers[:2]] == [429, 200]
     assert int(answers[0].headers["Retry-After"]) >= 1
     assert api.post(user("late@example.com")).status_code == 201
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from ledger.erasure import Justification
+from ledger.events import Metadata
+from ledger.sqlite import scrub
+from scim_api.erasure.erase import erase
+from scim_api.wiring import open_tenant
+
+rewrite = scrub.execute_when_free
+
+def dying(connection, statement, deadline):
+    connection.set_progress_handler(lambda: os.kill(os.getpid(), 9), 500)  # amid the VACUUM
+    rewrite(connection, statement, deadline)
+
+scrub.execute_when_free = dying
+tenant = open_tenant(Path(sys.argv[1]))
+erase(tenant, sys.argv[2], Justification("a", "b"), Metadata("operator", "test", "t"), 10)
+"""
+
+
+def test_a_rewrite_that_was_killed_is_done_by_the_next_process(tenant):
+    id_ = create(tenant, 7)
+    tenant.history.catch_up()
+    path = str(tenant.ledger.path)
+
+    assert subprocess.run([sys.executable, "-c", DYING, path, id_]).returncode == -signal.SIGKILL
+
+    assert list(tenant.ledger.unfinished_erasures().values()) == [stream_of(id_)]
+    Purges(tenant).step()
+    assert tenant.ledger.unfinished_erasures() == {}
+    assert with_traces(tenant, 7) == []
 
 
 def test_remains_of_an_interrupted_rebuild_are_removed_too(tenant):
