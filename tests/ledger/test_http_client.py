@@ -1,4 +1,4 @@
-"""Asking another machine: the whole exchange has one bound, whatever the other side does."""
+"""An exchange with another machine has one time limit, whatever the other side does."""
 
 import socket
 import threading
@@ -29,7 +29,7 @@ WAYS = {
 
 @pytest.mark.parametrize("body", [None, b"a head"], ids=["GET", "POST"])
 @pytest.mark.parametrize("way", WAYS)
-def test_who_drips_is_left_in_time(way: str, body: bytes | None, dripping: Drip) -> None:
+def test_a_dripping_server_is_dropped_in_time(way: str, body: bytes | None, dripping: Drip) -> None:
     started = time.monotonic()
 
     with pytest.raises(RemoteTrouble, match="cannot be reached: no answer in time"):
@@ -40,7 +40,7 @@ def test_who_drips_is_left_in_time(way: str, body: bytes | None, dripping: Drip)
 
 
 @pytest.mark.parametrize("first", [b"", b"\x16\x03\x03\x40\x00"], ids=["nothing", "a record"])
-def test_who_drips_while_tls_begins_is_left_in_time(first: bytes, dripping: Drip) -> None:
+def test_a_server_dripping_during_tls_is_dropped_in_time(first: bytes, dripping: Drip) -> None:
     started = time.monotonic()
 
     with pytest.raises(RemoteTrouble):
@@ -50,7 +50,7 @@ def test_who_drips_while_tls_begins_is_left_in_time(first: bytes, dripping: Drip
     assert no_exchange_goes_on()
 
 
-def test_who_takes_no_connection_is_left_in_time() -> None:
+def test_a_server_that_accepts_no_connection_is_dropped_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         address = listener.getsockname()
         waiting = [socket.socket() for _ in range(4)]

@@ -1,4 +1,4 @@
-"""Anchors: every head, in order, once or again, never rewritten; and what of them is believed."""
+"""Anchors: every head is delivered in order and never rewritten; which heads are trusted."""
 
 import base64
 import os
@@ -99,7 +99,7 @@ def test_a_process_that_begins_again_goes_on_where_the_last_was(heads, grow, wor
     assert [f.name[:10] for f in (worm / heads.ledger.tenant).iterdir()] == ["0000000002"]
 
 
-def test_what_is_there_already_is_left_as_it_is_when_the_state_is_lost(heads, grow, worm) -> None:
+def test_existing_files_stay_unchanged_when_the_state_is_lost(heads, grow, worm) -> None:
     grow(2)
     anchor = FolderAnchor(heads, worm)
     deliver(anchor)
@@ -111,7 +111,9 @@ def test_what_is_there_already_is_left_as_it_is_when_the_state_is_lost(heads, gr
     assert {f: (f.read_text(), f.stat().st_mtime_ns) for f in anchor.folder.iterdir()} == before
 
 
-def test_a_file_that_a_crash_cut_off_is_left_and_the_head_written_beside_it(heads, worm) -> None:
+def test_a_file_cut_off_by_a_crash_stays_and_the_head_is_written_under_another_name(
+    heads, worm
+) -> None:
     anchor = FolderAnchor(heads, worm)
     newest = heads.newest()
     anchor.folder.mkdir()
@@ -159,9 +161,7 @@ def test_every_head_is_posted_in_order(heads, grow) -> None:
     assert anchor.pending() == 0
 
 
-def test_what_is_not_2xx_is_tried_again_later_and_nothing_left_out(
-    heads, grow, monkeypatch
-) -> None:
+def test_any_answer_but_2xx_is_retried_and_no_head_is_skipped(heads, grow, monkeypatch) -> None:
     grow(2)
     down = answering(500)
     now = 1000.0
@@ -209,7 +209,7 @@ def test_an_error_tells_of_a_url_no_more_than_its_host(heads) -> None:
 # Another incarnation
 
 
-def test_heads_of_a_new_origin_lie_beside_those_of_the_old(heads, grow, worm, metadata) -> None:
+def test_heads_of_a_new_origin_are_stored_next_to_the_old_ones(heads, grow, worm, metadata) -> None:
     grow(2)
     anchor = FolderAnchor(heads, worm)
     deliver(anchor)
@@ -268,7 +268,7 @@ def warned() -> list[str]:
 
 @pytest.fixture
 def behind(heads, grow, worm, tmp_path) -> Iterator[TreeHeads]:
-    """Give a ledger that was put back, whose newest heads an anchor holds."""
+    """Return a restored ledger whose newest heads an anchor has."""
     path = heads.ledger.path
     heads.ledger.close()
     shutil.copy(path, tmp_path / "backup.db")
@@ -288,7 +288,7 @@ def known(heads: TreeHeads, warned: list[str], **where: Any) -> list[Any]:
     return known_heads.known(heads, known_heads.HeadSources(**where), warned.append)
 
 
-def test_a_ledger_behind_an_anchors_head_is_known_for_it(behind, worm, warned) -> None:
+def test_a_ledger_behind_an_anchors_head_is_detected(behind, worm, warned) -> None:
     found = known(behind, warned, anchor=worm)
 
     assert warned == []
@@ -309,7 +309,7 @@ def test_a_url_that_is_for_posting_only_says_nothing(heads, warned, status, body
     assert warned == []
 
 
-def test_what_is_not_there_is_warned_about_and_passed_over(heads, tmp_path, warned) -> None:
+def test_a_missing_source_causes_a_warning_only(heads, tmp_path, warned) -> None:
     away = tmp_path / "away"
 
     url = f"http://127.0.0.1:{free_port()}"
@@ -331,7 +331,7 @@ def test_a_forged_head_is_warned_about_and_not_believed(behind, worm, warned) ->
     assert len(warned) == 1
 
 
-def test_a_true_head_behind_forged_ones_is_believed(behind, worm, warned) -> None:
+def test_a_genuine_head_among_forged_ones_is_trusted(behind, worm, warned) -> None:
     root = base64.b64encode(bytes(32)).decode()
     forged = SigningKey(behind.ledger.origin, bytes(32)).note(
         f"{behind.ledger.origin}\n9999\n{root}\n"
@@ -390,7 +390,7 @@ def test_heads_of_other_ledgers_alone_are_no_heads_and_no_reason_to_warn(
     assert warned == []
 
 
-def test_a_name_that_was_given_up_owns_up_to_the_heads_others_hold(
+def test_a_former_origin_accounts_for_heads_that_others_hold(
     behind, worm, warned, metadata
 ) -> None:
     [lost] = known(behind, warned, anchor=worm)

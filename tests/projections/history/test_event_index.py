@@ -1,4 +1,4 @@
-"""The index of events: the meaning of filters, pages, indexes used, what is forgotten."""
+"""The index of events: filters, pages, indexes used, erased events."""
 
 from typing import Any
 
@@ -236,7 +236,7 @@ def sample(position: int, **changes: Any) -> Document:
         'type eq "x" and at ge "2026-01-02"',
     ],
 )
-def test_an_index_finds_what_is_equal_in_order(database: Any, asked: str) -> None:
+def test_an_index_finds_equal_values_in_order(database: Any, asked: str) -> None:
     entries = fill(database, [sample(1)])
     traced: list[str] = []
     database.set_trace_callback(traced.append)
@@ -319,15 +319,15 @@ def test_an_event_becomes_a_row() -> None:
     )
 
 
-def test_an_erased_event_becomes_a_row_without_what_was_erased() -> None:
+def test_an_erased_event_becomes_a_row_without_erased_values() -> None:
     assert index_row(recorded(payload=None), None)[7:] == (None, None, None, None)
 
 
-def test_an_unknown_client_is_none() -> None:
+def test_an_unknown_client_family_has_no_events() -> None:
     assert index_row(recorded(payload={"request.client": "unknown"}), None)[7] is None
 
 
-def test_what_is_forgotten_is_found_by_nothing_personal(database: Any) -> None:
+def test_an_erased_user_is_not_found_by_personal_data(database: Any) -> None:
     entries = fill(
         database,
         [

@@ -93,7 +93,7 @@ def only(**settings):
 # The flat form
 
 
-def test_attributes_come_out_by_payload_key_with_nothing_of_the_envelope():
+def test_attributes_are_keyed_for_the_payload_without_the_envelope():
     body = {
         "schemas": [USER_URN, ENTERPRISE_URN],
         "id": "1",
@@ -417,7 +417,7 @@ def test_a_text_alone_is_no_list(attributes, policy):
     ],
 )
 @pytest.mark.parametrize("policy", [OKTA, ENTRA, STRICT], ids=["okta", "entra", "strict"])
-def test_what_resembles_json_is_refused_where_it_is_not_the_json_that_is_due(policy, text):
+def test_json_text_of_the_wrong_type_is_refused(policy, text):
     for sent in ({"emails": text}, {"emails": [text]}, {MANAGER: text}, {"name": text}):
         refusal(user(schemas=[USER_URN, ENTERPRISE_URN], **sent), policy)
 
@@ -486,7 +486,7 @@ def test_a_name_has_no_value_so_text_and_lists_are_refused(sent):
         ("extension_without_schema", {MANAGER: {"value": "m"}}),
     ],
 )
-def test_a_tolerance_that_was_used_is_told(setting, attributes):
+def test_a_used_tolerance_is_recorded(setting, attributes):
     told = Counter()
 
     load_resource(USER, user(**attributes), Tolerances(record=lambda name: told.update([name])))
@@ -494,7 +494,7 @@ def test_a_tolerance_that_was_used_is_told(setting, attributes):
     assert told[setting]
 
 
-def test_no_tolerance_is_told_for_what_conforms():
+def test_a_conforming_body_records_no_tolerance():
     told = []
 
     loaded(
@@ -570,7 +570,7 @@ def test_at_most_one_value_is_primary():
         ({DEPARTMENT: 5}, f"{DEPARTMENT} must be text"),
     ],
 )
-def test_a_wrong_type_is_refused_with_the_path_and_what_is_expected(attributes, start):
+def test_a_wrong_type_is_refused_with_path_and_expected_type(attributes, start):
     if start is None:
         assert loaded(**attributes) == {}
     else:
@@ -596,7 +596,7 @@ def test_a_whole_number_is_kept(number):
 
 
 @pytest.mark.parametrize("number", [1.0, 1e3, True, "7", 2**53, -(2**53), 10**400])
-def test_what_is_no_exact_whole_number_is_refused(number):
+def test_an_inexact_integer_is_refused(number):
     assert gadget_refusal(count=number).startswith("count must")
 
 
@@ -617,7 +617,7 @@ def test_the_same_decimal_number_is_kept_as_the_same_text(kept, values):
 
 
 @pytest.mark.parametrize("value", ["x", "1.", "٣", "NaN", "Infinity", True, [1.5], {}])
-def test_what_is_no_decimal_number_is_refused(value):
+def test_an_invalid_decimal_is_refused(value):
     assert "decimal number" in gadget_refusal(weight=value)
 
 
@@ -669,7 +669,7 @@ def test_a_time_is_kept_as_it_was_sent(text):
         5,
     ],
 )
-def test_what_is_no_time_is_refused(value):
+def test_an_invalid_time_is_refused(value):
     assert "date and time" in gadget_refusal(seen=value)
 
 
@@ -693,7 +693,7 @@ def test_plain_values_come_in_a_list(value):
 # One value, as PATCH carries it
 
 
-def test_one_object_stands_for_a_list_in_a_patch():
+def test_one_object_is_read_as_a_list_in_a_patch():
     emails = USER.declared["emails"]
 
     assert read_value(emails, None, {"VALUE": "a"}, Tolerances(STRICT)) == [{"value": "a"}]

@@ -211,7 +211,7 @@ def held(start):
 
 
 @pytest.mark.slow
-def test_sigterm_finishes_what_is_in_flight(held):
+def test_sigterm_finishes_running_requests(held):
     server, finish = held
 
     server.process.terminate()

@@ -1,4 +1,4 @@
-"""What a ledger serves, made from its settings; made anew only when they moved."""
+"""A ledger's catalogue follows its settings, and is rebuilt only when they change."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the operator configured reaches every request, and costs none a statement."""
+"""Settings reach every request without a further statement."""
 
 import pytest
 
