@@ -221,9 +221,14 @@ def during(site, stream, type_, effects, *asks):
     tenant = site.console.tenant("default")
     append = Append(stream, 1, [Event(type_, effects)])
     with ThreadPoolExecutor(len(asks)) as pool:
-        with tenant.ledger.deciding(lambda _: [append], site.console.metadata("cli")):
-            waiting = [pool.submit(ask) for ask in asks]
+        waiting = []
+
+        def decide(_):
+            waiting.extend(pool.submit(ask) for ask in asks)
             time.sleep(0.3)
+            return [append]
+
+        tenant.ledger.append_decided(decide, site.console.metadata("cli"))
         replies = [each.result() for each in waiting]
     tenant.close()
     return replies
