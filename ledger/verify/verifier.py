@@ -14,7 +14,7 @@ from pathlib import Path
 from ledger.contract import LedgerError, LedgerMissing, LedgerUnavailable, Progress, no_progress
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
-from ledger.signing.known_heads import Answers, ask, newest_trusted
+from ledger.signing.known_heads import newest_trusted
 from ledger.sqlite.stored_rows import OUT_OF_REACH, Bounds, StoredRows
 from ledger.verify.heads import Heads, Signatures, missing
 from ledger.verify.identity import (
@@ -90,14 +90,13 @@ class _Verification:
 
     def run(self) -> None:
         rows, report = self._rows, self._report
-        answers = self._ask()
+        warnings = self._ask()
         with rows.snapshot():
             self._find(rows.check_tables())
             report.origin = rows.origin()
             identity = identity_of(rows.own_stream(), report.origin)
             self._find(identity.findings)
             report.restores = identity.restores
-            report.held, warnings = newest_trusted(answers, identity, self._options.sources.keys)
             report.notes += [*doubts(identity), *warnings]
             bounds = rows.bounds()
             pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
@@ -108,11 +107,13 @@ class _Verification:
         with rows.snapshot():
             self._conclude(tree, identity, bounds)
 
-    def _ask(self) -> Answers:
+    def _ask(self) -> list[str]:
         """Ask others first: what they hold was signed before the end that is looked at."""
         with self._rows.snapshot():
             identity = identity_of(self._rows.own_stream(), self._rows.origin())
-        return ask(self._options.sources, identity)
+        sources = self._options.sources
+        self._report.held, warnings = newest_trusted(sources, identity, sources.keys)
+        return warnings
 
     def _find(self, findings: Iterable[Finding]) -> None:
         """Keep findings up to as many as are reported."""
