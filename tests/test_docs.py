@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import click
@@ -143,3 +144,14 @@ def test_every_command_shown_in_a_document_exists_with_its_options(document: Pat
     shown = commands_shown_in(document)
 
     assert [words for words in shown if unknown_word(list(words))] == []
+
+
+@pytest.mark.parametrize("room", ["ledger", "projections", "scim_api"])
+def test_the_architecture_lists_the_layers_of_a_room_in_their_order(room: str) -> None:
+    contracts = tomllib.loads(text_of("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    [layers] = [one["layers"] for one in contracts if one.get("containers") == [room]]
+
+    [row] = re.findall(rf"^\| `{room}/` \|.*$", text_of("docs/architecture.md"), re.MULTILINE)
+
+    shown = [re.findall(r"`(\w+)`", part) for part in row.rsplit("|", 2)[1].split(" · ")]
+    assert [sorted(names) for names in shown] == [sorted(one.split(" | ")) for one in layers]
