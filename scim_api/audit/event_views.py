@@ -142,11 +142,8 @@ def _seconds(parameters: Parameters) -> int | None:
         return None
     seconds = whole_number(parameters, "wait", 30)
     if not 0 <= seconds <= LONGEST_WAIT:
-        raise InvalidValue(
-            "parameter.wait",
-            "wait must be a whole number of seconds from 0 to {most}.",
-            most=LONGEST_WAIT,
-        )
+        template = "wait must be a whole number of seconds from 0 to {most}."
+        raise InvalidValue("parameter.wait", template, most=LONGEST_WAIT)
     return seconds
 
 

@@ -123,12 +123,8 @@ class Feeds:
 def starting_point(after: int | None, end: int) -> int:
     """Return the position after which a feed begins: by default now. Raises InvalidValue."""
     if after is not None and after > end:
-        raise InvalidValue(
-            "parameter.after",
-            "The ledger ends at position {end}, so nothing comes after {after}.",
-            end=end,
-            after=Quoted(str(after)),
-        )
+        template = "The ledger ends at position {end}, so nothing comes after {after}."
+        raise InvalidValue("parameter.after", template, end=end, after=Quoted(str(after)))
     return end if after is None else after
 
 

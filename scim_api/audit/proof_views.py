@@ -56,12 +56,8 @@ def inclusion() -> Response:
     if size is None:
         size = _covering(heads, position).size
     if position > size:
-        raise InvalidValue(
-            "parameter.proof_size",
-            "A tree of {size} events has none at position {position}.",
-            size=size,
-            position=position,
-        )
+        template = "A tree of {size} events has none at position {position}."
+        raise InvalidValue("parameter.proof_size", template, size=size, position=position)
     leaf = heads.ledger.leaf_hash(position) or b""  # there is one: positions have no gaps
     return plain_json(
         {
@@ -145,12 +141,8 @@ def _size(heads: TreeHeads, name: str) -> int | None:
     """Read a number of events, None where it is not given; raises InvalidValue."""
     size, end = number(request.args, name), heads.ledger.last_position()
     if size is not None and not 0 <= size <= end:
-        raise InvalidValue(
-            "parameter.size",
-            "{name} must be a number of events. The ledger has {end}.",
-            name=name,
-            end=end,
-        )
+        template = "{name} must be a number of events. The ledger has {end}."
+        raise InvalidValue("parameter.size", template, name=name, end=end)
     return size
 
 

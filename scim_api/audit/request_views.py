@@ -57,11 +57,8 @@ def one(id_: str) -> Response:
             "No request with this id was refused or changed nothing, or it is no longer kept.",
         )
     if len(ids) > 1:
-        raise InvalidValue(
-            "parameter.request_id",
-            "The ids of {number} requests begin like this. Give more of the id.",
-            number=len(ids),
-        )
+        template = "The ids of {number} requests begin like this. Give more of the id."
+        raise InvalidValue("parameter.request_id", template, number=len(ids))
     names = _names(exchange, records)
     documents = [explained(record, names, exchange.base_url) for record in records]
     return plain_json({"requestId": records[0].row.request_id, "requests": documents})

@@ -57,12 +57,8 @@ def blame(type_: str, id_: str) -> Response:
     position = exchange.past.position if exchange.past else 0
     found = Blame(archive, type_, id_, position)
     if not found.exists():
-        raise NotFound(
-            "history.not_then",
-            "There was no {type} with this id at position {position}.",
-            type=type_,
-            position=position,
-        )
+        template = "There was no {type} with this id at position {position}."
+        raise NotFound("history.not_then", template, type=type_, position=position)
     begin, count = parameters.place(request.args, type_), parameters.count(request.args)
     page = found.page(begin, count)
     bound = None
@@ -85,11 +81,8 @@ def difference(type_: str, id_: str) -> Response:
     archive, span = _asked_span(exchange)
     found = Differences(archive, span).of(type_, id_)
     if found.shown is None:
-        raise NotFound(
-            "history.not_between",
-            "There was no {type} with this id at either moment, nor in between.",
-            type=type_,
-        )
+        template = "There was no {type} with this id at either moment, nor in between."
+        raise NotFound("history.not_between", template, type=type_)
     [document] = difference_documents(archive, [found])
     sides = {
         "before": _document(exchange, found.before, span.start),
@@ -137,10 +130,8 @@ def _asked_span(exchange: Exchange) -> tuple[Archive, Span]:
     archive = archive_of(tenant)
     start, end = (request.args.get(name, "").strip() for name in ("from", "to"))
     if not start:
-        raise InvalidValue(
-            "parameter.from_moment",
-            "from is required: the earlier moment, a position or an instant.",
-        )
+        template = "from is required: the earlier moment, a position or an instant."
+        raise InvalidValue("parameter.from_moment", template)
     last = archive.end()
     first = as_of.position_of(tenant.ledger, start, "from")
     span = Span(first, as_of.position_of(tenant.ledger, end, "to") if end else last)

@@ -48,11 +48,8 @@ def tile(tenants: Tenants, ledger: str | None, level: str, number: str) -> Respo
     if name is None:
         raise NotFound("tile.name", "This is not the name of a tile, such as tile/0/x001/067.p/89.")
     if name.reach > (size := newest_of(heads).size):
-        raise NotFound(
-            "tile.unknown",
-            "The newest tree head covers {size} events and has no such tile.",
-            size=size,
-        )
+        template = "The newest tree head covers {size} events and has no such tile."
+        raise NotFound("tile.unknown", template, size=size)
     if name.level is None:
         content = heads.tree.entries(name.number, name.width)
     else:

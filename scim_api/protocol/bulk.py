@@ -43,24 +43,14 @@ class BulkOperation:
                 "method", "bulk_operation.method", "The method must be POST, PUT, PATCH or DELETE."
             )
         if self.method == "POST" and not self.creates:
-            raise _wrong(
-                "bulkId",
-                "bulk_operation.no_bulk_id",
-                "A POST needs a bulkId: text that no other operation has.",
-            )
+            template = "A POST needs a bulkId: text that no other operation has."
+            raise _wrong("bulkId", "bulk_operation.no_bulk_id", template)
         if self.method != "DELETE" and self.data is None:
-            raise _wrong(
-                "data",
-                "bulk_operation.no_data",
-                "A {method} needs data: the body of the same request alone.",
-                method=self.method,
-            )
+            template = "A {method} needs data: the body of the same request alone."
+            raise _wrong("data", "bulk_operation.no_data", template, method=self.method)
         if self.version is not None and not isinstance(self.version, str):
-            raise _wrong(
-                "version",
-                "bulk_operation.version",
-                'The version must be text: an ETag such as W/"3".',
-            )
+            template = 'The version must be text: an ETag such as W/"3".'
+            raise _wrong("version", "bulk_operation.version", template)
 
     def target(
         self, types: Mapping[str, ResourceType], *, base_url: str
@@ -76,32 +66,18 @@ class BulkOperation:
         endpoint, _, id_ = unquote(self.path.removeprefix(base_url)).strip("/").partition("/")
         found = types.get(f"/{endpoint}")
         if found is None:
-            raise NotFound(
-                "bulk_path.endpoint",
-                "The path must begin with one of {endpoints}.",
-                endpoints=", ".join(types),
-            )
+            template = "The path must begin with one of {endpoints}."
+            raise NotFound("bulk_path.endpoint", template, endpoints=", ".join(types))
+        named = {"method": self.method, "endpoint": found.endpoint}
         if "/" in id_ and not id_.startswith(MARK):
-            raise _wrong(
-                "path",
-                "bulk_operation.path_end",
-                "The path must end with the id of a resource, such as /Users/123.",
-            )
+            template = "The path must end with the id of a resource, such as /Users/123."
+            raise _wrong("path", "bulk_operation.path_end", template)
         if self.method == "POST" and id_:
-            raise _wrong(
-                "path",
-                "bulk_operation.path_with_id",
-                "The path of a POST is {endpoint}, without an id.",
-                endpoint=found.endpoint,
-            )
+            template = "The path of a POST is {endpoint}, without an id."
+            raise _wrong("path", "bulk_operation.path_with_id", template, **named)
         if self.method != "POST" and not id_:
-            raise _wrong(
-                "path",
-                "bulk_operation.path_without_id",
-                "The path of a {method} is {endpoint}/ and a resource's id.",
-                method=self.method,
-                endpoint=found.endpoint,
-            )
+            template = "The path of a {method} is {endpoint}/ and a resource's id."
+            raise _wrong("path", "bulk_operation.path_without_id", template, **named)
         return found, id_
 
 
@@ -154,11 +130,8 @@ def _check_schemas(urns: Any, tolerances: Tolerances) -> None:
 
 def _operation(number: int, item: Any) -> BulkOperation:
     if not isinstance(item, dict):
-        raise InvalidSyntax(
-            "body.bulk_operation",
-            "Operation {number} is not an object.",
-            number=number,
-        )
+        template = "Operation {number} is not an object."
+        raise InvalidSyntax("body.bulk_operation", template, number=number)
     given = by_folded_name(item)
     method = given.get("method")
     return BulkOperation(
@@ -185,10 +158,8 @@ def _check_distinct(operations: tuple[BulkOperation, ...]) -> None:
 
 def _fail_on_errors(value: Any) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        raise InvalidValue(
-            "bulk_request.fail_on_errors",
-            "failOnErrors must be a whole number, 1 or more, or be left out.",
-        )
+        template = "failOnErrors must be a whole number, 1 or more, or be left out."
+        raise InvalidValue("bulk_request.fail_on_errors", template)
     return value
 
 

@@ -134,21 +134,16 @@ def _pass_over(request: Request, said: int) -> None:
 
 
 def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(
-        "body.size",
-        "The body is larger than {limit} bytes, the most this service takes.",
-        limit=limit,
-    )
+    template = "The body is larger than {limit} bytes, the most this service takes."
+    return BodyTooLarge("body.size", template, limit=limit)
 
 
 def _check_media_type(request: Request) -> None:
     environ = request.environ
     mimetype, charset = _media_type(environ.get("CONTENT_TYPE", ""))
     if mimetype and mimetype not in (SCIM_JSON, JSON):
-        raise UnsupportedMediaType(
-            "media_type.type",
-            "The body must be application/scim+json or application/json, in UTF-8.",
-        )
+        template = "The body must be application/scim+json or application/json, in UTF-8."
+        raise UnsupportedMediaType("media_type.type", template)
     if charset not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedMediaType("media_type.charset", "The body must be in UTF-8.")
     if environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
@@ -168,11 +163,8 @@ def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> InvalidSyntax:
     try:
         raw.decode()
     except UnicodeDecodeError as fault:
-        return InvalidSyntax(
-            "body.utf8",
-            "The body is not UTF-8: byte {number} is not part of a character.",
-            number=fault.start + 1,
-        )
+        template = "The body is not UTF-8: byte {number} is not part of a character."
+        return InvalidSyntax("body.utf8", template, number=fault.start + 1)
     return InvalidSyntax(
         "body.json",
         "The body is not JSON: {fault} (line {line}, column {column}).",
