@@ -26,7 +26,7 @@ names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME.
 @command(
     "require",
     "emails name.givenName name.familyName",
-    " urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
     group=attribute,
 )
 @names_argument

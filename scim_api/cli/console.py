@@ -169,7 +169,7 @@ class Group(click.Group):
 
 def group(name: str, help_: str, *examples: str) -> Group:
     """Return a group of commands; see `command` for the examples."""
-    return Group(name, help=with_examples(help_, name, examples), no_args_is_help=True)
+    return Group(name, help=with_examples(help_, name, examples))
 
 
 def command(
