@@ -15,6 +15,7 @@ from scim_api.audit.feeds import CHUNK, Feeds, poll, starting_point, stream
 from scim_api.audit.parameters import count, position
 from scim_api.audit.paths import page_address, page_links
 from scim_api.auth.authenticate import authenticate
+from scim_api.auth.credentials import names_of
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.list_query import Parameters, descending, whole_number
 from scim_api.tenants.tenants import Tenants
@@ -133,7 +134,7 @@ def _query(parameters: Parameters, events: Events) -> EventQuery:
 
 def _filter(parameters: Parameters, events: Events) -> Filter | None:
     text = parameters.get("filter")
-    return None if text is None else event_filter(text, events.credential_names())
+    return None if text is None else event_filter(text, names_of(events.tenant))
 
 
 def _seconds(parameters: Parameters) -> int | None:

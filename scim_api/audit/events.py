@@ -12,6 +12,7 @@ from ledger.user_agents import family
 from projections.current.lists import MOST_BYTES
 from projections.history.event_index import EventIndex, EventQuery, Found
 from projections.query.effort import TooCostly
+from scim_api.auth.credentials import names_of
 from scim_api.protocol.errors import NotFound, Quoted, TooMany
 from scim_api.tenants.tenants import Tenant
 
@@ -113,16 +114,11 @@ class Events:
 
     def shown(self, positions: Sequence[int]) -> list[Shown]:
         """Return events as they are shown."""
-        names = self.credential_names()
+        names = names_of(self.tenant)
         documents = (
             event_document(each, names) for each in self.tenant.ledger.raw_events_at(positions)
         )
         return [Shown(each["position"], each["type"], orjson.dumps(each)) for each in documents]
-
-    def credential_names(self) -> dict[str, str]:
-        """Return the name of each credential there ever was, by its id."""
-        with self.tenant.ledger.reading() as connection:
-            return {c.id: c.name for c in self.tenant.credentials.all(connection)}
 
 
 def event_document(line: RawEvent, credentials: Mapping[str, str]) -> dict[str, Any]:
