@@ -48,7 +48,7 @@ class EventViews:
             )
             return _answered(exchange, page, links)
         with self.feeds.enter():
-            found = poll(self.feeds.watcher, events, query, seconds, exchange.environ.get(SOCKET))
+            found = poll(self.feeds, events, query, seconds, exchange.environ.get(SOCKET))
         address = page_address(exchange, given, {"after": found.reached})
         page = EventPage(found.events, found.end, older=False, newer=True)
         return _answered(exchange, page, {"next": address, "previous": None})
@@ -72,7 +72,7 @@ class EventViews:
         slot = self.feeds.enter()
         events.tenant.ledger.leave()  # nothing is held while waiting
         found = stream(
-            self.feeds.watcher,
+            self.feeds,
             events,
             query,
             start,

@@ -30,15 +30,33 @@ class Over(Exception):
     """The process is about to end: no client waits any longer."""
 
 
-class Watcher:
-    """One thread that reads for all clients that wait, so that they hold no connection."""
+class Feeds:
+    """The slots for clients that wait, and the one thread that reads for all of them.
 
-    def __init__(self) -> None:
-        """Begin without a thread: the first job starts it."""
+    So a client that waits holds no connection.
+    """
+
+    def __init__(self, slots: int) -> None:
+        """`slots` is how many may wait at once; the first job starts the thread."""
+        self.slots = slots
         self.over = False
+        self._free = Semaphore(slots)
         self._starting = Lock()
         self._thread: Thread | None = None
         self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+
+    def enter(self) -> ExitStack:
+        """Take a slot, which closing gives back; raises TooManyRequests when none is free."""
+        if not self._free.acquire(blocking=False):
+            raise TooManyRequests(
+                "crowded.feeds",
+                "As many clients are waiting for events as this service allows (SCIM_FEEDS)."
+                " Ask again later, or without waiting.",
+                headers={"Retry-After": "5"},
+            )
+        slot = ExitStack()
+        slot.callback(self._free.release)
+        return slot
 
     def end(self) -> None:
         """Release every client at once; may be called by a signal handler."""
@@ -79,7 +97,7 @@ class Watcher:
     def _start(self) -> None:
         with self._starting:
             if self._thread is None:
-                self._thread = Thread(target=self._work, name="watcher", daemon=True)
+                self._thread = Thread(target=self._work, name="feeds", daemon=True)
                 self._thread.start()
 
     def _work(self) -> None:
@@ -97,29 +115,6 @@ def _run(future: Future[T], job: Callable[[], T]) -> None:
         future.set_exception(error)
 
 
-class Feeds:
-    """The slots for clients that wait in this process, and the thread that reads for them."""
-
-    def __init__(self, slots: int) -> None:
-        """`slots` is how many may wait at once."""
-        self.slots = slots
-        self.watcher = Watcher()
-        self._free = Semaphore(slots)
-
-    def enter(self) -> ExitStack:
-        """Take a slot, which closing gives back; raises TooManyRequests when none is free."""
-        if not self._free.acquire(blocking=False):
-            raise TooManyRequests(
-                "crowded.feeds",
-                "As many clients are waiting for events as this service allows (SCIM_FEEDS)."
-                " Ask again later, or without waiting.",
-                headers={"Retry-After": "5"},
-            )
-        slot = ExitStack()
-        slot.callback(self._free.release)
-        return slot
-
-
 def starting_point(after: int | None, end: int) -> int:
     """Return the position after which a feed begins: by default now. Raises InvalidValue."""
     if after is not None and after > end:
@@ -129,7 +124,7 @@ def starting_point(after: int | None, end: int) -> int:
 
 
 def follow(
-    watcher: Watcher, events: Events, query: EventQuery, position: int, until: float = inf
+    feeds: Feeds, events: Events, query: EventQuery, position: int, until: float = inf
 ) -> Iterator[Batch | None]:
     """Yield the events after a position, batch by batch, and None after a while of nothing.
 
@@ -137,17 +132,17 @@ def follow(
     """
     more = True
     while True:
-        found = watcher.run(partial(events.following, query, position)) if more else None
+        found = feeds.run(partial(events.following, query, position)) if more else None
         position = found.reached if found else position
         yield found
         more = found is not None and position < found.end
         if not more:
             pause = min(LOOK, max(0.0, until - time.monotonic()))
-            more = watcher.wait(events.tenant.ledger, position, pause)
+            more = feeds.wait(events.tenant.ledger, position, pause)
 
 
 def poll(
-    watcher: Watcher, events: Events, query: EventQuery, seconds: float, socket: Any = None
+    feeds: Feeds, events: Events, query: EventQuery, seconds: float, socket: Any = None
 ) -> Batch:
     """Return the first events after a position, waiting so long for one at most."""
     until = time.monotonic() + seconds
@@ -155,7 +150,7 @@ def poll(
     last = Batch((), starting_point(query.after, end), end)
     events.tenant.ledger.leave()
     with suppress(Over):
-        for found in follow(watcher, events, query, last.reached, until):
+        for found in follow(feeds, events, query, last.reached, until):
             last = found or last
             if last.events or time.monotonic() >= until or is_gone(socket):
                 break
@@ -163,7 +158,7 @@ def poll(
 
 
 def stream(
-    watcher: Watcher,
+    feeds: Feeds,
     events: Events,
     query: EventQuery,
     position: int,
@@ -178,12 +173,12 @@ def stream(
     yield b"retry: %d\n" % RETRY
     beat = time.monotonic()
     with suppress(Over, ScimError, LedgerError):  # the client connects again, and gets the reason
-        for found in follow(watcher, events, query, position):
+        for found in follow(feeds, events, query, position):
             now = time.monotonic()
             if found and found.events:
                 yield b"".join(map(_frame, found.events))
             if now > beat + HEARTBEAT:
-                watcher.run(check)
+                feeds.run(check)
                 yield b": still here\n"
                 beat = now
             if is_gone(socket):

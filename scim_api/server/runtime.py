@@ -34,7 +34,7 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the jobs and the feeds, then close the ledgers."""
-        self.feeds.watcher.close()
+        self.feeds.close()
         self._jobs.end()
         self._anchors.end()
         self.tenants.close()

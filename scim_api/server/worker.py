@@ -102,7 +102,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
 
     def _release_waiting(self) -> None:
         if runtime := self.runtime:
-            runtime.feeds.watcher.end()
+            runtime.feeds.end()
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Begin to stop: answer the requests in hand, release the clients that wait for events."""

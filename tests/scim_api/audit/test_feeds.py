@@ -4,30 +4,30 @@ import threading
 
 import pytest
 
-from scim_api.audit.feeds import Over, Watcher
+from scim_api.audit.feeds import Feeds, Over
 
 
 @pytest.fixture
-def watcher():
-    watcher = Watcher()
-    yield watcher
-    watcher.close()
+def feeds():
+    feeds = Feeds(1)
+    yield feeds
+    feeds.close()
 
 
-def test_a_job_runs_on_the_watchers_thread_and_its_result_comes_back(watcher):
-    names = {watcher.run(lambda: threading.current_thread().name) for _ in range(3)}
+def test_a_job_runs_on_the_feeds_thread_and_its_result_comes_back(feeds):
+    names = {feeds.run(lambda: threading.current_thread().name) for _ in range(3)}
 
-    assert names == {"watcher"}
+    assert names == {"feeds"}
 
 
-def test_an_error_of_a_job_is_raised_where_it_was_asked_for(watcher):
+def test_an_error_of_a_job_is_raised_where_it_was_asked_for(feeds):
     with pytest.raises(LookupError):
-        watcher.run(lambda: [][1])
+        feeds.run(lambda: [][1])
 
-    assert watcher.run(lambda: 1) == 1
+    assert feeds.run(lambda: 1) == 1
 
 
-def test_at_the_end_jobs_that_wait_for_their_turn_are_over(watcher):
+def test_at_the_end_jobs_that_wait_for_their_turn_are_over(feeds):
     begun, go_on, ends = threading.Event(), threading.Event(), []
 
     def hold():
@@ -36,7 +36,7 @@ def test_at_the_end_jobs_that_wait_for_their_turn_are_over(watcher):
 
     def ask(job):
         try:
-            watcher.run(job)
+            feeds.run(job)
             ends.append("done")
         except Over:
             ends.append("over")
@@ -45,7 +45,7 @@ def test_at_the_end_jobs_that_wait_for_their_turn_are_over(watcher):
     threads[0].start()
     assert begun.wait(10)
     threads[1].start()
-    watcher.end()
+    feeds.end()
     go_on.set()
     for thread in threads:
         thread.join(10)
@@ -53,8 +53,8 @@ def test_at_the_end_jobs_that_wait_for_their_turn_are_over(watcher):
     assert sorted(ends) == ["done", "over"]
 
 
-def test_after_the_end_nothing_is_read(watcher):
-    watcher.end()
+def test_after_the_end_nothing_is_read(feeds):
+    feeds.end()
 
     with pytest.raises(Over):
-        watcher.run(int)
+        feeds.run(int)
