@@ -68,14 +68,14 @@ class CatalogueCache:
 
 def catalogue_of(version: int, settings: Mapping[str, Any]) -> Catalogue:
     """Build what a ledger serves from its settings; raises LedgerUnavailable if it cannot be."""
+    types = [
+        replace(each, extensions=(*each.extensions, *found)) if found else each
+        for each in RESOURCE_TYPES
+        for found in [extensions_of(each.name, settings)]
+    ]
     required = settings.get(REQUIRED, ())
-    resource_types = (_extended(t, extensions_of(t.name, settings)) for t in RESOURCE_TYPES)
-    return Catalogue(
-        version,
-        tuple(with_required(t, required) if t.name == USER.name else t for t in resource_types),
-        policy_of(settings),
-        settings.get(DEFAULT_ROLE),
-    )
+    types = [with_required(each, required) if each.name == USER.name else each for each in types]
+    return Catalogue(version, tuple(types), policy_of(settings), settings.get(DEFAULT_ROLE))
 
 
 def extensions_of(type_name: str, settings: Mapping[str, Any]) -> list[Schema]:
@@ -139,12 +139,6 @@ def _required(attribute: Attribute, wanted: Mapping[Attribute, set[Attribute]]) 
         for sub in attribute.sub_attributes
     )
     return replace(attribute, required=True, sub_attributes=subs)
-
-
-def _extended(resource_type: ResourceType, extensions: list[Schema]) -> ResourceType:
-    if not extensions:
-        return resource_type
-    return replace(resource_type, extensions=(*resource_type.extensions, *extensions))
 
 
 def _newer(sentence: str) -> LedgerUnavailable:

@@ -1,7 +1,7 @@
 """What a change of schemas or of required attributes would do to what is recorded already."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger.contract import Connection, Ledger, Progress
@@ -31,27 +31,21 @@ def check_names(schema: Schema, catalogue: Catalogue) -> None:
     urn = schema.id.lower()
     if urn in map(str.lower, BUILT_IN_URNS) or urn.startswith(_RESERVED):
         raise SchemaRefused(f"{schema.id} is built in and cannot be declared again")
-    others = [s for s in _schemas(catalogue) if s.id != schema.id]
-    for other in others:
+    known = [
+        each
+        for t in catalogue.resource_types
+        for each in (t.schema, replace(t.schema, attributes=t.common), *t.extensions)
+        if each.id != schema.id
+    ]
+    for other in known:
         if other.id.lower() == urn:
             raise SchemaRefused(f"{schema.id} differs from {other.id} in upper and lower case only")
-    taken = {name.lower() for t in catalogue.resource_types for name in _core_names(t)}
-    taken.update(name.lower() for other in others for name in _names(other))
-    if urn in taken:
+    if urn in {name.lower() for other in known for name in _names(other)}:
         raise SchemaRefused(f"{schema.id} is also the full name of an attribute of another schema")
-    urns = {other.id.lower() for other in others}
+    urns = {other.id.lower() for other in known}
     for name in _names(schema):
         if name.lower() in urns:
             raise SchemaRefused(f"{name} would be the full name of an attribute and a schema's URN")
-
-
-def _schemas(catalogue: Catalogue) -> list[Schema]:
-    return [s for t in catalogue.resource_types for s in (t.schema, *t.extensions)]
-
-
-def _core_names(resource_type: ResourceType) -> list[str]:
-    own = Schema(resource_type.schema.id, "", "", resource_type.common)
-    return [*_names(own), *_names(resource_type.schema)]
 
 
 def _names(schema: Schema) -> Iterator[str]:

@@ -171,35 +171,30 @@ class Tenants:
         return [path for path in paths if path not in self._by_path]
 
     def _open_all(self) -> None:
+        """Open what is not open; a second copy of a ledger is refused, for its writes get lost."""
         with self._lock:
             errors: dict[str, LedgerError] = {}
-            found = [self._try(path, errors) for path in self._unopened()]
-            for tenant in sorted(filter(None, found), key=_looks_copied):
-                self._add(tenant, errors)
+            found: list[Tenant] = []
+            for path in self._unopened():
+                try:
+                    found.append(self._open(path))
+                except LedgerError as error:
+                    errors[path.parent.name] = error
+                except OSError as error:  # of a side file, such as the key's
+                    says = f"{path} cannot be used: {error}"
+                    errors[path.parent.name] = LedgerUnavailable(says, reason=UNUSABLE)
+            for tenant in sorted(found, key=_looks_copied):
+                other = self._by_id.setdefault(tenant.ledger.tenant, tenant)
+                if other is tenant:
+                    self._by_path[tenant.ledger.path] = tenant
+                    continue
+                tenant.close()
+                errors[tenant.name] = LedgerUnavailable(
+                    f"{tenant.ledger.path} holds the same ledger as {other.ledger.path}, which is"
+                    " the one served; move the copy out of the data directory",
+                    reason="two files hold one ledger",
+                )
             self.errors = errors
-
-    def _try(self, path: Path, errors: dict[str, LedgerError]) -> Tenant | None:
-        try:
-            return self._open(path)
-        except LedgerError as error:
-            errors[path.parent.name] = error
-        except OSError as error:  # a side file, such as its key's
-            says = f"{path} cannot be used: {error}"
-            errors[path.parent.name] = LedgerUnavailable(says, reason=UNUSABLE)
-        return None
-
-    def _add(self, tenant: Tenant, errors: dict[str, LedgerError]) -> None:
-        """Register a ledger. Refuse a second copy of an open one: writes to it would be lost."""
-        path, other = tenant.ledger.path, self._by_id.get(tenant.ledger.tenant)
-        if other is None:
-            self._by_path[path] = self._by_id[tenant.ledger.tenant] = tenant
-            return
-        tenant.close()
-        errors[tenant.name] = LedgerUnavailable(
-            f"{path} holds the same ledger as {other.ledger.path}, which is the one served; move"
-            " the copy out of the data directory",
-            reason="two files hold one ledger",
-        )
 
     def opened(self) -> list[Tenant]:
         """Return the ledgers that are open; at first, all there are."""
