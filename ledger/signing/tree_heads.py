@@ -33,6 +33,7 @@ class TreeHeads:
         self.ledger = ledger
         self.keys = keys
         self.tree = Tree(ledger)
+        self._identity: tuple[tuple[int, str], Identity] | None = None  # and when it was read
         self._seen = (0, 0.0)  # the number of a head, and when it was first looked at (monotonic)
 
     def newest(self) -> SignedHead | None:
@@ -53,9 +54,13 @@ class TreeHeads:
 
     def identity(self) -> Identity:
         """Return the ledger's origins and keys as its own stream says."""
-        own = self.ledger.walk_stream(stream_of(self.ledger.tenant), types=IDENTITY_TYPES)
-        positions = [event.position for event in own]
-        return identity_of(self.ledger.raw_events_at(positions), self.ledger.origin)
+        ledger, stream = self.ledger, stream_of(self.ledger.tenant)
+        read_at = ledger.version(stream), ledger.origin
+        if self._identity is None or self._identity[0] != read_at:
+            own = ledger.walk_stream(stream, types=IDENTITY_TYPES)
+            events = ledger.raw_events_at([event.position for event in own])
+            self._identity = read_at, identity_of(events, ledger.origin)
+        return self._identity[1]
 
     def key(self) -> SigningKey:
         """Return the key that signs now; raises KeyUnusable."""
