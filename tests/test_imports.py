@@ -1,5 +1,6 @@
 """The import rules of pyproject.toml detect a violation of each layer and library."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -86,3 +87,22 @@ def test_the_import_rules_find_that(case: str, tree: Path) -> None:
 
 def test_the_import_rules_are_kept(tree: Path) -> None:
     assert rules(tree).returncode == 0
+
+
+SQL_HOMES = (
+    *("ledger/sqlite/", "projections/current/", "projections/history/"),
+    *("projections/runner.py", "projections/tables.py"),
+    *("scim_api/side_file.py", "scim_api/request_log/store.py", "scim_api/tenants/usage.py"),
+)
+
+
+def test_sql_is_executed_only_by_the_store_the_projections_and_side_files() -> None:
+    calls = re.compile(r"\.execute(many|script)?\(")
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*.py")
+        if calls.search(path.read_text())
+    }
+
+    assert sorted(path for path in found if not path.startswith(SQL_HOMES)) == []
