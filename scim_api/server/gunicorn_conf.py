@@ -31,7 +31,7 @@ limit_request_fields = 60
 limit_request_field_size = 8190
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True
-forwarded_allow_ips = ""  # X-Forwarded headers are judged in one place, by ProxyFix
+forwarded_allow_ips = ""  # X-Forwarded headers are judged in one place, web.proxies
 proc_name = "scim-ledger"
 logconfig_dict = gunicorn_logging(_checked.log_level)
 
