@@ -342,6 +342,16 @@ def test_a_genuine_head_among_forged_ones_is_trusted(behind, worm, warned) -> No
         must_be_newest(behind, known(behind, warned, anchor=worm))
 
 
+def test_a_head_in_a_file_named_after_another_size_is_passed_over(behind, worm, warned) -> None:
+    folder = worm / behind.ledger.tenant
+    [newest] = known(behind, warned, anchor=worm)
+    small = min(folder.iterdir())
+    (folder / "0000000099-999.tree-head").write_text(small.read_text())
+
+    assert known(behind, warned, anchor=worm) == [newest]
+    assert warned == []
+
+
 def test_heads_by_a_key_that_was_put_in_place_since_the_backup_are_believed(
     heads, grow, worm, metadata, tmp_path, warned
 ) -> None:
