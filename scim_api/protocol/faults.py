@@ -42,29 +42,26 @@ def _is_blank(value: Any) -> bool:
 
 def lacking(attribute: Attribute, parts: Mapping[str, Any]) -> dict[Any, Any]:
     """Return a fault for each required sub-attribute that an object lacks, if it has any part."""
-    if not parts:
-        return {}
-    needed = (sub.name for sub in attribute.sub_attributes if sub.required and not sub.read_only)
+    needed = attribute.required_parts if parts else ()
     return {name: [REQUIRED] for name in needed if parts.get(name) is None}
 
 
 def faults_of_missing(attribute: Attribute) -> Any:
     """Return the faults of a required attribute that is missing: of an object, its parts."""
-    needed = [sub.name for sub in attribute.sub_attributes if sub.required]
-    if attribute.multi_valued or not needed:
+    if attribute.multi_valued or not attribute.required_parts:
         return [REQUIRED]
-    return {name: [REQUIRED] for name in needed}
+    return {name: [REQUIRED] for name in attribute.required_parts}
 
 
 def check_complete(declared: AttributeAt, value: Any) -> None:
     """Check what was put together from parts: something required may be missing."""
     attribute, faults = declared.attribute, {}
-    if attribute.type is Type.COMPLEX and attribute.multi_valued:
+    if attribute.required_parts and attribute.multi_valued:
         each = ((place, lacking(attribute, entry)) for place, entry in enumerate(value))
         faults = {place: found for place, found in each if found}
     if not faults and attribute.required and not is_given(attribute, value):
         faults = faults_of_missing(attribute)
-    if not faults and attribute.type is Type.COMPLEX and not attribute.multi_valued:
+    if not faults and attribute.required_parts and not attribute.multi_valued:
         faults = lacking(attribute, value)
     if faults:
         raise refusal(declared.key, faults)

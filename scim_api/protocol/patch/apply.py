@@ -3,17 +3,17 @@
 Paths are resolved and values read before (operations.py): nothing here looks at a client's JSON.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
 from projections.query.matching import matches
 from projections.query.model import And, Compare, Filter, Operator, Type, terms_of
 from projections.state import STANDING
-from scim_api.protocol.errors import BodyTooLarge, InvalidValue, NoTarget
+from scim_api.protocol.errors import InvalidValue, NoTarget
 from scim_api.protocol.errors import Mutability as MutabilityError
 from scim_api.protocol.multi_valued import (
     assigned,
@@ -30,11 +30,8 @@ from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, AttributeAt, Mutability, ResourceType
 
 MEMBERS = "members"
-MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
 
 _SHORT = 128  # bytes of a value that is compared in about a microsecond
-
-IsCurrent = Callable[[str, Any], bool]  # whether the attribute of a key has that value
 
 
 class Op(StrEnum):
@@ -102,44 +99,16 @@ class Operation:
         return looks * (1 if self.filter is None else terms_of(self.filter))
 
 
-class Members(Protocol):
-    """The members of a group, which are not among its attributes."""
-
-    def change(self, operation: Operation, tolerances: Tolerances) -> None: ...
-
-
 def apply(
     resource_type: ResourceType,
-    attributes: Mapping[str, Any],
-    operations: Iterable[Operation],
+    state: dict[str, Any],
+    operation: Operation,
     tolerances: Tolerances,
-    members: Members | None,
-    is_current: IsCurrent,
 ) -> dict[str, Any]:
-    """Return the attributes after all operations; raises ScimError.
-
-    `members` is changed by those about a group's members. Nor is what is readOnly among the
-    attributes: `is_current` returns whether a value is the one that an attribute has.
-    """
-    after, work = dict(attributes), 0
-    for operation in operations:
-        if operation.read_only:
-            given = operation.value
-            same = is_current(operation.declared.key, given) if operation.whole else given is None
-            if not same and not tolerances.allow("read_only_in_value"):
-                raise MutabilityError.read_only(operation.name)
-        elif members is not None and operation.declared.key == MEMBERS:
-            members.change(operation, tolerances)
-        else:
-            current = after.get(operation.declared.key)
-            work += operation.work(current)
-            if work > MAX_WORK:
-                raise BodyTooLarge(
-                    "patch.work", "This PATCH is too much work at once: send it in several."
-                )
-            value = _changed(operation, current, tolerances)
-            after = _with(resource_type, after, operation.declared, value)
-    return _without_valueless(resource_type, attributes, after, tolerances)
+    """Return a state after one operation; raises ScimError."""
+    declared = operation.declared
+    value = _changed(operation, state.get(declared.key), tolerances)
+    return _with(resource_type, state, declared, value)
 
 
 def stands(resource_type: ResourceType, key: str) -> bool:
@@ -158,15 +127,15 @@ def _with(
     if value is None and stands(resource_type, key):
         return state
     if value is None and attribute.required:  # RFC 7644 §3.5.2.2
-        needed = [f"{key}.{sub.name}" for sub in attribute.sub_attributes if sub.required] or [key]
-        raise MutabilityError.required(needed[0])
+        needed = attribute.required_parts
+        raise MutabilityError.required(f"{key}.{needed[0]}" if needed else key)
     fixed = attribute.mutability is Mutability.IMMUTABLE and key in state
     if fixed and state[key] != value:
         raise MutabilityError.immutable(key)
     return assigned({**state, key: value})
 
 
-def _without_valueless(
+def without_valueless(
     resource_type: ResourceType,
     before: Mapping[str, Any],
     after: dict[str, Any],

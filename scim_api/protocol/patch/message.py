@@ -1,12 +1,13 @@
 """PATCH: a PatchOp message and a resource's attributes -> the attributes desired."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from scim_api.protocol.body import names_message
-from scim_api.protocol.errors import BodyTooLarge, InvalidSyntax
+from scim_api.protocol.errors import BodyTooLarge, InvalidSyntax, Mutability
 from scim_api.protocol.faults import check_complete
-from scim_api.protocol.patch.apply import IsCurrent, Members, apply
+from scim_api.protocol.patch.apply import MEMBERS, Operation, apply, without_valueless
+from scim_api.protocol.patch.members import MemberChanges
 from scim_api.protocol.patch.operations import Reader
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType
@@ -14,8 +15,11 @@ from scim_api.protocol.values import by_folded_name
 
 PATCH_URN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MAX_OPERATIONS = 10_000
+MAX_WORK = 500_000  # values looked at, times comparisons for each: about a second
 
 _DEFAULT = Tolerances()
+
+IsCurrent = Callable[[str, Any], bool]  # whether the attribute of a key has that value
 
 
 def patched(
@@ -23,16 +27,41 @@ def patched(
     attributes: Mapping[str, Any],
     body: Any,
     tolerances: Tolerances = _DEFAULT,
-    members: Members | None = None,
+    members: MemberChanges | None = None,
     is_current: IsCurrent = lambda key, value: value is None,
 ) -> dict[str, Any]:
-    """Return the attributes after a PATCH (RFC 7644 §3.5.2); see apply. Raises ScimError."""
-    operations = Reader(resource_type, tolerances).read(_operations(body, tolerances))
-    after = apply(resource_type, attributes, operations, tolerances, members, is_current)
+    """Return the attributes after a PATCH (RFC 7644 §3.5.2); raises ScimError.
+
+    What is not among the attributes is passed apart: `members` takes the changes of a group's
+    members, and `is_current` returns whether a readOnly attribute has a value.
+    """
+    after, work = dict(attributes), 0
+    for operation in Reader(resource_type, tolerances).read(_operations(body, tolerances)):
+        key = operation.declared.key
+        if operation.read_only:
+            _check_unchanged(operation, is_current, tolerances)
+        elif members is not None and key == MEMBERS:
+            members.change(operation, tolerances)
+        else:
+            work += operation.work(after.get(key))
+            if work > MAX_WORK:
+                raise BodyTooLarge(
+                    "patch.work", "This PATCH is too much work at once: send it in several."
+                )
+            after = apply(resource_type, after, operation, tolerances)
+    after = without_valueless(resource_type, attributes, after, tolerances)
     for key, value in after.items():
         if value != attributes.get(key):
             check_complete(resource_type.declared[key], value)
     return after
+
+
+def _check_unchanged(operation: Operation, is_current: IsCurrent, tolerances: Tolerances) -> None:
+    """Refuse, by policy, a change of what is readOnly; raises Mutability."""
+    given = operation.value
+    same = is_current(operation.declared.key, given) if operation.whole else given is None
+    if not same and not tolerances.allow("read_only_in_value"):
+        raise Mutability.read_only(operation.name)
 
 
 def _operations(body: Any, tolerances: Tolerances) -> list[Any]:

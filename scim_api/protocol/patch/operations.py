@@ -1,7 +1,6 @@
 """PATCH operations: their form, their paths found in the declarations, their values read."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -241,7 +240,7 @@ class Reader:
         """Return an operation with its value read; raises ScimError."""
         value = self._named(raw) if raw.op is Op.REMOVE else self._given(raw)
         check = raw.filter and partial(read_parts, raw.declared, tolerances=_LENIENT)
-        return replace(raw, value=value, check=check or None)
+        return Operation(raw.op, raw.declared, raw.filter, raw.sub, value, check or None)
 
     def _named(self, raw: Operation) -> Any:
         """Return the test of which values a remove names; None where it names none of its own."""

@@ -69,6 +69,11 @@ class Attribute:
         return frozenset(sub.name for sub in self.sub_attributes if sub.unshown)
 
     @cached_property
+    def required_parts(self) -> tuple[str, ...]:
+        """The sub-attributes that every value must have."""
+        return tuple(sub.name for sub in self.sub_attributes if sub.required)
+
+    @cached_property
     def fixed_parts(self) -> tuple[str, ...]:
         """The sub-attributes that cannot be changed once they have a value."""
         subs = self.sub_attributes
