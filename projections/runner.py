@@ -1,8 +1,8 @@
 """Projections as a whole: building their tables, rebuilding next to the live ones, checking."""
 
 import secrets
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -135,16 +135,10 @@ class StoredProjection:
             with self.file.writing() as connection:
                 twin.prepare(connection)
                 twin.create_tables(connection)
-            position, end = 0, self.ledger.last_position()
-            while end - position > CHUNK:
-                with self.file.writing() as connection:
-                    self._project(connection, twin, position, position + CHUNK)
-                position += CHUNK
-                end = self.ledger.last_position()
-                progress(position, end)
+            position = self._replay(twin, self.file.writing, self.ledger.last_position, progress)
             with self.file.writing() as connection:
                 end = self.ledger.last_position()
-                self._project(connection, twin, position, end)
+                twin.project_all(connection, self.ledger.read_chunk(position, end))
                 tables.replace_tables(connection, list(self.projection.tables), suffix)
                 self._set_checkpoint(connection, end)
             self.sweep()
@@ -173,17 +167,28 @@ class StoredProjection:
             twin = self.projection.twin("")
             twin.create_tables(scratch)
             scratch.execute("BEGIN")
-            position = 0
-            while end - position > CHUNK:
-                self._project(scratch, twin, position, position + CHUNK)
-                position += CHUNK
-                progress(position, end)
+            position = self._replay(twin, lambda: nullcontext(scratch), lambda: end, progress)
             with self.file.reading() as connection, snapshot(connection):
-                self._project(scratch, twin, position, self._position(connection))
+                rest = self.ledger.read_chunk(position, self._position(connection))
+                twin.project_all(scratch, rest)
                 return _difference(connection, scratch, self.projection)
 
-    def _project(self, connection: Connection, twin: Projection, after: int, upto: int) -> None:
-        twin.project_all(connection, self.ledger.read_chunk(after, upto))
+    def _replay(
+        self,
+        twin: Projection,
+        opened: Callable[[], AbstractContextManager[Connection]],
+        last_position: Callable[[], int],
+        progress: Progress,
+    ) -> int:
+        """Project all but the last chunk; return the position reached."""
+        position, end = 0, last_position()
+        while end - position > CHUNK:
+            with opened() as connection:
+                twin.project_all(connection, self.ledger.read_chunk(position, position + CHUNK))
+            position += CHUNK
+            end = last_position()
+            progress(position, end)
+        return position
 
     def _set_checkpoint(self, connection: Connection, position: int) -> None:
         tables.set_checkpoint(connection, self.name, self.projection.revision, position)

@@ -26,14 +26,11 @@ from projections.query.sql import Column, Columns, Sql, compiled
 
 # The attributes of an event, by the name that filters know.
 COLUMNS = {
-    "position": Column("position", nullable=False),
-    "at": Column("at", nullable=False),
-    "type": Column("type", nullable=False),
-    "stream": Column("stream", nullable=False),
+    **{
+        name: Column(name, nullable=False)
+        for name in ("position", "at", "type", "stream", "actor", "via", "txn")
+    },
     "resourceType": Column("category", nullable=False),
-    "actor": Column("actor", nullable=False),
-    "via": Column("via", nullable=False),
-    "txn": Column("txn", nullable=False),
     "client": Column("client"),
     "requestId": Column("request_id"),
     "operator": Column("operator"),

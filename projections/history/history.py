@@ -59,9 +59,6 @@ class Past:
     file: DatabaseFile
     resources: ResourceReader
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        return self.file.reading()
-
 
 class History(StoredProjection):
     """The history projection: it follows its ledger on demand, and never takes its write lock."""

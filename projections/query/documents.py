@@ -61,19 +61,18 @@ class Documents:
 
     def compare(self, compare: Compare) -> Sql:
         """Return a condition for any operator but `ne`."""
-        path, value = compare.path, _value_of(compare.path)
         indexed = self._indexed(compare)
         if indexed:
             return indexed
-        test, parameters = _test(compare, value)
+        path, test = compare.path, _test(compare, _value_of(compare.path))
         if not path.many:
-            return test, parameters
-        rows, row_parameters = self._rows(path)
-        exists = f"EXISTS (SELECT 1 FROM {rows} WHERE {test})"
+            return test
+        exists, parameters = self._exists(path, test)
         if compare.value is None and compare.operator is Operator.EQ:
+            rows, row_parameters = self._rows(path)
             absent = f"NOT EXISTS (SELECT 1 FROM {rows})"
-            return f"({absent} OR {exists})", [*row_parameters, *row_parameters, *parameters]
-        return exists, [*row_parameters, *parameters]
+            return f"({absent} OR {exists})", [*row_parameters, *parameters]
+        return exists, parameters
 
     def present(self, path: Path) -> Sql:
         """Return a condition that there is a non-empty value at or under the path."""
@@ -86,23 +85,22 @@ class Documents:
             return f"(json_type(document, ?) IS 'array' AND {test})", [at, at]
         if path.sub is None:
             return _SOMETHING.format(_WHOLE_VALUE), []
-        here, parameters = _SOMETHING.format("v.object, ?"), [_json_path((path.sub,))]
-        if not path.steps:
-            return here, parameters
-        rows, row_parameters = self._rows(path)
-        return f"EXISTS (SELECT 1 FROM {rows} WHERE {here})", [*row_parameters, *parameters]
+        here: Sql = _SOMETHING.format("v.object, ?"), [_json_path((path.sub,))]
+        return self._exists(path, here) if path.steps else here
 
     def any_value(self, filter: AnyValue) -> Sql:
         """Return a condition that one value satisfies the filter in the brackets."""
-        inner, parameters = compiled(filter.filter, self)
-        rows, row_parameters = self._rows(filter.path)
-        text = f"EXISTS (SELECT 1 FROM {rows} WHERE {inner})"
-        parameters = [*row_parameters, *parameters]
+        exists, parameters = self._exists(filter.path, self.where(filter.filter))
         value = _implied_value(filter.filter)
         seek = self._seek(filter.path, value) if value else None
         if not seek:
-            return text, parameters
-        return f"({seek[0]} AND {text})", [*seek[1], *parameters]
+            return exists, parameters
+        return f"({seek[0]} AND {exists})", [*seek[1], *parameters]
+
+    def _exists(self, path: Path, test: Sql) -> Sql:
+        """Return a condition that one of an attribute's values passes a test."""
+        rows, parameters = self._rows(path)
+        return f"EXISTS (SELECT 1 FROM {rows} WHERE {test[0]})", [*parameters, *test[1]]
 
     def _rows(self, path: Path) -> Sql:
         """Return the rows v of an attribute's values: from the document, or of memberships."""

@@ -7,12 +7,14 @@ attribute is like one absent value. A value of the wrong type equals nothing. A 
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import not_
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from projections.query.comparison import comparable, missing
 from projections.query.model import Compare, Filter, Leaf, Operator, Path, Present, reduce
+
+Test = Callable[[Any], bool]
 
 _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
     Operator.EQ: operator.eq,
@@ -28,17 +30,37 @@ _TESTS: Mapping[Operator, Callable[[Any, Any], bool]] = {
 
 def matches(filter: Filter, subject: Any) -> bool:
     """Return whether a document, or one value for a filter in brackets, satisfies a filter."""
+    return matcher(filter)(subject)
 
-    def leaf(leaf: Leaf) -> bool:
-        match leaf:
-            case Compare():
-                absent = None if leaf.value is None else missing(leaf.path)
-                return _compare(leaf, _values(leaf.path, subject, absent))
-            case Present(path):
-                return any(_is_present(value) for value in _values(path, subject))
-        return any(matches(leaf.filter, entry) for entry in _entries(_reach(leaf.path, subject)))
 
-    return reduce(filter, leaf, negate=not_, every=all, some=any)
+def matcher(filter: Filter) -> Test:
+    """Return a filter as a function, for many subjects."""
+
+    def leaf(leaf: Leaf) -> Test:
+        if isinstance(leaf, Compare):
+            return partial(_satisfies, leaf, None if leaf.value is None else missing(leaf.path))
+        path = leaf.path
+        if isinstance(leaf, Present):
+            return lambda subject: any(map(_is_present, _values(path, subject)))
+        inner = matcher(leaf.filter)
+        return lambda subject: any(map(inner, _entries(_reach(path, subject))))
+
+    def negated(test: Test) -> Test:
+        return lambda subject: not test(subject)
+
+    def every(tests: Iterator[Test]) -> Test:
+        all_tests = tuple(tests)
+        return lambda subject: all(test(subject) for test in all_tests)
+
+    def some(tests: Iterator[Test]) -> Test:
+        all_tests = tuple(tests)
+        return lambda subject: any(test(subject) for test in all_tests)
+
+    return reduce(filter, leaf, negate=negated, every=every, some=some)
+
+
+def _satisfies(compare: Compare, absent: Any, subject: Any) -> bool:
+    return _compare(compare, _values(compare.path, subject, absent))
 
 
 def _compare(compare: Compare, values: Iterable[Any]) -> bool:

@@ -98,7 +98,7 @@ class Listing:
         if len(self.types) == 1:
             return self.exchange.reader(self.types[0]).search(query)
         if past := self.exchange.past:
-            return search_all(past, past.resources, query)
+            return search_all(past.file, past.resources, query)
         tenant = self.exchange.principal.tenant
         return search_all(tenant.ledger, tenant.resources, query)
 

@@ -73,7 +73,7 @@ class Exchange:
     def reader(self, resource_type: ResourceType) -> Reader:
         """Return what reads a resource type: as it is, or as it was at the position asked for."""
         if self.past is not None:
-            return PastReader(self.past, self.past.resources, resource_type)
+            return PastReader(self.past.file, self.past.resources, resource_type)
         tenant = self.principal.tenant
         return Reader(tenant.ledger, tenant.resources, resource_type)
 

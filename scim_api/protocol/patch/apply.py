@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from projections.query.matching import matches
+from projections.query.matching import matcher, matches
 from projections.query.model import And, Compare, Filter, Operator, Type, terms_of
 from projections.state import STANDING
 from scim_api.protocol.errors import InvalidValue, NoTarget
@@ -175,7 +175,8 @@ def _values(operation: Operation, current: list[Any], tolerances: Tolerances) ->
         return with_fixed(attribute, current, operation.value)
     if operation.whole and op is Op.ADD:
         return _appended(attribute, current, operation.value)
-    chosen = {place for place, value in enumerate(current) if _is_chosen(operation, value)}
+    is_chosen = _chooser(operation)
+    chosen = {place for place, value in enumerate(current) if is_chosen(value)}
     if op is Op.REMOVE and operation.sub is None:
         return [value for place, value in enumerate(current) if place not in chosen]
     if attribute.type is not Type.COMPLEX:  # one plain value for those chosen (RFC 7644 §3.5.2.3)
@@ -188,11 +189,13 @@ def _values(operation: Operation, current: list[Any], tolerances: Tolerances) ->
     return _with_new(operation, current, tolerances)
 
 
-def _is_chosen(operation: Operation, value: Any) -> bool:
+def _chooser(operation: Operation) -> Callable[[Any], bool]:
     """Return whether an operation is about a value: its filter matches it, a remove names it."""
-    if operation.filter is not None and not matches(operation.filter, value):
-        return False
-    return operation.op is not Op.REMOVE or operation.value is None or operation.value(value)
+    matches_filter = matcher(operation.filter) if operation.filter else None
+    named = operation.value if operation.op is Op.REMOVE else None
+    return lambda value: (
+        (not matches_filter or matches_filter(value)) and (named is None or named(value))
+    )
 
 
 def _appended(attribute: Attribute, current: list[Any], given: list[Any]) -> list[Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from projections.current.memberships import Relation
-from projections.query.matching import matches
+from projections.query.matching import matcher, matches
 from projections.query.model import Compare, Filter, Operator, Or, terms_of
 from scim_api.protocol.errors import BodyTooLarge, InvalidValue, Mutability
 from scim_api.protocol.patch.apply import MEMBERS, Op, Operation, contradiction, described_by
@@ -115,7 +115,8 @@ class MemberChanges:
         self._looks += len(members) * terms_of(filter)
         if self._looks > max(MAX_LOOKS, MOST_TERMS * len(members)):
             raise _too_many_looks()
-        return {id_ for id_, one in members.items() if matches(filter, one.shown())}
+        is_meant = matcher(filter)
+        return {id_ for id_, one in members.items() if is_meant(one.shown())}
 
     def _stays(self, id_: str) -> bool:
         return not self._emptied and id_ not in self._removed
