@@ -9,7 +9,6 @@ from scim_api.cli.console import Console, command
 from scim_api.cli.persons import ShortForm, find_person, hold_document
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.erasure.erase import stream_of
-from scim_api.tenants.tenants import Tenant
 
 
 @command(
@@ -39,23 +38,17 @@ def hold(
         return
     if reason is None or ticket is None:
         raise click.UsageError("--reason says why, and --ticket names the hold: give both")
-    id_ = find_person(tenant, user)
-    said = (_release if release else _place)(console, tenant, id_, Justification(reason, ticket))
-    holds = erasure.holds_on(tenant.ledger, id_)
-    console.document({"id": id_, "holds": [hold_document(each) for each in holds]}, said)
-
-
-def _place(console: Console, tenant: Tenant, id_: str, order: Justification) -> str:
+    id_, order = find_person(tenant, user), Justification(reason, ticket)
     try:
-        new = erasure.place_hold(tenant.ledger, stream_of(id_), order, console.metadata())
+        if release:
+            erasure.release_hold(tenant.ledger, id_, order, console.metadata())
+            said = f"the hold {ticket} on {id_} is released"
+        else:
+            new = erasure.place_hold(tenant.ledger, stream_of(id_), order, console.metadata())
+            said = f"{id_} is {'' if new else 'already '}under the hold {ticket}"
     except StreamErased:
         raise Failure(f"{id_} was erased; there is nothing to hold any more") from None
-    return f"{id_} is {'' if new else 'already '}under the hold {order.ticket}"
-
-
-def _release(console: Console, tenant: Tenant, id_: str, order: Justification) -> str:
-    try:
-        erasure.release_hold(tenant.ledger, id_, order, console.metadata())
     except NotHeld as error:
         raise Failure(str(error), Exit.NOT_FOUND) from None
-    return f"the hold {order.ticket} on {id_} is released"
+    holds = erasure.holds_on(tenant.ledger, id_)
+    console.document({"id": id_, "holds": [hold_document(each) for each in holds]}, said)

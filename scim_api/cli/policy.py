@@ -6,7 +6,7 @@ import click
 
 from scim_api.auth.credentials import names_of
 from scim_api.cli.console import Console, command, group
-from scim_api.cli.terminal import print_json, print_table, read_side_file, say
+from scim_api.cli.terminal import print_table, read_side_file
 from scim_api.protocol.policy import PRESETS, TOLERANCES
 from scim_api.tenants import configure
 from scim_api.tenants.catalogue import POLICY
@@ -29,11 +29,9 @@ def show_policy(console: Console) -> None:
     tenant = console.tenant()
     name = tenant.settings().values.get(POLICY, "okta")
     settings = _settings(tenant)
-    if console.as_json:
-        print_json({"policy": name, "settings": settings})
-        return
-    say(f"policy: {name}")
-    print_table(map(_row, settings))
+    console.document({"policy": name, "settings": settings}, f"policy: {name}")
+    if not console.as_json:
+        print_table(map(_row, settings))
 
 
 def _settings(tenant: Tenant) -> list[dict[str, Any]]:

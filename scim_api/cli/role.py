@@ -1,7 +1,8 @@
 """role and entitlement: what users can be given, and the role of new users."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -17,8 +18,6 @@ from scim_api.protocol.schema.resource_types import ENTITLEMENT, ROLE
 from scim_api.service.service import Service
 from scim_api.tenants import configure
 from scim_api.tenants.tenants import Tenant
-
-T = TypeVar("T")
 
 
 def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
@@ -39,7 +38,8 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
         if description:
             body["description"] = description
         service, metadata = _service(console.tenant(), type_), console.metadata()
-        id_ = _carried_out(lambda: service.create(body, metadata).id)
+        with _refusals():
+            id_ = service.create(body, metadata).id
         console.document({"id": id_, "name": name}, id_)
 
     @command("list", "", "--json", group=commands, help="List them.")
@@ -61,7 +61,8 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
         if (tenant.catalogue().default_role or {}).get("value") == found.id:
             raise Failure("new users get this role; first choose another: scim-ledger role default")
         service, metadata = _service(tenant, type_), console.metadata()
-        _carried_out(lambda: service.delete(found.id, Conditions(), metadata))
+        with _refusals():
+            service.delete(found.id, Conditions(), metadata)
         console.change(True, f"removed {found.attributes['displayName']} ({found.id})")
 
     return commands
@@ -78,9 +79,10 @@ def _service(tenant: Tenant, type_: ResourceType) -> Service:
     )
 
 
-def _carried_out(act: Callable[[], T]) -> T:
+@contextmanager
+def _refusals() -> Iterator[None]:
     try:
-        return act()
+        yield
     except ScimError as error:
         raise Failure(error.detail) from error
 

@@ -1,6 +1,6 @@
 """schema: extensions of users and other resources, from a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import click
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, Progress, print_json
 from scim_api.protocol.discovery import declaration, schemas_of
-from scim_api.protocol.schema.attributes import Attribute, Schema
+from scim_api.protocol.schema.attributes import Attribute
 from scim_api.protocol.schema.document import MAX_FILE, read_schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS, RESOURCE_TYPES, USER
 from scim_api.tenants import configure
@@ -83,26 +83,22 @@ def show_schema(console: Console, urn: str) -> None:
     if console.as_json:
         print_json(declaration(schema))
     else:
-        console.rows(_attribute_rows(schema), "no attributes")
+        console.rows(_rows(schema.attributes), "no attributes")
 
 
-def _attribute_rows(schema: Schema) -> Iterator[dict[str, Any]]:
-    for attribute in schema.attributes:
-        yield _attribute_row(attribute.name, attribute)
-        for sub in attribute.sub_attributes:
-            yield _attribute_row(f"{attribute.name}.{sub.name}", sub)
-
-
-def _attribute_row(name: str, attribute: Attribute) -> dict[str, Any]:
-    return {
-        "attribute": name,
-        "type": attribute.type.value,
-        "several": "yes" if attribute.multi_valued else "no",
-        "required": "yes" if attribute.required else "no",
-        "mutability": attribute.mutability.value,
-        "returned": attribute.returned.value,
-        "unique": "no" if attribute.uniqueness == "none" else attribute.uniqueness,
-    }
+def _rows(attributes: Iterable[Attribute], within: str = "") -> Iterator[dict[str, Any]]:
+    for attribute in attributes:
+        name = within + attribute.name
+        yield {
+            "attribute": name,
+            "type": attribute.type.value,
+            "several": "yes" if attribute.multi_valued else "no",
+            "required": "yes" if attribute.required else "no",
+            "mutability": attribute.mutability.value,
+            "returned": attribute.returned.value,
+            "unique": "no" if attribute.uniqueness == "none" else attribute.uniqueness,
+        }
+        yield from _rows(attribute.sub_attributes, f"{name}.")
 
 
 @command("remove", "urn:example:scim:2.0:User", group=schema)
