@@ -1,6 +1,7 @@
 """projections: where they stand, rebuilding them, checking them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import click
 
@@ -20,17 +21,7 @@ projections = group(
 @command("list", "--json", group=projections)
 def list_projections(console: Console) -> None:
     """List the projections: position and number of rows."""
-    found = (projection.status() for projection in _projections(console))
-    rows = (
-        {
-            "name": status.name,
-            "revision": status.revision,
-            "position": status.position,
-            "rows": dict(status.rows),
-        }
-        for status in found
-    )
-    console.rows(rows, "no projections")
+    console.rows((asdict(each.status()) for each in _projections(console)), "no projections")
 
 
 @command("rebuild", "", "resources", group=projections, json=False)
