@@ -77,32 +77,33 @@ class Difference:
     @property
     def kind(self) -> str | None:
         """What became of the resource; None if nothing did."""
-        before, after = self.activity.values()
-        if before is None:
-            return JOINED if after is not None else TRANSIENT if self.transient else None
-        if after is None or (before and not after):
-            return LEFT
-        if self.briefly_active:
-            return TRANSIENT
-        if after and not before:
-            return REACTIVATED
-        if self.changes or self.turnover:
-            return CHANGED
-        return REVERTED if self.moved or (self.versions and not self.idle) else None
+        return self._verdict[0]
 
     @property
     def how(self) -> str:
         """The kind in more words."""
+        return self._verdict[1]
+
+    @property
+    def _verdict(self) -> tuple[str | None, str]:
         before, after = self.activity.values()
-        if self.kind == LEFT and after is None:
-            return "deleted" if before else "deleted while inactive"
-        if self.kind == JOINED:
-            return "created" if after else "created, inactive"
-        if self.kind == TRANSIENT:
-            return "reactivated and deactivated" if self.briefly_active else "created and deleted"
-        if self.kind == REVERTED:
-            return "changed and changed back"
-        return "deactivated" if self.kind == LEFT else self.kind or "unchanged"
+        if before is None and after is None:
+            return (TRANSIENT, "created and deleted") if self.transient else (None, "unchanged")
+        if before is None:
+            return JOINED, "created" if after else "created, inactive"
+        if after is None:
+            return LEFT, "deleted" if before else "deleted while inactive"
+        if before and not after:
+            return LEFT, "deactivated"
+        if self.briefly_active:
+            return TRANSIENT, "reactivated and deactivated"
+        if after and not before:
+            return REACTIVATED, "reactivated"
+        if self.changes or self.turnover:
+            return CHANGED, "changed"
+        if self.moved or (self.versions and not self.idle):
+            return REVERTED, "changed and changed back"
+        return None, "unchanged"
 
     @property
     def shown(self) -> Resource | None:

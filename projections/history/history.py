@@ -111,11 +111,6 @@ class History(StoredProjection):
         self.catch_up(patience=self._patience)
         return Past(position, self.file, self.at(position))
 
-    def deleted_with_name(self, type_: str, name: str) -> list[str]:
-        """Return the ids of resources that were deleted with a name, oldest first."""
-        with self.caught_up():
-            return self.lifetimes.deleted_with_name(type_, name)
-
     def caught_up(self) -> AbstractContextManager[Connection]:
         """Give a reading connection, once the history has reached the ledger's end.
 

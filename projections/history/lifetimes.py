@@ -102,23 +102,14 @@ class Lifetimes:
     # Names
 
     def deleted_with_name(self, type_: str, name: str) -> list[str]:
-        """Return the ids of resources that were deleted with a name, oldest first."""
+        """Return the ids of resources that were deleted with a name, the last one last."""
         rows = self._rows(
-            "SELECT DISTINCT life.id FROM resource_key JOIN life USING (born) WHERE kind = 'name'"
-            f" AND key = ? AND life.type = ? AND until = died AND died < {NEVER} ORDER BY born",
+            "SELECT life.id FROM resource_key JOIN life USING (born)"
+            f" WHERE kind = 'name' AND key = ? AND life.type = ? AND until = died AND died < {NEVER}"
+            " GROUP BY life.id ORDER BY max(until)",
             *(fold(name), type_),
         )
         return [id_ for (id_,) in rows]
-
-    def last_named(self, type_: str, name: str) -> str | None:
-        """Return the id of the resource that was deleted last with a name."""
-        rows = self._rows(
-            "SELECT life.id FROM resource_key JOIN life USING (born)"
-            " WHERE kind = 'name' AND key = ? AND life.type = ? AND until = life.died"
-            " ORDER BY until DESC LIMIT 1",
-            *(fold(name), type_),
-        )
-        return rows[0][0] if rows else None
 
     def namesakes(self, type_: str, name: str, id_: str, most: int) -> list[NameInterval]:
         """Return the last other resources that had a name, oldest first."""

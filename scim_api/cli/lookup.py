@@ -118,7 +118,8 @@ class PastQuery:
         if id_ is None and ever:
             archive = self.archive
             known = Timeline(archive, type_, name).exists()
-            id_ = name if known else archive.lifetimes.last_named(type_, name)
+            deleted = [] if known else archive.lifetimes.deleted_with_name(type_, name)
+            id_ = name if known else deleted[-1] if deleted else None
         if id_ is None:
             raise absent(type_, name)
         if id_ != name:

@@ -42,7 +42,9 @@ def find(tenant: Tenant, user: str) -> str:
     with tenant.ledger.reading() as connection:
         living = tenant.resources.find_by_name(connection, USER, user)
     found = [living.id] if living else []
-    found = list(dict.fromkeys([*found, *tenant.history.deleted_with_name(USER, user)]))
+    with tenant.history.caught_up():
+        found += tenant.history.lifetimes.deleted_with_name(USER, user)
+    found = list(dict.fromkeys(found))
     if len(found) > 1:
         raise SeveralPersons(found)
     if not found:

@@ -360,7 +360,7 @@ def test_an_event_of_the_erased_tells_type_and_time_only(telling: Telling) -> No
         assert timeline(told, "Group", "g0", 100, False)[1].changes == {}
         assert not Blame(told.archive, "User", "u0", told.model.end).exists()
         assert Differences(told.archive, Span(1, told.model.end)).of("User", "u0").shown is None
-        assert told.archive.lifetimes.last_named("User", "Ada") is None
+        assert told.archive.lifetimes.deleted_with_name("User", "Ada") == []
 
 
 def test_a_cause_names_client_and_credential(telling: Telling) -> None:
@@ -382,9 +382,9 @@ def test_a_deleted_user_is_found_by_the_name_it_had_last(telling: Telling) -> No
     history = [("name", "u0", ("Ada", {})), ("name", "u0", ("Béa", {})), ("delete", "u0", None)]
     with telling(history) as told:
         told.archive.end()
-        assert told.archive.lifetimes.last_named("User", "BÉA") == "u0"
-        assert told.archive.lifetimes.last_named("User", "Ada") is None
-        assert told.archive.lifetimes.last_named("Group", "Béa") is None
+        assert told.archive.lifetimes.deleted_with_name("User", "BÉA") == ["u0"]
+        assert told.archive.lifetimes.deleted_with_name("User", "Ada") == []
+        assert told.archive.lifetimes.deleted_with_name("Group", "Béa") == []
 
 
 def test_parts_of_a_stream_are_found_by_position(telling: Telling) -> None:
