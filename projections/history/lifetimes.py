@@ -104,8 +104,8 @@ class Lifetimes:
     def deleted_with_name(self, type_: str, name: str) -> list[str]:
         """Return the ids of resources that were deleted with a name, the last one last."""
         rows = self._rows(
-            "SELECT life.id FROM resource_key JOIN life USING (born)"
-            f" WHERE kind = 'name' AND key = ? AND life.type = ? AND until = died AND died < {NEVER}"
+            "SELECT life.id FROM resource_key JOIN life USING (born) WHERE kind = 'name'"
+            f" AND key = ? AND life.type = ? AND until = died AND died < {NEVER}"
             " GROUP BY life.id ORDER BY max(until)",
             *(fold(name), type_),
         )
