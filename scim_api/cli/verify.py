@@ -223,21 +223,18 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
     yield from map(identity.in_words, report.restores)
     if any(finding.kind is not Kind.PROJECTION for finding in report.findings):
         yield "NOT VERIFIED: the ledger or its file was changed or damaged."
-    elif report.findings:
+        return
+    if report.findings:
         yield (
             f"NOT VERIFIED: all {report.events} events are as they were written, but the"
             " projections are not what a rebuild gives: scim-ledger projections rebuild"
         )
-    else:
-        yield from _good_lines(report, options)
-
-
-def _good_lines(report: Report, options: Options) -> Iterator[str]:
-    read, total = report.events, report.events + report.skipped
+        return
+    read, skipped = report.events, report.skipped
     yield (
-        f"verified: {read} of {total} events of {report.origin} read again, all as they were"
-        f" written; {report.skipped} by their leaf hashes only"
-        if report.skipped
+        f"verified: {read} of {read + skipped} events of {report.origin} read again, all as they"
+        f" were written; {skipped} by their leaf hashes only"
+        if skipped
         else f"verified: {read} events of {report.origin}, all as they were written"
     )
     yield (
@@ -249,37 +246,31 @@ def _good_lines(report: Report, options: Options) -> Iterator[str]:
         size = _counted(report.newest.size, "event")
         yield f"newest tree head: of {size}, {report.newest.signed_at}"
     for each in (*options.from_outside, *report.held):
-        yield _in_keeping(report, each)
+        origin, size = each.head.origin, _counted(each.head.size, "event")
+        lost = any(r.previous == origin and each.head.size > r.kept for r in report.restores)
+        yield (
+            f"{each.source} has a tree head of {size} of {origin}: given up, as said"
+            if lost
+            else f"in keeping with {each.source}: of {size}"
+        )
     if options.since:
         yield (
-            f"not read again: {report.skipped} events, verified at {options.since.at}, of which the"
-            " leaf hashes still give the same root; SQLite's own integrity check; the current state"
-            " and the history"
+            f"not read again: {skipped} events, verified at {options.since.at}, whose leaf hashes"
+            " still give the same root; SQLite's own integrity check; the current state and the"
+            " history"
         )
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in _not_shown(report, options))
 
 
-def _in_keeping(report: Report, each: KnownHead) -> str:
-    size = _counted(each.head.size, "event")
-    for restore in report.restores:
-        if restore.previous == each.head.origin and each.head.size > restore.kept:
-            return (
-                f"{each.source} has a tree head of {size} of {restore.previous}: given up, as said"
-            )
-    return f"in keeping with {each.source}: of {size}"
-
-
 def _compared(report: Report) -> str:
-    standing = dict(report.compared.standing)
-    if not standing:
-        return ""
-    at = standing.pop("history", None)
-    parts = ["the current state"] if standing else []
-    if at is not None:
+    """Return which projections were compared with a rebuild."""
+    standing = report.compared.standing
+    parts = ["the current state"] if standing.keys() - {"history"} else []
+    if (at := standing.get("history")) is not None:
         parts.append("the history" if at >= report.events else f"the history up to position {at}")
-    return f"; {' and '.join(parts)} by a rebuild"
+    return f"; {' and '.join(parts)} by a rebuild" if parts else ""
 
 
 def _counted(number: int, noun: str) -> str:
