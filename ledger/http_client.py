@@ -13,6 +13,7 @@ from urllib.request import (
     HTTPHandler,
     HTTPRedirectHandler,
     HTTPSHandler,
+    OpenerDirector,
     Request,
     build_opener,
 )
@@ -48,18 +49,25 @@ class _NoRedirects(HTTPRedirectHandler):
         return None
 
 
-class _Plain(HTTPConnection):
-    """A connection that says which socket is its own as soon as there is one, before TLS."""
+def _opener(hold: Callable[[socket.socket], None]) -> OpenerDirector:
+    """Return an opener; `hold` gets each socket as soon as it is connected, before TLS."""
 
-    hold: Callable[[socket.socket], None]
+    class Plain(HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            hold(self.sock)
 
-    def connect(self) -> None:
-        super().connect()
-        self.hold(self.sock)
+    class Secure(HTTPSConnection, Plain):
+        """TLS begins once the plain connection is held."""
 
+    class Handler(HTTPHandler, HTTPSHandler):
+        def http_open(self, req: Request) -> HTTPResponse:
+            return self.do_open(Plain, req)
 
-class _Secure(HTTPSConnection, _Plain):
-    """The same with TLS, which begins where the plain connection is there."""
+        def https_open(self, req: Request) -> HTTPResponse:
+            return self.do_open(Secure, req)
+
+    return build_opener(_NoRedirects, Handler)
 
 
 class _Exchange:
@@ -97,9 +105,8 @@ class _Exchange:
             self._answer.set_exception(error)
 
     def _ask(self) -> bytes:
-        opener = build_opener(_NoRedirects, _Handler(self._hold))
         try:
-            with opener.open(self._request, timeout=self._timeout) as answer:
+            with _opener(self._hold).open(self._request, timeout=self._timeout) as answer:
                 return _read(answer, self._display_name)
         except HTTPError as error:
             error.close()
@@ -124,29 +131,6 @@ class _Exchange:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
-
-
-def _held(kind: type[_Plain], hold: Callable[[socket.socket], None]) -> Any:
-    def connection(host: str, **options: Any) -> _Plain:
-        made = kind(host, **options)
-        made.hold = hold
-        return made
-
-    return connection
-
-
-class _Handler(HTTPHandler, HTTPSHandler):
-    """Opens connections that say which socket is theirs."""
-
-    def __init__(self, hold: Callable[[socket.socket], None]) -> None:
-        super().__init__()
-        self._hold = hold
-
-    def http_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_held(_Plain, self._hold), req)
-
-    def https_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_held(_Secure, self._hold), req)
 
 
 def must_be_url(text: str) -> str:
@@ -202,7 +186,7 @@ def _words(why: object) -> str:
         return "no answer in time"
     if isinstance(why, OSError) and why.strerror:
         return why.strerror
-    return f"{type(why).__name__}" if isinstance(why, Exception) else str(why)
+    return type(why).__name__ if isinstance(why, Exception) else str(why)
 
 
 def _read(answer: HTTPResponse, display_name: str) -> bytes:

@@ -85,12 +85,12 @@ def root(size: int, node: Node) -> bytes:
 
 def inclusion_proof(index: int, size: int, node: Node) -> list[bytes]:
     """Return what proves that a leaf is in the tree of a size, from the leaf upwards."""
-    return [_part(begin, end, node) for begin, end in _beside_leaf(index, size)]
+    return [_part(begin, end, node) for begin, end in _beside(index, size)[1]]
 
 
 def consistency_proof(old: int, new: int, node: Node) -> list[bytes]:
     """Return what proves that the tree of size `new` begins with that of size `old`."""
-    begin, beside = _beside_size(old, new)
+    begin, beside = _beside(old - 1, new, whole=True)
     parts = [(begin, old), *beside] if begin else beside
     return [_part(*part, node) for part in parts]
 
@@ -101,7 +101,7 @@ def verify_inclusion(
     """Return whether a proof leads from a leaf to a root."""
     if not 0 <= index < size:
         return False
-    beside = _beside_leaf(index, size)
+    _, beside = _beside(index, size)
     if len(proof) != len(beside):
         return False
     found = leaf
@@ -118,7 +118,7 @@ def verify_consistency(
         return False
     if old == 0:  # everything begins with nothing
         return not proof and old_root == EMPTY
-    begin, beside = _beside_size(old, new)
+    begin, beside = _beside(old - 1, new, whole=True)
     if len(proof) != len(beside) + bool(begin):
         return False
     first, siblings = (proof[0], proof[1:]) if begin else (old_root, proof)
@@ -163,38 +163,17 @@ class TreeBuilder:
         return _joined(parts) if parts else EMPTY
 
 
-def _split(begin: int, end: int) -> int:
-    """Return where the leaves from `begin` to before `end` are divided."""
-    exponent = (end - begin - 1).bit_length() - 1  # of the largest power of two below the size
-    return begin + (1 << exponent)
+def _beside(index: int, size: int, *, whole: bool = False) -> tuple[int, list[tuple[int, int]]]:
+    """Return the parts beside the way from a leaf to the root: where each begins and ends.
 
-
-def _beside_leaf(index: int, size: int) -> list[tuple[int, int]]:
-    """Return the parts beside the way from a leaf to the root: where each begins and ends."""
+    With `whole` the way begins at the largest part that ends with the leaf. The first value is
+    where the part at which the way begins does.
+    """
     begin, end = 0, size
     parts = []
-    while end - begin > 1:
-        middle = _split(begin, end)
+    while end - begin > 1 and not (whole and end == index + 1):
+        middle = begin + (1 << (end - begin - 1).bit_length() - 1)
         if index < middle:
-            parts.append((middle, end))
-            end = middle
-        else:
-            parts.append((begin, middle))
-            begin = middle
-    return parts[::-1]
-
-
-def _beside_size(old: int, new: int) -> tuple[int, list[tuple[int, int]]]:
-    """Return the parts beside the way from the smaller tree's right edge to the larger's root.
-
-    The way begins at the largest part that both trees have and that ends where the smaller one
-    ends; the first value is where that part begins (0: it is the whole smaller tree).
-    """
-    begin, end = 0, new
-    parts = []
-    while end != old:
-        middle = _split(begin, end)
-        if old <= middle:
             parts.append((middle, end))
             end = middle
         else:
