@@ -60,18 +60,13 @@ def _first(path: str) -> str:
     return path.removeprefix("/").partition("/")[0]
 
 
-def require(principal: Principal, *allowed: Scope) -> None:
-    """Refuse a credential that has none of the scopes, of which the least comes first.
-
-    Raises Forbidden.
-    """
-    if principal.credential.scopes.isdisjoint(allowed):
-        raise _refusal(principal.credential.scopes, *allowed)
-
-
-def _refusal(held: frozenset[str], least: Scope, *others: Scope) -> Forbidden:
+def require(principal: Principal, least: Scope, *others: Scope) -> None:
+    """Raise Forbidden unless a credential has one of the scopes."""
+    held = principal.credential.scopes
+    if not held.isdisjoint((least, *others)):
+        return
     known = [scope for scope in Scope if scope in held]
-    return Forbidden(
+    raise Forbidden(
         "scope.missing",
         "This request needs a token with the scope {needed}; this one has {held}. Make another:"
         " scim-ledger token create NAME --scope {least}.",

@@ -1,7 +1,7 @@
 """The body of /Bulk and the references between its operations (RFC 7644 §3.7)."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -39,18 +39,15 @@ class BulkOperation:
     def check(self) -> None:
         """Raise InvalidValue if it lacks what its method needs."""
         if self.method not in METHODS:
-            raise _wrong(
-                "method", "bulk_operation.method", "The method must be POST, PUT, PATCH or DELETE."
-            )
+            raise _wrong("method", "method", "The method must be POST, PUT, PATCH or DELETE.")
         if self.method == "POST" and not self.creates:
             template = "A POST needs a bulkId: text that no other operation has."
-            raise _wrong("bulkId", "bulk_operation.no_bulk_id", template)
+            raise _wrong("bulkId", "no_bulk_id", template)
         if self.method != "DELETE" and self.data is None:
             template = "A {method} needs data: the body of the same request alone."
-            raise _wrong("data", "bulk_operation.no_data", template, method=self.method)
+            raise _wrong("data", "no_data", template, method=self.method)
         if self.version is not None and not isinstance(self.version, str):
-            template = 'The version must be text: an ETag such as W/"3".'
-            raise _wrong("version", "bulk_operation.version", template)
+            raise _wrong("version", "version", 'The version must be text: an ETag such as W/"3".')
 
     def target(
         self, types: Mapping[str, ResourceType], *, base_url: str
@@ -60,41 +57,37 @@ class BulkOperation:
         Raises NotFound, as a request of its own to that path would be answered, or InvalidValue.
         """
         if not isinstance(self.path, str) or not self.path:
-            raise _wrong(
-                "path", "bulk_operation.no_path", "The operation needs a path, such as /Users."
-            )
+            raise _wrong("path", "no_path", "The operation needs a path, such as /Users.")
         endpoint, _, id_ = unquote(self.path.removeprefix(base_url)).strip("/").partition("/")
         found = types.get(f"/{endpoint}")
         if found is None:
-            template = "The path must begin with one of {endpoints}."
-            raise NotFound("bulk_path.endpoint", template, endpoints=", ".join(types))
-        named = {"method": self.method, "endpoint": found.endpoint}
+            raise NotFound(
+                "bulk_path.endpoint",
+                "The path must begin with one of {endpoints}.",
+                endpoints=", ".join(types),
+            )
         if "/" in id_ and not id_.startswith(MARK):
             template = "The path must end with the id of a resource, such as /Users/123."
-            raise _wrong("path", "bulk_operation.path_end", template)
+            raise _wrong("path", "path_end", template)
         if self.method == "POST" and id_:
             template = "The path of a POST is {endpoint}, without an id."
-            raise _wrong("path", "bulk_operation.path_with_id", template, **named)
+            raise _wrong("path", "path_with_id", template, endpoint=found.endpoint)
         if self.method != "POST" and not id_:
             template = "The path of a {method} is {endpoint}/ and a resource's id."
-            raise _wrong("path", "bulk_operation.path_without_id", template, **named)
+            names = {"method": self.method, "endpoint": found.endpoint}
+            raise _wrong("path", "path_without_id", template, **names)
         return found, id_
 
 
-def _wrong(member: str, code: str, template: str, **arguments: Any) -> InvalidValue:
-    return InvalidValue(code, template, attributes=(member,), **arguments)
+def _wrong(member: str, rule: str, template: str, /, **arguments: Any) -> InvalidValue:
+    return InvalidValue(f"bulk_operation.{rule}", template, attributes=(member,), **arguments)
 
 
-@dataclass(frozen=True, slots=True)
-class BulkRequest:
-    """A request: its operations in order, and after how many errors to stop (None: never)."""
+def bulk_request(body: Any, tolerances: Tolerances) -> tuple[list[BulkOperation], int | None]:
+    """Return a request's operations in order, and after how many errors to stop (None: never).
 
-    operations: tuple[BulkOperation, ...]
-    fail_on_errors: int | None = None
-
-
-def bulk_request(body: Any, tolerances: Tolerances) -> BulkRequest:
-    """Read a request; raises ScimError if no operation of it can be carried out."""
+    Raises ScimError if no operation of it can be carried out.
+    """
     if not isinstance(body, dict):
         raise InvalidSyntax("body.bulk_object", "The body must be a JSON object: a BulkRequest.")
     given = by_folded_name(body)
@@ -113,9 +106,15 @@ def bulk_request(body: Any, tolerances: Tolerances) -> BulkRequest:
             most_operations=MAX_OPERATIONS,
             most_bytes=MAX_PAYLOAD,
         )
-    operations = tuple(_operation(number, item) for number, item in enumerate(items, 1))
+    operations = [_operation(number, item) for number, item in enumerate(items, 1)]
     _check_distinct(operations)
-    return BulkRequest(operations, _fail_on_errors(given.get("failonerrors")))
+    most = given.get("failonerrors")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        raise InvalidValue(
+            "bulk_request.fail_on_errors",
+            "failOnErrors must be a whole number, 1 or more, or be left out.",
+        )
+    return operations, most
 
 
 def _check_schemas(urns: Any, tolerances: Tolerances) -> None:
@@ -133,17 +132,11 @@ def _operation(number: int, item: Any) -> BulkOperation:
         template = "Operation {number} is not an object."
         raise InvalidSyntax("body.bulk_operation", template, number=number)
     given = by_folded_name(item)
-    method = given.get("method")
-    return BulkOperation(
-        method=method.upper() if isinstance(method, str) else method,
-        path=given.get("path"),
-        bulk_id=given.get("bulkid"),
-        version=given.get("version"),
-        data=given.get("data"),
-    )
+    method, *others = map(given.get, ("method", "path", "bulkid", "version", "data"))
+    return BulkOperation(method.upper() if isinstance(method, str) else method, *others)
 
 
-def _check_distinct(operations: tuple[BulkOperation, ...]) -> None:
+def _check_distinct(operations: Sequence[BulkOperation]) -> None:
     seen: set[str] = set()
     for bulk_id in (each.bulk_id for each in operations if isinstance(each.bulk_id, str)):
         if bulk_id in seen:
@@ -154,13 +147,6 @@ def _check_distinct(operations: tuple[BulkOperation, ...]) -> None:
                 bulk_id=Quoted(bulk_id),
             )
         seen.add(bulk_id)
-
-
-def _fail_on_errors(value: Any) -> int | None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-        template = "failOnErrors must be a whole number, 1 or more, or be left out."
-        raise InvalidValue("bulk_request.fail_on_errors", template)
-    return value
 
 
 # References: `bulkId:x` in paths, values and filters (RFC 7644 §3.7.2)
@@ -206,12 +192,13 @@ class References:
             return item
         path = next((text for name, text in item.items() if name.lower() == "path"), None)
         name = _last(path) if isinstance(path, str) else ""
-        return {key: self._part(key.lower(), part, name) for key, part in item.items()}
-
-    def _part(self, key: str, part: Any, name: str) -> Any:
-        if key == "path" and isinstance(part, str):
-            return _LITERAL.sub(lambda literal: self._literal(literal[0]), part)
-        return self._value(part, name) if key == "value" else part
+        copy = dict(item)
+        for key, part in item.items():
+            if key.lower() == "value":
+                copy[key] = self._value(part, name)
+            elif key.lower() == "path" and isinstance(part, str):
+                copy[key] = _LITERAL.sub(lambda literal: self._literal(literal[0]), part)
+        return copy
 
     def _value(self, value: Any, name: str) -> Any:
         if isinstance(value, dict):

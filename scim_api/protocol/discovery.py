@@ -77,16 +77,11 @@ def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[s
         "endpoint": resource_type.endpoint,
         "schema": resource_type.schema.id,
         "schemaExtensions": [
-            {"schema": extension.id, "required": _is_required(extension)}
-            for extension in resource_type.extensions
+            {"schema": each.id, "required": any(own.required for own in each.attributes)}
+            for each in resource_type.extensions
         ],
         "meta": _meta("ResourceType", f"{base_url}/ResourceTypes/{resource_type.name}"),
     }
-
-
-def _is_required(extension: Schema) -> bool:
-    """Return whether every resource must have some of an extension (RFC 7643 §6)."""
-    return any(attribute.required for attribute in extension.attributes)
 
 
 def schema_document(schema: Schema, base_url: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from scim_api.protocol.errors import (
     ScimError,
     UnknownPath,
 )
-from scim_api.protocol.literals import LiteralScanner
+from scim_api.protocol.literals import Scanner
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import (
     ABSENT,
@@ -112,7 +112,7 @@ def parse_sort(text: str, resource_type: ResourceType) -> model.Path:
     return declared.path(None if target is declared.attribute else target)
 
 
-class _Parser(LiteralScanner):
+class _Parser(Scanner):
     """Reads a filter or path from left to right by recursive descent."""
 
     def __init__(
@@ -154,14 +154,14 @@ class _Parser(LiteralScanner):
 
     def _term(self, depth: int) -> model.Filter:
         if self.takes("("):
-            return self._group(depth)
+            return self._enclosed(depth, ")")
         start = self.at
         name = self.word()
         if name.lower() == "not":
             self._check_offered("not")
             if not self.takes("("):
                 self.expected("( after not")
-            return model.Not(self._group(depth))
+            return model.Not(self._enclosed(depth, ")"))
         if not name:
             self.expected("the name of an attribute")
         self.skip()
@@ -175,17 +175,15 @@ class _Parser(LiteralScanner):
             reason = "{word} is not offered, only eq and and"
             self.refuse("not_offered", reason, self.at - len(word), word=word)
 
-    def _group(self, depth: int) -> model.Filter:
-        inner = self._disjunction(self._deeper(depth))
-        if not self.takes(")"):
-            self.expected("and, or, or )")
-        return inner
-
-    def _deeper(self, depth: int) -> int:
+    def _enclosed(self, depth: int, closing: str) -> model.Filter:
+        """Read what stands between the sign just taken and the one that closes it."""
         if depth >= MAX_DEPTH:
             reason = "it nests deeper than {most} levels"
             self.refuse("depth", reason, self.at - 1, most=MAX_DEPTH)
-        return depth + 1
+        inner = self._disjunction(depth + 1)
+        if not self.takes(closing):
+            self.expected(f"and, or, or {closing}")
+        return inner
 
     def _any_value(self, name: str, start: int, depth: int) -> model.Filter:
         if self._inside:
@@ -205,12 +203,9 @@ class _Parser(LiteralScanner):
 
     def _bracketed(self, declared: AttributeAt, depth: int) -> model.Filter:
         self.at += 1
-        depth = self._deeper(depth)
-        self._inside, outside = declared, self._inside
-        inner = self._disjunction(depth)
-        if not self.takes("]"):
-            self.expected("and, or, or ]")
-        self._inside = outside
+        self._inside = declared
+        inner = self._enclosed(depth, "]")
+        self._inside = None
         return inner
 
     def _and_value(self, declared: AttributeAt, inner: model.Filter) -> model.Filter:

@@ -1,4 +1,7 @@
-"""The value in a comparison: read as a JSON literal, then fitted to the attribute's type."""
+"""A scanner of filters and paths: takes words, signs and values, and refuses by position.
+
+A value is read as a JSON literal, then fitted to the type of the attribute compared with it.
+"""
 
 import re
 from decimal import Decimal
@@ -8,14 +11,15 @@ import orjson
 
 from projections.query.comparison import SUBSTRING, decimal_of, instant
 from projections.query.model import Operator, Type
-from scim_api.protocol.errors import ScimError
+from scim_api.protocol.errors import InvalidPath, Quoted, ScimError
 from scim_api.protocol.numbers import PLACES, canonical, is_bounded
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute
-from scim_api.protocol.text_scanner import Scanner
 
 Literal = str | bool | int | Decimal | None
 
+_SPACE = re.compile(r"[ \t\r\n]*")
+_WORD = re.compile(r'[^ \t\r\n()\[\]"]*')
 _UNQUOTED = re.compile(r"""[^\x00-\x20()\[\]"'\ud800-\udfff][^\x00-\x20)\]"\ud800-\udfff]*""")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f\ud800-\udfff]++|\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4}))*+')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
@@ -43,13 +47,58 @@ def time_as_meant(text: str) -> str:
     return _LEAP_SECOND.sub(":59.999999", _BLANK.sub("+", text.strip()))
 
 
-class LiteralScanner(Scanner):
-    """Reads the values that attributes are compared with."""
+class Scanner:
+    """Moves over a text from left to right; `at` is its place, counted from 0."""
 
     def __init__(self, text: str, error: type[ScimError], tolerances: Tolerances) -> None:
-        super().__init__(text, error)
+        self.text = text
+        self.at = 0
+        self.error = error
         self.tolerances = tolerances
         self._start = 0  # of the operator or value that may be refused
+
+    def refuse(self, rule: str, reason: str, at: int, /, **arguments: Any) -> NoReturn:
+        """Raise the error for a rule; its place is counted from 1, as people do."""
+        what = "path" if issubclass(self.error, InvalidPath) else "filter"
+        template = f"The {what} cannot be read at character {{at}}: {reason}."
+        raise self.error(f"{what}.{rule}", template, at=at + 1, **arguments)
+
+    def expected(self, what: str) -> NoReturn:
+        """Refuse what is next."""
+        word = self._peek() or self.text[self.at : self.at + 1]
+        found = "found {word}" if word else "but here it ends"
+        self.refuse("expected", f"expected {what}, {found}", self.at, word=Quoted(word))
+
+    def _peek(self) -> str:
+        found = _WORD.match(self.text, self.at)
+        return found[0] if found else ""
+
+    def skip(self) -> None:
+        """Pass over white space."""
+        found = _SPACE.match(self.text, self.at)
+        self.at = found.end() if found else self.at
+
+    def word(self) -> str:
+        """Take everything up to white space, a bracket or a double quote."""
+        word = self._peek()
+        self.at += len(word)
+        return word
+
+    def takes(self, sign: str) -> bool:
+        """Take one sign if it is next."""
+        self.skip()
+        taken = self.text.startswith(sign, self.at)
+        self.at += taken
+        return taken
+
+    def takes_word(self, word: str) -> bool:
+        """Take one word, in any case, if it is next."""
+        self.skip()
+        taken = self._peek().lower() == word
+        self.at += len(word) * taken
+        return taken
+
+    # Values
 
     def _unfit(self, rule: str, reason: str, /, **arguments: Any) -> NoReturn:
         self.refuse(rule, reason, self._start, **arguments)
@@ -87,8 +136,6 @@ class LiteralScanner(Scanner):
         if type_ in (Type.INTEGER, Type.DECIMAL) and operator in SUBSTRING:
             reason = "{name} is a number: {operator} compares text only"
             self._unfit("substring", reason, name=name, operator=operator)
-
-    # Literals
 
     def literal(self, type_: Type) -> Literal:
         """Take a literal. An unquoted one is a string if the type's values are, but for null."""

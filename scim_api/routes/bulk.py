@@ -25,7 +25,7 @@ def bulk() -> Response:
     """POST a BulkRequest."""
     exchange = exchange_of(request)
     body = read_json(request, bulk_limit(exchange.settings))
-    answer = carry_out(bulk_request(body, exchange.tolerances), _context(exchange))
+    answer = carry_out(*bulk_request(body, exchange.tolerances), _context(exchange))
     return json_response(exchange, orjson.dumps(answer))
 
 

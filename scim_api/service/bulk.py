@@ -3,19 +3,13 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ledger import clock
 from ledger.contract import LedgerBusy, LedgerUnavailable
 from ledger.events import Metadata
-from scim_api.protocol.bulk import (
-    MARK,
-    BulkOperation,
-    BulkRequest,
-    References,
-    Resolve,
-    reference_names,
-)
+from scim_api.protocol.bulk import MARK, BulkOperation, References, Resolve, reference_names
 from scim_api.protocol.conditions import conditions
 from scim_api.protocol.errors import (
     Conflict,
@@ -58,9 +52,11 @@ class Circle(Conflict):
     """An operation refers back to itself through others, or to one that does."""
 
 
-def carry_out(request: BulkRequest, context: BulkContext) -> dict[str, Any]:
+def carry_out(
+    operations: Sequence[BulkOperation], fail_on_errors: int | None, context: BulkContext
+) -> dict[str, Any]:
     """Carry out a request and return the BulkResponse, its results in the request's order."""
-    results = _Bulk(request.operations, context).run(request.fail_on_errors)
+    results = _Bulk(operations, context).run(fail_on_errors)
     return {"schemas": [RESPONSE_URN], "Operations": results}
 
 
@@ -106,7 +102,12 @@ class _Bulk:
             if fail_on_errors is not None and self._errors >= fail_on_errors:
                 break
             if self._halted is None and time.thread_time() - self._started > MAX_SECONDS:
-                self._halted = _too_long()
+                self._halted = TooManyRequests(
+                    "busy.bulk",
+                    "This request took too long, and this operation was not carried out. Send the"
+                    " operations that are left in another request.",
+                    headers={"Retry-After": "2"},
+                )
             try:
                 if self._halted:
                     raise self._halted
@@ -121,12 +122,8 @@ class _Bulk:
     def _needs(self, index: int) -> set[int]:
         """Return the operations whose resources this one refers to, but not itself."""
         found: set[str] = set()
-
-        def note(bulk_id: str, _: bool) -> None:
-            found.add(bulk_id)
-
         try:
-            parsed = self._read(self._operations[index], note)
+            parsed = self._read(self._operations[index], lambda bulk_id, _: found.add(bulk_id))
         except ScimError:
             return set()  # it is refused when its turn comes
         if not found:
@@ -145,12 +142,8 @@ class _Bulk:
     def _ready(self, index: int) -> Parsed:
         """Return an operation with an id for each reference; raises ScimError."""
         operation = self._operations[index]
-
-        def resolve(bulk_id: str, strict: bool) -> str | None:
-            return self._resolve(index, bulk_id, strict)
-
-        parsed = self._parsed.get(index)
-        resource_type, id_, data = parsed or self._read(operation, resolve)
+        parsed = self._parsed.get(index) or self._read(operation, partial(self._resolve, index))
+        resource_type, id_, data = parsed
         return resource_type, self._ids[operation.bulk_id] if operation.creates else id_, data
 
     def _resolve(self, index: int, bulk_id: str, strict: bool) -> str | None:
@@ -258,12 +251,3 @@ def _begin(operation: BulkOperation) -> Result:
     if isinstance(operation.bulk_id, str):
         result["bulkId"] = operation.bulk_id
     return result
-
-
-def _too_long() -> TooManyRequests:
-    return TooManyRequests(
-        "busy.bulk",
-        "This request took too long, and this operation was not carried out. Send the operations"
-        " that are left in another request.",
-        headers={"Retry-After": "2"},
-    )

@@ -11,7 +11,7 @@ import pytest
 
 from projections.query.model import Type
 from scim_api.protocol.body import load_resource
-from scim_api.protocol.bulk import BulkRequest, bulk_request
+from scim_api.protocol.bulk import bulk_request
 from scim_api.protocol.errors import (
     InvalidFilter,
     InvalidPath,
@@ -326,7 +326,7 @@ CASES = [  # setting, the request, what it comes to where that is on, and where 
         for schemas in ({}, {"schemas": None}, {"schemas": ["urn:scim:schemas:core:1.0"]})
     ),
     ("core_schema_missing", looked_for, {"count": "1"}, InvalidValue),
-    ("core_schema_missing", in_bulk, BulkRequest(()), InvalidSyntax),
+    ("core_schema_missing", in_bulk, ([], None), InvalidSyntax),
     (
         "unquoted_filter_literal",
         filtered("userName eq jane"),
