@@ -55,7 +55,7 @@ class TableFile(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A projection, the position that it stands for, and its size."""
+    """A projection, the position that it has reached, and its size."""
 
     name: str
     revision: int
@@ -103,7 +103,7 @@ class StoredProjection:
         return self.projection.name
 
     def stands_at(self) -> int:
-        """Return the position that the tables stand for, 0 if there are none to look at.
+        """Return the position that the tables have reached, 0 if there are none to look at.
 
         Raises NotMigrated for tables that only `migrate` makes.
         """
@@ -112,7 +112,7 @@ class StoredProjection:
         return self._position(None)
 
     def _position(self, connection: Any) -> int:
-        """Return the position that the tables stand for, in the state that a connection sees."""
+        """Return the position that the tables have reached, in the state that a connection sees."""
         return self.ledger.last_position()
 
     def status(self) -> Status:

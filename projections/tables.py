@@ -54,7 +54,7 @@ def revisions(connection: Connection) -> dict[str, int]:
 
 
 def set_checkpoint(connection: Connection, projector: str, revision: int, position: int) -> None:
-    """Note what the tables of a projection are, and the position that they stand for."""
+    """Record the revision of a projection's tables, and the position that they have reached."""
     connection.execute(
         "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", (projector, revision, position)
     )

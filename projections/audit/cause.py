@@ -1,4 +1,4 @@
-"""The cause of an event: who did it, through what, from where; the same wherever it is told."""
+"""The cause of an event: who did it, with which client, from where."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from ledger.user_agents import family
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What caused an event; what stood in its payload is None once that is erased."""
+    """The cause of an event; the fields from its payload are None once that is erased."""
 
     position: int
     at: str

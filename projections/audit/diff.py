@@ -47,9 +47,8 @@ class Difference:
     before: Resource | None
     after: Resource | None
     transient: Resource | None  # its last version, where it was created and deleted in between
-    briefly_active: bool  # inactive at both positions, active in between
     versions: range  # those that its own events in between made
-    last_own: int  # the position of the last of them, 0 if there is none
+    briefly_active: bool = False  # inactive at both positions, active in between
     idle: bool = False  # its own events in between set only values that it had
     moved: Sequence[int] = ()  # the positions at which a user joined and left groups, in order
     turnover: Turnover = field(default_factory=Turnover)  # of a group's members, or a user's groups
@@ -68,11 +67,6 @@ class Difference:
     def events(self) -> int:
         """The number of events in between about it."""
         return len(self.versions) + len(self.moved)
-
-    @property
-    def last(self) -> int:
-        """The position of the last of them, 0 if there is none."""
-        return max((self.last_own, *self.moved[-1:]))
 
     @property
     def kind(self) -> str | None:
@@ -189,35 +183,24 @@ class Differences:
                 yield after, found
             more = len(firsts) == chunk
 
-    def _compare(self, firsts: Sequence[tuple[str, int]]) -> list[Difference]:
-        """Compare resources, each given by its stream and its first version in the span."""
+    def _compare(self, firsts: Sequence[tuple[str, int]]) -> Iterator[Difference]:
+        """Yield the differences of resources, given by stream and first version in the span."""
         ids = [stream.partition("-")[2] for stream, _ in firsts]
         lifetimes, span = self._archive.lifetimes, self._span
         before = lifetimes.resources_at(ids, span.start)
         after = lifetimes.resources_at(ids, span.end)
         transient = lifetimes.transient(ids, span.start, span.end)
-        ledger, found = self._archive.ledger, []
-        for id_, (stream, first) in zip(ids, firsts, strict=True):
-            version = ledger.version_at(stream, span.end)
-            difference = Difference(
-                stream.partition("-")[0],
-                id_,
-                before.get(id_),
-                after.get(id_),
-                transient.get(id_),
-                briefly_active=False,
-                versions=range(first, version + 1),
-                last_own=ledger.position_of(stream, version) or 0 if version >= first else 0,
-            )
-            found.append(self._with_events(difference))
-        return found
+        for stream, first in firsts:
+            type_, _, id_ = stream.partition("-")
+            versions = range(first, self._archive.ledger.version_at(stream, span.end) + 1)
+            sides = before.get(id_), after.get(id_), transient.get(id_)
+            yield self._with_events(Difference(type_, id_, *sides, versions))
 
     def _with_events(self, found: Difference) -> Difference:
         """Read the events where the two states alone do not tell what became of a resource."""
         before, after, versions = found.before, found.after, found.versions
         if not versions or before is None or after is None:
             return found
-
         walk = partial(self._archive.ledger.walk_stream, found.stream, versions[0], versions[-1])
         if not is_active(before.attributes) and not is_active(after.attributes):
             found = replace(found, briefly_active=any(walk(types=_CAME)))
@@ -256,7 +239,7 @@ def reasons_of(archive: Archive, found: Difference) -> Reasons:
     read = _events(archive, found)
     causes = archive.causes(read)
     setters = _setters(read, found)
-    made = _made_at(archive, found, setters)
+    made = _made_at(archive, found, read, setters)
     if made and made not in causes:  # an older one
         causes |= archive.causes_at([made])
     return Reasons(
@@ -286,7 +269,9 @@ def _setters(read: Sequence[Recorded], found: Difference) -> dict[str, int]:
     return setters
 
 
-def _made_at(archive: Archive, found: Difference, setters: Mapping[str, int]) -> int | None:
+def _made_at(
+    archive: Archive, found: Difference, read: Sequence[Recorded], setters: Mapping[str, int]
+) -> int | None:
     """Return the position of the event that made a difference what it is, None if not known.
 
     For one that came or went, the first such event after the last contrary one: a user who was
@@ -305,7 +290,7 @@ def _made_at(archive: Archive, found: Difference, setters: Mapping[str, int]) ->
                 turn = recorded.position
         return turn
     if found.kind != CHANGED:
-        return found.last or None
+        return read[-1].position if read else None
     relation = f"{archive.kinds[found.type].relation}:"
     turnover = found.turnover
     named = [value["value"] for value in (*turnover.joined_values, *turnover.left_values)]

@@ -27,7 +27,7 @@ class Window:
     count: int = 100
     newest_first: bool = False
 
-    def behind(self, position: int) -> "Window":
+    def following(self, position: int) -> "Window":
         if self.newest_first:
             return replace(self, before=position)
         return replace(self, after=position)
@@ -79,7 +79,7 @@ class Timeline:
             memberships = self._archive.lifetimes.memberships(self._id)
         moves = {at for each in memberships for at in each[1:] if window.holds(at)}
         if more:  # later moves than the last of its own events are of a later page
-            later = window.behind(own[-1].position)
+            later = window.following(own[-1].position)
             moves = {at for at in moves if not later.holds(at)}
         positions = {recorded.position for recorded in own} | moves
         choose = heapq.nlargest if window.newest_first else heapq.nsmallest

@@ -90,5 +90,5 @@ class Credentials(Projection):
 
 @lru_cache(maxsize=256)
 def _credential(row: tuple[Any, ...]) -> Credential:
-    """Read a row; the same few come with every request and need not be made anew."""
+    """Read a row, cached: the same few come with every request."""
     return Credential(*(*row[:-1], frozenset(row[-1].split())))

@@ -12,7 +12,7 @@ class Relation(NamedTuple):
     """A member of a group, or a group of a user.
 
     `type` is that of the member (User, Group), or how the user belongs (direct, indirect).
-    `display` is None for a member that no resource stands for.
+    `display` is None for a member that is no existing resource.
     """
 
     id: str

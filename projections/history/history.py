@@ -85,8 +85,8 @@ class History(StoredProjection):
         self._read_only = read_only
         self._patience = patience
         self._following = threading.Lock()
-        self.reached = 0  # the position that the history stands for, as this process knows
-        self._remembered = 0  # the position that the projector's memory stands for
+        self.reached = 0  # the position that the history has reached, as this process knows
+        self._remembered = 0  # the position that the projector's memory is of
 
     def _connect(self) -> Any:
         if self._read_only:
@@ -199,7 +199,7 @@ class History(StoredProjection):
     # As a stored projection
 
     def stands_at(self) -> int:
-        """Return the position that the tables stand for, 0 before they are built; writes nothing.
+        """Return the position of the tables, 0 before they are built; writes nothing.
 
         Tables of another program or ledger count as none.
         """
@@ -234,7 +234,7 @@ class HistoryJob:
 
 
 def position_of(connection: Connection) -> int:
-    """Return the position that a history's tables stand for."""
+    """Return the position that a history's tables have reached."""
     row = connection.execute("SELECT position FROM checkpoint").fetchone()
     return row[0] if row else 0
 

@@ -86,7 +86,7 @@ def _is_present(value: Any) -> bool:
 def _values(path: Path, subject: Any, absent: Any = None) -> Sequence[Any]:
     """Return the values a path leads to; an absent attribute is one absent value.
 
-    `absent` stands for the absent part of a value that is there.
+    `absent` is the value of a missing part of a value that is there.
     """
     found = _reach(path, subject)
     entries = _entries(found) if path.many else (found,)

@@ -120,7 +120,7 @@ def _entries(timeline: Timeline, after: int, limit: int | None) -> list[Entry]:
         entries += page.entries
         if not page.more or (limit and len(entries) >= limit):
             break
-        window = window.behind(page.entries[-1].cause.position)
+        window = window.following(page.entries[-1].cause.position)
     return entries[:limit][::-1] if limit else entries
 
 
