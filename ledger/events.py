@@ -25,25 +25,17 @@ KEY_ROTATED = "KeyRotated"
 EXPORTED = "Exported"
 RESTORED = "Restored"
 
+TYPES = (
+    *(CREATED, UPDATED, DEACTIVATED, REACTIVATED, DELETED, MEMBERS_ADDED, MEMBERS_REMOVED),
+    *(ERASED, HOLD_PLACED, HOLD_RELEASED, LEDGER_OPENED, CREDENTIAL_ISSUED, CREDENTIAL_REVOKED),
+    *(SETTINGS_CHANGED, KEY_ROTATED, EXPORTED, RESTORED),
+)
+
 # The newest payload revision of each type that this program writes.
-REVISIONS: Mapping[str, int] = {
-    CREATED: 1,
-    UPDATED: 1,
-    DEACTIVATED: 1,
-    REACTIVATED: 1,
-    DELETED: 1,
-    MEMBERS_ADDED: 1,
-    MEMBERS_REMOVED: 1,
+REVISIONS: Mapping[str, int] = dict.fromkeys(TYPES, 1) | {
     ERASED: 2,
-    HOLD_PLACED: 1,
-    HOLD_RELEASED: 1,
     LEDGER_OPENED: 2,
     CREDENTIAL_ISSUED: 3,
-    CREDENTIAL_REVOKED: 1,
-    SETTINGS_CHANGED: 1,
-    KEY_ROTATED: 1,
-    EXPORTED: 1,
-    RESTORED: 1,
 }
 
 # What an export always shows of an event: without it keys cannot be followed.

@@ -231,7 +231,7 @@ class DatabaseFile:
         with suppress(ValueError):  # closed and cleared already
             self._opened.remove(connection)
         if self._place and not self._opened:
-            self._place.leave()
+            self._place.forget(LOG_FILES)  # the next connection makes another log
 
 
 class _Translating(translate_errors):
@@ -282,14 +282,10 @@ class Place:
             with suppress(LedgerUnavailable):  # a file that is only read may have none
                 self._taken[name] = self._identity(name)
 
-    def leave(self) -> None:
-        """Forget the log: no connection is open any more, and the next one makes another."""
-        for name in LOG_FILES:
+    def forget(self, names: Sequence[str] = _ALL_FILES) -> None:
+        """Forget which files were opened: no connection is open any more."""
+        for name in names:
             self._taken.pop(name, None)
-
-    def forget(self) -> None:
-        """Forget which files were opened."""
-        self._taken.clear()
 
     def check(self, names: Sequence[str] = _ALL_FILES) -> None:
         """Raise LedgerUnavailable unless file and log are those that were opened."""

@@ -47,10 +47,8 @@ def _warnings(tenants: Tenants) -> list[str]:
 def _is_stuck(tenant: Tenant) -> bool:
     try:
         tenant.ledger.check_log()
-    except LogStuck:
-        return True
-    except LedgerError:
-        return False  # said among the problems
+    except LedgerError as error:  # any other is among the problems
+        return isinstance(error, LogStuck)
     return False
 
 
