@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ledger.events import Event, Metadata, Recorded
+from ledger.findings import Finding
 
 NO_STREAM = 0
 UNUSABLE = "unreadable file"  # the reason of a LedgerUnavailable that has no better one
@@ -55,6 +56,10 @@ class RewriteFailed(LedgerError):
 
 class LogStuck(LedgerError):
     """The log of a ledger grows and cannot be written back."""
+
+
+UNREADABLE, UNWRITABLE = "file not readable", "file not writable"
+OUT_OF_REACH = (UNREADABLE, UNWRITABLE)  # reasons that say nothing about what is in the ledger
 
 
 class NotMigrated(LedgerError):
@@ -377,3 +382,125 @@ class Ledger(TableStore, Protocol):
 
     def close(self) -> None:
         """Give back everything; the ledger may be used again and opens what it needs."""
+
+
+class StoredEvent(NamedTuple):
+    """An event and its payload, column by column; damage can give each any value."""
+
+    position: int
+    id: str
+    stream: str
+    version: int
+    type: str
+    revision: int
+    at: str
+    txn: str
+    actor: str
+    header: bytes
+    leaf_hash: bytes
+    payload_position: int | None
+    salt: bytes | None
+    body: bytes | None
+    erased_by: int | None
+
+
+class Bounds(NamedTuple):
+    """Where a ledger ends: its last position, the number of its last head, its size in bytes."""
+
+    end: int
+    heads: int
+    size: int
+
+
+class StoredRows(Protocol):
+    """A ledger as it is stored, damaged or not: what a verification reads.
+
+    It MUST NOT write. A method MAY raise LedgerBusy, and LedgerUnavailable: with a reason that is
+    OUT_OF_REACH only if nothing could be read.
+    """
+
+    def close(self) -> None: ...
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Read one state of the ledger throughout."""
+        ...
+
+    def check_identity(self) -> None:
+        """Raise LedgerUnavailable unless it is a ledger of this program's version."""
+        ...
+
+    def origin(self) -> str:
+        """Return the origin in force."""
+        ...
+
+    def bounds(self) -> Bounds:
+        """Return where the ledger ends now."""
+        ...
+
+    def own_stream(self) -> list[RawEvent]:
+        """Return the events of the ledger's own stream: that of the first event."""
+        ...
+
+    def events(self, first: int, last: int) -> Iterator[StoredEvent]:
+        """Yield the events from one position to another."""
+        ...
+
+    def event_before(self, position: int) -> tuple[int, str]:
+        """Return position and time of the event before a position, 0 and "" before the first."""
+        ...
+
+    def type_and_stream(self, position: int) -> tuple[str, str] | None:
+        """Return type and stream of an event, None where there is none."""
+        ...
+
+    def leaves(self, first: int, last: int) -> list[tuple[int, bytes]]:
+        """Return position and leaf hash of the events from one position to another."""
+        ...
+
+    def stray_payloads(self, first: int, last: int) -> list[int]:
+        """Return positions of payloads without an event, some of them where there are many."""
+        ...
+
+    def versions(self, end: int) -> Iterator[tuple[bytes, int, int]]:
+        """Yield stream, version and position of the events up to an end, by stream and version."""
+        ...
+
+    def stream_versions(self, stream: bytes, end: int) -> list[tuple[int, int]]:
+        """Return position and version of a stream's events up to an end, by position."""
+        ...
+
+    def heads(self, after: int, last: int) -> Iterator[StoredHead]:
+        """Yield the tree heads after one number up to another."""
+        ...
+
+    def heads_of(self, size: int) -> list[StoredHead]:
+        """Return the tree heads of a size."""
+        ...
+
+    def newest_head_over(self, position: int) -> StoredHead | None:
+        """Return the newest tree head that covers an event."""
+        ...
+
+    def tile(self, level: int, number: int) -> bytes:
+        """Return the hashes of a tile, none where it is not stored."""
+        ...
+
+    def tile_levels(self) -> list[tuple[int, int, int, int]]:
+        """Return for each level its number, its hashes, its last tile's number, and its tiles."""
+        ...
+
+    def check_tables(self) -> Iterator[Finding]:
+        """Find what is wrong with the schema or the ledger's own row."""
+        ...
+
+    def check_integrity(self) -> Iterator[Finding]:
+        """Find what the store's own check of its files and constraints reports."""
+        ...
+
+    def check_markers(self, end: int) -> Iterator[Finding]:
+        """Find checkpoints of projections where no event is, and erasures that never were."""
+        ...
+
+    def unfinished_erasures(self) -> list[int]:
+        """Return the positions of erasures whose traces may be left in the files."""
+        ...

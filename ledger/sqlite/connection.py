@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 import orjson
 
 from ledger.contract import (
+    UNREADABLE,
     UNUSABLE,
+    UNWRITABLE,
     LedgerBusy,
     LedgerError,
     LedgerMissing,
@@ -171,8 +173,6 @@ def code_of(error: BaseException) -> int:
 DAMAGED = "damaged file"
 DISK_ERROR = "disk error"
 FOREIGN = "foreign or damaged file"
-UNREADABLE = "file not readable"
-UNWRITABLE = "file not writable"
 
 # SQLite's result code -> the reason for anyone, the sentence for the operator.
 _REASONS = {

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from ledger.contract import LedgerBusy, LedgerUnavailable, LogStuck
+from ledger.contract import UNWRITABLE, LedgerBusy, LedgerUnavailable, LogStuck
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import (
     DAMAGED,
     LOG_FILES,
-    UNWRITABLE,
     Connection,
     connect_read_only,
     driver,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ledger import clock, codec
 from ledger.contract import (
+    UNWRITABLE,
     Append,
     Appended,
     Check,
@@ -26,7 +27,6 @@ from ledger.events import ERASED, REVISIONS, Metadata, Payload, Recorded
 from ledger.merkle import leaf_hash, tree_hash
 from ledger.sqlite import schema
 from ledger.sqlite.connection import (
-    UNWRITABLE,
     Connection,
     connect,
     connect_read_only,

@@ -3,55 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ledger.codec import FORMAT
-from ledger.contract import RawEvent, StoredHead
+from ledger.contract import Bounds, RawEvent, StoredEvent, StoredHead
 from ledger.events import ERASED, LEDGER_OPENED
 from ledger.findings import Finding, Kind, short
-from ledger.sqlite.connection import (
-    UNREADABLE,
-    UNWRITABLE,
-    connect_read_only,
-    snapshot,
-    translate_errors,
-)
+from ledger.sqlite.connection import connect_read_only, snapshot, translate_errors
 from ledger.sqlite.schema import check_identity, schema_sql, steps
 
-OUT_OF_REACH = (UNREADABLE, UNWRITABLE)  # say nothing about what is in the file
 SOME = 100  # rows out of place that are returned at most
 
 
-class StoredEvent(NamedTuple):
-    """One event as it lies in the two tables; damage can give a column any value."""
-
-    position: int
-    id: str
-    stream: str
-    version: int
-    type: str
-    revision: int
-    at: str
-    txn: str
-    actor: str
-    header: bytes
-    leaf_hash: bytes
-    payload_position: int | None
-    salt: bytes | None
-    body: bytes | None
-    erased_by: int | None
-
-
-class Bounds(NamedTuple):
-    """Where a ledger ends: its last position, the number of its last head, its size in bytes."""
-
-    end: int
-    heads: int
-    size: int
-
-
-class StoredRows:
-    """A connection that cannot write. Methods raise LedgerBusy and LedgerUnavailable."""
+class SQLiteRows:
+    """The stored rows of a SQLite file, read by a connection that cannot write."""
 
     def __init__(self, path: Path) -> None:
         """Open a ledger's file; raises LedgerMissing or LedgerUnavailable."""
@@ -64,12 +29,10 @@ class StoredRows:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Read one state of the file throughout."""
         with translate_errors(self._path), snapshot(self._connection):
             yield
 
     def check_identity(self) -> None:
-        """Raise LedgerUnavailable unless the file is a ledger of this program's version."""
         with translate_errors(self._path):
             check_identity(self._connection, self._path)
 
@@ -84,11 +47,9 @@ class StoredRows:
         return self._rows(statement, *parameters)[0][0]
 
     def origin(self) -> str:
-        """Return the origin in force."""
         return str(self._one("SELECT max(origin) FROM ledger") or "")
 
     def bounds(self) -> Bounds:
-        """Return where the ledger ends now."""
         return Bounds(
             self._one("SELECT max(position) FROM event") or 0,
             self._one("SELECT max(number) FROM tree_head") or 0,
@@ -96,7 +57,6 @@ class StoredRows:
         )
 
     def own_stream(self) -> list[RawEvent]:
-        """Return the events of the ledger's own stream: that of the first event."""
         rows = self._rows(
             "SELECT position, header, leaf_hash, salt, body FROM event"
             " LEFT JOIN payload USING (position)"
@@ -105,7 +65,6 @@ class StoredRows:
         return [RawEvent(*row) for row in rows]
 
     def events(self, first: int, last: int) -> Iterator[StoredEvent]:
-        """Yield the events from one position to another."""
         rows = self._each(
             "SELECT position, event.id, stream, version, type, revision, recorded_at, txn, actor,"
             " header, leaf_hash, payload.position, salt, body, erased_by"
@@ -117,7 +76,6 @@ class StoredRows:
         return map(StoredEvent._make, rows)
 
     def event_before(self, position: int) -> tuple[int, str]:
-        """Return position and time of the event before a position, 0 and "" before the first."""
         rows = self._rows(
             "SELECT position, recorded_at FROM event WHERE position < ?"
             " ORDER BY position DESC LIMIT 1",
@@ -126,22 +84,19 @@ class StoredRows:
         return (rows[0][0], str(rows[0][1])) if rows else (0, "")
 
     def type_and_stream(self, position: int | None) -> tuple[str, str] | None:
-        """Return the columns type and stream of an event, None where there is none."""
         rows = self._rows("SELECT type, stream FROM event WHERE position = ?", position)
         return (rows[0][0], rows[0][1]) if rows else None
 
     def leaves(self, first: int, last: int) -> list[tuple[int, bytes]]:
-        """Return position and leaf hash of the events from one position to another."""
         rows = self._rows(
             "SELECT position, leaf_hash FROM event WHERE position BETWEEN ? AND ?"
             " ORDER BY position",
             first,
             last,
         )
-        return [(position, bytes_of(leaf)) for position, leaf in rows]
+        return [(position, _bytes(leaf)) for position, leaf in rows]
 
     def stray_payloads(self, first: int, last: int) -> list[int]:
-        """Return positions of payloads without an event, some of them where there are many."""
         rows = self._rows(
             "SELECT position FROM payload WHERE position BETWEEN ? AND ?"
             " AND position NOT IN (SELECT position FROM event) LIMIT ?",
@@ -152,7 +107,6 @@ class StoredRows:
         return [position for (position,) in rows]
 
     def versions(self, end: int) -> Iterator[tuple[Any, ...]]:
-        """Yield stream (bytes), version and position up to an end, as the index has them."""
         return self._each(
             "SELECT CAST(stream AS BLOB), version, position FROM event WHERE +position <= ?"
             " ORDER BY stream, version",
@@ -160,7 +114,6 @@ class StoredRows:
         )
 
     def stream_versions(self, stream: bytes, end: int) -> list[tuple[Any, ...]]:
-        """Return position and version of a stream's events up to an end, by position."""
         return self._rows(
             "SELECT position, version FROM event"
             " WHERE stream = CAST(? AS TEXT) AND +position <= ? ORDER BY position",
@@ -169,15 +122,12 @@ class StoredRows:
         )
 
     def heads(self, after: int, last: int) -> Iterator[StoredHead]:
-        """Yield the tree heads after one number up to another."""
         return self._heads("number > ? AND number <= ? ORDER BY number", after, last)
 
     def heads_of(self, size: int) -> list[StoredHead]:
-        """Return the tree heads of a size."""
         return [*self._heads("size = ?", size)]
 
     def newest_head_over(self, position: int) -> StoredHead | None:
-        """Return the newest tree head that was signed over an event."""
         return next(self._heads("size >= ? ORDER BY number DESC LIMIT 1", position), None)
 
     def _heads(self, where: str, *parameters: int) -> Iterator[StoredHead]:
@@ -187,12 +137,10 @@ class StoredRows:
         return map(StoredHead._make, rows)
 
     def tile(self, level: int, number: int) -> bytes:
-        """Return the hashes of a tile, none where it is not stored."""
         rows = self._rows("SELECT hashes FROM tile WHERE level = ? AND number = ?", level, number)
-        return bytes_of(rows[0][0]) if rows else b""
+        return _bytes(rows[0][0]) if rows else b""
 
     def tile_levels(self) -> list[tuple[int, int, int, int]]:
-        """Return for each level its number, its hashes, its last tile's number, and its tiles."""
         return [
             (level, hashes, number, tiles)
             for level, hashes, number, tiles in self._rows(
@@ -202,7 +150,6 @@ class StoredRows:
         ]
 
     def check_tables(self) -> Iterator[Finding]:
-        """Find what is wrong with the schema or the ledger's own row."""
         rows = self._rows("SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL")
         found, ours = {name: sql for name, sql, _ in rows}, schema_sql()
         for name, sql in ours.items():
@@ -230,7 +177,6 @@ class StoredRows:
             yield Finding(Kind.EVENT, 1, "first event", LEDGER_OPENED, short(first[0][0]))
 
     def check_integrity(self) -> Iterator[Finding]:
-        """Report SQLite's own check of its pages, indexes and constraints."""
         for (line,) in self._rows("PRAGMA integrity_check(10)"):
             if line != "ok":
                 yield _finding("SQLite integrity check", "ok", line.replace("\n", " "))
@@ -238,7 +184,6 @@ class StoredRows:
             yield _finding("foreign keys", "ok", f"{row[0]} row {row[1]}")
 
     def check_markers(self, end: int) -> Iterator[Finding]:
-        """Find checkpoints of projections where no event is, and erasures that never were."""
         for name, revision, position in self._rows(
             "SELECT projector, revision, position FROM checkpoint"
         ):
@@ -255,7 +200,6 @@ class StoredRows:
                 yield Finding(Kind.STORE, position, what, ERASED, found)
 
     def unfinished_erasures(self) -> list[int]:
-        """Return the positions of erasures whose traces may be left in the files."""
         return [each for (each,) in self._rows("SELECT position FROM purge ORDER BY position")]
 
 
@@ -263,7 +207,7 @@ def _finding(what: str, expected: str, found: str) -> Finding:
     return Finding(Kind.STORE, None, what, expected, found)
 
 
-def bytes_of(value: object) -> bytes:
+def _bytes(value: object) -> bytes:
     """Return a column's bytes, none where it holds something else."""
     return value if isinstance(value, bytes) else b""
 

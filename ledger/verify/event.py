@@ -12,10 +12,10 @@ from typing import Any
 import orjson
 
 from ledger import codec
+from ledger.contract import StoredEvent, StoredRows
 from ledger.events import ERASED, REVISIONS, Recorded
 from ledger.findings import Finding, Kind, short
 from ledger.merkle import leaf_hash
-from ledger.sqlite.stored_rows import StoredEvent, StoredRows, bytes_of
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
@@ -34,7 +34,7 @@ class EventCheck:
 
     def check(self, row: StoredEvent) -> tuple[bytes, list[Finding]]:
         """Return the leaf of the next event, and what is wrong with it."""
-        leaf = leaf_hash(bytes_of(row.header))
+        leaf = leaf_hash(_bytes(row.header))
         try:
             findings = self._findings(row, leaf)
         except (TypeError, ValueError, AttributeError) as error:  # a column of another type
@@ -69,7 +69,7 @@ class EventCheck:
         if row.position != self._position + 1:
             yield _finding(row, "position", str(self._position + 1), short(row.position))
         if leaf != row.leaf_hash:
-            yield _finding(row, "leaf hash", leaf.hex(), bytes_of(row.leaf_hash).hex())
+            yield _finding(row, "leaf hash", leaf.hex(), _bytes(row.leaf_hash).hex())
 
     def _check_time(self, row: StoredEvent) -> Iterator[Finding]:
         if not is_time(row.at):  # nothing is compared with it
@@ -108,6 +108,11 @@ class EventCheck:
             return []
         expected = "erased by a later Erased event of its stream"
         return [_finding(row, "payload", expected, "gone without one")]
+
+
+def _bytes(value: object) -> bytes:
+    """Return a column's bytes, none where it holds something else."""
+    return value if isinstance(value, bytes) else b""
 
 
 def is_time(text: str) -> bool:

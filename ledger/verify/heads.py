@@ -4,11 +4,10 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ledger.contract import StoredHead
+from ledger.contract import StoredHead, StoredRows
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, KeySpan, in_force
 from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
-from ledger.sqlite.stored_rows import StoredRows
 from ledger.verify.event import is_time
 from ledger.verify.ranges import Outcome
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger import merkle
+from ledger.contract import StoredRows
 from ledger.events import ERASED
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import OriginSpan, in_force
 from ledger.signing.tile_paths import HEIGHT
-from ledger.sqlite.stored_rows import StoredRows
 from ledger.verify.event import EventCheck
 
 SPAN = 1 << 14  # events of a range: each but the last is a full part of the tree

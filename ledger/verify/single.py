@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger import merkle
-from ledger.contract import StoredHead
+from ledger.contract import StoredEvent, StoredHead, StoredRows
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.tile_paths import WIDTH
 from ledger.signing.tiles import node_of
-from ledger.sqlite.stored_rows import StoredEvent, StoredRows
 from ledger.verify.heads import parse
 from ledger.verify.ranges import Outcome, Range
+from ledger.verify.workers import open_rows
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class EventResult:
 
 def verify_position(path: Path, position: int) -> EventResult | None:
     """Verify one event; None where there is none. Raises LedgerError."""
-    with closing(StoredRows(path)) as rows, rows.snapshot():
+    with closing(open_rows(path)) as rows, rows.snapshot():
         rows.check_identity()
         event = next(rows.events(position, position), None)
         if event is None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ledger import merkle
+from ledger.contract import StoredRows
 from ledger.findings import Finding, Kind
 from ledger.signing.tile_paths import HEIGHT, WIDTH
-from ledger.sqlite.stored_rows import StoredRows
 from ledger.verify.ranges import SPAN, Outcome
 
 

@@ -11,11 +11,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from ledger.contract import LedgerError, LedgerMissing, LedgerUnavailable, Progress, no_progress
+from ledger.contract import (
+    OUT_OF_REACH,
+    Bounds,
+    LedgerError,
+    LedgerMissing,
+    LedgerUnavailable,
+    Progress,
+    StoredRows,
+    no_progress,
+)
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.known_heads import newest_trusted
-from ledger.sqlite.stored_rows import OUT_OF_REACH, Bounds, StoredRows
 from ledger.verify.heads import Heads, Signatures, missing
 from ledger.verify.identity import (
     check_abandoned,
@@ -39,7 +47,7 @@ from ledger.verify.ranges import (
 from ledger.verify.report import Options, Report
 from ledger.verify.single import readable
 from ledger.verify.tree import TreeCheck, check_levels
-from ledger.verify.workers import FEW, Piece, check_all, cores, unreadable
+from ledger.verify.workers import FEW, Piece, check_all, cores, open_rows, unreadable
 
 _HEADS = 2000  # whose signatures are checked in one piece
 _SMALLEST = 64  # bytes: no event takes less of a file
@@ -50,7 +58,7 @@ def verify(path: Path, progress: Progress = no_progress, options: Options | None
     """Verify a ledger file; raises LedgerUnavailable when it cannot be opened. Writes nothing."""
     report = Report(path)
     try:
-        rows = StoredRows(path)
+        rows = open_rows(path)
     except LedgerMissing:
         raise
     except LedgerUnavailable as error:

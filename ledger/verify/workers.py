@@ -16,9 +16,15 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from ledger.contract import LedgerBusy, LedgerError, LedgerUnavailable
+from ledger.contract import (
+    OUT_OF_REACH,
+    LedgerBusy,
+    LedgerError,
+    LedgerUnavailable,
+    StoredRows,
+)
 from ledger.findings import Finding, Kind
-from ledger.sqlite.stored_rows import OUT_OF_REACH, StoredRows
+from ledger.sqlite.stored_rows import SQLiteRows
 from ledger.verify.heads import Signatures
 from ledger.verify.ranges import Integrity, Leaves, Outcome, Range, Versions
 
@@ -27,6 +33,11 @@ Piece = Range | Leaves | Signatures | Versions | Integrity
 FEW = 20_000  # events that are read before a process has started
 
 _PROGRAM = "import sys, pathlib, ledger.verify.workers as w; w.serve(pathlib.Path(sys.argv[1]))"
+
+
+def open_rows(path: Path) -> StoredRows:
+    """Open a ledger's rows: the one place that knows the store. Raises LedgerUnavailable."""
+    return SQLiteRows(path)
 
 
 def unreadable(position: int | None, error: LedgerError) -> Finding:
@@ -84,7 +95,7 @@ Results = Generator[tuple[Piece, Outcome | LedgerError], None, None]
 
 
 def _here(path: Path, pieces: Sequence[Piece]) -> Results:
-    with closing(StoredRows(path)) as rows:
+    with closing(open_rows(path)) as rows:
         for piece in pieces:
             yield piece, _check(rows, piece)
 
@@ -136,7 +147,7 @@ def _worker(path: Path, waiting: "SimpleQueue[Piece]", done: "SimpleQueue[Any]")
 def serve(path: Path) -> None:
     """Check the pieces that come in until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's; who started this one ends it
-    with closing(StoredRows(path)) as rows:
+    with closing(open_rows(path)) as rows:
         while True:
             try:
                 piece = pickle.load(sys.stdin.buffer)

@@ -24,6 +24,7 @@ from ledger.contract import (
     LedgerBusy,
     LedgerUnavailable,
     Projector,
+    StoredRows,
     StreamErased,
     WrongExpectedVersion,
 )
@@ -31,6 +32,7 @@ from ledger.events import Event, Metadata, Recorded
 from ledger.merkle import leaf_hash, tree_hash
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.sqlite.reads import CHUNK
+from ledger.sqlite.stored_rows import SQLiteRows
 
 Open = Callable[..., Ledger]
 
@@ -59,6 +61,7 @@ class Follower:
 
 
 STORES = {"sqlite": SQLiteLedger}
+ROWS = {"sqlite": SQLiteRows}  # the same, as it is stored
 
 
 @pytest.fixture(params=STORES)
@@ -778,3 +781,77 @@ def test_the_origin_holds_the_name_and_a_random_part(ledger: Ledger) -> None:
 
 def test_the_tenant_is_the_random_part_of_the_first_stream(ledger: Ledger) -> None:
     assert ledger.tenant == next(ledger.read_all()).subject
+
+
+# As it is stored
+
+
+@pytest.fixture
+def rows(request: pytest.FixtureRequest, mixed: Ledger) -> Iterator[StoredRows]:
+    """Return the stored rows of a ledger of several streams, while it is open."""
+    store = request.node.callspec.params["open_ledger"]
+    opened = ROWS[store](mixed.path)
+    yield opened
+    opened.close()
+
+
+def test_stored_events_are_those_that_were_appended(mixed: Ledger, rows: StoredRows) -> None:
+    end = mixed.last_position()
+    raw, stored = list(mixed.raw_events(1, end)), list(rows.events(1, end))
+
+    columns = [(e.position, e.header, e.leaf_hash, e.salt, e.body) for e in stored]
+    assert columns == [tuple(event) for event in raw]
+    recorded = [(e.position, e.id, e.stream, e.version, e.type, e.at) for e in mixed.read_all()]
+    assert [(e.position, e.id, e.stream, e.version, e.type, e.at) for e in stored] == recorded
+    assert [event.position for event in rows.events(2, 3)] == [2, 3]
+    assert rows.leaves(2, 3) == [(event.position, event.leaf_hash) for event in raw[1:3]]
+
+
+def test_stored_rows_are_found_by_position_and_stream(mixed: Ledger, rows: StoredRows) -> None:
+    first, second, *_ = mixed.read_all()
+
+    assert rows.event_before(1) == (0, "")
+    assert rows.event_before(2) == (1, first.at)
+    assert rows.type_and_stream(2) == (second.type, second.stream)
+    assert rows.type_and_stream(999) is None
+    assert rows.stray_payloads(1, 999) == []
+    expected = sorted((e.stream.encode(), e.version, e.position) for e in mixed.read_all())
+    assert list(rows.versions(mixed.last_position())) == expected
+    own = [(e.position, e.version) for e in mixed.read_stream(second.stream)]
+    assert rows.stream_versions(second.stream.encode(), 999) == own
+    assert [event.position for event in rows.own_stream()] == [1]
+
+
+def test_stored_heads_and_tiles_are_those_that_were_added(mixed: Ledger, rows: StoredRows) -> None:
+    mixed.add_head(3, "three")
+    mixed.add_tree_hashes(0, [bytes(32), bytes([1]) * 32])
+
+    assert list(rows.heads(0, 9)) == mixed.heads()
+    assert list(rows.heads(1, 9)) == rows.heads_of(3) == mixed.heads(1)
+    assert rows.newest_head_over(3) == mixed.newest_head()
+    assert rows.newest_head_over(4) is None
+    assert rows.tile(1, 0) == bytes(32) + bytes([1]) * 32
+    assert rows.tile(1, 1) == b""
+    assert rows.tile_levels() == [(1, 2, 0, 1)]
+    assert rows.bounds()[:2] == (mixed.last_position(), 2)
+
+
+def test_nothing_is_wrong_with_what_a_store_made_itself(mixed: Ledger, rows: StoredRows) -> None:
+    with rows.snapshot():
+        rows.check_identity()
+        checks = (rows.check_tables(), rows.check_integrity(), rows.check_markers(99))
+        assert [finding for check in checks for finding in check] == []
+
+    assert rows.origin() == mixed.origin
+    assert rows.unfinished_erasures() == list(mixed.unfinished_erasures())
+
+
+def test_a_snapshot_of_stored_rows_is_one_state(
+    mixed: Ledger, rows: StoredRows, metadata: Metadata
+) -> None:
+    with rows.snapshot():
+        before = rows.bounds()
+        mixed.append([Append("User-late", NO_STREAM, [CREATED])], metadata)
+        assert rows.bounds() == before
+
+    assert rows.bounds().end == before.end + 1

@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger.codec import canonical, commitment
+from ledger.contract import StoredEvent
 from ledger.merkle import leaf_hash
-from ledger.sqlite.stored_rows import StoredEvent
 from ledger.verify.event import EventCheck
 
 SALT = bytes(range(32))
