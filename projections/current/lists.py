@@ -12,7 +12,6 @@ from projections.kinds import ResourceKind
 from projections.query.documents import Documents
 from projections.query.effort import bounded
 from projections.query.model import START, Mark, Page, Query
-from projections.query.sql import Sql
 from projections.tables import Tables
 
 BLOCK = 1024  # positions counted together in the census
@@ -65,7 +64,10 @@ class Lists:
     def _page(self, connection: Connection, type_: str | None, query: Query) -> Page:
         """Seek what follows the query's mark, which writes by others cannot move, or its index."""
         documents = Documents(self._tables, self._kinds[type_].name_attribute if type_ else None)
-        where, values = _condition(documents, type_, query)
+        where, values = ("type = ?", [type_]) if type_ else ("1", list[Any]())
+        if query.filter:
+            condition, more_values = documents.where(query.filter)
+            where, values = f"{where} AND {condition}", [*values, *more_values]
         key, key_values = documents.sort_key(query.sort_by) if query.after else ("NULL", [])
         after, after_values = documents.after_mark(query)
         order, order_values = documents.order_by(query)
@@ -94,14 +96,6 @@ class Lists:
             (type_,),
         ).fetchall()
         return rows
-
-
-def _condition(documents: Documents, type_: str | None, query: Query) -> Sql:
-    where, values = ("type = ?", [type_]) if type_ else ("1", list[Any]())
-    if query.filter is None:
-        return where, values
-    condition, more = documents.where(query.filter)
-    return f"{where} AND {condition}", [*values, *more]
 
 
 def _taken(rows: Iterable[Any], count: int) -> tuple[list[Any], bool]:

@@ -216,18 +216,22 @@ def by_position(filter: Filter, first_at: FirstAt) -> Filter:
     return mapped(filter, leaf)
 
 
+_POSITIONS = {  # of a time: the same comparison with a position, that of later times or not
+    Operator.GE: (Operator.GE, False),
+    Operator.LT: (Operator.LT, False),
+    Operator.GT: (Operator.GE, True),
+    Operator.LE: (Operator.LT, True),
+}
+
+
 def _timed(operator: Operator, moment: str, first_at: FirstAt) -> Filter:
-    match operator:
-        case Operator.GE | Operator.LT:
-            return Compare(POSITION, operator, first_at(moment, False))
-        case Operator.GT:
-            return Compare(POSITION, Operator.GE, first_at(moment, True))
-        case Operator.LE:
-            return Compare(POSITION, Operator.LT, first_at(moment, True))
-        case Operator.NE:
-            return Not(_timed(Operator.EQ, moment, first_at))
-    within_it = (_timed(Operator.GE, moment, first_at), _timed(Operator.LE, moment, first_at))
-    return And(within_it)
+    if operator is Operator.NE:
+        return Not(_timed(Operator.EQ, moment, first_at))
+    if operator is Operator.EQ:
+        parts = (_timed(each, moment, first_at) for each in (Operator.GE, Operator.LE))
+        return And(tuple(parts))
+    by, beyond = _POSITIONS[operator]
+    return Compare(POSITION, by, first_at(moment, beyond))
 
 
 def bounds(filter: Filter, span: range) -> range:
@@ -254,13 +258,7 @@ def bounds(filter: Filter, span: range) -> range:
 
 
 def _bounded(operator: Operator, position: int, span: range) -> range:
-    low, high = span.start, span.stop
-    if operator in (Operator.EQ, Operator.GE):
-        low = max(low, position)
-    if operator is Operator.GT:
-        low = max(low, position + 1)
-    if operator in (Operator.EQ, Operator.LE):
-        high = min(high, position + 1)
-    if operator is Operator.LT:
-        high = min(high, position)
-    return range(low, high)
+    lows = {Operator.EQ: position, Operator.GE: position, Operator.GT: position + 1}
+    highs = {Operator.EQ: position + 1, Operator.LE: position + 1, Operator.LT: position}
+    low, high = lows.get(operator, span.start), highs.get(operator, span.stop)
+    return range(max(low, span.start), min(high, span.stop))
