@@ -1,7 +1,10 @@
 """/ServiceProviderConfig, /ResourceTypes, /Schemas: derived from what is declared and runs."""
 
 from collections.abc import Sequence
+from importlib import resources
 from typing import Any
+
+import orjson
 
 from projections.query.model import Type
 from scim_api.protocol.bulk import MAX_OPERATIONS
@@ -11,10 +14,10 @@ from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS
 
-CONFIG_URN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
 RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
+_CONFIG = resources.files(__package__).joinpath("service_provider.json").read_bytes()
 _STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
 
 
@@ -25,46 +28,19 @@ def service_provider_config(
 
     Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
     """
-    conforms = not tolerances.policy
-    paging = {} if tolerances.allow("pagination_left_out") else {"pagination": _paging(max_results)}
-    document: dict[str, Any] = {
-        "schemas": [CONFIG_URN],
-        "patch": {"supported": True},
-        "bulk": {
-            "supported": True,
-            "maxOperations": MAX_OPERATIONS,
-            "maxPayloadSize": max_payload,
-        },
-        "filter": {"supported": True, "maxResults": max_results},
-        "changePassword": {"supported": False},
-        "sort": {"supported": True},
-        "etag": {"supported": not conforms},
-        **paging,
-        "authenticationSchemes": [
-            {
-                "type": "oauthbearertoken",
-                "name": "Bearer token",
-                "description": "A token made with `scim-ledger token create`, in the"
-                " Authorization header, with or without the word Bearer before it.",
-                "specUri": "https://www.rfc-editor.org/info/rfc6750",
-                "primary": True,
-            }
-        ],
-        "meta": _meta("ServiceProviderConfig", f"{base_url}/ServiceProviderConfig"),
-    }
-    return document | ({"interopProfileConformant": True} if conforms else {})
-
-
-def _paging(max_results: int) -> dict[str, Any]:
-    """Return how lists are paged (RFC 9865 §4)."""
-    return {
-        "cursor": True,
-        "index": True,
-        "defaultPaginationMethod": "index",
-        "defaultPageSize": min(DEFAULT_COUNT, max_results),
-        "maxPageSize": max_results,
-        "cursorTimeout": TIMEOUT,
-    }
+    document: dict[str, Any] = orjson.loads(_CONFIG)
+    document["bulk"] |= {"maxOperations": MAX_OPERATIONS, "maxPayloadSize": max_payload}
+    document["filter"]["maxResults"] = max_results
+    size = min(DEFAULT_COUNT, max_results)
+    document["pagination"] |= {"defaultPageSize": size, "maxPageSize": max_results}
+    document["pagination"]["cursorTimeout"] = TIMEOUT
+    if tolerances.allow("pagination_left_out"):
+        del document["pagination"]
+    document["meta"] = _meta("ServiceProviderConfig", f"{base_url}/ServiceProviderConfig")
+    if not tolerances.policy:
+        document["etag"] = {"supported": False}
+        document["interopProfileConformant"] = True
+    return document
 
 
 def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[str, Any]:

@@ -25,8 +25,6 @@ class StoredMembers:
 
     def among(self, ids: Collection[str]) -> Mapping[str, str]:
         """Return which of the ids are members, with their types."""
-        if not ids:
-            return {}
         with self.ledger.reading() as connection:
             return self.resources.memberships.among(connection, self.group, ids)
 
@@ -37,8 +35,6 @@ class StoredMembers:
 
     def known(self, ids: Collection[str]) -> Mapping[str, Relation]:
         """Return, of those ids that resources have, what each would be as a member."""
-        if not ids:
-            return {}
         with self.ledger.reading() as connection:
             return self.resources.memberships.known(connection, ids)
 

@@ -132,7 +132,8 @@ class MemberChanges:
             before: Mapping[str, str] = {one.id: one.type for one in self._current.all()}
             leaving = sorted(before.keys() - self._added.keys())
         else:
-            before = self._current.among([*self._added, *self._removed])
+            ids = [*self._added, *self._removed]
+            before = self._current.among(ids) if ids else {}
             leaving = sorted(before.keys() & self._removed)
         if any(type_ and before.get(id_, type_) != type_ for id_, type_ in self._added.items()):
             raise Mutability.immutable(f"{MEMBERS}.type")
