@@ -352,6 +352,9 @@ class Ledger(TableStore, Protocol):
     def unfinished_erasures(self) -> dict[int, str]:
         """Return streams whose erased payloads may still be in the store's files, by position."""
 
+    def prepare_rewrite(self, deadline: float) -> None:
+        """Raise what `rewrite` would raise now, having changed nothing that a reader sees."""
+
     def rewrite(self, deadline: float) -> None:
         """Rewrite what the store is kept in, so that no byte of what was forgotten is left.
 

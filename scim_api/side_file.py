@@ -89,6 +89,11 @@ class SideFile(ABC, Generic[P]):
             self._insert(connection, pending)
             connection.execute("COMMIT")
 
+    def prepare_rewrite(self, deadline: float) -> None:
+        """Raise what `rewrite` would raise in the end; see scrub.prepare."""
+        if self._path.exists():
+            scrub.prepare(self._path, deadline)
+
     def rewrite(self, deadline: float) -> None:
         """Rewrite the file so that nothing deleted is left; see scrub.rewrite."""
         if self._path.exists():

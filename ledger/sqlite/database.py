@@ -167,6 +167,11 @@ class DatabaseFile:
             self._save_log()
             raise
 
+    def prepare_rewrite(self, deadline: float) -> None:
+        """Raise what `rewrite` would raise in the end; see scrub.prepare."""
+        if self.path.exists():
+            scrub.prepare(self.path, deadline)
+
     def rewrite(self, deadline: float) -> None:
         """Rewrite the file so that nothing deleted is left; see scrub.rewrite."""
         if self.path.exists():

@@ -39,7 +39,7 @@ RESIDUE = (
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for open reads of the files to end.",
+    help="How long to wait for the files to be rewritten.",
 )
 def erase(
     console: Console, user: str, reason: str, ticket: str, dry_run: bool, wait: float
@@ -50,8 +50,8 @@ def erase(
     and ticket remain too: put no names there. A user who is not deleted leaves its groups, and the
     userName is free again.
 
-    Exit 75 with "not finished" if a read of the files stays open for longer than --wait: the
-    payloads are gone, and the service, or the same command again, removes the last traces.
+    Exit 75 with "not finished" if the files are not rewritten within --wait: the payloads are gone,
+    and the service, or the same command again, removes the last traces.
     """
     tenant = console.tenant()
     id_ = find_person(tenant, user)

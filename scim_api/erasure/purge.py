@@ -13,7 +13,7 @@ from projections.runner import StoredProjection
 from scim_api.logs import LOGGER
 from scim_api.tenants.tenants import Tenant
 
-TIMEOUT = 30.0  # seconds that a background step waits for readers of an earlier state
+TIMEOUT = 2.0  # seconds that a background step waits for those in its way: other jobs wait too
 PAUSE = 0.1  # seconds between two looks at whether the service has finished
 
 
@@ -66,7 +66,10 @@ def carry_out(tenant: Tenant, erased: Mapping[int, str], deadline: float) -> Non
                 tenant.requests.forget(stream.partition("-")[2])
             tenant.requests.coarsen()
             tenant.usage.coarsen()
-            for file in (tenant.ledger, tenant.history.file, tenant.requests, tenant.usage):
+            files = (tenant.ledger, tenant.history.file, tenant.requests, tenant.usage)
+            for file in files:  # before any is rewritten in vain, over and over
+                file.prepare_rewrite(deadline)
+            for file in files:
                 file.rewrite(deadline)
             tenant.ledger.finish_erasures(erased)
     except LedgerError as error:

@@ -708,6 +708,20 @@ def test_no_erased_byte_is_left_after_a_rewrite(ledger: Ledger, metadata: Metada
     assert ledger.read_stream("User-1")[0].payload is None
 
 
+def test_a_rewrite_that_cannot_be_done_is_known_before(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    ledger.prepare_rewrite(time.monotonic())
+    with other.reading() as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM event").fetchone()
+        ledger.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+        with pytest.raises(LedgerBusy, match="is being read"):
+            ledger.prepare_rewrite(time.monotonic())
+
+
 def test_a_rewrite_waits_for_writers_until_its_deadline(
     open_ledger: Open, metadata: Metadata
 ) -> None:

@@ -145,6 +145,19 @@ def test_erasures_that_wait_are_finished_by_one_rewrite(tenant, rewritten):
     assert with_traces(tenant, 7) == with_traces(tenant, 8) == []
 
 
+def test_nothing_is_rewritten_as_long_as_one_of_the_files_is_being_read(tenant, rewritten):
+    id_ = create(tenant, 7)
+    tenant.history.catch_up()
+    with closing(connect_read_only(tenant.history.file.path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM source").fetchone()
+
+        unfinished = erase(tenant, id_, timeout=0.5).unfinished
+
+    assert unfinished == "not finished: history.db is being read as it was before"
+    assert rewritten == []
+
+
 def test_writers_are_asked_to_come_back_during_a_rewrite_and_readers_are_served(
     make_site, monkeypatch
 ):
