@@ -13,6 +13,7 @@ from projections.query.effort import bounded
 from projections.query.model import (
     And,
     Compare,
+    Connective,
     Filter,
     Leaf,
     Not,
@@ -201,7 +202,10 @@ def finds_few(filter: Filter) -> bool:
                 return path.key in FEW and value is not None
         return False
 
-    return reduce(filter, leaf, negate=lambda _: False, every=any, some=all)
+    def join(connective: Connective, found: Iterator[bool]) -> bool:
+        return any(found) if connective is And else all(found)
+
+    return reduce(filter, leaf, negate=lambda _: False, join=join)
 
 
 def by_position(filter: Filter, first_at: FirstAt) -> Filter:
@@ -246,15 +250,14 @@ def bounds(filter: Filter, span: range) -> range:
                 return _bounded(operator, position, span)
         return span
 
-    def some(parts: Iterator[range]) -> range:
-        found = [part for part in parts if part] or [range(span.start, span.start)]
+    def join(connective: Connective, parts: Iterator[range]) -> range:
+        found = list(parts)
+        if connective is And:
+            return range(max(part.start for part in found), min(part.stop for part in found))
+        found = [part for part in found if part] or [range(span.start, span.start)]
         return range(min(part.start for part in found), max(part.stop for part in found))
 
-    def every(parts: Iterator[range]) -> range:
-        found = list(parts)
-        return range(max(part.start for part in found), min(part.stop for part in found))
-
-    return reduce(filter, leaf, negate=lambda _: span, every=every, some=some)
+    return reduce(filter, leaf, negate=lambda _: span, join=join)
 
 
 def _bounded(operator: Operator, position: int, span: range) -> range:

@@ -12,7 +12,17 @@ from functools import partial
 from typing import Any
 
 from projections.query.comparison import comparable, missing
-from projections.query.model import Compare, Filter, Leaf, Operator, Path, Present, reduce
+from projections.query.model import (
+    And,
+    Compare,
+    Connective,
+    Filter,
+    Leaf,
+    Operator,
+    Path,
+    Present,
+    reduce,
+)
 
 Test = Callable[[Any], bool]
 
@@ -48,15 +58,11 @@ def matcher(filter: Filter) -> Test:
     def negated(test: Test) -> Test:
         return lambda subject: not test(subject)
 
-    def every(tests: Iterator[Test]) -> Test:
-        all_tests = tuple(tests)
-        return lambda subject: all(test(subject) for test in all_tests)
+    def joined(connective: Connective, tests: Iterator[Test]) -> Test:
+        every, combined = tuple(tests), all if connective is And else any
+        return lambda subject: combined(test(subject) for test in every)
 
-    def some(tests: Iterator[Test]) -> Test:
-        all_tests = tuple(tests)
-        return lambda subject: any(test(subject) for test in all_tests)
-
-    return reduce(filter, leaf, negate=negated, every=every, some=some)
+    return reduce(filter, leaf, negate=negated, join=joined)
 
 
 def _satisfies(compare: Compare, absent: Any, subject: Any) -> bool:

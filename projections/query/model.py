@@ -91,6 +91,7 @@ class AnyValue:
 
 Leaf = Compare | Present | AnyValue
 Filter = Leaf | Not | And | Or
+Connective = type[And] | type[Or]
 
 T = TypeVar("T")
 
@@ -100,22 +101,19 @@ def reduce(
     leaf: Callable[[Leaf], T],
     *,
     negate: Callable[[T], T],
-    every: Callable[[Iterator[T]], T],
-    some: Callable[[Iterator[T]], T],
+    join: Callable[[Connective, Iterator[T]], T],
 ) -> T:
     """Combine what `leaf` returns for each leaf of a filter; every walk of a filter is this one.
 
-    Terms are walked as they are taken from the iterators, so `all` and `any` stop early.
+    Terms are walked as `join` takes them from the iterator, so it may stop early.
     """
 
     def walk(filter: Filter) -> T:
         match filter:
             case Not(term):
                 return negate(walk(term))
-            case And(terms):
-                return every(map(walk, terms))
-            case Or(terms):
-                return some(map(walk, terms))
+            case And(terms) | Or(terms):
+                return join(type(filter), map(walk, terms))
         return leaf(filter)
 
     return walk(filter)
@@ -123,10 +121,11 @@ def reduce(
 
 def mapped(filter: Filter, leaf: Callable[[Leaf], Filter]) -> Filter:
     """Return a filter with each leaf replaced by what `leaf` returns for it."""
-    found: Filter = reduce(
-        filter, leaf, negate=Not, every=lambda e: And(tuple(e)), some=lambda e: Or(tuple(e))
-    )
-    return found
+
+    def join(connective: Connective, terms: Iterator[Filter]) -> Filter:
+        return connective(tuple(terms))
+
+    return reduce(filter, leaf, negate=Not, join=join)
 
 
 def terms_of(filter: Filter) -> int:
@@ -135,10 +134,7 @@ def terms_of(filter: Filter) -> int:
     def count(leaf: Leaf) -> int:
         return terms_of(leaf.filter) if isinstance(leaf, AnyValue) else 1
 
-    def total(counts: Iterator[int]) -> int:
-        return sum(counts)
-
-    return reduce(filter, count, negate=int, every=total, some=total)
+    return reduce(filter, count, negate=int, join=lambda _, counts: sum(counts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ a bound parameter.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Protocol
 
 from projections.query.comparison import comparable, fold, instant, number_key
 from projections.query.model import (
+    And,
     AnyValue,
     Compare,
+    Connective,
     Filter,
     Leaf,
     Operator,
@@ -63,15 +64,15 @@ def compiled(filter: Filter, source: Source) -> Sql:
                 return source.present(path)
         return source.any_value(leaf)
 
-    join_all, join_any = partial(_joined, " AND "), partial(_joined, " OR ")
-    return reduce(filter, leaf, negate=_negated, every=join_all, some=join_any)
+    return reduce(filter, leaf, negate=_negated, join=_joined)
 
 
 def _negated(term: Sql) -> Sql:
     return f"NOT ({term[0]})", term[1]
 
 
-def _joined(word: str, terms: Iterator[Sql]) -> Sql:
+def _joined(connective: Connective, terms: Iterator[Sql]) -> Sql:
+    word = " AND " if connective is And else " OR "
     texts, parameters = zip(*terms, strict=True)
     return f"({word.join(texts)})", [value for values in parameters for value in values]
 
