@@ -4,15 +4,8 @@ from dataclasses import replace
 from importlib import resources
 
 from projections.kinds import ResourceKind
-from projections.query.model import Type
 from projections.state import STANDING
-from scim_api.protocol.schema.attributes import (
-    Attribute,
-    Mutability,
-    ResourceType,
-    Returned,
-    Schema,
-)
+from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
 from scim_api.protocol.schema.document import read_schema
 
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -21,49 +14,18 @@ GROUP_URN = "urn:ietf:params:scim:schemas:core:2.0:Group"
 ROLE_URN = "urn:okta:scim:schemas:core:1.0:Role"
 ENTITLEMENT_URN = "urn:okta:scim:schemas:core:1.0:Entitlement"
 
-COMMON = (  # RFC 7643 §3.1
-    Attribute(
-        "schemas",
-        "The URNs of the schemas the resource uses.",
-        Type.REFERENCE,
-        multi_valued=True,
-        required=True,
-        case_exact=True,
-        returned=Returned.ALWAYS,
-        reference_types=("uri",),
-    ),
-    Attribute(
-        "id",
-        "The identifier this service gave the resource.",
-        case_exact=True,
-        mutability=Mutability.READ_ONLY,
-        returned=Returned.ALWAYS,
-        uniqueness="server",
-    ),
-    Attribute("externalId", "The identifier the client gave the resource.", case_exact=True),
-    Attribute(
-        "meta",
-        "What the service knows about the resource.",
-        Type.COMPLEX,
-        mutability=Mutability.READ_ONLY,
-        sub_attributes=tuple(
-            replace(sub, case_exact=True, mutability=Mutability.READ_ONLY)
-            for sub in (
-                Attribute("resourceType", "The name of the resource type."),
-                Attribute("created", "When the resource was created.", Type.DATE_TIME),
-                Attribute("lastModified", "When the resource last changed.", Type.DATE_TIME),
-                Attribute("version", "The version, as in the ETag header."),
-                Attribute("location", "The URI of the resource.", Type.REFERENCE),
-            )
-        ),
-    ),
-)
-
 
 def _schema(name: str) -> Schema:
     return read_schema(resources.files(__package__).joinpath(f"{name}.json").read_bytes())
 
 
+def _exact(attribute: Attribute) -> Attribute:
+    """Return an attribute whose parts are compared exactly, parts of times as well."""
+    subs = tuple(replace(sub, case_exact=True) for sub in attribute.sub_attributes)
+    return replace(attribute, sub_attributes=subs)
+
+
+COMMON = tuple(map(_exact, _schema("common").attributes))  # RFC 7643 §3.1
 USER = ResourceType(
     "User",
     "/Users",
