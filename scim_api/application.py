@@ -5,12 +5,11 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from scim_api.audit import routes as audit_routes
-from scim_api.audit import tlog_views
 from scim_api.audit.feeds import Feeds
-from scim_api.audit.paths import BASE
+from scim_api.audit.parameters import BASE
+from scim_api.audit.routes import audit_blueprint, tlog_blueprint
 from scim_api.logs import LOGGER, log_request
-from scim_api.openapi import routes as openapi_routes
+from scim_api.openapi.document import openapi_blueprint
 from scim_api.protocol.errors import NotServed
 from scim_api.routes.blueprint import scim_blueprint
 from scim_api.server import health
@@ -29,10 +28,10 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.url_map.merge_slashes = False  # would redirect; clients do not follow
     app.url_map.strict_slashes = False
     app.register_blueprint(scim_blueprint(settings, tenants))
-    app.register_blueprint(audit_routes.blueprint(tenants, feeds))
-    app.register_blueprint(tlog_views.blueprint(settings, tenants))
+    app.register_blueprint(audit_blueprint(tenants, feeds))
+    app.register_blueprint(tlog_blueprint(settings, tenants))
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
-    app.register_blueprint(openapi_routes.blueprint(settings, tenants))
+    app.register_blueprint(openapi_blueprint(tenants))
     app.before_request(lambda: exchange_of(request).check_host())
     app.register_error_handler(Exception, _answering(settings.base_path))
     rules = (rule.rule for rule in app.url_map.iter_rules())

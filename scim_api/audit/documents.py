@@ -4,7 +4,6 @@ from typing import Any
 
 from projections.audit.archive import Archive
 from projections.audit.diff import Difference, Reasons, reasons_of
-from projections.state import Attributes
 from scim_api.protocol.schema.resource_types import KINDS
 from scim_api.tenants.tenants import Tenant
 
@@ -14,11 +13,6 @@ def archive_of(tenant: Tenant) -> Archive:
     return Archive(tenant.ledger, tenant.history, tenant.credentials, KINDS)
 
 
-def name_in(type_: str, attributes: Attributes) -> Any:
-    """Return what a resource of a type is called."""
-    return attributes.get(KINDS[type_].name_attribute)
-
-
 def difference_documents(archive: Archive, found: list[Difference]) -> list[dict[str, Any]]:
     """Return differences as JSON has them, each with its causes."""
     return [difference_document(each, reasons_of(archive, each)) for each in found]
@@ -26,15 +20,17 @@ def difference_documents(archive: Archive, found: list[Difference]) -> list[dict
 
 def difference_document(found: Difference, reasons: Reasons) -> dict[str, Any]:
     """Return a difference as JSON has it."""
-    relation = KINDS[found.type].relation
-    turnover = {relation: found.turnover.document()} if relation and found.turnover else {}
+    kind, shown = KINDS[found.type], found.shown
+    turnover = (
+        {kind.relation: found.turnover.document()} if kind.relation and found.turnover else {}
+    )
     made, last = reasons.made, reasons.last
     return {
         "kind": found.kind,
         "how": found.how,
         "resourceType": found.type,
         "id": found.id,
-        "name": name_in(found.type, found.shown.attributes) if found.shown else None,
+        "name": shown.attributes.get(kind.name_attribute) if shown else None,
         "active": found.activity,
         "changes": {key: _change(key, found, reasons) for key in found.changes},
         **turnover,

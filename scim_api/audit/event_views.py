@@ -1,7 +1,6 @@
 """GET /ledger/v1/events, /ledger/v1/events/{position} and /ledger/v1/feed: pages, one, a stream."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import orjson
 from flask import Response, request
@@ -10,10 +9,9 @@ from ledger import clock
 from projections.history.event_index import EventQuery
 from projections.query.model import Filter
 from scim_api.audit.event_filters import event_filter
-from scim_api.audit.events import EventPage, Events
+from scim_api.audit.events import Batch, EventPage, Events
 from scim_api.audit.feeds import CHUNK, Feeds, poll, starting_point, stream
-from scim_api.audit.parameters import count, position
-from scim_api.audit.paths import page_address, page_links
+from scim_api.audit.parameters import count, page_address, page_links, position
 from scim_api.auth.authenticate import authenticate
 from scim_api.auth.credentials import names_of
 from scim_api.protocol.errors import InvalidValue, NotFound
@@ -26,66 +24,58 @@ LONGEST_WAIT = 60  # seconds; proxies cut what says nothing for longer
 SOCKET = "gunicorn.socket"
 
 
-@dataclass(frozen=True, slots=True)
-class EventViews:
-    """Events page by page, one by one, or as they happen."""
-
-    tenants: Tenants
-    feeds: Feeds
-
-    def page(self) -> Response:
-        """GET a page of events, waiting for one if need be."""
-        exchange, parameters = exchange_of(request), request.args
-        events = Events(exchange.principal.tenant)
-        query = _query(parameters, events)
-        given = {k: v for k, v in parameters.items() if k not in ("after", "before")}
-        seconds = _seconds(parameters)
-        if seconds is None:
-            page = events.page(query)
-            low, high = _edges(page, query)
-            links = page_links(
-                exchange, given, low, high, page.older, page.newer, newest_first=query.newest_first
-            )
-            return _answered(exchange, page, links)
-        with self.feeds.enter():
-            found = poll(self.feeds, events, query, seconds, exchange.environ.get(SOCKET))
-        address = page_address(exchange, given, {"after": found.reached})
-        page = EventPage(found.events, found.end, older=False, newer=True)
-        return _answered(exchange, page, {"next": address, "previous": None})
-
-    def one(self, position: str) -> Response:
-        """GET one event."""
-        events = Events(exchange_of(request).principal.tenant)
-        if not _is_position(position):
-            raise NotFound(
-                "event.position", "The position of an event is a whole number, such as 42."
-            )
-        return Response(events.one(int(position)).json, content_type=JSON)
-
-    def feed(self) -> Response:
-        """GET events without end, as Server-Sent Events."""
-        exchange = exchange_of(request)
-        header = exchange.environ.get("HTTP_AUTHORIZATION")
-        events = Events(exchange.principal.tenant)
-        query = EventQuery(filter=_filter(request.args, events), newest_first=False, count=CHUNK)
-        start = starting_point(_cut_off(exchange), events.end())
-        slot = self.feeds.enter()
-        events.tenant.ledger.leave()  # nothing is held while waiting
-        found = stream(
-            self.feeds,
-            events,
-            query,
-            start,
-            lambda: authenticate(header, self.tenants, clock.timestamp()),
-            exchange.environ.get(SOCKET),
-        )
-        response = Response(found, content_type="text/event-stream")
-        response.headers["X-Accel-Buffering"] = "no"  # or nginx keeps events back
-        response.call_on_close(slot.close)
-        return response
+def page(feeds: Feeds) -> Response:
+    """GET a page of events, waiting for one if need be."""
+    exchange, parameters = exchange_of(request), request.args
+    events = Events(exchange.principal.tenant)
+    query = _query(parameters, events)
+    given = {k: v for k, v in parameters.items() if k not in ("after", "before")}
+    seconds = _seconds(parameters)
+    if seconds is None:
+        page = events.page(query)
+        around = *_edges(page, query), page.older, page.newer
+        links = page_links(exchange, given, *around, newest_first=query.newest_first)
+        return _answered(exchange, page, links)
+    with feeds.enter():
+        found = poll(feeds, events, query, seconds, exchange.environ.get(SOCKET))
+    address = page_address(exchange, given, {"after": found.reached})
+    return _answered(exchange, found, {"next": address, "previous": None})
 
 
-def _answered(exchange: Exchange, page: EventPage, links: Mapping[str, str | None]) -> Response:
+def one(position: str) -> Response:
+    """GET one event."""
+    events = Events(exchange_of(request).principal.tenant)
+    if not _is_position(position):
+        raise NotFound("event.position", "The position of an event is a whole number, such as 42.")
+    return Response(events.one(int(position)).json, content_type=JSON)
+
+
+def feed(tenants: Tenants, feeds: Feeds) -> Response:
+    """GET events without end, as Server-Sent Events."""
+    exchange = exchange_of(request)
+    header = exchange.environ.get("HTTP_AUTHORIZATION")
+    events = Events(exchange.principal.tenant)
+    query = EventQuery(filter=_filter(request.args, events), newest_first=False, count=CHUNK)
+    start = starting_point(_cut_off(exchange), events.end())
+    slot = feeds.enter()
+    events.tenant.ledger.leave()  # nothing is held while waiting
+    found = stream(
+        feeds,
+        events,
+        query,
+        start,
+        lambda: authenticate(header, tenants, clock.timestamp()),
+        exchange.environ.get(SOCKET),
+    )
+    response = Response(found, content_type="text/event-stream")
+    response.headers["X-Accel-Buffering"] = "no"  # or nginx keeps events back
+    response.call_on_close(slot.close)
+    return response
+
+
+def _answered(
+    exchange: Exchange, page: EventPage | Batch, links: Mapping[str, str | None]
+) -> Response:
     """Return events, which are JSON already, in their envelope."""
     head = {"ledger": exchange.principal.tenant.ledger.origin, "position": page.end}
     events = b",".join(event.json for event in page.events)

@@ -1,20 +1,21 @@
-"""Feeds of events: who may wait, the one thread that reads for all, and streams of events."""
+"""Clients that wait for events: their requests and slots, the one thread that reads for all."""
 
 import select
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from functools import partial
 from math import inf
-from queue import Empty, SimpleQueue
 from socket import MSG_PEEK
-from threading import Lock, Semaphore, Thread
+from threading import Semaphore
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 from ledger.contract import Ledger, LedgerError
 from projections.history.event_index import EventQuery
 from scim_api.audit.events import Batch, Events, Shown
+from scim_api.audit.parameters import BASE
 from scim_api.protocol.errors import InvalidValue, Quoted, ScimError, TooManyRequests
 
 T = TypeVar("T")
@@ -24,6 +25,16 @@ LOOK = 1.0  # seconds between two looks whether a client is still there
 HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
 RETRY = 2000  # milliseconds after which a client connects again
 CHUNK = 200  # events read at once
+
+
+def waits(path: str, query: str) -> bool:
+    """Return whether a request, as it stands on its first line, may wait for an event."""
+    if "ledger" not in path and "%" not in path:
+        return False  # by far the most
+    address = "/" + "/".join(filter(None, unquote(path).split("/")))
+    if address == f"{BASE}/feed":
+        return True
+    return address == f"{BASE}/events" and "wait" in unquote(query)
 
 
 class Over(Exception):
@@ -37,13 +48,11 @@ class Feeds:
     """
 
     def __init__(self, slots: int) -> None:
-        """`slots` is how many may wait at once; the first job starts the thread."""
+        """`slots` is how many may wait at once."""
         self.slots = slots
         self.over = False
         self._free = Semaphore(slots)
-        self._starting = Lock()
-        self._thread: Thread | None = None
-        self._jobs: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._reader = ThreadPoolExecutor(1, "feeds")
 
     def enter(self) -> ExitStack:
         """Take a slot, which closing gives back; raises TooManyRequests when none is free."""
@@ -60,25 +69,23 @@ class Feeds:
 
     def end(self) -> None:
         """Release every client at once; may be called by a signal handler."""
-        self.over = True
-        self._put(int)  # wakes the thread
+        if not self.over:  # so that a second signal never waits for the first one's lock
+            self.over = True
+            self._reader.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """End, and wait until nothing is read any more."""
         self.end()
-        if self._thread:
-            self._thread.join()
+        self._reader.shutdown()
 
     def run(self, job: Callable[[], T]) -> T:
         """Run a job on the thread and return its result; raises Over."""
-        self._start()
-        future = self._put(job)
-        if self.over:
-            raise Over
         try:
-            return future.result()
-        except CancelledError:
-            raise Over from None
+            return self._reader.submit(job).result()
+        except (CancelledError, RuntimeError) as error:
+            if self.over:  # the job was dropped, or not even taken
+                raise Over from error
+            raise
 
     def wait(self, ledger: Ledger, position: int, seconds: float) -> bool:
         """Wait for a ledger to grow beyond a position; return whether it has. Raises Over."""
@@ -88,31 +95,6 @@ class Feeds:
             if left <= 0 or ledger.wait_beyond(position, min(left, TICK)):
                 return left > 0
         raise Over
-
-    def _put(self, job: Callable[[], T]) -> Future[T]:
-        future: Future[T] = Future()
-        self._jobs.put((future, job))
-        return future
-
-    def _start(self) -> None:
-        with self._starting:
-            if self._thread is None:
-                self._thread = Thread(target=self._work, name="feeds", daemon=True)
-                self._thread.start()
-
-    def _work(self) -> None:
-        while not self.over:
-            _run(*self._jobs.get())
-        with suppress(Empty):
-            while True:
-                self._jobs.get_nowait()[0].cancel()
-
-
-def _run(future: Future[T], job: Callable[[], T]) -> None:
-    try:
-        future.set_result(job())
-    except BaseException as error:
-        future.set_exception(error)
 
 
 def starting_point(after: int | None, end: int) -> int:

@@ -1,17 +1,25 @@
-"""The parameters of the ledger's own API; reading each raises InvalidValue."""
+"""The addresses of the ledger's own API: its base, parameters, and the other pages of a list.
+
+Reading a parameter raises InvalidValue.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import urlencode
 
-from projections.audit import diff
 from projections.audit.blame import BEGINNING, Place
 from projections.audit.timeline import Window
 from projections.history.projector import NEVER
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.list_query import DEFAULT_COUNT, Parameters, descending, whole_number
-from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
+from scim_api.protocol.schema.resource_types import KINDS
+from scim_api.web.context import Exchange
 
+BASE = "/ledger/v1"
 MOST = 1000  # rows on a page
+
+Bound = Mapping[str, Any]  # the parameters that say where a page begins or ends
 
 _PLACE = re.compile(r"(?:(members|groups):(.{1,256})|([0-9]{1,16}))", re.ASCII)
 
@@ -77,21 +85,38 @@ def place_text(begin: Place) -> str:
     return f"{'members' if isinstance(begin.relation, str) else 'groups'}:{begin.relation}"
 
 
-def kind(given: Parameters) -> str | None:
-    """Read which kind of difference is asked for, None for all."""
-    return _one_of(given, "kind", diff.KINDS)
-
-
-def types(given: Parameters) -> list[str]:
-    """Read which resource types are asked for: one, or all."""
-    names = [resource_type.name for resource_type in RESOURCE_TYPES]
-    name = _one_of(given, "resourceType", names)
-    return names if name is None else [name]
-
-
-def _one_of(given: Parameters, name: str, words: Iterable[str]) -> str | None:
+def one_of(given: Parameters, name: str, words: Iterable[str]) -> str | None:
+    """Read one of the words there are, None where it is not given."""
     word = given.get(name)
     if word is not None and word not in words:
         template, known = "{name} must be one of: {words}.", ", ".join(words)
         raise InvalidValue("parameter.word", template, name=name, words=known)
     return word
+
+
+def page_address(exchange: Exchange, given: Mapping[str, str], bound: Bound | None) -> str | None:
+    """Return the address of another page: the request's own with other bounds. None without any."""
+    if bound is None:
+        return None
+    query = urlencode({**given, **bound})
+    return f"{exchange.root_url}{exchange.environ['PATH_INFO']}?{query}"
+
+
+def page_links(
+    exchange: Exchange,
+    given: Mapping[str, str],
+    low: int,
+    high: int,
+    older: bool,
+    newer: bool,
+    *,
+    newest_first: bool = True,
+) -> dict[str, str | None]:
+    """Return the addresses of the next page and of the previous one of a page from low to high.
+
+    `older` and `newer` say whether anything is before and after it.
+    """
+    before = page_address(exchange, given, {"before": low} if older else None)
+    after = page_address(exchange, given, {"after": high} if newer else None)
+    pages = (before, after) if newest_first else (after, before)
+    return {"next": pages[0], "previous": pages[1]}

@@ -1,42 +1,27 @@
-"""GET /ledger/v1/tree-head and /ledger/v1/proof/…: what proves the ledger to others."""
+"""GET /ledger/v1/tree-head, /proof/… and /tlog/…: what proves the ledger to others."""
 
 from collections.abc import Iterable
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from ledger.signing.proofs import proof_under
+from ledger.signing.tile_paths import TileName
 from ledger.signing.tree_heads import SignedHead, TreeHeads
 from scim_api.audit.parameters import number
 from scim_api.protocol.errors import InvalidValue, NotFound
+from scim_api.tenants.tenants import Tenant, Tenants
 from scim_api.web.context import exchange_of
-from scim_api.web.guard import route
 from scim_api.web.messages import plain_json
 
 TEXT = "text/plain; charset=utf-8"
-
-
-def add_proofs(audit: Blueprint) -> None:
-    """Serve the newest head, and proofs of inclusion and of consistency."""
-    route(audit, "GET", "/tree-head", tree_head)
-    route(audit, "GET", "/proof/inclusion", inclusion)
-    route(audit, "GET", "/proof/inclusion.tlog-proof", tlog_proof)
-    route(audit, "GET", "/proof/consistency", consistency)
-
-
-def newest_of(heads: TreeHeads) -> SignedHead:
-    """Return the newest head; raises NotFound."""
-    newest = heads.newest()
-    if newest is None:
-        raise NotFound(
-            "proof.no_head", "No tree head is signed yet. The service signs one within a minute."
-        )
-    return newest
+HEAD_SECONDS = 5  # for which a cache may keep a head
+TILE_SECONDS = 365 * 24 * 3600  # a tile never changes
 
 
 def tree_head() -> Response:
     """GET the newest head, and the key that it is checked with."""
     heads = _heads()
-    newest = newest_of(heads)
+    newest = _newest_of(heads)
     return plain_json(
         {
             "origin": newest.head.origin,
@@ -88,7 +73,7 @@ def consistency() -> Response:
             "parameter.from_size", "from is required: the size of an earlier tree head."
         )
     if new is None:
-        new = newest_of(heads).size
+        new = _newest_of(heads).size
     if old > new:
         raise InvalidValue("parameter.sizes", "from is larger than to, which is {new}.", new=new)
     return plain_json(
@@ -102,8 +87,40 @@ def consistency() -> Response:
     )
 
 
+def checkpoint(tenants: Tenants, ledger: str | None) -> Response:
+    """GET the newest head, a signed note."""
+    newest = _newest_of(_log(tenants, ledger))
+    return _cacheable(newest.note, TEXT, f"max-age={HEAD_SECONDS}")
+
+
+def tile(tenants: Tenants, ledger: str | None, level: str, number: str) -> Response:
+    """GET a tile, or a bundle of entries, full or partial; nothing that the head does not cover."""
+    heads = _log(tenants, ledger)
+    name = TileName.parse(f"{level}/{number}")
+    if name is None:
+        raise NotFound("tile.name", "This is not the name of a tile, such as tile/0/x001/067.p/89.")
+    if name.reach > (size := _newest_of(heads).size):
+        template = "The newest tree head covers {size} events and has no such tile."
+        raise NotFound("tile.unknown", template, size=size)
+    if name.level is None:
+        content = heads.tree.entries(name.number, name.width)
+    else:
+        content = heads.tree.hashes(name.level, name.number, name.width)
+    return _cacheable(content, "application/octet-stream", f"max-age={TILE_SECONDS}, immutable")
+
+
 def _heads() -> TreeHeads:
     return exchange_of(request).principal.tenant.heads
+
+
+def _newest_of(heads: TreeHeads) -> SignedHead:
+    """Return the newest head; raises NotFound."""
+    newest = heads.newest()
+    if newest is None:
+        raise NotFound(
+            "proof.no_head", "No tree head is signed yet. The service signs one within a minute."
+        )
+    return newest
 
 
 def _position(heads: TreeHeads) -> int:
@@ -126,7 +143,7 @@ def _position(heads: TreeHeads) -> int:
 
 def _covering(heads: TreeHeads, position: int) -> SignedHead:
     """Return the newest head if it covers an event; raises NotFound."""
-    newest = newest_of(heads)
+    newest = _newest_of(heads)
     if newest.size < position:
         raise NotFound(
             "proof.not_covered",
@@ -148,3 +165,35 @@ def _size(heads: TreeHeads, name: str) -> int | None:
 
 def _in_hex(hashes: Iterable[bytes]) -> list[str]:
     return [each.hex() for each in hashes]
+
+
+def _log(tenants: Tenants, named: str | None) -> TreeHeads:
+    """Return the heads of the token's ledger, or of the one that is named; raises NotFound."""
+    principal = exchange_of(request).authenticated
+    if principal:
+        found: Tenant | None = principal.tenant
+    elif named is None:
+        tenants.opened()
+        found = tenants.only()
+    else:
+        found = next((each for each in tenants.opened() if _id(each) == named), None)
+    if found is None or named not in (None, _id(found)):
+        raise NotFound(
+            "tile.ledger",
+            "There is no log at this address. The address names the ledger by the part of its"
+            " origin after the slash; with a single ledger it can be left out.",
+        )
+    return found.heads
+
+
+def _id(tenant: Tenant) -> str:
+    """Return the random part of a ledger's origin, which names its log."""
+    return tenant.ledger.origin.rpartition("/")[2]
+
+
+def _cacheable(content: str | bytes, content_type: str, how: str) -> Response:
+    """Return an answer that shared caches may keep, too, unless a token was needed."""
+    shared = "private" if exchange_of(request).authenticated else "public"
+    response = Response(content, content_type=content_type)
+    response.headers["Cache-Control"] = f"{shared}, {how}"
+    return response

@@ -2,24 +2,16 @@
 
 from collections.abc import Iterable
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
-from scim_api.audit.parameters import count, number
-from scim_api.audit.paths import page_links
+from scim_api.audit.parameters import count, number, page_links
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.filter import parse_filter
 from scim_api.request_log.queries import REQUEST, explained, shown
 from scim_api.request_log.queries import page as page_of
 from scim_api.request_log.store import Record
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.guard import route
 from scim_api.web.messages import plain_json
-
-
-def add_requests(audit: Blueprint) -> None:
-    """Serve the request log of the caller's ledger."""
-    route(audit, "GET", "/requests", page)
-    route(audit, "GET", "/requests/<id_>", one)
 
 
 def page() -> Response:

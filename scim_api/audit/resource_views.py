@@ -3,34 +3,22 @@
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from projections.audit.archive import Archive
 from projections.audit.blame import Blame
-from projections.audit.diff import Differences
+from projections.audit.diff import KINDS, Differences, reasons_of
 from projections.audit.membership_diff import Span
 from projections.audit.timeline import Timeline
 from projections.state import Resource, document_of
 from scim_api.audit import parameters
-from scim_api.audit.documents import archive_of, difference_documents
-from scim_api.audit.paths import Bound, page_address
+from scim_api.audit.documents import archive_of, difference_document, difference_documents
 from scim_api.protocol.documents import answer, selection
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.schema.resource_types import RESOURCE_TYPES, kind_of
 from scim_api.web import as_of
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.guard import route
 from scim_api.web.messages import plain_json
-
-
-def add_resources(audit: Blueprint) -> None:
-    """Serve the history of each resource, and the differences of all."""
-    for resource_type in RESOURCE_TYPES:
-        one, name = f"{resource_type.endpoint}/<id_>", resource_type.name
-        route(audit, "GET", f"{one}/timeline", timeline, type_=name)
-        route(audit, "GET", f"{one}/blame", blame, type_=name)
-        route(audit, "GET", f"{one}/diff", difference, type_=name)
-    route(audit, "GET", "/diff", differences)
 
 
 def timeline(type_: str, id_: str) -> Response:
@@ -83,7 +71,7 @@ def difference(type_: str, id_: str) -> Response:
     if found.shown is None:
         template = "There was no {type} with this id at either moment, nor in between."
         raise NotFound("history.not_between", template, type=type_)
-    [document] = difference_documents(archive, [found])
+    document = difference_document(found, reasons_of(archive, found))
     sides = {
         "before": _document(exchange, found.before, span.start),
         "after": _document(exchange, found.after, span.end),
@@ -95,11 +83,12 @@ def differences() -> Response:
     """GET a page of the resources that differ between two moments."""
     exchange = exchange_of(request)
     archive, span = _asked_span(exchange)
+    after, count = parameters.position(request.args, "after") or 0, parameters.count(request.args)
+    names = [resource_type.name for resource_type in RESOURCE_TYPES]
+    type_ = parameters.one_of(request.args, "resourceType", names)
+    kind = parameters.one_of(request.args, "kind", KINDS)
     page = Differences(archive, span).page(
-        parameters.position(request.args, "after") or 0,
-        parameters.count(request.args),
-        types=parameters.types(request.args),
-        kind=parameters.kind(request.args),
+        after, count, types=[type_] if type_ else names, kind=kind
     )
     bound = {"from": span.start, "to": span.end, "after": page.next} if page.next else None
     rows = difference_documents(archive, list(page.rows))
@@ -119,9 +108,9 @@ def _document(
     return orjson.Fragment(answer(stored, exchange.base_url.encode(), resource_type, shown))
 
 
-def _next(exchange: Exchange, bound: Bound | None) -> str | None:
+def _next(exchange: Exchange, bound: parameters.Bound | None) -> str | None:
     given = {name: value for name, value in request.args.items() if name.lower() != "asof"}
-    return page_address(exchange, given, bound)
+    return parameters.page_address(exchange, given, bound)
 
 
 def _asked_span(exchange: Exchange) -> tuple[Archive, Span]:

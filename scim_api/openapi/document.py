@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: static.json, completed with what a ledger and the settings add.
+"""/openapi.json (OpenAPI 3.1): static.json, completed with what a ledger and the settings add.
 
 static.json has the operations in three parts: below the SCIM base, below the base of the ledger's
 own API, and elsewhere. It leaves out of the first two what every operation there has: the errors
@@ -6,55 +6,66 @@ that any request can get, and the scopes that open it. An entry with <Type> or <
 one entry per resource type.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
 import orjson
+from flask import Blueprint, Response, request
 
+from scim_api.auth.authenticate import authenticate
 from scim_api.auth.scopes import RequiredScopes, scopes_for_ledger, scopes_for_scim
 from scim_api.openapi.schemas import answered, written
 from scim_api.protocol.schema.attributes import ResourceType
-from scim_api.tenants.catalogue import Catalogue
+from scim_api.settings import Settings
+from scim_api.tenants.catalogue import BUILT_IN, Catalogue
+from scim_api.tenants.tenants import Tenants
+from scim_api.web.context import exchange_of
+from scim_api.web.guard import route
+from scim_api.web.messages import plain_json
 
 JsonObject = dict[str, Any]
 
-PATH = "/openapi.json"
 LEDGER = "/ledger/v1"
+VERSION = version("scim-ledger")
 
 _STATIC = files("scim_api.openapi").joinpath("static.json").read_bytes()
 _ANY_REQUEST = (400, 401, 403, 414, 429, 431, 500, 503)
 _WITH_BODY = (413, 415)
 
 
-def document(
-    catalogue: Catalogue,
-    *,
-    server: str,
-    base_path: str,
-    version: str,
-    config_public: bool = True,
-    tlog_public: bool = False,
-) -> JsonObject:
-    """Return the document; `server` is the URL of this server's root, without a slash.
+def openapi_blueprint(tenants: Tenants) -> Blueprint:
+    """Return the one address; a token is not needed, but one that is wrong is refused."""
+    openapi = Blueprint("openapi", __name__)
+    route(openapi, "GET", "/openapi.json", _openapi_json, tenants=tenants)
+    return openapi
 
-    `config_public` says that ServiceProviderConfig can be read without a token, `tlog_public` that
-    the transparency log can.
-    """
+
+def _openapi_json(tenants: Tenants) -> Response:
+    """GET the document of the token's ledger, or what every ledger has."""
+    exchange = exchange_of(request)
+    header = exchange.environ.get("HTTP_AUTHORIZATION")
+    catalogue = authenticate(header, tenants, exchange.at).catalogue if header else BUILT_IN
+    return plain_json(document(catalogue, exchange.settings, exchange.root_url))
+
+
+def document(catalogue: Catalogue, settings: Settings, server: str) -> JsonObject:
+    """Return the document; `server` is the URL of this server's root, without a slash."""
     types = catalogue.resource_types
     found: JsonObject = orjson.loads(_STATIC)
-    found["info"]["version"] = version
+    found["info"]["version"] = VERSION
     found["servers"] = [{"url": server or "/"}]
     scim, ledger, elsewhere = (_for_each_type(part, types) for part in found["paths"].values())
     _complete(scim, scopes_for_scim)
     _complete(ledger, scopes_for_ledger)
-    if config_public:
+    if settings.config_public:
         scim["/ServiceProviderConfig"]["get"]["security"] = [{}, {"bearer": []}]
-    for path in ledger if tlog_public else ():
+    for path in ledger if settings.tlog_public else ():
         if path.startswith("/tlog/"):
             ledger[path]["get"]["security"].insert(0, {})
-    found["paths"] = _below(base_path, scim) | _below(LEDGER, ledger) | elsewhere
+    found["paths"] = _below(settings.base_path, scim) | _below(LEDGER, ledger) | elsewhere
     schemas = found["components"]["schemas"] = _for_each_type(found["components"]["schemas"], types)
     for resource_type in types:
         schemas[resource_type.name] = answered(resource_type)
@@ -82,15 +93,11 @@ def _complete(paths: JsonObject, scopes_for: Callable[[str, str], RequiredScopes
     for path, methods in paths.items():
         for method, operation in methods.items():
             errors = (*_ANY_REQUEST, *(_WITH_BODY if "requestBody" in operation else ()))
-            answers = operation["responses"] | _failures(errors)
-            operation["responses"] = dict(sorted(answers.items()))
+            failures = {str(code): {"$ref": f"#/components/responses/{code}"} for code in errors}
+            operation["responses"] = dict(sorted((operation["responses"] | failures).items()))
             scopes = scopes_for(method.upper(), path)
             if scopes is not None:
                 operation["security"] = [{"bearer": [str(scope)]} for scope in scopes]
-
-
-def _failures(statuses: Iterable[int]) -> JsonObject:
-    return {str(code): {"$ref": f"#/components/responses/{code}"} for code in statuses}
 
 
 def _below(base: str, paths: JsonObject) -> JsonObject:

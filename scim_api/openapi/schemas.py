@@ -5,13 +5,7 @@ from typing import Any
 
 from projections.query.model import Type
 from scim_api.protocol.discovery import attribute_document
-from scim_api.protocol.schema.attributes import (
-    Attribute,
-    Mutability,
-    ResourceType,
-    Returned,
-    Schema,
-)
+from scim_api.protocol.schema.attributes import Attribute, Mutability, ResourceType, Returned
 
 JsonSchema = dict[str, Any]
 
@@ -29,41 +23,43 @@ _CHARACTERISTICS = ("required", "mutability", "returned", "uniqueness", "caseExa
 
 def answered(resource_type: ResourceType) -> JsonSchema:
     """Return the schema of a resource in an answer: `attributes` can leave out almost all."""
-    own = (*resource_type.common, *resource_type.schema.attributes)
-    extensions = {each.id: _extension(each, writing=False) for each in resource_type.extensions}
     return {
         "type": "object",
         "description": resource_type.description,
-        "properties": _properties(own, writing=False) | extensions,
+        "properties": _all_properties(resource_type, writing=False),
         "required": [a.name for a in resource_type.common if a.returned is Returned.ALWAYS],
     }
 
 
 def written(resource_type: ResourceType) -> JsonSchema:
     """Return the schema of the body of a POST or PUT."""
-    own = (*resource_type.common, *resource_type.schema.attributes)
-    extensions = {each.id: _extension(each, writing=True) for each in resource_type.extensions}
+    urns = [resource_type.schema.id, *(extension.id for extension in resource_type.extensions)]
     schemas = {
         "type": "array",
         "description": "The URNs of the schemas the body uses.",
-        "items": {"type": "string", "enum": [resource_type.schema.id, *extensions]},
+        "items": {"type": "string", "enum": urns},
         "minItems": 1,
     }
     return {
         "type": "object",
         "description": f"{resource_type.description} What a client may write.",
-        "properties": _properties(own, writing=True) | extensions | {"schemas": schemas},
-        "required": _required(own),
+        "properties": _all_properties(resource_type, writing=True) | {"schemas": schemas},
+        "required": _required((*resource_type.common, *resource_type.schema.attributes)),
     }
 
 
-def _extension(extension: Schema, *, writing: bool) -> JsonSchema:
-    schema = {
-        "type": "object",
-        "description": extension.description,
-        "properties": _properties(extension.attributes, writing=writing),
-    }
-    return schema | ({"required": _required(extension.attributes)} if writing else {})
+def _all_properties(resource_type: ResourceType, *, writing: bool) -> JsonSchema:
+    """Return the schemas of all attributes, those of an extension under its URN."""
+    own = (*resource_type.common, *resource_type.schema.attributes)
+    properties = _properties(own, writing=writing)
+    for extension in resource_type.extensions:
+        properties[extension.id] = {
+            "type": "object",
+            "description": extension.description,
+            "properties": _properties(extension.attributes, writing=writing),
+            **({"required": _required(extension.attributes)} if writing else {}),
+        }
+    return properties
 
 
 def _properties(attributes: Iterable[Attribute], *, writing: bool) -> JsonSchema:

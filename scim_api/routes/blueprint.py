@@ -1,18 +1,22 @@
-"""The blueprint of everything under the SCIM base."""
+"""The routes under the SCIM base."""
 
 from flask import Blueprint, request
 
 from scim_api.auth.scopes import needs_no_token, scopes_for_scim
-from scim_api.routes.bulk import add_bulk
-from scim_api.routes.discovery import add_discovery
-from scim_api.routes.lists import add_lists
-from scim_api.routes.me import add_me
-from scim_api.routes.resources import VIEWS, add_resources
+from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
+from scim_api.routes import bulk, discovery, lists, resources
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web import as_of
 from scim_api.web.context import exchange_of
-from scim_api.web.guard import guard
+from scim_api.web.guard import guard, route
+
+BY_METHOD = {
+    "GET": resources.read,
+    "PUT": resources.replace_,
+    "PATCH": resources.patch,
+    "DELETE": resources.delete,
+}
 
 
 def scim_blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
@@ -24,11 +28,25 @@ def scim_blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
 
     guard(scim, tenants, settings.base_path, scopes_for_scim, is_public)
     scim.before_request(_enter_the_past)
-    add_resources(scim)
-    add_lists(scim)
-    add_me(scim, VIEWS)
-    add_bulk(scim)
-    add_discovery(scim, tenants)
+    for each in RESOURCE_TYPES:
+        route(scim, "POST", each.endpoint, resources.create, name=each.name)
+        for method, view in BY_METHOD.items():
+            route(scim, method, f"{each.endpoint}/<id_>", view, name=each.name)
+    for endpoint, name in [("", None), *((each.endpoint, each.name) for each in RESOURCE_TYPES)]:
+        route(scim, "GET", endpoint, lists.read, name=name)
+        route(scim, "POST", f"{endpoint}/.search", lists.search, name=name)
+    me = Blueprint("me", __name__)
+    for method, view in BY_METHOD.items():
+        route(me, method, "/Me", resources.own, view=view)
+    route(me, "POST", "/Me", resources.no_sign_up)
+    me.after_request(resources.locate)
+    scim.register_blueprint(me)
+    route(scim, "POST", "/Bulk", bulk.bulk)
+    route(scim, "GET", "/ServiceProviderConfig", discovery.config, tenants=tenants)
+    route(scim, "GET", "/ResourceTypes", discovery.resource_types)
+    route(scim, "GET", "/ResourceTypes/<name>", discovery.resource_type)
+    route(scim, "GET", "/Schemas", discovery.schemas)
+    route(scim, "GET", "/Schemas/<urn>", discovery.schema)
     return scim
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from ledger.events import Metadata
 from scim_api.logs import LOGGER
@@ -12,13 +12,7 @@ from scim_api.protocol.errors import Refusal
 from scim_api.request_log.records import MAX_METHOD, MAX_PATH, MOST_PARTS, NoChange, Part
 from scim_api.service.bulk import BulkContext, carry_out
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.guard import route
 from scim_api.web.messages import bulk_limit, json_response, read_json, refusal_of
-
-
-def add_bulk(scim: Blueprint) -> None:
-    """Serve /Bulk."""
-    route(scim, "POST", "/Bulk", bulk)
 
 
 def bulk() -> Response:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from scim_api.protocol import discovery
 from scim_api.protocol.documents import list_response
@@ -13,17 +13,7 @@ from scim_api.protocol.policy import OKTA, Policy, Tolerances
 from scim_api.protocol.schema.attributes import Schema
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import exchange_of
-from scim_api.web.guard import route
 from scim_api.web.messages import bulk_limit, json_response
-
-
-def add_discovery(scim: Blueprint, tenants: Tenants) -> None:
-    """Serve the discovery documents."""
-    route(scim, "GET", "/ServiceProviderConfig", config, tenants=tenants)
-    route(scim, "GET", "/ResourceTypes", resource_types)
-    route(scim, "GET", "/ResourceTypes/<name>", resource_type)
-    route(scim, "GET", "/Schemas", schemas)
-    route(scim, "GET", "/Schemas/<urn>", schema)
 
 
 def config(tenants: Tenants) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from projections.current.memberships import Relation
 from projections.query.model import Listed, Page, Query
@@ -18,19 +18,10 @@ from scim_api.protocol.documents import (
 )
 from scim_api.protocol.list_query import Parameters, list_query, search_parameters, shown
 from scim_api.protocol.schema.attributes import AllTypes, ResourceType
-from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
 from scim_api.service.reader import search_all
 from scim_api.web import as_of
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.guard import route
 from scim_api.web.messages import body_limit, json_response, read_json
-
-
-def add_lists(scim: Blueprint) -> None:
-    """Serve the lists, of each type and of all."""
-    for endpoint, name in [("", None), *((t.endpoint, t.name) for t in RESOURCE_TYPES)]:
-        route(scim, "GET", endpoint, read, name=name)
-        route(scim, "POST", f"{endpoint}/.search", search, name=name)
 
 
 def read(name: str | None) -> Response:

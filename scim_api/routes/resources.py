@@ -1,32 +1,22 @@
-"""The operations on one resource, of any type: HTTP in, the service, HTTP out."""
+"""The operations on one resource, of any type, or on /Me: HTTP in, the service, HTTP out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
-from flask import Blueprint, Response, request
+from flask import Response, request
 
 from projections.current.memberships import Relation
 from scim_api.protocol.documents import DEFAULT, Selection, answer, names_members, relation_of
+from scim_api.protocol.errors import NotServed
 from scim_api.protocol.list_query import shown
 from scim_api.protocol.schema.attributes import ResourceType
-from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
 from scim_api.request_log.records import NoChange
 from scim_api.service.reader import Answer, Reader
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.guard import route
 from scim_api.web.messages import body_limit, empty_response, json_response, read_json
 
 MOST_SHOWN = 1000  # members that a PATCH answers with, unless it is asked for more
-
-
-def add_resources(scim: Blueprint) -> None:
-    """Serve the operations on single resources."""
-    for resource_type in RESOURCE_TYPES:
-        name, endpoint = resource_type.name, resource_type.endpoint
-        route(scim, "POST", endpoint, create, name=name)
-        for method, view in VIEWS.items():
-            route(scim, method, f"{endpoint}/<id_>", view, name=name)
 
 
 def create(name: str) -> Response:
@@ -89,12 +79,30 @@ def delete(name: str, id_: str) -> Response:
     return empty_response(204)
 
 
-VIEWS: Mapping[str, Callable[[str, str], Response]] = {
-    "GET": read,
-    "PUT": replace_,
-    "PATCH": patch,
-    "DELETE": delete,
-}
+def own(view: Callable[[str, str], Response]) -> Response:
+    """Serve /Me by the view of a user: the one whose own the credential is (RFC 7644 §3.11)."""
+    user = exchange_of(request).principal.credential.user
+    if user is None:
+        raise NotServed(
+            "me.no_user",
+            "This token belongs to no user, so it has no /Me. An operator makes one that does:"
+            " scim-ledger token create NAME --user USERNAME.",
+        )
+    return view("User", user)
+
+
+def no_sign_up() -> NoReturn:
+    """Refuse a POST to /Me."""
+    raise NotServed("me.sign_up", "Users are created at /Users; nobody can sign up at /Me.")
+
+
+def locate(response: Response) -> Response:
+    """Add to every answer of /Me the URI of the user, once it is known."""
+    exchange = exchange_of(request)
+    who = exchange.authenticated
+    if who and who.credential.user:
+        response.headers["Location"] = f"{exchange.base_url}/Users/{who.credential.user}"
+    return response
 
 
 @dataclass(frozen=True, slots=True)

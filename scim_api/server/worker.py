@@ -14,7 +14,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
 from ledger import clock
-from scim_api.audit.paths import waits
+from scim_api.audit.feeds import waits
 from scim_api.logs import LOGGER
 from scim_api.protocol.errors import ScimError, error_document
 from scim_api.server.runtime import EXTENSION, Runtime, runtime_of

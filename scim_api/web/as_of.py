@@ -62,7 +62,7 @@ def enter(exchange: Exchange, text: str) -> None:
     position = position_of(tenant.ledger, text)
     if exchange.past and exchange.past.position != position:
         raise _wrong("as_of.two", "asOf in the address differs from asOf in the body.")
-    exchange.principal = principal.under(tenant.catalogue_at(position))
+    exchange.authenticated = principal.under(tenant.catalogue_at(position))
     exchange.past = tenant.history.past(position)
 
 

@@ -33,7 +33,7 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_base_url", "_principal", "_started", "at", "environ", "id"),
+        *("_base_url", "_started", "at", "authenticated", "environ", "id"),
         *("outcome", "past", "settings", "tolerated"),
     )
 
@@ -44,11 +44,11 @@ class Exchange:
         self.settings = settings
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
+        self.authenticated: Principal | None = None
         self.tolerated: set[str] = set()
         self.past: Past | None = None  # read instead of the present
         self.outcome: Outcome | None = None  # for the request log, where it is kept
         self._base_url = settings.base_url
-        self._principal: Principal | None = None
         self._started = time.perf_counter()
         environ[_KEY] = self
 
@@ -61,14 +61,8 @@ class Exchange:
         """Return the operations on a resource type."""
         who = self.principal
         tenant = who.tenant
-        return Service(
-            tenant.ledger,
-            tenant.resources,
-            resource_type,
-            who.catalogue,
-            self.tolerances,
-            who.check,
-        )
+        store = tenant.ledger, tenant.resources
+        return Service(*store, resource_type, who.catalogue, self.tolerances, who.check)
 
     def reader(self, resource_type: ResourceType) -> Reader:
         """Return what reads a resource type: as it is, or as it was at the position asked for."""
@@ -80,13 +74,9 @@ class Exchange:
     @property
     def principal(self) -> Principal:
         """The authenticated caller; raises Unauthorized if the request has no token."""
-        if self._principal is None:
+        if self.authenticated is None:
             raise no_token()
-        return self._principal
-
-    @principal.setter
-    def principal(self, principal: Principal) -> None:
-        self._principal = principal
+        return self.authenticated
 
     @property
     def client(self) -> str:
@@ -148,15 +138,8 @@ class Exchange:
 
     def count_use(self) -> None:
         """Count the use of the credential and of tolerances, for the operator to see."""
-        if self._principal:
-            credential = self._principal.credential.id
-            usage = self._principal.tenant.usage
-            usage.note(credential, self.client, self.tolerated, self.at)
-
-    @property
-    def authenticated(self) -> Principal | None:
-        """The authenticated caller, if there is one yet."""
-        return self._principal
+        if who := self.authenticated:
+            who.tenant.usage.note(who.credential.id, self.client, self.tolerated, self.at)
 
     @property
     def milliseconds(self) -> float:
@@ -172,9 +155,8 @@ class Exchange:
             "status": status,
             "milliseconds": self.milliseconds,
         }
-        if self._principal:
-            line["ledger"] = self._principal.tenant.name
-            line["credential"] = self._principal.credential.id
+        if who := self.authenticated:
+            line |= {"ledger": who.tenant.name, "credential": who.credential.id}
         if self.tolerated:
             line["tolerated"] = sorted(self.tolerated)
         return line

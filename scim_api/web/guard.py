@@ -12,10 +12,6 @@ from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import exchange_of
 
 
-def _nothing(_method: str, _path: str) -> bool:
-    return False
-
-
 def route(
     blueprint: Blueprint, method: str, rule: str, view: Callable[..., Response], /, **fixed: Any
 ) -> None:
@@ -35,7 +31,7 @@ def guard(
     tenants: Tenants,
     base: str,
     scopes_for: Callable[[str, str], RequiredScopes],
-    public: Callable[[str, str], bool] = _nothing,
+    public: Callable[[str, str], bool] = lambda *_: False,
 ) -> None:
     """Refuse requests to a blueprint's views unless their token has a scope that opens the route.
 
@@ -56,6 +52,6 @@ def guard(
         allowed, for_all = rule_of(exchange.environ["REQUEST_METHOD"], str(request.url_rule))
         if for_all and not header:
             return
-        principal = exchange.principal = authenticate(header, tenants, exchange.at)
+        principal = exchange.authenticated = authenticate(header, tenants, exchange.at)
         if allowed is not None:
             require(principal, *allowed)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from scim_api.audit import events, feeds
-from scim_api.audit.paths import waits
+from scim_api.audit.feeds import waits
 from scim_api.auth.scopes import Scope
 from tests.scim_api.client import Api, Site, patch, refusal, replace, user
 from tests.scim_api.process import PATIENCE, Server, wait_until

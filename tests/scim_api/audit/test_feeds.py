@@ -15,9 +15,9 @@ def feeds():
 
 
 def test_a_job_runs_on_the_feeds_thread_and_its_result_comes_back(feeds):
-    names = {feeds.run(lambda: threading.current_thread().name) for _ in range(3)}
+    [name] = {feeds.run(lambda: threading.current_thread().name) for _ in range(3)}
 
-    assert names == {"feeds"}
+    assert name.startswith("feeds")
 
 
 def test_an_error_of_a_job_is_raised_where_it_was_asked_for(feeds):

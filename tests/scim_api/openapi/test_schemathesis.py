@@ -16,6 +16,7 @@ from scim_api.auth.credentials import issue
 from scim_api.auth.scopes import Scope
 from scim_api.openapi.document import document
 from scim_api.protocol.schema.resource_types import GROUP_URN, RESOURCE_TYPES, USER
+from scim_api.settings import load
 from scim_api.tenants.catalogue import BUILT_IN
 from tests.scim_api.client import BASE, Site
 
@@ -37,7 +38,7 @@ PROFILE = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-DOCUMENT = document(BUILT_IN, server="", base_path=BASE, version="0")
+DOCUMENT = document(BUILT_IN, load({}), server="")
 OPERATIONS = [
     (path, method)
     for path, methods in DOCUMENT["paths"].items()
