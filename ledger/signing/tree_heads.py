@@ -107,8 +107,12 @@ class TreeHeads:
         size, key = self._size_and_key()
         if last and last.size == size and not again:
             return last
-        if last:
-            self._must_continue(last)
+        if last and self.tree.root_at(last.size) != last.head.root:
+            raise LedgerUnavailable(
+                f"the first {last.size:,} events are not those that a tree head was signed over;"
+                " none is signed over others. `scim-ledger verify` says what is wrong",
+                reason="events were changed",
+            )
         note = key.note(TreeHead(key.name, size, self.tree.root_at(size)).text)
         signed = self._keep(size, str(note), again=again)
         self.keys.remember(Note.parse(signed.note))
@@ -141,14 +145,6 @@ class TreeHeads:
             self._seen = (last.number, now)
         age = (clock.now() - datetime.fromisoformat(last.signed_at)).total_seconds()
         return age >= INTERVAL or now - self._seen[1] >= INTERVAL
-
-    def _must_continue(self, last: SignedHead) -> None:
-        if self.tree.root_at(last.size) != last.head.root:
-            raise LedgerUnavailable(
-                f"the first {last.size:,} events are not those that a tree head was signed over;"
-                " none is signed over others. `scim-ledger verify` says what is wrong",
-                reason="events were changed",
-            )
 
     def _keep(self, size: int, note: str, *, again: bool = False) -> SignedHead:
         return SignedHead(*self.ledger.add_head(size, note, again=again))

@@ -1,7 +1,8 @@
 """The pieces a verification is cut into, and what checks them: this process, or one for each core.
 
-To a process of its own pieces come in on stdin, outcomes go out on stdout, and it ends where stdin
-does.
+Pieces come to a process on stdin, outcomes leave on stdout, and it ends where stdin does. One that
+`multiprocessing` spawns would first import the whole program, which takes as long as checking some
+ten thousand events.
 """
 
 import os
