@@ -1,6 +1,6 @@
 """The current state of resources, projected in the append's transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ledger.contract import Connection
@@ -27,14 +27,6 @@ from projections.tables import Tables
 __all__ = ["NotUnique", "Resources", "StillMember"]
 
 ACTIVE = "active"
-
-
-class UnassignedActive(NamedTuple):
-    """A user whose `active` an event unassigned, and the position of that event."""
-
-    id: str
-    user_name: str
-    position: int
 
 
 class _Current(NamedTuple):
@@ -129,9 +121,7 @@ class Resources(ResourceReader, Projection):
                 document,
             ),
         )
-        place = position, resource.id
-        self.uniqueness.follow(connection, kind.type, place, {}, resource.attributes)
-        self._write_emails(connection, position, set(), email_keys(resource.attributes))
+        self._index(connection, position, resource, {}, resource.attributes)
         self._count(connection, resource.type, position, +1)
         return Stored(position, resource.id, kind.type, resource.version, None, document)
 
@@ -152,9 +142,7 @@ class Resources(ResourceReader, Projection):
             f"UPDATE {self._table} SET {columns} WHERE position = ?",
             (*values.values(), old.position),
         )
-        self.uniqueness.follow(connection, kind.type, (old.position, new.id), before, after)
-        if before.get("emails") != after.get("emails"):
-            self._write_emails(connection, old.position, email_keys(before), email_keys(after))
+        self._index(connection, old.position, new, before, after)
         return Stored(old.position, new.id, kind.type, new.version, None, document)
 
     def _delete(self, connection: Connection, old: _Current) -> None:
@@ -164,9 +152,8 @@ class Resources(ResourceReader, Projection):
         connection.execute(
             f"DELETE FROM {self._tables.unassigned} WHERE resource_position = ?", (position,)
         )
-        self.uniqueness.follow(connection, gone.type, (position, gone.id), gone.attributes, {})
+        self._index(connection, position, gone, gone.attributes, {})
         connection.execute(f"DELETE FROM {self._table} WHERE position = ?", (position,))
-        self._write_emails(connection, position, email_keys(gone.attributes), set())
         self._count(connection, gone.type, position, -1)
 
     def _follow_active(self, connection: Connection, position: int, recorded: Recorded) -> None:
@@ -179,10 +166,20 @@ class Resources(ResourceReader, Projection):
             row = position, recorded.position
             connection.execute(f"INSERT INTO {table} VALUES (?, ?)", row)
 
-    def _write_emails(
-        self, connection: Connection, position: int, old: set[str], new: set[str]
+    def _index(
+        self,
+        connection: Connection,
+        position: int,
+        resource: Resource,
+        before: Attributes,
+        after: Attributes,
     ) -> None:
-        table = self._tables.email
+        """Follow a change of unique values, and of e-mail addresses; raises NotUnique."""
+        place = position, resource.id
+        self.uniqueness.follow(connection, resource.type, place, before, after)
+        if before.get("emails") == after.get("emails"):
+            return
+        old, new, table = email_keys(before), email_keys(after), self._tables.email
         connection.executemany(
             f"DELETE FROM {table} WHERE email_key = ? AND position = ?",
             [(key, position) for key in old - new],
@@ -205,8 +202,8 @@ class Resources(ResourceReader, Projection):
 
     def unassigned_active(
         self, connection: Connection, most: int
-    ) -> tuple[int, Sequence[UnassignedActive]]:
-        """Return how many users have `active` unassigned by an event, and the first of them.
+    ) -> tuple[int, list[tuple[Resource, int]]]:
+        """Return how many users an event left without `active`, and the first with its position.
 
         They count as active, though PATCH once recorded a null for deactivated users too.
         """
@@ -218,10 +215,7 @@ class Resources(ResourceReader, Projection):
             " ORDER BY resource_position LIMIT ?",
             (most,),
         )
-        found = [(resource_of(document), position) for document, position in rows]
-        return count, [
-            UnassignedActive(user.id, user.attributes["userName"], at) for user, at in found
-        ]
+        return count, [(resource_of(document), position) for document, position in rows]
 
 
 def email_keys(attributes: Attributes) -> set[str]:

@@ -191,7 +191,7 @@ def _accounts(tenant: Tenant) -> Iterator[Finding]:
     with tenant.ledger.reading() as connection:
         count, found = tenant.resources.unassigned_active(connection, MOST_NAMED)
     if count:
-        named = [f"{one.user_name} ({one.id}) at position {one.position}" for one in found]
+        named = [f"{u.attributes['userName']} ({u.id}) at position {at}" for u, at in found]
         left = count - len(found)
         more = [f"and {left:,} more, named once these are settled"] if left else []
         yield False, f"{_UNASSIGNED}: {', '.join(named + more)}. {_SETTLE}"
