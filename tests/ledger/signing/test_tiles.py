@@ -1,50 +1,148 @@
-"""Tiles of a tree with three levels, read by an independent client."""
+"""The stored tree: tiles follow the leaves and can be thrown away."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from ledger import clock
-from ledger.merkle import leaf_hash
-from ledger.signing.note import SigningKey
-from ledger.signing.tile_paths import TileName
-from ledger.signing.tiles import Tree
-from ledger.signing.tree_heads import TreeHead
+from ledger import merkle
+from ledger.signing.tiles import NotThatFar, Tree
+from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
-from tests.scim_api.tlog_client import Log
-
-SIZE = 2 * 65_536 + 2 * 256 + 3
 
 
-@pytest.fixture
-def large(ledger: SQLiteLedger) -> SQLiteLedger:
-    """Fill a ledger with rows that nobody decodes: a real append of each takes too long here."""
-    at = clock.timestamp()
-    begin = ledger.last_position() + 1
-    rows = (
-        (n, clock.uuid7(), "Note-1", n - begin + 1, "Updated", 1, at, "t", "a", header, leaf)
-        for n in range(begin, SIZE + 1)
-        for header in (b"%d" % n,)
-        for leaf in (leaf_hash(header),)
-    )
+def plant(
+    ledger: SQLiteLedger, leaves: int, foreign: Callable[[Path], Connection], first: int = 0
+) -> list[bytes]:
+    """Put leaves into the ledger's file without the rest of their events; return all there are.
+
+    Those up to position `first` are left out, by default those that are there.
+    """
+    connection = foreign(ledger.path)
+    for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+        connection.execute(f"DROP TRIGGER {name}")
+    first = first or connection.execute("SELECT max(position) FROM event").fetchone()[0]
+    rows = [
+        (n, str(n), "Note-1", n, "Created", 1, "", "", "", b"", merkle.leaf_hash(str(n).encode()))
+        for n in range(first + 1, leaves + 1)
+    ]
+    connection.execute("BEGIN")
+    connection.executemany(f"INSERT INTO event VALUES ({', '.join('?' * 11)})", rows)
+    connection.execute("COMMIT")
+    found = connection.execute("SELECT leaf_hash FROM event ORDER BY position").fetchall()
+    connection.close()
+    return [leaf for (leaf,) in found]
+
+
+def tiles(ledger: SQLiteLedger) -> dict[tuple[int, int], int]:
+    with ledger.reading() as connection:
+        rows = connection.execute("SELECT level, number, length(hashes) / 32 FROM tile")
+        return {(level, number): width for level, number, width in rows}
+
+
+@pytest.mark.parametrize("size", [1, 2, 255, 256, 257, 511, 512, 700])
+def test_the_root_is_that_of_the_leaves(size: int, ledger: SQLiteLedger, foreign) -> None:
+    leaves = plant(ledger, 700, foreign)
+
+    assert Tree(ledger).root_at(size) == merkle.tree_hash(leaves[:size])
+
+
+def test_tiles_are_those_of_the_specification(ledger: SQLiteLedger, foreign) -> None:
+    plant(ledger, 70_000, foreign)
+
+    Tree(ledger).root_at(70_000)
+
+    assert tiles(ledger) == {(1, 0): 256, (1, 1): 17, (2, 0): 1}  # the example of tlog-tiles
+
+
+def test_proofs_from_tiles_hold(ledger: SQLiteLedger, foreign) -> None:
+    leaves, tree = plant(ledger, 66_000, foreign), Tree(ledger)
+
+    for old, new in ((1, 66_000), (256, 257), (65_536, 65_537), (777, 65_999)):
+        roots = merkle.tree_hash(leaves[:old]), merkle.tree_hash(leaves[:new])
+        proof = tree.consistency(old, new)
+        assert merkle.verify_consistency(old, new, *roots, proof)
+        inclusion = tree.inclusion(old, new)
+        assert merkle.verify_inclusion(leaves[old - 1], old - 1, new, inclusion, roots[1])
+
+
+def test_a_tree_with_more_than_one_hash_in_its_highest_tile_is_that_of_its_leaves(
+    ledger: SQLiteLedger, foreign
+) -> None:
+    size, whole = 131_072 + 256 + 3, 131_072
+    leaves, tree = plant(ledger, size, foreign), Tree(ledger)
+    roots = {each: merkle.tree_hash(leaves[:each]) for each in (whole, size)}
+
+    assert {each: tree.root_at(each) for each in roots} == roots
+    assert tiles(ledger) == {(1, 0): 256, (1, 1): 256, (1, 2): 1, (2, 0): 2}
+    consistency = tree.consistency(whole, size)
+    assert merkle.verify_consistency(whole, size, roots[whole], roots[size], consistency)
+    for position in (65_537, whole, size):
+        inclusion = tree.inclusion(position, size)
+        leaf = leaves[position - 1]
+        assert merkle.verify_inclusion(leaf, position - 1, size, inclusion, roots[size])
+
+
+def test_a_tile_that_is_filled_begins_one_a_level_higher_at_any_height(
+    ledger: SQLiteLedger, foreign
+) -> None:
+    size = 256**3
+    leaves = plant(ledger, size, foreign, first=size - 256)[-256:]
+    kept = [merkle.leaf_hash(bytes([n])) for n in range(255)]
+    with ledger.writing() as connection:  # as if made of the leaves before
+        for place in ((1, 255), (2, 0)):
+            connection.execute("INSERT INTO tile VALUES (?, ?, ?)", (*place, b"".join(kept)))
+
+    root = Tree(ledger).root_at(size)
+
+    filled = merkle.tree_hash([*kept, merkle.tree_hash(leaves)])
+    assert root == merkle.tree_hash([*kept, filled])
+    assert tiles(ledger) == {(1, 255): 256, (2, 0): 256, (3, 0): 1}
+
+
+def test_tiles_grow_with_the_ledger_as_if_made_at_once(ledger: SQLiteLedger, foreign) -> None:
+    for size in (300, 600, 5_000, 66_000):
+        plant(ledger, size, foreign)
+        Tree(ledger).follow()
+    with ledger.reading() as connection:
+        grown = connection.execute("SELECT * FROM tile ORDER BY level, number").fetchall()
     with ledger.writing() as connection:
-        connection.executemany("INSERT INTO event VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows)
-    return ledger
+        connection.execute("DELETE FROM tile")
+
+    Tree(ledger).follow()
+
+    with ledger.reading() as connection:
+        assert connection.execute("SELECT * FROM tile ORDER BY level, number").fetchall() == grown
 
 
-def test_a_log_of_three_levels_can_be_audited_whole(large: SQLiteLedger) -> None:
-    tree = Tree(large)
-    key = SigningKey("log", bytes(32))
-    note = str(key.note(TreeHead("log", SIZE, tree.root_at(SIZE)).text))
-    fetched = set()
+def test_deleted_tiles_are_computed_again(ledger: SQLiteLedger, foreign) -> None:
+    leaves = plant(ledger, 600, foreign)
+    tree = Tree(ledger)
+    tree.root_at(600)
+    with ledger.writing() as connection:
+        connection.execute("DELETE FROM tile")
 
-    def fetch(path: str) -> bytes:
-        if path == "checkpoint":
-            return note.encode()
-        fetched.add(path)
-        name = TileName.parse(path.removeprefix("tile/"))
-        assert name is not None
-        if name.level is None:
-            return tree.entries(name.number, name.width)
-        return tree.hashes(name.level, name.number, name.width)
+    assert tree.root_at(600) == merkle.tree_hash(leaves)
 
-    assert Log(fetch, str(key.verifier)).audit() == SIZE
-    assert {"tile/2/000.p/2", "tile/1/002.p/2", "tile/0/514.p/3"} <= fetched
+
+def test_there_is_no_tree_beyond_the_events(ledger: SQLiteLedger) -> None:
+    with pytest.raises(NotThatFar, match="the ledger has 1 events, not 2"):
+        Tree(ledger).root_at(2)
+
+
+def test_two_that_make_the_same_tiles_at_once_make_them_once(
+    ledger: SQLiteLedger, foreign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leaves = plant(ledger, 600, foreign)
+    writing = ledger.writing
+
+    def overtaken():  # another process is quicker between hashing and writing
+        monkeypatch.setattr(ledger, "writing", writing)
+        Tree(ledger).follow()
+        return writing()
+
+    monkeypatch.setattr(ledger, "writing", overtaken)
+    Tree(ledger).follow()
+
+    assert tiles(ledger) == {(1, 0): 2}
+    assert Tree(ledger).root_at(600) == merkle.tree_hash(leaves)
