@@ -11,8 +11,6 @@ from typing import IO, Protocol
 
 from ledger.contract import Ledger, LedgerBusy, LedgerError
 
-Trouble = LedgerError | OSError
-
 INTERVAL = 2.0  # seconds between two looks at the ledgers
 RETRY = 0.05  # seconds between two attempts at a lock
 PAUSE = 0.02  # seconds between two steps: requests of the same process go first
@@ -56,7 +54,7 @@ class JobRunner:
     def __init__(
         self,
         jobs: Callable[[], Iterable[Job]],
-        report: Callable[[Job, Trouble | None], None] = lambda job, error: None,
+        report: Callable[[Job, LedgerError | OSError | None], None] = lambda job, error: None,
         lock_file: str = LOCK_FILE,
     ) -> None:
         """`jobs` returns those of the ledgers open at the time; `report` is called after each step.

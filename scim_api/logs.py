@@ -157,11 +157,6 @@ def log_request(line: dict[str, Any]) -> None:
                 handler.write(text)
 
 
-def warn(sentence: str) -> None:
-    """Log a sentence for the operator; the command line prints it on stderr as it is."""
-    LOGGER.warning(sentence)
-
-
 class JobLog:
     """Logs what fails in the background: each thing once, until it works again."""
 

@@ -84,7 +84,7 @@ def known_heads(tenant: Tenant, settings: Settings | None, *, ask: bool = True) 
     chosen = settings or settings_.load({})
     url = chosen.anchor_url if ask else None
     sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, url)
-    return known(tenant.heads, sources, logs.warn)
+    return known(tenant.heads, sources, logs.LOGGER.warning)
 
 
 def wire(path: Path, settings: Settings | None = None, *, read_only: bool = False) -> Tenant:

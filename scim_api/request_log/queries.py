@@ -1,15 +1,23 @@
-"""What can be asked of the request log: its attributes in filters, its pages, how it is shown."""
+"""What can be asked of the request log: its attributes in filters, its pages, and what rows mean.
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+A row says that a request was refused or changed nothing; explanations.json why: the rule, the RFC,
+where to look in Okta. It is keyed by the topic of the rule code, else by scimType, else by status;
+a key can be narrowed by the request's method or its resource type, as in "resource User".
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.resources import files
 from typing import Any
 
 import orjson
 
+from ledger.user_agents import OKTA
 from projections.query.model import And, Compare, Filter, Operator, Type
 from projections.query.sql import Column, Columns, Sql, compiled
 from scim_api.protocol.schema.attributes import Attribute, Records
-from scim_api.request_log.explanations import explain
+from scim_api.request_log.records import Row
 from scim_api.request_log.store import Record, RequestLog
 
 MOST = 1000  # records on one page
@@ -81,13 +89,13 @@ def page(
     """
     wanted = compiled(filter, Columns(_COLUMNS)) if filter else ("TRUE", [])
     if after is not None and before is None:
-        found = log.oldest(count + 1, wanted, _newer(after))
-        rest = log.newest(1, wanted, ("row <= ?", [after]))
+        found = log.records(count + 1, wanted, _newer(after), oldest_first=True)
+        rest = log.records(1, wanted, ("row <= ?", [after]))
         return Page(found[:count][::-1], len(found) > count, bool(rest))
     bounds = [("row < ?", [before])] if before is not None else []
     bounds += [_newer(after)] if after is not None else []
-    found = log.newest(count + 1, wanted, *bounds)
-    newer = log.oldest(1, wanted, ("row >= ?", [before])) if before is not None else []
+    found = log.records(count + 1, wanted, *bounds)
+    newer = log.records(1, wanted, ("row >= ?", [before])) if before is not None else []
     return Page(found[:count], bool(newer), len(found) > count)
 
 
@@ -127,3 +135,36 @@ def shown(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
 def explained(record: Record, names: Mapping[str, str], base_url: str) -> dict[str, Any]:
     """Return a record with what it means."""
     return {**shown(record, names), "explanation": asdict(explain(record.row, base_url))}
+
+
+# What rows mean
+
+ANOTHER = "None: the client is not Okta."
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The meaning of a row, where to look in Okta if the client is Okta, and what to do next."""
+
+    rule: str
+    rfc: str
+    okta: str
+    next: str
+
+
+_TEXT = files("scim_api.request_log").joinpath("explanations.json").read_text("utf-8")
+TABLE = {key: Explanation(**texts) for key, texts in json.loads(_TEXT).items()}
+
+
+def explain(row: Row, base_url: str) -> Explanation:
+    """Return the meaning of a row; `base_url` is the SCIM base URL that clients should have."""
+    found = next(TABLE[key] for key in _keys(row) if key in TABLE)
+    okta = found.okta if row.family == OKTA else ANOTHER
+    return replace(found, okta=okta, next=found.next.replace("{base}", base_url))
+
+
+def _keys(row: Row) -> Iterator[str]:
+    topic = (row.code or "").partition(".")[0]
+    for word in (topic, row.scim_type, str(row.status if row.status >= 400 else 200)):
+        yield from (f"{word} {row.method}", f"{word} {row.resource_type}", word or "")
+    yield "other"

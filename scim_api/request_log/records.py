@@ -5,7 +5,7 @@ our own words; of the headers the User-Agent, unless it could name a person.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -119,14 +119,12 @@ class Row(NamedTuple):
 FindPosition = Callable[[NoChange], int | None]
 
 
-def rows_of(entry: Entry, find_position: FindPosition) -> Iterator[Row]:
-    """Yield the rows of a request: one, or one for each operation of a bulk request."""
-    if not isinstance(entry.outcome, list):
-        whole = Part(entry.method, entry.path, entry.outcome)
-        yield _row(entry, whole, entry.status, find_position)
-        return
-    for part in entry.outcome:
-        yield _row(entry, part, 200, find_position)
+def rows_of(entry: Entry, find_position: FindPosition) -> list[Row]:
+    """Return the rows of a request: one, or one for each operation of a bulk request."""
+    if isinstance(entry.outcome, list):
+        return [_row(entry, part, 200, find_position) for part in entry.outcome]
+    whole = Part(entry.method, entry.path, entry.outcome)
+    return [_row(entry, whole, entry.status, find_position)]
 
 
 def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> Row:

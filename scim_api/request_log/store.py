@@ -3,7 +3,6 @@
 Bounded by rows and by age; it is no part of the ledger and proves nothing.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -162,18 +161,10 @@ class RequestLog(SideFile[_Backlog]):
 
     # Reading
 
-    def newest(self, count: int, *conditions: sql.Sql) -> list[Record]:
-        """Return the last records that satisfy all conditions, newest first."""
-        return self._records("DESC", count, conditions)
-
-    def oldest(self, count: int, *conditions: sql.Sql) -> list[Record]:
-        """Return the first records that satisfy all conditions, oldest first."""
-        return self._records("ASC", count, conditions)
-
     def of_request(self, id_: str) -> list[Record]:
         """Return the records of the requests whose id begins so, in any case, oldest first."""
         begins = "lower(request_id) >= lower(?) AND lower(request_id) < lower(?) || char(0x10FFFF)"
-        return self.oldest(10_000, (begins, [id_, id_]))
+        return self.records(10_000, (begins, [id_, id_]), oldest_first=True)
 
     def refused_since(self, at: str) -> int:
         """Return how many requests, or operations of bulk requests, were refused since a time."""
@@ -183,8 +174,10 @@ class RequestLog(SideFile[_Backlog]):
             counted = "SELECT count(*) FROM request WHERE at >= ? AND status >= 400"
             return int(connection.execute(counted, (at,)).fetchone()[0])
 
-    def _records(self, order: str, count: int, conditions: Sequence[sql.Sql]) -> list[Record]:
+    def records(self, count: int, *conditions: sql.Sql, oldest_first: bool = False) -> list[Record]:
+        """Return the first records, newest first, that satisfy all conditions."""
         texts, values = zip(("at >= ?", [self._bounds.oldest()]), *conditions, strict=True)
+        order = "ASC" if oldest_first else "DESC"
         rest = f"WHERE {' AND '.join(texts)} ORDER BY row {order} LIMIT ?"
         parameters = [value for each in values for value in each]
         with self._opened("request", connect_read_only) as connection:

@@ -1,7 +1,5 @@
 """What a worker process starts and closes together with its application."""
 
-from flask import Flask
-
 from ledger.background import JobRunner
 from ledger.signing.anchors import LOCK_FILE as ANCHORS_LOCK
 from scim_api import logs
@@ -38,9 +36,3 @@ class Runtime:
         self._jobs.end()
         self._anchors.end()
         self.tenants.close()
-
-
-def runtime_of(app: Flask | None) -> Runtime | None:
-    """Return what goes with an application; None while it is loading, or if it is another's."""
-    found: Runtime | None = app.extensions.get(EXTENSION) if app else None
-    return found

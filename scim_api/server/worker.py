@@ -17,7 +17,7 @@ from ledger import clock
 from scim_api.audit.feeds import waits
 from scim_api.logs import LOGGER
 from scim_api.protocol.errors import ScimError, error_document
-from scim_api.server.runtime import EXTENSION, Runtime, runtime_of
+from scim_api.server.runtime import EXTENSION, Runtime
 from scim_api.web.messages import SCIM_JSON
 
 _REASONS = {
@@ -26,7 +26,6 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
 }
-
 
 ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
 STALL = 10.0  # seconds for which a client that waits for events may take nothing
@@ -81,8 +80,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
 
     @cached_property
     def _waiters(self) -> ThreadPoolExecutor:
-        feeds = self.wsgi.extensions[EXTENSION].feeds
-        return ThreadPoolExecutor(feeds.slots + REFUSING, "waiter")
+        return ThreadPoolExecutor(self.wsgi.extensions[EXTENSION].feeds.slots + REFUSING, "waiter")
 
     def _answer_in_time(self, req: Any, conn: Any) -> bool:
         """Answer a request that waits; return whether the connection can be used again."""
@@ -98,7 +96,8 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
     @property
     def runtime(self) -> Runtime | None:
         """The application's; None while it is being loaded, when a signal can already come."""
-        return runtime_of(getattr(self, "wsgi", None))
+        app = getattr(self, "wsgi", None)
+        return app.extensions.get(EXTENSION) if app else None
 
     def _release_waiting(self) -> None:
         if runtime := self.runtime:

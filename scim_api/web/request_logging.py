@@ -1,6 +1,7 @@
 """Which requests are logged, and in whose log: what a request itself does for the request log."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger.contract import LedgerError
@@ -21,13 +22,8 @@ def known_paths(rules: Iterable[str], scim: str, ledger: str) -> KnownPaths:
     return KnownPaths(scim, ledger, frozenset(part for part in parts if part and "<" not in part))
 
 
-@dataclass(frozen=True, slots=True)
-class _Requester:
-    """The ledger whose log a request goes to, and its credential if there is a live one."""
-
-    tenant: Tenant
-    credential: Credential | None = None
-    types: Sequence[ResourceType] = RESOURCE_TYPES
+# The ledger whose log a request goes to, its credential if there is a live one, and its types.
+_Requester = tuple[Tenant, Credential | None, Sequence[ResourceType]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +42,8 @@ class RequestLogger:
         requester = self._requester(exchange, path, status) if path not in _NOBODYS else None
         if requester is None or exchange.outcome is None:
             return
-        credential = requester.credential
-        requester.tenant.requests.note(
+        tenant, credential, types = requester
+        tenant.requests.note(
             Entry(
                 at=exchange.at,
                 id=exchange.id,
@@ -59,7 +55,7 @@ class RequestLogger:
                 status=status,
                 milliseconds=exchange.milliseconds,
                 outcome=exchange.outcome,
-                types=requester.types,
+                types=types,
                 known=self.known,
                 position=exchange.past.position if exchange.past else None,
             )
@@ -68,7 +64,7 @@ class RequestLogger:
     def _requester(self, exchange: Exchange, path: str, status: int) -> _Requester | None:
         who = exchange.authenticated
         if who:
-            return _Requester(who.tenant, who.credential, who.catalogue.resource_types)
+            return who.tenant, who.credential, who.catalogue.resource_types
         header = exchange.environ.get("HTTP_AUTHORIZATION")
         token = presented(header)
         try:
@@ -80,7 +76,7 @@ class RequestLogger:
         tenant = self.tenants.find_open(claimed_ledger(header))
         if tenant is None and self.known.holds(path):
             tenant = self.tenants.only()
-        return _Requester(tenant) if tenant else None
+        return (tenant, None, RESOURCE_TYPES) if tenant else None
 
 
 def _bearer(tenant: Tenant, token_sha256: str, now: str, status: int) -> _Requester:
@@ -88,10 +84,8 @@ def _bearer(tenant: Tenant, token_sha256: str, now: str, status: int) -> _Reques
 
     An ended token is named only in its 401; elsewhere it counts as a stranger's.
     """
-    try:
+    with suppress(LedgerError):
         admitted = tenant.find_credential(token_sha256)
-    except LedgerError:
-        return _Requester(tenant)
-    if admitted is None or (status != 401 and admitted[0].state(now) != "live"):
-        return _Requester(tenant)
-    return _Requester(tenant, admitted[0], admitted[1].resource_types)
+        if admitted and (status == 401 or admitted[0].state(now) == "live"):
+            return tenant, admitted[0], admitted[1].resource_types
+    return tenant, None, RESOURCE_TYPES

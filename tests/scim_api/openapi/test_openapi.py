@@ -11,8 +11,7 @@ from scim_api.audit.events import FIELDS
 from scim_api.protocol.bulk import MAX_OPERATIONS
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, RESOURCE_TYPES
-from scim_api.request_log.explanations import Explanation
-from scim_api.request_log.queries import REQUEST
+from scim_api.request_log.queries import REQUEST, Explanation
 from tests.scim_api.client import BASE, refusal
 from tests.scim_api.schemas_of_operators import BADGE_URN, add_schema
 

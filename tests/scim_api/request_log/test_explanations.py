@@ -5,7 +5,7 @@ import re
 import pytest
 
 from scim_api.protocol.errors import ScimError
-from scim_api.request_log.explanations import TABLE, explain
+from scim_api.request_log.queries import TABLE, explain
 from scim_api.request_log.records import Row
 from scim_api.web import messages
 from tests.scim_api.client import SEARCH_URN, group, user
