@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -70,20 +71,19 @@ def _opener(hold: Callable[[socket.socket], None]) -> OpenerDirector:
     return build_opener(_NoRedirects, Handler)
 
 
+@dataclass
 class _Exchange:
     """One request and its answer, in a thread of its own, so that the caller's wait is bounded.
 
     A socket's timeout is for each of its operations, and none bounds the look-up of a name.
     """
 
-    def __init__(self, request: Request, display_name: str, timeout: float) -> None:
-        """`timeout` is in seconds, for all of it."""
-        self._request = request
-        self._display_name = display_name
-        self._timeout = timeout
-        self._sockets: list[socket.socket] = []
-        self._over = threading.Event()
-        self._answer: Future[bytes] = Future()
+    request: Request
+    display_name: str
+    timeout: float  # seconds, for all of it
+    _sockets: list[socket.socket] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _answer: Future[bytes] = field(default_factory=Future)
 
     def result(self) -> bytes:
         """Return the body of a 2xx; raises RemoteTrouble."""
@@ -92,7 +92,7 @@ class _Exchange:
         except RuntimeError:
             raise self._unreachable("no thread is to be had") from None
         try:
-            return self._answer.result(self._timeout)
+            return self._answer.result(self.timeout)
         except TimeoutError:
             raise self._unreachable("no answer in time") from None
         finally:
@@ -106,17 +106,25 @@ class _Exchange:
 
     def _ask(self) -> bytes:
         try:
-            with _opener(self._hold).open(self._request, timeout=self._timeout) as answer:
-                return _read(answer, self._display_name)
+            with _opener(self._hold).open(self.request, timeout=self.timeout) as answer:
+                return _read(answer, self.display_name)
         except HTTPError as error:
             error.close()
-            raise RemoteTrouble(_refusal(self._display_name, error.code), error.code) from None
+            raise self._refused(error.code) from None
         except (OSError, HTTPException, ValueError) as error:
             why = error.reason if isinstance(error, URLError) else error
             raise self._unreachable(_words(why)) from None
 
+    def _refused(self, status: int) -> RemoteTrouble:
+        elsewhere = (
+            "it is somewhere else, and that is not followed" if 300 <= status < 400 else None
+        )
+        meaning = elsewhere or _MEANING.get(status)
+        says = f"{self.display_name} answered {status}" + (f": {meaning}" if meaning else "")
+        return RemoteTrouble(says, status)
+
     def _unreachable(self, why: str) -> RemoteTrouble:
-        return RemoteTrouble(f"{self._display_name} cannot be reached: {why}")
+        return RemoteTrouble(f"{self.display_name} cannot be reached: {why}")
 
     def _hold(self, connected: socket.socket) -> None:
         """Keep a second descriptor of a connection, to end it with while TLS has the first."""
@@ -172,13 +180,6 @@ def fetch(
     if body is not None:
         request.add_header("Content-Type", "text/plain; charset=utf-8")
     return _Exchange(request, display_name, timeout).result()
-
-
-def _refusal(display_name: str, status: int) -> str:
-    if 300 <= status < 400:
-        return f"{display_name} answered {status}: it is somewhere else, and that is not followed"
-    meaning = _MEANING.get(status)
-    return f"{display_name} answered {status}" + (f": {meaning}" if meaning else "")
 
 
 def _words(why: object) -> str:

@@ -9,6 +9,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -60,7 +61,6 @@ class LineHandler(logging.Handler):
 
     def __init__(self, stream: TextIO | None) -> None:
         super().__init__()
-        self.stream_written = stream
         self.dropped = 0  # lines since the last that could be written
         self._outlet = outlet(stream)
         self._torn = False  # a line was cut off by what stopped it
@@ -93,19 +93,17 @@ class LineHandler(logging.Handler):
         return written == len(data)
 
 
-_latest: list[LineHandler] = []
+_handler_of = lru_cache(maxsize=1)(LineHandler)
 
 
 def stderr_handler() -> LineHandler:
     """Return what writes to stderr, one for all loggers of a process."""
-    if not _latest or _latest[0].stream_written is not sys.stderr:
-        _latest[:] = [LineHandler(sys.stderr)]
-    return _latest[0]
+    return _handler_of(sys.stderr)
 
 
 def dropped() -> int:
     """Return how many lines this process dropped since the last that could be written."""
-    return _latest[0].dropped if _latest else 0
+    return stderr_handler().dropped
 
 
 def hold_standard_streams() -> None:

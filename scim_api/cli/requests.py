@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from projections.query.model import Operator
+from projections.query.model import And, Operator
 from scim_api.auth.credentials import names_of
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.moments import SINCE, timestamp_of
 from scim_api.cli.terminal import Exit, Failure, print_json, print_record, say
 from scim_api.protocol.filter import parse_filter
-from scim_api.request_log.queries import MOST, REQUEST, all_of, compared, explained, page, shown
+from scim_api.request_log.queries import MOST, REQUEST, compared, explained, page, shown
 
 _WIDTH = 60  # of a detail in a table; show has all of it
 _COLUMNS = ("at", "requestId", "who", "client", "method", "path", "status", "scimType", "detail")
@@ -61,7 +61,7 @@ def list_requests(
     if filter_ is not None:
         filters.append(parse_filter(filter_, REQUEST))
     tenant = console.tenant()
-    found = page(tenant.requests, all_of(filters), count=limit)
+    found = page(tenant.requests, And(tuple(filters)) if filters else None, count=limit)
     names = names_of(tenant)
     rows = [shown(record, names) for record in found.records]
     console.rows(rows if console.as_json else map(_row, rows), "no such requests")

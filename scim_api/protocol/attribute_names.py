@@ -2,13 +2,7 @@
 
 from projections.query.model import Type
 from scim_api.protocol.policy import Tolerances
-from scim_api.protocol.schema.attributes import (
-    Attribute,
-    AttributeAt,
-    Mutability,
-    ResourceType,
-    Returned,
-)
+from scim_api.protocol.schema.attributes import Attribute, AttributeAt, ResourceType, Returned
 
 
 def find(
@@ -70,5 +64,4 @@ def compared(attribute: Attribute, tolerances: Tolerances) -> Attribute:
 
 def is_never_returned(attribute: Attribute) -> bool:
     """Return whether an attribute is never returned, so that nothing may be asked about it."""
-    never = attribute.returned is Returned.NEVER
-    return never or attribute.mutability is Mutability.WRITE_ONLY
+    return attribute.returned is Returned.NEVER or attribute.write_only

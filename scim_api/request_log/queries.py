@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from ledger.user_agents import OKTA
-from projections.query.model import And, Compare, Filter, Operator, Type
+from projections.query.model import Compare, Filter, Operator, Type
 from projections.query.sql import Column, Columns, Sql, compiled
 from scim_api.protocol.schema.attributes import Attribute, Records
 from scim_api.request_log.records import Row
@@ -59,11 +59,6 @@ _COLUMNS: Mapping[str, Column] = {
 def compared(name: str, operator: Operator, value: str | int) -> Filter:
     """Return a comparison of one attribute."""
     return Compare(REQUEST.declared[name].path(), operator, value)
-
-
-def all_of(filters: list[Filter]) -> Filter | None:
-    """Return what satisfies every filter; None where there is none."""
-    return And(tuple(filters)) if filters else None
 
 
 @dataclass(frozen=True, slots=True)
