@@ -69,7 +69,6 @@ class JobRunner:
         self._thread = threading.Thread(target=self._run, name="background", daemon=True)
 
     def start(self) -> None:
-        """Start."""
         self._thread.start()
 
     def end(self) -> None:
@@ -87,13 +86,9 @@ class JobRunner:
             for job in self._jobs():
                 if self._ended.is_set():
                     return
-                if self._has_turn(job):
-                    self._do(job)
-
-    def _do(self, job: Job) -> None:
-        while self._try(job, job.step):
-            if self._ended.wait(PAUSE):
-                return
+                more = self._has_turn(job)
+                while more:
+                    more = self._try(job, job.step) and not self._ended.wait(PAUSE)
 
     def _try(self, job: Job, work: Callable[[], bool | None]) -> bool:
         """Work; what fails is reported, and tried again at the next look."""
@@ -113,10 +108,9 @@ class JobRunner:
             except OSError as error:
                 self._report(job, error)
                 return False
-            if lock is None:
-                return False
-            self._locks[job.path] = lock
-        return True
+            if lock:
+                self._locks[job.path] = lock
+        return job.path in self._locks
 
 
 @contextmanager

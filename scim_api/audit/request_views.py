@@ -9,7 +9,7 @@ from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.filter import parse_filter
 from scim_api.request_log.queries import REQUEST, explained, shown
 from scim_api.request_log.queries import page as page_of
-from scim_api.request_log.store import Record
+from scim_api.request_log.records import Record
 from scim_api.web.context import Exchange, exchange_of
 from scim_api.web.messages import plain_json
 
@@ -26,11 +26,12 @@ def page() -> Response:
         count=count(parameters),
     )
     records = found.records
+    numbers = [record.row or 0 for record in records] or [0]
     links = page_links(
         exchange,
         {name: parameters[name] for name in ("filter", "count") if name in parameters},
-        records[-1].number if records else 0,
-        records[0].number if records else 0,
+        numbers[-1],
+        numbers[0],
         found.older and bool(records),
         found.newer and bool(records),
     )
@@ -42,7 +43,7 @@ def one(id_: str) -> Response:
     """GET a request by its id, or how that begins, with what each record of it means."""
     exchange = exchange_of(request)
     records = exchange.principal.tenant.requests.of_request(id_)
-    ids = {record.row.request_id.lower() for record in records}
+    ids = {record.request_id.lower() for record in records}
     if not records:
         raise NotFound(
             "request.unknown",
@@ -53,11 +54,11 @@ def one(id_: str) -> Response:
         raise InvalidValue("parameter.request_id", template, number=len(ids))
     names = _names(exchange, records)
     documents = [explained(record, names, exchange.base_url) for record in records]
-    return plain_json({"requestId": records[0].row.request_id, "requests": documents})
+    return plain_json({"requestId": records[0].request_id, "requests": documents})
 
 
 def _names(exchange: Exchange, records: Iterable[Record]) -> dict[str, str]:
     """Return the names of the credentials in some records, by their ids."""
     tenant = exchange.principal.tenant
     with tenant.ledger.reading() as connection:
-        return tenant.credentials.names(connection, {r.row.actor for r in records if r.row.actor})
+        return tenant.credentials.names(connection, {r.actor for r in records if r.actor})

@@ -84,7 +84,7 @@ def show_request(console: Console, id_: str) -> None:
     tenant, settings = console.tenant(), console.settings
     base_url = settings.base_url or f"https://HOST{settings.base_path}"
     records = tenant.requests.of_request(id_)
-    ids = {record.row.request_id.lower() for record in records}
+    ids = {record.request_id.lower() for record in records}
     if not ids:
         raise Failure(
             f"no request {id_} was refused or changed nothing, or it is no longer kept",

@@ -17,8 +17,8 @@ from ledger.user_agents import OKTA
 from projections.query.model import Compare, Filter, Operator, Type
 from projections.query.sql import Column, Columns, Sql, compiled
 from scim_api.protocol.schema.attributes import Attribute, Records
-from scim_api.request_log.records import Row
-from scim_api.request_log.store import Record, RequestLog
+from scim_api.request_log.records import Record
+from scim_api.request_log.store import RequestLog
 
 MOST = 1000  # records on one page
 
@@ -103,33 +103,32 @@ def shown(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
 
     What is not known is left out.
     """
-    row = record.row
     document = {
-        "number": record.number,
-        "at": row.at,
-        "requestId": row.request_id,
-        "actor": row.actor,
-        "credential": names.get(row.actor or ""),
-        "client": row.family,
-        "userAgent": row.client,
-        "method": row.method,
-        "path": row.path,
-        "status": row.status,
-        "scimType": row.scim_type,
-        "detail": row.detail,
-        "bulk": bool(row.bulk) or None,
-        "milliseconds": row.milliseconds,
-        "resourceType": row.resource_type,
-        "resourceId": row.resource_id,
-        "position": row.position,
-        "attributes": orjson.loads(row.attributes) if row.attributes else None,
+        "number": record.row,
+        "at": record.at,
+        "requestId": record.request_id,
+        "actor": record.actor,
+        "credential": names.get(record.actor or ""),
+        "client": record.family,
+        "userAgent": record.client,
+        "method": record.method,
+        "path": record.path,
+        "status": record.status,
+        "scimType": record.scim_type,
+        "detail": record.detail,
+        "bulk": bool(record.bulk) or None,
+        "milliseconds": record.milliseconds,
+        "resourceType": record.resource_type,
+        "resourceId": record.resource_id,
+        "position": record.position,
+        "attributes": orjson.loads(record.attributes) if record.attributes else None,
     }
     return {name: value for name, value in document.items() if value is not None}
 
 
 def explained(record: Record, names: Mapping[str, str], base_url: str) -> dict[str, Any]:
     """Return a record with what it means."""
-    return {**shown(record, names), "explanation": asdict(explain(record.row, base_url))}
+    return {**shown(record, names), "explanation": asdict(explain(record, base_url))}
 
 
 # What rows mean
@@ -151,15 +150,15 @@ _TEXT = files("scim_api.request_log").joinpath("explanations.json").read_text("u
 TABLE = {key: Explanation(**texts) for key, texts in json.loads(_TEXT).items()}
 
 
-def explain(row: Row, base_url: str) -> Explanation:
-    """Return the meaning of a row; `base_url` is the SCIM base URL that clients should have."""
-    found = next(TABLE[key] for key in _keys(row) if key in TABLE)
-    okta = found.okta if row.family == OKTA else ANOTHER
+def explain(record: Record, base_url: str) -> Explanation:
+    """Return the meaning of a record; `base_url` is the SCIM base URL that clients should have."""
+    found = next(TABLE[key] for key in _keys(record) if key in TABLE)
+    okta = found.okta if record.family == OKTA else ANOTHER
     return replace(found, okta=okta, next=found.next.replace("{base}", base_url))
 
 
-def _keys(row: Row) -> Iterator[str]:
-    topic = (row.code or "").partition(".")[0]
-    for word in (topic, row.scim_type, str(row.status if row.status >= 400 else 200)):
-        yield from (f"{word} {row.method}", f"{word} {row.resource_type}", word or "")
+def _keys(record: Record) -> Iterator[str]:
+    topic = (record.code or "").partition(".")[0]
+    for word in (topic, record.scim_type, str(record.status if record.status >= 400 else 200)):
+        yield from (f"{word} {record.method}", f"{word} {record.resource_type}", word or "")
     yield "other"

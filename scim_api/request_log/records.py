@@ -1,4 +1,4 @@
-"""The rows kept of a request: only what this service gave out, nothing that a client wrote.
+"""The records kept of a request: only what this service gave out, nothing that a client wrote.
 
 Of an address only fixed words, names of resource types, URNs of served schemas and ids; of a detail
 our own words; of the headers the User-Agent, unless it could name a person.
@@ -72,7 +72,7 @@ class KnownPaths:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A request to log; its rows are made later, off the request path."""
+    """A request to log; its records are made later, off the request path."""
 
     at: str
     id: str
@@ -88,15 +88,14 @@ class Entry:
     known: KnownPaths
     position: int | None = None  # of the past that was asked for
 
-    @property
-    def size(self) -> int:
-        """The number of its rows."""
-        return len(self.outcome) if isinstance(self.outcome, list) else 1
 
+class Record(NamedTuple):
+    """A record, as a row of the log; `attributes` is a JSON list.
 
-class Row(NamedTuple):
-    """A row of the log without its number; `attributes` is a JSON list."""
+    Numbers rise and are given once, when a record is written.
+    """
 
+    row: int | None  # its number
     at: str
     request_id: str
     actor: str | None
@@ -119,20 +118,21 @@ class Row(NamedTuple):
 FindPosition = Callable[[NoChange], int | None]
 
 
-def rows_of(entry: Entry, find_position: FindPosition) -> list[Row]:
-    """Return the rows of a request: one, or one for each operation of a bulk request."""
+def records_of(entry: Entry, find_position: FindPosition) -> list[Record]:
+    """Return the records of a request: one, or one for each operation of a bulk request."""
     if isinstance(entry.outcome, list):
-        return [_row(entry, part, 200, find_position) for part in entry.outcome]
+        return [_record(entry, part, 200, find_position) for part in entry.outcome]
     whole = Part(entry.method, entry.path, entry.outcome)
-    return [_row(entry, whole, entry.status, find_position)]
+    return [_record(entry, whole, entry.status, find_position)]
 
 
-def _row(entry: Entry, part: Part, status: int, find_position: FindPosition) -> Row:
+def _record(entry: Entry, part: Part, status: int, find_position: FindPosition) -> Record:
     refusal = part.outcome if isinstance(part.outcome, Refusal) else None
     position = find_position(part.outcome) if isinstance(part.outcome, NoChange) else entry.position
     resource_type, id_ = _resource(entry, part)
     attributes = refusal.attributes if refusal else ()
-    return Row(
+    return Record(
+        row=None,
         at=entry.at,
         request_id=entry.id,
         actor=entry.actor,

@@ -13,7 +13,7 @@ from ledger.sqlite.connection import Connection, connect, connect_read_only
 from projections.query import sql
 from projections.query.effort import bounded
 from scim_api.logs import LOGGER
-from scim_api.request_log.records import Entry, NoChange, Row, rows_of
+from scim_api.request_log.records import Entry, NoChange, Record, records_of
 from scim_api.side_file import SideFile
 
 REQUESTS_FILE = "requests.db"
@@ -22,9 +22,8 @@ STRANGERS = 10  # one row in so many may be of a request whose token was refused
 _SPARE = 200  # rows that a write removes beyond twice those it adds
 _OF_STRANGERS = "(actor IS NULL OR status = 401)"  # whoever holds a revoked token is one too
 
-_INSERT = (
-    f"INSERT INTO request ({', '.join(Row._fields)}) VALUES ({', '.join('?' * len(Row._fields))})"
-)
+_COLUMNS = ", ".join(Record._fields)
+_INSERT = f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * len(Record._fields))})"
 _FORGET = (
     "DELETE FROM request WHERE lower(resource_id) = :id OR instr(lower(path), :id)"
     " OR instr(lower(detail), :id)"
@@ -44,14 +43,6 @@ class Bounds:
         return clock.timestamp(clock.now() - timedelta(days=self.days))
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A row of the log and its number; numbers rise and are given once."""
-
-    number: int
-    row: Row
-
-
 @dataclass(slots=True)
 class _Backlog:
     """Requests not yet written; those beyond its bounds are counted and dropped."""
@@ -62,7 +53,7 @@ class _Backlog:
     dropped: int = 0
 
     def add(self, entry: Entry) -> None:
-        size = entry.size
+        size = len(entry.outcome) if isinstance(entry.outcome, list) else 1
         strangers = size if entry.actor is None or entry.status == 401 else 0
         if (
             self.rows + size > MAX_PENDING
@@ -117,7 +108,7 @@ class RequestLog(SideFile[_Backlog]):
         if pending.dropped:
             fields = {"dropped": pending.dropped}
             LOGGER.warning("request log overflowed", extra={"fields": fields})
-        rows = [row for entry in pending.entries for row in rows_of(entry, self._position)]
+        rows = [row for entry in pending.entries for row in records_of(entry, self._position)]
         self._ledger.leave()
         for name in _missing(connection):
             connection.execute(f"ALTER TABLE request ADD COLUMN {name} {_ADDED[name]}")
@@ -186,15 +177,14 @@ class RequestLog(SideFile[_Backlog]):
             sql.register(connection)
             with bounded(connection):
                 found = connection.execute(f"{_select(connection)} {rest}", (*parameters, count))
-                rows = found.fetchall()
-        return [Record(number, Row._make(row)) for number, *row in rows]
+                return [Record._make(row) for row in found]
 
 
 def _select(connection: Connection) -> str:
     """Return the statement that reads records, also from a file of an earlier version."""
     missing = _missing(connection)
-    names = ("NULL" if name in missing else name for name in Row._fields)
-    return f"SELECT row, {', '.join(names)} FROM request"
+    names = ("NULL" if name in missing else name for name in Record._fields)
+    return f"SELECT {', '.join(names)} FROM request"
 
 
 def _missing(connection: Connection) -> set[str]:

@@ -23,7 +23,6 @@ class Runtime:
         self._anchors = JobRunner(lambda: anchors_of(tenants), logs.JobLog(), ANCHORS_LOCK)
 
     def start(self) -> None:
-        """Start the background jobs."""
         if self._anchor_url:
             self.tenants.open_in_background()
         self._jobs.start()

@@ -47,7 +47,6 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
     """A worker that refuses in SCIM JSON, and whose threads no client can hold for ever."""
 
     def init_process(self) -> None:
-        """Begin without a connection."""
         self._begun: dict[Any, float] = {}
         self._apart: dict[Any, Any] = {}  # requests that wait, by connection
         super().init_process()
@@ -109,7 +108,6 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
-        """Stop at once."""
         self._release_waiting()
         super().handle_quit(sig, frame)
 

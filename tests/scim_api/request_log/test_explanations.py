@@ -6,7 +6,7 @@ import pytest
 
 from scim_api.protocol.errors import ScimError
 from scim_api.request_log.queries import TABLE, explain
-from scim_api.request_log.records import Row
+from scim_api.request_log.records import Record
 from scim_api.web import messages
 from tests.scim_api.client import SEARCH_URN, group, user
 from tests.scim_api.protocol.test_errors import SOURCES
@@ -26,8 +26,8 @@ OTHER = TABLE["other"]
 
 
 def row(status, scim_type=None, **more):
-    found = dict.fromkeys(Row._fields) | {"family": "Okta", "method": "PUT", "bulk": False}
-    return Row(**found | {"status": status, "scim_type": scim_type} | more)
+    found = dict.fromkeys(Record._fields) | {"family": "Okta", "method": "PUT", "bulk": False}
+    return Record(**found | {"status": status, "scim_type": scim_type} | more)
 
 
 def meaning(status, scim_type=None, **more):

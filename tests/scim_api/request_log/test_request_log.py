@@ -423,7 +423,7 @@ def log(tmp_path):
 
 
 def ids(log):
-    return [int(record.row.request_id[-6:]) for record in log.records(10_000)]
+    return [int(record.request_id[-6:]) for record in log.records(10_000)]
 
 
 def fill(log, numbers, **more):
@@ -500,7 +500,7 @@ def test_unknown_addresses_share_no_tenth_with_strangers_where_the_token_is_live
     bounded = RequestLog(tenant.requests._path, tenant.ledger, Bounds(100, 90))
     fill(bounded, [1])
 
-    statuses = [record.row.status for record in bounded.records(1000)]
+    statuses = [record.status for record in bounded.records(1000)]
     bounded.close()
     assert (statuses.count(404), statuses.count(401)) == (30, 10)
 
@@ -556,7 +556,7 @@ def test_a_log_of_an_earlier_version_is_read_and_written(log):
 
     assert ids(log()) == [0]
     fill(log(), [1])
-    assert [(r.row.code, r.row.status) for r in log().records(2)] == [
+    assert [(r.code, r.status) for r in log().records(2)] == [
         ("value.bad", 400),
         (None, 400),
     ]
@@ -627,7 +627,7 @@ def test_the_position_is_left_out_where_the_ledger_cannot_be_read(log):
     fill(bounded, [0], outcome=NoChange("User", AN_ID, 1))
 
     [record] = bounded.records(10)
-    assert (record.row.resource_id, record.row.position) == (AN_ID, None)
+    assert (record.resource_id, record.position) == (AN_ID, None)
 
 
 def test_only_the_owner_can_open_the_file(log):

@@ -17,7 +17,7 @@ def ids(server):
     """Return the ids of the requests in the file, whoever wrote it."""
     folder = server.data_dir / "default"
     log = RequestLog(folder / REQUESTS_FILE, Unreadable())
-    return [record.row.request_id for record in log.records(10_000, oldest_first=True)]
+    return [record.request_id for record in log.records(10_000, oldest_first=True)]
 
 
 def refuse(server, number):
