@@ -4,9 +4,8 @@ Paths are resolved and values read before (operations.py): nothing here looks at
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -45,8 +44,7 @@ class Op(StrEnum):
 _CREATES = {Op.ADD: "add_at_filter_creates", Op.REPLACE: "replace_at_filter_creates"}
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One change of one attribute, its path resolved and its value read.
 
     `value` is the attribute's new value or, of what an add or replace selects, the parts to lay
