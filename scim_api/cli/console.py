@@ -39,6 +39,7 @@ from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
 from scim_api.wiring import create_ledger, migrate_ledger, open_tenant
 
 VERSION = version("scim-ledger")
+SOFTWARE = f"scim-ledger {VERSION}"
 
 
 class Console:
@@ -78,14 +79,10 @@ class Console:
         """Open a ledger with its projections; raises LedgerError."""
         return open_tenant(self.path(name), self.settings)
 
-    def metadata(self, via: str = "cli") -> Metadata:
+    def metadata(self) -> Metadata:
         """Return the metadata of an operator's events; the operator's name can be erased."""
-        request = {
-            "operator": operator(),
-            "client": f"scim-ledger {VERSION}",
-            "id": clock.uuid7(),
-        }
-        return Metadata("operator", via, clock.uuid7(), request)
+        request = {"operator": operator(), "client": SOFTWARE, "id": clock.uuid7()}
+        return Metadata("operator", "cli", clock.uuid7(), request)
 
     def web(self) -> Flask:
         """Return the application; it logs errors only."""
@@ -93,8 +90,7 @@ class Console:
 
     def create(self, name: str | None = None) -> Tenant:
         """Make a ledger and open it; raises LedgerError when there is one already."""
-        software = f"scim-ledger {VERSION}"
-        create_ledger(self.path(name), self.settings, software=software, metadata=self.metadata())
+        create_ledger(self.path(name), self.settings, software=SOFTWARE, metadata=self.metadata())
         return self.tenant(name)
 
     def migrate(self, name: str) -> list[str]:
@@ -214,25 +210,26 @@ def with_examples(help_: str, words: str, examples: Sequence[str]) -> str:
     return f"{inspect.cleandoc(help_)}\n\n\b\nExamples:\n" + "".join(f"  {x}\n" for x in lines)
 
 
+# How a command ends with an error, the narrower classes first.
+EXITS: Mapping[type[Exception], Exit] = {
+    SettingsError: Exit.CONFIGURATION,
+    LedgerMisnamed: Exit.USAGE,
+    LedgerMissing: Exit.NOT_FOUND,
+    LedgerBusy: Exit.BUSY,
+    LedgerError: Exit.FAILED,
+    TooMany: Exit.FAILED,
+    ScimError: Exit.USAGE,  # what was typed: a filter, a moment
+}
+
+
 @contextmanager
 def _sentences() -> Iterator[None]:
     """End a command that fails with a sentence and the right exit code."""
     try:
         yield
-    except SettingsError as error:
-        raise Failure(str(error), Exit.CONFIGURATION) from error
-    except LedgerMisnamed as error:
-        raise click.UsageError(str(error)) from error
-    except LedgerMissing as error:
-        raise Failure(str(error), Exit.NOT_FOUND) from error
-    except LedgerBusy as error:
-        raise Failure(f"{error}; try again", Exit.BUSY) from error
-    except LedgerError as error:
-        raise Failure(str(error)) from error
-    except TooMany as error:
-        raise Failure(error.detail) from error
-    except ScimError as error:  # what was typed: a filter, a moment
-        raise click.UsageError(error.detail) from error
+    except (SettingsError, LedgerError, ScimError) as error:
+        code = next(code for kind, code in EXITS.items() if isinstance(error, kind))
+        raise Failure(f"{error}; try again" if code is Exit.BUSY else str(error), code) from error
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe went away: nothing to say to it
         end(Exit.OK)

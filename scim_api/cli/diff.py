@@ -11,14 +11,15 @@ from projections.audit.membership_diff import Span
 from scim_api.audit.documents import archive_of, difference_documents
 from scim_api.cli.console import Console, command
 from scim_api.cli.lookup import PAGE, PastQuery, label, shown, walk
-from scim_api.cli.moments import last_position_of, position_of, say_position, span_options
+from scim_api.cli.moments import from_option, last_position_of, position_of, say_position, to_option
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
 
 NAMES = [resource_type.name for resource_type in RESOURCE_TYPES]
 
 
 @command("diff", "--from 2026-10-01 --to 2026-11-01", "--from 7d --kind left --type User --json")
-@span_options
+@from_option
+@to_option
 @click.option("--kind", type=click.Choice(DIFFERENCES), help="Only differences of this kind.")
 @click.option("--type", "type_", type=click.Choice(NAMES), help="Only resources of this type.")
 def diff(
@@ -81,7 +82,7 @@ def _changed(document: dict[str, Any]) -> str:
     counts = [f"members {sign}{members[side]['count']}" for side, sign in signs if members]
     if document["kind"] in ("joined", "passed") or document["how"].startswith("deleted"):
         return ", ".join(counts)
-    return ", ".join([key.rpartition(":")[2] for key in document["changes"]] + counts)
+    return ", ".join([*map(label, document["changes"]), *counts])
 
 
 def _hands(document: Mapping[str, Any]) -> dict[str, str]:

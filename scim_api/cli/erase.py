@@ -1,25 +1,56 @@
 """erase: forget a user for ever."""
 
-from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from ledger.contract import StreamErased
-from ledger.erasure import Justification
+from ledger.erasure import Hold, Justification, is_short_form
 from scim_api.cli.console import Console, command
-from scim_api.cli.persons import ShortForm, find_person, hold_document
-from scim_api.cli.terminal import Exit, Failure, Progress, note, print_json, say
+from scim_api.cli.lookup import absent
+from scim_api.cli.terminal import Exit, Failure, Progress
 from scim_api.erasure import erase as erasing
-from scim_api.erasure.erase import ErasurePlan, ErasureResult
-from scim_api.erasure.mentions import Mention
+from scim_api.erasure.erase import USER, ErasurePlan, ErasureResult, NoSuchPerson, SeveralPersons
+from scim_api.tenants.tenants import Tenant
 
-SHOWN = 20  # streams that mention a person; JSON has all
+SHOWN = 20  # events that mention a person; JSON has all
 
 RESIDUE = (
     "Backups, exports and other copies are not reached: see docs/operating.md, "
     '"What about backups and other copies?"'
 )
+
+
+def short_form(text: str) -> str:
+    """Read a code or a ticket number: too short to name a person by accident."""
+    if not is_short_form(text):
+        raise click.BadParameter("is 1 to 64 letters, digits and . _ : # / -, without spaces")
+    return text
+
+
+def find_person(tenant: Tenant, user: str) -> str:
+    """Return the id of a user, deleted or not; raises Failure."""
+    try:
+        return erasing.find(tenant, user)
+    except SeveralPersons as error:
+        raise Failure(f"{error}; choose one by its id") from None
+    except NoSuchPerson:  # the userName of an erased user is in no file any more
+        pending = tenant.ledger.unfinished_erasures().values()
+        ids = ", ".join(stream.partition("-")[2] for stream in pending)
+        hint = f"; an erasure is not finished: scim-ledger erase {ids} finishes it" if ids else ""
+        raise Failure(f"{absent(USER, user).message}{hint}", Exit.NOT_FOUND) from None
+
+
+def hold_document(each: Hold) -> dict[str, Any]:
+    """Return a legal hold as JSON has it."""
+    return {
+        "id": each.subject,
+        "ticket": each.why.ticket,
+        "reason": each.why.reason,
+        "since": each.at,
+        "position": each.position,
+    }
 
 
 @command(
@@ -28,9 +59,9 @@ RESIDUE = (
     "019ab6d3-... --reason gdpr-17 --ticket PRIV-42",
 )
 @click.argument("user", metavar="ID|USERNAME")
-@click.option("--reason", type=ShortForm(), required=True, metavar="CODE", help="Why: a code.")
+@click.option("--reason", type=short_form, required=True, metavar="CODE", help="Why: a code.")
 @click.option(
-    "--ticket", type=ShortForm(), required=True, metavar="ID", help="Where it was decided."
+    "--ticket", type=short_form, required=True, metavar="ID", help="Where it was decided."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be erased; change nothing.")
 @click.option(
@@ -66,14 +97,14 @@ def erase(
     with Progress("looking for mentions in other streams") as progress:
         found = erasing.plan(tenant, id_, progress)
     if dry_run:
-        _show(console, found, None)
+        console.document(_document(found, None), *_lines(found, None))
         return
     try:
         order = Justification(reason, ticket)
         done = erasing.erase(tenant, id_, order, console.metadata(), wait)
     except StreamErased:  # by another, meanwhile
         raise Failure(f"{id_} is being erased by another command; try again", Exit.BUSY) from None
-    _show(console, found, done)
+    console.document(_document(found, done), *_lines(found, done))
     _must_be_finished(done.unfinished)
 
 
@@ -86,44 +117,30 @@ def _must_be_finished(why: str | None) -> None:
         )
 
 
-def _show(console: Console, found: ErasurePlan, done: ErasureResult | None) -> None:
-    if console.as_json:
-        print_json(_document(found, done))
-        return
+def _lines(found: ErasurePlan, done: ErasureResult | None) -> Iterator[str]:
+    """Yield what an erasure forgets, and plainly what it does not reach."""
     verb, about = ("erased", done) if done else ("would erase", found)
-    say(f"{verb} {found.id}, the payloads of its events (stream User-{found.id}): {about.events}")
-    say(f"groups left: {', '.join(about.groups) or 'none'}")
+    yield f"{verb} {found.id}, the payloads of its events (stream User-{found.id}): {about.events}"
+    yield f"groups left: {', '.join(about.groups) or 'none'}"
     for hold in found.holds if done is None else ():
-        say(f"refused because of a legal hold: {hold.why.ticket} since {hold.at}")
-    _show_mentions(found)
-    if done and not done.unfinished:
-        say(f"erased by event {done.position}; the files were rewritten")
-    note(RESIDUE)
-
-
-def _show_mentions(found: ErasurePlan) -> None:
-    """Say plainly what an erasure does not reach: mentions of the person in other streams."""
+        yield f"refused because of a legal hold: {hold.why.ticket} since {hold.at}"
     for id_ in found.tokens:
-        say(f"token {id_}, this user's own, no longer works: token revoke {id_}")
-    if not found.mentions:
-        say("no event of another stream contains the user's names")
-        return
-    streams = Counter(mention.stream for mention in found.mentions)
-    say(
+        yield f"token {id_}, this user's own, no longer works: token revoke {id_}"
+    streams = {mention.stream for mention in found.mentions}
+    yield (
         f"NOT ERASED: {len(found.mentions)} events of {len(streams)} other streams contain the"
         " user's names; change or erase these too, if they have to go:"
+        if streams
+        else "no event of another stream contains the user's names"
     )
-    for stream in list(streams)[:SHOWN]:
-        say(f"  {stream}: {_places([m for m in found.mentions if m.stream == stream])}")
-    if len(streams) > SHOWN:
-        say(f"  and {len(streams) - SHOWN} more; --json has all")
-
-
-def _places(mentions: list[Mention]) -> str:
-    attributes = sorted({attribute for each in mentions for attribute in each.attributes})
-    positions = [str(each.position) for each in mentions]
-    more = f" and {len(positions) - 5} more" if len(positions) > 5 else ""
-    return f"{', '.join(attributes)} at position {', '.join(positions[:5])}{more}"
+    for mention in found.mentions[:SHOWN]:
+        attributes = ", ".join(mention.attributes)
+        yield f"  position {mention.position}, {mention.stream}: {attributes}"
+    if len(found.mentions) > SHOWN:
+        yield f"  and {len(found.mentions) - SHOWN} more; --json has all"
+    if done and not done.unfinished:
+        yield f"erased by event {done.position}; the files were rewritten"
+    yield RESIDUE
 
 
 def _document(found: ErasurePlan, done: ErasureResult | None) -> dict[str, Any]:

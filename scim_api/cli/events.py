@@ -2,16 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import click
 
 from ledger import codec
 from ledger.events import WITHHELD, Recorded
-from ledger.user_agents import family
+from projections.audit.cause import cause_of
 from projections.history.event_index import EventQuery
 from projections.query.model import And, Compare, Filter, Operator
 from scim_api.audit.documents import archive_of
@@ -19,8 +20,8 @@ from scim_api.audit.event_filters import EVENT, event_filter, resolved
 from scim_api.audit.events import MOST, Events
 from scim_api.auth.credentials import names_of
 from scim_api.cli.console import Console, command, group
-from scim_api.cli.lookup import follow
-from scim_api.cli.moments import SINCE, timestamp_of
+from scim_api.cli.lookup import cause_columns, follow, label
+from scim_api.cli.moments import since_option
 from scim_api.cli.terminal import Exit, Failure, cell, read_side_file, say, to_json
 from scim_api.tenants.tenants import Tenant
 
@@ -51,8 +52,8 @@ filter_option = click.option(
     group=events,
 )
 @filter_option
-@click.option("--since", help=SINCE)
-@click.option("--type", "type_", help="Only events of this type, such as Deactivated.")
+@since_option
+@click.option("--type", help="Only events of this type, such as Deactivated.")
 @click.option("--stream", help="Only events of this stream, such as User-<id>.")
 @click.option("--limit", type=click.IntRange(1), help="At most this many, the newest.")
 @click.option("--newest-first/--oldest-first", help="In which order.  [default: oldest-first]")
@@ -60,10 +61,9 @@ def list_events(
     console: Console,
     filter_: str | None,
     since: str | None,
-    type_: str | None,
-    stream: str | None,
     limit: int | None,
     newest_first: bool,
+    **equal: str | None,
 ) -> None:
     """List events, oldest first.
 
@@ -75,7 +75,7 @@ def list_events(
     have none.
     """
     reader = EventReader(console.tenant())
-    asked = reader.filter(filter_, type=type_, stream=stream, since=since)
+    asked = reader.filter(filter_, since, **equal)
     found = reader.select(asked, limit, newest_first)
     shape = reader.document if console.as_json else reader.row
     console.rows(map(shape, found), "no such events")
@@ -126,7 +126,7 @@ class EventReader:
         self._credentials = names_of(tenant)
 
     def filter(
-        self, text: str | None, *, since: str | None = None, **equal: str | None
+        self, text: str | None, since: str | None = None, **equal: str | None
     ) -> Filter | None:
         """Return a filter of all that is asked of an event; raises UsageError."""
         terms = [] if text is None else [event_filter(text, self._credentials)]
@@ -136,12 +136,12 @@ class EventReader:
                 terms.append(resolved(leaf, self._credentials))
         if since is not None:
             at = EVENT.declared["at"].path()
-            terms.append(Compare(at, Operator.GE, timestamp_of(since)))
+            terms.append(Compare(at, Operator.GE, since))
         if terms:
             follow(self._tenant.history)
         return And(tuple(terms)) if len(terms) > 1 else next(iter(terms), None)
 
-    def read(self, positions: list[int]) -> list[NamedEvent]:
+    def read(self, positions: Sequence[int]) -> list[NamedEvent]:
         """Return the events at some positions, with the names of the time."""
         lines = self._tenant.ledger.raw_events_at(positions)
         found = [codec.decode(line.header, line.body) for line in lines]
@@ -151,12 +151,8 @@ class EventReader:
     def _names(self, found: list[Recorded]) -> Mapping[int, str]:
         """Return the names of the subjects of events, by position."""
         follow(self._tenant.history)
-        credentials = {
-            recorded.position: self._credentials[recorded.subject]
-            for recorded in found
-            if recorded.subject in self._credentials
-        }
-        return credentials | archive_of(self._tenant).names_of(found)
+        own, known = archive_of(self._tenant).names_of(found), self._credentials
+        return {r.position: known[r.subject] for r in found if r.subject in known} | own
 
     def select(
         self,
@@ -168,18 +164,15 @@ class EventReader:
         """Yield the events that a filter finds; with a limit, the newest of them."""
         end = self._events.end() if end is None else end
         if limit is None:
-            asked = EventQuery(filter=filter, newest_first=newest_first, count=MOST)
-            yield from self._walk(asked, end)
-            return
+            return self._walk(EventQuery(filter=filter, newest_first=newest_first, count=MOST), end)
         newest = EventQuery(filter=filter, newest_first=True, count=min(limit, MOST))
-        found = [e for e, _ in zip(self._walk(newest, end), range(limit), strict=False)]
-        yield from found if newest_first else reversed(found)
+        found = list(islice(self._walk(newest, end), limit))
+        return iter(found if newest_first else reversed(found))
 
     def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[NamedEvent]:
         """Yield the newest events, oldest first, then if `go_on` new ones as they come."""
         end = self._events.end()
-        if count:
-            yield from self.select(filter, count, end=end)
+        yield from self.select(filter, count, end=end)
         while go_on:
             asked = EventQuery(filter=filter, newest_first=False, count=MOST, after=end)
             end = self._events.end()
@@ -192,22 +185,18 @@ class EventReader:
         more = True
         while more:
             found = self._events.find(asked, end)
-            yield from self.read(list(found.positions))
+            yield from self.read(found.positions)
             more = found.older if asked.newest_first else found.newer
             if more:
-                bound: Any = {"before" if asked.newest_first else "after": found.positions[-1]}
+                last = found.positions[-1]
+                bound: Any = {"before": last} if asked.newest_first else {"after": last}
                 asked = replace(asked, **bound)
 
     def row(self, event: NamedEvent) -> dict[str, Any]:
         """Return an event as a line of a table."""
         recorded = event.recorded
-        operator = recorded.request.get("operator")
         return {
-            "position": recorded.position,
-            "at": recorded.at,
-            "type": recorded.type,
-            "who": self._credentials.get(recorded.actor) or operator or recorded.actor,
-            "client": family(recorded.request.get("client", "")),
+            **cause_columns(cause_of(recorded, self._credentials)),
             "via": recorded.via,
             "name": event.name,
             "stream": recorded.stream,
@@ -244,7 +233,5 @@ def _changed(recorded: Recorded) -> str:
     """Name what changed: attributes of extensions without their long URN, members by number."""
     if recorded.payload is None:
         return "erased"
-    kinds = {key: key.partition(":")[0] for key in _effects(recorded)}
-    named = (key.rpartition(":")[2] if kind == "urn" else kind for key, kind in kinds.items())
-    counts = Counter(named)
+    counts = Counter(map(label, _effects(recorded)))
     return ", ".join(f"{name} ({n})" if n > 1 else name for name, n in sorted(counts.items()))

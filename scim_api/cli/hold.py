@@ -6,7 +6,7 @@ from ledger import erasure
 from ledger.contract import StreamErased
 from ledger.erasure import Justification, NotHeld
 from scim_api.cli.console import Console, command
-from scim_api.cli.persons import ShortForm, find_person, hold_document
+from scim_api.cli.erase import find_person, hold_document, short_form
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.erasure.erase import stream_of
 
@@ -18,8 +18,8 @@ from scim_api.erasure.erase import stream_of
     "--json",
 )
 @click.argument("user", metavar="[ID|USERNAME]", required=False)
-@click.option("--reason", type=ShortForm(), metavar="CODE", help="Why: a code.")
-@click.option("--ticket", type=ShortForm(), metavar="ID", help="The ticket of the hold.")
+@click.option("--reason", type=short_form, metavar="CODE", help="Why: a code.")
+@click.option("--ticket", type=short_form, metavar="ID", help="The ticket of the hold.")
 @click.option("--release", is_flag=True, help="Release the hold of this ticket.")
 def hold(
     console: Console, user: str | None, reason: str | None, ticket: str | None, release: bool

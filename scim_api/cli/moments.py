@@ -1,9 +1,7 @@
 """Moments as an operator types them: positions, instants, dates and ages."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
 
 import click
 
@@ -12,15 +10,12 @@ from ledger.contract import Ledger
 from scim_api.cli.terminal import note
 from scim_api.web.as_of import position_at
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 AGES = "1y, 2w, 7d, 12h, 30m, 45s: years, weeks, days, hours, minutes, seconds"
 MOMENT = (
     "a position (42), an instant (2026-10-01T00:00:00Z; without an offset it is UTC), a date"
     f" (2026-10-01: its first instant, UTC) or an age ({AGES} ago)"
 )
 NOW = "Today's date (UTC) and the future mean until now."
-SINCE = "A time (2026-11-01T10:00:00Z, 2026-11-01) or an age (7d, 12h)."
 EXPIRES = (
     "a date (2027-10-01: its first instant, UTC), an instant (2027-10-01T08:00:00Z) or a time"
     f" from now ({AGES}; a year ends on the same day of the next)"
@@ -31,23 +26,27 @@ _POSITION = re.compile(r"[0-9]{1,100}", re.ASCII)
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
-def at_option(command: F) -> F:
-    """Add --at MOMENT."""
-    return click.option("--at", metavar="MOMENT", help=f"As of then: {MOMENT}. {NOW}")(command)
-
-
-def span_options(command: F) -> F:
-    """Add --from MOMENT and --to MOMENT."""
-    to = f"End of the period, by default now. {NOW}"
-    command = click.option("--to", "end", metavar="MOMENT", help=to)(command)
-    start = f"Start of the period: {MOMENT}."
-    return click.option("--from", "start", metavar="MOMENT", required=True, help=start)(command)
+at_option = click.option("--at", metavar="MOMENT", help=f"As of then: {MOMENT}. {NOW}")
+from_option = click.option(
+    "--from", "start", metavar="MOMENT", required=True, help=f"Start of the period: {MOMENT}."
+)
+to_option = click.option(
+    "--to", "end", metavar="MOMENT", help=f"End of the period, by default now. {NOW}"
+)
 
 
 def timestamp_of(text: str) -> str:
     """Read a time, or an age before now, as a timestamp; raises UsageError."""
     wrong = f"{text!r} is neither a time such as 2026-11-01T10:00:00Z nor an age such as 7d"
     return _timestamp(text, wrong)
+
+
+since_option = click.option(
+    "--since",
+    type=timestamp_of,
+    metavar="TIME",
+    help="A time (2026-11-01T10:00:00Z, 2026-11-01) or an age (7d, 12h).",
+)
 
 
 def expiry_of(text: str) -> str:

@@ -7,7 +7,7 @@ import click
 from ledger.atomic_files import write_whole
 from ledger.signing.proofs import proof_of
 from scim_api.cli.console import Console, command
-from scim_api.cli.terminal import Exit, Failure, note, print_json
+from scim_api.cli.terminal import Exit, Failure, note
 
 
 @command("prove", "42", "42 --output 42.tlog-proof")
@@ -29,7 +29,5 @@ def prove(console: Console, position: int, output: Path | None) -> None:
     if output:
         write_whole(output, proof.text.encode())
         note(f"{output}: event {position} under a tree head")
-    elif console.as_json:
-        print_json(proof.document())
     else:
-        click.echo(proof.text, nl=False)
+        console.document(proof.document(), *proof.text.splitlines())

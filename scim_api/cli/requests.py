@@ -8,7 +8,7 @@ import click
 from projections.query.model import And, Operator
 from scim_api.auth.credentials import names_of
 from scim_api.cli.console import Console, command, group
-from scim_api.cli.moments import SINCE, timestamp_of
+from scim_api.cli.moments import since_option
 from scim_api.cli.terminal import Exit, Failure, print_json, print_record, say
 from scim_api.protocol.filter import parse_filter
 from scim_api.request_log.queries import MOST, REQUEST, compared, explained, page, shown
@@ -34,7 +34,7 @@ requests = group(
     "--filter 'client eq \"Okta\" and status ge 500'",
     group=requests,
 )
-@click.option("--since", help=SINCE)
+@since_option
 @click.option("--status", type=int, help="Only those with this status, such as 409.")
 @click.option("--method", help="Only those of this method, such as PUT.")
 @click.option("--resource", metavar="ID", help="Only those about the resource with this id.")
@@ -51,7 +51,7 @@ def list_requests(
     console: Console, since: str | None, filter_: str | None, limit: int, **equal: Any
 ) -> None:
     """List them, newest first."""
-    filters = [] if since is None else [compared("at", Operator.GE, timestamp_of(since))]
+    filters = [] if since is None else [compared("at", Operator.GE, since)]
     if (refused := equal.pop("refused")) is not None:
         filters.append(compared("status", Operator.GE if refused else Operator.LT, 400))
     equal["resourceId"] = equal.pop("resource")

@@ -9,12 +9,12 @@ import click
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, Progress, print_json
 from scim_api.protocol.discovery import declaration, schemas_of
-from scim_api.protocol.schema.attributes import Attribute
 from scim_api.protocol.schema.document import MAX_FILE, read_schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS, RESOURCE_TYPES, USER
 from scim_api.tenants import configure
 from scim_api.tenants.configure import UnknownSchema
 
+CHARACTERISTICS = ("type", "multiValued", "required", "mutability", "returned", "uniqueness")
 LOOKING = "looking at recorded resources"
 
 schema = group(
@@ -83,22 +83,14 @@ def show_schema(console: Console, urn: str) -> None:
     if console.as_json:
         print_json(declaration(schema))
     else:
-        console.rows(_rows(schema.attributes), "no attributes")
+        console.rows(_rows(declaration(schema)["attributes"]), "no attributes")
 
 
-def _rows(attributes: Iterable[Attribute], within: str = "") -> Iterator[dict[str, Any]]:
+def _rows(attributes: Iterable[dict[str, Any]], within: str = "") -> Iterator[dict[str, Any]]:
     for attribute in attributes:
-        name = within + attribute.name
-        yield {
-            "attribute": name,
-            "type": attribute.type.value,
-            "several": "yes" if attribute.multi_valued else "no",
-            "required": "yes" if attribute.required else "no",
-            "mutability": attribute.mutability.value,
-            "returned": attribute.returned.value,
-            "unique": "no" if attribute.uniqueness == "none" else attribute.uniqueness,
-        }
-        yield from _rows(attribute.sub_attributes, f"{name}.")
+        name = within + attribute["name"]
+        yield {"attribute": name} | {key: attribute.get(key) for key in CHARACTERISTICS}
+        yield from _rows(attribute.get("subAttributes", ()), f"{name}.")
 
 
 @command("remove", "urn:example:scim:2.0:User", group=schema)

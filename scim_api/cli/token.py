@@ -41,7 +41,7 @@ token = group(
     group=token,
 )
 @click.argument("name")
-@click.option("--expires", metavar="TIME", help=f"When it expires: {EXPIRES}.")
+@click.option("--expires", type=expiry_of, metavar="TIME", help=f"When it expires: {EXPIRES}.")
 @click.option(
     "--policy",
     type=click.Choice(list(PRESETS)),
@@ -83,7 +83,7 @@ def create_token(
         tenant,
         console.metadata(),
         name,
-        expires_at=None if expires is None else expiry_of(expires),
+        expires_at=expires,
         scopes=map(Scope, scopes),
         **own,
     )

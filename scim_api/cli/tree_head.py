@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import click
-
 from ledger.signing.tree_heads import SignedHead, TreeHeads
 from scim_api.cli.console import Console, command, group
-from scim_api.cli.terminal import Exit, Failure, note, print_json
+from scim_api.cli.terminal import Exit, Failure, note
 
 tree_head = group(
     "tree-head",
@@ -41,11 +39,9 @@ def create_head(console: Console) -> None:
 
 def _show(console: Console, heads: TreeHeads, signed: SignedHead) -> None:
     key = heads.key_of(signed)
-    if console.as_json:
-        print_json({**_record(signed), "note": signed.note, "verifier_key": str(key)})
-    else:
-        click.echo(signed.note, nl=False)
-        note(f"signed at {signed.signed_at}; verifier key: {key}")
+    document = {**_record(signed), "note": signed.note, "verifier_key": str(key)}
+    console.document(document, *signed.note.splitlines())
+    note(f"signed at {signed.signed_at}; verifier key: {key}")
 
 
 @command("list", "", "--json", group=tree_head)

@@ -15,7 +15,7 @@ from scim_api.cli.console import Console, Group, command
 from scim_api.cli.console import group as command_group
 from scim_api.cli.diff import change_lines, headline, span_of
 from scim_api.cli.lookup import PAGE, PastQuery, absent, cause_columns, label, shown, walk
-from scim_api.cli.moments import at_option, position_before, span_options
+from scim_api.cli.moments import at_option, from_option, position_before, to_option
 from scim_api.cli.terminal import print_json, print_table, say
 from scim_api.protocol.schema.resource_types import KINDS
 
@@ -90,7 +90,8 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         help=f"Show what differs in a {word} between two moments.",
     )
     @name_argument
-    @span_options
+    @from_option
+    @to_option
     def diff(console: Console, name: str, start: str, end: str | None) -> None:
         past = PastQuery(console.tenant())
         span = span_of(past, start, end)

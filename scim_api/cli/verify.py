@@ -230,51 +230,29 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
             " projections are not what a rebuild gives: scim-ledger projections rebuild"
         )
         return
-    read, skipped = report.events, report.skipped
+    every = f" of {report.events + report.skipped}" if report.skipped else ""
+    yield f"verified: {report.events}{every} events of {report.origin}, all as they were written"
     yield (
-        f"verified: {read} of {read + skipped} events of {report.origin} read again, all as they"
-        f" were written; {skipped} by their leaf hashes only"
-        if skipped
-        else f"verified: {read} events of {report.origin}, all as they were written"
+        f"checked: payloads {report.payloads}, forgotten {report.erased},"
+        f" erasures {report.erasures}, tree heads {report.heads}"
     )
-    yield (
-        f"checked: {_counted(report.payloads, 'payload')}, {report.erased} forgotten,"
-        f" {_counted(report.erasures, 'erasure')}; {_counted(report.heads, 'tree head')}"
-        + _compared(report)
-    )
+    for name, at in report.compared.standing.items():
+        yield f"compared with a rebuild: {name} up to position {at}"
     if report.newest:
-        size = _counted(report.newest.size, "event")
-        yield f"newest tree head: of {size}, {report.newest.signed_at}"
+        yield f"newest tree head: size {report.newest.size}, {report.newest.signed_at}"
+    kept = {each.previous: each.kept for each in report.restores}
     for each in (*options.from_outside, *report.held):
-        origin, size = each.head.origin, _counted(each.head.size, "event")
-        lost = any(r.previous == origin and each.head.size > r.kept for r in report.restores)
-        yield (
-            f"{each.source} has a tree head of {size} of {origin}: given up, as said"
-            if lost
-            else f"in keeping with {each.source}: of {size}"
-        )
+        if each.head.size <= kept.get(each.head.origin, each.head.size):  # the rest was given up
+            yield f"compared with {each.source}: size {each.head.size}, {each.head.origin}"
     if options.since:
         yield (
-            f"not read again: {skipped} events, verified at {options.since.at}, whose leaf hashes"
-            " still give the same root; SQLite's own integrity check; the current state and the"
-            " history"
+            f"not read again: {report.skipped} events, verified at {options.since.at}, whose leaf"
+            " hashes still give the same root; SQLite's own integrity check; the current state and"
+            " the history"
         )
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in _not_shown(report, options))
-
-
-def _compared(report: Report) -> str:
-    """Return which projections were compared with a rebuild."""
-    standing = report.compared.standing
-    parts = ["the current state"] if standing.keys() - {"history"} else []
-    if (at := standing.get("history")) is not None:
-        parts.append("the history" if at >= report.events else f"the history up to position {at}")
-    return f"; {' and '.join(parts)} by a rebuild" if parts else ""
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _single_document(single: EventResult) -> dict[str, Any]:
@@ -298,16 +276,11 @@ def _single_document(single: EventResult) -> dict[str, Any]:
 
 def _single_lines(single: EventResult) -> Iterator[str]:
     yield from map(str, single.findings)
-    name = f"event {single.position}, {single.type} of {single.stream}, {single.recorded_at}"
-    if single.findings:
-        yield f"NOT VERIFIED: {name}"
-        return
-    payload = "payload" if single.shown else "the erasure of its payload"
-    yield f"verified: {name}: header, leaf, {payload}"
+    verdict = "NOT VERIFIED" if single.findings else "verified"
+    yield f"{verdict}: event {single.position}, {single.type} of {single.stream}"
+    if not single.shown:
+        yield "Its payload was forgotten."
     if single.head is None:
         yield "No tree head covers it yet: scim-ledger tree-head create"
     else:
-        yield (
-            f"included in the tree head of {single.head.size} events of {single.head.signed_at},"
-            f" by {len(single.proof)} hashes"
-        )
+        yield f"newest tree head over it: size {single.head.size}, {single.head.signed_at}"

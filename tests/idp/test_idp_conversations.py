@@ -86,7 +86,7 @@ def choose_policy(site, client):
     name = client if client in PRESETS else "okta"
     overrides = {SWITCHED_ON[client]: True} if client in SWITCHED_ON else {}
     tenant = site.console.tenant("default")
-    set_policy(tenant, name, overrides, site.console.metadata("cli"))
+    set_policy(tenant, name, overrides, site.console.metadata())
     tenant.close()
 
 

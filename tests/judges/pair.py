@@ -87,7 +87,7 @@ class Pair:
     def __init__(self, api: Any) -> None:
         self.api = api
         console, tenant = api.site.console, api.site.console.tenant("default")
-        set_policy(tenant, "strict", dict.fromkeys(RFC, True), console.metadata("cli"))
+        set_policy(tenant, "strict", dict.fromkeys(RFC, True), console.metadata())
         tenant.close()
         self.storage = _Storage()
         provider = ScimProvider.from_discovery(

@@ -90,7 +90,7 @@ class Site:
         """Issue a token; `policy`, `user` or `scopes` make it one of its own."""
         tenant = self.console.tenant(name)
         try:
-            return issue(tenant, self.console.metadata("cli"), called, **own)
+            return issue(tenant, self.console.metadata(), called, **own)
         finally:
             tenant.close()
 
@@ -99,7 +99,7 @@ class Site:
         tenant = self.console.tenant(name)
         try:
             append = Append(stream, version, [Event(*event) for event in events])
-            return tenant.ledger.append([append], self.console.metadata("cli"))
+            return tenant.ledger.append([append], self.console.metadata())
         finally:
             tenant.close()
 

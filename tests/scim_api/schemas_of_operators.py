@@ -74,6 +74,6 @@ def opened(site, ledger="default"):
     """Open a ledger by itself, as a command does."""
     tenant = site.console.tenant(ledger)
     try:
-        yield tenant, site.console.metadata("cli")
+        yield tenant, site.console.metadata()
     finally:
         tenant.close()

@@ -83,8 +83,8 @@ def test_a_ledger_with_heads_tiles_and_two_keys_verifies(signed: Path, run: Run)
 def test_the_report_lists_what_was_checked_and_what_cannot_be(signed: Path, run: Run) -> None:
     out = run("verify").stdout
 
-    assert "7 tree heads" in out
-    assert "in keeping with signing.head: of 600 events" in out
+    assert "tree heads 7" in out
+    assert "compared with signing.head: size 600, " in out
     assert "events cut off, added or written anew after the newest tree head that somebody" in out
     assert "give a tree head of theirs, --head" in out
 
@@ -100,9 +100,10 @@ def test_only_comparisons_made_are_reported(change: str, signed: Path, run: Run)
 
     result = run("verify")
 
-    assert "the current state and the history by a rebuild" in before
+    assert "compared with a rebuild: history up to position 600" in before
     assert result.exit_code == 0
-    assert "tree heads; the current state by a rebuild" in result.stdout
+    assert "compared with a rebuild: resources up to" in result.stdout
+    assert "compared with a rebuild: history" not in result.stdout
     assert "note: the history was not compared with a rebuild" in result.stdout
 
 

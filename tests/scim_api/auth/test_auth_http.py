@@ -228,7 +228,7 @@ def during(site, stream, type_, effects, *asks):
             time.sleep(0.3)
             return [append]
 
-        tenant.ledger.append_decided(decide, site.console.metadata("cli"))
+        tenant.ledger.append_decided(decide, site.console.metadata())
         replies = [each.result() for each in waiting]
     tenant.close()
     return replies

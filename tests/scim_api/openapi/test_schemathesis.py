@@ -92,7 +92,7 @@ def sign_in(client, make):
         site = client.site
         tenant = site.console.tenant("default")
         try:
-            issued = issue(tenant, site.console.metadata("cli"), "own", user=make(USER))
+            issued = issue(tenant, site.console.metadata(), "own", user=make(USER))
         finally:
             tenant.close()
         return issued.token

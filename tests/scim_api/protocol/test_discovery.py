@@ -74,7 +74,7 @@ def test_a_setting_asks_for_a_token_there_too(make_site):
 def test_without_a_token_the_policy_is_that_of_the_only_ledger(site):
     client = site.make()
     tenant = site.console.tenant("default")
-    set_policy(tenant, "strict", {}, site.console.metadata("cli"))
+    set_policy(tenant, "strict", {}, site.console.metadata())
     tenant.close()
     alone = client.get("/ServiceProviderConfig", headers=NOBODY).json
     site.make("second")

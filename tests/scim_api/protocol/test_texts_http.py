@@ -16,7 +16,7 @@ CERTIFICATE = "x509Certificates"
 
 def policy(api, name, **settings):
     tenant = api.site.console.tenant(api.ledger)
-    set_policy(tenant, name, settings, api.site.console.metadata("cli"))
+    set_policy(tenant, name, settings, api.site.console.metadata())
     tenant.close()
 
 

@@ -12,7 +12,7 @@ from tests.scim_api.schemas_of_operators import opened
 def adopting(api):
     """Return a client of a ledger that adopts."""
     tenant = api.site.console.tenant(api.ledger)
-    set_policy(tenant, "okta", {"adopt": True}, api.site.console.metadata("cli"))
+    set_policy(tenant, "okta", {"adopt": True}, api.site.console.metadata())
     tenant.close()
     return api
 
@@ -92,7 +92,7 @@ def test_another_unique_attribute_is_no_reason_to_adopt(adopting):
     tenant = adopting.site.console.tenant(adopting.ledger)
     badge = Attribute("badge", "The card.", uniqueness="server")
     schema = Schema("urn:example:scim:2.0:User", "Badge", "Badges.", (badge,))
-    add_schema(tenant, schema, "User", adopting.site.console.metadata("cli"), lambda *_: None)
+    add_schema(tenant, schema, "User", adopting.site.console.metadata(), lambda *_: None)
     tenant.close()
     badged = {schema.id: {"badge": "7"}}
     before = inactive(adopting, **badged)
