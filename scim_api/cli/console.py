@@ -19,6 +19,7 @@ from flask import Flask
 from ledger import clock
 from ledger.contract import LedgerBusy, LedgerError, LedgerMisnamed, LedgerMissing
 from ledger.create import must_name_a_ledger
+from ledger.erasure import NotHeld
 from ledger.events import Metadata
 from scim_api import settings as settings_
 from scim_api.cli.terminal import (
@@ -35,6 +36,7 @@ from scim_api.cli.terminal import (
 )
 from scim_api.protocol.errors import ScimError, TooMany
 from scim_api.settings import Settings, SettingsError
+from scim_api.tenants.configure import UnknownSchema
 from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
 from scim_api.wiring import create_ledger, migrate_ledger, open_tenant
 
@@ -215,6 +217,8 @@ EXITS: Mapping[type[Exception], Exit] = {
     SettingsError: Exit.CONFIGURATION,
     LedgerMisnamed: Exit.USAGE,
     LedgerMissing: Exit.NOT_FOUND,
+    UnknownSchema: Exit.NOT_FOUND,
+    NotHeld: Exit.NOT_FOUND,
     LedgerBusy: Exit.BUSY,
     LedgerError: Exit.FAILED,
     TooMany: Exit.FAILED,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from importlib.resources import files
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import click
@@ -30,12 +31,10 @@ Step = dict[str, str]  # a line of the story; of who leaves or returns only the 
 def story() -> Iterator[list[Step]]:
     """Yield the steps of each working day."""
     with files("scim_api.cli").joinpath(STORY).open(encoding="utf-8") as file:
-        days = {int(day): list(found) for day, found in groupby(csv.DictReader(file), _day)}
+        days = {
+            int(day): list(found) for day, found in groupby(csv.DictReader(file), itemgetter("day"))
+        }
     yield from (days.get(day, []) for day in range(DAYS))
-
-
-def _day(step: Step) -> str:
-    return step["day"]
 
 
 def user_of(step: Step) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """diff: what differs between two moments, of all resources or of one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -88,12 +88,11 @@ def _changed(document: dict[str, Any]) -> str:
 def _hands(document: Mapping[str, Any]) -> dict[str, str]:
     """Return the columns that name all who took part in a difference, and their clients."""
     more = "" if document["complete"] else f" (of the last {MOST_READ} events)"
-    names = {key: _distinct([one[key] for one in document["by"]]) for key in ("who", "client")}
-    return {"who": f"{', '.join(names['who'])}{more}", "client": ", ".join(names["client"])}
-
-
-def _distinct(names: Sequence[str | None]) -> list[str]:
-    return list(dict.fromkeys(filter(None, names)))
+    who, client = (
+        ", ".join(dict.fromkeys(one[key] for one in document["by"] if one[key]))
+        for key in ("who", "client")
+    )
+    return {"who": f"{who}{more}", "client": client}
 
 
 # One resource
@@ -109,24 +108,19 @@ def headline(document: Mapping[str, Any]) -> str:
 
 def change_lines(found: Difference, reasons: Reasons) -> Iterator[dict[str, Any]]:
     """Yield a line for each value that differs, with the last cause of it."""
-    for attribute, change in found.changes.items():
-        yield _line(attribute, change.before, change.after, reasons)
-    relation = str(KINDS[found.type].relation)
-    for value in found.turnover.joined_values:
-        yield _line(f"{relation}:{value['value']}", None, shown(f"{relation}:", value), reasons)
-    for value in found.turnover.left_values:
-        yield _line(f"{relation}:{value['value']}", shown(f"{relation}:", value), None, reasons)
-    named = len(found.turnover.joined_values) + len(found.turnover.left_values)
-    if more := found.turnover.joined + found.turnover.left - named:
-        yield _line(relation, None, f"and {more} more", reasons)
-
-
-def _line(key: str, before: Any, after: Any, reasons: Reasons) -> dict[str, Any]:
-    cause = reasons.causes.get(key)
-    return {
-        "attribute": label(key),
-        "before": before,
-        "after": after,
-        "who": cause.who if cause else None,
-        "client": cause.client if cause else None,
-    }
+    relation, turnover = str(KINDS[found.type].relation), found.turnover
+    joined, left = turnover.joined_values, turnover.left_values
+    lines = [(key, *change) for key, change in found.changes.items()]
+    lines += [(f"{relation}:{value['value']}", None, value) for value in joined]
+    lines += [(f"{relation}:{value['value']}", value, None) for value in left]
+    if more := turnover.joined + turnover.left - len(joined) - len(left):
+        lines.append((relation, None, f"and {more} more"))
+    for key, before, after in lines:
+        cause = reasons.causes.get(key)
+        yield {
+            "attribute": label(key),
+            "before": shown(key, before),
+            "after": shown(key, after),
+            "who": cause and cause.who,
+            "client": cause and cause.client,
+        }

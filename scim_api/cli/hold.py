@@ -4,10 +4,10 @@ import click
 
 from ledger import erasure
 from ledger.contract import StreamErased
-from ledger.erasure import Justification, NotHeld
+from ledger.erasure import Justification
 from scim_api.cli.console import Console, command
 from scim_api.cli.erase import find_person, hold_document, short_form
-from scim_api.cli.terminal import Exit, Failure
+from scim_api.cli.terminal import Failure
 from scim_api.erasure.erase import stream_of
 
 
@@ -48,7 +48,5 @@ def hold(
             said = f"{id_} is {'' if new else 'already '}under the hold {ticket}"
     except StreamErased:
         raise Failure(f"{id_} was erased; there is nothing to hold any more") from None
-    except NotHeld as error:
-        raise Failure(str(error), Exit.NOT_FOUND) from None
     holds = erasure.holds_on(tenant.ledger, id_)
     console.document({"id": id_, "holds": [hold_document(each) for each in holds]}, said)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import click
 
@@ -37,14 +36,23 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
         body = {"schemas": [type_.schema.id], "displayName": name}
         if description:
             body["description"] = description
-        service, metadata = _service(console.tenant(), type_), console.metadata()
-        with _refusals():
-            id_ = service.create(body, metadata).id
+        with _service(console.tenant(), type_) as service:
+            id_ = service.create(body, console.metadata()).id
         console.document({"id": id_, "name": name}, id_)
 
     @command("list", "", "--json", group=commands, help="List them.")
     def list_(console: Console) -> None:
-        console.rows(_rows(console.tenant(), type_), f"none yet; scim-ledger {word} add makes one")
+        found = PastQuery(console.tenant()).now().search(type_.name, Query())
+        rows = (
+            {
+                "id": document["id"],
+                "name": document["displayName"],
+                "type": document.get("type"),
+                "description": document.get("description"),
+            }
+            for document in found
+        )
+        console.rows(rows, f"none yet; scim-ledger {word} add makes one")
 
     @command(
         "remove",
@@ -60,41 +68,22 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
             raise Failure(f"there is no {word} {name!r}", Exit.NOT_FOUND)
         if (tenant.catalogue().default_role or {}).get("value") == found.id:
             raise Failure("new users get this role; first choose another: scim-ledger role default")
-        service, metadata = _service(tenant, type_), console.metadata()
-        with _refusals():
-            service.delete(found.id, Conditions(), metadata)
+        with _service(tenant, type_) as service:
+            service.delete(found.id, Conditions(), console.metadata())
         console.change(True, f"removed {found.attributes['displayName']} ({found.id})")
 
     return commands
 
 
-def _service(tenant: Tenant, type_: ResourceType) -> Service:
-    catalogue = tenant.catalogue()
-    return Service(
-        tenant.ledger,
-        tenant.resources,
-        catalogue.by_name[type_.name],
-        catalogue,
-        Tolerances(catalogue.policy),
-    )
-
-
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _service(tenant: Tenant, type_: ResourceType) -> Iterator[Service]:
+    """Return what changes resources of a type; the command fails with what it refuses."""
+    catalogue = tenant.catalogue()
+    tolerances, bound = Tolerances(catalogue.policy), catalogue.by_name[type_.name]
     try:
-        yield
+        yield Service(tenant.ledger, tenant.resources, bound, catalogue, tolerances)
     except ScimError as error:
         raise Failure(error.detail) from error
-
-
-def _rows(tenant: Tenant, type_: ResourceType) -> Iterator[dict[str, Any]]:
-    for document in PastQuery(tenant).now().search(type_.name, Query()):
-        yield {
-            "id": document["id"],
-            "name": document["displayName"],
-            "type": document.get("type"),
-            "description": document.get("description"),
-        }
 
 
 role = _commands(

@@ -12,7 +12,6 @@ from scim_api.protocol.discovery import declaration, schemas_of
 from scim_api.protocol.schema.document import MAX_FILE, read_schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS, RESOURCE_TYPES, USER
 from scim_api.tenants import configure
-from scim_api.tenants.configure import UnknownSchema
 
 CHARACTERISTICS = ("type", "multiValued", "required", "mutability", "returned", "uniqueness")
 LOOKING = "looking at recorded resources"
@@ -101,8 +100,5 @@ def remove_schema(console: Console, urn: str) -> None:
     if urn.lower() in map(str.lower, BUILT_IN_URNS):
         raise Failure(f"{urn} is built in and cannot be removed")
     with Progress(LOOKING) as progress:
-        try:
-            configure.remove_schema(tenant, urn, console.metadata(), progress)
-        except UnknownSchema as error:
-            raise Failure(str(error), Exit.NOT_FOUND) from error
+        configure.remove_schema(tenant, urn, console.metadata(), progress)
     console.change(True, f"removed {urn}")
