@@ -10,7 +10,10 @@ from ledger.events import Event, Metadata, Recorded
 from ledger.findings import Finding
 
 NO_STREAM = 0
-UNUSABLE = "unreadable file"  # the reason of a LedgerUnavailable that has no better one
+# Reasons of a LedgerUnavailable.
+UNUSABLE = "unreadable file"  # where there is no better one
+UNREADABLE, UNWRITABLE = "file not readable", "file not writable"
+OUT_OF_REACH = (UNREADABLE, UNWRITABLE)  # these say nothing about what is in the ledger
 
 
 class LedgerError(Exception):
@@ -56,10 +59,6 @@ class RewriteFailed(LedgerError):
 
 class LogStuck(LedgerError):
     """The log of a ledger grows and cannot be written back."""
-
-
-UNREADABLE, UNWRITABLE = "file not readable", "file not writable"
-OUT_OF_REACH = (UNREADABLE, UNWRITABLE)  # reasons that say nothing about what is in the ledger
 
 
 class NotMigrated(LedgerError):
@@ -426,84 +425,63 @@ class StoredRows(Protocol):
 
     def snapshot(self) -> AbstractContextManager[None]:
         """Read one state of the ledger throughout."""
-        ...
 
     def check_identity(self) -> None:
         """Raise LedgerUnavailable unless it is a ledger of this program's version."""
-        ...
 
     def origin(self) -> str:
         """Return the origin in force."""
-        ...
 
     def bounds(self) -> Bounds:
         """Return where the ledger ends now."""
-        ...
 
     def own_stream(self) -> list[RawEvent]:
         """Return the events of the ledger's own stream: that of the first event."""
-        ...
 
     def events(self, first: int, last: int) -> Iterator[StoredEvent]:
         """Yield the events from one position to another."""
-        ...
 
     def event_before(self, position: int) -> tuple[int, str]:
         """Return position and time of the event before a position, 0 and "" before the first."""
-        ...
 
     def type_and_stream(self, position: int) -> tuple[str, str] | None:
         """Return type and stream of an event, None where there is none."""
-        ...
 
     def leaves(self, first: int, last: int) -> list[tuple[int, bytes]]:
         """Return position and leaf hash of the events from one position to another."""
-        ...
 
     def stray_payloads(self, first: int, last: int) -> list[int]:
         """Return positions of payloads without an event, some of them where there are many."""
-        ...
 
     def versions(self, end: int) -> Iterator[tuple[bytes, int, int]]:
         """Yield stream, version and position of the events up to an end, by stream and version."""
-        ...
 
     def stream_versions(self, stream: bytes, end: int) -> list[tuple[int, int]]:
         """Return position and version of a stream's events up to an end, by position."""
-        ...
 
     def heads(self, after: int, last: int) -> Iterator[StoredHead]:
         """Yield the tree heads after one number up to another."""
-        ...
 
     def heads_of(self, size: int) -> list[StoredHead]:
         """Return the tree heads of a size."""
-        ...
 
     def newest_head_over(self, position: int) -> StoredHead | None:
         """Return the newest tree head that covers an event."""
-        ...
 
     def tile(self, level: int, number: int) -> bytes:
         """Return the hashes of a tile, none where it is not stored."""
-        ...
 
     def tile_levels(self) -> list[tuple[int, int, int, int]]:
         """Return for each level its number, its hashes, its last tile's number, and its tiles."""
-        ...
 
     def check_tables(self) -> Iterator[Finding]:
         """Find what is wrong with the schema or the ledger's own row."""
-        ...
 
     def check_integrity(self) -> Iterator[Finding]:
         """Find what the store's own check of its files and constraints reports."""
-        ...
 
     def check_markers(self, end: int) -> Iterator[Finding]:
         """Find checkpoints of projections where no event is, and erasures that never were."""
-        ...
 
     def unfinished_erasures(self) -> list[int]:
         """Return the positions of erasures whose traces may be left in the files."""
-        ...

@@ -38,7 +38,12 @@ def create(
     with file_lock(path.parent):
         if path.exists():
             raise LedgerError(f"there is a ledger at {path} already; nothing was changed")
-        _refuse_stray_log(path)
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size > 0:  # SQLite would replay it into the new file
+            raise LedgerError(
+                f"there is {log}, a log without its ledger: put the ledger back beside it, or move"
+                " the log away; nothing was changed"
+            )
         for torn in path.parent.glob(f".{path.name}.*"):  # of a creation that was cut off
             torn.unlink()
         key = keys.make(f"{name}/{secrets.token_hex(8)}")
@@ -55,21 +60,11 @@ def create(
         keys.remember(Note.parse(head))
 
 
-def _refuse_stray_log(path: Path) -> None:
-    """Refuse a log without its file: SQLite would replay it into the new file."""
-    log = path.with_name(f"{path.name}-wal")
-    if log.exists() and log.stat().st_size > 0:
-        raise LedgerError(
-            f"there is {log}, a log without its ledger: put the ledger back beside it, or move"
-            " the log away; nothing was changed"
-        )
-
-
 def migrate(path: Path) -> list[str]:
     """Bring a ledger file's schema up to date; return the names of the steps taken.
 
     Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
     """
-    schema.look_at(path, schema.check_origin)
+    schema.look_at(path, oldest=0)
     with file_lock(path.parent):
         return schema.migrate_file(path)

@@ -32,7 +32,7 @@ except ImportError:  # no wheel for this platform: see `scim-ledger doctor`
 Connection: TypeAlias = Any  # pysqlite3 has no type stubs; its API is the standard module's
 
 # Several connections to one WAL file can corrupt it in SQLite 3.7.0 to 3.51.2.
-SAFE_SQLITE = (3, 51, 3)
+SQLITE, SAFE_SQLITE = driver.sqlite_version_info, (3, 51, 3)
 
 APPLICATION_ID = 0x53434C47  # "SCLG"
 SCHEMA_VERSION = 2
@@ -53,16 +53,6 @@ _SETTINGS = (
     "PRAGMA cache_size=-16000",
     "PRAGMA wal_autocheckpoint=4000",  # pages; a tenth less CPU a write than every 1000
 )
-
-
-def sqlite_version() -> tuple[int, ...]:
-    """Return the version of the SQLite library in use."""
-    return tuple(int(part) for part in driver.sqlite_version.split("."))
-
-
-def safe_for_several_processes() -> bool:
-    """Return whether this SQLite may serve one file from several processes."""
-    return sqlite_version() >= SAFE_SQLITE
 
 
 def connect(path: Path) -> Connection:
@@ -171,20 +161,21 @@ def code_of(error: BaseException) -> int:
 
 
 DAMAGED = "damaged file"
-DISK_ERROR = "disk error"
-FOREIGN = "foreign or damaged file"
 
 # SQLite's result code -> the reason for anyone, the sentence for the operator.
 _REASONS = {
     driver.SQLITE_NOTADB: (
-        FOREIGN,
+        "foreign or damaged file",
         "is not a ledger: it is not a SQLite database, or its first page is damaged",
     ),
     driver.SQLITE_CORRUPT: (
         DAMAGED,
         "is damaged. `scim-ledger verify` says what is wrong; restore the last good backup",
     ),
-    driver.SQLITE_IOERR: (DISK_ERROR, "cannot be read or written: the disk or its driver failed"),
+    driver.SQLITE_IOERR: (
+        "disk error",
+        "cannot be read or written: the disk or its driver failed",
+    ),
     driver.SQLITE_FULL: (
         "disk full",
         "is on a full disk; nothing was written. Free some space",

@@ -77,7 +77,6 @@ class DatabaseFile:
             self._place.forget()
 
     def reading(self) -> "Reading":
-        """Give this thread's connection for reading; SQLite's errors become LedgerErrors."""
         return Reading(self)
 
     def reader(self) -> Connection:
@@ -327,20 +326,16 @@ class Inspection:
         with self._lock:
             started = time.monotonic()
             if started >= self._next:
-                with suppress(LedgerBusy):  # busy is not broken, nor is it sound
-                    self._fault = _fault_of(self._path)
-                    self._began = started
+                try:
+                    check_file(self._path)
+                    self._fault, self._began = None, started
+                except LedgerUnavailable as trouble:
+                    self._fault, self._began = trouble.reason, started
+                except LedgerBusy:  # it is not broken, nor is it sound
+                    pass
                 took = time.monotonic() - started
                 self._next = started + max(RECHECK, SHARE * took)
             return self._fault if self._began > since else UNCHECKED
-
-
-def _fault_of(path: Path) -> str | None:
-    try:
-        check_file(path)
-    except LedgerUnavailable as trouble:
-        return trouble.reason
-    return None
 
 
 def check_file(path: Path, *, whole: bool = True) -> None:

@@ -36,6 +36,7 @@ from ledger.sqlite.connection import (
 )
 from ledger.sqlite.database import BUSY, Place
 from ledger.sqlite.reads import (
+    AT_POSITIONS,
     TILE_WIDTH,
     LedgerReads,
     end,
@@ -71,7 +72,7 @@ class SQLiteLedger(LedgerReads):
         self._reached = 0  # the last position that this process recorded
         self._trial = threading.Lock()
         self._tried: tuple[float, str | None] = -RETRIAL, None  # a write, when and with what result
-        schema.look_at(path, schema.check_identity)
+        schema.look_at(path)
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
             first = connection.execute("SELECT header FROM event WHERE position = 1").fetchone()
@@ -83,8 +84,7 @@ class SQLiteLedger(LedgerReads):
     def _prepared(self) -> Connection:
         connection = self._connect(self.path)
         for projector in self.projectors:
-            prepare = getattr(projector, "prepare", None)
-            if prepare:
+            if prepare := getattr(projector, "prepare", None):
                 prepare(connection)
         return connection
 
@@ -138,16 +138,6 @@ class SQLiteLedger(LedgerReads):
                 reason="behind what was recorded",
             )
 
-    def try_writing(self) -> None:
-        """Write a page that changes nothing; raises what `append` would raise.
-
-        A transaction without a change would never touch the log, and so prove nothing.
-        """
-        with self.writing() as connection:
-            self._must_have_kept(end(connection)[0])
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            connection.execute(f"PRAGMA user_version={version}")
-
     def fault(self) -> str | None:
         try:
             self.check_place()
@@ -163,14 +153,18 @@ class SQLiteLedger(LedgerReads):
     def _write_fault(self) -> str | None:
         """Return why nothing can be written: tried, at most once a second.
 
-        It is tried again at once after a write of a request had another result.
+        It is tried again at once after a write of a request had another result. A transaction
+        without a change would never touch the log, and so prove nothing.
         """
         with self._trial:
             at, found = self._tried
             if time.monotonic() < at + RETRIAL and found in (self.refusal, BUSY):
                 return found
             try:
-                self.try_writing()
+                with self.writing() as connection:
+                    self._must_have_kept(end(connection)[0])
+                    version = connection.execute("PRAGMA user_version").fetchone()[0]
+                    connection.execute(f"PRAGMA user_version={version}")
                 found = None
             except LedgerUnavailable as trouble:
                 found = trouble.reason
@@ -206,10 +200,7 @@ class SQLiteLedger(LedgerReads):
 
     def finish_erasures(self, positions: Iterable[int]) -> None:
         with self.writing() as connection:
-            connection.execute(
-                "DELETE FROM purge WHERE position IN (SELECT value FROM json_each(?))",
-                (json_list(positions),),
-            )
+            connection.execute(f"DELETE FROM purge WHERE {AT_POSITIONS}", (json_list(positions),))
 
 
 class Draft(NamedTuple):

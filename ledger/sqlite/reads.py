@@ -23,7 +23,7 @@ _RAW = (
 )
 _POSITION = "SELECT position FROM event WHERE stream = ? AND version = ?"
 _HEAD = "SELECT number, size, signed_at, note FROM tree_head"
-_AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
+AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
 
 
 class LedgerReads(DatabaseFile):
@@ -80,7 +80,7 @@ class LedgerReads(DatabaseFile):
 
     def read_at(self, positions: Iterable[int]) -> dict[int, Recorded]:
         with self.reading() as connection:
-            found = _events(connection, _AT_POSITIONS, (json_list(positions),))
+            found = _events(connection, AT_POSITIONS, (json_list(positions),))
             return {recorded.position: recorded for recorded in found}
 
     def read_stream(self, stream: str) -> list[Recorded]:
@@ -191,12 +191,12 @@ class LedgerReads(DatabaseFile):
                 first += 1
 
     def raw_events_at(self, positions: Sequence[int]) -> list[RawEvent]:
-        rows = self._rows(f"{_RAW} WHERE {_AT_POSITIONS}", json_list(positions))
+        rows = self._rows(f"{_RAW} WHERE {AT_POSITIONS}", json_list(positions))
         found = {row[0]: RawEvent(*row) for row in rows}
         return [found[position] for position in positions if position in found]
 
     def fitting(self, positions: Sequence[int], most: int) -> int:
-        lengths = f"SELECT position, length(body) FROM payload WHERE {_AT_POSITIONS}"
+        lengths = f"SELECT position, length(body) FROM payload WHERE {AT_POSITIONS}"
         sizes: dict[int, int | None] = dict(self._rows(lengths, json_list(positions)))
         totals = accumulate(sizes.get(position) or 0 for position in positions)
         return max(min(1, len(positions)), sum(total <= most for total in totals))

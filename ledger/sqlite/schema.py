@@ -1,6 +1,6 @@
 """The ledger file's schema, step by step; a step that has been released is never changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
@@ -27,21 +27,20 @@ migrations = Migrations("ledger")
 @migrations()
 def tables(db: Database) -> None:
     """Make the tables and the triggers that keep them append-only."""
-    _run(db, "ledger.sql")
+    _run(db, "ledger.sql", 1)
     db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-    db.execute("PRAGMA user_version=1")
 
 
 @migrations()
 def tree(db: Database) -> None:
     """Make the tables of the tree, of its signed heads and of erasures; let origins be renewed."""
-    _run(db, "tree.sql")
-    db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+    _run(db, "tree.sql", 2)
 
 
-def _run(db: Database, script: str) -> None:
+def _run(db: Database, script: str, version: int) -> None:
     for statement in statements(_text(script)):
         db.execute(statement)
+    db.execute(f"PRAGMA user_version={version}")
 
 
 def _text(script: str) -> str:
@@ -94,21 +93,10 @@ def steps() -> list[tuple[str, str]]:
         return [(migrations.name, step.name) for step in pending]
 
 
-def check_identity(connection: Connection, path: object) -> None:
-    """Raise LedgerUnavailable unless the file is a ledger of this program's version."""
-    if check_origin(connection, path) < SCHEMA_VERSION:
-        raise LedgerUnavailable(
-            f"{path} is of an older version; run `scim-ledger migrate`", reason="not migrated"
-        )
-
-
-def check_origin(connection: Connection, path: object) -> int:
-    """Return the version of a ledger's schema; raises LedgerUnavailable if the file is none.
-
-    A file that is not ours, or is newer than we are, is left as it is.
-    """
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    schema: int = connection.execute("PRAGMA user_version").fetchone()[0]
+def check_identity(connection: Connection, path: Path, oldest: int = SCHEMA_VERSION) -> None:
+    """Raise LedgerUnavailable unless the file is a ledger, and of a version that is wanted."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise LedgerUnavailable(
             f"{path} is a SQLite database of another program, not a ledger; it was left as it is",
@@ -120,10 +108,13 @@ def check_origin(connection: Connection, path: object) -> int:
             f" {SCHEMA_VERSION}); install that version or a later one. It was left as it is",
             reason="ledger newer than the program",
         )
-    return schema
+    if schema < oldest:
+        raise LedgerUnavailable(
+            f"{path} is of an older version; run `scim-ledger migrate`", reason="not migrated"
+        )
 
 
-def look_at(path: Path, check: Callable[[Connection, Path], object]) -> None:
-    """Check a file with a connection that cannot write: one that is not ours stays as it is."""
+def look_at(path: Path, oldest: int = SCHEMA_VERSION) -> None:
+    """Check a file's identity, and leave one that is not ours as it is, to the byte."""
     with translate_errors(path), closing(connect_read_only(path)) as connection:
-        check(connection, path)
+        check_identity(connection, path, oldest)

@@ -11,12 +11,7 @@ from pathlib import Path
 
 from ledger import clock
 from ledger.contract import LedgerError
-from ledger.sqlite.connection import (
-    SAFE_SQLITE,
-    SIDE_FILES,
-    safe_for_several_processes,
-    sqlite_version,
-)
+from ledger.sqlite.connection import SAFE_SQLITE, SIDE_FILES, SQLITE
 from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
 from scim_api.server.health import MIN_FREE
@@ -68,8 +63,8 @@ def examine(
 
 def sqlite_check(settings: Settings) -> Check:
     """Check that this SQLite is safe with the number of worker processes."""
-    version, needed = (".".join(map(str, each)) for each in (sqlite_version(), SAFE_SQLITE))
-    if safe_for_several_processes() or settings.workers == 1:
+    version, needed = (".".join(map(str, each)) for each in (SQLITE, SAFE_SQLITE))
+    if SQLITE >= SAFE_SQLITE or settings.workers == 1:
         return Check("SQLite", True, f"version {version}")
     return Check(
         "SQLite",
