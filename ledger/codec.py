@@ -5,7 +5,8 @@ The bytes are those of docs/ledger-format.md. They can never change for format 1
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -26,6 +27,8 @@ from ledger.merkle import tree_hash
 
 FORMAT = 1
 SALT_SIZE = 32
+
+_of_header = itemgetter(*(each.name for each in fields(Recorded) if each.name != "payload"))
 
 Upcaster = Callable[[Payload], Payload]
 
@@ -113,31 +116,17 @@ def decode(header: bytes, body: bytes | None) -> Recorded:
     Raises UnknownEvent, or LedgerUnavailable when the bytes are no event.
     """
     try:
-        recorded = _as_written(orjson.loads(header), None if body is None else orjson.loads(body))
+        payload = None if body is None else orjson.loads(body)
+        written = (*_of_header(orjson.loads(header)), payload)
+        recorded = Recorded(*written)
     except (ValueError, KeyError, TypeError) as error:
         raise LedgerUnavailable(
             "an event is damaged; `scim-ledger verify` says what is wrong", reason="damaged file"
         ) from error
-    revision, payload = upcast(recorded.type, recorded.revision, recorded.payload)
+    revision, payload = upcast(recorded.type, recorded.revision, payload)
     if revision == recorded.revision:
         return recorded
     return replace(recorded, revision=revision, payload=payload)
-
-
-def _as_written(fields: dict[str, Any], payload: Payload | None) -> Recorded:
-    return Recorded(
-        position=fields["position"],
-        id=fields["id"],
-        stream=fields["stream"],
-        version=fields["version"],
-        type=fields["type"],
-        revision=fields["revision"],
-        at=fields["at"],
-        txn=fields["txn"],
-        actor=fields["actor"],
-        via=fields["via"],
-        payload=payload,
-    )
 
 
 def upcast(type_: str, revision: int, payload: Payload | None) -> tuple[int, Payload | None]:
