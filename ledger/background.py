@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -116,12 +116,8 @@ class JobRunner:
 @contextmanager
 def exclusive_lock(ledger: Path) -> Iterator[bool]:
     """Keep every service from doing a ledger's jobs; yield False if one does them now."""
-    lock = _lock(ledger.with_name(LOCK_FILE))
-    try:
+    with _lock(ledger.with_name(LOCK_FILE)) or nullcontext() as lock:
         yield lock is not None
-    finally:
-        if lock:
-            lock.close()
 
 
 @contextmanager

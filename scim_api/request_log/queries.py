@@ -15,7 +15,7 @@ import orjson
 
 from ledger.user_agents import OKTA
 from projections.query.model import Compare, Filter, Operator, Type
-from projections.query.sql import Column, Columns, Sql, compiled
+from projections.query.sql import Column, Columns, compiled
 from scim_api.protocol.schema.attributes import Attribute, Records
 from scim_api.request_log.records import Record
 from scim_api.request_log.store import RequestLog
@@ -83,19 +83,15 @@ def page(
     With `after` alone it is the page that ends right above that record, or else the newest one.
     """
     wanted = compiled(filter, Columns(_COLUMNS)) if filter else ("TRUE", [])
-    if after is not None and before is None:
-        found = log.records(count + 1, wanted, _newer(after), oldest_first=True)
+    bounds = [("row < ?", [before])] if before is not None else []
+    bounds += [("row > ?", [after])] if after is not None else []
+    upwards = after is not None and before is None
+    found = log.records(count + 1, wanted, *bounds, oldest_first=upwards)
+    if upwards:
         rest = log.records(1, wanted, ("row <= ?", [after]))
         return Page(found[:count][::-1], len(found) > count, bool(rest))
-    bounds = [("row < ?", [before])] if before is not None else []
-    bounds += [_newer(after)] if after is not None else []
-    found = log.records(count + 1, wanted, *bounds)
-    newer = log.records(1, wanted, ("row >= ?", [before])) if before is not None else []
-    return Page(found[:count], bool(newer), len(found) > count)
-
-
-def _newer(number: int) -> Sql:
-    return "row > ?", [number]
+    rest = log.records(1, wanted, ("row >= ?", [before])) if before is not None else []
+    return Page(found[:count], bool(rest), len(found) > count)
 
 
 def shown(record: Record, names: Mapping[str, str]) -> dict[str, Any]:
