@@ -1,8 +1,9 @@
 """The Flask application: blueprints, errors, and what is done around every request."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from flask import Flask, Response, request
 
 from scim_api.audit.feeds import Feeds
@@ -16,7 +17,7 @@ from scim_api.server import health
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.messages import error_response, refusal_of
+from scim_api.web.messages import json_response, refusal_of
 from scim_api.web.proxies import WsgiApp, behind
 from scim_api.web.request_logging import RequestLogger, known_paths
 
@@ -33,7 +34,7 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_blueprint(tenants))
     app.before_request(lambda: exchange_of(request).check_host())
-    app.register_error_handler(Exception, _answering(settings.base_path))
+    app.register_error_handler(Exception, _failed)
     rules = (rule.rule for rule in app.url_map.iter_rules())
     logger = RequestLogger(tenants, known_paths(rules, settings.base_path, BASE))
     wsgi_app: Any = _surrounded(app.wsgi_app, settings, logger)
@@ -87,17 +88,14 @@ def _tidied(path: str) -> str:
     return path
 
 
-def _answering(base: str) -> Callable[[Exception], Response]:
-    """Return the error handler; a request below `base` is one for SCIM."""
-
-    def failed(error: Exception) -> Response:
-        exchange = exchange_of(request)
-        below = request.path.startswith(f"{base}/") or request.path == base
-        refusal = refusal_of(error, okta=exchange.is_okta, scim=below)
-        exchange.outcome = refusal
-        if refusal.status >= 500 and not isinstance(error, NotServed):
-            fields = {"request_id": exchange.id}
-            LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
-        return error_response(exchange, refusal)
-
-    return failed
+def _failed(error: Exception) -> Response:
+    """Return the answer to a request that failed, whatever went wrong: SCIM JSON."""
+    exchange = exchange_of(request)
+    for_scim = f"{request.path}/".startswith(f"{exchange.settings.base_path}/")
+    refusal = refusal_of(error, okta=exchange.is_okta, scim=for_scim)
+    exchange.outcome = refusal
+    if refusal.status >= 500 and not isinstance(error, NotServed):
+        fields = {"request_id": exchange.id}
+        LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
+    body = orjson.dumps(refusal.document())
+    return json_response(exchange, body, refusal.status, refusal.headers)

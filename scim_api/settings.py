@@ -71,10 +71,6 @@ def _checked(by: Any, error: type[Exception], sentence: str) -> fields.Field[Any
     return _read(read)
 
 
-def _says(sentence: str) -> dict[str, Any]:
-    return {"invalid": sentence, "special": sentence}
-
-
 def _read(by: Any, default: Any = None) -> fields.Field[Any]:
     return fields.Function(deserialize=by, load_default=default)
 
@@ -85,22 +81,19 @@ def _choice(*words: str, default: str) -> fields.Field[Any]:
 
 
 def _switch(default: bool) -> fields.Field[Any]:
-    messages = _says("is on or off")
-    return fields.Boolean(
-        truthy={"on"}, falsy={"off"}, load_default=default, error_messages=messages
+    says: dict[str, Any] = {"invalid": "is on or off"}
+    return fields.Boolean(truthy={"on"}, falsy={"off"}, load_default=default, error_messages=says)
+
+
+def _number(default: float, least: float, most: float) -> fields.Field[Any]:
+    """Return the field of a whole number, or of seconds where the default has a fraction."""
+    whole = isinstance(default, int)
+    sentence = "is a whole number" if whole else "is a number of seconds"
+    return (fields.Integer if whole else fields.Float)(
+        load_default=default,
+        validate=Range(least, most, error=f"{sentence} from {least:,} to {most:,}"),
+        error_messages={"invalid": sentence, "special": sentence},
     )
-
-
-def _whole(default: int, least: int, most: int) -> fields.Field[Any]:
-    bounds = Range(least, most, error=f"is a whole number from {least:,} to {most:,}")
-    messages = _says("is a whole number")
-    return fields.Integer(load_default=default, validate=bounds, error_messages=messages)
-
-
-def _seconds(default: float, least: float, most: float) -> fields.Field[Any]:
-    bounds = Range(least, most, error=f"is a number of seconds from {least} to {most}")
-    messages = _says("is a number of seconds")
-    return fields.Float(load_default=default, validate=bounds, error_messages=messages)
 
 
 def _setting(variable: str, field: fields.Field[Any], meaning: str, *, secret: bool = False) -> Any:
@@ -124,12 +117,12 @@ class Settings:
         "folder of the ledgers, each in a folder of its own",
     )
     bind: str = _setting("SCIM_BIND", _read(str, "127.0.0.1"), "address to listen on")
-    port: int = _setting("PORT", _whole(8000, 1, 65535), "port to listen on")
-    workers: int = _setting("WEB_CONCURRENCY", _whole(2, 1, 64), "worker processes")
-    threads: int = _setting("SCIM_THREADS", _whole(4, 1, 128), "threads of each worker process")
+    port: int = _setting("PORT", _number(8000, 1, 65535), "port to listen on")
+    workers: int = _setting("WEB_CONCURRENCY", _number(2, 1, 64), "worker processes")
+    threads: int = _setting("SCIM_THREADS", _number(4, 1, 128), "threads of each worker process")
     feeds: int = _setting(
         "SCIM_FEEDS",
-        _whole(64, 0, 512),
+        _number(64, 0, 512),
         "clients of each worker process that may wait for events, beside its threads",
     )
     base_path: str = _setting(
@@ -142,7 +135,7 @@ class Settings:
     )
     trusted_proxies: int = _setting(
         "SCIM_TRUSTED_PROXIES",
-        _whole(0, 0, 10),
+        _number(0, 0, 10),
         "how many proxies in front set X-Forwarded-For, -Proto and -Host",
     )
     log_level: str = _setting(
@@ -152,31 +145,31 @@ class Settings:
     )
     max_body: int = _setting(
         "SCIM_MAX_BODY",
-        _whole(33_554_432, 10_000, 100_000_000),
+        _number(33_554_432, 10_000, 100_000_000),
         "largest body of a group, in bytes",
     )
     max_results: int = _setting(
         "SCIM_MAX_RESULTS",
-        _whole(1000, 100, 10_000),
+        _number(1000, 100, 10_000),
         "most resources on one page, whatever count says",
     )
     write_patience: float = _setting(
         "SCIM_WRITE_PATIENCE",
-        _seconds(10.0, 0.1, 50),
+        _number(10.0, 0.1, 50),
         "longest wait for a turn to write, in seconds, before 429 is answered",
     )
     shutdown_grace: int = _setting(
         "SCIM_SHUTDOWN_GRACE",
-        _whole(30, 1, 600),
+        _number(30, 1, 600),
         "seconds for requests in flight to finish after SIGTERM",
     )
     request_log_rows: int = _setting(
         "SCIM_REQUEST_LOG_ROWS",
-        _whole(100_000, 100, 1_000_000),
+        _number(100_000, 100, 1_000_000),
         "most refused and unchanging requests that are kept of a ledger's clients",
     )
     request_log_days: int = _setting(
-        "SCIM_REQUEST_LOG_DAYS", _whole(90, 1, 3650), "days for which they are kept"
+        "SCIM_REQUEST_LOG_DAYS", _number(90, 1, 3650), "days for which they are kept"
     )
     key_dir: Path | None = _setting(
         "SCIM_KEY_DIR",

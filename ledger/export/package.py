@@ -1,7 +1,11 @@
-"""An export: the event that says so, a head signed over it, and the lines under that head."""
+"""An export: the event that says so, a head signed over it, and the lines under that head.
+
+The forms of lines are those of docs/ledger-format.md, "An export".
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,88 +14,68 @@ import orjson
 
 from ledger import merkle
 from ledger.atomic_files import write_together
-from ledger.contract import LedgerError, Progress
-from ledger.events import EXPORTED, Event, Metadata
-from ledger.export.line import FORMAT, Disclosure, line_of
+from ledger.codec import canonical, entry_leaves, entry_salts
+from ledger.contract import LedgerError, LedgerUnavailable, Progress, RawEvent
+from ledger.events import EXPORTED, PROVING, WITHHELD, Event, Metadata
 from ledger.ledger_stream import record
-from ledger.signing.tiles import Tree
 from ledger.signing.tree_heads import TreeHeads
 
+FORMAT = "jsonl"
 VERIFIER = "verify.py"
 CHUNK = 1000  # lines between two looks at the progress
 
 
-class InTheWay(LedgerError):
-    """A file is where one was to be written."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"there is a file at {path} already; nothing was written")
-        self.path = path
-
-
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A request for an export; without `last` up to the head that is signed for it."""
+class Disclosure:
+    """What of the payloads is shown: all but secrets, the paths named in `show`, or nothing."""
 
-    first: int
-    last: int | None
-    disclosure: Disclosure
+    show: frozenset[str] | None = None
+    withhold: bool = False
 
-    def effects(self) -> dict[str, Any]:
-        """Return the options that were given, for the event that records the export."""
-        shown = self.disclosure.show
-        given = {
-            "from": self.first if self.first > 1 else None,
-            "to": self.last,
-            "show": None if shown is None else sorted(shown),
-            "withhold": self.disclosure.withhold or None,
-        }
-        return {"format": FORMAT, **{k: v for k, v in given.items() if v is not None}}
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The positions from `first` to `last` among the first `size` events of a ledger."""
-
-    first: int
-    last: int
-    size: int
-
-    @property
-    def whole(self) -> bool:
-        """Return whether it leaves out nothing, so that the lines alone give the root."""
-        return (self.first, self.last) == (1, self.size)
-
-    def proof(self, tree: Tree) -> bytes:
-        """Return the hashes of the rest of the tree, from left to right, as JSON."""
-        left = tree.nodes(self.size, merkle.cover(0, self.first - 1))
-        right = tree.nodes(self.size, merkle.cover(self.last, self.size))
-        document = {
-            "from": self.first,
-            "to": self.last,
-            "size": self.size,
-            "left": [each.hex() for each in left],
-            "right": [each.hex() for each in right],
-        }
-        return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    def shows(self, type_: str, path: str) -> bool:
+        """Return whether an entry of a payload is shown; `members` means each `members:<id>`."""
+        if self.withhold or path in WITHHELD.get(type_, ()):
+            return False
+        if path in PROVING.get(type_, ()):
+            return True
+        kind = path if path.startswith("urn:") else path.partition(":")[0]
+        return self.show is None or path in self.show or kind in self.show
 
 
 class Export:
-    """The lines of an order and what proves them."""
+    """The events from `first` to `last` as lines, and what proves them under a head over `size`."""
 
-    def __init__(self, heads: TreeHeads, order: Order, metadata: Metadata) -> None:
-        """Record the export, and have a head signed: this writes to the ledger."""
-        self._heads = heads
-        self._disclosure = order.disclosure
+    def __init__(
+        self,
+        heads: TreeHeads,
+        first: int,
+        last: int | None,
+        disclosure: Disclosure,
+        metadata: Metadata,
+    ) -> None:
+        """Record the export, and have a head signed: this writes to the ledger.
+
+        Without `last` the lines go up to that head.
+        """
         heads.key()  # where no head can be signed nothing is recorded either
-        record(heads.ledger, Event(EXPORTED, order.effects()), metadata)
+        effects = {
+            "format": FORMAT,
+            "from": first if first > 1 else None,
+            "to": last,
+            "show": None if disclosure.show is None else sorted(disclosure.show),
+            "withhold": disclosure.withhold or None,
+        }
+        given = {name: value for name, value in effects.items() if value is not None}
+        record(heads.ledger, Event(EXPORTED, given), metadata)
         signed = heads.sign()
         self.head = signed.note
-        self.unseen = set(order.disclosure.show or ())  # named to be shown, and in no line so far
-        self.span = Span(order.first, order.last or signed.size, signed.size)
+        self.first, self.last, self.size = first, last or signed.size, signed.size
+        self.unseen = set(disclosure.show or ())  # named to be shown, and in no line so far
+        self._heads = heads
+        self._disclosure = disclosure
 
     def lines(self, progress: Progress) -> Iterator[bytes]:
-        first, last = self.span.first, self.span.last
+        first, last = self.first, self.last
         for event in self._heads.ledger.raw_events(first, last):
             line = line_of(event, self._disclosure)
             self.unseen -= {name for name in self.unseen if _names(line, name)}
@@ -106,15 +90,27 @@ class Export:
         """
         must_be_free(path)
         files: dict[Path, Iterable[bytes]] = {head_path(path): [self.head.encode()]}
-        if not self.span.whole:
-            files[proof_path(path)] = [self.span.proof(self._heads.tree)]
+        if (self.first, self.last) != (1, self.size):  # or the lines alone give the root
+            files[proof_path(path)] = [self._proof()]
         if not path.with_name(VERIFIER).exists():
             files[path.with_name(VERIFIER)] = [verifier()]
         files[path] = self.lines(progress)
         try:
             write_together(files)
         except FileExistsError as error:
-            raise InTheWay(Path(error.filename2)) from None
+            raise _in_the_way(error.filename2) from None
+
+    def _proof(self) -> bytes:
+        """Return the hashes of the rest of the tree, from left to right, as JSON."""
+        nodes = partial(self._heads.tree.nodes, self.size)
+        document = {
+            "from": self.first,
+            "to": self.last,
+            "size": self.size,
+            "left": [each.hex() for each in nodes(merkle.cover(0, self.first - 1))],
+            "right": [each.hex() for each in nodes(merkle.cover(self.last, self.size))],
+        }
+        return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _names(line: bytes, path: str) -> bool:
@@ -128,10 +124,14 @@ def must_be_free(path: Path) -> None:
         raise LedgerError(f"there is no folder {path.parent}; nothing was written")
     for each in (path, head_path(path), proof_path(path)):
         if each.exists():
-            raise InTheWay(each)
+            raise _in_the_way(each)
     other = path.with_name(VERIFIER)
     if other.exists() and (not other.is_file() or other.read_bytes() != verifier()):
         raise LedgerError(f"there is another {other}; nothing was written")
+
+
+def _in_the_way(path: Path) -> LedgerError:
+    return LedgerError(f"there is a file at {path} already; nothing was written")
 
 
 def head_path(path: Path) -> Path:
@@ -147,3 +147,35 @@ def proof_path(path: Path) -> Path:
 def verifier() -> bytes:
     """Return the program that checks an export."""
     return resources.files("ledger.export").joinpath(VERIFIER).read_bytes()
+
+
+def line_of(event: RawEvent, disclosure: Disclosure) -> bytes:
+    """Return an event as a line, the same bytes each time; raises LedgerUnavailable on damage."""
+    try:
+        type_ = orjson.loads(event.header)["type"]
+        start = b'{"header":' + orjson.dumps(event.header.decode())
+        if event.body is None or event.salt is None or disclosure.withhold:
+            return start + b"}\n"
+        payload = orjson.loads(event.body)
+        if not isinstance(payload, dict) or canonical(payload) != event.body:
+            raise ValueError("the payload is not as it was written")
+        if disclosure.show is not None or type_ in WITHHELD:
+            return start + b"," + _part(type_, payload, event.salt, disclosure)
+        return b'%b,"payload":%b,"salt":"%b"}\n' % (start, event.body, event.salt.hex().encode())
+    except (ValueError, KeyError, TypeError) as error:
+        raise LedgerUnavailable(
+            f"the event at position {event.position} is damaged; `scim-ledger verify` says more",
+            reason="damaged file",
+        ) from error
+
+
+def _part(type_: str, payload: dict[str, Any], salt: bytes, disclosure: Disclosure) -> bytes:
+    """Return the end of a line that shows some entries and proves the others hidden."""
+    salts = entry_salts(salt, len(payload))
+    shown = [
+        [i, path, payload[path], salts[i].hex()]
+        for i, path in enumerate(sorted(payload))
+        if disclosure.shows(type_, path)
+    ]
+    leaves = [leaf.hex() for leaf in entry_leaves(payload, salt)]
+    return orjson.dumps({"leaves": leaves, "shown": shown})[1:] + b"\n"

@@ -31,10 +31,11 @@ class RemoteLog:
         """Return the newest head; raises RemoteTrouble."""
         address = f"{self.prefix}/checkpoint"
         try:
-            note = Note.parse(self._fetch(address).decode())
+            note = Note.parse(fetch(address, token=self._token).decode())
             TreeHead.of(note)
         except (MalformedNote, UnicodeDecodeError) as error:
-            raise RemoteTrouble(f"{address} is not a tree head: {_words(error)}") from None
+            why = error if isinstance(error, MalformedNote) else "it is not UTF-8"
+            raise RemoteTrouble(f"{address} is not a tree head: {why}") from None
         return note
 
     def verifier_key(self) -> VerifierKey:
@@ -68,7 +69,7 @@ class RemoteLog:
         name = tile_in(size, level, number)
         address = f"{self.prefix}/{name}"
         if address not in self._tiles:
-            content = self._fetch(address)
+            content = fetch(address, token=self._token)
             if len(content) != name.width * merkle.HASH_SIZE:
                 raise RemoteTrouble(f"{address} is not {name.width} hashes")
             self._tiles[address] = content
@@ -80,16 +81,9 @@ class RemoteLog:
 
     def _document(self, address: str) -> Document:
         try:
-            document = json.loads(self._fetch(address))
+            document = json.loads(fetch(address, token=self._token))
         except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise RemoteTrouble(f"{address.partition('?')[0]} did not answer with a JSON object")
         return document
-
-    def _fetch(self, address: str) -> bytes:
-        return fetch(address, token=self._token)
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, MalformedNote) else "it is not UTF-8"

@@ -6,15 +6,17 @@ it accepted, `refused/` what it refused, all numbered from 1.
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger.atomic_files import make_folder, sync_folder, write_new
 from ledger.contract import LedgerError
 from ledger.signing.known_heads import HEADS
 from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, TreeHead, VerifierKey
+
+T = TypeVar("T")
 
 KEY_FILE = "witness.key"
 PUBLIC_FILE = "witness.vkey"
@@ -55,17 +57,14 @@ class WitnessFolder:
             write_new(file, f"{key.private_text()}\n".encode())
             write_new(self.path / PUBLIC_FILE, f"{key.cosigner}\n".encode(), mode=_PUBLIC)
             return key
-        try:
-            key = SigningKey.parse(file.read_text(encoding="utf-8"))
-        except (MalformedNote, ValueError) as error:
-            raise FolderUnusable(f"{file} cannot be read as a key") from error
+        key = _read(file, SigningKey.parse, "a key")
         if name not in (None, key.name):
             raise FolderUnusable(f"this witness is called {key.name}; another needs its own folder")
         return key
 
     def pins(self) -> list[Pin]:
         """Return the keys trusted so far, the one in force last; raises FolderUnusable."""
-        return [_pin(file) for file in self._files("keys", ".json")]
+        return [_read(file, _pin, "a verifier key") for file in self._files("keys", ".json")]
 
     def pin(self, key: VerifierKey, how: str, events: list[Mapping[str, Any]]) -> None:
         """Trust a key from now on; `events` are what led to it."""
@@ -75,7 +74,7 @@ class WitnessFolder:
     def newest(self) -> Note | None:
         """Return the head accepted last; raises FolderUnusable."""
         files = self._files(HEADS, HEAD_SUFFIX)
-        return read_note(files[-1]) if files else None
+        return _read(files[-1], _head, "a tree head") if files else None
 
     def keep(self, note: Note) -> Path:
         """Add a head to the history; return its file."""
@@ -85,7 +84,7 @@ class WitnessFolder:
         """Return where the evidence against a log of a name lies, None if there is none."""
         for folder in sorted((self.path / "refused").glob("*")):
             file = folder / REMEMBERED
-            if not file.exists() or TreeHead.of(read_note(file)).origin == origin:
+            if not file.exists() or _read(file, _head, "a tree head").is_head_of(origin):
                 return folder
         return None
 
@@ -120,19 +119,20 @@ def _number(file: Path) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def _pin(file: Path) -> Pin:
+def _read(file: Path, parse: Callable[[str], T], kind: str) -> T:
+    """Return what is in a file; raises FolderUnusable."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return Pin(VerifierKey.parse(found["verifier_key"]), found["how"])
+        return parse(file.read_text(encoding="utf-8"))
     except (MalformedNote, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FolderUnusable(f"{file} cannot be read as a verifier key") from error
+        raise FolderUnusable(f"{file} cannot be read as {kind}") from error
 
 
-def read_note(file: Path) -> Note:
-    """Return the tree head in a file; raises FolderUnusable."""
-    try:
-        note = Note.parse(file.read_text(encoding="utf-8"))
-        TreeHead.of(note)
-    except (MalformedNote, ValueError) as error:
-        raise FolderUnusable(f"{file} cannot be read as a tree head") from error
+def _pin(text: str) -> Pin:
+    found = json.loads(text)
+    return Pin(VerifierKey.parse(found["verifier_key"]), found["how"])
+
+
+def _head(text: str) -> Note:
+    note = Note.parse(text)
+    TreeHead.of(note)  # raises MalformedNote
     return note

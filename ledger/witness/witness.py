@@ -1,7 +1,7 @@
 """A witness: remembers a log's newest head and cosigns only what continues it."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger import merkle
@@ -32,25 +32,19 @@ class Seen:
     says: list[str]
 
 
+@dataclass(slots=True)
 class Witness:
-    """A witness of one log."""
+    """A witness of one log.
 
-    def __init__(
-        self,
-        log: RemoteLog,
-        folder: WitnessFolder,
-        key: SigningKey,
-        *,
-        given: VerifierKey | None = None,
-        accept: bool = False,
-    ) -> None:
-        """`given` is the log's key if the auditor has it; `accept` accepts a new origin."""
-        self._log = log
-        self._folder = folder
-        self._key = key
-        self._given = given
-        self._accept = accept
-        self._says: list[str] = []
+    `given` is the log's key if the auditor has it; `accept` accepts a new origin.
+    """
+
+    log: RemoteLog
+    folder: WitnessFolder
+    key: SigningKey
+    given: VerifierKey | None = None
+    accept: bool = False
+    _says: list[str] = field(default_factory=list, init=False)
 
     def look(self) -> Seen:
         """Fetch the newest head and cosign it if it continues the one remembered.
@@ -58,28 +52,26 @@ class Witness:
         Raises Refused, RemoteTrouble, and LedgerError for what is wrong with the folder.
         """
         self._says = []
-        self._log.forget()
-        pins, remembered = self._folder.pins(), self._folder.newest()
-        note = self._log.checkpoint()
-        if pins and not (self._accept and TreeHead.of(note).origin != pins[-1].key.name):
-            self._must_not_be_refused(pins[-1].key.name)
+        self.log.forget()
+        pins, remembered = self.folder.pins(), self.folder.newest()
+        note = self.log.checkpoint()
+        if pins and not (self.accept and TreeHead.of(note).origin != pins[-1].key.name):
+            origin = pins[-1].key.name
+            if evidence := self.folder.refused(origin):
+                raise Refused(
+                    f"{origin} was refused before: {evidence} holds two heads of it that cannot"
+                    " both be true. Nothing of it is cosigned any more"
+                )
         pin, events = self._trusted(note, pins, remembered)
         if remembered:
             self._must_continue(remembered, note, pin.key.name)
         if not pins or pin.key != pins[-1].key:
-            self._folder.pin(pin.key, pin.how, events)
-            self._accept = False
+            self.folder.pin(pin.key, pin.how, events)
+            self.accept = False
         if remembered and remembered.text == note.text:
             return Seen(remembered, None, self._says)
-        own = self._key.cosign(note, int(time.time()))
-        return Seen(own, self._folder.keep(own), self._says)
-
-    def _must_not_be_refused(self, origin: str) -> None:
-        if folder := self._folder.refused(origin):
-            raise Refused(
-                f"{origin} was refused before: {folder} holds two heads of it that cannot both be"
-                " true. Nothing of it is cosigned any more"
-            )
+        own = self.key.cosign(note, int(time.time()))
+        return Seen(own, self.folder.keep(own), self._says)
 
     def _trusted(
         self, note: Note, pins: list[Pin], remembered: Note | None
@@ -95,18 +87,18 @@ class Witness:
         if origin != last.key.name:
             return self._new_origin(note, last, remembered)
         known = [each.key for each in pins]
-        if self._given and self._given not in known and self._given.name == origin:
-            return self._signed(note, Pin(self._given, GIVEN)), []
+        if self.given and self.given not in known and self.given.name == origin:
+            return self._signed(note, Pin(self.given, GIVEN)), []
         return (last, []) if note.signed_by(last.key) else self._follow(note, last)
 
     def _first(self, origin: str, how: str = FIRST_USE) -> Pin:
         """Return the key to begin with: the one given, or the one that the service names."""
-        if self._given and self._given.name == origin:
-            return Pin(self._given, GIVEN if how == FIRST_USE else how)
-        if self._given:
-            raise Refused(f"the log is {origin}, and the key given is of {self._given.name}")
+        if self.given and self.given.name == origin:
+            return Pin(self.given, GIVEN if how == FIRST_USE else how)
+        if self.given:
+            raise Refused(f"the log is {origin}, and the key given is of {self.given.name}")
         try:
-            key = self._log.verifier_key()
+            key = self.log.verifier_key()
         except RemoteTrouble as error:
             raise RemoteTrouble(
                 f"the ledger's key cannot be asked for ({error}); give it with --key", error.status
@@ -124,9 +116,9 @@ class Witness:
 
     def _follow(self, note: Note, last: Pin) -> tuple[Pin, list[Document]]:
         """Return the key that replaced the trusted one, and the events that say so."""
-        node = self._log.node(TreeHead.of(note).size)
+        node = self.log.node(TreeHead.of(note).size)
         try:
-            found = followed(last.key, note, self._log.events(KEY_ROTATED), node)
+            found = followed(last.key, note, self.log.events(KEY_ROTATED), node)
         except RemoteTrouble as error:
             if error.status not in (401, 403):
                 raise
@@ -148,7 +140,7 @@ class Witness:
     ) -> tuple[Pin, list[Document]]:
         """Return the key of a log that continues under another origin, and the event for it."""
         head = TreeHead.of(note)
-        if not self._accept:
+        if not self.accept:
             raise Refused(
                 f"the log was {last.key.name} and is now {head.origin}: it was restored and may"
                 " lack events, or it is another one. Ask its operator why; go on with"
@@ -175,12 +167,12 @@ class Witness:
     def _restored(self, head: TreeHead) -> list[Document]:
         """Return the Restored events in the tree; none where the token is not allowed to ask."""
         try:
-            events = self._log.events(RESTORED)
+            events = self.log.events(RESTORED)
         except RemoteTrouble as error:
             if error.status in (401, 403):
                 return []
             raise
-        return [e for e in events if is_in(e, RESTORED, head, self._log.node(head.size))]
+        return [e for e in events if is_in(e, RESTORED, head, self.log.node(head.size))]
 
     def _must_continue(self, remembered: Note, note: Note, origin: str) -> None:
         """Raise Refused, with evidence kept, unless a head continues the one remembered."""
@@ -188,7 +180,7 @@ class Witness:
         if old.origin != origin:
             return  # a new origin, which the auditor has accepted
         if fault := self._fault(old, new):
-            folder = self._folder.refuse(remembered, note, fault)
+            folder = self.folder.refuse(remembered, note, fault)
             raise Refused(f"{fault}. Both heads, signed, are kept in {folder}")
         if new.size > old.size:
             self._says.append(f"{new.size:,} events of {origin}, the first {old.size:,} as before")
@@ -200,7 +192,7 @@ class Witness:
         if new.size == old.size:
             same = new.root == old.root
             return None if same else f"{new.origin} has two histories of {old.size:,} events"
-        proof = merkle.consistency_proof(old.size, new.size, self._log.node(new.size))
+        proof = merkle.consistency_proof(old.size, new.size, self.log.node(new.size))
         if merkle.verify_consistency(old.size, new.size, old.root, new.root, proof):
             return None
         return (

@@ -43,7 +43,6 @@ def page(feeds: Feeds) -> Response:
 
 
 def one(position: str) -> Response:
-    """GET one event."""
     events = Events(exchange_of(request).principal.tenant)
     if not _is_position(position):
         raise NotFound("event.position", "The position of an event is a whole number, such as 42.")

@@ -34,8 +34,7 @@ class Shown(NamedTuple):
     json: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class EventPage:
+class EventPage(NamedTuple):
     """Events in the order asked for, and how far the ledger went when it was asked."""
 
     events: Sequence[Shown]
@@ -65,7 +64,7 @@ class Events:
     def page(self, query: EventQuery) -> EventPage:
         """Return a page; raises TooMany for a filter that costs too much."""
         end = self.end()
-        found = self.find(query, end)
+        found = self.find(query, end, MOST_BYTES)
         return EventPage(self.shown(found.positions), end, found.older, found.newer)
 
     def following(self, query: EventQuery, after: int) -> Batch:
@@ -88,14 +87,11 @@ class Events:
             )
         return found[0]
 
-    def find(self, query: EventQuery, end: int, most: int | None = None) -> Found:
-        """Find the positions of a page, which ends at a count or at `most` bytes of payloads.
-
-        Those are MOST_BYTES by default.
-        """
+    def find(self, query: EventQuery, end: int, most: int) -> Found:
+        """Find the positions of a page, which ends at a count or at `most` bytes of payloads."""
         found = self._find(query, end)
         positions = sorted(found.positions, reverse=query.descending)
-        count = self.tenant.ledger.fitting(positions, MOST_BYTES if most is None else most)
+        count = self.tenant.ledger.fitting(positions, most)
         return found if count == len(positions) else self._find(replace(query, count=count), end)
 
     def _find(self, query: EventQuery, end: int) -> Found:
@@ -115,13 +111,12 @@ class Events:
     def shown(self, positions: Sequence[int]) -> list[Shown]:
         """Return events as they are shown."""
         names = names_of(self.tenant)
-        documents = (
-            event_document(each, names) for each in self.tenant.ledger.raw_events_at(positions)
-        )
+        lines = self.tenant.ledger.raw_events_at(positions)
+        documents = (_document(line, names) for line in lines)
         return [Shown(each["position"], each["type"], orjson.dumps(each)) for each in documents]
 
 
-def event_document(line: RawEvent, credentials: Mapping[str, str]) -> dict[str, Any]:
+def _document(line: RawEvent, credentials: Mapping[str, str]) -> dict[str, Any]:
     """Return an event; `credentials` are the names of credentials by their ids.
 
     The header is there as it was hashed, and each of its fields by its own name. The payload is as

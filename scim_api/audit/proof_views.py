@@ -1,7 +1,5 @@
 """GET /ledger/v1/tree-head, /proof/… and /tlog/…: what proves the ledger to others."""
 
-from collections.abc import Iterable
-
 from flask import Response, request
 
 from ledger.signing.proofs import proof_under
@@ -51,7 +49,7 @@ def inclusion() -> Response:
             "size": size,
             "leaf_hash": leaf.hex(),
             "root": heads.tree.root_at(size).hex(),
-            "hashes": _in_hex(heads.tree.inclusion(position, size)),
+            "hashes": [each.hex() for each in heads.tree.inclusion(position, size)],
         }
     )
 
@@ -76,13 +74,14 @@ def consistency() -> Response:
         new = _newest_of(heads).size
     if old > new:
         raise InvalidValue("parameter.sizes", "from is larger than to, which is {new}.", new=new)
+    hashes = heads.tree.consistency(old, new) if old else []
     return plain_json(
         {
             "from": old,
             "to": new,
             "from_root": heads.tree.root_at(old).hex(),
             "to_root": heads.tree.root_at(new).hex(),
-            "hashes": _in_hex(heads.tree.consistency(old, new) if old else []),
+            "hashes": [each.hex() for each in hashes],
         }
     )
 
@@ -161,10 +160,6 @@ def _size(heads: TreeHeads, name: str) -> int | None:
         template = "{name} must be a number of events. The ledger has {end}."
         raise InvalidValue("parameter.size", template, name=name, end=end)
     return size
-
-
-def _in_hex(hashes: Iterable[bytes]) -> list[str]:
-    return [each.hex() for each in hashes]
 
 
 def _log(tenants: Tenants, named: str | None) -> TreeHeads:

@@ -27,14 +27,9 @@ def page() -> Response:
     )
     records = found.records
     numbers = [record.row or 0 for record in records] or [0]
-    links = page_links(
-        exchange,
-        {name: parameters[name] for name in ("filter", "count") if name in parameters},
-        numbers[-1],
-        numbers[0],
-        found.older and bool(records),
-        found.newer and bool(records),
-    )
+    given = {name: parameters[name] for name in ("filter", "count") if name in parameters}
+    more = found.older and bool(records), found.newer and bool(records)
+    links = page_links(exchange, given, numbers[-1], numbers[0], *more)
     names = _names(exchange, records)
     return plain_json({"requests": [shown(record, names) for record in records], **links})
 

@@ -13,6 +13,7 @@ import click
 from ledger import codec
 from ledger.events import WITHHELD, Recorded
 from projections.audit.cause import cause_of
+from projections.current.lists import MOST_BYTES
 from projections.history.event_index import EventQuery
 from projections.query.model import And, Compare, Filter, Operator
 from scim_api.audit.documents import archive_of
@@ -184,7 +185,7 @@ class EventReader:
     def _walk(self, asked: EventQuery, end: int) -> Iterator[NamedEvent]:
         more = True
         while more:
-            found = self._events.find(asked, end)
+            found = self._events.find(asked, end, MOST_BYTES)
             yield from self.read(found.positions)
             more = found.older if asked.newest_first else found.newer
             if more:

@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from ledger.contract import Ledger
-from ledger.export.line import FORMAT, Disclosure
-from ledger.export.package import Export, Order, must_be_free
+from ledger.export.package import FORMAT, Disclosure, Export, must_be_free
 from scim_api.cli.console import Console, command
 from scim_api.cli.moments import MOMENT, NOW, last_position_of, position_before
 from scim_api.cli.terminal import Progress, note
@@ -49,17 +48,16 @@ def export(
     """
     disclosure = _disclosure(show, withhold)
     heads = console.tenant().heads
-    order = Order(*_positions(heads.ledger, start, end), disclosure)
+    first, last = _positions(heads.ledger, start, end)
     if output is not None:
         must_be_free(output)
-    done = Export(heads, order, console.metadata())
+    done = Export(heads, first, last, disclosure, console.metadata())
     with Progress("exporting") as progress:
         if output is None:
             sys.stdout.buffer.writelines(done.lines(progress))
         else:
             done.write(output, progress)
-    span = done.span
-    note(f"positions {span.first} to {span.last}, under a tree head of {span.size} events")
+    note(f"positions {done.first} to {done.last}, under a tree head of {done.size} events")
     for name in sorted(done.unseen):
         note(f"warning: {name} is in none of these events, or is never shown")
     if output is None:

@@ -7,13 +7,14 @@ import orjson
 from flask import Response, request
 
 from scim_api.protocol import discovery
+from scim_api.protocol.bulk import MAX_PAYLOAD
 from scim_api.protocol.documents import list_response
 from scim_api.protocol.errors import Forbidden, NotFound
 from scim_api.protocol.policy import OKTA, Policy, Tolerances
 from scim_api.protocol.schema.attributes import Schema
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import exchange_of
-from scim_api.web.messages import bulk_limit, json_response
+from scim_api.web.messages import json_response
 
 
 def config(tenants: Tenants) -> Response:
@@ -24,7 +25,7 @@ def config(tenants: Tenants) -> Response:
         Tolerances(_policy(tenants), exchange.tolerated.add),
         exchange.base_url,
         max_results=settings.max_results,
-        max_payload=bulk_limit(settings),
+        max_payload=min(MAX_PAYLOAD, settings.max_body),
     )
     return _document(document)
 
@@ -40,14 +41,12 @@ def _policy(tenants: Tenants) -> Policy:
 
 
 def resource_types() -> Response:
-    """GET every resource type."""
     exchange = exchange_of(request)
     types, base = exchange.principal.catalogue.resource_types, exchange.base_url
     return _listed(discovery.resource_type_document(each, base) for each in types)
 
 
 def resource_type(name: str) -> Response:
-    """GET one resource type by its name."""
     exchange = exchange_of(request)
     found = exchange.principal.catalogue.by_name.get(name)
     if found is None:
@@ -56,13 +55,11 @@ def resource_type(name: str) -> Response:
 
 
 def schemas() -> Response:
-    """GET every schema."""
     base = exchange_of(request).base_url
     return _listed(discovery.schema_document(each, base) for each in _schemas())
 
 
 def schema(urn: str) -> Response:
-    """GET one schema by its URN."""
     found = next((each for each in _schemas() if each.id.lower() == urn.lower()), None)
     if found is None:
         raise NotFound("schema.unknown", "There is no schema with this URN here.")

@@ -1,6 +1,6 @@
 """The operations on one resource, of any type, or on /Me: HTTP in, the service, HTTP out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -14,19 +14,18 @@ from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.request_log.records import NoChange
 from scim_api.service.reader import Answer, Reader
 from scim_api.web.context import Exchange, exchange_of
-from scim_api.web.messages import body_limit, empty_response, json_response, read_json
+from scim_api.web.messages import MAX_WITHOUT_MEMBERS, empty_response, json_response, read_json
 
 MOST_SHOWN = 1000  # members that a PATCH answers with, unless it is asked for more
 
 
 def create(name: str) -> Response:
-    """POST a new resource."""
     asked = ResourceRequest.of(name)
     made = asked.exchange.service(asked.type).create(
         asked.body(), asked.exchange.metadata("scim.post")
     )
     asked.note(made)
-    return asked.response(made, 201, {"Location": asked.location(made)})
+    return asked.response(made, 201)
 
 
 def read(name: str, id_: str) -> Response:
@@ -36,12 +35,11 @@ def read(name: str, id_: str) -> Response:
     conditions = asked.exchange.conditions()
     conditions.check_match(found.etag)
     if conditions.unchanged(found.etag) and asked.is_whole(found):
-        return empty_response(304, asked.headers(found))
+        return empty_response(304, asked.headers(found, 304))
     return asked.response(found)
 
 
 def replace_(name: str, id_: str) -> Response:
-    """PUT a resource."""
     asked = ResourceRequest.of(name)
     exchange = asked.exchange
     changed = exchange.service(asked.type).replace(
@@ -70,7 +68,6 @@ def patch(name: str, id_: str) -> Response:
 
 
 def delete(name: str, id_: str) -> Response:
-    """DELETE a resource."""
     asked = ResourceRequest.of(name)
     exchange = asked.exchange
     exchange.service(asked.type).delete(
@@ -123,8 +120,8 @@ class ResourceRequest:
 
     def body(self) -> Any:
         """Read the body of a write; raises ScimError."""
-        has_members = "members" in self.type.declared
-        return read_json(request, body_limit(self.exchange.settings, members=has_members))
+        has_members = "members" in self.type.declared  # only the body of a group can be large
+        return read_json(request, None if has_members else MAX_WITHOUT_MEMBERS)
 
     def note(self, written: Answer) -> None:
         """Note for the request log that a write changed nothing."""
@@ -138,18 +135,14 @@ class ResourceRequest:
             return not names_members(self.selection)
         return relation is None or self.reader.never_grouped(found.row)
 
-    def location(self, found: Answer) -> str:
-        """Return the URI of a resource, as its meta.location has it."""
-        return f"{self.exchange.base_url}{self.type.endpoint}/{found.id}"
-
-    def headers(self, found: Answer) -> dict[str, str]:
+    def headers(self, found: Answer, status: int) -> dict[str, str]:
         """Return the headers that name the resource and its version (RFC 7643 §3.1)."""
-        return {"ETag": found.etag, "Content-Location": self.location(found)}
+        location = f"{self.exchange.base_url}{self.type.endpoint}/{found.id}"
+        headers = {"ETag": found.etag, "Content-Location": location}
+        return headers | {"Location": location} if status == 201 else headers
 
-    def response(
-        self, found: Answer, status: int = 200, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        """Return a resource's answer; `headers` are added to `self.headers`."""
+    def response(self, found: Answer, status: int = 200) -> Response:
+        """Return the answer that shows a resource."""
         chosen, row = self.selection, found.row
         if chosen and found.written:
             chosen = replace(chosen, specified=found.written)
@@ -159,6 +152,4 @@ class ResourceRequest:
             relations = related.get(row.position, ())
         base = self.exchange.base_url.encode()
         body = answer(row.document, base, self.type, chosen, relations)
-        return json_response(
-            self.exchange, body, status, {**self.headers(found), **(headers or {})}
-        )
+        return json_response(self.exchange, body, status, self.headers(found, status))

@@ -9,7 +9,7 @@ from ledger.contract import Connection
 from projections.current.memberships import Relation
 from projections.current.reader import Place, ResourceReader
 from projections.kinds import ResourceKind
-from projections.query.model import Page, Query, Stored
+from projections.query.model import Stored
 from scim_api.protocol.errors import NotFound
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.schema.resource_types import kind_of
@@ -64,11 +64,6 @@ class Reader:
         """Return a resource (RFC 7644 §3.4.1); raises NotFound."""
         return Answer(self._row(id_))
 
-    def search(self, query: Query) -> Page:
-        """Return a page of a list (RFC 7644 §3.4.2); raises TooCostly."""
-        with self._source.reading() as connection:
-            return self._readings.search(connection, self._kind.type, query)
-
     def relations(
         self, places: Sequence[Place], *, named: bool
     ) -> Mapping[int, Sequence[Relation]]:
@@ -113,9 +108,3 @@ class PastReader(Reader):
         return NotFound(
             "resource.unknown_then", "There was no {type} with this id then.", type=self._kind.type
         )
-
-
-def search_all(source: Source, readings: ResourceReader, query: Query) -> Page:
-    """Return a page of a list across all resource types; raises TooCostly."""
-    with source.reading() as connection:
-        return readings.search(connection, None, query)

@@ -2,7 +2,6 @@
 
 import re
 import time
-from functools import lru_cache
 from typing import Any
 
 from flask import Request
@@ -10,6 +9,7 @@ from flask import Request
 from ledger import clock
 from ledger.events import Metadata
 from ledger.user_agents import OKTA, family
+from projections.current.reader import ResourceReader
 from projections.history.history import Past
 from scim_api.auth.authenticate import Principal, no_token
 from scim_api.protocol.conditions import Conditions, conditions
@@ -17,12 +17,13 @@ from scim_api.protocol.errors import ScimError
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.request_log.records import Outcome, known_method, without_tokens
-from scim_api.service.reader import PastReader, Reader
+from scim_api.service.reader import PastReader, Reader, Source
 from scim_api.service.service import Service
 from scim_api.settings import Settings
 from scim_api.web.proxies import is_host
 
 _KEY = "scim_ledger.exchange"
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
 
 
@@ -66,10 +67,15 @@ class Exchange:
 
     def reader(self, resource_type: ResourceType) -> Reader:
         """Return what reads a resource type: as it is, or as it was at the position asked for."""
-        if self.past is not None:
-            return PastReader(self.past.file, self.past.resources, resource_type)
+        return (PastReader if self.past else Reader)(*self.source, resource_type)
+
+    @property
+    def source(self) -> tuple[Source, ResourceReader]:
+        """The file that is read, the ledger's or that of its history, and what reads it."""
+        if past := self.past:
+            return past.file, past.resources
         tenant = self.principal.tenant
-        return Reader(tenant.ledger, tenant.resources, resource_type)
+        return tenant.ledger, tenant.resources
 
     @property
     def principal(self) -> Principal:
@@ -116,10 +122,11 @@ class Exchange:
         return base.removesuffix(path) if base.endswith(path) else self._origin()
 
     def _origin(self) -> str:
-        """Return scheme and host as the caller named them."""
+        """Return scheme and host as the caller named them, without the scheme's own port."""
         environ = self.environ
         host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
-        return _origin(environ["wsgi.url_scheme"], host)
+        scheme = environ["wsgi.url_scheme"]
+        return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
     def metadata(self, via: str) -> Metadata:
         """Return who causes a change: an opaque id, and the rest where it can be erased."""
@@ -166,10 +173,3 @@ def exchange_of(request: Request) -> Exchange:
     """Return the exchange of a request."""
     exchange: Exchange = request.environ[_KEY]
     return exchange
-
-
-@lru_cache(maxsize=64)
-def _origin(scheme: str, host: str) -> str:
-    """Return where the service is, without the scheme's own port."""
-    default = {"http": ":80", "https": ":443"}.get(scheme, "")
-    return f"{scheme}://{host.removesuffix(default) if default else host}"

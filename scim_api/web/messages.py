@@ -12,7 +12,6 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntity
 from werkzeug.http import parse_options_header
 
 from scim_api.protocol import numbers
-from scim_api.protocol.bulk import MAX_PAYLOAD
 from scim_api.protocol.errors import (
     BodyTooLarge,
     InvalidSyntax,
@@ -21,7 +20,6 @@ from scim_api.protocol.errors import (
     answer_to,
 )
 from scim_api.protocol.values import MAX_DEPTH, count_objects, deeper_than
-from scim_api.settings import Settings
 from scim_api.web.context import Exchange
 
 SCIM_JSON = "application/scim+json"
@@ -67,10 +65,14 @@ def plain_json(document: Any) -> Response:
     return Response(orjson.dumps(document), content_type=JSON)
 
 
-def read_json(request: Request, limit: int) -> Any:
-    """Return the body of a POST, PUT or PATCH, of so many bytes at most; raises ScimError."""
+def read_json(request: Request, most: int | None = None) -> Any:
+    """Return the body of a POST, PUT or PATCH; raises ScimError.
+
+    It has `most` bytes at most, and never more than the setting allows.
+    """
     _check_media_type(request)
-    raw = _read_whole(request, limit).removeprefix(_BYTE_ORDER_MARK)
+    of_any = request.max_content_length or 0
+    raw = _read_whole(request, min(most or of_any, of_any)).removeprefix(_BYTE_ORDER_MARK)
     if not raw:
         raise InvalidSyntax("body.missing", "The request has no body. It needs a JSON object.")
     objects = count_objects(raw)
@@ -83,16 +85,6 @@ def read_json(request: Request, limit: int) -> Any:
             "body.depth", "The body is nested deeper than {most} levels.", most=MAX_DEPTH
         )
     return body
-
-
-def body_limit(settings: Settings, *, members: bool) -> int:
-    """Return the most bytes of a body: only that of a group, with its `members`, can be large."""
-    return settings.max_body if members else min(MAX_WITHOUT_MEMBERS, settings.max_body)
-
-
-def bulk_limit(settings: Settings) -> int:
-    """Return the most bytes of a bulk request."""
-    return min(MAX_PAYLOAD, settings.max_body)
 
 
 def _read_whole(request: Request, limit: int) -> bytes:
@@ -174,24 +166,14 @@ def _json_fault(raw: bytes, error: orjson.JSONDecodeError) -> InvalidSyntax:
     )
 
 
-def error_response(exchange: Exchange, refusal: Refusal) -> Response:
-    """Return the answer to any failure: SCIM JSON, whatever went wrong."""
-    body = orjson.dumps(refusal.document())
-    return json_response(exchange, body, refusal.status, refusal.headers)
-
-
 def refusal_of(error: Exception, *, okta: bool, scim: bool = True) -> Refusal:
     """Return the answer to any failure: to Okta or another client, below the SCIM base or not."""
-    if isinstance(error, HTTPException):
-        return _http_error(error, okta=okta and scim)
-    known = answer_to(error)
-    return known.refusal(okta=okta) if known else Refusal(500, "internal", _INTERNAL, _INTERNAL)
-
-
-def _http_error(error: HTTPException, *, okta: bool) -> Refusal:
+    if not isinstance(error, HTTPException):
+        known = answer_to(error)
+        return known.refusal(okta=okta) if known else Refusal(500, "internal", _INTERNAL, _INTERNAL)
     status = error.code or 500
     code, detail = _HTTP.get(status) or ("http", error.description or error.name)
-    if status == 404 and okta:
+    if status == 404 and okta and scim:
         detail += " The base URL in Okta ends before /Users."
     allowed = getattr(error, "valid_methods", None)
     headers = {"Allow": ", ".join(sorted(allowed))} if allowed else {}

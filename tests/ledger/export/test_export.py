@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import app
 from ledger import events
 from ledger.events import Event, Metadata, Recorded
-from ledger.export.line import line_of
+from ledger.export.package import Disclosure, line_of
 from ledger.ledger_stream import next_append
 from ledger.signing.keys import Keys
 from ledger.signing.note import SigningKey, TreeHead
@@ -508,7 +508,7 @@ def rotated(path: Path, new: Notary, old: Notary | None, *signatures: str | None
     }
     ledger = SQLiteLedger(path)
     ledger.append([next_append(ledger, Event(events.KEY_ROTATED, effects))], metadata())
-    written = [line_of(line) for line in ledger.raw_events(1, 32)]
+    written = [line_of(line, Disclosure()) for line in ledger.raw_events(1, 32)]
     ledger.close()
     return Desk(path.parent, written, [new.head(written)], [(old or new).key])
 
