@@ -50,19 +50,18 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     """Return the root over leaves that are all at hand."""
     if not leaves:
         return EMPTY
-    nodes = list(leaves)
-    while len(nodes) > 1:
-        odd = nodes[-1:] if len(nodes) & 1 else []  # it stands a level higher as it is
-        nodes = parents(nodes) + odd
-    return nodes[0]
+    while len(leaves) > 1:
+        above = parents(leaves)
+        if len(leaves) & 1:
+            above.append(leaves[-1])  # it stands a level higher as it is
+        leaves = above
+    return leaves[0]
 
 
 def parents(nodes: Sequence[bytes]) -> list[bytes]:
     """Return the hashes above pairs of nodes; one that is left over has none yet."""
-    each = iter(nodes)
-    return [
-        sha256(b"\x01" + left + right).digest() for left, right in zip(each, each, strict=False)
-    ]
+    pairs = range(0, len(nodes) - 1, 2)
+    return [sha256(b"\x01" + nodes[i] + nodes[i + 1]).digest() for i in pairs]
 
 
 def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:

@@ -33,6 +33,8 @@ from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenant, Tenants
 from scim_api.tenants.usage import USAGE_FILE, Usage
 
+DEFAULTS = settings_.load({})
+
 
 def jobs_of(tenants: Sequence[Tenant]) -> list[Job]:
     """Return the background jobs of ledgers."""
@@ -52,14 +54,13 @@ def open_tenants(settings: Settings) -> Tenants:
     return Tenants(settings.data_dir, lambda path: open_tenant(path, settings, ask=True))
 
 
-def keys_of(path: Path, settings: Settings | None) -> Keys:
+def keys_of(path: Path, settings: Settings) -> Keys:
     """Return where the key of a ledger's tree heads is."""
-    chosen = settings or settings_.load({})
-    folder = chosen.key_dir / path.parent.name if chosen.key_dir else path.parent
-    return Keys(folder, chosen.signing_key)
+    folder = settings.key_dir / path.parent.name if settings.key_dir else path.parent
+    return Keys(folder, settings.signing_key)
 
 
-def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = False) -> Tenant:
+def open_tenant(path: Path, settings: Settings = DEFAULTS, *, ask: bool = False) -> Tenant:
     """Open one ledger with its projections; raises LedgerUnavailable.
 
     One that lacks events over which a known head was signed is not opened: see signing.rollback.
@@ -79,21 +80,19 @@ def open_tenant(path: Path, settings: Settings | None = None, *, ask: bool = Fal
     return tenant
 
 
-def known_heads(tenant: Tenant, settings: Settings | None, *, ask: bool = True) -> list[KnownHead]:
+def known_heads(tenant: Tenant, settings: Settings, *, ask: bool = True) -> list[KnownHead]:
     """Return the newest heads known outside the ledger's file."""
-    chosen = settings or settings_.load({})
-    url = chosen.anchor_url if ask else None
-    sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, url)
+    url = settings.anchor_url if ask else None
+    sources = HeadSources(settings.anchor_dir, settings.witness_dir, url)
     return known(tenant.heads, sources, logs.LOGGER.warning)
 
 
-def wire(path: Path, settings: Settings | None = None, *, read_only: bool = False) -> Tenant:
+def wire(path: Path, settings: Settings = DEFAULTS, *, read_only: bool = False) -> Tenant:
     """Open one ledger, whatever the state of its projections."""
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
-    chosen = settings or settings_.load({})
-    bounds = Bounds(chosen.request_log_rows, chosen.request_log_days)
-    ledger = SQLiteLedger(path, projectors, timeout=chosen.write_patience, read_only=read_only)
+    bounds = Bounds(settings.request_log_rows, settings.request_log_days)
+    ledger = SQLiteLedger(path, projectors, timeout=settings.write_patience, read_only=read_only)
     heads = TreeHeads(ledger, keys_of(path, settings))
     return Tenant(
         path.parent.name,
@@ -105,7 +104,7 @@ def wire(path: Path, settings: Settings | None = None, *, read_only: bool = Fals
         Usage(path.with_name(USAGE_FILE)),
         RequestLog(path.with_name(REQUESTS_FILE), ledger, bounds),
         heads,
-        anchors(heads, chosen.anchor_dir, chosen.anchor_url),
+        anchors(heads, settings.anchor_dir, settings.anchor_url),
     )
 
 
@@ -115,7 +114,7 @@ def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
 
 
 def stored_projections(
-    path: Path, settings: Settings | None, *, read_only: bool = False
+    path: Path, settings: Settings = DEFAULTS, *, read_only: bool = False
 ) -> Sequence[StoredProjection]:
     """Return a ledger's projections, the history too, whatever their state."""
     tenant = wire(path, settings, read_only=read_only)
@@ -151,5 +150,5 @@ def compare_with_rebuild(path: Path, progress: Progress) -> Compared:
     tenant = wire(path, read_only=True)
     if runner.outdated(tenant.ledger, projections_of(tenant)):
         raise NotMigrated(tenant.name)
-    opened = partial(stored_projections, path, None, read_only=True)
+    opened = partial(stored_projections, path, read_only=True)
     return compare(opened, tenant.ledger.last_position(), progress)

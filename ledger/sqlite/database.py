@@ -37,7 +37,10 @@ _Identity = tuple[int, int]  # device and inode
 
 
 class DatabaseFile:
-    """Connections to one file, opened as they are needed; SQLite's errors become LedgerErrors."""
+    """Connections to one file, opened as they are needed; SQLite's errors become LedgerErrors.
+
+    What is public here is promised in contract.Ledger.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,6 @@ class DatabaseFile:
         self.refusal: str | None = None  # the reason for which the last write failed, if it did
 
     def close(self) -> None:
-        """Close every connection; the file can be used again and then opens new ones."""
         for connection in self._opened:
             connection.close()
         self._opened.clear()
@@ -92,10 +94,6 @@ class DatabaseFile:
         return connection
 
     def leave(self) -> None:
-        """Close this thread's connection for reading; its next read opens another.
-
-        For a thread that is about to wait for long.
-        """
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
@@ -167,24 +165,20 @@ class DatabaseFile:
             raise
 
     def prepare_rewrite(self, deadline: float) -> None:
-        """Raise what `rewrite` would raise in the end; see scrub.prepare."""
         if self.path.exists():
             scrub.prepare(self.path, deadline)
 
     def rewrite(self, deadline: float) -> None:
-        """Rewrite the file so that nothing deleted is left; see scrub.rewrite."""
         if self.path.exists():
             scrub.rewrite(self.path, deadline)
 
     def log_size(self) -> int:
-        """Return the size of the write-ahead log, in bytes."""
         try:
             return os.stat(f"{self.path}-wal").st_size
         except OSError:
             return 0
 
     def check_log(self) -> None:
-        """Raise LogStuck if the log is large and cannot be copied into the file."""
         if self.log_size() <= LARGE_LOG:
             return
         with self.reading() as connection:

@@ -40,7 +40,6 @@ from ledger.sqlite.reads import (
     TILE_WIDTH,
     LedgerReads,
     end,
-    is_erased,
     newest_head,
     tiled,
     tree_hashes,
@@ -297,7 +296,8 @@ def _insert(connection: Connection, new: Recorded, header: bytes, salt: bytes) -
     try:
         connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     except driver.IntegrityError as error:  # a trigger's: asked for only now, as it is rare
-        if is_erased(connection, new.stream):
+        erased = "SELECT 1 FROM event WHERE stream = ? AND type = ?"
+        if connection.execute(erased, (new.stream, ERASED)).fetchone():
             raise StreamErased(new.stream) from error
         raise
     body = codec.canonical(new.payload)

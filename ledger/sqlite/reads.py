@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger import codec
 from ledger.contract import LedgerUnavailable, RawEvent, StoredHead
-from ledger.events import ERASED, Recorded
+from ledger.events import Recorded
 from ledger.merkle import HASH_SIZE, split
 from ledger.sqlite.connection import Connection, json_list
 from ledger.sqlite.database import DatabaseFile
@@ -18,11 +18,10 @@ CHUNK = 1000  # events read at once
 TICK = 0.1  # seconds between two looks at the end, however many wait for it
 TILE_WIDTH = 256  # hashes of a tile
 
-_RAW = (
-    "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
-)
+RAW = "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
+HEAD = "SELECT number, size, signed_at, note FROM tree_head"
+_EVENT = "SELECT header, body FROM event LEFT JOIN payload USING (position)"
 _POSITION = "SELECT position FROM event WHERE stream = ? AND version = ?"
-_HEAD = "SELECT number, size, signed_at, note FROM tree_head"
 AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
 
 
@@ -64,10 +63,12 @@ class LedgerReads(DatabaseFile):
             positions = range(1, end(connection)[0] + 1)
             return bisect(positions, at, key=lambda position: _time_of(connection, position))
 
+    def _events(self, where: str, *parameters: object) -> list[Recorded]:
+        rows = self._rows(f"{_EVENT} WHERE {where}", *parameters)
+        return [codec.decode(header, body) for header, body in rows]
+
     def read_chunk(self, after: int, upto: int) -> list[Recorded]:
-        with self.reading() as connection:
-            where = "position > ? AND position <= ? ORDER BY position"
-            return list(_events(connection, where, (after, upto)))
+        return self._events("position > ? AND position <= ? ORDER BY position", after, upto)
 
     def read_all(self, after: int = 0, upto: int | None = None) -> Iterator[Recorded]:
         last = self.last_position() if upto is None else upto
@@ -79,9 +80,8 @@ class LedgerReads(DatabaseFile):
             after = chunk[-1].position
 
     def read_at(self, positions: Iterable[int]) -> dict[int, Recorded]:
-        with self.reading() as connection:
-            found = _events(connection, AT_POSITIONS, (json_list(positions),))
-            return {recorded.position: recorded for recorded in found}
+        found = self._events(AT_POSITIONS, json_list(positions))
+        return {recorded.position: recorded for recorded in found}
 
     def read_stream(self, stream: str) -> list[Recorded]:
         return list(self.walk_stream(stream))
@@ -104,14 +104,14 @@ class LedgerReads(DatabaseFile):
             if wanted is not None:
                 where += f" AND type {word} (SELECT value FROM json_each(?))"
                 parameters.append(json_list(wanted))
-        where += f" ORDER BY version {'DESC' if newest_first else 'ASC'}"
+        statement = f"{_EVENT} WHERE {where} ORDER BY version {'DESC' if newest_first else 'ASC'}"
         with self.reading() as connection:
-            yield from _events(connection, where, parameters)
+            for header, body in connection.execute(statement, parameters):
+                yield codec.decode(header, body)
 
     def read_category(self, category: str) -> list[Recorded]:
         where = "stream > ? AND stream < ? ORDER BY position"  # by the index of streams
-        with self.reading() as connection:
-            return list(_events(connection, where, (f"{category}-", f"{category}.")))
+        return self._events(where, f"{category}-", f"{category}.")
 
     def version(self, stream: str) -> int:
         with self.reading() as connection:
@@ -179,7 +179,7 @@ class LedgerReads(DatabaseFile):
     def raw_events(self, first: int, last: int) -> Iterator[RawEvent]:
         while first <= last:
             where = "position BETWEEN ? AND ? ORDER BY position LIMIT ?"
-            rows = self._rows(f"{_RAW} WHERE {where}", first, last, CHUNK // 2)
+            rows = self._rows(f"{RAW} WHERE {where}", first, last, CHUNK // 2)
             for row in rows or [(None,)]:
                 if row[0] != first:
                     raise LedgerUnavailable(
@@ -191,7 +191,7 @@ class LedgerReads(DatabaseFile):
                 first += 1
 
     def raw_events_at(self, positions: Sequence[int]) -> list[RawEvent]:
-        rows = self._rows(f"{_RAW} WHERE {AT_POSITIONS}", json_list(positions))
+        rows = self._rows(f"{RAW} WHERE {AT_POSITIONS}", json_list(positions))
         found = {row[0]: RawEvent(*row) for row in rows}
         return [found[position] for position in positions if position in found]
 
@@ -220,7 +220,7 @@ class LedgerReads(DatabaseFile):
             return newest_head(connection)
 
     def heads(self, after: int = 0, count: int = 1000) -> list[StoredHead]:
-        rows = self._rows(f"{_HEAD} WHERE number > ? ORDER BY number LIMIT ?", after, count)
+        rows = self._rows(f"{HEAD} WHERE number > ? ORDER BY number LIMIT ?", after, count)
         return [StoredHead(*row) for row in rows]
 
     def unfinished_erasures(self) -> dict[int, str]:
@@ -243,24 +243,10 @@ def version_of(connection: Connection, stream: str) -> int:
     return version
 
 
-def is_erased(connection: Connection, stream: str) -> bool:
-    """Return whether a stream has an Erased event."""
-    statement = "SELECT 1 FROM event WHERE stream = ? AND type = ?"
-    return connection.execute(statement, (stream, ERASED)).fetchone() is not None
-
-
 def _time_of(connection: Connection, position: int) -> str:
     statement = "SELECT recorded_at FROM event WHERE position = ?"
     at: str = connection.execute(statement, (position,)).fetchone()[0]
     return at
-
-
-def _events(connection: Connection, where: str, parameters: Sequence[Any]) -> Iterator[Recorded]:
-    rows = connection.execute(
-        f"SELECT header, body FROM event LEFT JOIN payload USING (position) WHERE {where}",
-        parameters,
-    )
-    return (codec.decode(header, body) for header, body in rows)
 
 
 def tree_hashes(connection: Connection, level: int, first: int, count: int) -> list[bytes]:
@@ -289,5 +275,5 @@ def tiled(connection: Connection) -> int:
 
 def newest_head(connection: Connection) -> StoredHead | None:
     """Return the tree head of the highest number."""
-    row = connection.execute(f"{_HEAD} ORDER BY number DESC LIMIT 1").fetchone()
+    row = connection.execute(f"{HEAD} ORDER BY number DESC LIMIT 1").fetchone()
     return StoredHead(*row) if row else None

@@ -10,6 +10,7 @@ from ledger.contract import Bounds, RawEvent, StoredEvent, StoredHead
 from ledger.events import ERASED, LEDGER_OPENED
 from ledger.findings import Finding, Kind, short
 from ledger.sqlite.connection import connect_read_only, snapshot, translate_errors
+from ledger.sqlite.reads import HEAD, RAW
 from ledger.sqlite.schema import check_identity, schema_sql, steps
 
 SOME = 100  # rows out of place that are returned at most
@@ -37,7 +38,7 @@ class SQLiteRows:
             check_identity(self._connection, self._path)
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        return [*self._each(statement, *parameters)]
+        return list(self._each(statement, *parameters))
 
     def _each(self, statement: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
         with translate_errors(self._path):
@@ -57,12 +58,8 @@ class SQLiteRows:
         )
 
     def own_stream(self) -> list[RawEvent]:
-        rows = self._rows(
-            "SELECT position, header, leaf_hash, salt, body FROM event"
-            " LEFT JOIN payload USING (position)"
-            " WHERE stream = (SELECT stream FROM event WHERE position = 1) ORDER BY version"
-        )
-        return [RawEvent(*row) for row in rows]
+        own = "stream = (SELECT stream FROM event WHERE position = 1)"
+        return [RawEvent(*row) for row in self._rows(f"{RAW} WHERE {own} ORDER BY version")]
 
     def events(self, first: int, last: int) -> Iterator[StoredEvent]:
         rows = self._each(
@@ -83,9 +80,9 @@ class SQLiteRows:
         )
         return (rows[0][0], str(rows[0][1])) if rows else (0, "")
 
-    def type_and_stream(self, position: int | None) -> tuple[str, str] | None:
+    def type_and_stream(self, position: int | None) -> tuple[Any, ...] | None:
         rows = self._rows("SELECT type, stream FROM event WHERE position = ?", position)
-        return (rows[0][0], rows[0][1]) if rows else None
+        return rows[0] if rows else None
 
     def leaves(self, first: int, last: int) -> list[tuple[int, bytes]]:
         rows = self._rows(
@@ -125,29 +122,23 @@ class SQLiteRows:
         return self._heads("number > ? AND number <= ? ORDER BY number", after, last)
 
     def heads_of(self, size: int) -> list[StoredHead]:
-        return [*self._heads("size = ?", size)]
+        return list(self._heads("size = ?", size))
 
     def newest_head_over(self, position: int) -> StoredHead | None:
         return next(self._heads("size >= ? ORDER BY number DESC LIMIT 1", position), None)
 
     def _heads(self, where: str, *parameters: int) -> Iterator[StoredHead]:
-        rows = self._each(
-            f"SELECT number, size, signed_at, note FROM tree_head WHERE {where}", *parameters
-        )
-        return map(StoredHead._make, rows)
+        return map(StoredHead._make, self._each(f"{HEAD} WHERE {where}", *parameters))
 
     def tile(self, level: int, number: int) -> bytes:
         rows = self._rows("SELECT hashes FROM tile WHERE level = ? AND number = ?", level, number)
         return _bytes(rows[0][0]) if rows else b""
 
-    def tile_levels(self) -> list[tuple[int, int, int, int]]:
-        return [
-            (level, hashes, number, tiles)
-            for level, hashes, number, tiles in self._rows(
-                "SELECT level, sum(length(hashes)) / 32, max(number), count(*) FROM tile"
-                " GROUP BY level ORDER BY level"
-            )
-        ]
+    def tile_levels(self) -> list[tuple[Any, ...]]:
+        return self._rows(
+            "SELECT level, sum(length(hashes)) / 32, max(number), count(*) FROM tile"
+            " GROUP BY level ORDER BY level"
+        )
 
     def check_tables(self) -> Iterator[Finding]:
         rows = self._rows("SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL")

@@ -6,12 +6,13 @@ from typing import Any
 import click
 
 from ledger.contract import StreamErased
-from ledger.erasure import Hold, Justification, is_short_form
+from ledger.erasure import Hold, Justification, erasure_of, is_short_form
 from scim_api.cli.console import Console, command
 from scim_api.cli.lookup import absent
 from scim_api.cli.terminal import Exit, Failure, Progress
 from scim_api.erasure import erase as erasing
 from scim_api.erasure.erase import USER, ErasurePlan, ErasureResult, NoSuchPerson, SeveralPersons
+from scim_api.erasure.purge import finish
 from scim_api.tenants.tenants import Tenant
 
 SHOWN = 20  # events that mention a person; JSON has all
@@ -86,9 +87,9 @@ def erase(
     """
     tenant = console.tenant()
     id_ = find_person(tenant, user)
-    position = erasing.erased_at(tenant, id_)
+    position = erasure_of(tenant.ledger, erasing.stream_of(id_))
     if position:
-        why = None if dry_run else erasing.finish(tenant, wait)
+        why = None if dry_run else finish(tenant, wait)
         finished = not (why or tenant.ledger.unfinished_erasures())
         document = {"id": id_, "position": position, "already_erased": True, "finished": finished}
         console.document(document, f"{id_} was erased already, at position {position}")

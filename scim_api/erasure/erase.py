@@ -7,8 +7,8 @@ from ledger import erasure
 from ledger.contract import Append, Connection, LedgerError, Progress, no_progress
 from ledger.erasure import Hold, Justification
 from ledger.events import Metadata
-from scim_api.erasure import purge
 from scim_api.erasure.mentions import Mention, find_mentions, marks_of
+from scim_api.erasure.purge import finish
 from scim_api.service.members import leave_groups
 from scim_api.tenants.tenants import Tenant
 
@@ -113,17 +113,3 @@ def erase(
         return replace(result, unfinished=unfinished)
     files = sorted(tenant.ledger.path.parent.glob("*.db"))
     return replace(result, rewritten=tuple(path.name for path in files))
-
-
-def finish(tenant: Tenant, timeout: float) -> str | None:
-    """Finish the pending erasures; return why that cannot be done yet, None when it is done."""
-    try:
-        purge.finish(tenant, timeout)
-    except LedgerError as error:
-        return str(error)
-    return None
-
-
-def erased_at(tenant: Tenant, id_: str) -> int | None:
-    """Return the position of the event that erased a user, None if nothing did."""
-    return erasure.erasure_of(tenant.ledger, stream_of(id_))

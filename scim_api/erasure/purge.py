@@ -43,16 +43,20 @@ class Purges:
         """Do nothing: what is pending stays so until a service is there again."""
 
 
-def finish(tenant: Tenant, timeout: float) -> None:
-    """Finish the erasures that are pending, or wait for the service to; raises Unfinished."""
+def finish(tenant: Tenant, timeout: float) -> str | None:
+    """Finish the pending erasures, or wait for the service to; return why it is not done, if so."""
     deadline = time.monotonic() + timeout
-    while pending := tenant.ledger.unfinished_erasures():
-        with exclusive_lock(tenant.ledger.path) as alone:
-            if alone:
-                return carry_out(tenant, pending, deadline)
-        if time.monotonic() > deadline:
-            raise Unfinished("the service rewrites the files in the background")
-        time.sleep(PAUSE)
+    try:
+        while pending := tenant.ledger.unfinished_erasures():
+            with exclusive_lock(tenant.ledger.path) as alone:
+                if alone:
+                    carry_out(tenant, pending, deadline)
+                    break
+            if time.monotonic() > deadline:
+                raise Unfinished("the service rewrites the files in the background")
+            time.sleep(PAUSE)
+    except LedgerError as error:
+        return str(error)
     return None
 
 

@@ -95,8 +95,8 @@ def _check(tenant: Tenant, values: Values, effects: Values, progress: Progress) 
             stays = new is not None and new["resourceType"] == old["resourceType"]
             lost = losses(schema_of(old["schema"]), schema_of(new["schema"]) if stays else None)
             refuse_losses(tenant.ledger, old["resourceType"], lost, progress)
-    new_values = {key: value for key, value in {**values, **effects}.items() if value is not None}
-    before, after = catalogue_of(0, values).by_name, catalogue_of(0, new_values).by_name
+    changed = {key: value for key, value in {**values, **effects}.items() if value is not None}
+    before, after = catalogue_of(0, values).by_name, catalogue_of(0, changed).by_name
     for name in values.get(REQUIRED, ()):
         if after[USER.name].find_path(name) is None:
             raise ConfigurationRefused(
@@ -116,9 +116,9 @@ def require(
     """Declare attributes of users required; return those that were not, as they are declared."""
     settings = tenant.settings()
     user = catalogue_of(0, settings.values).by_name[USER.name]
-    wanted = dict.fromkeys(_requirable(user, name) for name in names)
+    wanted = dict(_requirable(user, name) for name in names)
     before: list[str] = settings.values.get(REQUIRED, [])
-    new = [name for name in wanted if name not in before and not _is_required(user, name)]
+    new = [name for name, already in wanted.items() if not already and name not in before]
     effects = {REQUIRED: [*before, *new]}
     if new:
         _check(tenant, settings.values, effects, progress)
@@ -138,8 +138,11 @@ def release(tenant: Tenant, names: Sequence[str], metadata: Metadata) -> list[st
     return gone
 
 
-def _requirable(user: ResourceType, name: str) -> str:
-    """Return an attribute's declared name; raises ConfigurationRefused if it cannot be required."""
+def _requirable(user: ResourceType, name: str) -> tuple[str, bool]:
+    """Return an attribute's declared name, and whether it is required already.
+
+    Raises ConfigurationRefused if it cannot be required.
+    """
     found = user.find_path(name)
     if found is None:
         raise ConfigurationRefused(
@@ -151,12 +154,9 @@ def _requirable(user: ResourceType, name: str) -> str:
         raise ConfigurationRefused(f"{name} is readOnly: no client could supply it")
     if declared.attribute.write_only:
         raise ConfigurationRefused(f"{name} is accepted and dropped, so it cannot be required")
-    return f"{declared.key}.{sub.name}" if sub else declared.key
-
-
-def _is_required(user: ResourceType, name: str) -> bool:
-    found = user.find_path(name)
-    return bool(found and all(part.required for part in (found[0].attribute, found[1]) if part))
+    if sub is None:
+        return declared.key, declared.attribute.required
+    return f"{declared.key}.{sub.name}", declared.attribute.required and sub.required
 
 
 # Policy and default role

@@ -11,6 +11,7 @@ from projections.query.model import START, Mark, Query
 from projections.state import Resource, resource_of
 from scim_api.protocol.faults import is_given
 from scim_api.protocol.schema.attributes import (
+    ABSENT,
     Attribute,
     AttributeAt,
     Mutability,
@@ -188,27 +189,25 @@ def _newly_required(
     """Return attributes and sub-attributes, by name, that are required and were not."""
     found: dict[str, tuple[AttributeAt, Attribute | None]] = {}
     for key, declared in after.declared.items():
-        old = before.declared[key].attribute if key in before.declared else None
-        if declared.attribute.required and not (old and old.required):
-            found[declared.key] = declared, None
+        old = before.declared.get(key, ABSENT).attribute
+        if declared.attribute.required and not old.required:
+            found[key] = declared, None
         for sub in declared.attribute.sub_attributes:
-            known = old.subs.get(sub.name.lower()) if old else None
+            known = old.subs.get(sub.name.lower())
             if sub.required and not (known and known.required):
-                found[f"{declared.key}.{sub.name}"] = declared, sub
+                found[f"{key}.{sub.name}"] = declared, sub
     return found
 
 
 def _newly_unique(before: ResourceType, after: ResourceType) -> list[AttributeAt]:
     """Return attributes that are unique and were not, by a comparison as fine or coarser."""
-
-    def was_unique(new: AttributeAt) -> bool:
-        old = before.declared[new.key].attribute if new.key in before.declared else None
-        if old is None or old.uniqueness == "none":
-            return False
-        return new.attribute.case_exact or not old.case_exact
-
-    unique = (each for each in after.declared.values() if each.attribute.uniqueness != "none")
-    return [each for each in unique if not was_unique(each)]
+    found = []
+    for key, new in after.declared.items():
+        old = before.declared.get(key, ABSENT).attribute
+        finer = old.case_exact and not new.attribute.case_exact
+        if new.attribute.uniqueness != "none" and (old.uniqueness == "none" or finer):
+            found.append(new)
+    return found
 
 
 def _lacks(value: Any, attribute: Attribute, sub: Attribute | None) -> bool:

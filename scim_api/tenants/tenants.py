@@ -84,11 +84,6 @@ class Tenant:
         self.ledger.close()
 
 
-def _looks_copied(tenant: Tenant) -> bool:
-    """Return whether a ledger is in a folder of another name than the one it was created with."""
-    return tenant.ledger.origin.partition("/")[0] != tenant.name
-
-
 class Tenants:
     """The ledgers of a data directory, opened when first asked for and found by their random id."""
 
@@ -136,22 +131,16 @@ class Tenants:
 
     def find_open(self, id_: str | None) -> Tenant | None:
         """Return the tenant of an id that no token proves yet, if it is open."""
-        if not self._by_path:
-            self.discover()
+        self.opened()
         return self._by_id.get(id_) if id_ else None
 
     def only(self) -> Tenant | None:
-        """Return the only tenant, if there is but one ledger."""
-        names = self._lately_there()
-        return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
-
-    def _lately_there(self) -> list[str]:
-        """Return the names of the ledgers, looked up once a second: a flood asks all the time."""
+        """Return the only tenant, if there is but one ledger: a new one counts within a second."""
         now, (until, names) = time.monotonic(), self._names
-        if now >= until:
+        if now >= until:  # a flood asks all the time
             names = ledger_names(self._data_dir)
             self._names = now + 1.0, names
-        return names
+        return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
 
     def discover(self) -> None:
         """Open the ledgers that are not open yet, or have them opened; note which cannot be."""
@@ -183,7 +172,9 @@ class Tenants:
                 except OSError as error:  # of a side file, such as the key's
                     says = f"{path} cannot be used: {error}"
                     errors[path.parent.name] = LedgerUnavailable(says, reason=UNUSABLE)
-            for tenant in sorted(found, key=_looks_copied):
+            # one in a folder of another name than it was made with looks like the copy
+            found.sort(key=lambda each: each.ledger.origin.partition("/")[0] != each.name)
+            for tenant in found:
                 other = self._by_id.setdefault(tenant.ledger.tenant, tenant)
                 if other is tenant:
                     self._by_path[tenant.ledger.path] = tenant

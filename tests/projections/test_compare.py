@@ -15,7 +15,7 @@ Foreign = Callable[[Path], Connection]
 
 def faults(path: Path, *, few: int) -> list[str]:
     told: list[tuple[int, int]] = []
-    opened = partial(wiring.stored_projections, path, None, read_only=True)
+    opened = partial(wiring.stored_projections, path, read_only=True)
     return list(compare(opened, 30, lambda *each: told.append(each), few=few).faults)
 
 
@@ -42,7 +42,7 @@ def test_an_error_in_another_process_is_raised_here(history: Path, foreign: Fore
 
 
 def test_a_history_that_was_not_compared_is_said_to_be_none(history: Path) -> None:
-    opened = partial(wiring.stored_projections, history, None, read_only=True)
+    opened = partial(wiring.stored_projections, history, read_only=True)
     (history.parent / "history.db").unlink(missing_ok=True)
 
     compared = compare(opened, 30, lambda *each: None)

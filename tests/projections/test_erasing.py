@@ -73,7 +73,7 @@ class Lives:
     def faults(self) -> list[runner.Difference]:
         found = [
             each.check(lambda *_: None)
-            for each in wiring.stored_projections(self.tenant.ledger.path, None)
+            for each in wiring.stored_projections(self.tenant.ledger.path)
         ]
         return [difference for difference in found if difference]
 

@@ -16,8 +16,8 @@ from ledger.events import Event, Metadata
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import connect_read_only
 from scim_api.erasure import erase as erasing
-from scim_api.erasure.erase import finish, stream_of
-from scim_api.erasure.purge import Purges
+from scim_api.erasure.erase import stream_of
+from scim_api.erasure.purge import Purges, finish
 from scim_api.wiring import open_tenant
 from tests.scim_api.client import user
 
