@@ -17,8 +17,6 @@ attribute = group(
 
     A request without one of them is refused, with an error in Okta that names it.
     """,
-    "require emails name.givenName name.familyName",
-    "list",
 )
 names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
 

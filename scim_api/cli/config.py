@@ -6,7 +6,7 @@ from scim_api import settings
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import note
 
-config = group("config", "Show the settings of the service.", "show")
+config = group("config", "Show the settings of the service.")
 
 
 @command("show", "", "--json", group=config, ledger=False)

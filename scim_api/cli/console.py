@@ -165,9 +165,9 @@ class Group(click.Group):
                 )
 
 
-def group(name: str, help_: str, *examples: str) -> Group:
-    """Return a group of commands; see `command` for the examples."""
-    return Group(name, help=with_examples(help_, name, examples))
+def group(name: str, help_: str) -> Group:
+    """Return a group of commands; its examples are the first of each command."""
+    return Group(name, help=with_examples(help_))
 
 
 def command(
@@ -183,7 +183,8 @@ def command(
     The console knows the ledger and the form that --ledger and --json ask for. An example is what
     is typed after the command, or a whole line.
     """
-    words = f"{group.name} {name}" if group else name
+    words = f"scim-ledger {group.name} {name}" if group else f"scim-ledger {name}"
+    lines = [e if "scim-ledger" in e else f"{words} {e}".strip() for e in examples or [""]]
 
     def made(body: Callable[..., None]) -> click.Command:
         @functools.wraps(body)
@@ -195,20 +196,19 @@ def command(
             with _sentences():
                 body(console, **given)
 
-        text = with_examples(help or body.__doc__ or "", words, examples)
+        text = with_examples(help or body.__doc__ or "", *lines)
         result = click.command(name, help=text)(call)
         result.params += [LEDGER] * ledger + [JSON] * json
         if group:
             group.add_command(result)
+            group.help = f"{group.help}  {lines[0]}\n"
         return result
 
     return made
 
 
-def with_examples(help_: str, words: str, examples: Sequence[str]) -> str:
-    """Return a help text with examples of a command after it."""
-    program = f"scim-ledger {words}".strip()
-    lines = (e if "scim-ledger" in e else f"{program} {e}".strip() for e in examples or [""])
+def with_examples(help_: str, *lines: str) -> str:
+    """Return a help text with examples after it."""
     return f"{inspect.cleandoc(help_)}\n\n\b\nExamples:\n" + "".join(f"  {x}\n" for x in lines)
 
 

@@ -28,13 +28,7 @@ from scim_api.tenants.tenants import Tenant
 
 POLL = 0.5  # seconds between two looks for new events
 
-events = group(
-    "events",
-    "List, follow and show the events of a ledger.",
-    "list --since 7d --type Deactivated",
-    "tail -f",
-    "show 42",
-)
+events = group("events", "List, follow and show the events of a ledger.")
 filter_option = click.option(
     "--filter",
     "filter_",

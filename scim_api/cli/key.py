@@ -20,7 +20,7 @@ def key_given(text: str) -> VerifierKey:
         raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
 
 
-key = group("key", "Show or replace the key that signs tree heads.", "show", "rotate")
+key = group("key", "Show or replace the key that signs tree heads.")
 
 
 @command(

@@ -18,8 +18,6 @@ policy = group(
 
     A token made with --policy uses its own policy instead.
     """,
-    "show",
-    "set entra",
 )
 
 

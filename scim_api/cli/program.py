@@ -59,7 +59,7 @@ def program(create_app: Callable[[Settings], Flask]) -> Group:
         "ledger",  # as a command of flask
         cls=Group,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-        help=with_examples(_HELP, "", ("serve", "token create okta", "events tail -f")),
+        help=with_examples(_HELP, "scim-ledger serve", "scim-ledger token create okta"),
     )
     @click.version_option(VERSION, prog_name="scim-ledger")
     @click.pass_context

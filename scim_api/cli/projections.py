@@ -10,12 +10,7 @@ from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, Progress, end, note
 from scim_api.wiring import stored_projections
 
-projections = group(
-    "projections",
-    "Show, rebuild and check what is derived from the events.",
-    "list",
-    "rebuild resources",
-)
+projections = group("projections", "Show, rebuild and check what is derived from the events.")
 
 
 @command("list", "--json", group=projections)

@@ -22,8 +22,6 @@ requests = group(
 
     The newest may be missing for up to a second.
     """,
-    "list --since 7d",
-    "show 019ab6d3",
 )
 
 

@@ -21,7 +21,7 @@ from scim_api.tenants.tenants import Tenant
 
 def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
     """Return the commands that add, list and remove resources of a type."""
-    commands = group(word, help_, f"add {sample}", "list")
+    commands = group(word, help_)
 
     @command(
         "add",

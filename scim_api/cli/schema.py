@@ -23,8 +23,6 @@ schema = group(
     A schema is a JSON file in the form of RFC 7643 §7, as /Schemas shows it. Its attributes are
     then validated, stored, filtered and listed in /Schemas, and Okta can import them.
     """,
-    "add badge.json",
-    "list",
 )
 
 

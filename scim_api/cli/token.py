@@ -25,9 +25,6 @@ token = group(
     Several tokens may be live at once, so you can replace one without a pause: make the new one,
     paste it into Okta, then revoke the old one.
     """,
-    "create okta --expires 365d",
-    "list",
-    "revoke okta",
 )
 
 

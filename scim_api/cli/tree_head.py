@@ -12,8 +12,6 @@ tree_head = group(
 
     Whoever keeps one can later check whether an event before it was changed.
     """,
-    "show",
-    "list",
 )
 
 

@@ -27,8 +27,6 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         word,
         f"Show one {word}, now or then.\n\nA {word} is found by id or by"
         f" {KINDS[type_].name_attribute}.",
-        f"show {sample}",
-        f"history {sample}",
     )
 
     @command(

@@ -278,8 +278,7 @@ def _single_lines(single: EventResult) -> Iterator[str]:
     yield from map(str, single.findings)
     verdict = "NOT VERIFIED" if single.findings else "verified"
     yield f"{verdict}: event {single.position}, {single.type} of {single.stream}"
-    if not single.shown:
-        yield "Its payload was forgotten."
+    yield f"recorded at {single.recorded_at}; its payload is {'here' if single.shown else 'forgotten'}"
     if single.head is None:
         yield "No tree head covers it yet: scim-ledger tree-head create"
     else:
