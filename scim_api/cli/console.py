@@ -64,7 +64,6 @@ class Console:
 
     @property
     def names(self) -> list[str]:
-        """The names of the ledgers there are."""
         return list(ledger_names(self.settings.data_dir))
 
     def path(self, name: str | None = None) -> Path:
@@ -109,7 +108,6 @@ class Console:
             note(nothing)
 
     def record(self, record: Mapping[str, Any]) -> None:
-        """Print one record."""
         (print_json if self.as_json else print_record)(record)
 
     def change(self, changed: bool, now: str, before: str = "") -> None:
@@ -208,7 +206,6 @@ def command(
 
 
 def with_examples(help_: str, *lines: str) -> str:
-    """Return a help text with examples after it."""
     return f"{inspect.cleandoc(help_)}\n\n\b\nExamples:\n" + "".join(f"  {x}\n" for x in lines)
 
 

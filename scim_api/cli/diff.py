@@ -46,7 +46,6 @@ def diff(
 
 
 def span_of(past: PastQuery, start: str, end: str | None) -> Span:
-    """Read --from and --to; raises UsageError."""
     ledger = past.tenant.ledger
     last = past.archive.end() if end is None else last_position_of(ledger, end, "--to")
     span = Span(position_of(ledger, start, "--from"), last)

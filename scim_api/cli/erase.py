@@ -44,7 +44,6 @@ def find_person(tenant: Tenant, user: str) -> str:
 
 
 def hold_document(each: Hold) -> dict[str, Any]:
-    """Return a legal hold as JSON has it."""
     return {
         "id": each.subject,
         "ticket": each.why.ticket,

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
-from typing import Any, NamedTuple
+from itertools import islice, starmap
+from typing import Any
 
 import click
 
@@ -73,7 +73,7 @@ def list_events(
     asked = reader.filter(filter_, since, **equal)
     found = reader.select(asked, limit, newest_first)
     shape = reader.document if console.as_json else reader.row
-    console.rows(map(shape, found), "no such events")
+    console.rows(starmap(shape, found), "no such events")
 
 
 @command("tail", "", "-f --json", """-f --filter 'resourceType eq "Group"'""", group=events)
@@ -89,9 +89,9 @@ def tail(console: Console, filter_: str | None, go_on: bool, count: int) -> None
     with suppress(KeyboardInterrupt):  # ends following
         for event in reader.newest(asked, count, go_on):
             if console.as_json:
-                click.echo(to_json(reader.document(event)))
+                click.echo(to_json(reader.document(*event)))
             else:
-                say("  ".join(map(cell, reader.row(event).values())))
+                say("  ".join(map(cell, reader.row(*event).values())))
 
 
 @command("show", "42", "42 --json", group=events)
@@ -102,14 +102,10 @@ def show(console: Console, position: int) -> None:
     found = reader.read([min(position, 2**62)])
     if not found:
         raise Failure(f"there is no event at position {position}", Exit.NOT_FOUND)
-    console.record(reader.document(found[0]))
+    console.record(reader.document(*found[0]))
 
 
-class NamedEvent(NamedTuple):
-    """An event, and the name that its resource had then; None if it is not known."""
-
-    recorded: Recorded
-    name: str | None
+Named = tuple[Recorded, str | None]  # an event, and the name that its resource had then, if known
 
 
 class EventReader:
@@ -136,12 +132,12 @@ class EventReader:
             follow(self._tenant.history)
         return And(tuple(terms)) if len(terms) > 1 else next(iter(terms), None)
 
-    def read(self, positions: Sequence[int]) -> list[NamedEvent]:
+    def read(self, positions: Sequence[int]) -> list[Named]:
         """Return the events at some positions, with the names of the time."""
         lines = self._tenant.ledger.raw_events_at(positions)
         found = [codec.decode(line.header, line.body) for line in lines]
         names = read_side_file(lambda: self._names(found), {})
-        return [NamedEvent(recorded, names.get(recorded.position)) for recorded in found]
+        return [(recorded, names.get(recorded.position)) for recorded in found]
 
     def _names(self, found: list[Recorded]) -> Mapping[int, str]:
         """Return the names of the subjects of events, by position."""
@@ -155,7 +151,7 @@ class EventReader:
         limit: int | None,
         newest_first: bool = False,
         end: int | None = None,
-    ) -> Iterator[NamedEvent]:
+    ) -> Iterator[Named]:
         """Yield the events that a filter finds; with a limit, the newest of them."""
         end = self._events.end() if end is None else end
         if limit is None:
@@ -164,7 +160,7 @@ class EventReader:
         found = list(islice(self._walk(newest, end), limit))
         return iter(found if newest_first else reversed(found))
 
-    def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[NamedEvent]:
+    def newest(self, filter: Filter | None, count: int, go_on: bool) -> Iterator[Named]:
         """Yield the newest events, oldest first, then if `go_on` new ones as they come."""
         end = self._events.end()
         yield from self.select(filter, count, end=end)
@@ -176,7 +172,7 @@ class EventReader:
                 yield from self._walk(asked, end)
             time.sleep(POLL)
 
-    def _walk(self, asked: EventQuery, end: int) -> Iterator[NamedEvent]:
+    def _walk(self, asked: EventQuery, end: int) -> Iterator[Named]:
         more = True
         while more:
             found = self._events.find(asked, end, MOST_BYTES)
@@ -187,20 +183,16 @@ class EventReader:
                 bound: Any = {"before": last} if asked.newest_first else {"after": last}
                 asked = replace(asked, **bound)
 
-    def row(self, event: NamedEvent) -> dict[str, Any]:
-        """Return an event as a line of a table."""
-        recorded = event.recorded
+    def row(self, recorded: Recorded, name: str | None) -> dict[str, Any]:
         return {
             **cause_columns(cause_of(recorded, self._credentials)),
             "via": recorded.via,
-            "name": event.name,
+            "name": name,
             "stream": recorded.stream,
             "changed": _changed(recorded),
         }
 
-    def document(self, event: NamedEvent) -> dict[str, Any]:
-        """Return all of an event, as JSON has it."""
-        recorded = event.recorded
+    def document(self, recorded: Recorded, name: str | None) -> dict[str, Any]:
         return {
             "position": recorded.position,
             "id": recorded.id,
@@ -208,7 +200,7 @@ class EventReader:
             "type": recorded.type,
             "revision": recorded.revision,
             "stream": recorded.stream,
-            "name": event.name,
+            "name": name,
             "version": recorded.version,
             "txn": recorded.txn,
             "actor": recorded.actor,

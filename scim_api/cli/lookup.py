@@ -1,6 +1,6 @@
 """Resources now and in the past: found by id or name, read with their groups or members."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -54,8 +54,7 @@ class View:
             if row is None:
                 raise absent(type_, id_)
             found = self.resources.relations(connection, type_, [row.place])
-        document: dict[str, Any] = orjson.loads(row.document)
-        return document | {str(KINDS[type_].relation): [*map(related, found.get(row.position, ()))]}
+        return with_related(type_, row.document, found.get(row.position, ()))
 
     def search(
         self, type_: str | None, query: Query, limit: int | None = None
@@ -70,14 +69,11 @@ class View:
                 places = [(at, groups) for at, of, groups, _ in page.rows if of == "User"]
                 groups = self.resources.relations(connection, "User", places)
             for position, of, _, document in page.rows:
-                relation, found = KINDS[of].relation, groups.get(position, ())
-                if relation == "members":  # one group's at a time: it may have very many
+                found = groups
+                if of == "Group":  # one at a time: it may have very many members
                     with self.reading() as connection:
-                        place = (position, None)
-                        members = self.resources.relations(connection, of, [place])
-                    found = members.get(position, ())
-                shown = {relation: [related(one) for one in found]} if relation else {}
-                yield orjson.loads(document) | shown
+                        found = self.resources.relations(connection, of, [(position, None)])
+                yield with_related(of, document, found.get(position, ()))
             mark, left = page.next, left - len(page.rows)
 
 
@@ -94,11 +90,9 @@ class PastQuery:
         return archive_of(self.tenant)
 
     def now(self) -> View:
-        """Return the resources there are."""
         return View(self.tenant.resources, self.tenant.ledger.reading)
 
     def at(self, position: int) -> View:
-        """Return the resources there were at a position."""
         history = self.archive.history
         return View(history.at(position), history.file.reading)
 
@@ -148,10 +142,17 @@ def absent(type_: str, name: str) -> Failure:
     )
 
 
-def related(one: Relation) -> dict[str, Any]:
-    """Return a member of a group, or a group of a user, as SCIM shows it."""
-    display = {} if one.display is None else {"display": one.display}
-    return {"value": one.id, **display, "type": one.type}
+def with_related(type_: str, stored: bytes, found: Iterable[Relation]) -> dict[str, Any]:
+    """Return a document with its members or groups as SCIM shows them."""
+    document: dict[str, Any] = orjson.loads(stored)
+    if relation := KINDS[type_].relation:
+        document[relation] = [
+            {"value": one.id}
+            | ({} if one.display is None else {"display": one.display})
+            | {"type": one.type}
+            for one in found
+        ]
+    return document
 
 
 def label(key: str) -> str:

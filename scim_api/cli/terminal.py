@@ -29,7 +29,6 @@ class Exit(IntEnum):
 
 
 def end(code: Exit) -> None:
-    """End the command with an exit code."""
     click.get_current_context().exit(code)
 
 
@@ -81,7 +80,6 @@ def read_side_file(read: Callable[[], T], otherwise: Otherwise) -> T | Otherwise
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON."""
     click.echo(to_json(value, indent=2))
 
 
@@ -125,7 +123,6 @@ def print_table(rows: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def print_record(record: Mapping[str, Any]) -> None:
-    """Print one record, a line for each field."""
     _print_columns([(name, cell(value)) for name, value in record.items()])
 
 

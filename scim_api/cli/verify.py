@@ -171,7 +171,6 @@ def _verify_one(console: Console, path: Path, position: int) -> None:
 
 
 def _document(report: Report, options: Options, *, ok: bool) -> dict[str, Any]:
-    """Return a verification as an object for programs."""
     return {
         "ledger": report.origin,
         "ok": ok,
@@ -256,7 +255,6 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
 
 
 def _single_document(single: EventResult) -> dict[str, Any]:
-    """Return what was found of one event as an object for programs."""
     head = single.head
     return {
         "position": single.position,
@@ -278,7 +276,8 @@ def _single_lines(single: EventResult) -> Iterator[str]:
     yield from map(str, single.findings)
     verdict = "NOT VERIFIED" if single.findings else "verified"
     yield f"{verdict}: event {single.position}, {single.type} of {single.stream}"
-    yield f"recorded at {single.recorded_at}; its payload is {'here' if single.shown else 'forgotten'}"
+    payload = "here" if single.shown else "forgotten"
+    yield f"recorded at {single.recorded_at}; its payload is {payload}"
     if single.head is None:
         yield "No tree head covers it yet: scim-ledger tree-head create"
     else:
