@@ -10,18 +10,16 @@ from projections.audit.diff import MOST_READ, Difference, Differences, Reasons
 from projections.audit.membership_diff import Span
 from scim_api.audit.documents import archive_of, difference_documents
 from scim_api.cli.console import Console, command
-from scim_api.cli.lookup import PAGE, PastQuery, label, shown, walk
+from scim_api.cli.lookup import PAGE, TYPES, PastQuery, label, shown, walk
 from scim_api.cli.moments import from_option, last_position_of, position_of, say_position, to_option
-from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
-
-NAMES = [resource_type.name for resource_type in RESOURCE_TYPES]
+from scim_api.protocol.schema.resource_types import KINDS
 
 
 @command("diff", "--from 2026-10-01 --to 2026-11-01", "--from 7d --kind left --type User --json")
 @from_option
 @to_option
 @click.option("--kind", type=click.Choice(DIFFERENCES), help="Only differences of this kind.")
-@click.option("--type", "type_", type=click.Choice(NAMES), help="Only resources of this type.")
+@click.option("--type", "type_", type=click.Choice(TYPES), help="Only resources of this type.")
 def diff(
     console: Console, start: str, end: str | None, kind: str | None, type_: str | None
 ) -> None:
@@ -38,7 +36,7 @@ def diff(
     """
     past = PastQuery(console.tenant())
     differences = Differences(past.archive, span_of(past, start, end))
-    types, archive = [type_] if type_ else NAMES, archive_of(past.tenant)
+    types, archive = [type_] if type_ else TYPES, archive_of(past.tenant)
     found = walk(lambda after: differences.page(after, PAGE, types=types, kind=kind), 0)
     documents = (d for each in found for d in difference_documents(archive, [each]))
     rows = documents if console.as_json else map(_row, documents)

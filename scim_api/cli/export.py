@@ -63,10 +63,8 @@ def export(
     if output is None:
         note("the head: scim-ledger tree-head show; with --output it is written too")
     else:
-        note(
-            f"to check: python3 verify.py {output.name} --head {output.name}.tree-head --key KEY,"
-            " the KEY from scim-ledger key show"
-        )
+        note(f"to check: python3 verify.py {output.name} --head {output.name}.tree-head --key KEY")
+        note("KEY: scim-ledger key show")
 
 
 def _positions(ledger: Ledger, start: str | None, end: str | None) -> tuple[int, int | None]:

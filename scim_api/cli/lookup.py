@@ -20,10 +20,11 @@ from projections.state import Resource
 from scim_api.audit.documents import archive_of
 from scim_api.cli.moments import last_position_of, say_position
 from scim_api.cli.terminal import Exit, Failure, Progress, note
-from scim_api.protocol.schema.resource_types import KINDS
+from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
 from scim_api.tenants.tenants import Tenant
 
 NAMESAKES = 5  # that are pointed out
+TYPES = [resource_type.name for resource_type in RESOURCE_TYPES]
 RELATIONS = ("members", "groups")
 PAGE = 500  # rows read at once
 

@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from scim_api.cli.console import Console, command, group
+from scim_api.cli.lookup import TYPES
 from scim_api.cli.terminal import Exit, Failure, Progress, print_json
 from scim_api.protocol.discovery import declaration, schemas_of
 from scim_api.protocol.schema.document import MAX_FILE, read_schema
-from scim_api.protocol.schema.resource_types import BUILT_IN_URNS, RESOURCE_TYPES, USER
+from scim_api.protocol.schema.resource_types import BUILT_IN_URNS, USER
 from scim_api.tenants import configure
 
 CHARACTERISTICS = ("type", "multiValued", "required", "mutability", "returned", "uniqueness")
@@ -30,7 +31,7 @@ schema = group(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--resource-type",
-    type=click.Choice([resource_type.name for resource_type in RESOURCE_TYPES]),
+    type=click.Choice(TYPES),
     default=USER.name,
     show_default=True,
     help="What the schema extends.",

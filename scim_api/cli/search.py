@@ -6,13 +6,12 @@ import click
 
 from projections.query.model import Query
 from scim_api.cli.console import Console, command
-from scim_api.cli.lookup import PastQuery
+from scim_api.cli.lookup import TYPES, PastQuery
 from scim_api.cli.moments import at_option
 from scim_api.protocol.filter import parse_filter, parse_sort
 from scim_api.protocol.schema.attributes import AllTypes
-from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
+from scim_api.protocol.schema.resource_types import KINDS
 
-PAGE = 500  # resources read at once
 ALL = "all"
 
 
@@ -26,7 +25,7 @@ ALL = "all"
 @click.option(
     "--type",
     "type_",
-    type=click.Choice([*(each.name for each in RESOURCE_TYPES), ALL]),
+    type=click.Choice([*TYPES, ALL]),
     default="User",
     show_default=True,
     help="Resources of this type.",
