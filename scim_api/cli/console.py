@@ -145,6 +145,7 @@ class Group(click.Group):
     """Commands shown in sections, each with a whole line."""
 
     sections: Mapping[str, Sequence[click.Command]] | None = None
+    words: Mapping[str, str] = {}  # in the docstrings of its commands
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse bytes that are no text before any command looks at them."""
@@ -163,16 +164,17 @@ class Group(click.Group):
                 )
 
 
-def group(name: str, help_: str) -> Group:
+def group(name: str, help_: str, **words: str) -> Group:
     """Return a group of commands; its examples are the first of each command."""
-    return Group(name, help=with_examples(help_))
+    made = Group(name, help=with_examples(help_))
+    made.words = words
+    return made
 
 
 def command(
     name: str,
     *examples: str,
-    group: click.Group | None = None,
-    help: str | None = None,
+    group: Group | None = None,
     ledger: bool = True,
     json: bool = True,
 ) -> Callable[[Callable[..., None]], click.Command]:
@@ -194,8 +196,8 @@ def command(
             with _sentences():
                 body(console, **given)
 
-        text = with_examples(help or body.__doc__ or "", *lines)
-        result = click.command(name, help=text)(call)
+        text = (body.__doc__ or "").format_map(group.words if group else {})
+        result = click.command(name, help=with_examples(text, *lines))(call)
         result.params += [LEDGER] * ledger + [JSON] * json
         if group:
             group.add_command(result)

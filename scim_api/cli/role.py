@@ -21,18 +21,13 @@ from scim_api.tenants.tenants import Tenant
 
 def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
     """Return the commands that add, list and remove resources of a type."""
-    commands = group(word, help_)
+    commands = group(word, help_, word=word)
 
-    @command(
-        "add",
-        sample,
-        f'{sample} --description "may do everything"',
-        group=commands,
-        help=f"Add one {word}, named as Okta shows it, and print its id.",
-    )
+    @command("add", sample, f'{sample} --description "may do everything"', group=commands)
     @click.argument("name")
     @click.option("--description", metavar="TEXT", help="What it allows, for people to read.")
     def add(console: Console, name: str, description: str | None) -> None:
+        """Add one {word}, named as Okta shows it, and print its id."""
         body = {"schemas": [type_.schema.id], "displayName": name}
         if description:
             body["description"] = description
@@ -40,8 +35,9 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
             id_ = service.create(body, console.metadata()).id
         console.document({"id": id_, "name": name}, id_)
 
-    @command("list", "", "--json", group=commands, help="List them.")
+    @command("list", "", "--json", group=commands)
     def list_(console: Console) -> None:
+        """List them."""
         found = PastQuery(console.tenant()).now().search(type_.name, Query())
         rows = (
             {
@@ -54,14 +50,10 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
         )
         console.rows(rows, f"none yet; scim-ledger {word} add makes one")
 
-    @command(
-        "remove",
-        sample,
-        group=commands,
-        help="Remove one. Users who have it keep the value until their source removes it.",
-    )
+    @command("remove", sample, group=commands)
     @click.argument("name", metavar="ID|NAME")
     def remove(console: Console, name: str) -> None:
+        """Remove one. Users who have it keep the value until their source removes it."""
         tenant = console.tenant()
         found = PastQuery(tenant).now().get(type_.name, name)
         if found is None:

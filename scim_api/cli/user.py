@@ -20,41 +20,36 @@ from scim_api.cli.terminal import print_json, print_table, say
 from scim_api.protocol.schema.resource_types import KINDS
 
 
-def _commands(type_: str, word: str, sample: str, metavar: str, membership: str) -> Group:
+def _commands(type_: str, word: str, sample: str, metavar: str) -> Group:
     """Return the commands about one resource of a type; `sample` is the name of one."""
     name_argument = click.argument("name", metavar=metavar)
+    name_attribute = KINDS[type_].name_attribute
     commands = command_group(
         word,
-        f"Show one {word}, now or then.\n\nA {word} is found by id or by"
-        f" {KINDS[type_].name_attribute}.",
+        f"Show one {word}, now or then.\n\nA {word} is found by id or by {name_attribute}.",
+        word=word,
+        relation=str(KINDS[type_].relation),
     )
 
-    @command(
-        "show",
-        sample,
-        f"{sample} --at 2026-10-01 --json",
-        group=commands,
-        help=f"Show a {word} with its {KINDS[type_].relation}, now or then.",
-    )
+    @command("show", sample, f"{sample} --at 2026-10-01 --json", group=commands)
     @name_argument
     @at_option
     def show(console: Console, name: str, at: str | None) -> None:
+        """Show a {word} with its {relation}, now or then."""
         past = PastQuery(console.tenant())
         view = past.now() if at is None else past.at(past.position(at))
         console.record(view.document(type_, past.find(type_, name, view)))
 
-    @command(
-        "history",
-        sample,
-        f"{sample} --since 7d --limit 20 --json",
-        group=commands,
-        help=f"Show every event of a {word}, each value before and after.\n\n{membership} A"
-        f" deleted {word} is found by its id or its last name.",
-    )
+    @command("history", sample, f"{sample} --since 7d --limit 20 --json", group=commands)
     @name_argument
     @click.option("--limit", type=click.IntRange(1), help="At most this many events, the newest.")
     @click.option("--since", metavar="MOMENT", help="Only events from this moment on.")
     def history(console: Console, name: str, limit: int | None, since: str | None) -> None:
+        """Show every event of a {word}, each value before and after.
+
+        The {relation} that came and went are among them. A deleted {word} is found by its id or
+        its last name.
+        """
         past = PastQuery(console.tenant())
         id_ = past.find(type_, name, past.now(), ever=True)
         ledger = past.tenant.ledger
@@ -63,16 +58,11 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         lines = chain.from_iterable(map(_lines, entries))
         console.rows(map(Entry.document, entries) if console.as_json else lines, "no events")
 
-    @command(
-        "blame",
-        sample,
-        f"{sample} --at 2026-10-01",
-        group=commands,
-        help=f"Show which event set each value of a {word}, and who caused it.",
-    )
+    @command("blame", sample, f"{sample} --at 2026-10-01", group=commands)
     @name_argument
     @at_option
     def blame(console: Console, name: str, at: str | None) -> None:
+        """Show which event set each value of a {word}, and who caused it."""
         past = PastQuery(console.tenant())
         position = past.archive.end() if at is None else past.position(at)
         id_ = past.find(type_, name, past.at(position))
@@ -85,12 +75,12 @@ def _commands(type_: str, word: str, sample: str, metavar: str, membership: str)
         f"{sample} --from 2026-10-01 --to 2026-11-01",
         f"{sample} --from 7d --json",
         group=commands,
-        help=f"Show what differs in a {word} between two moments.",
     )
     @name_argument
     @from_option
     @to_option
     def diff(console: Console, name: str, start: str, end: str | None) -> None:
+        """Show what differs in a {word} between two moments."""
         past = PastQuery(console.tenant())
         span = span_of(past, start, end)
         id_ = past.find(type_, name, past.at(span.end), past.at(span.start), ever=True)
@@ -141,17 +131,5 @@ def _blame_row(row: Row) -> dict[str, Any]:
     return {"attribute": label(row.attribute), "value": value, **cause_columns(row.cause)}
 
 
-user = _commands(
-    "User",
-    "user",
-    "jane@example.com",
-    "ID|USERNAME",
-    "The groups that the user joined and left are among them.",
-)
-group = _commands(
-    "Group",
-    "group",
-    "Engineering",
-    "ID|NAME",
-    "Members who joined and left are among them.",
-)
+user = _commands("User", "user", "jane@example.com", "ID|USERNAME")
+group = _commands("Group", "group", "Engineering", "ID|NAME")
