@@ -189,8 +189,7 @@ def command(
     def made(body: Callable[..., None]) -> click.Command:
         @functools.wraps(body)
         def call(**given: Any) -> None:
-            console = click.get_current_context().find_object(Console)
-            assert console is not None
+            console: Console = click.get_current_context().obj
             console.name = given.pop("ledger", "default")
             console.as_json = given.pop("as_json", False)
             with _sentences():
