@@ -1,8 +1,6 @@
 """Lists of current resources: pages by index and by cursor, totals, within bounded time."""
 
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 from typing import Any
 
 from ledger.contract import Connection
@@ -24,6 +22,10 @@ class Lists:
     def __init__(self, kinds: Mapping[str, ResourceKind], tables: Tables) -> None:
         self._kinds = kinds
         self._tables = tables
+        self._documents: dict[str | None, Documents] = {
+            type_: Documents(tables, kind.name_attribute) for type_, kind in kinds.items()
+        }
+        self._documents[None] = Documents(tables, None)
         self._from = f"{tables.resource} AS resource"
         self._columns = f"position, type, {grouped_in(tables)}, document"
 
@@ -47,48 +49,54 @@ class Lists:
         """Seek the first resource of the page by the census, so that every page costs the same."""
         blocks = self._blocks(connection, type_)
         total = sum(live for _, live in blocks)
-        skip = query.start_index - 1
-        if skip >= total:
+        if query.start_index > total:
             return Page(total, query.start_index, [])
-        ends = list(accumulate(live for _, live in blocks))
-        at = bisect_right(ends, skip)  # the first block that ends after what is skipped
-        block, live = blocks[at]
+        skip, at = query.start_index - 1, 0
+        while skip >= blocks[at][1]:
+            skip -= blocks[at][1]
+            at += 1
         rows = connection.execute(
             f"SELECT {self._columns} FROM {self._from} WHERE position IN ("
             f"SELECT position FROM {self._tables.resource} WHERE type = ? AND position >= ?"
             " ORDER BY position LIMIT ? OFFSET ?) ORDER BY position",
-            (type_, block * BLOCK, query.count, skip - (ends[at] - live)),
+            (type_, blocks[at][0] * BLOCK, query.count, skip),
         )
         return Page(total, query.start_index, _taken(rows, query.count)[0])
 
     def _page(self, connection: Connection, type_: str | None, query: Query) -> Page:
         """Seek what follows the query's mark, which writes by others cannot move, or its index."""
-        documents = Documents(self._tables, self._kinds[type_].name_attribute if type_ else None)
+        documents = self._documents[type_]
         where, values = ("type = ?", [type_]) if type_ else ("1", list[Any]())
         if query.filter:
             condition, more_values = documents.where(query.filter)
             where, values = f"{where} AND {condition}", [*values, *more_values]
-        key, key_values = documents.sort_key(query.sort_by) if query.after else ("NULL", [])
-        after, after_values = documents.after_mark(query)
+        columns, selected, parameters = self._columns, where, values
+        skip = query.start_index - 1
+        if query.after:
+            key, key_values = documents.sort_key(query.sort_by)
+            after, after_values = documents.after_mark(query.after, query)
+            columns, selected = f"{columns}, {key}", f"{where} AND {after}"
+            parameters = [*key_values, *values, *after_values]
+            skip = 0
         order, order_values = documents.order_by(query)
-        skip = 0 if query.after else query.start_index - 1
         rows = connection.execute(
-            f"SELECT {self._columns}, {key} FROM {self._from} WHERE {where} AND {after}"
+            f"SELECT {columns} FROM {self._from} WHERE {selected}"
             f" ORDER BY {order} LIMIT ? OFFSET ?",
-            (*key_values, *values, *after_values, *order_values, query.count + 1, skip),
+            (*parameters, *order_values, query.count + 1, skip),
         )
         page, more = _taken(rows, query.count)
-        begins = skip == 0 and query.after in (None, START)
         if type_ and query.filter is None:
             total = self.total(connection, type_)
-        elif begins and not more:
+        elif skip == 0 and query.after in (None, START) and not more:
             total = len(page)
         else:
             total = connection.execute(
                 f"SELECT count(*) FROM {self._from} WHERE {where}", values
             ).fetchone()[0]
-        mark = Mark(page[-1][0], page[-1][-1]) if query.after and page and more else None
-        return Page(total, skip + 1, [row[:-1] for row in page], mark)
+        if query.after is None:
+            return Page(total, query.start_index, page)
+        mark = Mark(page[-1][0], page[-1][-1]) if page and more else None
+        return Page(total, 1, [row[:-1] for row in page], mark)
 
     def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
         rows: list[tuple[int, int]] = connection.execute(

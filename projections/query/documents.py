@@ -16,6 +16,7 @@ from projections.query.model import (
     AnyValue,
     Compare,
     Filter,
+    Mark,
     Operator,
     Path,
     Query,
@@ -164,10 +165,9 @@ class Documents:
         direction = "DESC NULLS FIRST" if query.descending else "ASC NULLS LAST"
         return f"{key} {direction}, position", parameters
 
-    def after_mark(self, query: Query) -> Sql:
-        """Return the condition that a row comes after the query's mark in the query's order."""
-        mark = query.after
-        if mark is None or mark == START:
+    def after_mark(self, mark: Mark, query: Query) -> Sql:
+        """Return the condition that a row comes after a mark in the query's order."""
+        if mark == START:
             return "1", []
         if query.sort_by is None:
             return "position > ?", [mark.position]

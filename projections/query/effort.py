@@ -32,16 +32,14 @@ class Places:
         self._free = number
         self._idle = threads
 
-    @contextmanager
-    def reading(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Count a read, however long, while it runs."""
         with self._lock:
             self._idle -= 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._idle += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._idle += 1
 
     def are_short(self) -> bool:
         """Return whether all places are taken, and all threads read."""
@@ -87,7 +85,7 @@ def bounded(connection: Connection) -> Iterator[None]:
         return refusal is not None
 
     try:
-        with places.reading(), within(connection, is_over):
+        with places, within(connection, is_over):
             yield
     except TimeoutError as error:
         raise refusal or error from None

@@ -113,7 +113,7 @@ def test_a_read_that_takes_very_long_takes_a_place_and_gives_it_back(
 ) -> None:
     monkeypatch.setattr(effort, "LONG", -1.0)
 
-    with one_place.reading():
+    with one_place:
         assert page_ids(tenant, filter=COSTLY) == page_ids(tenant, filter=COSTLY) == []
         assert one_place.take()
         with pytest.raises(effort.TooManyCostly):
@@ -123,7 +123,7 @@ def test_a_read_that_takes_very_long_takes_a_place_and_gives_it_back(
 def test_a_long_read_is_aborted_when_others_have_no_thread(tenant, one_place) -> None:
     assert one_place.take()
 
-    with one_place.reading(), pytest.raises(effort.TooManyCostly):
+    with one_place, pytest.raises(effort.TooManyCostly):
         page_ids(tenant, filter=COSTLY)
 
 
@@ -131,7 +131,7 @@ def test_a_long_read_is_aborted_when_others_have_no_thread(tenant, one_place) ->
 def test_a_read_that_takes_long_goes_on_while_a_place_or_a_thread_is_free(
     tenant, one_place, free
 ) -> None:
-    with one_place.reading() if free == "place" else nullcontext():
+    with one_place if free == "place" else nullcontext():
         assert free == "place" or one_place.take()
 
         assert page_ids(tenant, filter=COSTLY) == []
