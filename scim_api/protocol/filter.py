@@ -74,6 +74,8 @@ def parse_path(
 
     Raises UnknownPath for a well-formed path whose attribute no schema declares.
     """
+    if plain := resource_type.find_path(text):
+        return PatchPath(declared=plain[0], sub=plain[1])
     urn = text.strip().lower()
     if urn == resource_type.schema.id.lower():
         return PatchPath()

@@ -17,13 +17,11 @@ from scim_api.protocol.errors import Mutability as MutabilityError
 from scim_api.protocol.multi_valued import (
     assigned,
     distinct,
-    has_values,
     identity,
     is_primary,
     unassigned,
     with_fixed,
     with_one_primary,
-    with_values,
 )
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, AttributeAt, Mutability, ResourceType
@@ -104,9 +102,13 @@ def apply(
     tolerances: Tolerances,
 ) -> dict[str, Any]:
     """Return a state after one operation; raises ScimError."""
-    declared = operation.declared
-    value = _changed(operation, state.get(declared.key), tolerances)
-    return _with(resource_type, state, declared, value)
+    attribute, current = operation.attribute, state.get(operation.declared.key)
+    value: Any = operation.value
+    if attribute.multi_valued:
+        value = _values(operation, current or [], tolerances) or None
+    elif attribute.type is Type.COMPLEX:
+        value = _merged(attribute, current or {}, operation.parts) or None
+    return with_value(resource_type, state, operation.declared, value)
 
 
 def stands(resource_type: ResourceType, key: str) -> bool:
@@ -117,7 +119,7 @@ def stands(resource_type: ResourceType, key: str) -> bool:
     return key in STANDING.get(resource_type.name, {})
 
 
-def _with(
+def with_value(
     resource_type: ResourceType, state: dict[str, Any], declared: AttributeAt, value: Any
 ) -> dict[str, Any]:
     """Return the state with an attribute's new value, where that may change."""
@@ -130,41 +132,12 @@ def _with(
     fixed = attribute.mutability is Mutability.IMMUTABLE and key in state
     if fixed and state[key] != value:
         raise MutabilityError.immutable(key)
-    return assigned({**state, key: value})
-
-
-def without_valueless(
-    resource_type: ResourceType,
-    before: Mapping[str, Any],
-    after: dict[str, Any],
-    tolerances: Tolerances,
-) -> dict[str, Any]:
-    """Remove the entries that the operations, all together, left without a value, by policy.
-
-    A required list without a value in its entries is unassigned (RFC 7644 §3.5.2.2).
-    """
-    for key, value in after.items():
-        if value != before.get(key):
-            declared = resource_type.declared[key]
-            left = with_values(declared.attribute, value, tolerances)
-            after = after if left is value else _with(resource_type, after, declared, left)
-    for key, value in after.items():
-        attribute = resource_type.declared[key].attribute
-        if attribute.required and value != before.get(key) and not has_values(attribute, value):
-            raise MutabilityError.required(key)
-    return after
+    if value is None:
+        return {name: each for name, each in state.items() if name != key}
+    return {**state, key: value}
 
 
 # One attribute
-
-
-def _changed(operation: Operation, current: Any, tolerances: Tolerances) -> Any:
-    """Return the attribute's new value; None when it becomes unassigned."""
-    if operation.attribute.multi_valued:
-        return _values(operation, current or [], tolerances) or None
-    if operation.attribute.type is Type.COMPLEX:
-        return _merged(operation.attribute, current or {}, operation.parts) or None
-    return operation.value
 
 
 def _values(operation: Operation, current: list[Any], tolerances: Tolerances) -> list[Any]:

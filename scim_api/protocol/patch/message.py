@@ -6,7 +6,8 @@ from typing import Any
 from scim_api.protocol.body import names_message
 from scim_api.protocol.errors import BodyTooLarge, InvalidSyntax, Mutability
 from scim_api.protocol.faults import check_complete
-from scim_api.protocol.patch.apply import MEMBERS, Operation, apply, without_valueless
+from scim_api.protocol.multi_valued import has_values, with_values
+from scim_api.protocol.patch.apply import MEMBERS, Operation, apply, with_value
 from scim_api.protocol.patch.members import MemberChanges
 from scim_api.protocol.patch.operations import Reader
 from scim_api.protocol.policy import Tolerances
@@ -49,10 +50,33 @@ def patched(
                     "patch.work", "This PATCH is too much work at once: send it in several."
                 )
             after = apply(resource_type, after, operation, tolerances)
-    after = without_valueless(resource_type, attributes, after, tolerances)
-    for key, value in after.items():
-        if value != attributes.get(key):
-            check_complete(resource_type.declared[key], value)
+    return _completed(resource_type, attributes, after, tolerances)
+
+
+def _completed(
+    resource_type: ResourceType,
+    before: Mapping[str, Any],
+    after: dict[str, Any],
+    tolerances: Tolerances,
+) -> dict[str, Any]:
+    """Check what the operations, all together, made of each attribute; raises ScimError.
+
+    By policy entries left without a value are removed. A required list without a value in its
+    entries is unassigned (RFC 7644 §3.5.2.2).
+    """
+    changed = [key for key, value in after.items() if value != before.get(key)]
+    for key in changed:
+        declared = resource_type.declared[key]
+        left = with_values(declared.attribute, after[key], tolerances)
+        if left is not after[key]:
+            after = with_value(resource_type, after, declared, left)
+    still = [key for key in changed if key in after and after[key] != before.get(key)]
+    for key in still:
+        attribute = resource_type.declared[key].attribute
+        if attribute.required and not has_values(attribute, after[key]):
+            raise Mutability.required(key)
+    for key in still:
+        check_complete(resource_type.declared[key], after[key])
     return after
 
 

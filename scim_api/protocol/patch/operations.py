@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from projections.query.matching import matches
 from projections.query.model import Type
@@ -40,12 +40,7 @@ _NO_PATH = (None, "")
 _OPS = {op.value: op for op in Op}
 
 
-class _Item(NamedTuple):
-    """One of Operations: its form checked, its path read, its value not yet."""
-
-    op: Op
-    path: PatchPath
-    value: Any
+_Item = tuple[Op, PatchPath, Any]  # one of Operations: op, path and value as the client wrote it
 
 
 class Reader:
@@ -61,8 +56,14 @@ class Reader:
 
         Each value is read when its turn comes, so that of several faults the first is reported.
         """
-        for item in self._known(items):
-            yield from self._operations(item)
+        for op, path, value in self._known(items):
+            if path.declared is None:
+                yield from self._of_object(op, path.extension, value)
+                continue
+            raw = Operation(op, path.declared, path.filter, path.sub, value)
+            if raw.read_only:
+                raise Mutability.read_only(raw.name)
+            yield from self._of_attribute(raw)
 
     # Form and path
 
@@ -102,7 +103,7 @@ class Reader:
                 "{op} without a path is not accepted here: name the attribute in path",
                 op=op,
             )
-        return _Item(op, _ROOT if text in _NO_PATH else self._path(text), value)
+        return op, _ROOT if text in _NO_PATH else self._path(text), value
 
     def _op(self, text: Any) -> Op:
         op = _OPS.get(text.lower()) if isinstance(text, str) else None
@@ -131,26 +132,17 @@ class Reader:
 
     # One attribute each
 
-    def _operations(self, item: _Item) -> Iterator[Operation]:
-        op, path, value = item
-        if path.declared is None:
-            yield from self._of_object(item)
-            return
-        raw = Operation(op, path.declared, path.filter, path.sub, value)
-        if raw.read_only:
-            raise Mutability.read_only(raw.name)
+    def _of_attribute(self, raw: Operation) -> Iterable[Operation]:
+        """Return what an operation on an attribute that clients may change comes to."""
         if raw.declared.key == "schemas":
-            yield from self._of_schemas(raw)
-        elif raw.attribute.write_only:
-            check_secret(raw.declared, value)
-        elif raw.declared.key == MEMBERS:  # whose many values members.py reads
-            yield raw
-        else:
-            yield self._read(raw)
+            return self._of_schemas(raw)
+        if raw.attribute.write_only:
+            check_secret(raw.declared, raw.value)
+            return ()
+        return (raw if raw.declared.key == MEMBERS else self._read(raw),)
 
-    def _of_object(self, item: _Item) -> Iterator[Operation]:
+    def _of_object(self, op: Op, extension: Schema | None, value: Any) -> Iterator[Operation]:
         """Take each key of the value as a path of its own (RFC 7644 §3.5.2.1, §3.5.2.3)."""
-        op, extension, value = item.op, item.path.extension, item.value
         if op is Op.REMOVE and value is not None:
             raise InvalidValue(
                 "patch.remove_value_of_one",
@@ -171,21 +163,21 @@ class Reader:
         for name, inner in value.items():
             yield from self._of_key(op, prefix, name, inner)
 
-    def _of_key(self, op: Op, prefix: str, name: str, value: Any) -> Iterator[Operation]:
+    def _of_key(self, op: Op, prefix: str, name: str, value: Any) -> Iterable[Operation]:
         path = self._path_of_key(prefix, name)
         if path is None:
             ignore(prefix + name, self._tolerances)
-            return
+            return ()
         # A filter as a key is no path of RFC 7644 §3.5.2.3: where none matches, it may create.
         op = Op.ADD if path.filter else op
-        if path.declared:
-            raw = Operation(op, path.declared, path.filter, path.sub, value)
-            if raw.read_only:  # clients send back what they read
-                yield raw
-                return
-            if path.declared.key == "schemas" and is_unassigned(value, self._tolerances):
-                return
-        yield from self._operations(_Item(op, path, value))
+        if path.declared is None:
+            return self._of_object(op, path.extension, value)
+        raw = Operation(op, path.declared, path.filter, path.sub, value)
+        if raw.read_only:  # clients send back what they read
+            return (raw,)
+        if path.declared.key == "schemas" and is_unassigned(value, self._tolerances):
+            return ()
+        return self._of_attribute(raw)
 
     def _path_of_key(self, prefix: str, name: str) -> PatchPath | None:
         """Return what a key of a value stands for; None for what no schema declares."""

@@ -79,11 +79,11 @@ class Attribute:
         subs = self.sub_attributes
         return tuple(sub.name for sub in subs if sub.mutability is Mutability.IMMUTABLE)
 
-    @property
+    @cached_property
     def read_only(self) -> bool:
         return self.mutability is Mutability.READ_ONLY
 
-    @property
+    @cached_property
     def write_only(self) -> bool:
         """Whether it is accepted and dropped, as `password` is."""
         return self.mutability is Mutability.WRITE_ONLY
