@@ -21,6 +21,7 @@ from ledger.contract import LedgerBusy, LedgerError, LedgerMisnamed, LedgerMissi
 from ledger.create import must_name_a_ledger
 from ledger.erasure import NotHeld
 from ledger.events import Metadata
+from ledger.witness.witness import Refused
 from scim_api import settings as settings_
 from scim_api.cli.terminal import (
     Exit,
@@ -218,6 +219,7 @@ EXITS: Mapping[type[Exception], Exit] = {
     UnknownSchema: Exit.NOT_FOUND,
     NotHeld: Exit.NOT_FOUND,
     LedgerBusy: Exit.BUSY,
+    Refused: Exit.NOT_VERIFIED,
     LedgerError: Exit.FAILED,
     TooMany: Exit.FAILED,
     ScimError: Exit.USAGE,  # what was typed: a filter, a moment

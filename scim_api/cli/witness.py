@@ -11,10 +11,10 @@ from ledger.http_client import RemoteTrouble
 from ledger.signing.note import TreeHead
 from ledger.witness.remote_log import RemoteLog
 from ledger.witness.state import WitnessFolder
-from ledger.witness.witness import Refused, Witness
+from ledger.witness.witness import Witness
 from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
-from scim_api.cli.terminal import Exit, Failure, note, to_json
+from scim_api.cli.terminal import note, to_json
 
 TOKEN_VARIABLE = "WITNESS_TOKEN"
 TOKEN_FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
@@ -69,24 +69,20 @@ def witness(
 
 
 def _watch(watcher: Witness, every: int, as_json: bool) -> None:
-    failures = 0
+    retry = 1.0  # seconds, doubled by each attempt that failed
     while True:
         try:
-            _look(watcher, as_json, always=failures > 0)
-            failures, pause = 0, float(every)
+            _look(watcher, as_json, always=retry > 1)
+            retry, pause = 1.0, float(every)
         except RemoteTrouble as error:
             note(f"{error}; trying again")
-            failures += 1
-            pause = min(2.0 ** min(failures, 20), LONGEST_PAUSE)
+            retry = pause = min(2 * retry, LONGEST_PAUSE)
         time.sleep(pause)
 
 
 def _look(watcher: Witness, as_json: bool, *, always: bool) -> None:
     """Look once; print a head that is new, or whatever was seen."""
-    try:
-        seen = watcher.look()
-    except Refused as error:
-        raise Failure(f"REFUSED: {error}", Exit.NOT_VERIFIED) from error
+    seen = watcher.look()
     for line in seen.says:
         note(line)
     if seen.file:
