@@ -1,22 +1,27 @@
 """A witness: remembers a log's newest head and cosigns only what continues it."""
 
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledger import merkle
+from ledger import codec, merkle
 from ledger.contract import LedgerError
 from ledger.events import KEY_ROTATED, RESTORED
 from ledger.http_client import RemoteTrouble
+from ledger.signing.identity import rotation
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
-from ledger.witness.remote_log import RemoteLog
+from ledger.witness.remote_log import Document, RemoteLog
 from ledger.witness.state import Pin, WitnessFolder
-from ledger.witness.trust import Document, followed, is_in
 
 FIRST_USE = "trusted on first use"
 GIVEN = "given"
 ROTATED = "rotated by its predecessor"
 ACCEPTED = "accepted with a new incarnation"
+
+# What reading a document that others wrote can raise, whatever they put in it.
+_UNFIT = (LedgerError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 class Refused(LedgerError):
@@ -172,7 +177,7 @@ class Witness:
             if error.status in (401, 403):
                 return []
             raise
-        return [e for e in events if is_in(e, RESTORED, head, self.log.node(head.size))]
+        return [e for e in events if _is_in(e, RESTORED, head, self.log.node(head.size))]
 
     def _must_continue(self, remembered: Note, note: Note, origin: str) -> None:
         """Raise Refused, with evidence kept, unless a head continues the one remembered."""
@@ -204,3 +209,50 @@ class Witness:
 def _ends(event: Document, origin: str) -> bool:
     payload = event["payload"]  # what is in the tree has one
     return payload.get("previous") == origin and isinstance(payload.get("size"), int)
+
+
+# Following the keys of a log, by events that both keys have signed
+
+
+def followed(
+    trusted: VerifierKey, note: Note, events: Sequence[Document], node: merkle.Node
+) -> tuple[VerifierKey, list[Document]] | None:
+    """Return the key that signed a head, and the rotations that lead to it; None if none do.
+
+    `events` are the log's KeyRotated events, oldest first. Each counts only if both keys signed it
+    and the tree under the head has it.
+    """
+    head, key, way = TreeHead.of(note), trusted, list[Document]()
+    for event in events:
+        new = _rotated(event, key)
+        if new is not None and new.name == key.name and _is_in(event, KEY_ROTATED, head, node):
+            key = new
+            way.append(event)
+    return (key, way) if way and note.signed_by(key) else None
+
+
+def _is_in(event: Document, type_: str, head: TreeHead, node: merkle.Node) -> bool:
+    """Return whether an event of a type, with its payload, is in the tree under a head."""
+    try:
+        raw = event["header"].encode()
+        header = json.loads(raw)
+        bound = codec.commitment(event["payload"], bytes.fromhex(event["salt"])).hex()
+        position = header["position"]
+        fit = (header["type"], header["commitment"]) == (type_, bound)
+        if not (fit and isinstance(position, int) and 1 <= position <= head.size):
+            return False
+    except _UNFIT:
+        return False
+    proof = merkle.inclusion_proof(position - 1, head.size, node)
+    leaf = merkle.leaf_hash(raw)
+    return merkle.verify_inclusion(leaf, position - 1, head.size, proof, head.root)
+
+
+def _rotated(event: Document, old: VerifierKey) -> VerifierKey | None:
+    """Return the key that replaces one by an event, if both have signed that."""
+    try:
+        found = rotation(0, old.name, old, event["payload"])
+        replaces = event["payload"]["old"] == str(old)
+    except _UNFIT:
+        return None
+    return found.new if replaces and found.signed_by_old and found.signed_by_new else None

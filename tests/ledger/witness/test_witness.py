@@ -10,7 +10,7 @@ from ledger import codec, merkle
 from ledger.events import KEY_ROTATED, Event, Metadata, Recorded
 from ledger.signing.identity import ROTATION, statement
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
-from ledger.witness.trust import followed
+from ledger.witness.witness import followed
 
 ORIGIN = "acme/0123456789abcdef"
 OLD, NEW, OTHER = (SigningKey(ORIGIN, bytes([n]) * 32) for n in (1, 2, 3))
