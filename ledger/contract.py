@@ -25,9 +25,6 @@ class WrongExpectedVersion(LedgerError):
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(f"stream {stream}: expected version {expected}, found {actual}")
-        self.stream = stream
-        self.expected = expected
-        self.actual = actual
 
 
 class StreamErased(LedgerError):
@@ -35,7 +32,6 @@ class StreamErased(LedgerError):
 
     def __init__(self, stream: str) -> None:
         super().__init__(f"stream {stream} was erased; nothing can be recorded in it any more")
-        self.stream = stream
 
 
 class LedgerBusy(LedgerError):
@@ -80,12 +76,6 @@ class LedgerMissing(LedgerUnavailable):
 
 class LedgerMisnamed(LedgerError):
     """A text cannot be the name of a ledger."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
-        )
-        self.name = name
 
 
 @dataclass(frozen=True, slots=True)

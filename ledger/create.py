@@ -21,7 +21,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 def must_name_a_ledger(name: str) -> None:
     """Raise LedgerMisnamed for what cannot be the name of a ledger."""
     if not _NAME.fullmatch(name):
-        raise LedgerMisnamed(name)
+        raise LedgerMisnamed(
+            f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
+        )
 
 
 def create(

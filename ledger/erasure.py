@@ -41,20 +41,9 @@ class Hold:
 class Held(LedgerError):
     """The resource is under legal holds; nothing was erased."""
 
-    def __init__(self, holds: Sequence[Hold]) -> None:
-        tickets = ", ".join(hold.why.ticket for hold in holds)
-        super().__init__(
-            f"{holds[0].subject} is under a legal hold ({tickets}); nothing was erased"
-        )
-        self.holds = holds
-
 
 class NotHeld(LedgerError):
     """No legal hold of this ticket is in force."""
-
-    def __init__(self, subject: str, ticket: str, others: Sequence[str]) -> None:
-        named = ", ".join(others) or "none"
-        super().__init__(f"{subject} is under no legal hold of ticket {ticket}; in force: {named}")
 
 
 def holds_on(ledger: Ledger, subject: str) -> list[Hold]:
@@ -102,7 +91,10 @@ def release_hold(ledger: Ledger, subject: str, why: Justification, metadata: Met
     def decide(_: Connection) -> Sequence[Append]:
         tickets = _tickets(ledger, subject)
         if why.ticket not in tickets:
-            raise NotHeld(subject, why.ticket, tickets)
+            named = ", ".join(tickets) or "none"
+            raise NotHeld(
+                f"{subject} is under no legal hold of ticket {why.ticket}; in force: {named}"
+            )
         return [_about_holds(ledger, subject, Event(HOLD_RELEASED, why.entries()))]
 
     ledger.append_decided(decide, metadata)
@@ -135,10 +127,11 @@ def erase(
 
     `departures` returns what is to be appended to other streams before. Raises Held, StreamErased.
     """
+    subject = stream.partition("-")[2]
 
     def decide(transaction: Connection) -> Sequence[Append]:
-        if holds := holds_on(ledger, stream.partition("-")[2]):
-            raise Held(holds)
+        if tickets := ", ".join(_tickets(ledger, subject)):
+            raise Held(f"{subject} is under a legal hold ({tickets}); nothing was erased")
         version = ledger.version(stream)
         event = Event(ERASED, {**why.entries(), "payloads": version})
         return [*departures(transaction), Append(stream, version, [event])]

@@ -1,6 +1,5 @@
 """Erasing a person: whom it would concern, what it would forget, and the order of its steps."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ledger import erasure
@@ -22,10 +21,6 @@ class NoSuchPerson(LedgerError):
 class SeveralPersons(LedgerError):
     """A userName is, or was last, that of several users."""
 
-    def __init__(self, ids: Collection[str]) -> None:
-        super().__init__(f"several users have or had this userName: {', '.join(ids)}")
-        self.ids = ids
-
 
 def stream_of(id_: str) -> str:
     """Return the stream of a user."""
@@ -46,7 +41,7 @@ def find(tenant: Tenant, user: str) -> str:
         found += tenant.history.lifetimes.deleted_with_name(USER, user)
     found = list(dict.fromkeys(found))
     if len(found) > 1:
-        raise SeveralPersons(found)
+        raise SeveralPersons(f"several users have or had this userName: {', '.join(found)}")
     if not found:
         raise NoSuchPerson(user)
     return found[0]

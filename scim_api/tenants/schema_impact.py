@@ -107,9 +107,9 @@ def refuse_losses(ledger: Ledger, type_name: str, lost: list[Loss], progress: Pr
     """
     end = ledger.last_position() if lost else 0
     for recorded in ledger.read_all(upto=end):
-        payload = recorded.payload if recorded.category == type_name else None
-        for loss in lost if payload else ():
-            value = (payload or {}).get(loss.key)
+        payload = (recorded.payload or {}) if recorded.category == type_name else {}
+        for loss in lost:
+            value = payload.get(loss.key)
             if value is not None and (loss.sub is None or _has(value, loss.sub)):
                 loss.events += 1
                 loss.first = loss.first or recorded.position

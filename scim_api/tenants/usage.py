@@ -5,7 +5,7 @@ A User-Agent is kept as the request log keeps it; of each credential only the ne
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ledger.sqlite.connection import Connection, connect, connect_read_only
 from ledger.user_agents import family
@@ -22,23 +22,14 @@ _Key = tuple[str, ...]  # (credential, client) of a use; and the name of a toler
 _Pending = dict[_Key, tuple[str, int]]  # when it was last, and in how many requests
 
 
-class LastUse(NamedTuple):
-    """The last request of a client with a credential."""
+class Use(NamedTuple):
+    """The requests of a client with a credential; with a name those that used this tolerance."""
 
     credential: str
     client: str
     last_at: str
     requests: int
-
-
-class ToleranceUse(NamedTuple):
-    """The number of requests of a client with a credential that used a tolerance."""
-
-    credential: str
-    client: str
-    name: str
-    last_at: str
-    requests: int
+    name: str = ""
 
 
 class Usage(SideFile[_Pending]):
@@ -88,23 +79,23 @@ class Usage(SideFile[_Pending]):
                 if connection:
                     _coarsen(connection, table)
 
-    def last_uses(self) -> list[LastUse]:
+    def last_uses(self) -> list[Use]:
         """Return the last request of each client with each credential, newest first.
 
         Raises SideFileUnavailable, as does `tolerance_uses`.
         """
-        return [LastUse._make(row) for row in self._rows("usage")]
+        return self._uses("usage", "credential, client, last_at, requests")
 
-    def tolerance_uses(self) -> list[ToleranceUse]:
+    def tolerance_uses(self) -> list[Use]:
         """Return the tolerances that each client used with each credential, newest first."""
-        return [ToleranceUse._make(row) for row in self._rows("tolerance")]
+        return self._uses("tolerance", "credential, client, last_at, requests, name")
 
-    def _rows(self, table: str) -> list[tuple[Any, ...]]:
+    def _uses(self, table: str, columns: str) -> list[Use]:
         with self._opened(table, connect_read_only) as connection:
             if connection is None:
                 return []
-            found = connection.execute(f"SELECT * FROM {table} ORDER BY last_at DESC")
-            return list(found.fetchall())
+            rows = connection.execute(f"SELECT {columns} FROM {table} ORDER BY last_at DESC")
+            return [Use(*row) for row in rows]
 
 
 def _add_up(connection: Connection, table: str, width: int, pending: _Pending) -> None:

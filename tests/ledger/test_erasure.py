@@ -105,9 +105,8 @@ def test_holds_of_several_tickets_are_released_one_by_one(jane, ledger, metadata
         erasure.place_hold(ledger, STREAM, Justification("litigation", ticket), metadata)
     erasure.release_hold(ledger, ID, Justification("settled", "CASE-1"), metadata)
 
-    with pytest.raises(Held, match="CASE-2") as raised:
+    with pytest.raises(Held, match=r"\(CASE-2\)"):
         erasure.erase(ledger, STREAM, ORDER, metadata)
-    assert [hold.why.ticket for hold in raised.value.holds] == ["CASE-2"]
 
 
 def test_the_same_hold_is_placed_once(jane, ledger, metadata):
