@@ -3,11 +3,9 @@
 import click
 
 from ledger import erasure
-from ledger.contract import StreamErased
 from ledger.erasure import Justification
 from scim_api.cli.console import Console, command
 from scim_api.cli.erase import find_person, hold_document, short_form
-from scim_api.cli.terminal import Failure
 from scim_api.erasure.erase import stream_of
 
 
@@ -39,14 +37,11 @@ def hold(
     if reason is None or ticket is None:
         raise click.UsageError("--reason says why, and --ticket names the hold: give both")
     id_, order = find_person(tenant, user), Justification(reason, ticket)
-    try:
-        if release:
-            erasure.release_hold(tenant.ledger, id_, order, console.metadata())
-            said = f"the hold {ticket} on {id_} is released"
-        else:
-            new = erasure.place_hold(tenant.ledger, stream_of(id_), order, console.metadata())
-            said = f"{id_} is {'' if new else 'already '}under the hold {ticket}"
-    except StreamErased:
-        raise Failure(f"{id_} was erased; there is nothing to hold any more") from None
+    if release:
+        erasure.release_hold(tenant.ledger, id_, order, console.metadata())
+        said = f"the hold {ticket} on {id_} is released"
+    else:
+        new = erasure.place_hold(tenant.ledger, stream_of(id_), order, console.metadata())
+        said = f"{id_} is {'' if new else 'already '}under the hold {ticket}"
     holds = erasure.holds_on(tenant.ledger, id_)
     console.document({"id": id_, "holds": [hold_document(each) for each in holds]}, said)
