@@ -129,19 +129,6 @@ def unchecked(_: Connection) -> None:
     """Allow every append."""
 
 
-class TableStore(Protocol):
-    """Where projections keep tables: a ledger, or a side file."""
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Give access to the tables; each statement sees the newest state."""
-
-    def writing(self) -> AbstractContextManager[Connection]:
-        """Give a transaction; it MUST commit at its end, and undo everything after an error.
-
-        Other writers, appends too, wait meanwhile.
-        """
-
-
 class Projector(Protocol):
     """Follows the ledger inside the append's transaction.
 
@@ -163,7 +150,7 @@ class Appended(list[Recorded]):
         self.rows: dict[str, Any] = {}
 
 
-class Ledger(TableStore, Protocol):
+class Ledger(Protocol):
     """An append-only sequence of events, dense from position 1; and inline projectors' tables.
 
     Every method MAY raise LedgerUnavailable; those that write also LedgerBusy. All methods MAY be
@@ -183,6 +170,17 @@ class Ledger(TableStore, Protocol):
     @property
     def tenant(self) -> str:
         """The random id that the ledger got when it was created; it MUST never change."""
+
+    # Tables of projections
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Give access to the tables; each statement sees the newest state."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Give a transaction; it MUST commit at its end, and undo everything after an error.
+
+        Other writers, appends too, wait meanwhile.
+        """
 
     # Appending
 

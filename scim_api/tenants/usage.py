@@ -45,7 +45,6 @@ class Usage(SideFile[_Pending]):
     )
 
     def __init__(self, path: Path) -> None:
-        """`path` is the file."""
         super().__init__(path, dict)
 
     def note(self, credential: str, client: str, tolerances: Iterable[str], at: str) -> None:
