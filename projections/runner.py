@@ -83,7 +83,7 @@ class Difference:
 def outdated(ledger: Ledger, projections: Sequence[Projection]) -> list[Projection]:
     """Return the projections that have no tables yet, or tables of another revision."""
     with ledger.reading() as connection:
-        built = tables.revisions(connection)
+        built = dict(connection.execute("SELECT projector, revision FROM checkpoint"))
     return [p for p in projections if built.get(p.name) != p.revision]
 
 

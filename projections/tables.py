@@ -49,10 +49,6 @@ def create_tables(connection: Connection, script: str, suffix: str) -> None:
         connection.execute(statement)
 
 
-def revisions(connection: Connection) -> dict[str, int]:
-    return dict(connection.execute("SELECT projector, revision FROM checkpoint"))
-
-
 def set_checkpoint(connection: Connection, projector: str, revision: int, position: int) -> None:
     """Record the revision of a projection's tables, and the position that they have reached."""
     connection.execute(

@@ -10,7 +10,7 @@ import orjson
 from ledger.events import Recorded
 from projections.audit.archive import Archive, Change, Changes, move_of, values_set
 from projections.audit.cause import Cause
-from projections.current.lists import MOST_BYTES
+from projections.current.reader import MOST_BYTES
 from projections.history.lifetimes import Lifetime, MembershipInterval
 from projections.history.projector import NEVER
 from projections.state import MEMBER, Attributes

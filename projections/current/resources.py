@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 from ledger.contract import Connection
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
-from projections.current.lists import BLOCK
 from projections.current.memberships import StillMember
-from projections.current.reader import ResourceReader
+from projections.current.reader import BLOCK, ResourceReader
 from projections.current.uniqueness import NotUnique, Uniqueness
 from projections.kinds import ResourceKind
 from projections.query import sql

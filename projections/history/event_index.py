@@ -23,7 +23,7 @@ from projections.query.model import (
     mapped,
     reduce,
 )
-from projections.query.sql import Column, Columns, Sql, compiled
+from projections.query.sql import Column, Columns, compiled
 
 # The attributes of an event, by the name that filters know.
 COLUMNS = {
@@ -162,7 +162,10 @@ class EventIndex:
 
         with bounded(connection):
             filter = query.filter and by_position(query.filter, first_at)
-            where, parameters = _condition(filter) if filter else ("1", [])
+            where, parameters = "1", list[Any]()
+            if filter:  # as SQL such that the best index serves it
+                columns = Columns(_WITHOUT_WIDE if finds_few(filter) else COLUMNS)
+                where, parameters = compiled(filter, columns)
 
             def positions(span: range, limit: int) -> list[int]:
                 span = bounds(filter, span) if filter else span
@@ -186,11 +189,6 @@ class EventIndex:
 
         bisect = bisect_right if beyond else bisect_left
         return 1 + bisect(range(1, end + 1), moment, key=recorded)
-
-
-def _condition(filter: Filter) -> Sql:
-    """Return a filter as SQL over entries, such that the best index serves it."""
-    return compiled(filter, Columns(_WITHOUT_WIDE if finds_few(filter) else COLUMNS))
 
 
 def finds_few(filter: Filter) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ledger.contract import Connection
 from ledger.events import CREATED, ERASED, Recorded
-from projections.current.lists import BLOCK
+from projections.current.reader import BLOCK
 from projections.current.resources import email_keys
 from projections.current.uniqueness import name_key
 from projections.history.event_index import EventIndex, index_row

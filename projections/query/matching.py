@@ -8,7 +8,6 @@ attribute is like one absent value. A value of the wrong type equals nothing. A 
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from projections.query.comparison import comparable, missing
@@ -48,7 +47,8 @@ def matcher(filter: Filter) -> Test:
 
     def leaf(leaf: Leaf) -> Test:
         if isinstance(leaf, Compare):
-            return partial(_satisfies, leaf, None if leaf.value is None else missing(leaf.path))
+            absent = None if leaf.value is None else missing(leaf.path)
+            return lambda subject: _compare(leaf, _values(leaf.path, subject, absent))
         path = leaf.path
         if isinstance(leaf, Present):
             return lambda subject: any(map(_is_present, _values(path, subject)))
@@ -63,10 +63,6 @@ def matcher(filter: Filter) -> Test:
         return lambda subject: combined(test(subject) for test in every)
 
     return reduce(filter, leaf, negate=negated, join=joined)
-
-
-def _satisfies(compare: Compare, absent: Any, subject: Any) -> bool:
-    return _compare(compare, _values(compare.path, subject, absent))
 
 
 def _compare(compare: Compare, values: Iterable[Any]) -> bool:

@@ -9,7 +9,7 @@ import orjson
 from ledger.contract import RawEvent
 from ledger.events import REQUEST_PREFIX, WITHHELD
 from ledger.user_agents import family
-from projections.current.lists import MOST_BYTES
+from projections.current.reader import MOST_BYTES
 from projections.history.event_index import EventIndex, EventQuery, Found
 from projections.query.effort import TooCostly
 from scim_api.auth.credentials import names_of

@@ -13,7 +13,7 @@ import click
 from ledger import codec
 from ledger.events import WITHHELD, Recorded
 from projections.audit.cause import cause_of
-from projections.current.lists import MOST_BYTES
+from projections.current.reader import MOST_BYTES
 from projections.history.event_index import EventQuery
 from projections.query.model import And, Compare, Filter, Operator
 from scim_api.audit.documents import archive_of

@@ -9,7 +9,7 @@ import app
 from ledger.clock import uuid7
 from ledger.contract import Append
 from ledger.events import CREATED, DELETED, Event, Metadata
-from projections.current import lists
+from projections.current import reader
 from projections.query import effort
 from projections.query.model import START, Query
 from projections.state import resource_of
@@ -151,7 +151,7 @@ def test_a_page_ends_where_its_documents_are_many_bytes_and_none_is_missed(
     tenant, monkeypatch, count
 ) -> None:
     ids = add_users(tenant, 4)
-    monkeypatch.setattr(lists, "MOST_BYTES", 1)  # each page has one
+    monkeypatch.setattr(reader, "MOST_BYTES", 1)  # each page has one
     everyone = parse_filter("userName pr", USER)
 
     for filter_ in (None, everyone):
