@@ -120,7 +120,10 @@ class StoredProjection:
         if not self.stands_at():
             return Status(name, revision, 0, {})
         with self.file.reading() as connection, snapshot(connection):
-            rows = {table: tables.count(connection, table) for table in self.projection.tables}
+            rows = {
+                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                for table in self.projection.tables
+            }
             return Status(name, revision, self._position(connection), rows)
 
     def rebuild(self, progress: Progress = no_progress) -> int:

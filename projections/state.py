@@ -35,28 +35,28 @@ class Resource:
     attributes: Attributes
 
 
-_UPDATES = frozenset(
-    (
-        events.UPDATED,
-        events.DEACTIVATED,
-        events.REACTIVATED,
-        events.MEMBERS_ADDED,
-        events.MEMBERS_REMOVED,
-    )
-)
+_UPDATES = {
+    events.UPDATED,
+    events.DEACTIVATED,
+    events.REACTIVATED,
+    events.MEMBERS_ADDED,
+    events.MEMBERS_REMOVED,
+}
 
 
 def evolve(resource: Resource | None, recorded: Recorded) -> Resource | None:
     """Return the resource after an event; None once it is deleted. Raises UnknownChange."""
-    before: Attributes = {}
-    type_, created = recorded.type, recorded.at
+    before: Attributes
+    type_ = recorded.type
     if type_ in (events.DELETED, events.ERASED):
         return None
-    if type_ != events.CREATED:
-        if type_ not in _UPDATES:
-            raise UnknownChange(f"an event of type {type_} says nothing about a resource")
-        if resource is None:
-            raise UnknownChange(f"{type_} at position {recorded.position} changes nothing known")
+    if type_ == events.CREATED:
+        created, before = recorded.at, {}
+    elif type_ not in _UPDATES:
+        raise UnknownChange(f"an event of type {type_} says nothing about a resource")
+    elif resource is None:
+        raise UnknownChange(f"{type_} at position {recorded.position} changes nothing known")
+    else:
         created, before = resource.created, resource.attributes
     return Resource(
         type=recorded.category,

@@ -56,11 +56,6 @@ def set_checkpoint(connection: Connection, projector: str, revision: int, positi
     )
 
 
-def count(connection: Connection, table: str) -> int:
-    found: int = connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-    return found
-
-
 def replace_tables(connection: Connection, tables: Sequence[str], suffix: str) -> None:
     """Put the tables with a suffix in place of the live ones, which `leftovers` then returns."""
     existing = _existing(connection)

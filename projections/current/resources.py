@@ -63,7 +63,6 @@ class Resources(ResourceReader, Projection):
         self.uniqueness = Uniqueness(self._tables, replaying=replaying)
 
     def twin(self, suffix: str) -> "Resources":
-        """Return the same projection with tables of its own, to replay recorded events."""
         return Resources(self._kinds, suffix, replaying=True)
 
     def prepare(self, connection: Connection) -> None:

@@ -61,7 +61,6 @@ class Documents:
         return compiled(filter, self)
 
     def compare(self, compare: Compare) -> Sql:
-        """Return a condition for any operator but `ne`."""
         indexed = self._indexed(compare)
         if indexed:
             return indexed
@@ -76,7 +75,6 @@ class Documents:
         return exists, parameters
 
     def present(self, path: Path) -> Sql:
-        """Return a condition that there is a non-empty value at or under the path."""
         if path.many and path.steps and joins.is_joined(path) and path.sub is None:
             return f"EXISTS (SELECT 1 FROM {joins.rows(path, self.tables)})", []
         if path.steps and (path.sub is None or not path.many):
@@ -90,7 +88,6 @@ class Documents:
         return self._exists(path, here) if path.steps else here
 
     def any_value(self, filter: AnyValue) -> Sql:
-        """Return a condition that one value satisfies the filter in the brackets."""
         exists, parameters = self._exists(filter.path, self.where(filter.filter))
         value = _implied_value(filter.filter)
         seek = self._seek(filter.path, value) if value else None

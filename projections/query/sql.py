@@ -44,8 +44,13 @@ class Source(Protocol):
         """Return a condition for any operator but `ne`."""
         ...
 
-    def present(self, path: Path) -> Sql: ...
-    def any_value(self, filter: AnyValue) -> Sql: ...
+    def present(self, path: Path) -> Sql:
+        """Return a condition that there is a non-empty value at or under the path."""
+        ...
+
+    def any_value(self, filter: AnyValue) -> Sql:
+        """Return a condition that one value satisfies the filter in the brackets."""
+        ...
 
 
 def compiled(filter: Filter, source: Source) -> Sql:
@@ -112,7 +117,6 @@ class Columns:
     by_key: Mapping[str, Column]
 
     def compare(self, compare: Compare) -> Sql:
-        """Return a condition for any operator but `ne`."""
         path, operator = compare.path, compare.operator
         column = self.by_key[path.key]
         if compare.value is None:
@@ -126,7 +130,6 @@ class Columns:
         return _not_null(column, TESTS[operator].format(column.sql)), [wanted]
 
     def present(self, path: Path) -> Sql:
-        """Return a condition that the attribute has a value other than the empty text."""
         column = self.by_key[path.key]
         is_number = path.type in (Type.BOOLEAN, Type.INTEGER, Type.DECIMAL)
         return _not_null(column, "1" if is_number else f"{column.sql} <> ''"), []
