@@ -10,14 +10,17 @@ from ledger.events import Event, Metadata, Recorded
 from ledger.findings import Finding
 
 NO_STREAM = 0
-# Reasons of a LedgerUnavailable.
+# Reasons for which a ledger cannot be used.
+BUSY = "busy"
 UNUSABLE = "unreadable file"  # where there is no better one
 UNREADABLE, UNWRITABLE = "file not readable", "file not writable"
 OUT_OF_REACH = (UNREADABLE, UNWRITABLE)  # these say nothing about what is in the ledger
 
 
 class LedgerError(Exception):
-    """An error whose message is a sentence for the operator."""
+    """An error whose message is a sentence for the operator; `reason` can be shown to anyone."""
+
+    reason = BUSY
 
 
 class WrongExpectedVersion(LedgerError):
@@ -41,7 +44,7 @@ class LedgerBusy(LedgerError):
 class LedgerUnavailable(LedgerError):
     """The ledger cannot be read or written: full disk, damage, permissions, a foreign file.
 
-    The message is for the operator and names the file; `reason` can be shown to anyone.
+    The message names the file.
     """
 
     def __init__(self, message: str, *, reason: str = "unreadable") -> None:

@@ -26,7 +26,6 @@ SHARE = 100  # times as long as a check took are between two
 
 LARGE_LOG = 64 * 1024 * 1024  # bytes; SQLite cuts a log that was written back down to so many
 
-BUSY = "busy"
 UNCHECKED = "not checked since"
 MISSING = "file missing"
 REPLACED = "file replaced"

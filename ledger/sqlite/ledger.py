@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ledger import clock, codec
 from ledger.contract import (
+    BUSY,
     UNWRITABLE,
     Append,
     Appended,
@@ -34,7 +35,7 @@ from ledger.sqlite.connection import (
     json_list,
     translate_errors,
 )
-from ledger.sqlite.database import BUSY, Place
+from ledger.sqlite.database import Place
 from ledger.sqlite.reads import (
     AT_POSITIONS,
     TILE_WIDTH,
@@ -141,10 +142,8 @@ class SQLiteLedger(LedgerReads):
         try:
             self.check_place()
             self.last_position()
-        except LedgerUnavailable as trouble:
+        except LedgerError as trouble:
             return trouble.reason
-        except LedgerError:
-            return BUSY
         if not os.access(self.path, os.W_OK):
             return UNWRITABLE
         return self._write_fault() or self.inspection.fault()
@@ -165,10 +164,8 @@ class SQLiteLedger(LedgerReads):
                     version = connection.execute("PRAGMA user_version").fetchone()[0]
                     connection.execute(f"PRAGMA user_version={version}")
                 found = None
-            except LedgerUnavailable as trouble:
+            except LedgerError as trouble:
                 found = trouble.reason
-            except LedgerError:
-                found = BUSY
             self._tried = time.monotonic(), found
             return found
 

@@ -11,7 +11,6 @@ from scim_api import logs
 from scim_api.tenants.tenants import Tenant, Tenants
 
 MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
-BUSY = "busy"
 
 
 def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
@@ -58,7 +57,7 @@ def _answer(status: int, document: object) -> Response:
 
 def _problems(data_dir: Path, tenants: Tenants) -> list[str]:
     tenants.discover()
-    problems = [getattr(t, "reason", BUSY) for t in tenants.errors.values()]
+    problems = [error.reason for error in tenants.errors.values()]
     opened = list(tenants)
     if not opened and not problems:
         problems.append("no ledger")

@@ -126,7 +126,7 @@ class Tenants:
             tenant = self._by_id.get(id_)
         if tenant is None and self.errors:
             error = next(iter(self.errors.values()))
-            raise LedgerUnavailable(str(error), reason=getattr(error, "reason", "busy"))
+            raise LedgerUnavailable(str(error), reason=error.reason)
         return tenant
 
     def find_open(self, id_: str | None) -> Tenant | None:
