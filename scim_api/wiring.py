@@ -9,7 +9,6 @@ from ledger.contract import LedgerUnavailable, NotMigrated, Progress, Projector
 from ledger.create import create, migrate
 from ledger.events import Metadata
 from ledger.signing.anchors import anchors
-from ledger.signing.key_rotation import introduce
 from ledger.signing.keys import Keys
 from ledger.signing.known_heads import HeadSources, known
 from ledger.signing.note import KnownHead
@@ -137,9 +136,9 @@ def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[s
         StoredProjection(tenant.ledger, projection).rebuild()
         steps.append(f"built projection {projection.name}")
     must_be_newest(tenant.heads, known_heads(tenant, settings, ask=False))
-    if introduce(tenant.heads, metadata):
+    if tenant.heads.introduce(metadata):
         steps.append("made the key that signs tree heads")
-    if tenant.heads.newest() is None:
+    if tenant.ledger.newest_head() is None:
         tenant.heads.sign()
     tenant.ledger.close()
     return steps

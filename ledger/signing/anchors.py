@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ledger.atomic_files import make_folder, sync_file, write_once, write_whole
-from ledger.contract import LedgerError
+from ledger.contract import LedgerError, StoredHead
 from ledger.http_client import fetch, host_of
-from ledger.signing.tree_heads import SignedHead, TreeHeads
+from ledger.signing.tree_heads import TreeHeads
 
 AT_ONCE = 100  # heads delivered in one step
 STEP = 5.0  # seconds that a step takes at most, and an answer to one head
@@ -46,13 +46,13 @@ class Anchor:
         """The file next to the ledger that says how far the anchor is."""
         return self.path.with_name(f"anchor-{self.kind}.json")
 
-    def deliver(self, signed: SignedHead) -> None:
+    def deliver(self, signed: StoredHead) -> None:
         """Hand a head over; when this returns, the anchor has it. May raise LedgerError."""
         raise NotImplementedError
 
     def pending(self) -> int:
         """Return how many heads are not delivered yet."""
-        newest = self._heads.newest()
+        newest = self._heads.ledger.newest_head()
         return newest.number - self._delivered() if newest else 0
 
     def step(self) -> bool:
@@ -74,7 +74,7 @@ class Anchor:
 
     def _deliver_some(self, deadline: float) -> bool:
         last = None
-        heads = self._heads.after(self._delivered(), AT_ONCE)
+        heads = self._heads.ledger.heads(self._delivered(), AT_ONCE)
         try:
             for signed in heads:
                 self.deliver(signed)
@@ -95,7 +95,7 @@ class Anchor:
         try:
             state = json.loads(self.state_file.read_text(encoding="utf-8"))
             number = int(state["number"])
-            [same] = self._heads.after(number - 1, 1)
+            [same] = self._heads.ledger.heads(number - 1, 1)
             if (state["target"], state["note"]) == (self._target, _digest(same.note)):
                 return number
         except (OSError, ValueError, KeyError, TypeError):
@@ -103,7 +103,7 @@ class Anchor:
         first = f"{self._heads.ledger.origin}\n"
         return next((h.number - 1 for h in self._heads.every() if h.note.startswith(first)), 0)
 
-    def _note(self, signed: SignedHead) -> None:
+    def _note(self, signed: StoredHead) -> None:
         state = {"target": self._target, "number": signed.number, "note": _digest(signed.note)}
         write_whole(self.state_file, json.dumps(state).encode())
 
@@ -118,7 +118,7 @@ class FolderAnchor(Anchor):
         self._root = root
         self.folder = root / heads.ledger.tenant
 
-    def deliver(self, signed: SignedHead) -> None:
+    def deliver(self, signed: StoredHead) -> None:
         """Write a head's file, unless it is there; raises AnchorTrouble or OSError."""
         if not self._root.is_dir():
             raise AnchorTrouble(f"the folder {self._root} is not there")
@@ -136,7 +136,7 @@ class FolderAnchor(Anchor):
         """Deliver the last heads; it takes no network."""
         self.step()
 
-    def _name(self, signed: SignedHead, attempt: int) -> str:
+    def _name(self, signed: StoredHead, attempt: int) -> str:
         """Name a head, again if a write was cut off."""
         again = f".{attempt}" if attempt > 1 else ""
         mark = _mark(self._heads.ledger.origin, self._heads.ledger.tenant)
@@ -152,7 +152,7 @@ class UrlAnchor(Anchor):
         super().__init__(heads, url, host_of(url))
         self._url = url
 
-    def deliver(self, signed: SignedHead) -> None:
+    def deliver(self, signed: StoredHead) -> None:
         """Post a head; raises RemoteTrouble unless a 2xx is answered."""
         fetch(self._url, body=signed.note.encode(), display_name=self.display_name, timeout=STEP)
 

@@ -193,6 +193,11 @@ class TreeHead:
         return f"{self.origin}\n{self.size}\n{_base64(self.root)}\n"
 
     @classmethod
+    def parse(cls, note: str) -> "TreeHead":
+        """Read the text of a signed note; raises MalformedNote."""
+        return cls.of(Note.parse(note))
+
+    @classmethod
     def of(cls, note: Note) -> "TreeHead":
         """Read a note as a tree head; raises MalformedNote."""
         lines = note.text.split("\n")

@@ -108,7 +108,7 @@ def recover(
             f" first {changed[0].head.size:,}, and they are others now. Put a true copy back,"
             " or see --accept-changed-events"
         )
-    newest = heads.newest()
+    newest = heads.ledger.newest_head()
     last = Note.parse(newest.note) if newest else None
     abandoned = max(found, key=lambda each: each.head.size).note if found else last
     return renew(heads, abandoned, metadata)

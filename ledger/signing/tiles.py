@@ -5,22 +5,22 @@ is that of a full tile, 256 hashes, at the level below: the layout of C2SP tlog-
 made off the write path, when a head is signed or a proof asked for, and can be thrown away.
 """
 
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from ledger import merkle
 from ledger.contract import Ledger
-from ledger.signing.tile_paths import HEIGHT, WIDTH
 
+WIDTH = 256  # hashes of a full tile, entries of a full bundle
+HEIGHT = 8  # of the tree that a full tile stands for
+ENTRIES = "entries"
 STRETCH = 256  # tiles made between two looks at the ledger
 
-
-class NotThatFar(ValueError):
-    """The ledger has not as many events as a proof was asked for."""
-
-    def __init__(self, size: int, end: int) -> None:
-        super().__init__(f"the ledger has {end:,} events, not {size:,}")
-        self.size = size
-        self.end = end
+_NAME = re.compile(
+    r"(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?",
+    re.ASCII,
+)
 
 
 def node_of(hashes: Callable[[int, int, int], list[bytes]]) -> merkle.Node:
@@ -33,66 +33,95 @@ def node_of(hashes: Callable[[int, int, int], list[bytes]]) -> merkle.Node:
     return node
 
 
+@dataclass(frozen=True, slots=True)
+class TileName:
+    """A tile of a level, or the bundle of the entries below a tile of level 0 (level None)."""
+
+    level: int | None
+    number: int
+    width: int = WIDTH
+
+    @property
+    def reach(self) -> int:
+        """How many events a tree has at the least if it has this tile."""
+        return self.number * WIDTH + self.width << HEIGHT * (self.level or 0)
+
+    def __str__(self) -> str:
+        level = ENTRIES if self.level is None else self.level
+        *groups, last = (each.zfill(3) for each in f"{self.number:,}".split(","))
+        number = "/".join([*(f"x{group}" for group in groups), last])
+        partial = f".p/{self.width}" if self.width < WIDTH else ""
+        return f"tile/{level}/{number}{partial}"
+
+    @classmethod
+    def parse(cls, text: str) -> "TileName | None":
+        """Read what follows `tile/`; None if it is not the one form of a name."""
+        found = _NAME.fullmatch(text)
+        if found is None:
+            return None
+        level, number, width = found.groups()
+        name = cls(
+            None if level == ENTRIES else int(level),
+            int(number.replace("x", "").replace("/", "")),
+            int(width or WIDTH),
+        )
+        return name if str(name) == f"tile/{text}" else None
+
+
+def tile_in(size: int, level: int | None, number: int) -> TileName:
+    """Return a tile as a tree of a size has it: full, or as wide as the tree reaches."""
+    hashes = size >> HEIGHT * (level or 0)
+    return TileName(level, number, min(WIDTH, hashes - number * WIDTH))
+
+
 class Tree:
-    """The Merkle tree over the events of a ledger."""
+    """The Merkle tree over the events of a ledger; ValueError where it has too few."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._node = node_of(ledger.tree_hashes)
 
     def root_at(self, size: int) -> bytes:
-        """Return the root of the first `size` events; raises NotThatFar."""
+        """Return the root of the first `size` events."""
         self._reach(size)
         return merkle.root(size, self._node)
 
     def inclusion(self, position: int, size: int) -> list[bytes]:
-        """Return the proof that an event is among the first `size`; raises NotThatFar."""
+        """Return the proof that an event is among the first `size`."""
         self._reach(size)
         return merkle.inclusion_proof(position - 1, size, self._node)
 
     def consistency(self, old: int, new: int) -> list[bytes]:
-        """Return the proof that the first `new` events begin with the first `old`; as above."""
+        """Return the proof that the first `new` events begin with the first `old`."""
         self._reach(new)
         return merkle.consistency_proof(old, new, self._node)
 
     def nodes(self, size: int, places: Iterable[tuple[int, int]]) -> list[bytes]:
-        """Return hashes of full parts of the first `size` events; see merkle.Node, and as above."""
+        """Return hashes of full parts of the first `size` events; see merkle.Node."""
         self._reach(size)
         return [self._node(height, number) for height, number in places]
 
-    def hashes(self, level: int, number: int, width: int) -> bytes:
-        """Return the first hashes of a tile, one after the other; raises NotThatFar."""
-        self._reach(number * WIDTH + width << HEIGHT * level)
-        return b"".join(self._ledger.tree_hashes(level, number * WIDTH, width))
-
-    def entries(self, number: int, width: int) -> bytes:
-        """Return headers below a tile of level 0, each after its length (C2SP tlog-tiles)."""
-        first = number * WIDTH
-        headers = [raw.header for raw in self._ledger.raw_events(first + 1, first + width)]
+    def tile(self, name: TileName) -> bytes:
+        """Return the hashes of a tile, or the headers of a bundle, each after its length."""
+        self._reach(name.reach)
+        first = name.number * WIDTH
+        if name.level is not None:
+            return b"".join(self._ledger.tree_hashes(name.level, first, name.width))
+        headers = [raw.header for raw in self._ledger.raw_events(first + 1, first + name.width)]
         return b"".join(len(header).to_bytes(2, "big") + header for header in headers)
 
     def _reach(self, size: int) -> None:
-        """Make sure that the ledger has so many events, and the tiles over them."""
-        end = self._ledger.last_position()
-        if size > end:
-            raise NotThatFar(size, end)
-        if self._ledger.tiled() < size // WIDTH:
-            self.follow(size // WIDTH)
-
-    def follow(self, tiles: int | None = None) -> int:
-        """Make the tiles over so many full tiles of leaves, or all; return how many there are.
+        """Make sure that the ledger has so many events, and the tiles over them.
 
         Hashing is done while others write; the write lock is held for a few rows at a time.
         """
-        ledger = self._ledger
-        while True:
-            first = ledger.tiled()
-            last = ledger.last_position() // WIDTH if tiles is None else tiles
-            last = min(last, first + STRETCH)
-            found = [
-                merkle.tree_hash(ledger.tree_hashes(0, n * WIDTH, WIDTH))
-                for n in range(first, last)
-            ]
-            if not found:
-                return first
-            ledger.add_tree_hashes(first, found)
+        ledger, tiles = self._ledger, size // WIDTH
+        end = ledger.last_position()
+        if size > end:
+            raise ValueError(f"the ledger has {end:,} events, not {size:,}")
+        while (first := ledger.tiled()) < tiles:
+            leaves = (
+                ledger.tree_hashes(0, n * WIDTH, WIDTH)
+                for n in range(first, min(tiles, first + STRETCH))
+            )
+            ledger.add_tree_hashes(first, [merkle.tree_hash(each) for each in leaves])

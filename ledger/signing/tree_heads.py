@@ -1,14 +1,25 @@
 """Signed tree heads: what the ledger states, and can be held to, about all its events so far."""
 
+import base64
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from ledger import clock
-from ledger.contract import Ledger, LedgerUnavailable, StoredHead
-from ledger.ledger_stream import stream_of
-from ledger.signing.identity import IDENTITY_TYPES, Identity, KeySpan, identity_of
+from ledger.contract import Ledger, LedgerUnavailable, RawEvent, StoredHead
+from ledger.events import KEY_ROTATED, Event, Metadata
+from ledger.ledger_stream import record, stream_of
+from ledger.signing.identity import (
+    IDENTITY_TYPES,
+    ROTATION,
+    Identity,
+    KeySpan,
+    identity_of,
+    signature,
+    statement,
+)
 from ledger.signing.keys import Keys, KeyUnusable
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tiles import Tree
@@ -16,14 +27,24 @@ from ledger.signing.tiles import Tree
 INTERVAL = 60.0  # seconds between two heads, at the least, while something changes
 
 
-class SignedHead(StoredHead):
-    """A stored head whose note can be read."""
+@dataclass(frozen=True, slots=True)
+class InclusionProof:
+    """An event, a head over it, and the hashes that lead from the one to the other."""
 
-    __slots__ = ()
+    line: RawEvent
+    signed: StoredHead
+    hashes: list[bytes]
 
     @property
-    def head(self) -> TreeHead:
-        return TreeHead.of(Note.parse(self.note))
+    def text(self) -> str:
+        """The proof as a file (C2SP tlog-proof): the header, index, hashes, the signed note."""
+        lines = [
+            "c2sp.org/tlog-proof@v1",
+            f"extra {base64.b64encode(self.line.header).decode()}",
+            f"index {self.line.position - 1}",
+            *(base64.b64encode(each).decode() for each in self.hashes),
+        ]
+        return "".join(f"{each}\n" for each in lines) + f"\n{self.signed.note}"
 
 
 class TreeHeads:
@@ -36,21 +57,12 @@ class TreeHeads:
         self._identity: tuple[tuple[int, str], Identity] | None = None  # and when it was read
         self._seen = (0, 0.0)  # the number of a head, and when it was first looked at (monotonic)
 
-    def newest(self) -> SignedHead | None:
-        """Return the newest head, if one was ever signed."""
-        stored = self.ledger.newest_head()
-        return SignedHead(*stored) if stored else None
-
-    def after(self, number: int = 0, count: int = 1000) -> list[SignedHead]:
-        """Return heads after one of a number, oldest first."""
-        return [SignedHead(*stored) for stored in self.ledger.heads(number, count)]
-
-    def every(self) -> Iterator[SignedHead]:
+    def every(self) -> Iterator[StoredHead]:
         """Yield all heads, oldest first."""
-        heads = self.after()
+        heads = self.ledger.heads()
         while heads:
             yield from heads
-            heads = self.after(heads[-1].number)
+            heads = self.ledger.heads(heads[-1].number)
 
     def identity(self) -> Identity:
         """Return the ledger's origins and keys as its own stream says."""
@@ -75,50 +87,42 @@ class TreeHeads:
         return None
 
     def _span(self) -> KeySpan:
-        keys = self.identity().keys
-        if not keys:
-            raise KeyUnusable(
-                f"{self.ledger.origin} has no signing key yet; run `scim-ledger migrate`"
-            )
-        return keys[-1]
+        if keys := self.identity().keys:
+            return keys[-1]
+        raise KeyUnusable(f"{self.ledger.origin} has no signing key yet; run `scim-ledger migrate`")
 
-    def _size_and_key(self) -> tuple[int, SigningKey]:
-        """Return how many events there are, and the key that signs over so many."""
-        while True:
-            size, span = self.ledger.last_position(), self._span()
-            if span.since <= size:  # else the key was changed in between
-                return size, self.keys.find(span.key)
-
-    def key_of(self, signed: SignedHead) -> VerifierKey:
+    def key_of(self, signed: StoredHead) -> VerifierKey:
         """Return the key that a head was signed with; there must be one."""
         key = self.identity().key_at(signed.size)
         if key is None:
             raise KeyUnusable(f"no key of {self.ledger.origin} signs heads of {signed.size} events")
         return key
 
-    def sign(self, *, again: bool = False) -> SignedHead:
+    def sign(self, *, again: bool = False) -> StoredHead:
         """Sign a head over all events that are durable; return it.
 
         Where nothing changed since the last one, that one is returned, unless `again`. Raises
         KeyUnusable, LedgerBusy, and LedgerUnavailable if the events no longer are those that the
         last head was signed over.
         """
-        last = self._with_remembered(self.newest())
-        size, key = self._size_and_key()
+        last = self._with_remembered(self.ledger.newest_head())
+        while (size := self.ledger.last_position()) < (span := self._span()).since:
+            pass  # the key was changed in between
+        key = self.keys.find(span.key)
         if last and last.size == size and not again:
             return last
-        if last and self.tree.root_at(last.size) != last.head.root:
+        if last and self.tree.root_at(last.size) != TreeHead.parse(last.note).root:
             raise LedgerUnavailable(
                 f"the first {last.size:,} events are not those that a tree head was signed over;"
                 " none is signed over others. `scim-ledger verify` says what is wrong",
                 reason="events were changed",
             )
         note = key.note(TreeHead(key.name, size, self.tree.root_at(size)).text)
-        signed = self._keep(size, str(note), again=again)
+        signed = self.ledger.add_head(size, str(note), again=again)
         self.keys.remember(Note.parse(signed.note))
         return signed
 
-    def _with_remembered(self, last: SignedHead | None) -> SignedHead | None:
+    def _with_remembered(self, last: StoredHead | None) -> StoredHead | None:
         """Return the newest head, having put back one that a backup of all its events lacks."""
         note = self.keys.remembered()
         if note is None or not note.is_head_of(self.ledger.origin):
@@ -127,18 +131,18 @@ class TreeHeads:
         if head.size > self.ledger.last_position() or (last and head.size <= last.size):
             return last
         kept = self.tree.root_at(head.size) == head.root
-        return self._keep(head.size, str(note)) if kept else last
+        return self.ledger.add_head(head.size, str(note)) if kept else last
 
-    def sign_if_due(self) -> SignedHead | None:
+    def sign_if_due(self) -> StoredHead | None:
         """Sign a head if something changed and a minute went by, or a day ended."""
-        last = self.newest()
+        last = self.ledger.newest_head()
         if last and clock.timestamp()[:10] <= last.signed_at[:10]:  # on the same day
             changed = last.size < self.ledger.last_position()
             if not (changed and self._minute_went_by(last)):
                 return None
         return self.sign(again=True)
 
-    def _minute_went_by(self, last: SignedHead) -> bool:
+    def _minute_went_by(self, last: StoredHead) -> bool:
         """Return whether the last head is a minute old, even if the clock was put back since."""
         now = time.monotonic()
         if self._seen[0] != last.number:
@@ -146,8 +150,48 @@ class TreeHeads:
         age = (clock.now() - datetime.fromisoformat(last.signed_at)).total_seconds()
         return age >= INTERVAL or now - self._seen[1] >= INTERVAL
 
-    def _keep(self, size: int, note: str, *, again: bool = False) -> SignedHead:
-        return SignedHead(*self.ledger.add_head(size, note, again=again))
+    def prove(self, position: int, signed: StoredHead) -> InclusionProof:
+        """Return the proof of an event under a head that is over it."""
+        [line] = self.ledger.raw_events_at([position])
+        return InclusionProof(line, signed, self.tree.inclusion(position, signed.size))
+
+    def rotate(self, metadata: Metadata, given: str | None = None) -> VerifierKey:
+        """Replace the key in force, which signs a last head, and return the new one.
+
+        `given` is a key to take instead of a random one. Raises KeyUnusable.
+        """
+        old = self.key()
+        last = self.sign()
+        new = self.keys.make(old.name, given)
+        if new.verifier == old.verifier:
+            raise KeyUnusable("the new key is the one in force")
+        self._hand_over(metadata, last.size, old, new)
+        if not self.keys.given:
+            self.sign()
+        return new.verifier
+
+    def introduce(self, metadata: Metadata) -> VerifierKey | None:
+        """Give a ledger that was opened without a key its first one; None where it has one."""
+        if self.identity().keys:
+            return None
+        new = self.keys.make(self.ledger.origin)
+        self._hand_over(metadata, self.ledger.last_position(), None, new)
+        return new.verifier
+
+    def _hand_over(
+        self, metadata: Metadata, size: int, old: SigningKey | None, new: SigningKey
+    ) -> None:
+        """Record that a key follows another, signed by both."""
+        message = statement(ROTATION, new.name, size, old.verifier if old else None, new.verifier)
+        effects = {
+            "old": str(old.verifier) if old else None,
+            "new": str(new.verifier),
+            "size": size,
+            "signature_old": signature(old, message) if old else None,
+            "signature_new": signature(new, message),
+        }
+        record(self.ledger, Event(KEY_ROTATED, effects), metadata)
+        self.keys.settle()
 
 
 class Signer:

@@ -12,7 +12,7 @@ from ledger.contract import StoredRows
 from ledger.events import ERASED
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import OriginSpan, in_force
-from ledger.signing.tile_paths import HEIGHT
+from ledger.signing.tiles import HEIGHT
 from ledger.verify.event import EventCheck
 
 SPAN = 1 << 14  # events of a range: each but the last is a full part of the tree

@@ -9,8 +9,7 @@ from ledger import merkle
 from ledger.contract import StoredEvent, StoredHead, StoredRows
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
-from ledger.signing.tile_paths import WIDTH
-from ledger.signing.tiles import node_of
+from ledger.signing.tiles import WIDTH, node_of
 from ledger.verify.heads import parse
 from ledger.verify.ranges import Outcome, Range
 from ledger.verify.workers import open_rows

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ledger import merkle
 from ledger.contract import StoredRows
 from ledger.findings import Finding, Kind
-from ledger.signing.tile_paths import HEIGHT, WIDTH
+from ledger.signing.tiles import HEIGHT, WIDTH
 from ledger.verify.ranges import SPAN, Outcome
 
 

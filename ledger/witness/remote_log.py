@@ -8,8 +8,7 @@ from urllib.parse import quote
 from ledger import merkle
 from ledger.http_client import RemoteTrouble, fetch, must_be_url
 from ledger.signing.note import MalformedNote, Note, TreeHead, VerifierKey
-from ledger.signing.tile_paths import WIDTH, tile_in
-from ledger.signing.tiles import node_of
+from ledger.signing.tiles import WIDTH, node_of, tile_in
 
 Document = Mapping[str, Any]
 

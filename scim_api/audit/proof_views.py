@@ -2,9 +2,10 @@
 
 from flask import Response, request
 
-from ledger.signing.proofs import proof_under
-from ledger.signing.tile_paths import TileName
-from ledger.signing.tree_heads import SignedHead, TreeHeads
+from ledger.contract import StoredHead
+from ledger.signing.note import TreeHead
+from ledger.signing.tiles import TileName
+from ledger.signing.tree_heads import TreeHeads
 from scim_api.audit.parameters import number
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.tenants.tenants import Tenant, Tenants
@@ -20,11 +21,12 @@ def tree_head() -> Response:
     """GET the newest head, and the key that it is checked with."""
     heads = _heads()
     newest = _newest_of(heads)
+    head = TreeHead.parse(newest.note)
     return plain_json(
         {
-            "origin": newest.head.origin,
-            "size": newest.head.size,
-            "root": newest.head.root.hex(),
+            "origin": head.origin,
+            "size": head.size,
+            "root": head.root.hex(),
             "signed_at": newest.signed_at,
             "note": newest.note,
             "verifier_key": str(heads.key_of(newest)),
@@ -58,7 +60,7 @@ def tlog_proof() -> Response:
     """GET the same under the newest head as text that needs nothing else (C2SP tlog-proof)."""
     heads = _heads()
     position = _position(heads)
-    proof = proof_under(heads, position, _covering(heads, position))
+    proof = heads.prove(position, _covering(heads, position))
     return Response(proof.text, content_type=TEXT)
 
 
@@ -101,20 +103,17 @@ def tile(tenants: Tenants, ledger: str | None, level: str, number: str) -> Respo
     if name.reach > (size := _newest_of(heads).size):
         template = "The newest tree head covers {size} events and has no such tile."
         raise NotFound("tile.unknown", template, size=size)
-    if name.level is None:
-        content = heads.tree.entries(name.number, name.width)
-    else:
-        content = heads.tree.hashes(name.level, name.number, name.width)
-    return _cacheable(content, "application/octet-stream", f"max-age={TILE_SECONDS}, immutable")
+    how = f"max-age={TILE_SECONDS}, immutable"
+    return _cacheable(heads.tree.tile(name), "application/octet-stream", how)
 
 
 def _heads() -> TreeHeads:
     return exchange_of(request).principal.tenant.heads
 
 
-def _newest_of(heads: TreeHeads) -> SignedHead:
+def _newest_of(heads: TreeHeads) -> StoredHead:
     """Return the newest head; raises NotFound."""
-    newest = heads.newest()
+    newest = heads.ledger.newest_head()
     if newest is None:
         raise NotFound(
             "proof.no_head", "No tree head is signed yet. The service signs one within a minute."
@@ -140,7 +139,7 @@ def _position(heads: TreeHeads) -> int:
     return position
 
 
-def _covering(heads: TreeHeads, position: int) -> SignedHead:
+def _covering(heads: TreeHeads, position: int) -> StoredHead:
     """Return the newest head if it covers an event; raises NotFound."""
     newest = _newest_of(heads)
     if newest.size < position:

@@ -5,7 +5,6 @@ from typing import TextIO
 
 import click
 
-from ledger.signing.key_rotation import rotate
 from ledger.signing.keys import KeyUnusable
 from ledger.signing.note import MalformedNote, VerifierKey
 from scim_api.cli.console import Console, command, group
@@ -63,7 +62,7 @@ def rotate_key(console: Console, new_key: TextIO | None) -> None:
     given = new_key.read().strip() if new_key else None
     if heads.keys.given and not given:
         raise click.UsageError("the key comes from SCIM_SIGNING_KEY: give the new one by --new-key")
-    verifier = rotate(heads, console.metadata(), given)
+    verifier = heads.rotate(console.metadata(), given)
     console.record({"verifier_key": str(verifier)})
     if heads.keys.given:
         note("next: set SCIM_SIGNING_KEY to the new key and restart the service")

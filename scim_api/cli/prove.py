@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ledger.atomic_files import write_whole
-from ledger.signing.proofs import proof_of
+from ledger.signing.note import TreeHead
 from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Exit, Failure, note
 
@@ -25,9 +25,21 @@ def prove(console: Console, position: int, output: Path | None) -> None:
         raise Failure(f"there is no event {position:,}; the last one is {end:,}", Exit.NOT_FOUND)
     if output and output.exists():
         raise Failure(f"there is a file at {output} already; nothing was written")
-    proof = proof_of(heads, position)
+    newest = heads.ledger.newest_head()
+    signed = newest if newest and newest.size >= position else heads.sign()
+    proof = heads.prove(position, signed)
     if output:
         write_whole(output, proof.text.encode())
         note(f"{output}: event {position} under a tree head")
     else:
-        console.document(proof.document(), *proof.text.splitlines())
+        document = {
+            "position": position,
+            "index": position - 1,
+            "size": signed.size,
+            "leaf_hash": proof.line.leaf_hash.hex(),
+            "root": TreeHead.parse(signed.note).root.hex(),
+            "hashes": [each.hex() for each in proof.hashes],
+            "header": proof.line.header.decode(),
+            "note": signed.note,
+        }
+        console.document(document, *proof.text.splitlines())

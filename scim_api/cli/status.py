@@ -53,7 +53,7 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         groups = tenant.resources.total(connection, "Group")
     credentials = {c.id: c for c in credentials_of(tenant)}
     reached = read_side_file(tenant.history.stands_at, None)
-    head = tenant.heads.newest()
+    head = tenant.ledger.newest_head()
     return {
         "ledger": tenant.name,
         "origin": tenant.ledger.origin,

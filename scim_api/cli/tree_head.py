@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from ledger.signing.tree_heads import SignedHead, TreeHeads
+from ledger.contract import StoredHead
+from ledger.signing.note import TreeHead
+from ledger.signing.tree_heads import TreeHeads
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, note
 
@@ -19,7 +21,7 @@ tree_head = group(
 def show_head(console: Console) -> None:
     """Print the newest head, a signed note to keep in a file."""
     heads = console.tenant().heads
-    newest = heads.newest()
+    newest = heads.ledger.newest_head()
     if newest is None:
         raise Failure("no tree head was signed yet; scim-ledger tree-head create", Exit.NOT_FOUND)
     _show(console, heads, newest)
@@ -35,7 +37,7 @@ def create_head(console: Console) -> None:
     _show(console, heads, heads.sign())
 
 
-def _show(console: Console, heads: TreeHeads, signed: SignedHead) -> None:
+def _show(console: Console, heads: TreeHeads, signed: StoredHead) -> None:
     key = heads.key_of(signed)
     document = {**_record(signed), "note": signed.note, "verifier_key": str(key)}
     console.document(document, *signed.note.splitlines())
@@ -48,11 +50,12 @@ def list_heads(console: Console) -> None:
     console.rows(map(_record, console.tenant().heads.every()), "no tree head was signed yet")
 
 
-def _record(signed: SignedHead) -> dict[str, Any]:
+def _record(signed: StoredHead) -> dict[str, Any]:
+    head = TreeHead.parse(signed.note)
     return {
         "number": signed.number,
-        "origin": signed.head.origin,
+        "origin": head.origin,
         "size": signed.size,
-        "root": signed.head.root.hex(),
+        "root": head.root.hex(),
         "signed_at": signed.signed_at,
     }

@@ -166,7 +166,7 @@ def _signing_key(tenant: Tenant) -> Iterator[Finding]:
 
 
 def _newest_head(tenant: Tenant, last: int) -> Iterator[Finding]:
-    newest = tenant.heads.newest()
+    newest = tenant.ledger.newest_head()
     signed = f"over {newest.size:,} of {last:,} events, at {newest.signed_at}" if newest else "none"
     yield newest is not None, signed
 

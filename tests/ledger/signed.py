@@ -14,7 +14,6 @@ from ledger.contract import Append
 from ledger.create import create
 from ledger.events import Event, Metadata
 from ledger.merkle import leaf_hash, tree_hash
-from ledger.signing.key_rotation import rotate
 from ledger.signing.keys import Keys
 from ledger.signing.note import Note, Signature, SigningKey, TreeHead
 from ledger.signing.tree_heads import TreeHeads
@@ -42,7 +41,7 @@ def make(folder: Path) -> Path:
         for upto in (2, 100, 400):
             _fill(tenant, upto)
             tenant.heads.sign()
-        rotate(tenant.heads, metadata())  # 401
+        tenant.heads.rotate(metadata())  # 401
         _fill(tenant, 402)
         tenant.heads.sign()
         _fill(tenant, SIZE)

@@ -14,7 +14,6 @@ from ledger.events import CREATED, Event
 from ledger.http_client import RemoteTrouble
 from ledger.signing import anchors, known_heads
 from ledger.signing.anchors import AnchorTrouble, FolderAnchor, UrlAnchor
-from ledger.signing.key_rotation import introduce, rotate
 from ledger.signing.keys import Keys
 from ledger.signing.note import KnownHead, Note, SigningKey, TreeHead
 from ledger.signing.rollback import Superseded, contradictions, must_be_newest, renew
@@ -27,7 +26,7 @@ from tests.scim_api.served import answering, served
 @pytest.fixture
 def heads(ledger: SQLiteLedger, metadata: Any) -> TreeHeads:
     found = TreeHeads(ledger, Keys(ledger.path.parent))
-    introduce(found, metadata)
+    found.introduce(metadata)
     found.sign()
     return found
 
@@ -115,7 +114,7 @@ def test_a_file_cut_off_by_a_crash_stays_and_the_head_is_written_under_another_n
     heads, worm
 ) -> None:
     anchor = FolderAnchor(heads, worm)
-    newest = heads.newest()
+    newest = heads.ledger.newest_head()
     anchor.folder.mkdir()
     torn = anchor.folder / f"{newest.number:010}-{newest.size}.tree-head"
     torn.write_text(newest.note[:20])
@@ -218,7 +217,7 @@ def test_heads_of_a_new_origin_are_stored_next_to_the_old_ones(heads, grow, worm
 
     deliver(anchor)
 
-    newest = heads.newest()
+    newest = heads.ledger.newest_head()
     added = f"{newest.number:010}-{newest.size}-{origin.rpartition('/')[2]}.tree-head"
     assert names(anchor.folder) == {**before, added: newest.note}
 
@@ -239,7 +238,7 @@ def test_numbers_that_a_lost_ledger_had_used_are_delivered_again(
         put_back(tmp_path / "backup.db", path)
         restored = TreeHeads(SQLiteLedger(path), heads.keys)
         renew(restored, None, metadata)
-        before = restored.newest().number - 1
+        before = restored.ledger.newest_head().number - 1
         for n in range(later):
             recorder(restored.ledger)(f"Later-{n}", Event(CREATED, {"x": 1}))
             restored.sign()
@@ -358,11 +357,11 @@ def test_heads_by_a_key_that_was_put_in_place_since_the_backup_are_believed(
     path = heads.ledger.path
     heads.ledger.close()
     shutil.copy(path, tmp_path / "backup.db")
-    rotate(heads, metadata)
+    heads.rotate(metadata)
     grow(1)
     folder = worm / heads.ledger.tenant
     folder.mkdir()
-    newest = heads.newest()
+    newest = heads.ledger.newest_head()
     (folder / f"0000000009-{newest.size}.tree-head").write_text(newest.note)
     heads.ledger.close()
     put_back(tmp_path / "backup.db", path)

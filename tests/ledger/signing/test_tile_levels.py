@@ -5,8 +5,7 @@ import pytest
 from ledger import clock
 from ledger.merkle import leaf_hash
 from ledger.signing.note import SigningKey
-from ledger.signing.tile_paths import TileName
-from ledger.signing.tiles import Tree
+from ledger.signing.tiles import TileName, Tree
 from ledger.signing.tree_heads import TreeHead
 from ledger.sqlite.ledger import SQLiteLedger
 from tests.scim_api.tlog_client import Log
@@ -42,9 +41,7 @@ def test_a_log_of_three_levels_can_be_audited_whole(large: SQLiteLedger) -> None
         fetched.add(path)
         name = TileName.parse(path.removeprefix("tile/"))
         assert name is not None
-        if name.level is None:
-            return tree.entries(name.number, name.width)
-        return tree.hashes(name.level, name.number, name.width)
+        return tree.tile(name)
 
     assert Log(fetch, str(key.verifier)).audit() == SIZE
     assert {"tile/2/000.p/2", "tile/1/002.p/2", "tile/0/514.p/3"} <= fetched

@@ -16,7 +16,6 @@ from ledger.contract import LedgerUnavailable
 from ledger.events import Event
 from ledger.ledger_stream import stream_of
 from ledger.signing.identity import ROTATION, statement
-from ledger.signing.key_rotation import introduce, rotate
 from ledger.signing.keys import Keys, KeyUnusable, check_given
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tree_heads import TreeHeads
@@ -230,7 +229,7 @@ def test_keys_can_lie_in_a_folder_of_their_own(data_dir, tmp_path, monkeypatch) 
 def test_a_rotation_is_signed_by_both_keys(heads, metadata) -> None:
     old = verifier(heads)
 
-    new = rotate(heads, metadata)
+    new = heads.rotate(metadata)
 
     [event] = [e for e in heads.ledger.read_all() if e.type == events.KEY_ROTATED]
     effects = event.effects
@@ -243,7 +242,7 @@ def test_a_rotation_is_signed_by_both_keys(heads, metadata) -> None:
 
 def test_heads_are_signed_by_the_key_of_their_time(heads, metadata, record) -> None:
     old = verifier(heads)
-    new = rotate(heads, metadata)
+    new = heads.rotate(metadata)
     record("Note-1", NOTED)
     heads.sign()
 
@@ -260,7 +259,7 @@ def test_heads_are_signed_by_the_key_of_their_time(heads, metadata, record) -> N
 def test_the_old_private_key_is_gone_after_a_rotation(heads, metadata) -> None:
     before = heads.keys.file.read_text()
 
-    rotate(heads, metadata)
+    heads.rotate(metadata)
 
     assert before not in [file.read_text("latin-1") for file in heads.keys.folder.iterdir()]
 
@@ -276,7 +275,7 @@ def test_a_rotation_cut_off_before_its_event_changes_nothing(heads) -> None:
 def test_a_rotation_cut_off_after_its_event_is_finished(heads, metadata, monkeypatch) -> None:
     monkeypatch.setattr(Keys, "settle", lambda self: None)  # what a crash leaves out
     with pytest.raises(KeyUnusable):
-        rotate(heads, metadata)
+        heads.rotate(metadata)
     monkeypatch.undo()
 
     assert heads.key().verifier == verifier(heads)
@@ -288,7 +287,7 @@ def test_a_key_can_be_given_for_a_rotation(form: str, heads, metadata) -> None:
     key = SigningKey(heads.ledger.origin, bytes(range(32)))
     forms = {"its 32 bytes": base64.b64encode(key.seed).decode(), "its text": key.private_text()}
 
-    new = rotate(heads, metadata, forms[form])
+    new = heads.rotate(metadata, forms[form])
 
     assert new == key.verifier
 
@@ -300,7 +299,7 @@ def test_a_key_is_given_without_its_public_part(heads, metadata) -> None:
     with pytest.raises(KeyUnusable, match="neither a signing key nor 32 bytes in base64"):
         check_given(both)
     with pytest.raises(KeyUnusable):
-        rotate(heads, metadata, both)
+        heads.rotate(metadata, both)
     assert heads.key().verifier == verifier(heads)
     assert len(heads.identity().keys) == 1
 
@@ -326,16 +325,16 @@ def test_a_ledger_opened_before_there_were_heads_gets_a_key(
     connection.execute("UPDATE payload SET body = CAST('{\"format\":1}' AS BLOB)")
     heads.keys.file.unlink()
 
-    new = introduce(heads, metadata)
+    new = heads.introduce(metadata)
 
     assert heads.sign().size == 2
     assert verifier(heads) == new
-    assert introduce(heads, metadata) is None
+    assert heads.introduce(metadata) is None
 
 
 def test_a_ledger_with_heads_and_rotations_verifies(heads, metadata, record) -> None:
     heads.sign()
-    rotate(heads, metadata)
+    heads.rotate(metadata)
     record("Note-1", NOTED)
     heads.sign()
 
@@ -357,7 +356,7 @@ def test_a_rotation_in_the_midst_of_signing_does_not_mix_the_keys(
     def rotated_meanwhile() -> int:
         monkeypatch.setattr(heads.ledger, "last_position", last_position)
         size = last_position()
-        rotate(heads, metadata)
+        heads.rotate(metadata)
         return last_position() if first == "rotation" else size
 
     monkeypatch.setattr(heads.ledger, "last_position", rotated_meanwhile)

@@ -238,7 +238,7 @@ def test_a_copy_may_be_of_a_time_before_a_head_was_signed(signed: Path) -> None:
 
 def test_a_copy_too_must_have_a_head_between_two_that_it_kept(signed: Path) -> None:
     tenant = app.console().tenant("acme")
-    middle = KnownHead("x", Note.parse(tenant.heads.after(5)[0].note))
+    middle = KnownHead("x", Note.parse(tenant.ledger.heads(5)[0].note))
     tenant.close()
     tamper(signed, f"DELETE FROM tree_head WHERE size = {middle.head.size}")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.signing.tile_paths import TileName, tile_in
+from ledger.signing.tiles import TileName, tile_in
 
 
 def tiles_of(size: int) -> list[str]:
