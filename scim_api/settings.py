@@ -13,7 +13,7 @@ from marshmallow import Schema, ValidationError, fields
 from marshmallow.validate import OneOf, Range
 
 from ledger.http_client import RemoteTrouble, must_be_url
-from ledger.signing.keys import KeyUnusable, check_given
+from ledger.signing.keys import KeyUnusable, seed_of
 
 DEVELOPMENT, PRODUCTION = "development", "production"
 
@@ -179,7 +179,7 @@ class Settings:
     )
     signing_key: str | None = _setting(
         "SCIM_SIGNING_KEY",
-        _checked(check_given, KeyUnusable, "is 32 bytes in base64: openssl rand -base64 32"),
+        _checked(seed_of, KeyUnusable, "is 32 bytes in base64: openssl rand -base64 32"),
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,
     )

@@ -82,7 +82,7 @@ def open_tenant(path: Path, settings: Settings = DEFAULTS, *, ask: bool = False)
 def known_heads(tenant: Tenant, settings: Settings, *, ask: bool = True) -> list[KnownHead]:
     """Return the newest heads known outside the ledger's file."""
     url = settings.anchor_url if ask else None
-    sources = HeadSources(settings.anchor_dir, settings.witness_dir, url)
+    sources = HeadSources(settings.anchor_dir, settings.witness_dir, url, tenant.heads.keys)
     return known(tenant.heads, sources, logs.LOGGER.warning)
 
 

@@ -40,16 +40,20 @@ class Keys:
     def find(self, in_force: VerifierKey) -> SigningKey:
         """Return the key that signs now; raises KeyUnusable."""
         if self.given:
-            key = SigningKey(in_force.name, _seed(self.given))
+            key = SigningKey(in_force.name, seed_of(self.given))
             if key.verifier != in_force:
                 raise KeyUnusable(f"{VARIABLE} is not the key of {in_force.name}, {in_force}")
             return key
         if self._read(NEXT_FILE, in_force):
             self.settle()  # a rotation was cut off after its event was recorded
-        key_found = self._read(KEY_FILE, in_force)
-        if key_found is None:
-            raise KeyUnusable(self._why(in_force))
-        return key_found
+        if found := self._read(KEY_FILE, in_force):
+            return found
+        if self.file.exists():
+            raise KeyUnusable(f"{self.file} is not the key of this ledger, {in_force}")
+        raise KeyUnusable(
+            f"there is no signing key at {self.file}: put the key of {in_force.name} back, or,"
+            " if it is lost, see `scim-ledger recover --help`"
+        )
 
     def _read(self, name: str, in_force: VerifierKey) -> SigningKey | None:
         """Return the key in a file if it is the one in force."""
@@ -62,19 +66,11 @@ class Keys:
             raise KeyUnusable(f"{path} cannot be read as a signing key: {error}") from error
         return key if key.verifier == in_force else None
 
-    def _why(self, in_force: VerifierKey) -> str:
-        if not self.file.exists():
-            return (
-                f"there is no signing key at {self.file}: put the key of {in_force.name} back, or,"
-                " if it is lost, see `scim-ledger recover --help`"
-            )
-        return f"{self.file} is not the key of this ledger, {in_force}"
-
     def at_hand(self, origin: str) -> VerifierKey | None:
         """Return the key that is there, in force or not; None where none can be read."""
         with suppress(LedgerError, UnicodeDecodeError, OSError):
             if self.given:
-                return SigningKey(origin, _seed(self.given)).verifier
+                return SigningKey(origin, seed_of(self.given)).verifier
             return SigningKey.parse(self.file.read_text(encoding="utf-8")).verifier
         return None
 
@@ -84,7 +80,7 @@ class Keys:
         One that is `given`, here or by the environment, is taken instead.
         """
         chosen = given or self.given
-        key = SigningKey(origin, _seed(chosen) if chosen else os.urandom(SEED_SIZE))
+        key = SigningKey(origin, seed_of(chosen) if chosen else os.urandom(SEED_SIZE))
         if self.given:
             return key
         make_folder(self.folder)
@@ -125,12 +121,8 @@ class Keys:
             ) from error
 
 
-def check_given(given: str) -> None:
-    """Raise KeyUnusable unless a text is a key as an environment can give it."""
-    _seed(given)
-
-
-def _seed(given: str) -> bytes:
+def seed_of(given: str) -> bytes:
+    """Return a key's seed from a text as an environment can give it; raises KeyUnusable."""
     try:
         if given.startswith("PRIVATE+KEY+"):
             return SigningKey.parse(given).seed

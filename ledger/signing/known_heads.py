@@ -52,21 +52,19 @@ def known(heads: TreeHeads, sources: HeadSources, warn: Callable[[str], None]) -
     """Return the newest heads known outside a ledger's file, the one kept with its key first."""
     note = heads.keys.remembered()
     own = [KnownHead(str(heads.keys.folder / HEAD_FILE), note)] if note else []
-    found, warnings = newest_trusted(sources, heads.identity(), heads.keys)
+    found, warnings = newest_trusted(sources, heads.identity())
     for each in warnings:
         warn(each)
     return own + found
 
 
-def newest_trusted(
-    sources: HeadSources, identity: Identity, keys: Keys | None
-) -> tuple[list[KnownHead], list[str]]:
+def newest_trusted(sources: HeadSources, identity: Identity) -> tuple[list[KnownHead], list[str]]:
     """Return the newest trusted head per source and origin, and warnings.
 
     For a former origin also the newest head from before the restore. A source that cannot be asked
     stops nothing.
     """
-    at_hand = keys and keys.at_hand(identity.origin)  # it may be newer than the events
+    at_hand = sources.keys and sources.keys.at_hand(identity.origin)  # maybe newer than the events
     heads, warnings = list[KnownHead](), list[str]()
     for source, open_source in sources.of(identity):
         try:

@@ -8,6 +8,7 @@ three lines: origin, size, root in base64. A witness signs with a time (C2SP tlo
 import base64
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +23,7 @@ MAX_NOTE = 64 * 1024  # characters
 
 _DASH = "\u2014 "
 _PRIVATE = "PRIVATE+KEY+"
+_SIZE = re.compile("0|[1-9][0-9]{0,18}")
 _TIME_SIZE = 8  # bytes of the POSIX time before a cosignature
 
 
@@ -73,7 +75,6 @@ class SigningKey:
 
     @property
     def verifier(self) -> VerifierKey:
-        """The public key to it."""
         return VerifierKey(self.name, self._key.public_key().public_bytes_raw())
 
     @property
@@ -149,13 +150,10 @@ class Note:
 
     def is_head_of(self, origin: str) -> bool:
         """Return whether it is a tree head of an origin, whoever signed it."""
-        if not self.text.startswith(f"{origin}\n"):
-            return False
         try:
-            TreeHead.of(self)
+            return TreeHead.of(self).origin == origin
         except MalformedNote:
             return False
-        return True
 
     def signed_by(self, key: VerifierKey) -> bool:
         """Return whether a key, a ledger's or a witness's, signed it."""
@@ -201,7 +199,7 @@ class TreeHead:
     def of(cls, note: Note) -> "TreeHead":
         """Read a note as a tree head; raises MalformedNote."""
         lines = note.text.split("\n")
-        if len(lines) < 4 or not lines[0] or not _is_size(lines[1]) or "" in lines[3:-1]:
+        if len(lines) < 4 or not lines[0] or not _SIZE.fullmatch(lines[1]) or "" in lines[3:-1]:
             raise MalformedNote("this note is not a tree head: origin, size, root")
         head = cls(lines[0], int(lines[1]), _raw(lines[2]))
         if len(head.root) != 32:
@@ -220,11 +218,6 @@ class KnownHead:
     def head(self) -> TreeHead:
         """What it says; raises MalformedNote."""
         return TreeHead.of(self.note)
-
-
-def _is_size(text: str) -> bool:
-    plain = text.isascii() and text.isdigit() and len(text) <= 19
-    return plain and (text == "0" or not text.startswith("0"))
 
 
 def _three(text: str, otherwise: str) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ histories under one origin. So it is not served until it continues under a new o
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from ledger.contract import LedgerError, LedgerUnavailable
@@ -13,7 +13,7 @@ from ledger.events import RESTORED, Event, Metadata
 from ledger.ledger_stream import next_append
 from ledger.signing.identity import RECOVERY, Identity, signature, statement
 from ledger.signing.keys import KeyUnusable
-from ledger.signing.note import KnownHead, Note, SigningKey
+from ledger.signing.note import KnownHead, Note
 from ledger.signing.tree_heads import TreeHeads
 
 REASON = "behind a signed tree head"
@@ -38,16 +38,16 @@ class NotRecovered(LedgerError):
 
 def must_be_newest(heads: TreeHeads, known: Iterable[KnownHead]) -> None:
     """Raise Superseded unless the ledger has all events that the known heads were signed over."""
+    for contradiction in contradictions(heads, known):
+        raise contradiction
+
+
+def contradictions(heads: TreeHeads, known: Iterable[KnownHead]) -> Iterator[Superseded]:
+    """Yield an error for each known head that contradicts a ledger."""
     identity = heads.identity()
     for each in known:
         if says := _contradiction(heads, identity, each):
-            raise Superseded(each, says)
-
-
-def contradictions(heads: TreeHeads, known: Iterable[KnownHead]) -> list[KnownHead]:
-    """Return the known heads that contradict a ledger."""
-    identity = heads.identity()
-    return [each for each in known if _contradiction(heads, identity, each)]
+            yield Superseded(each, says)
 
 
 def _contradiction(heads: TreeHeads, identity: Identity, known: KnownHead) -> str | None:
@@ -97,7 +97,7 @@ def recover(
     Raises NotRecovered where nothing was lost, and, unless `accept_changed`, where events are not
     lost but changed.
     """
-    found = contradictions(heads, known)
+    found = [each.known for each in contradictions(heads, known)]
     if not found and heads.trouble() is None:
         raise NotRecovered("nothing was lost: the ledger has all that was signed over, and its key")
     end = heads.ledger.last_position()
@@ -119,7 +119,9 @@ def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
 
     `abandoned` is the head that the ledger contradicts, None where the key was lost.
     """
-    ledger, former, verifier = heads.ledger, _former_key(heads), heads.identity().key
+    ledger, former, verifier = heads.ledger, None, heads.identity().key
+    with suppress(KeyUnusable):
+        former = heads.key()
     origin = f"{ledger.origin.partition('/')[0]}/{secrets.token_hex(8)}"
     key, size = heads.keys.make(origin), ledger.last_position()
     message = statement(RECOVERY, ledger.origin, size, verifier, key.verifier)
@@ -135,10 +137,3 @@ def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
     heads.keys.settle()
     heads.sign()
     return origin
-
-
-def _former_key(heads: TreeHeads) -> SigningKey | None:
-    """Return the key of the former origin, if it is at hand: it signs the recovery."""
-    with suppress(KeyUnusable):
-        return heads.key()
-    return None

@@ -49,7 +49,9 @@ class EventCheck:
             return [*self._check_place(row, leaf), found]
         payload: list[Finding] = []
         size, commitment = self._hashed(row, header, payload)
-        made = _header(row, self.origin, header.get("via"), size, commitment)
+        via: Any = header.get("via")  # no column has it
+        recorded = Recorded(*row[:9], via, None)
+        made = codec.header_bytes(self.origin, recorded, size, commitment)
         findings: list[Finding] = []
         if row.position != self._position + 1 or leaf != row.leaf_hash:
             findings += self._check_place(row, leaf)
@@ -124,23 +126,6 @@ def is_time(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _header(row: StoredEvent, origin: str, via: Any, size: Any, commitment: Any) -> bytes:
-    recorded = Recorded(
-        row.position,
-        row.id,
-        row.stream,
-        row.version,
-        row.type,
-        row.revision,
-        row.at,
-        row.txn,
-        row.actor,
-        via,
-        None,
-    )
-    return codec.header_bytes(origin, recorded, size, commitment)
 
 
 def _compare_headers(

@@ -119,8 +119,7 @@ class _Verification:
         """Ask others first: what they hold was signed before the end that is looked at."""
         with self._rows.snapshot():
             identity = identity_of(self._rows.own_stream(), self._rows.origin())
-        sources = self._options.sources
-        self._report.held, warnings = newest_trusted(sources, identity, sources.keys)
+        self._report.held, warnings = newest_trusted(self._options.sources, identity)
         return warnings
 
     def _find(self, findings: Iterable[Finding]) -> None:

@@ -16,7 +16,7 @@ from ledger.contract import LedgerUnavailable
 from ledger.events import Event
 from ledger.ledger_stream import stream_of
 from ledger.signing.identity import ROTATION, statement
-from ledger.signing.keys import Keys, KeyUnusable, check_given
+from ledger.signing.keys import Keys, KeyUnusable, seed_of
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.connection import driver
@@ -297,7 +297,7 @@ def test_a_key_is_given_without_its_public_part(heads, metadata) -> None:
     both = base64.b64encode(key.seed + key.verifier.public).decode()  # as many programs keep it
 
     with pytest.raises(KeyUnusable, match="neither a signing key nor 32 bytes in base64"):
-        check_given(both)
+        seed_of(both)
     with pytest.raises(KeyUnusable):
         heads.rotate(metadata, both)
     assert heads.key().verifier == verifier(heads)
