@@ -50,8 +50,7 @@ class VerifierKey:
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
         """Read a key back; raises MalformedNote."""
-        name, id_, encoded = _three(text.strip(), "a verifier key is name+id+key")
-        raw = _raw(encoded)
+        name, id_, raw = _key_parts(text.strip(), "a verifier key is name+id+key")
         key = cls(name, raw[1:], raw[:1])
         if len(raw) != 33 or key.kind not in (ED25519, COSIGNATURE) or key.id.hex() != id_:
             raise MalformedNote(f"{text.strip()!r} is not an Ed25519 verifier key")
@@ -109,8 +108,7 @@ class SigningKey:
         """Read a key back; raises MalformedNote, which does not quote it."""
         if not text.startswith(_PRIVATE):
             raise MalformedNote("this is not a signing key")
-        name, id_, encoded = _three(text.strip().removeprefix(_PRIVATE), "this is no signing key")
-        raw = _raw(encoded)
+        name, id_, raw = _key_parts(text.strip().removeprefix(_PRIVATE), "this is no signing key")
         key = cls(name, raw[1:])
         if len(raw) != 33 or raw[:1] != ED25519 or key.verifier.id.hex() != id_:
             raise MalformedNote("this is not an Ed25519 signing key")
@@ -220,11 +218,12 @@ class KnownHead:
         return TreeHead.of(self.note)
 
 
-def _three(text: str, otherwise: str) -> tuple[str, str, str]:
+def _key_parts(text: str, otherwise: str) -> tuple[str, str, bytes]:
+    """Split a key's text into its name, its id, and its type and bytes."""
     parts = text.split("+", 2)  # base64 may have a plus, a name may not
     if len(parts) != 3 or not parts[0] or any(each.isspace() for each in text):
         raise MalformedNote(otherwise)
-    return parts[0], parts[1], parts[2]
+    return parts[0], parts[1], _raw(parts[2])
 
 
 def _base64(raw: bytes) -> str:

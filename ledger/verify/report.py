@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +44,16 @@ class Verified:
             return None
         try:
             kept = json.loads(path.read_bytes())
-            origin, size, head, at = (kept[name] for name in _MEMORY)
             root = bytes.fromhex(kept["root"])
-            if [type(each) for each in (origin, size, head, at)] != [str, int, int, str]:
+            found = cls(kept["origin"], kept["size"], root, kept["tree_head"], kept["verified_at"])
+            if [type(each) for each in astuple(found)] != [str, int, bytes, int, str]:
                 raise TypeError
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(
                 f"{path} does not tell how far the ledger was verified; delete it, and everything"
                 " is read again"
             ) from error
-        return cls(origin, size, root, head, at)
+        return found
 
     def write(self, path: Path) -> None:
         kept = {
@@ -64,9 +64,6 @@ class Verified:
             "verified_at": self.at,
         }
         write_whole(path, f"{json.dumps(kept, indent=2)}\n".encode())
-
-
-_MEMORY = ("origin", "size", "tree_head", "verified_at")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,8 @@ from ledger.verify.workers import open_rows
 class EventResult:
     """What was found of one event; `head` is the newest head that stands over it, if one does."""
 
-    position: int
-    type: str
-    stream: str
-    recorded_at: str
-    shown: bool = False  # its payload was there to be checked
+    event: StoredEvent
+    shown: bool  # its payload was there to be checked
     head: StoredHead | None = None
     proof: list[bytes] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -39,7 +36,7 @@ def verify_position(path: Path, position: int) -> EventResult | None:
         identity = identity_of(rows.own_stream(), rows.origin())
         outcome = Outcome()
         Range(position, position, tuple(identity.origins)).check(rows, outcome)
-        result = EventResult(position, event.type, event.stream, event.at, outcome.payloads == 1)
+        result = EventResult(event, outcome.payloads == 1)
         result.findings += [*identity.findings, *outcome.findings]
         for check in (_check_version(rows, event), _check_inclusion(rows, event, identity, result)):
             result.findings += readable(check)

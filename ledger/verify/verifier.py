@@ -9,6 +9,7 @@ What a verification cannot show is in `report.NOT_SHOWN`.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.contract import (
@@ -59,11 +60,9 @@ def verify(path: Path, progress: Progress = no_progress, options: Options | None
     report = Report(path)
     try:
         rows = open_rows(path)
-    except LedgerMissing:
-        raise
     except LedgerUnavailable as error:
-        if error.reason in OUT_OF_REACH:  # says nothing about what is in it
-            raise
+        if isinstance(error, LedgerMissing) or error.reason in OUT_OF_REACH:
+            raise  # it says nothing about what is in it
         found = Finding(Kind.STORE, None, "file", "a readable database", str(error))
         report.findings.append(found)
         return report
@@ -85,19 +84,17 @@ def verify(path: Path, progress: Progress = no_progress, options: Options | None
     return report
 
 
+@dataclass(frozen=True, slots=True)
 class _Verification:
     """One verification: what must be known first, the pieces, what follows from all of them."""
 
-    def __init__(
-        self, rows: StoredRows, report: Report, options: Options, progress: Progress
-    ) -> None:
-        self._rows = rows
-        self._report = report
-        self._options = options
-        self._progress = progress
+    rows: StoredRows
+    report: Report
+    options: Options
+    progress: Progress
 
     def run(self) -> None:
-        rows, report = self._rows, self._report
+        rows, report = self.rows, self.report
         warnings = self._ask()
         with rows.snapshot():
             self._find(rows.check_tables())
@@ -117,21 +114,21 @@ class _Verification:
 
     def _ask(self) -> list[str]:
         """Ask others first: what they hold was signed before the end that is looked at."""
-        with self._rows.snapshot():
-            identity = identity_of(self._rows.own_stream(), self._rows.origin())
-        self._report.held, warnings = newest_trusted(self._options.sources, identity)
+        with self.rows.snapshot():
+            identity = identity_of(self.rows.own_stream(), self.rows.origin())
+        self.report.held, warnings = newest_trusted(self.options.sources, identity)
         return warnings
 
     def _find(self, findings: Iterable[Finding]) -> None:
         """Keep findings up to as many as are reported."""
         for finding in readable(iter(findings)):
-            if len(self._report.findings) >= MAX_FINDINGS:
+            if len(self.report.findings) >= MAX_FINDINGS:
                 return
-            self._report.findings.append(finding)
+            self.report.findings.append(finding)
 
     def _others(self, bounds: Bounds, identity: Identity) -> Iterator[Piece]:
         """Return the pieces that are of no range, the longest first."""
-        since = self._options.since
+        since = self.options.since
         if since is None:
             yield Integrity()
         yield Versions(bounds.end)
@@ -143,7 +140,7 @@ class _Verification:
 
     def _ranges(self, bounds: Bounds, identity: Identity) -> Iterator[Piece]:
         """Cut the positions into ranges; the first and the last hold what is out of place too."""
-        since = self._options.since.size if self._options.since else 0
+        since = self.options.since.size if self.options.since else 0
         sizes = self._sizes(bounds, identity)
         most = bounds.size // _SMALLEST // SPAN + 1  # a position can be far beyond all others
         count = max(1, min(-(-bounds.end // SPAN), most))
@@ -158,16 +155,16 @@ class _Verification:
 
     def _sizes(self, bounds: Bounds, identity: Identity) -> list[int]:
         """Return the sizes at which there is a head to compare the root with."""
-        options, since = self._options, self._options.since
-        kept = self._rows.heads(since.head if since else 0, bounds.heads)
+        options, since = self.options, self.options.since
+        kept = self.rows.heads(since.head if since else 0, bounds.heads)
         wanted = {head.size for head in kept if isinstance(head.size, int)}
-        outside = (*options.from_outside, *self._report.held)
+        outside = (*options.from_outside, *self.report.held)
         wanted |= {each.head.size for each in outside} | sizes_of(identity)
         wanted |= {bounds.end, *([since.size] if since else [])}
         return sorted(size for size in wanted if 1 <= size <= bounds.end)
 
     def _check(self, pieces: list[Piece], tree: TreeCheck, bounds: Bounds) -> None:
-        report, processes = self._report, self._options.processes
+        report, processes = self.report, self.options.processes
         processes = processes or (cores() if bounds.end > FEW else 1)
         ranges = [piece for piece in pieces if isinstance(piece, Range | Leaves)]
         numbers = {piece: n for n, piece in enumerate(ranges)}
@@ -183,12 +180,12 @@ class _Verification:
                 report.payloads += outcome.payloads
                 report.erased += outcome.erased
                 report.erasures += outcome.erasures
-                self._progress(report.events + report.skipped, bounds.end)
+                self.progress(report.events + report.skipped, bounds.end)
                 if len(report.findings) >= MAX_FINDINGS:
                     return
 
     def _conclude(self, tree: TreeCheck, identity: Identity, bounds: Bounds) -> None:
-        rows, report = self._rows, self._report
+        rows, report = self.rows, self.report
         end = rows.bounds().end
         self._find(check_levels(rows, end))
         self._find(check_strays(rows, min(bounds.end + 1, _HIGHEST), _HIGHEST))
@@ -203,7 +200,7 @@ class _Verification:
 
     def _check_since(self, tree: TreeCheck, identity: Identity) -> Iterator[Finding]:
         """Prove that the events that were verified before are still those."""
-        since = self._options.since
+        since = self.options.since
         if since is None:
             return
         if since.origin not in [name for _, name in identity.origins]:
@@ -221,13 +218,13 @@ class _Verification:
     def _check_heads(
         self, tree: TreeCheck, identity: Identity, bounds: Bounds
     ) -> Iterator[Finding]:
-        options, report = self._options, self._report
+        options, report = self.options, self.report
         since = options.since
         heads = Heads(identity, tree.roots, bounds.end, good=since.size if since else 0)
         if since and since.head:
-            report.newest = next(self._rows.heads(since.head - 1, since.head), None)
+            report.newest = next(self.rows.heads(since.head - 1, since.head), None)
         after = report.newest.number if report.newest else 0
-        for row in self._rows.heads(after, bounds.heads):
+        for row in self.rows.heads(after, bounds.heads):
             last, report.newest = report.newest, row
             yield from heads.check_kept(row, last)
             report.heads += 1
@@ -251,15 +248,15 @@ class _Verification:
             expected = "one at least, for the ledger has a key"
             yield Finding(Kind.HEAD, None, "tree heads", expected, "none")
             return
-        newest, since = self._report.newest, self._options.since
+        newest, since = self.report.newest, self.options.since
         size = newest.size if newest else 0
         if since and since.head > bounds.heads:
             what, expected = f"tree head {since.head}", f"as it was at {since.at}"
             yield Finding(Kind.HEAD, None, what, expected, "none")
-        outside = (*self._options.from_outside, *self._report.held)
-        for each in missing(self._rows, identity, outside, bounds.end):
-            if self._options.copy and each.head.size > size:
-                self._report.notes.append(
+        outside = (*self.options.from_outside, *self.report.held)
+        for each in missing(self.rows, identity, outside, bounds.end):
+            if self.options.copy and each.head.size > size:
+                self.report.notes.append(
                     f"the tree head of {each.head.size} events in {each.source} is not kept in this"
                     " file: it is of a time before that was signed, or the head was taken out of it"
                 )

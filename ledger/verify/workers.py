@@ -52,7 +52,7 @@ def unreadable(position: int | None, error: LedgerError) -> Finding:
     return Finding(Kind.STORE, position, "database page", "readable", str(error))
 
 
-def _check(rows: StoredRows, piece: Piece) -> Outcome | LedgerError:
+def _check(rows: StoredRows, piece: Piece) -> Outcome:
     """Check a piece in a snapshot of its own: no reader stays in the way of an erasure for long."""
     outcome = Outcome()
     try:
@@ -62,10 +62,7 @@ def _check(rows: StoredRows, piece: Piece) -> Outcome | LedgerError:
         position = None
         if isinstance(piece, Range | Leaves):
             position = max(outcome.read + 1, piece.first)
-        try:
-            outcome.findings.append(unreadable(position, error))
-        except LedgerError:
-            return error
+        outcome.findings.append(unreadable(position, error))
         outcome.whole = False
     return outcome
 
@@ -82,27 +79,14 @@ def check_all(
 ) -> Generator[tuple[Piece, Outcome], None, None]:
     """Check pieces and yield each with its outcome as it is done; raises LedgerError.
 
-    With one process it is this one that checks them.
+    With one process it is this one that checks them. Otherwise each process has a piece at a time,
+    and a thread waits for each.
     """
-    check = _here(path, pieces) if processes < 2 else _elsewhere(path, pieces, processes)
-    with closing(check) as results:
-        for piece, result in results:
-            if isinstance(result, LedgerError):
-                raise result
-            yield piece, result
-
-
-Results = Generator[tuple[Piece, Outcome | LedgerError], None, None]
-
-
-def _here(path: Path, pieces: Sequence[Piece]) -> Results:
-    with closing(open_rows(path)) as rows:
-        for piece in pieces:
-            yield piece, _check(rows, piece)
-
-
-def _elsewhere(path: Path, pieces: Sequence[Piece], processes: int) -> Results:
-    """Give each process a piece at a time; a thread waits for each."""
+    if processes < 2:
+        with closing(open_rows(path)) as rows:
+            for piece in pieces:
+                yield piece, _check(rows, piece)
+        return
     waiting: SimpleQueue[Piece] = SimpleQueue()
     done: SimpleQueue[tuple[Piece, Outcome | LedgerError]] = SimpleQueue()
     for piece in pieces:
@@ -111,7 +95,10 @@ def _elsewhere(path: Path, pieces: Sequence[Piece], processes: int) -> Results:
         for _ in range(processes):
             stack.enter_context(_worker(path, waiting, done))
         for _ in pieces:
-            yield done.get()
+            piece, result = done.get()
+            if isinstance(result, LedgerError):
+                raise result
+            yield piece, result
 
 
 def _feed(process: Any, waiting: "SimpleQueue[Piece]", done: "SimpleQueue[Any]") -> None:
@@ -154,5 +141,9 @@ def serve(path: Path) -> None:
                 piece = pickle.load(sys.stdin.buffer)
             except EOFError:
                 return
-            pickle.dump(_check(rows, piece), sys.stdout.buffer)
+            try:
+                result: Outcome | LedgerError = _check(rows, piece)
+            except LedgerError as error:
+                result = error
+            pickle.dump(result, sys.stdout.buffer)
             sys.stdout.buffer.flush()

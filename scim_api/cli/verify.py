@@ -257,11 +257,11 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
 def _single_document(single: EventResult) -> dict[str, Any]:
     head = single.head
     return {
-        "position": single.position,
+        "position": single.event.position,
         "ok": not single.findings,
-        "type": single.type,
-        "stream": single.stream,
-        "recorded_at": single.recorded_at,
+        "type": single.event.type,
+        "stream": single.event.stream,
+        "recorded_at": single.event.at,
         "payload": "checked" if single.shown else "forgotten",
         "tree_head": head and {"size": head.size, "signed_at": head.signed_at},
         "proof": [each.hex() for each in single.proof],
@@ -274,10 +274,10 @@ def _single_document(single: EventResult) -> dict[str, Any]:
 
 def _single_lines(single: EventResult) -> Iterator[str]:
     yield from map(str, single.findings)
-    verdict = "NOT VERIFIED" if single.findings else "verified"
-    yield f"{verdict}: event {single.position}, {single.type} of {single.stream}"
+    verdict, event = "NOT VERIFIED" if single.findings else "verified", single.event
+    yield f"{verdict}: event {event.position}, {event.type} of {event.stream}"
     payload = "here" if single.shown else "forgotten"
-    yield f"recorded at {single.recorded_at}; its payload is {payload}"
+    yield f"recorded at {event.at}; its payload is {payload}"
     if single.head is None:
         yield "No tree head covers it yet: scim-ledger tree-head create"
     else:
