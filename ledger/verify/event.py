@@ -92,7 +92,9 @@ class EventCheck:
         if row.payload_position is None:
             findings.append(_finding(row, "payload", "a row", "none"))
         elif row.body is None and row.salt is None:
-            findings += self._check_erasure(row)
+            if not self._was_erased(row):
+                expected = "erased by a later Erased event of its stream"
+                findings.append(_finding(row, "payload", expected, "gone without one"))
         elif row.body is None or row.salt is None or row.erased_by is not None:
             findings.append(_finding(row, "payload", "all of it or none", "half of an erasure"))
         elif (payload := _parsed(row.body)) is None:
@@ -103,13 +105,9 @@ class EventCheck:
             return len(payload), codec.commitment(payload, row.salt).hex()
         return stated
 
-    def _check_erasure(self, row: StoredEvent) -> list[Finding]:
-        """Find that a payload went without a later Erased event of its stream."""
-        by = row.erased_by
-        if by and by > row.position and self._rows.type_and_stream(by) == (ERASED, row.stream):
-            return []
-        expected = "erased by a later Erased event of its stream"
-        return [_finding(row, "payload", expected, "gone without one")]
+    def _was_erased(self, row: StoredEvent) -> bool:
+        by = row.erased_by or 0
+        return by > row.position and self._rows.type_and_stream(by) == (ERASED, row.stream)
 
 
 def _bytes(value: object) -> bytes:
