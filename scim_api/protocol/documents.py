@@ -33,10 +33,6 @@ class Selection:
         named = self.only is None or key in self.only
         return named and self.without.get(key, ()) is not None
 
-    def shows_part(self, key: str, sub: str) -> bool:
-        """Return whether a sub-attribute that is returned on request is shown."""
-        return sub in ((self.only or {}).get(key) or ())
-
     def parts(self, declared: AttributeAt) -> frozenset[str]:
         """Return the names of the sub-attributes that are shown of an attribute."""
         named = (self.only or {}).get(declared.key)
@@ -167,24 +163,19 @@ def answer(
     if chosen is not None:
         document = chosen.apply(document, resource_type)
     if relations is not None:
-        parts = _parts(resource_type, chosen) if chosen else _default_parts(resource_type)
-        document = _related(document, base_url.decode(), relations, *parts)
+        name = kind_of(resource_type).relation or ""
+        declared = resource_type.declared[name]
+        parts = chosen.parts(declared) if chosen else _default_parts(declared)
+        document = _related(document, base_url.decode(), relations, name, parts)
     return document
 
 
-def _parts(resource_type: ResourceType, chosen: Selection) -> tuple[str, frozenset[str]]:
-    name = kind_of(resource_type).relation or ""
-    return name, chosen.parts(resource_type.declared[name])
-
-
-@lru_cache(maxsize=64)
-def _default_parts(resource_type: ResourceType) -> tuple[str, frozenset[str]]:
-    return _parts(resource_type, DEFAULT)
+_default_parts = lru_cache(maxsize=64)(DEFAULT.parts)
 
 
 def names_members(chosen: Selection | None) -> bool:
     """Return whether members are shown with their names, which cost a lookup each."""
-    return chosen is not None and chosen.shows_part("members", "display")
+    return chosen is not None and "display" in ((chosen.only or {}).get("members") or ())
 
 
 def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | None:
@@ -229,21 +220,22 @@ def _values(relations: Iterable[Relation], base: str, parts: frozenset[str]) -> 
     return orjson.dumps([one for one in each if one])[1:-1]
 
 
-def list_response(total: int, start_index: int, resources: Iterable[bytes]) -> bytes:
-    """Return a ListResponse; itemsPerPage is the number of resources returned (RFC 7644 §3.4.2)."""
-    return _list_response(total, f'"startIndex":{start_index},', resources)
+def list_response(
+    total: int,
+    resources: Iterable[bytes],
+    *,
+    start_index: int | None = None,
+    next_cursor: str | None = None,
+) -> bytes:
+    """Return a ListResponse of a page (RFC 7644 §3.4.2).
 
-
-def cursor_response(total: int, next_cursor: str | None, resources: Iterable[bytes]) -> bytes:
-    """Return a ListResponse of a walk by cursor; without nextCursor it is the last (RFC 9865)."""
-    following = f'"nextCursor":"{next_cursor}",' if next_cursor else ""
-    return _list_response(total, following, resources)
-
-
-def _list_response(total: int, place: str, resources: Iterable[bytes]) -> bytes:
+    One of a walk by cursor has no start index; without nextCursor it is the last (RFC 9865).
+    """
     items = list(resources)
+    place = "" if start_index is None else f'"startIndex":{start_index},'
+    following = f'"nextCursor":"{next_cursor}",' if next_cursor else ""
     head = (
-        f'{{"schemas":["{LIST_URN}"],"totalResults":{total},{place}'
+        f'{{"schemas":["{LIST_URN}"],"totalResults":{total},{place}{following}'
         f'"itemsPerPage":{len(items)},"Resources":['
     )
     return head.encode() + b",".join(items) + b"]}"

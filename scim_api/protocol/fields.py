@@ -41,19 +41,24 @@ from scim_api.protocol.values import (
 _INTEGER_LIMIT = 2**53  # beyond it JSON numbers are not exact everywhere (RFC 8785 §3.2.2.3)
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+={0,2}\s*", re.ASCII)
+_HALF_OF_PAIR = re.compile("[\ud800-\udfff]")
 _BOOLEANS = {"true": True, "false": False}
 _ROLES = ("roles", "entitlements")  # what Okta may map to one text
 _NOT_A_TIME = "must be a date and time in quotes, such as 2026-11-22T20:15:30Z"
 _UNSTORABLE = "must not contain the character U+0000 or half of a surrogate pair"
 
 
-class Single(fields.Field[Any]):
-    """One value of a simple type."""
+class _Declared(fields.Field[Any]):
+    """A field of an attribute; `path` names it in errors."""
 
     def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
         super().__init__(allow_none=True, required=required)
+        self.declaration = attribute
         self.path = path
-        self.type = attribute.type
+
+
+class Single(_Declared):
+    """One value of a simple type."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         tolerances: Tolerances = kwargs["tolerances"]
@@ -61,7 +66,7 @@ class Single(fields.Field[Any]):
             value = _plain(out_of_list(value, tolerances))
         if is_unassigned(value, tolerances):
             return None
-        match self.type:
+        match self.declaration.type:
             case Type.BOOLEAN:
                 return _boolean(value, tolerances)
             case Type.INTEGER:
@@ -80,7 +85,7 @@ class Single(fields.Field[Any]):
         """Return a text of a form, as it is, if it can be stored and hashed again."""
         if not isinstance(value, str):
             raise ValidationError(expected)
-        if "\0" in value or not (value.isascii() or _is_unicode(value)):
+        if "\0" in value or (not value.isascii() and _HALF_OF_PAIR.search(value)):
             raise ValidationError(_UNSTORABLE)
         if self.required and not value.strip():
             raise ValidationError(REQUIRED)
@@ -124,16 +129,14 @@ def _is_time(text: str) -> bool:
     return bool(_DATE_TIME.fullmatch(text) and moment_of(text))
 
 
-class Complex(fields.Field[Any]):
+class Complex(_Declared):
     """One object: its sub-attributes by declared name, None for one that is unassigned.
 
     Written by hand: a nested marshmallow schema for each value doubles the time of a load.
     """
 
     def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
-        super().__init__(allow_none=True, required=required)
-        self.declaration = attribute
-        self.path = path
+        super().__init__(attribute, path, required=required)
         self.expected = f"must be an object such as {example(attribute)}"
         writable = [sub for sub in attribute.sub_attributes if not sub.read_only]
         self.parts = {sub.name: _field(sub, f"{path}.{sub.name}") for sub in writable}
@@ -194,13 +197,11 @@ class Complex(fields.Field[Any]):
         return sub
 
 
-class Values(fields.Field[Any]):
+class Values(_Declared):
     """The values of a multi-valued attribute; None or {} stands for an entry with nothing in it."""
 
     def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
-        super().__init__(allow_none=True, required=required)
-        self.declaration = attribute
-        self.path = path
+        super().__init__(attribute, path, required=required)
         self.entry = _single(attribute, path)
         self.expected = expected_list(attribute)
 
@@ -270,11 +271,3 @@ def _plain(value: Any) -> Any:
     """Return the `value` of an object that stood in a list where a plain value is due."""
     given = {name.lower(): item for name, item in value.items()} if isinstance(value, dict) else {}
     return given.get("value", value)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -104,7 +104,7 @@ def with_one_primary(
     ]
 
 
-# EventIndex without a value: only parts that would describe one
+# Entries without a value: only parts that would describe one
 
 
 def with_values(attribute: Attribute, values: Any, tolerances: Tolerances) -> Any:

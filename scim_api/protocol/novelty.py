@@ -77,7 +77,11 @@ def _fault(
     is_name = declared.key == resource_type.name_attribute
     if text.isascii() and len(text) <= MAX_NAME and not (is_name or part.type in FORMED):
         return None  # as nearly all are
-    most = _most(resource_type, declared, part)
+    looked_up = declared.key in kind_of(resource_type).keys and part.name in (declared.key, "value")
+    if looked_up or declared.key == "displayName" or part.uniqueness != "none":
+        most = MAX_NAME
+    else:
+        most = MAX_RESOURCE if part.type in _WHOLE else MAX_TEXT
     if len(text) > most:
         return f"must have {most} characters at most; it has {len(text)}"
     if not stream_safe(text):
@@ -100,11 +104,3 @@ def _texts(attribute: Attribute, value: Any, path: str) -> Iterator[tuple[str, A
         for name, item in value.items():
             if sub := attribute.subs.get(name.lower()):
                 yield from _texts(sub, item, f"{path}.{name}")
-
-
-def _most(resource_type: ResourceType, declared: AttributeAt, part: Attribute) -> int:
-    kind = kind_of(resource_type)
-    looked_up = declared.key in kind.keys and part.name in (declared.key, "value")
-    if looked_up or declared.key == "displayName" or part.uniqueness != "none":
-        return MAX_NAME
-    return MAX_RESOURCE if part.type in _WHOLE else MAX_TEXT

@@ -79,7 +79,7 @@ def _document(document: dict[str, Any]) -> Response:
 def _listed(documents: Iterable[dict[str, Any]]) -> Response:
     _refuse_filter()
     items = [orjson.dumps(document) for document in documents]
-    return json_response(exchange_of(request), list_response(len(items), 1, items))
+    return json_response(exchange_of(request), list_response(len(items), items, start_index=1))
 
 
 def _refuse_filter() -> None:

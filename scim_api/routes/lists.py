@@ -10,7 +10,6 @@ from projections.state import located
 from scim_api.protocol import cursors
 from scim_api.protocol.documents import (
     answer,
-    cursor_response,
     list_response,
     names_members,
     relation_of,
@@ -55,9 +54,9 @@ def _answered(name: str | None, parameters: Parameters) -> Response:
     resources = _documents(exchange, types, parameters, page.rows)
     if is_walk:
         following = cursors.following(page, query, parameters, *sealed)
-        body = cursor_response(page.total, following, resources)
+        body = list_response(page.total, resources, next_cursor=following)
     else:
-        body = list_response(page.total, page.start_index, resources)
+        body = list_response(page.total, resources, start_index=page.start_index)
     return json_response(exchange, body)
 
 

@@ -255,7 +255,8 @@ def _merged(
         fixed = sub.mutability is Mutability.IMMUTABLE and name in before
         if fixed and before[name] != part:
             raise MutabilityError.immutable(f"{attribute.name}.{name}")
-    if _loses_target(attribute, parts):
+    emptied = "value" in parts and parts["value"] is parts.get("$ref") is None
+    if emptied and "$ref" in attribute.subs:  # Entra removes a manager with {"value": ""}
         return {}
     after = assigned({**before, **parts})
     if after:
@@ -269,9 +270,3 @@ def check_dispensable(attribute: Attribute, names: Collection[str]) -> None:
     for name in names:
         if attribute.subs[name.lower()].required:
             raise MutabilityError.required(f"{attribute.name}.{name}")
-
-
-def _loses_target(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
-    """Return whether the parts clear a reference: Entra removes a manager with {"value": ""}."""
-    emptied = "value" in parts and parts["value"] is None
-    return emptied and "$ref" in attribute.subs and parts.get("$ref") is None

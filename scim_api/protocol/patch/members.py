@@ -57,8 +57,10 @@ class MemberChanges:
             raise Mutability.immutable(operation.name)
         if filter is not None and op is not Op.REMOVE:
             chosen = self._chosen(filter)
-            given = _the_same if chosen else _made
-            self.add(given(operation, filter, chosen, tolerances))
+            if chosen:
+                self.add(_the_same(operation, chosen, tolerances))
+            else:
+                self.add(_made(operation, filter, tolerances))
         elif filter is not None:
             ids = _wanted_ids(filter)
             going = self._chosen(filter) if ids is None else ids
@@ -160,9 +162,7 @@ def _wanted_ids(filter: Filter) -> set[str] | None:
     return None
 
 
-def _the_same(
-    operation: Operation, _: Filter, chosen: Collection[str], tolerances: Tolerances
-) -> Given:
+def _the_same(operation: Operation, chosen: set[str], tolerances: Tolerances) -> Given:
     """Return the members chosen with the type that is given: who is a member never changes."""
     sub, value = operation.sub, operation.value
     if sub is not None and sub.name == "type":
@@ -175,9 +175,7 @@ def _the_same(
     return given
 
 
-def _made(
-    operation: Operation, filter: Filter, _: Collection[str], tolerances: Tolerances
-) -> Given:
+def _made(operation: Operation, filter: Filter, tolerances: Tolerances) -> Given:
     """Return the member that a filter matching nobody creates; raises NoTarget or InvalidValue."""
     described = described_by(operation, tolerances)
     value = {operation.sub.name.lower(): operation.value} if operation.sub else operation.value
