@@ -104,11 +104,7 @@ def _faults(path: str, messages: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(messages, dict):
         yield path, messages[0]
         return
+    dot = "." if path else ""
     for step, inner in messages.items():
-        yield from _faults(_joined(path, step), inner)
-
-
-def _joined(path: str, step: str | int) -> str:
-    if isinstance(step, int):
-        return f"{path}[{step}]"
-    return f"{path}.{step}" if path else step
+        place = f"[{step}]" if isinstance(step, int) else f"{dot}{step}"
+        yield from _faults(path + place, inner)

@@ -243,9 +243,7 @@ class Reader:
                 "remove with a value needs the path {name}, or a filter",
                 name=raw.declared.key,
             )
-        nothing = raw.value is None
-        if raw.filter is not None:
-            nothing = is_nothing(raw.value, self._tolerances)
+        nothing = is_nothing(raw.value, self._tolerances) if raw.filter else raw.value is None
         if attribute.multi_valued and not nothing:
             given = read_value(raw.declared, sub, raw.value, self._tolerances, partial=True)
             named = naming(attribute, sub, given)

@@ -1,7 +1,7 @@
 """A schema's JSON document (RFC 7643 §7), strictly checked -> declarations: ours and operators'."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -64,7 +64,7 @@ def schema_of(document: Any) -> Schema:
         _urn(document.get("id")),
         schema.text("name"),
         schema.text("description", optional=True),
-        schema.attributes("attributes", _attribute),
+        schema.attributes("attributes"),
     )
 
 
@@ -80,25 +80,17 @@ def _urn(value: Any) -> str:
     return value
 
 
-def _attribute(document: Any, place: str) -> Attribute:
-    name = _name_in(document, place)
-    attribute = _declared(_Object(document, name, _IN_ATTRIBUTE), name)
-    for fault in _faults(attribute):
-        raise SchemaRefused(f"{name} {fault}")
-    return attribute
-
-
-def _part(document: Any, place: str) -> Attribute:
-    """Read a sub-attribute, whose place begins with the attribute's name."""
-    name = _name_in(document, place, "$ref")  # as RFC 7643 §2.4 names references
-    where = f"{place.partition(',')[0]}.{name}"
+def _attribute(document: Any, place: str, owner: str | None) -> Attribute:
+    """Read an attribute, or a sub-attribute of its owner, such as `$ref` (RFC 7643 §2.4)."""
+    name = _name_in(document, place, ("$ref",) if owner else ())
+    where = f"{owner}.{name}" if owner else name
     attribute = _declared(_Object(document, where, _IN_ATTRIBUTE), name)
-    for fault in (*_faults(attribute), *_inner_faults(attribute)):
+    for fault in (*_faults(attribute), *(_inner_faults(attribute) if owner else ())):
         raise SchemaRefused(f"{where} {fault}")
     return attribute
 
 
-def _name_in(document: Any, place: str, *others: str) -> str:
+def _name_in(document: Any, place: str, others: tuple[str, ...]) -> str:
     if not isinstance(document, dict):
         raise SchemaRefused(f"{place} must be an object with a name and a type")
     name = document.get("name")
@@ -127,7 +119,7 @@ def _declared(item: "_Object", name: str) -> Attribute:
         uniqueness=item.one_of(Uniqueness, "uniqueness", Uniqueness.NONE),
         canonical_values=item.texts("canonicalValues"),
         reference_types=item.texts("referenceTypes"),
-        sub_attributes=item.attributes("subAttributes", _part) if type_ is Type.COMPLEX else (),
+        sub_attributes=item.attributes("subAttributes") if type_ is Type.COMPLEX else (),
     )
 
 
@@ -180,15 +172,16 @@ class _Object:
             raise self._refusal(member, f"{_shown(value)} must be one of {', '.join(known)}")
         return kind(value)
 
-    def attributes(
-        self, member: str, read: Callable[[Any, str], Attribute]
-    ) -> tuple[Attribute, ...]:
+    def attributes(self, member: str) -> tuple[Attribute, ...]:
+        owner = self.where if member == "subAttributes" else None
         items = self.document.get(member)
         if not isinstance(items, list) or not items:
             raise SchemaRefused(f"{self.where} needs {member}: a list of at least one attribute")
         if len(items) > MAX_ATTRIBUTES:
             raise SchemaRefused(f"{self.where} has more than {MAX_ATTRIBUTES} {member}")
-        found = [read(item, f"{self.where}, {member}[{i}]") for i, item in enumerate(items)]
+        found = [
+            _attribute(item, f"{self.where}, {member}[{i}]", owner) for i, item in enumerate(items)
+        ]
         names = [attribute.name.lower() for attribute in found]
         for i, attribute in enumerate(found):
             if names[i] in names[:i]:
@@ -209,7 +202,8 @@ def _faults(attribute: Attribute) -> Iterable[str]:
         yield "is writeOnly, so it must be one string: it is taken and dropped like a password"
     if attribute.reference_types and attribute.type is not Type.REFERENCE:
         yield "has referenceTypes, so its type must be reference"
-    if attribute.uniqueness != "none" and not _can_be_unique(attribute):
+    kept = attribute.type in _UNIQUE_TYPES and not write_only
+    if attribute.uniqueness != "none" and (attribute.multi_valued or not kept):
         yield (
             f'cannot have uniqueness "{attribute.uniqueness}": only a single string, reference,'
             " number or binary that is kept can be unique"
@@ -217,11 +211,6 @@ def _faults(attribute: Attribute) -> Iterable[str]:
     fixed = attribute.sub_attributes and all(sub.read_only for sub in attribute.sub_attributes)
     if fixed and not attribute.read_only:
         yield "needs a sub-attribute that can be written, or must be readOnly itself"
-
-
-def _can_be_unique(attribute: Attribute) -> bool:
-    kept = attribute.type in _UNIQUE_TYPES and not attribute.write_only
-    return kept and not attribute.multi_valued
 
 
 def _inner_faults(sub: Attribute) -> Iterable[str]:

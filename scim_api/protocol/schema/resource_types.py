@@ -5,7 +5,7 @@ from importlib import resources
 
 from projections.kinds import ResourceKind
 from projections.state import STANDING
-from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
+from scim_api.protocol.schema.attributes import ResourceType, Schema
 from scim_api.protocol.schema.document import read_schema
 
 USER_URN = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -19,13 +19,11 @@ def _schema(name: str) -> Schema:
     return read_schema(resources.files(__package__).joinpath(f"{name}.json").read_bytes())
 
 
-def _exact(attribute: Attribute) -> Attribute:
-    """Return an attribute whose parts are compared exactly, parts of times as well."""
-    subs = tuple(replace(sub, case_exact=True) for sub in attribute.sub_attributes)
-    return replace(attribute, sub_attributes=subs)
-
-
-COMMON = tuple(map(_exact, _schema("common").attributes))  # RFC 7643 §3.1
+# RFC 7643 §3.1; their parts are compared exactly, parts of times as well.
+COMMON = tuple(
+    replace(each, sub_attributes=tuple(replace(sub, case_exact=True) for sub in each.subs.values()))
+    for each in _schema("common").attributes
+)
 USER = ResourceType(
     "User",
     "/Users",
