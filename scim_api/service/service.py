@@ -67,7 +67,9 @@ class Service(Reader):
         """Create a resource (RFC 7644 §3.3), with an id chosen before if given."""
         given = self._split(body)
         loaded = load_resource(self._type, given.body, self._tolerances)
-        attributes = {**self._type.defaults, **self._default_role(), **loaded}
+        role = self._catalogue.default_role if "roles" in self._type.declared else None
+        granted = {"roles": [dict(role)]} if role else {}
+        attributes = {**self._type.defaults, **granted, **loaded}
         check_new(self._type, {}, attributes, self._tolerances)
         id_ = id_ or clock.uuid7()
         itself = {id_: self._kind.type}  # a bulk request can name it before it exists
@@ -78,10 +80,6 @@ class Service(Reader):
         except NotUnique as fault:
             return self._adopted(attributes, fault, metadata)
         return Answer(row, frozenset(loaded))
-
-    def _default_role(self) -> Attributes:
-        role = self._catalogue.default_role
-        return {"roles": [dict(role)]} if role and "roles" in self._type.declared else {}
 
     def _adopted(self, attributes: Attributes, fault: NotUnique, metadata: Metadata) -> Answer:
         """Reactivate the inactive user that a POST means, by policy; raises Uniqueness.

@@ -192,7 +192,10 @@ def _with_new(operation: Operation, current: list[Any], tolerances: Tolerances) 
 
     Without a filter it is: a location that does not exist is added to (RFC 7644 §3.5.2.1, .3).
     """
-    emptied = _empties(operation.attribute, operation.parts)
+    attribute, parts = operation.attribute, operation.parts
+    given = assigned(parts)
+    # They unassign parts of a value, if there were one, and give none.
+    emptied = not given or (len(given) < len(parts) and attribute.substance.isdisjoint(given))
     if emptied and operation.filter and tolerances.allow("valueless_entries_removed"):
         return current
     described = described_by(operation, tolerances) if operation.filter else {}
@@ -200,16 +203,10 @@ def _with_new(operation: Operation, current: list[Any], tolerances: Tolerances) 
         return current
     if operation.check:
         operation.check(described)
-    value = assigned({**described, **operation.parts})
+    value = assigned({**described, **parts})
     if operation.filter is not None and not matches(operation.filter, value):
         raise contradiction(operation)
-    return _appended(operation.attribute, current, [value])
-
-
-def _empties(attribute: Attribute, parts: Mapping[str, Any]) -> bool:
-    """Return whether parts unassign a value, if there were one, and give none."""
-    given = assigned(parts)
-    return not given or (len(given) < len(parts) and attribute.substance.isdisjoint(given))
+    return _appended(attribute, current, [value])
 
 
 def described_by(operation: Operation, tolerances: Tolerances) -> Mapping[str, Any]:
