@@ -43,7 +43,7 @@ def create(
         log = path.with_name(f"{path.name}-wal")
         if log.exists() and log.stat().st_size > 0:  # SQLite would replay it into the new file
             raise LedgerError(
-                f"there is {log}, a log without its ledger: put the ledger back beside it, or move"
+                f"there is {log}, a log without its ledger: put the ledger back next to it, or move"
                 " the log away; nothing was changed"
             )
         for torn in path.parent.glob(f".{path.name}.*"):  # of a creation that was cut off

@@ -37,7 +37,7 @@ def compare(opened: Opened, events: int, progress: Progress, *, few: int = FEW) 
 def _missing(name: str) -> str:
     return (
         f"the {name} was not compared with a rebuild: there is none yet, or one of another ledger,"
-        " of other events or of another revision; it is made anew when asked"
+        " of other events or of another revision; the next read of the past builds it"
     )
 
 

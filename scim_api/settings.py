@@ -33,7 +33,7 @@ class SettingsError(Exception):
 def _path(text: str) -> str:
     text = text.rstrip("/")
     if not _PATH.fullmatch(text):
-        raise ValidationError("is a path such as /scim/v2: it begins with a slash")
+        raise ValidationError("must be a path that begins with a slash, such as /scim/v2")
     return text
 
 
@@ -41,7 +41,7 @@ def _base_url(text: str) -> str:
     """Read a public base URL as it is pasted into Okta, which takes no underscore."""
     text = text.rstrip("/")
     if not _URL.fullmatch(text):  # its bytes go into answers as they are
-        raise ValidationError("is a URL such as https://scim.example.com/scim/v2")
+        raise ValidationError("must be a URL such as https://scim.example.com/scim/v2")
     if "_" in text:
         raise ValidationError("has an underscore, which Okta refuses in a base URL")
     return text
@@ -54,7 +54,7 @@ def _folder(text: str) -> Path:
     except RuntimeError:
         raise ValidationError("begins with ~, and there is no such home folder") from None
     if folder.is_file():
-        raise ValidationError("is a folder, and this is a file")
+        raise ValidationError("must be a folder, and this is a file")
     return folder
 
 
@@ -76,19 +76,19 @@ def _read(by: Any, default: Any = None) -> fields.Field[Any]:
 
 
 def _choice(*words: str, default: str) -> fields.Field[Any]:
-    error = f"is {', '.join(words[:-1])} or {words[-1]}"
+    error = f"must be {', '.join(words[:-1])} or {words[-1]}"
     return fields.String(load_default=default, validate=OneOf(words, error=error))
 
 
 def _switch(default: bool) -> fields.Field[Any]:
-    says: dict[str, Any] = {"invalid": "is on or off"}
+    says: dict[str, Any] = {"invalid": "must be on or off"}
     return fields.Boolean(truthy={"on"}, falsy={"off"}, load_default=default, error_messages=says)
 
 
 def _number(default: float, least: float, most: float) -> fields.Field[Any]:
     """Return the field of a whole number, or of seconds where the default has a fraction."""
     whole = isinstance(default, int)
-    sentence = "is a whole number" if whole else "is a number of seconds"
+    sentence = "must be a whole number" if whole else "must be a number of seconds"
     return (fields.Integer if whole else fields.Float)(
         load_default=default,
         validate=Range(least, most, error=f"{sentence} from {least:,} to {most:,}"),
@@ -179,7 +179,7 @@ class Settings:
     )
     signing_key: str | None = _setting(
         "SCIM_SIGNING_KEY",
-        _checked(seed_of, KeyUnusable, "is 32 bytes in base64: openssl rand -base64 32"),
+        _checked(seed_of, KeyUnusable, "must be 32 bytes in base64: openssl rand -base64 32"),
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,
     )
@@ -200,7 +200,9 @@ class Settings:
     )
     anchor_url: str | None = _setting(
         "SCIM_ANCHOR_URL",
-        _checked(must_be_url, RemoteTrouble, "is a URL such as https://anchor.example.com/heads"),
+        _checked(
+            must_be_url, RemoteTrouble, "must be a URL such as https://anchor.example.com/heads"
+        ),
         "URL to which each tree head is posted",
         secret=True,
     )

@@ -18,12 +18,12 @@ MEMORY_FILE = "verified.json"
 
 # What no look at a ledger shows, however long.
 NOT_SHOWN = (
-    "events cut off, added or written anew after the newest tree head that somebody else holds:"
+    "events cut off, added or replaced after the newest tree head that somebody else holds:"
     " heads in the file and signing.head can be removed with them",
-    "a ledger written anew as a whole, heads and all, by somebody who has its key, or in its place"
-    " one with another key",
+    "a whole ledger replaced, with its heads, by somebody who has its key, or by one with"
+    " another key",
     "whether what clients sent was true",
-    "what was done without this program, so that no event tells of it",
+    "what was done without this program, so that no event records it",
 )
 
 

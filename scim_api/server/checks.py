@@ -153,7 +153,7 @@ def _clock(last_at: str) -> Iterator[Finding]:
         f"the last event is {ahead:.0f} s in the future: this machine's clock went back. Events"
         " keep that last time until the clock has caught up; set the clock"
     )
-    yield steady, "behind no event" if steady else says
+    yield steady, "not behind any event" if steady else says
 
 
 def _signing_key(tenant: Tenant) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from shutil import which
 from typing import Any
 
@@ -51,9 +52,11 @@ def _show_how_to_call() -> None:
         program = Path(program.name)
     elif program.is_relative_to(Path.cwd()):
         program = program.relative_to(Path.cwd())
+    folder = os.environ.get("SCIM_DATA_DIR")  # without it the command would look elsewhere
+    where = f"SCIM_DATA_DIR={quote(folder)} " if folder else ""
     lines = (
         f"\nThe service is ready: {_checked.base_url or _checked.local_url}",
-        f"Make a token:  {program} token create NAME",
+        f"Make a token:  {where}{program} token create NAME",
         f'Call it:       curl -H "Authorization: Bearer TOKEN" {_checked.local_url}/Users',
     )
     with suppress(OSError):

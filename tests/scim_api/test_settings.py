@@ -207,7 +207,7 @@ def test_a_wrong_option_stops_the_start_with_a_sentence(tmp_path):
     ended = run(tmp_path, *PROGRAM, "serve", "--port", "abc")
 
     assert ended.returncode == 4
-    assert ended.stderr == "Error: PORT=abc: PORT is a whole number\n"
+    assert ended.stderr == "Error: PORT=abc: PORT must be a whole number\n"
 
 
 def test_a_wrong_setting_stops_gunicorn_with_a_sentence_too(tmp_path):
@@ -216,7 +216,7 @@ def test_a_wrong_setting_stops_gunicorn_with_a_sentence_too(tmp_path):
     ended = run(tmp_path, *gunicorn, "app:create_app()", PORT="abc")
 
     assert ended.returncode != 0
-    assert ended.stderr.strip() == "Error: PORT=abc: PORT is a whole number"
+    assert ended.stderr.strip() == "Error: PORT=abc: PORT must be a whole number"
 
 
 def test_production_makes_no_ledger_by_itself(tmp_path):
@@ -233,7 +233,7 @@ def test_production_makes_no_ledger_by_itself(tmp_path):
 def test_an_error_repeats_no_secret(url):
     says = refused(SCIM_ANCHOR_URL=url)
 
-    assert says.startswith("SCIM_ANCHOR_URL=…: SCIM_ANCHOR_URL is a URL such as https://anchor")
+    assert says.startswith("SCIM_ANCHOR_URL=…: SCIM_ANCHOR_URL must be a URL such as https://anchor")
     assert "hook" not in says
 
 

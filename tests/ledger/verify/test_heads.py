@@ -85,7 +85,7 @@ def test_the_report_lists_what_was_checked_and_what_cannot_be(signed: Path, run:
 
     assert "tree heads 7" in out
     assert "compared with signing.head: size 600, " in out
-    assert "events cut off, added or written anew after the newest tree head that somebody" in out
+    assert "events cut off, added or replaced after the newest tree head that somebody" in out
     assert "give a tree head of theirs, --head" in out
 
 
@@ -354,7 +354,7 @@ def test_a_tail_that_was_cut_off_and_nobody_holds_a_head_of_is_honestly_not_show
     result = run("verify", "--events-only")
 
     assert result.exit_code == 0
-    assert "- events cut off, added or written anew after the newest tree head" in result.stdout
+    assert "- events cut off, added or replaced after the newest tree head" in result.stdout
 
 
 def test_an_unreadable_signing_head_is_a_finding(signed: Path, run: Run) -> None:

@@ -241,7 +241,7 @@ def test_doctor_names_a_variable_that_means_nothing(shell, monkeypatch):
 def test_doctor_names_a_wrong_setting(shell, monkeypatch):
     monkeypatch.setenv("PORT", "abc")
 
-    assert "PORT is a whole number" in shell("doctor", code=1).out
+    assert "PORT must be a whole number" in shell("doctor", code=1).out
 
 
 def test_doctor_names_missing_files(empty):
@@ -287,7 +287,7 @@ def test_a_wrong_setting_ends_every_command_with_4_and_a_sentence(empty, monkeyp
     ended = empty(*words, code=4)
 
     assert ended.out == ""
-    assert ended.err == "Error: PORT=abc: PORT is a whole number\n"
+    assert ended.err == "Error: PORT=abc: PORT must be a whole number\n"
 
 
 # All of them
