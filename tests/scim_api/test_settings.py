@@ -233,7 +233,9 @@ def test_production_makes_no_ledger_by_itself(tmp_path):
 def test_an_error_repeats_no_secret(url):
     says = refused(SCIM_ANCHOR_URL=url)
 
-    assert says.startswith("SCIM_ANCHOR_URL=…: SCIM_ANCHOR_URL must be a URL such as https://anchor")
+    assert says.startswith(
+        "SCIM_ANCHOR_URL=…: SCIM_ANCHOR_URL must be a URL such as https://anchor"
+    )
     assert "hook" not in says
 
 
