@@ -163,7 +163,7 @@ class TreeBuilder:
 
 
 def _beside(index: int, size: int, *, whole: bool = False) -> tuple[int, list[tuple[int, int]]]:
-    """Return the parts beside the way from a leaf to the root: where each begins and ends.
+    """Return the parts next to the path from a leaf to the root: where each begins and ends.
 
     With `whole` the way begins at the largest part that ends with the leaf. The first value is
     where the part at which the way begins does.

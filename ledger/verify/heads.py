@@ -113,7 +113,7 @@ class Heads:
         former = self._identity.end_of(head.origin)
         if former is not None and head.size > former:
             expected = f"{head.size:,} events of {head.origin}, for {what} was signed over them"
-            found = f"{former:,}: that name was given up, and what came after was lost"
+            found = f"{former:,}: a restore replaced that origin, and the events after it were lost"
             yield Finding(Kind.MISSING, former + 1, "event", expected, found)
         else:
             yield from self.compare(each)

@@ -119,7 +119,7 @@ def in_words(restore: Restore) -> str:
         lost += f": {restore.lost} events were lost" if restore.lost else ""
     by = "its former key signed that" if restore.signed else "its former key did not sign that"
     return (
-        f"restored at position {restore.position}: {restore.previous} was given up for"
+        f"restored at position {restore.position}: {restore.previous} was replaced by"
         f" {restore.origin}; {restore.kept} events were kept; {lost}; {by}"
     )
 

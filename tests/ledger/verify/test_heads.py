@@ -426,7 +426,7 @@ def test_a_head_of_a_former_origin_shows_the_lost_events(signed: Path) -> None:
 
     assert kept.remembered() is not None
     assert report.first_bad_position == 501
-    assert "that name was given up" in found_by(report)
+    assert "a restore replaced that origin" in found_by(report)
 
 
 @pytest.mark.parametrize(
