@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from ledger.codec import canonical
 from ledger.events import MEMBERS_ADDED, MEMBERS_REMOVED, Recorded
 from projections.audit.archive import Archive, values_set
 from projections.audit.cause import Cause
@@ -131,12 +132,8 @@ def blame(events: Iterable[Recorded]) -> list[tuple[Item, int]]:
 def _items(name: str, value: Any) -> Iterator[Item]:
     """Yield the single values of an attribute: sub-attributes by name, each of many values."""
     if isinstance(value, list):
-        yield from ((name, _json(each)) for each in value)
+        yield from ((name, canonical(each)) for each in value)
     elif isinstance(value, dict):
-        yield from ((f"{name}.{sub}", _json(each)) for sub, each in sorted(value.items()))
+        yield from ((f"{name}.{sub}", canonical(each)) for sub, each in sorted(value.items()))
     elif value is not None:
-        yield name, _json(value)
-
-
-def _json(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        yield name, canonical(value)

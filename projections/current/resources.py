@@ -5,9 +5,8 @@ from typing import Any, NamedTuple
 
 from ledger.contract import Connection
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
-from projections.current.memberships import StillMember
 from projections.current.reader import BLOCK, ResourceReader
-from projections.current.uniqueness import NotUnique, Uniqueness
+from projections.current.uniqueness import Uniqueness
 from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.query.comparison import fold
@@ -22,8 +21,6 @@ from projections.state import (
     resource_of,
 )
 from projections.tables import Tables
-
-__all__ = ["NotUnique", "Resources", "StillMember"]
 
 ACTIVE = "active"
 

@@ -17,7 +17,9 @@ from ledger.contract import (
     unchecked,
 )
 from ledger.events import DELETED, Event, Metadata
-from projections.current.resources import NotUnique, Resources, StillMember
+from projections.current.memberships import StillMember
+from projections.current.resources import Resources
+from projections.current.uniqueness import NotUnique
 from projections.query.model import Stored
 from projections.state import Attributes, is_active, resource_of
 from scim_api.protocol.body import load_resource

@@ -21,7 +21,8 @@ from ledger.events import Event, Metadata
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
 from projections import runner
-from projections.current.resources import NotUnique, Resources
+from projections.current.resources import Resources
+from projections.current.uniqueness import NotUnique
 from projections.query import comparison
 from projections.runner import StoredProjection
 from projections.state import resource_of
