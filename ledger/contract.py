@@ -199,7 +199,8 @@ class Ledger(Protocol):
         `check` is called under the write lock, before anything is written.
 
         With an Erased event the payloads of all earlier events of its stream MUST be forgotten in
-        the same transaction, and the erasure MUST be among the unfinished ones.
+        the same transaction, and the erasure MUST be among the unfinished ones. Only users are
+        forgotten: with an Erased event for another stream it MUST raise ValueError.
         """
 
     def append_decided(self, decide: Decide, metadata: Metadata) -> list[Recorded]:

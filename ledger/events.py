@@ -44,6 +44,8 @@ PROVING: Mapping[str, frozenset[str]] = {
     RESTORED: frozenset(("previous", "abandoned", "size", "verifier_key", "key", "signature")),
 }
 
+ERASABLE = "User-"  # how the streams begin that may be erased: people are forgotten, nothing else
+
 REQUEST_PREFIX = "request."
 
 # Withheld wherever an event is shown: a token's hash is of no use to a reader. With the salt of

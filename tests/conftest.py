@@ -155,8 +155,8 @@ def dripping() -> Iterator[Callable[[bytes], str]]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the closed file of a ledger of 30 mixed events, with projections and one erasure.
 
-    Position 17 is an Updated of a living user. Contact-1 has 8, 9 and 10; 10 is the Erased event
-    that erased 8.
+    Position 17 is an Updated of a living user. Another user has 8, 9 and 10; 10 is the Erased
+    event that erased 8.
     """
     folder = tmp_path_factory.mktemp("template")
     path = folder / "acme" / "ledger.db"
@@ -182,9 +182,9 @@ def _write_history(record: Record) -> None:
     users = [f"User-01a20b63-a5ba-75ab-a2b5-0dfef08b84f{n}" for n in range(6)]
     for n, user in enumerate(users):  # 2 to 7
         record(user, Event(events.CREATED, _person(n)))
-    record("Contact-1", Event(events.CREATED, {"name": "Jürgen"}))  # 8
-    record("Contact-1", Event(events.UPDATED, {"name": "Jörg"}))
-    record("Contact-1", Event(events.ERASED))  # 10
+    record("User-erased", Event(events.CREATED, {"userName": "jürgen@example.com"}))  # 8
+    record("User-erased", Event(events.DELETED, {"why": "Jörg"}))
+    record("User-erased", Event(events.ERASED))  # 10
     for n in range(3):  # 11 to 13
         issued = {"name": f"okta {n}", "sha256": f"{n:064x}", "expires_at": clock.timestamp()}
         record(f"Credential-{n}", Event(events.CREDENTIAL_ISSUED, issued))

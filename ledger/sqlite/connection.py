@@ -35,7 +35,7 @@ Connection: TypeAlias = Any  # pysqlite3 has no type stubs; its API is the stand
 SQLITE, SAFE_SQLITE = driver.sqlite_version_info, (3, 51, 3)
 
 APPLICATION_ID = 0x53434C47  # "SCLG"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Files next to a ledger: derived from it, or such that a service can do without them.
 SIDE_FILES = frozenset(("history.db", "requests.db", "usage.db"))

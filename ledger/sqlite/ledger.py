@@ -24,7 +24,7 @@ from ledger.contract import (
     WrongExpectedVersion,
     unchecked,
 )
-from ledger.events import ERASED, REVISIONS, Metadata, Payload, Recorded
+from ledger.events import ERASABLE, ERASED, REVISIONS, Metadata, Payload, Recorded
 from ledger.merkle import leaf_hash, tree_hash
 from ledger.sqlite import schema
 from ledger.sqlite.connection import (
@@ -230,7 +230,9 @@ def initialise(
 
 
 def draft_of(append: Append, metadata: Metadata) -> Draft:
-    """Compute the payloads, salts and commitments of an append."""
+    """Compute the payloads, salts and commitments of an append; raises ValueError."""
+    if not append.stream.startswith(ERASABLE) and any(e.type == ERASED for e in append.events):
+        raise ValueError(f"only the stream of a user is erased, not {append.stream}")
     payloads = [codec.payload_of(event, metadata) for event in append.events]
     salts = [os.urandom(codec.SALT_SIZE) for _ in append.events]
     commitments = [

@@ -19,7 +19,7 @@ from ledger.sqlite.connection import (
     translate_errors,
 )
 
-SCRIPTS = ("ledger.sql", "tree.sql")  # by step
+SCRIPTS = ("ledger.sql", "tree.sql", "users.sql")  # by step
 
 migrations = Migrations("ledger")
 
@@ -35,6 +35,12 @@ def tables(db: Database) -> None:
 def tree(db: Database) -> None:
     """Make the tables of the tree, of its signed heads and of erasures; let origins be renewed."""
     _run(db, "tree.sql", 2)
+
+
+@migrations()
+def users(db: Database) -> None:
+    """Let nothing but what was said of users be forgotten."""
+    _run(db, "users.sql", 3)
 
 
 def _run(db: Database, script: str, version: int) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from ledger import codec
 from ledger.contract import StoredEvent, StoredRows
-from ledger.events import ERASED, REVISIONS, Recorded
+from ledger.events import ERASABLE, ERASED, REVISIONS, Recorded
 from ledger.findings import Finding, Kind, short
 from ledger.merkle import leaf_hash
 
@@ -60,6 +60,8 @@ class EventCheck:
         if row.revision > REVISIONS.get(row.type, 0):
             known = "one this program knows"
             findings.append(_finding(row, "event type", known, f"{row.type} {row.revision}"))
+        if row.type == ERASED and not row.stream.startswith(ERASABLE):
+            findings.append(_finding(row, "stream of an erasure", "a user's", short(row.stream)))
         if row.at != self._time:
             findings += self._check_time(row)
         findings += payload
@@ -93,7 +95,7 @@ class EventCheck:
             findings.append(_finding(row, "payload", "a row", "none"))
         elif row.body is None and row.salt is None:
             if not self._was_erased(row):
-                expected = "erased by a later Erased event of its stream"
+                expected = "erased by a later Erased event of its stream, a user's"
                 findings.append(_finding(row, "payload", expected, "gone without one"))
         elif row.body is None or row.salt is None or row.erased_by is not None:
             findings.append(_finding(row, "payload", "all of it or none", "half of an erasure"))
@@ -107,7 +109,11 @@ class EventCheck:
 
     def _was_erased(self, row: StoredEvent) -> bool:
         by = row.erased_by or 0
-        return by > row.position and self._rows.type_and_stream(by) == (ERASED, row.stream)
+        return (
+            by > row.position
+            and row.stream.startswith(ERASABLE)
+            and self._rows.type_and_stream(by) == (ERASED, row.stream)
+        )
 
 
 def _bytes(value: object) -> bytes:

@@ -79,7 +79,7 @@ def _fill_long(ledger: SQLiteLedger, upto: int) -> None:
     first, long = ledger.last_position() + 1, len(ledger.read_stream("Note-long"))
     if first > upto:
         return
-    short = [Append(f"Note-{n}", 0, [Event(events.CREATED, {"n": n})]) for n in range(first, upto)]
+    short = [Append(f"User-{n}", 0, [Event(events.CREATED, {"n": n})]) for n in range(first, upto)]
     last = Append("Note-long", long, [Event(events.UPDATED, {"n": upto})])
     ledger.append([*short, last], metadata())
 

@@ -690,6 +690,16 @@ def test_nothing_is_appended_to_an_erased_stream(mixed: Ledger, metadata: Metada
         mixed.append([Append("User-1", 5, [UPDATED])], metadata)
 
 
+@pytest.mark.parametrize("stream", ["Group-1", "Settings-1", "Ledger-1", "user-1", "User"])
+def test_nothing_but_a_user_is_erased(stream: str, mixed: Ledger, metadata: Metadata) -> None:
+    before = mixed.last_position()
+
+    with pytest.raises(ValueError, match="only the stream of a user"):
+        mixed.append([Append(stream, mixed.version(stream), [Event(events.ERASED)])], metadata)
+
+    assert mixed.last_position() == before
+
+
 def test_no_erased_byte_is_left_after_a_rewrite(ledger: Ledger, metadata: Metadata) -> None:
     ledger.append(
         [Append("User-1", NO_STREAM, [Event(events.CREATED, {"name": "Zoeqx"})])], metadata

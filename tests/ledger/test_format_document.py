@@ -84,6 +84,15 @@ def test_the_documents_program_finds(
     assert (done.returncode, done.stderr) == (1, TAMPERINGS[statement] + "\n")
 
 
+def test_the_documents_program_finds_an_erasure_of_no_user(hidden_note: Path, check: Check) -> None:
+    done = check(hidden_note)
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "position 31: erases something other than a user\n",
+    )
+
+
 def test_the_documents_program_verifies_a_backup_too(
     history: Path, tmp_path: Path, check: Check
 ) -> None:

@@ -13,11 +13,12 @@ import pytest
 
 from ledger.sqlite.connection import Connection, driver
 from ledger.sqlite.ledger import SQLiteLedger
+from ledger.sqlite.schema import schema_sql
 from ledger.verify.verifier import verify
 
 STRANGER = Path(__file__).parents[1] / "stranger.py"
 
-# The template: 30 events; 8 and 9 are Contact-1's, 10 is its Erased event, which erased 8.
+# The template: 30 events; 8 and 9 are User-erased's, 10 is its Erased event, which erased 8.
 LAST, NEXT = 30, 31
 COLUMNS = "id, stream, version, type, revision, recorded_at, txn, actor, header, leaf_hash"
 
@@ -30,6 +31,7 @@ def another(position: object, of: int = LAST, **changes: str) -> str:
     return f"SELECT {position}, {', '.join(columns)} FROM event WHERE position = {of}"
 
 
+ERASED = "'Erased'"
 EVENT_ATTACKS = {
     "update": "UPDATE event SET actor = 'nobody' WHERE position = 17",
     "update every row": "UPDATE event SET actor = 'nobody'",
@@ -59,6 +61,22 @@ EVENT_ATTACKS = {
     "repeat a version": "INSERT INTO event " + another(NEXT, stream="stream", version="version"),
     "go back in time": "INSERT INTO event "
     + another(NEXT, recorded_at="'2026-01-01T00:00:00.000000Z'"),
+    **{
+        f"erase {name}": f"INSERT INTO event {another(NEXT, type=ERASED, **of_stream)}"
+        for name, of_stream in {
+            "a credential": {"stream": "'Credential-1'", "version": "3"},
+            "the ledger": {"stream": "(SELECT stream FROM event WHERE position = 1)"}
+            | {"version": "2"},
+            "another thing": {"stream": "'Note-1'", "version": "3"},
+            "settings that are none yet": {"stream": "'Settings-1'"},
+            "in lower case": {"stream": "'user-1'"},
+            "what only begins like a user": {"stream": "'User'"},
+            "what comes before users": {"stream": "'User,1'"},
+            "what comes after users": {"stream": "'User.1'"},
+        }.items()
+    },
+    "replace to erase": "INSERT OR REPLACE INTO event "
+    + another(NEXT, type=ERASED, stream="'Settings-1'"),
     "go back to no time": f"INSERT INTO event {another(NEXT, recorded_at=chr(39) * 2)}",
 }
 
@@ -196,3 +214,23 @@ def test_a_payload_may_be_forgotten_by_a_later_erased_event_of_its_stream(
     report = verify(history)
     assert report.findings == []
     assert report.erased == 2
+
+
+def test_a_user_may_be_erased(history: Path, foreign: Callable[[Path], Connection]) -> None:
+    erased = another(NEXT, type=ERASED, stream="'User-new'")
+
+    assert foreign(history).execute(f"INSERT INTO event {erased}").rowcount == 1
+
+
+def test_an_erased_event_of_another_stream_forgets_nothing_even_where_it_is(
+    history: Path, foreign: Callable[[Path], Connection]
+) -> None:
+    connection = foreign(history)
+    trigger = "event_erases_a_user"
+    connection.execute(f"DROP TRIGGER {trigger}")
+    forged = another(NEXT, type=ERASED, stream="'Note-1'", version="3")
+    connection.execute(f"INSERT INTO event {forged}")
+    connection.execute(schema_sql()[trigger])
+
+    with pytest.raises(driver.IntegrityError, match="a payload is only ever erased"):
+        connection.execute(f"{FORGET} {NEXT} WHERE position = 29")

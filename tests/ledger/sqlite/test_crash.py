@@ -1,5 +1,6 @@
 """Processes killed at random moments: acknowledged events are there, no others."""
 
+import lzma
 import os
 import random
 import shutil
@@ -170,12 +171,20 @@ def test_a_rebuild_cut_off_changes_nothing(
     tenant.close()
 
 
+EARLIER = Path(__file__).parents[2] / "golden" / "ledger-0.1.0.db.xz"  # of the version 2 of tables
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("earlier", [False, True])
 def test_a_migration_cut_off_is_finished_by_the_next(
-    many_users: Path, foreign: Callable[[Path], Connection]
+    earlier: bool, many_users: Path, foreign: Callable[[Path], Connection]
 ) -> None:
     original = many_users.with_name("original")
     shutil.copy(many_users, original)
+    if earlier:
+        original.write_bytes(lzma.decompress(EARLIER.read_bytes()))
+        for file in many_users.parent.glob("signing.*"):
+            file.unlink()
     with nest("migrate", "acme") as processes:
         for seconds in (0.01, 0.05, 0.1, 0.2, 0.3):
             for file in many_users.parent.glob("ledger.db*"):
@@ -188,6 +197,7 @@ def test_a_migration_cut_off_is_finished_by_the_next(
             tenant = wiring.open_tenant(many_users)
             assert runner.outdated(tenant.ledger, wiring.projections_of(tenant)) == []
             assert StoredProjection(tenant.ledger, tenant.resources).check() is None
+            StoredProjection(tenant.ledger, tenant.resources).sweep()
             assert remains(foreign(many_users)) == []
             tenant.close()
     assert verify(many_users).findings == []

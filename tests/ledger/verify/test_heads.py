@@ -442,8 +442,8 @@ def test_an_invalid_head_or_key_is_a_usage_error(
 
 def test_an_erasure_that_is_not_finished_is_a_note_and_no_fault(signed: Path) -> None:
     tenant = app.console().tenant("acme")
-    happened = [Event(events.CREATED), Event(events.ERASED)]
-    _, erased = tenant.ledger.append([Append("Note-erased", NO_STREAM, happened)], metadata())
+    happened = [Event(events.CREATED, {"userName": "x"}), Event(events.ERASED)]
+    _, erased = tenant.ledger.append([Append("User-erased", NO_STREAM, happened)], metadata())
     tenant.close()
 
     report = verify(signed)

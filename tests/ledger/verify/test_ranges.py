@@ -105,7 +105,7 @@ def test_events_written_or_erased_meanwhile_are_no_fault(long: Path) -> None:
 
     def meanwhile(done: int, total: int) -> None:
         """Append, and forget a payload of the first range on account of an event behind the end."""
-        stream = f"Note-{next(forgotten)}"
+        stream = f"User-{next(forgotten)}"
         version = len(ledger.read_stream(stream))
         if ledger.read_stream(stream)[-1].type == events.ERASED:
             return  # at an earlier call

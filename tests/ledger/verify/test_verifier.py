@@ -102,6 +102,14 @@ def test_progress_is_reported_up_to_the_last_event(history: Path) -> None:
     assert told[-1] == (30, 30)
 
 
+def test_what_an_erased_event_of_no_user_hides_is_found(hidden_note: Path) -> None:
+    assert [(each.position, each.what) for each in verify(hidden_note).findings] == [
+        (29, "payload"),
+        (30, "payload"),
+        (31, "stream of an erasure"),
+    ]
+
+
 # What is not: name -> first bad position (None: the file as a whole), statements
 
 COLUMNS = "stream, 9, type, revision, recorded_at, txn, actor, header, leaf_hash"

@@ -96,7 +96,7 @@ def test_migrate_without_a_ledger_does_nothing(empty):
 
 def test_migrate_refuses_a_ledger_newer_than_the_program(shell):
     connection = connect(ledger_file(shell))
-    connection.execute("PRAGMA user_version=3")
+    connection.execute("PRAGMA user_version=99")
     connection.close()
 
     assert "newer scim-ledger" in shell("migrate", code=1).err

@@ -47,7 +47,7 @@ def zero_a_page(file, number):
 
 def newer(file):
     connection = connect(file)
-    connection.execute("PRAGMA user_version=3")
+    connection.execute("PRAGMA user_version=99")
     connection.close()
 
 

@@ -179,7 +179,7 @@ def test_what_a_command_records_is_not_written_over_once_the_index_of_the_log_is
 def test_a_write_that_went_elsewhere_meanwhile_is_not_acknowledged(client, folder):
     tenant = client.api.site.console.tenant("default")
     with pytest.raises(Exception, match="not there"), tenant.ledger.writing() as connection:
-        connection.execute("PRAGMA user_version=2")
+        connection.execute("PRAGMA user_version=99")
         put_back = moved_away(folder)
     put_back()
     tenant.close()
