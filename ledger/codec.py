@@ -17,6 +17,7 @@ from ledger.events import (
     ERASED,
     LEDGER_OPENED,
     REQUEST_PREFIX,
+    RESTORED,
     REVISIONS,
     Event,
     Metadata,
@@ -44,6 +45,7 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     (CREDENTIAL_ISSUED, 1): _unchanged,  # 2: `user` and `policy`
     (CREDENTIAL_ISSUED, 2): _unchanged,  # 3: `scopes`
     (ERASED, 1): _unchanged,  # 2: why, on which ticket, how many payloads were forgotten
+    (RESTORED, 1): _unchanged,  # 2: `changes` and `agreed`: what of the lost history matters
 }
 
 

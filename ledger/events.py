@@ -36,12 +36,15 @@ REVISIONS: Mapping[str, int] = dict.fromkeys(TYPES, 1) | {
     ERASED: 2,
     LEDGER_OPENED: 2,
     CREDENTIAL_ISSUED: 3,
+    RESTORED: 2,
 }
 
 # What an export always shows of an event: without it keys cannot be followed.
 PROVING: Mapping[str, frozenset[str]] = {
     KEY_ROTATED: frozenset(("old", "new", "size", "signature_old", "signature_new")),
-    RESTORED: frozenset(("previous", "abandoned", "size", "verifier_key", "key", "signature")),
+    RESTORED: frozenset(
+        "previous abandoned size verifier_key key signature changes agreed".split()
+    ),
 }
 
 ERASABLE = "User-"  # how the streams begin that may be erased: people are forgotten, nothing else

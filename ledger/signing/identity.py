@@ -1,49 +1,24 @@
 """Who a ledger is: the origins and keys that its own stream says it had, and each change of them.
 
-A pure fold over the events of that stream. Start-up, verify and the witness judge by it.
+A pure fold over the events of that stream by `key_rule`. Start-up, verify and the witness judge by
+it.
 """
 
-import base64
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from ledger.contract import RawEvent
 from ledger.events import KEY_ROTATED, LEDGER_OPENED, RESTORED
-from ledger.findings import Finding, Kind, short
-from ledger.signing.note import MalformedNote, Note, SigningKey, TreeHead, VerifierKey
+from ledger.findings import Finding, Kind
+from ledger.signing.key_rule import Broken, Current, Handover, Restore, Stated, step
+from ledger.signing.note import VerifierKey
 
 T = TypeVar("T")
 
-ROTATION = "key rotation"  # both keys sign: after so many events the new key signs tree heads
-RECOVERY = "recovery"  # the old key signs: the origin kept so many events and ended
-
 IDENTITY_TYPES = (LEDGER_OPENED, KEY_ROTATED, RESTORED)
-
-
-def statement(
-    about: str, origin: str, size: object, old: VerifierKey | None, new: VerifierKey
-) -> bytes:
-    """Return what keys sign when a ledger passes from one to the next."""
-    lines = (f"scim-ledger {about}", origin, size, old or "-", new)
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def signature(key: SigningKey, message: bytes) -> str:
-    """Return a signature as payloads have it, in base64."""
-    return base64.b64encode(key.sign(message)).decode()
-
-
-def is_signature(key: VerifierKey | None, message: bytes, text: object) -> bool:
-    """Return whether a text in a payload is a key's signature of a message."""
-    if key is None or not isinstance(text, str):
-        return False
-    try:
-        return key.verify(message, base64.b64decode(text, validate=True))
-    except ValueError:
-        return False
 
 
 class OriginSpan(NamedTuple):
@@ -60,56 +35,12 @@ class KeySpan(NamedTuple):
     key: VerifierKey
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
-    """The change from one key to the next, at the position of its event; who signed it."""
-
-    position: int
-    old: VerifierKey | None
-    new: VerifierKey
-    signed_by_old: bool
-    signed_by_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """A Restored event: the end of a former origin, and the head that could not be kept to.
-
-    `signed` is whether the former origin's key signed the event.
-    """
-
-    position: int
-    previous: str
-    origin: str
-    abandoned: Note | None
-    signed: bool
-
-    @property
-    def kept(self) -> int:
-        """How many events stayed."""
-        return self.position - 1
-
-    @property
-    def head(self) -> TreeHead | None:
-        """The abandoned head, where the event has one."""
-        return TreeHead.of(self.abandoned) if self.abandoned else None
-
-    @property
-    def admitted(self) -> int:
-        """The size of the abandoned head, 0 without one: the ledger admits no greater loss."""
-        return self.head.size if self.head else 0
-
-    @property
-    def lost(self) -> int | None:
-        """How many events were lost at least, None if that is not known."""
-        return max(self.admitted - self.kept, 0) if self.head else None
-
-
 @dataclass(slots=True)
 class Identity:
-    """Origins and keys, oldest first, the changes between them, and what is wrong with those.
+    """Origins and keys, oldest first, the changes between them, and the events that broke the rule.
 
-    A key that is trusted passes that trust on by `handovers` only.
+    The spans are of the events that the ledger has; the changes also of events that were lost, as
+    far as a Restored event lists them.
     """
 
     origins: list[OriginSpan] = field(default_factory=list)
@@ -121,6 +52,12 @@ class Identity:
     @property
     def origin(self) -> str:
         return self.origins[-1].origin
+
+    @property
+    def names(self) -> list[str]:
+        """All origins that the ledger had, those of lost events too."""
+        ended = (each.previous for each in self.restores)
+        return list(dict.fromkeys((*ended, *(name for _, name in self.origins))))
 
     @property
     def key(self) -> VerifierKey | None:
@@ -135,28 +72,58 @@ class Identity:
         """Return the key that signs a head of a size."""
         return in_force(self.keys, size)
 
+    @property
+    def known(self) -> list[VerifierKey]:
+        """All keys that the ledger had, those of lost events too, the first one first."""
+        first = (key for _, key in self.keys[:1])
+        return list(dict.fromkeys((*first, *(each.new for each in self.handovers))))
+
     def keys_of(self, origin: str) -> list[VerifierKey]:
         """Return the keys that the ledger had under an origin."""
-        return [key for _, key in self.keys if key.name == origin]
+        return [key for key in self.known if key.name == origin]
+
+    def signers(self, origin: str, size: int) -> list[VerifierKey]:
+        """Return the keys of which one signs a head of an origin and a size.
+
+        It is the key in force there; over events that a restore lost, any that the origin had.
+        """
+        key = self.key_at(size) if self.origin_at(size) == origin else None
+        end = self.end_of(origin)
+        lost = self.keys_of(origin) if end is not None and size > end else []
+        return [*([key] if key else []), *lost]
 
     def end_of(self, origin: str) -> int | None:
-        """Return the last position of a former origin, None for the one in force."""
-        for (_, name), (since, _) in zip(self.origins, self.origins[1:], strict=False):
-            if name == origin:
-                return since - 1
-        return None
+        """Return up to which size the ledger has the events of a former origin's heads.
+
+        None for the origin in force, and for one that the ledger never had.
+        """
+        restore = self.restore_of(origin)
+        return restore.agreed if restore else None
 
     def restore_of(self, origin: str) -> Restore | None:
-        """Return the event that ended an origin."""
-        return next((each for each in reversed(self.restores) if each.previous == origin), None)
+        """Return what ended an origin: one of the ledger's, or one that it admits in a head."""
+        for each in reversed(self.restores):
+            if each.previous == origin:
+                return each
+        if origin in self.names:
+            return None
+        admitted = (each for each in self.restores if each.head and each.head.origin == origin)
+        return next(admitted, None)
 
-    def followed(self, trusted: Iterable[VerifierKey]) -> list[VerifierKey]:
-        """Return trusted keys, and those to which they handed the ledger over."""
-        found = [*trusted]
+    def trusted(self, given: Iterable[VerifierKey]) -> list[VerifierKey]:
+        """Return keys, and those for which they vouch.
+
+        A key vouches for the next where it signed the change, and for the one before where both
+        did.
+        """
+        found = dict.fromkeys(given)
         for each in self.handovers:
             if each.old in found and each.signed_by_old:
-                found.append(each.new)
-        return found
+                found[each.new] = None
+        for each in reversed(self.handovers):
+            if each.old and each.new in found and each.signed_by_old and each.signed_by_new:
+                found[each.old] = None
+        return list(found)
 
 
 def in_force(spans: Sequence[tuple[int, T]], size: int) -> T | None:
@@ -166,117 +133,49 @@ def in_force(spans: Sequence[tuple[int, T]], size: int) -> T | None:
 
 
 def identity_of(events: Iterable[RawEvent], origin: str) -> Identity:
-    """Fold the ledger's own stream; `origin` is the one in force, as the store has it."""
-    identity = Identity()
+    """Fold the events of the ledger's own stream, in order; those of other types are passed over.
+
+    `origin` is the one that the store has: it stands in where no event names one.
+    """
+    identity, now, own = Identity(), Current(), None
     for raw in events:
-        type_: object = "unreadable event"
         try:
-            header = json.loads(raw.header)
-            type_ = header["type"]
-            if type_ in IDENTITY_TYPES:
-                payload = json.loads(raw.body or b"null") or {}
-                _Change(identity, raw.position, header["ledger"], payload).apply(type_)
-        except (ValueError, KeyError, TypeError, AttributeError, MalformedNote) as error:
-            what, expected = f"payload of {short(type_)}", "what this program writes there"
-            found = Finding(Kind.IDENTITY, raw.position, what, expected, short(_in_words(error)))
-            identity.findings.append(found)
-    if identity.origins:
-        identity.origins[-1] = identity.origins[-1]._replace(origin=origin)
-    else:
+            header = _object(raw.header)
+            own = header["stream"] if raw.position == 1 else own
+            if header["type"] in IDENTITY_TYPES:
+                now = _take(identity, now, own, raw, header)
+        except (Broken, KeyError, RecursionError) as error:
+            broken = error if isinstance(error, Broken) else Broken("event", "as it is made", error)
+            found = (raw.position, broken.what, broken.expected, broken.found)
+            identity.findings.append(Finding(Kind.IDENTITY, *found))
+    if not identity.origins:
         identity.origins.append(OriginSpan(1, origin))
     return identity
 
 
-def _in_words(error: Exception) -> str:
-    if isinstance(error, MalformedNote):
-        return str(error)
-    if isinstance(error, KeyError):
-        return f"no entry {error.args[0]!r}"
-    return "something of another kind"
+def _take(
+    identity: Identity, now: Current, own: object, raw: RawEvent, header: dict[str, object]
+) -> Current:
+    """Add the changes of an event, and return what is in force after it; raises Broken."""
+    if header["stream"] != own:
+        raise Broken(f"stream of {header['type']}", own, header["stream"])
+    payload = _object(raw.body or b"null")
+    found = step(now, Stated(header["type"], raw.position, header["ledger"], payload))
+    identity.handovers += found.handovers
+    identity.restores += found.restores
+    if found.now.origin != now.origin:
+        identity.origins.append(OriginSpan(raw.position, found.now.origin))
+    if found.now.key and found.now.key != now.key:
+        identity.keys.append(KeySpan(raw.position, found.now.key))
+    return found.now
 
 
-def rotation(
-    position: int, origin: str, old: VerifierKey | None, payload: Mapping[str, Any]
-) -> Handover:
-    """Read a KeyRotated event that follows an old key; raises MalformedNote and KeyError."""
-    new = VerifierKey.parse(payload["new"])
-    message = statement(ROTATION, origin, payload["size"], old, new)
-    by_old = is_signature(old, message, payload["signature_old"])
-    by_new = is_signature(new, message, payload["signature_new"])
-    return Handover(position, old, new, by_old, by_new)
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """An event that changes an identity: its origin is the one in its header."""
-
-    identity: Identity
-    position: int
-    origin: str
-    payload: Mapping[str, Any]
-
-    def apply(self, type_: str) -> None:
-        if type_ == KEY_ROTATED:
-            self._rotate()
-        elif type_ == RESTORED:
-            self._restore()
-        else:
-            self.identity.origins.append(OriginSpan(self.position, self.origin))
-            if "verifier_key" in self.payload:
-                self._take(VerifierKey.parse(self.payload["verifier_key"]))
-
-    def _rotate(self) -> None:
-        payload, old = self.payload, self.identity.key
-        handover = rotation(self.position, self.origin, old, payload)
-        self._expect("key before", old and str(old), payload["old"])
-        size = payload["size"]
-        if type(size) is not int or not 0 <= size < self.position:
-            self._find("size at the rotation", "of events before it", size)
-        if old and not handover.signed_by_old:
-            self._find("signature of the old key", f"one of {old}", "none of it")
-        if not handover.signed_by_new:
-            self._find("signature of the new key", f"one of {handover.new}", "none of it")
-        self.identity.handovers.append(handover)
-        self._take(handover.new)
-
-    def _restore(self) -> None:
-        identity, payload, former = self.identity, self.payload, self.identity.key
-        previous = identity.origin if identity.origins else ""
-        identity.origins.append(OriginSpan(self.position, self.origin))
-        self._expect("origin before", previous, payload["previous"])
-        self._expect("events that were kept", self.position - 1, payload["size"])
-        new = VerifierKey.parse(payload["verifier_key"])
-        signed = self._is_recovery_signed(former, new)
-        identity.handovers.append(Handover(self.position, former, new, signed, False))
-        self._take(new)
-        restore = Restore(self.position, previous, self.origin, None, signed)
-        identity.restores.append(restore)
-        if payload["abandoned"]:
-            restore = replace(restore, abandoned=Note.parse(payload["abandoned"]))
-            if restore.head:  # raises MalformedNote
-                identity.restores[-1] = restore
-
-    def _is_recovery_signed(self, former: VerifierKey | None, new: VerifierKey) -> bool:
-        """Return whether the former key signed the end of its origin."""
-        payload, text = self.payload, former and str(former)
-        self._expect("key before", text, payload.get("key", text))
-        if payload.get("signature") is None:
-            return False
-        message = statement(RECOVERY, payload["previous"], payload["size"], former, new)
-        signed = is_signature(former, message, payload["signature"])
-        if not signed:
-            expected = f"one of {former or 'none, there was none'}"
-            self._find("signature of the former key", expected, "none of it")
-        return signed
-
-    def _take(self, key: VerifierKey) -> None:
-        self.identity.keys.append(KeySpan(self.position, key))
-        self._expect("name of the verifier key", self.origin, key.name)
-
-    def _expect(self, what: str, expected: object, found: object) -> None:
-        if found != expected:
-            self._find(what, str(expected or "none"), "none" if found is None else found)
-
-    def _find(self, what: str, expected: str, found: object) -> None:
-        finding = Finding(Kind.IDENTITY, self.position, what, expected, short(found))
-        self.identity.findings.append(finding)
+def _object(raw: bytes) -> dict[str, object]:
+    """Read a JSON object; raises Broken."""
+    try:
+        read = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise Broken("event", "a JSON object", raw) from error
+    if not isinstance(read, dict):
+        raise Broken("event", "a JSON object", raw)
+    return read

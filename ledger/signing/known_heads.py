@@ -69,10 +69,9 @@ def newest_trusted(sources: HeadSources, identity: Identity) -> tuple[list[Known
     for source, open_source in sources.of(identity):
         try:
             notes_of = open_source()
-            for _, origin in identity.origins:
-                trusted = identity.keys_of(origin)
-                trusted += [at_hand] if at_hand and origin == at_hand.name else []
-                found, strange = _newest(notes_of(origin), origin, trusted, identity.end_of(origin))
+            for origin in identity.names:
+                more = [at_hand] if at_hand and origin == at_hand.name else []
+                found, strange = _newest(notes_of(origin), origin, identity, more)
                 heads += [KnownHead(source, note) for note in found]
                 if strange and not found:
                     warnings.append(
@@ -84,19 +83,21 @@ def newest_trusted(sources: HeadSources, identity: Identity) -> tuple[list[Known
 
 
 def _newest(
-    notes: Iterable[Note], origin: str, keys: list[VerifierKey], end: int | None
+    notes: Iterable[Note], origin: str, identity: Identity, more: list[VerifierKey]
 ) -> tuple[list[Note], bool]:
     """Return the newest trusted head, after that of what was kept where it is another.
 
-    Also return whether there was a head of the origin that is not trusted.
+    `more` are keys to trust besides those in force. Also return whether there was a head of the
+    origin that is not trusted.
     """
-    newest, strange = list[Note](), False
+    newest, strange, end = list[Note](), False, identity.end_of(origin)
     for note in notes:
         if not note.is_head_of(origin):
             continue  # another ledger's, or of another origin
-        if not any(note.signed_by(key) for key in keys):
+        size = TreeHead.of(note).size
+        if not any(note.signed_by(key) for key in (*identity.signers(origin, size), *more)):
             strange = True
-        elif end is None or TreeHead.of(note).size <= end:
+        elif end is None or size <= end:
             return [note, *newest], strange
         else:
             newest = newest or [note]

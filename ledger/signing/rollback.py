@@ -11,7 +11,8 @@ from contextlib import suppress
 from ledger.contract import LedgerError, LedgerUnavailable
 from ledger.events import RESTORED, Event, Metadata
 from ledger.ledger_stream import next_append
-from ledger.signing.identity import RECOVERY, Identity, signature, statement
+from ledger.signing.identity import Identity
+from ledger.signing.key_rule import RECOVERY, signature, statement
 from ledger.signing.keys import KeyUnusable
 from ledger.signing.note import KnownHead, Note
 from ledger.signing.tree_heads import TreeHeads
@@ -79,8 +80,10 @@ def _of_former_origin(heads: TreeHeads, identity: Identity, known: KnownHead) ->
     restore = identity.restore_of(head.origin)
     if restore is None:
         return f"{known.source} knows a tree head of {head.origin}, which {path} never was"
-    kept = head.size <= restore.kept and heads.tree.root_at(head.size) == head.root
-    if kept or head.size <= restore.admitted:
+    if restore.admits(head.size):
+        return None
+    here = min(restore.size, heads.ledger.last_position())
+    if head.size <= here and heads.tree.root_at(head.size) == head.root:
         return None
     return (
         f"{known.source} knows a tree head of {head.origin} signed over {head.size:,} events, and"

@@ -11,15 +11,8 @@ from ledger import clock
 from ledger.contract import Ledger, LedgerUnavailable, RawEvent, StoredHead
 from ledger.events import KEY_ROTATED, Event, Metadata
 from ledger.ledger_stream import record, stream_of
-from ledger.signing.identity import (
-    IDENTITY_TYPES,
-    ROTATION,
-    Identity,
-    KeySpan,
-    identity_of,
-    signature,
-    statement,
-)
+from ledger.signing.identity import IDENTITY_TYPES, Identity, KeySpan, identity_of
+from ledger.signing.key_rule import ROTATION, signature, statement
 from ledger.signing.keys import Keys, KeyUnusable
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tiles import Tree
@@ -87,9 +80,15 @@ class TreeHeads:
         return None
 
     def _span(self) -> KeySpan:
-        if keys := self.identity().keys:
-            return keys[-1]
-        raise KeyUnusable(f"{self.ledger.origin} has no signing key yet; run `scim-ledger migrate`")
+        identity, origin = self.identity(), self.ledger.origin
+        if identity.origin != origin:
+            raise KeyUnusable(
+                f"{self.ledger.path} bears the name {origin}, and by its own events it is"
+                f" {identity.origin}; `scim-ledger verify` says which event breaks the rule"
+            )
+        if identity.keys:
+            return identity.keys[-1]
+        raise KeyUnusable(f"{origin} has no signing key yet; run `scim-ledger migrate`")
 
     def key_of(self, signed: StoredHead) -> VerifierKey:
         """Return the key that a head was signed with; there must be one."""

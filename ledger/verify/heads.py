@@ -106,12 +106,12 @@ class Heads:
     def check_brought(self, each: KnownHead, trusted: Sequence[VerifierKey]) -> Iterator[Finding]:
         """Check a head from outside: `trusted` are the keys that are trusted, whoever says so."""
         what, head = f"the tree head in {each.source}", each.head
-        if head.origin not in [name for _, name in self._identity.origins]:
+        if head.origin not in self._identity.names:
             expected, found = short(self._identity.origin), short(head.origin)
             yield _finding(f"origin of {what}", expected, found)
             return
         former = self._identity.end_of(head.origin)
-        if former is not None and head.size > former:
+        if former is not None and head.size > former and not self._is_here(head):
             expected = f"{head.size:,} events of {head.origin}, for {what} was signed over them"
             found = f"{former:,}: a restore replaced that origin, and the events after it were lost"
             yield Finding(Kind.MISSING, former + 1, "event", expected, found)
@@ -119,9 +119,16 @@ class Heads:
             yield from self.compare(each)
         if head.size > self._end:
             return  # its key may be among what is missing
-        if not any(each.note.signed_by(key) for key in trusted):
-            names = ", ".join(map(str, trusted)) or "a key that is known"
+        retired = {*self._identity.known} - {*self._identity.signers(head.origin, head.size)}
+        signers = [key for key in trusted if key not in retired]
+        if not any(each.note.signed_by(key) for key in signers):
+            names = ", ".join(map(str, signers)) or "a key that is known, and in force there"
             yield _finding(f"signature of {what}", f"one of {names}", "none of it")
+
+    def _is_here(self, head: TreeHead) -> bool:
+        """Return whether a head of a former origin is over events that stayed, of a fork too."""
+        here = self._identity.origin_at(head.size) == head.origin
+        return here and self._roots.get(head.size) == head.root
 
     def compare(self, each: KnownHead) -> Iterator[Finding]:
         """Compare the root in a head from outside, whoever signed it."""

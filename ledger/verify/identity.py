@@ -7,64 +7,51 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ledger.findings import Finding, Kind, short
-from ledger.signing.identity import Identity, Restore
+from ledger.signing.identity import Identity
+from ledger.signing.key_rule import Restore
 from ledger.signing.note import COSIGNATURE, KnownHead, VerifierKey
 
 
+def check_name(identity: Identity, origin: str) -> Iterator[Finding]:
+    """Find events that break the rule of keys and origins, and another name in the store."""
+    yield from identity.findings
+    if origin != identity.origin:
+        since, expected = identity.origins[-1]
+        at = None if identity.findings else since  # a broken event before it may be why
+        what, found = "name that the file gives the ledger", short(origin)
+        yield Finding(Kind.IDENTITY, at, what, f"{expected}, as its events say", found)
+
+
 def check_abandoned(identity: Identity, roots: Mapping[int, bytes]) -> Iterator[Finding]:
-    """Find abandoned heads that are not the former origin's, or not of the kept events."""
+    """Find abandoned heads that contradict the events that are said to be kept."""
     for restore in identity.restores:
-        head, note = restore.head, restore.abandoned
-        if head is None or note is None:
-            continue
-        at, what = restore.position, "the tree head that was abandoned"
-        if head.origin != restore.previous:
-            expected, found = restore.previous, short(head.origin)
-            yield Finding(Kind.HEAD, at, f"origin of {what}", expected, found)
-        keys = identity.keys_of(restore.previous)
-        if not any(note.signed_by(key) for key in keys):
-            names = ", ".join(map(str, keys)) or f"a key of {restore.previous}"
-            yield Finding(Kind.HEAD, at, f"signature of {what}", f"one of {names}", "none of it")
-        root = roots.get(head.size) if head.size <= restore.kept else None
-        if root is not None and root != head.root:
-            what = f"root of {what}, of size {head.size}"
-            yield Finding(Kind.ROOT, at, what, head.root.hex(), root.hex())
+        head = restore.head
+        root = roots.get(head.size) if head and head.size <= restore.agreed else None
+        if head and root is not None and root != head.root:
+            what = f"root of the tree head that was abandoned, of size {head.size}"
+            yield Finding(Kind.ROOT, restore.position, what, head.root.hex(), root.hex())
 
 
-def is_lost(identity: Identity, each: KnownHead) -> bool:
-    """Return whether a head covers events that a restore lost."""
-    end = identity.end_of(each.head.origin)
-    return end is not None and each.head.size > end
-
-
-def check_admitted(identity: Identity, each: KnownHead) -> Iterator[Finding]:
-    """Find that a head covers more lost events than the restore admitted."""
-    restore, size = identity.restore_of(each.head.origin), each.head.size
-    if restore and size > max(restore.admitted, restore.kept):
-        expected = f"one of {size:,} events, as {each.source} has"
-        found = f"one of {restore.admitted:,}" if restore.head else "none"
-        what = "tree head that was abandoned"
-        yield Finding(Kind.HEAD, restore.position, what, expected, found)
+def not_admitted(restore: Restore, each: KnownHead) -> Finding:
+    """Return the finding that a head covers more lost events than the restore admits."""
+    expected = f"one of {each.head.size:,} events, as {each.source} has"
+    found = f"one of {restore.admitted:,}" if restore.admitted else "none"
+    what = "tree head that was abandoned"
+    return Finding(Kind.HEAD, restore.position, what, expected, found)
 
 
 def sizes_of(identity: Identity) -> set[int]:
     """Return the sizes at which `check_abandoned` compares roots."""
-    return {each.admitted for each in identity.restores if 0 < each.admitted <= each.kept}
+    heads = ((each.head, each.agreed) for each in identity.restores)
+    return {head.size for head, agreed in heads if head and 0 < head.size <= agreed}
 
 
 def trusted_keys(identity: Identity, given: Sequence[VerifierKey]) -> list[VerifierKey]:
     """Return the keys whose signature is trusted on a head that is brought.
 
-    By default the ledger's. Where keys are given: they, those that they lead to, and the old key of
-    a rotation that one of these signed as the new key.
+    By default the ledger's. Where keys are given: they, and those for which they vouch.
     """
-    if not given:
-        return [key for _, key in identity.keys]
-    trusted = identity.followed(given)
-    for each in reversed(identity.handovers):
-        if each.old and each.new in trusted and each.signed_by_new:
-            trusted.append(each.old)
-    return trusted
+    return identity.trusted(given) if given else identity.known
 
 
 def check_keys(
@@ -74,18 +61,17 @@ def check_keys(
 
     A witness's key, or one that signed a head that was brought, vouches for that head only.
     """
-    known = [key for _, key in identity.keys]
-    names = {name for _, name in identity.origins}
+    in_force, names = identity.key, identity.names
     for key in given:
-        if key.name in names and key not in known:
+        if key.name in names and key not in identity.known:
             found = ", ".join(map(str, identity.keys_of(key.name))) or "none"
             yield Finding(Kind.IDENTITY, None, "verifier key", str(key), found)
     own = [key for key in given if key.name in names or not _is_of_others(key, brought)]
-    trusted = identity.followed(own)
-    if own and not (known and known[-1] in trusted):
+    trusted = identity.trusted(own)
+    if own and in_force not in trusted:
         astray = (e for e in identity.handovers if e.old in trusted and e.new not in trusted)
         broken = next(astray, None)
-        found = f"{known[-1]}, for which none of them vouches" if known else "none"
+        found = f"{in_force}, for which none of them vouches" if in_force else "none"
         yield Finding(
             Kind.IDENTITY,
             broken.position if broken else None,
@@ -102,12 +88,32 @@ def _is_of_others(key: VerifierKey, brought: Sequence[KnownHead]) -> bool:
 def doubts(identity: Identity) -> list[str]:
     """Say which origins were taken without the key of the one before."""
     return [
-        f"at position {each.position} the ledger took the name {each.origin}, and its former key"
+        f"{_where(each)} the ledger took the name {each.origin}, and its former key"
         " did not sign that: whoever can write the file can do so. Ask who runs it, and give --key"
         " with a key that you know from elsewhere"
         for each in identity.restores
         if not each.signed
     ]
+
+
+def admissions(identity: Identity) -> Iterator[str]:
+    """Say which abandoned heads are signed by no key that the events name.
+
+    Such a key was of events that are lost: the head only says what the operator admits.
+    """
+    for each in identity.restores:
+        note, head = each.abandoned, each.head
+        if note and head and not any(note.signed_by(key) for key in identity.keys_of(head.origin)):
+            yield (
+                f"{_where(each)} a tree head of {short(head.origin)} of size {head.size:,} was"
+                " abandoned that no key named in the events signed: its key was lost with events"
+            )
+
+
+def _where(each: Restore) -> str:
+    if each.lost:
+        return f"in events that were lost before position {each.position}"
+    return f"at position {each.position}"
 
 
 def in_words(restore: Restore) -> str:
@@ -116,11 +122,17 @@ def in_words(restore: Restore) -> str:
         lost = "no head is named that was abandoned, so how many were lost is not known"
     else:
         lost = f"a tree head of {restore.head.size} was abandoned"
-        lost += f": {restore.lost} events were lost" if restore.lost else ""
+        lost += f": {restore.missing} events were lost" if restore.missing else ""
+    other = restore.size - restore.agreed
+    kept = f"{restore.agreed} events were kept"
+    if restore.lost:
+        kept += " of it in the end"
+    elif other:
+        kept += f", and {other} stay that were recorded under its name in another history"
     by = "its former key signed that" if restore.signed else "its former key did not sign that"
     return (
-        f"restored at position {restore.position}: {restore.previous} was replaced by"
-        f" {restore.origin}; {restore.kept} events were kept; {lost}; {by}"
+        f"restored {_where(restore)}: {restore.previous} was replaced by {restore.origin};"
+        f" {kept}; {lost}; {by}"
     )
 
 
@@ -130,8 +142,9 @@ def as_object(restore: Restore) -> dict[str, Any]:
         "position": restore.position,
         "previous": restore.previous,
         "origin": restore.origin,
-        "kept": restore.kept,
+        "kept": restore.agreed,
         "abandoned": restore.head.size if restore.head else None,
-        "lost": restore.lost,
+        "lost": restore.missing,
         "signed_by_former_key": restore.signed,
+        "event_lost": restore.lost,
     }

@@ -9,7 +9,7 @@ from typing import Any
 from ledger.atomic_files import write_whole
 from ledger.contract import LedgerError, StoredHead
 from ledger.findings import Finding
-from ledger.signing.identity import Restore
+from ledger.signing.key_rule import Restore
 from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead, VerifierKey
 from ledger.verify.heads import parse

@@ -27,11 +27,12 @@ from ledger.signing.identity import Identity, identity_of
 from ledger.signing.known_heads import newest_trusted
 from ledger.verify.heads import Heads, Signatures, missing
 from ledger.verify.identity import (
+    admissions,
     check_abandoned,
-    check_admitted,
     check_keys,
+    check_name,
     doubts,
-    is_lost,
+    not_admitted,
     sizes_of,
     trusted_keys,
 )
@@ -100,9 +101,9 @@ class _Verification:
             self._find(rows.check_tables())
             report.origin = rows.origin()
             identity = identity_of(rows.own_stream(), report.origin)
-            self._find(identity.findings)
+            self._find(check_name(identity, report.origin))
             report.restores = identity.restores
-            report.notes += [*doubts(identity), *warnings]
+            report.notes += [*doubts(identity), *admissions(identity), *warnings]
             bounds = rows.bounds()
             pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
             if bounds.end == 0:
@@ -203,7 +204,7 @@ class _Verification:
         since = self.options.since
         if since is None:
             return
-        if since.origin not in [name for _, name in identity.origins]:
+        if since.origin not in identity.names:
             what, expected = "origin when it was verified last", short(identity.origin)
             yield Finding(Kind.IDENTITY, None, what, expected, short(since.origin))
         if since.size > tree.size and tree.whole:
@@ -232,10 +233,13 @@ class _Verification:
         for each in options.brought:
             yield from heads.check_brought(each, trusted)
         for each in (*([options.own] if options.own else []), *report.held):
-            if is_lost(identity, each):
-                yield from check_admitted(identity, each)
+            restore = identity.restore_of(each.head.origin)
+            if restore and restore.admits(each.head.size):
+                continue
+            if restore and each.head.size > restore.size:
+                yield not_admitted(restore, each)
             elif each is options.own:
-                yield from heads.check_brought(each, [key for _, key in identity.keys])
+                yield from heads.check_brought(each, identity.known)
             else:  # a key of the ledger signed it
                 yield from heads.compare(each)
         yield from self._check_missing(identity, bounds)

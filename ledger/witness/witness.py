@@ -10,7 +10,7 @@ from ledger import codec, merkle
 from ledger.contract import LedgerError
 from ledger.events import KEY_ROTATED, RESTORED
 from ledger.http_client import RemoteTrouble
-from ledger.signing.identity import rotation
+from ledger.signing.key_rule import Current, Stated, step
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.witness.remote_log import Document, RemoteLog
 from ledger.witness.state import Pin, WitnessFolder
@@ -251,8 +251,8 @@ def _is_in(event: Document, type_: str, head: TreeHead, node: merkle.Node) -> bo
 def _rotated(event: Document, old: VerifierKey) -> VerifierKey | None:
     """Return the key that replaces one by an event, if both have signed that."""
     try:
-        found = rotation(0, old.name, old, event["payload"])
-        replaces = event["payload"]["old"] == str(old)
+        position = json.loads(event["header"])["position"]
+        stated = Stated(KEY_ROTATED, position, old.name, event["payload"])
+        return step(Current(old.name, old), stated).now.key
     except _UNFIT:
         return None
-    return found.new if replaces and found.signed_by_old and found.signed_by_new else None

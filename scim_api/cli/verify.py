@@ -239,7 +239,7 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
         yield f"compared with a rebuild: {name} up to position {at}"
     if report.newest:
         yield f"newest tree head: size {report.newest.size}, {report.newest.signed_at}"
-    kept = {each.previous: each.kept for each in report.restores}
+    kept = {each.previous: each.agreed for each in report.restores}
     for each in (*options.from_outside, *report.held):
         if each.head.size <= kept.get(each.head.origin, each.head.size):  # the rest is lost
             yield f"compared with {each.source}: size {each.head.size}, {each.head.origin}"

@@ -13,7 +13,7 @@ from ledger import events
 from ledger.background import exclusive_lock
 from ledger.contract import LedgerUnavailable
 from ledger.events import Event
-from ledger.signing.identity import RECOVERY, statement
+from ledger.signing.key_rule import RECOVERY, statement
 from ledger.signing.note import Note, TreeHead
 from ledger.signing.rollback import Superseded
 from ledger.sqlite.backup import backup

@@ -15,7 +15,7 @@ from ledger import clock, events
 from ledger.contract import LedgerUnavailable
 from ledger.events import Event
 from ledger.ledger_stream import stream_of
-from ledger.signing.identity import ROTATION, statement
+from ledger.signing.key_rule import ROTATION, statement
 from ledger.signing.keys import Keys, KeyUnusable, seed_of
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tree_heads import TreeHeads

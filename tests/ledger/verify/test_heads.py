@@ -253,7 +253,7 @@ FORGERIES: dict[str, tuple[int | None, str, list[Change]]] = {
     ),
     "a rotation that nobody signed": (
         401,
-        "signature of the new key",
+        "key before",
         [
             rewrite(
                 401,

@@ -8,7 +8,7 @@ import pytest
 
 from ledger import codec, merkle
 from ledger.events import KEY_ROTATED, Event, Metadata, Recorded
-from ledger.signing.identity import ROTATION, statement
+from ledger.signing.key_rule import ROTATION, statement
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.witness.witness import followed
 
