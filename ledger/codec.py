@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ledger.contract import LedgerUnavailable
+from ledger.contract import LedgerNewer, LedgerUnavailable
 from ledger.events import (
     CREDENTIAL_ISSUED,
     ERASED,
@@ -49,7 +49,7 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
 }
 
 
-class UnknownEvent(LedgerUnavailable):
+class UnknownEvent(LedgerNewer):
     """An event of a type or revision newer than this program: reading on would guess."""
 
     def __init__(self, type_: str, revision: int) -> None:

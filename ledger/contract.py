@@ -60,13 +60,17 @@ class LogStuck(LedgerError):
     """The log of a ledger grows and cannot be written back."""
 
 
-class NotMigrated(LedgerError):
-    """The projections were built by another version of the program."""
+class NotMigrated(LedgerUnavailable):
+    """An earlier version of the program made the tables, or built the projections."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(
-            f"the projections of {name} are of another version; run `scim-ledger migrate`"
+            f"{path} is of an earlier version; run `scim-ledger migrate`", reason="not migrated"
         )
+
+
+class LedgerNewer(LedgerUnavailable):
+    """A later version of the program wrote the ledger, or its settings."""
 
 
 class SideFileUnavailable(LedgerUnavailable):

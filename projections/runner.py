@@ -108,7 +108,7 @@ class StoredProjection:
         Raises NotMigrated for tables that only `migrate` makes.
         """
         if outdated(self.ledger, [self.projection]):
-            raise NotMigrated(self.ledger.path.parent.name)
+            raise NotMigrated(self.ledger.path)
         return self._position(None)
 
     def _position(self, connection: Any) -> int:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ledger.background import Job, Upkeep
-from ledger.contract import LedgerUnavailable, NotMigrated, Progress, Projector
+from ledger.contract import NotMigrated, Progress, Projector
 from ledger.create import create, migrate
 from ledger.events import Metadata
 from ledger.signing.anchors import anchors
@@ -67,16 +67,28 @@ def open_tenant(path: Path, settings: Settings = DEFAULTS, *, ask: bool = False)
     """
     tenant = wire(path, settings)
     try:
-        if runner.outdated(tenant.ledger, projections_of(tenant)):
-            raise LedgerUnavailable(
-                f"{path} has projections to be built; run `scim-ledger migrate`",
-                reason="not migrated",
-            )
+        _must_be_built(tenant)
         must_be_newest(tenant.heads, known_heads(tenant, settings, ask=ask))
     except BaseException:
         tenant.ledger.close()
         raise
     return tenant
+
+
+def _must_be_built(tenant: Tenant) -> None:
+    """Raise NotMigrated unless the projections are those of this version."""
+    if runner.outdated(tenant.ledger, projections_of(tenant)):
+        raise NotMigrated(tenant.ledger.path)
+
+
+def must_be_migrated(path: Path) -> None:
+    """Raise LedgerError unless this version can serve a ledger; the file stays as it is."""
+    tenant = wire(path, read_only=True)
+    try:
+        _must_be_built(tenant)
+        tenant.catalogue()
+    finally:
+        tenant.ledger.close()
 
 
 def known_heads(tenant: Tenant, settings: Settings, *, ask: bool = True) -> list[KnownHead]:
@@ -147,7 +159,6 @@ def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[s
 def compare_with_rebuild(path: Path, progress: Progress) -> Compared:
     """Compare a ledger's projections with a rebuild, changing no file; raises NotMigrated."""
     tenant = wire(path, read_only=True)
-    if runner.outdated(tenant.ledger, projections_of(tenant)):
-        raise NotMigrated(tenant.name)
+    _must_be_built(tenant)
     opened = partial(stored_projections, path, read_only=True)
     return compare(opened, tenant.ledger.last_position(), progress)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
-from ledger.contract import LedgerUnavailable
+from ledger.contract import LedgerNewer, LedgerUnavailable, NotMigrated
 from ledger.sqlite.connection import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -109,15 +109,13 @@ def check_identity(connection: Connection, path: Path, oldest: int = SCHEMA_VERS
             reason="foreign file",
         )
     if schema > SCHEMA_VERSION:
-        raise LedgerUnavailable(
+        raise LedgerNewer(
             f"{path} was written by a newer scim-ledger (schema {schema}; this program knows"
             f" {SCHEMA_VERSION}); install that version or a later one. It was left as it is",
             reason="ledger newer than the program",
         )
     if schema < oldest:
-        raise LedgerUnavailable(
-            f"{path} is of an older version; run `scim-ledger migrate`", reason="not migrated"
-        )
+        raise NotMigrated(path)
 
 
 def look_at(path: Path, oldest: int = SCHEMA_VERSION) -> None:

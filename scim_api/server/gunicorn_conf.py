@@ -10,6 +10,7 @@ from typing import Any
 
 from scim_api import settings as _settings
 from scim_api.logs import gunicorn_logging, hold_standard_streams
+from scim_api.server.master import TRIAL, tell_ready
 
 hold_standard_streams()
 try:
@@ -23,7 +24,6 @@ workers = _checked.workers
 threads = _checked.threads
 worker_class = "scim_api.server.worker.ScimWorker"
 preload_app = False  # no SQLite connection crosses a fork
-reuse_port = True  # without it one worker takes all connections by chance (measured)
 keepalive = 75  # Okta keeps its connections
 timeout = 90
 graceful_timeout = _checked.shutdown_grace
@@ -37,10 +37,22 @@ proc_name = "scim-ledger"
 logconfig_dict = gunicorn_logging(_checked.log_level)
 
 
+if os.environ.get(TRIAL):
+    from scim_api.server.trial import must_fit
+
+    must_fit(_checked)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Leave a worker its own socket only."""
+    server.keep_to(worker)
+
+
 def post_worker_init(worker: Any) -> None:
     """Start the background jobs: one of the workers does them for each ledger."""
     if worker.runtime:
         worker.runtime.start()
+    tell_ready(worker)
     if worker.age == workers and not _checked.production:  # the last of the first ones
         _show_how_to_call()
 

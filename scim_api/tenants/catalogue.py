@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from ledger.contract import LedgerUnavailable
+from ledger.contract import LedgerNewer
 from projections.current.configuration import Settings
 from scim_api.protocol.policy import OKTA, PRESETS, Policy, with_settings
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
@@ -141,8 +141,8 @@ def _required(attribute: Attribute, wanted: Mapping[Attribute, set[Attribute]]) 
     return replace(attribute, required=True, sub_attributes=subs)
 
 
-def _newer(sentence: str) -> LedgerUnavailable:
-    return LedgerUnavailable(
+def _newer(sentence: str) -> LedgerNewer:
+    return LedgerNewer(
         f"the ledger's settings cannot be read: {sentence} A later version of scim-ledger may have"
         " written them",
         reason="settings newer than the program",
