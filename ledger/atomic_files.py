@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from ledger import owners
+
 
 @contextmanager
 def new_file(path: Path, *, mode: int = 0o600, replace: bool = False) -> Iterator[Path]:
@@ -13,24 +15,39 @@ def new_file(path: Path, *, mode: int = 0o600, replace: bool = False) -> Iterato
 
     Raises FileExistsError where there is a file, unless it is to be replaced.
     """
-    with _draft(path, mode) as draft:
+    with _naming(path), _draft(path, mode) as draft:
         yield draft
         _sync(draft)
         if replace:
             os.replace(draft, path)
         else:
             os.link(draft, path)  # fails if somebody was quicker, unlike a rename
-    sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 @contextmanager
 def _draft(path: Path, mode: int = 0o600) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    os.close(owners.create(draft, mode))
     try:
         yield draft
     finally:
-        draft.unlink(missing_ok=True)
+        for each in (draft, *path.parent.glob(f"{draft.name}-*")):  # logs of an unfinished database
+            each.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let an error of the disk name the file that was to be written, not its draft or nothing."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        named = Path(os.fsdecode(error.filename or ""))
+        if not named.name or named.name.startswith(f".{path.name}."):
+            error.filename = str(path)
+        raise
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -55,7 +72,7 @@ def write_together(files: Mapping[Path, Iterable[bytes]]) -> None:
     with ExitStack() as stack:
         drafts = {path: stack.enter_context(_draft(path)) for path in files}
         for path, draft in drafts.items():
-            with open(draft, "wb") as file:
+            with _naming(path), open(draft, "wb") as file:
                 file.writelines(files[path])
             _sync(draft)
         try:
@@ -75,9 +92,9 @@ def write_once(path: Path, content: bytes) -> None:
 
     Raises FileExistsError. Only here can a power cut leave a part of a file.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
+    descriptor = owners.create(path, 0o444)
     try:
-        with open(descriptor, "wb") as file:
+        with _naming(path), open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -90,9 +107,9 @@ def write_once(path: Path, content: bytes) -> None:
 
 def make_folder(path: Path, *, mode: int = 0o700) -> None:
     """Make a folder and those above it, where they are not there yet; durable when this returns."""
-    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
-    path.mkdir(parents=True, exist_ok=True, mode=mode)
-    for folder in missing:
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        owners.create_folder(folder, mode if folder == path else 0o777)
         sync_folder(folder.parent)
 
 

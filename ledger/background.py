@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Protocol
 
+from ledger import owners
 from ledger.contract import Ledger, LedgerBusy, LedgerError
 
 INTERVAL = 2.0  # seconds between two looks at the ledgers
@@ -136,6 +137,7 @@ def file_lock(folder: Path, *, timeout: float = math.inf) -> Iterator[None]:
 def _lock(path: Path, timeout: float = 0.0) -> IO[bytes] | None:
     """Take a file lock, held till it is closed; None if another process keeps it for too long."""
     deadline = time.monotonic() + timeout
+    owners.create_missing(path)
     lock = open(path, "ab")  # noqa: SIM115 (the caller closes it)
     while True:
         try:

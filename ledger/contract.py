@@ -80,6 +80,10 @@ class SideFileUnavailable(LedgerUnavailable):
 class LedgerMissing(LedgerUnavailable):
     """There is no ledger at a path."""
 
+    def __init__(self, message: str, path: Path, *, reason: str = "no ledger") -> None:
+        super().__init__(message, reason=reason)
+        self.path = path
+
 
 class LedgerMisnamed(LedgerError):
     """A text cannot be the name of a ledger."""

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from ledger import owners
 from ledger.contract import LedgerError
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import Connection, connect, driver, translate_errors
@@ -81,7 +82,7 @@ class SideFile(ABC, Generic[P]):
                     self._schedule()
 
     def _write(self, pending: P) -> None:
-        self._path.touch(mode=0o600)
+        owners.create_missing(self._path)
         self._path.chmod(0o600)  # of an earlier version; SQLite gives the WAL the same mode
         with closing(connect(self._path)) as connection:
             for statement in (*self.schema, "PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"):

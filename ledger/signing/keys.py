@@ -11,8 +11,9 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from ledger import owners
 from ledger.atomic_files import make_folder, sync_folder, write_whole
-from ledger.contract import LedgerError, LedgerUnavailable
+from ledger.contract import UNREADABLE, LedgerError, LedgerUnavailable
 from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, VerifierKey
 
 KEY_FILE = "signing.key"
@@ -37,6 +38,10 @@ class Keys:
     def file(self) -> Path:
         return self.folder / KEY_FILE
 
+    def traces(self) -> list[Path]:
+        """Return the files of a key in use and of a head: where one is, a ledger was."""
+        return [self.folder / name for name in (KEY_FILE, HEAD_FILE) if _there(self.folder / name)]
+
     def find(self, in_force: VerifierKey) -> SigningKey:
         """Return the key that signs now; raises KeyUnusable."""
         if self.given:
@@ -48,7 +53,7 @@ class Keys:
             self.settle()  # a rotation was cut off after its event was recorded
         if found := self._read(KEY_FILE, in_force):
             return found
-        if self.file.exists():
+        if _there(self.file):
             raise KeyUnusable(f"{self.file} is not the key of this ledger, {in_force}")
         raise KeyUnusable(
             f"there is no signing key at {self.file}: put the key of {in_force.name} back, or,"
@@ -58,11 +63,13 @@ class Keys:
     def _read(self, name: str, in_force: VerifierKey) -> SigningKey | None:
         """Return the key in a file if it is the one in force."""
         path = self.folder / name
-        if not path.exists():
-            return None
         try:
             key = SigningKey.parse(path.read_text(encoding="utf-8"))
-        except (MalformedNote, UnicodeDecodeError, OSError) as error:
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise KeyUnusable(owners.unreadable(path, error)) from error
+        except (MalformedNote, UnicodeDecodeError) as error:
             raise KeyUnusable(f"{path} cannot be read as a signing key: {error}") from error
         return key if key.verifier == in_force else None
 
@@ -89,15 +96,34 @@ class Keys:
         write_whole(self.folder / NEXT_FILE, f"{key.private_text()}\n".encode())
         return key
 
-    def settle(self) -> None:
-        """Put the key that was made last to use, in place of the one before."""
+    def discard(self) -> None:
+        """Remove a key that was made and will not be put to use."""
         if (self.folder / NEXT_FILE).exists():
+            (self.folder / NEXT_FILE).unlink()
+            sync_folder(self.folder)
+
+    def settle(self) -> None:
+        """Put the key that was made last to use, in place of an earlier one of its origin.
+
+        A key of another origin is kept under another name: the ledger it signs for may be away.
+        """
+        if (self.folder / NEXT_FILE).exists():
+            self._keep_foreign(_name_in(self.folder / NEXT_FILE))
             os.replace(self.folder / NEXT_FILE, self.file)
             sync_folder(self.folder)
 
+    def _keep_foreign(self, origin: str | None) -> None:
+        if not self.file.exists() or (found := _name_in(self.file)) == origin is not None:
+            return
+        mark = found.rpartition("/")[2] if found else "unknown"
+        for number in range(1, 1000):
+            again = f".{number}" if number > 1 else ""
+            with suppress(FileExistsError):
+                return os.link(self.file, self.folder / f"{KEY_FILE}.{mark}{again}")
+
     def rights(self) -> str | None:
         """Return what is wrong with the rights of the key file, if anything is."""
-        if self.given or not self.file.exists():
+        if self.given or not _there(self.file):
             return None
         mode = stat.S_IMODE(self.file.stat().st_mode)
         return f"others can read {self.file}: chmod 600 {self.file}" if mode & 0o077 else None
@@ -111,14 +137,37 @@ class Keys:
         """Return the newest head that the key signed; raises LedgerUnavailable if it is damaged."""
         path = self.folder / HEAD_FILE
         try:
-            return Note.parse(path.read_text(encoding="utf-8")) if path.exists() else None
-        except (MalformedNote, UnicodeDecodeError, OSError) as error:
+            return Note.parse(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            says = owners.unreadable(path, error)
+            raise LedgerUnavailable(says, reason=UNREADABLE) from error
+        except (MalformedNote, UnicodeDecodeError) as error:
             raise LedgerUnavailable(
                 f"{path} cannot be read as a tree head: {error}. It is the newest head that was"
                 " signed: put it back from a copy, or from whoever holds one; if there is none,"
                 " move it away, and what was signed before is known to others only",
                 reason="damaged signing.head",
             ) from error
+
+
+def _there(path: Path) -> bool:
+    """Return whether there is a file, also in a folder that is closed to this process."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _name_in(path: Path) -> str | None:
+    """Return the name of the key in a file; None where there is no key in it."""
+    with suppress(MalformedNote, UnicodeDecodeError, OSError):
+        return SigningKey.parse(path.read_text(encoding="utf-8")).name
+    return None
 
 
 def seed_of(given: str) -> bytes:

@@ -12,7 +12,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from ledger import owners
 from ledger.contract import (
+    OUT_OF_REACH,
     UNREADABLE,
     UNUSABLE,
     UNWRITABLE,
@@ -85,12 +87,10 @@ def connect_read_only(path: Path) -> Connection:
 
 
 def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
-    if not path.exists():
+    if not _is_there(path):
         if path.name in SIDE_FILES:
-            raise LedgerMissing(f"there is no {path}", reason="no file")
-        raise LedgerMissing(
-            f"there is no ledger at {path}; `scim-ledger init` makes one", reason="no ledger"
-        )
+            raise LedgerMissing(f"there is no {path.absolute()}", path, reason="no file")
+        raise LedgerMissing(f"there is no ledger at {path.absolute()}", path)
     with translate_errors(path):
         connection = driver.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -106,6 +106,14 @@ def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
             connection.close()
             raise
     return connection
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is a file, or a folder that hides whether there is one."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def json_list(values: Iterable[Any]) -> str:
@@ -200,11 +208,20 @@ def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
         end = f". {remedy}" if remedy else ""
         return kind(f"{path} cannot be used: {says}{end}", reason=UNUSABLE)
     reason, sentence = _REASONS[code]
+    if reason in OUT_OF_REACH and (says_who := _denial(path)):
+        verb = "opened" if reason == UNREADABLE else "written"
+        return kind(f"{path} cannot be {verb}: {says_who}", reason=reason)
     if remedy and code == driver.SQLITE_NOTADB:
         sentence = f"is no SQLite database, or its first page is damaged. {remedy}"
     elif remedy and code == driver.SQLITE_CORRUPT:
         sentence = f"is damaged. {remedy}"
     return kind(f"{path} {sentence} ({says})", reason=reason)
+
+
+def _denial(path: Path) -> str | None:
+    """Return which of the files that SQLite needs this process may not use, and why."""
+    needed = (path, path.parent, *(Path(f"{path}{name}") for name in LOG_FILES))
+    return next(filter(None, (owners.denial(each, write=True) for each in needed)), None)
 
 
 def execute_when_free(connection: Connection, statement: str, deadline: float) -> None:

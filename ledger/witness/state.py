@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ledger.atomic_files import make_folder, sync_folder, write_new
+from ledger.atomic_files import make_folder, write_new
 from ledger.contract import LedgerError
 from ledger.signing.known_heads import HEADS
 from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, TreeHead, VerifierKey
@@ -93,8 +93,7 @@ class WitnessFolder:
         parent = self.path / "refused"
         make_folder(parent, mode=0o755)
         folder = parent / f"{len(list(parent.iterdir())) + 1:010}"
-        folder.mkdir(mode=0o755)
-        sync_folder(parent)
+        make_folder(folder, mode=0o755)
         write_new(folder / PRESENTED, str(presented).encode(), mode=_PUBLIC)
         write_new(folder / "why.txt", f"{says}\n".encode(), mode=_PUBLIC)
         write_new(folder / REMEMBERED, str(remembered).encode(), mode=_PUBLIC)

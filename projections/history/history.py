@@ -1,14 +1,14 @@
 """The history of a ledger, in a file of its own next to it: reads as of any past position."""
 
-import os
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ledger import owners
 from ledger.contract import (
     UNUSABLE,
     Connection,
@@ -246,10 +246,9 @@ def _opened(path: Path, deadline: float) -> Any:
     Raises SideFileUnavailable where it cannot be created, as in a folder without write access.
     """
     try:
-        with suppress(FileExistsError):  # to open and close one in use would drop our own locks
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        owners.create_missing(path)  # to open and close one in use would drop our own locks
     except OSError as error:
-        says = f"{path} cannot be made: {error.strerror}"
+        says = f"{path} cannot be made: {owners.denial(path.parent, write=True) or error.strerror}"
         raise SideFileUnavailable(says, reason=UNUSABLE) from error
     while True:
         try:

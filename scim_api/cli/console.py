@@ -18,7 +18,7 @@ from flask import Flask
 
 from ledger import clock
 from ledger.contract import LedgerBusy, LedgerError, LedgerMisnamed, LedgerMissing
-from ledger.create import must_name_a_ledger
+from ledger.create import LedgerAway, left_of, must_name_a_ledger
 from ledger.erasure import NotHeld
 from ledger.events import Metadata
 from ledger.witness.witness import Refused
@@ -38,11 +38,12 @@ from scim_api.cli.terminal import (
 from scim_api.protocol.errors import ScimError, TooMany
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.configure import UnknownSchema
-from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
-from scim_api.wiring import create_ledger, migrate_ledger, open_tenant
+from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_names, ledger_path
+from scim_api.wiring import create_ledger, keys_of, migrate_ledger, open_tenant
 
 VERSION = version("scim-ledger")
 SOFTWARE = f"scim-ledger {VERSION}"
+MOST_NAMED = 20  # ledgers in an error
 
 
 class Console:
@@ -98,6 +99,31 @@ class Console:
     def migrate(self, name: str) -> list[str]:
         """Bring a ledger up to date; return what was done."""
         return migrate_ledger(self.path(name), self.settings, self.metadata())
+
+    def explain(self, error: LedgerError) -> str:
+        """Return the sentence of an error; of a missing ledger also where it was looked for."""
+        if not isinstance(error, LedgerMissing) or error.path.name != LEDGER_FILE:
+            return str(error)
+        settings, path = self.settings, error.path
+        if path.parent.parent != settings.data_dir:
+            return str(error)
+        name, left = path.parent.name, left_of(path, keys_of(path, settings))
+        keys = f"; SCIM_KEY_DIR is {settings.key_dir.absolute()}" if settings.key_dir else ""
+        where = f"{self.whereabouts()}{keys}; --ledger is {name}"
+        if left:
+            return f"{LedgerAway(path, left)}. {where}"
+        return f"{error}. {where}. `scim-ledger init --ledger {name}` makes a new one"
+
+    def whereabouts(self) -> str:
+        """Return where ledgers are looked for, by which setting, and which are there."""
+        folder, there = self.settings.data_dir, [*self.names]
+        source = "set in the environment" if os.environ.get("SCIM_DATA_DIR") else "the default"
+        found = [name for name in there if ledger_path(folder, name).exists()]
+        more = f" and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
+        ledgers = f"has {', '.join(found[:MOST_NAMED])}{more}" if found else "has no ledger"
+        if not folder.is_dir():
+            ledgers = "is not there"
+        return f"SCIM_DATA_DIR ({source}), {folder.absolute()}, {ledgers}"
 
     # The answer
 
@@ -193,7 +219,7 @@ def command(
             console: Console = click.get_current_context().obj
             console.name = given.pop("ledger", "default")
             console.as_json = given.pop("as_json", False)
-            with _sentences():
+            with _sentences(console):
                 body(console, **given)
 
         text = (body.__doc__ or "").format_map(group.words if group else {})
@@ -227,16 +253,18 @@ EXITS: Mapping[type[Exception], Exit] = {
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def _sentences(console: Console) -> Iterator[None]:
     """End a command that fails with a sentence and the right exit code."""
     try:
         yield
     except (SettingsError, LedgerError, ScimError) as error:
         code = next(code for kind, code in EXITS.items() if isinstance(error, kind))
-        raise Failure(f"{error}; try again" if code is Exit.BUSY else str(error), code) from error
+        says = console.explain(error) if isinstance(error, LedgerError) else str(error)
+        raise Failure(f"{says}; try again" if code is Exit.BUSY else says, code) from error
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe went away: nothing to say to it
         end(Exit.OK)
     except OSError as error:
-        named = f"{error.filename}: " if error.filename else ""
+        path = error.filename if isinstance(error.filename, str) else None
+        named = f"{Path(path).absolute()}: " if path else ""
         raise Failure(f"{named}{error.strerror or error}") from error

@@ -11,10 +11,11 @@ import click
 from ledger.contract import LedgerError
 from scim_api import settings as settings_
 from scim_api.auth import credentials
-from scim_api.cli.console import Console, command
+from scim_api.cli.console import MOST_NAMED, Console, command
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.server.checks import sqlite_check
 from scim_api.settings import Settings
+from scim_api.tenants.tenants import ledger_names
 
 PORT_PATIENCE = 3.0  # seconds
 
@@ -66,20 +67,36 @@ def _must_be_free(settings: Settings) -> None:
 
 def _prepare_ledgers(console: Console) -> str | None:
     """Migrate the ledgers; where there is none, make the default one and return its token."""
-    settings = console.settings
-    if not console.names and settings.production:
-        raise Failure(
-            f"there is no ledger in {settings.data_dir}; run: scim-ledger init", Exit.CONFIGURATION
-        )
     if not console.names:
+        _must_be_new(console)
         return credentials.issue(console.create("default"), console.metadata(), "first").token
     for name in console.names:
         try:
             console.migrate(name)
             console.tenant(name).close()
         except (LedgerError, OSError) as trouble:
-            _print(f"warning: ledger {name} cannot be served: {trouble}", err=True)
+            says = console.explain(trouble) if isinstance(trouble, LedgerError) else trouble
+            _print(f"warning: ledger {name} cannot be served: {says}", err=True)
     return None
+
+
+def _must_be_new(console: Console) -> None:
+    """Raise Failure where the ledgers are away, or a first one is not to be made by itself."""
+    settings = console.settings
+    if settings.key_dir and (signed := ledger_names(settings.key_dir)):
+        raise Failure(
+            f"there is no ledger to serve: {console.whereabouts()}, but SCIM_KEY_DIR,"
+            f" {settings.key_dir.absolute()}, has the keys of {', '.join(signed[:MOST_NAMED])}."
+            " Nothing was made. Put the ledgers back (is a disk not mounted?), or make a new one"
+            " with: scim-ledger init --ledger NAME",
+            Exit.CONFIGURATION,
+        )
+    if settings.production:
+        raise Failure(
+            f"there is no ledger to serve: {console.whereabouts()}. Put the ledgers there (is a"
+            " disk not mounted?), or make the first one with: scim-ledger init",
+            Exit.CONFIGURATION,
+        )
 
 
 def _introduce(settings: Settings, token: str | None) -> None:

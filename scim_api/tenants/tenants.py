@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ledger.contract import UNUSABLE, Connection, Ledger, LedgerError, LedgerUnavailable
 from ledger.signing.anchors import Anchor
+from ledger.signing.keys import HEAD_FILE, KEY_FILE
 from ledger.signing.tree_heads import TreeHeads
 from projections.current.configuration import Configuration, Settings, settings_of, stream_of
 from projections.current.credentials import Credential, Credentials
@@ -19,6 +20,7 @@ from scim_api.tenants.catalogue import Catalogue, CatalogueCache
 from scim_api.tenants.usage import USAGE_FILE, Usage
 
 LEDGER_FILE = "ledger.db"
+_TRACES = (LEDGER_FILE, USAGE_FILE, KEY_FILE, HEAD_FILE)
 
 
 def ledger_path(data_dir: Path, name: str) -> Path:
@@ -27,8 +29,8 @@ def ledger_path(data_dir: Path, name: str) -> Path:
 
 
 def ledger_names(data_dir: Path) -> list[str]:
-    """Return the names of all ledgers, those that were served and are gone included."""
-    files = (path for name in (LEDGER_FILE, USAGE_FILE) for path in data_dir.glob(f"*/{name}"))
+    """Return the names of all ledgers, those that are gone and left a key or a use included."""
+    files = (path for name in _TRACES for path in data_dir.glob(f"*/{name}"))
     return sorted({path.parent.name for path in files})
 
 

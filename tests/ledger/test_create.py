@@ -1,17 +1,24 @@
 """A ledger's file is created whole, private, and never over an existing file."""
 
+import dataclasses
+import itertools
 import os
 import shutil
 import stat
+import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ledger import events
 from ledger.contract import NO_STREAM, Append, LedgerError, LedgerMissing
-from ledger.create import create, migrate
+from ledger.create import LedgerAway, create, migrate
 from ledger.events import Event, Metadata
+from ledger.signing.keys import Keys
+from ledger.signing.note import SigningKey
+from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.connection import APPLICATION_ID, SCHEMA_VERSION, driver
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
@@ -95,7 +102,7 @@ def test_a_ledger_is_not_created_next_to_the_log_of_a_lost_one(
     log = tmp_path / "ledger.db-wal"  # SQLite would play it into whatever file is beside it
     shutil.copy(ledger.path.with_name("ledger.db-wal"), log)
 
-    with pytest.raises(LedgerError, match="a log without its ledger"):
+    with pytest.raises(LedgerError, match=r"what belongs to one is there: .*ledger\.db-wal"):
         make(tmp_path / "ledger.db", metadata)
 
     assert log.stat().st_size > 0
@@ -127,6 +134,111 @@ def test_of_many_that_make_one_ledger_at_once_one_does(tmp_path: Path, metadata:
 
     assert len(refused) == 3
     assert verify(tmp_path / "ledger.db").good
+
+
+LEFT = [
+    "signing.key",
+    "signing.head",
+    "signing.key.next",
+    "history.db",
+    "requests.db",
+    "usage.db",
+    "anchor-folder.json",
+    "anchor-url.json",
+    "verified.json",
+]
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_no_ledger_is_made_where_something_of_one_that_is_away_is(
+    name: str, ledger_path: Path, metadata: Metadata
+) -> None:
+    folder = ledger_path.parent
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / name).write_bytes(b"of a ledger that is away")
+
+    with pytest.raises(LedgerAway, match=f"what belongs to one is there: {folder / name}. "):
+        make(ledger_path, metadata)
+
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {
+        name: b"of a ledger that is away"
+    }
+
+
+def test_no_ledger_is_made_over_a_key_in_another_folder(tmp_path: Path, metadata: Metadata) -> None:
+    keys = Keys(tmp_path / "keys" / "acme")
+    for file in (keys.file, keys.folder / "signing.head"):
+        keys.folder.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"of a ledger whose disk is not mounted")
+
+        with pytest.raises(LedgerAway, match=f"{file}"):
+            create(tmp_path / "var" / "acme" / "ledger.db", "acme", software="test",
+                   metadata=metadata, keys=keys)  # fmt: skip
+
+        assert not (tmp_path / "var").exists()
+        file.unlink()
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["key next to it", "key elsewhere"])
+def test_a_creation_that_is_killed_at_any_moment_can_be_repeated(
+    apart: bool, tmp_path: Path, metadata: Metadata
+) -> None:
+    for moment in range(1000):
+        path = tmp_path / str(moment) / "acme" / "ledger.db"
+        keys = Keys(tmp_path / f"keys{moment}" if apart else path.parent)
+        status = created_until(moment, path, keys, metadata)
+        if not path.exists():
+            create(path, "acme", software="scim-ledger test", metadata=metadata, keys=keys)
+        with closing(SQLiteLedger(path)) as ledger:
+            assert TreeHeads(ledger, keys).sign().size == 1
+        assert keys.file.exists()
+        assert not (keys.folder / "signing.key.next").exists()
+        if status == 0:
+            break
+
+    assert moment > 10  # or it was killed at too few moments
+
+
+def created_until(moment: int, path: Path, keys: Keys, metadata: Metadata) -> int:
+    """Create a ledger in a process that ends without a word at its nth call for a file."""
+    child = os.fork()
+    if child == 0:
+        calls = itertools.count()
+
+        def end(event: str, arguments: tuple[object, ...]) -> None:
+            if event in ("os.link", "os.rename", "os.remove", "os.mkdir") or (
+                event == "open" and str(arguments[0]).startswith(str(path.parents[2]))
+            ):
+                next(calls) != moment or os._exit(9)
+
+        sys.addaudithook(end)
+        create(path, "acme", software="scim-ledger test", metadata=metadata, keys=keys)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_creation_that_fails_leaves_nothing_in_the_way(
+    tmp_path: Path, metadata: Metadata
+) -> None:
+    full = dataclasses.replace(metadata, request={"operator": "\ud800"})  # no JSON: fails late
+    with pytest.raises(TypeError):
+        make(tmp_path / "acme" / "ledger.db", full)
+
+    assert os.listdir(tmp_path / "acme") == ["ledger.lock"]
+    make(tmp_path / "acme" / "ledger.db", metadata)
+
+
+def test_a_key_of_another_ledger_is_kept_when_a_new_one_is_put_to_use(tmp_path: Path) -> None:
+    keys = Keys(tmp_path)
+    other = keys.make("other/0123456789abcdef")
+    keys.settle()
+
+    mine = keys.make("acme/00112233445566aa")
+    keys.settle()
+
+    assert keys.find(mine.verifier) == mine
+    assert SigningKey.parse((tmp_path / "signing.key.0123456789abcdef").read_text()) == other
 
 
 def test_migrating_a_ledger_that_is_up_to_date_takes_no_steps(ledger_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Fixtures of the service's tests: an application of its own, a real server."""
 
+import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -84,3 +86,15 @@ def start(tmp_path):
     yield starting
     for started in servers:
         started.clean_up()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Return a folder on a disk of 3 MB; skips where nothing may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 import app
 from tests.scim_api.client import Api, Site
-from tests.scim_api.conftest import made, start, start_made
+from tests.scim_api.conftest import disk, made, start, start_made
 
-__all__ = ["made", "start", "start_made"]
+__all__ = ["disk", "made", "start", "start_made"]
 
 
 @dataclass(frozen=True)

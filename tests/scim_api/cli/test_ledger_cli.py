@@ -179,6 +179,40 @@ def test_verify_tells_a_wrong_projection_from_a_wrong_ledger(shell, api):
     assert "projections rebuild" in out
 
 
+def test_a_missing_ledger_is_told_with_its_path_and_the_settings_it_comes_from(shell):
+    shell("init", "--ledger", "acme")
+
+    ended = shell("user", "show", "jane", "--ledger", "acmee", code=5)
+
+    assert f"there is no ledger at {shell.data_dir}/acmee/ledger.db. " in ended.err
+    assert (
+        f"SCIM_DATA_DIR (set in the environment), {shell.data_dir}, has acme, default" in ended.err
+    )
+    assert "--ledger is acmee" in ended.err
+
+
+def test_a_ledger_that_is_away_is_not_made_again(shell, api, tmp_path):
+    api.create()
+    folder = shell.data_dir / "default"
+    shutil.move(folder / "ledger.db", tmp_path / "ledger.db")
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    for command in ("init", "demo"):
+        ended = shell(command, "--ledger", "default", code=5)
+
+        assert f"there is no ledger at {folder}/ledger.db, but what belongs to one" in ended.err
+        assert f"{folder}/signing.key" in ended.err
+        assert "scim-ledger restore BACKUP" in ended.err
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert (
+        f"there is no ledger at {folder}/ledger.db, but what belongs to one"
+        in shell("tree-head", "show", code=5).err
+    )
+
+    shutil.move(tmp_path / "ledger.db", folder / "ledger.db")
+    assert shell("verify").code == 0
+
+
 def test_verify_of_another_versions_projections_says_to_migrate(shell, api):
     api.create()
     tamper(ledger_file(shell), "UPDATE checkpoint SET revision = 1")
@@ -192,7 +226,7 @@ def test_verify_of_another_versions_projections_says_to_migrate(shell, api):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--ledger", "none"], "`scim-ledger init` makes one"),
+        (["--ledger", "none"], "`scim-ledger init --ledger none` makes a new one"),
         (["--file", "none.db"], "there is no file none.db\n"),
         (["--file", "none.db", "--position", "1"], "there is no file none.db\n"),
     ],
@@ -204,6 +238,16 @@ def test_verify_ends_with_5_where_there_is_nothing(shell, words, says):
 
 
 # backup
+
+
+def test_a_backup_to_a_full_disk_blames_that_and_leaves_nothing(shell, disk):
+    (disk / "filler").write_bytes(bytes(3 * 1024 * 1024 - 65536))
+
+    ended = shell("backup", str(disk / "copy.db"), code=1)
+
+    assert f"{disk}/copy.db cannot be written (database or disk is full): 0.1 MiB were" in ended.err
+    assert "Free some space" not in ended.err  # of the ledger's disk, which is not full
+    assert [file.name for file in disk.iterdir()] == ["filler"]
 
 
 def test_a_backup_is_a_whole_ledger_for_nobody_else(shell, api, tmp_path):

@@ -283,18 +283,6 @@ def test_a_ledger_that_is_put_back_is_served_again(api, file):
 
 
 @pytest.fixture
-def disk(tmp_path):
-    """Return a folder on a disk of 3 MB; skips where nothing may be mounted."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
 def on_disk(disk, make_site):
     """Return a client of a ledger on the small disk."""
     site = make_site("disk/data")

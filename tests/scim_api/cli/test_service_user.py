@@ -1,0 +1,136 @@
+"""A service runs as a user of its own; commands of root lock it out of nothing."""
+
+import os
+import shutil
+import tempfile
+import traceback
+from pathlib import Path
+
+import pytest
+
+from app import console, create_app
+from ledger.contract import LedgerError
+from scim_api import settings as settings_
+from scim_api.server.runtime import EXTENSION
+from tests.scim_api.cli.conftest import Shell
+from tests.scim_api.client import Api, Site, user
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+
+SERVICE = 54321  # a user without a name
+
+
+@pytest.fixture
+def root_of(monkeypatch):
+    """Return a shell of root's on a data directory in a folder of the service's user."""
+    folder = Path(tempfile.mkdtemp(prefix="service-"))
+    folder.chmod(0o755)
+    home = folder / "home"
+    home.mkdir()
+    os.chown(home, SERVICE, SERVICE)
+    monkeypatch.setenv("SCIM_KEY_DIR", str(home / "keys"))
+    monkeypatch.setenv("SCIM_ANCHOR_DIR", str(home / "anchor"))
+    yield Shell(home / "data", monkeypatch)
+    shutil.rmtree(folder)
+
+
+def as_service(work):
+    """Do something as the service's user; return what it returns as text, or the error's."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(SERVICE)
+            os.setuid(SERVICE)
+            says = str(work())
+        except LedgerError as error:
+            says = f"{error.reason}: {error}"
+        except BaseException:
+            says = traceback.format_exc()
+        os.write(writer, says.encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as file:
+        says = file.read()
+    os.waitpid(child, 0)
+    return says
+
+
+def owners(folder):
+    return {path: path.stat().st_uid for path in folder.rglob("*")}
+
+
+def test_what_a_command_of_root_makes_belongs_to_the_owner_of_its_folder(root_of):
+    home = root_of.data_dir.parent
+    (home / "anchor").mkdir()
+    os.chown(home / "anchor", SERVICE, SERVICE)
+    root_of("init")
+    token = root_of("token", "create", "okta").out.strip()
+    site = Site(root_of.data_dir)
+    api = Api(site, "default", token)
+    id_ = api.create("ann@example.com")["id"]
+    api.post(user("ann@example.com"))  # refused: for the request log
+    site.close()
+    root_of("tree-head", "create")
+    [anchor] = console().tenant("default").anchors
+    anchor.step()
+    root_of("user", "history", id_)
+    root_of("verify", "--since-last")
+    root_of("key", "rotate")
+    root_of("backup", str(home / "copy.db"))
+    root_of("export", "--output", str(home / "events.jsonl"))
+    root_of("erase", id_, "--reason", "request", "--ticket", "R-1")
+    root_of("projections", "rebuild")
+    root_of("status")
+
+    made = owners(home)
+    names = {path.name for path in made}
+    assert {"history.db", "requests.db", "usage.db", "verified.json", "signing.head"} <= names
+    assert {"signing.key", "copy.db", "events.jsonl", "verify.py", "ledger.lock"} <= names
+    assert "anchor-folder.json" in names and any(name.endswith(".tree-head") for name in names)
+    assert {path: uid for path, uid in made.items() if uid != SERVICE} == {}
+
+
+def serve():
+    """Answer a request as the service does; return what /readyz and a POST answer."""
+    app = create_app(settings_.load(os.environ))
+    with app.test_client() as client:
+        ready = client.get("/readyz")
+        app.extensions[EXTENSION].close()
+        return ready.get_data(as_text=True)
+
+
+def test_a_service_goes_on_after_commands_of_root(root_of):
+    (root_of.data_dir.parent / "anchor").mkdir(mode=0o755)
+    root_of("init")
+    root_of("key", "rotate")
+
+    assert as_service(serve) == '{"status":"ready","problems":[]}'
+    assert "'events': 2" in as_service(lambda: root_of("status", "--json").json)
+
+
+@pytest.mark.parametrize("name", ["signing.head", "ledger.db"])
+def test_a_file_that_may_not_be_read_is_called_that(root_of, name):
+    root_of("init")
+    file = next(root_of.data_dir.parent.rglob(name))
+    os.chown(file, 0, 0)
+
+    assert '"problems":["file not readable"]' in as_service(serve)
+    said = as_service(lambda: root_of("status", code=1).err)
+    assert f"{file} cannot be " in said
+    assert (
+        f"permission denied: {file} belongs to root (mode 600), and this process runs as user"
+        f" {SERVICE}" in said
+    )
+    assert "damaged" not in said
+
+
+def test_a_key_that_may_not_be_read_is_called_that(root_of):
+    root_of("init")
+    file = next(root_of.data_dir.parent.rglob("signing.key"))
+    os.chown(file, 0, 0)
+
+    said = as_service(lambda: root_of("tree-head", "create", code=1).err)
+
+    assert f"permission denied: {file} belongs to root (mode 600)" in said
