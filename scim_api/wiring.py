@@ -112,7 +112,7 @@ def wire(path: Path, settings: Settings = DEFAULTS, *, read_only: bool = False) 
         credentials,
         configuration,
         History(ledger, KINDS, read_only=read_only),
-        Usage(path.with_name(USAGE_FILE)),
+        Usage(path.with_name(USAGE_FILE), ledger),
         RequestLog(path.with_name(REQUESTS_FILE), ledger, bounds),
         heads,
         anchors(heads, settings.anchor_dir, settings.anchor_url),
