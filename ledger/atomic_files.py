@@ -92,13 +92,12 @@ def write_once(path: Path, content: bytes) -> None:
 
     Raises FileExistsError. Only here can a power cut leave a part of a file.
     """
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
+    descriptor = owners.create(path, 0o444)
     try:
         with _naming(path), open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            owners.hand_over(descriptor, path.parent)
-            os.fsync(descriptor)
+            os.fsync(file.fileno())
     except BaseException:
         with suppress(OSError):
             path.unlink()

@@ -93,18 +93,31 @@ def must_be_migrated(path: Path) -> None:
 
 def known_heads(tenant: Tenant, settings: Settings, *, ask: bool = True) -> list[KnownHead]:
     """Return the newest heads known outside the ledger's file."""
+    return known(tenant.heads, head_sources(tenant, settings, ask=ask), logs.LOGGER.warning)
+
+
+def head_sources(tenant: Tenant, settings: Settings, *, ask: bool = True) -> HeadSources:
+    """Return where heads of a ledger are known."""
     url = settings.anchor_url if ask else None
-    sources = HeadSources(settings.anchor_dir, settings.witness_dir, url, tenant.heads.keys)
-    return known(tenant.heads, sources, logs.LOGGER.warning)
+    return HeadSources(settings.anchor_dir, settings.witness_dir, url, tenant.heads.keys)
 
 
-def wire(path: Path, settings: Settings = DEFAULTS, *, read_only: bool = False) -> Tenant:
-    """Open one ledger, whatever the state of its projections."""
+def wire(
+    path: Path,
+    settings: Settings = DEFAULTS,
+    *,
+    read_only: bool = False,
+    keys: Keys | None = None,
+) -> Tenant:
+    """Open one ledger, whatever the state of its projections.
+
+    Its key is where the settings say, unless `keys` says otherwise.
+    """
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
     bounds = Bounds(settings.request_log_rows, settings.request_log_days)
     ledger = SQLiteLedger(path, projectors, timeout=settings.write_patience, read_only=read_only)
-    heads = TreeHeads(ledger, keys_of(path, settings))
+    heads = TreeHeads(ledger, keys or keys_of(path, settings))
     return Tenant(
         path.parent.name,
         ledger,
@@ -112,7 +125,7 @@ def wire(path: Path, settings: Settings = DEFAULTS, *, read_only: bool = False) 
         credentials,
         configuration,
         History(ledger, KINDS, read_only=read_only),
-        Usage(path.with_name(USAGE_FILE), ledger),
+        Usage(path.with_name(USAGE_FILE)),
         RequestLog(path.with_name(REQUESTS_FILE), ledger, bounds),
         heads,
         anchors(heads, settings.anchor_dir, settings.anchor_url),
@@ -142,11 +155,7 @@ def create_ledger(path: Path, settings: Settings, *, software: str, metadata: Me
 
 def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[str]:
     """Bring a ledger's tables, projections and key up to date; return what was done."""
-    steps = migrate(path)
-    tenant = wire(path, settings)
-    for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
-        StoredProjection(tenant.ledger, projection).rebuild()
-        steps.append(f"built projection {projection.name}")
+    tenant, steps = wire_up_to_date(path, settings)
     must_be_newest(tenant.heads, known_heads(tenant, settings, ask=False))
     if tenant.heads.introduce(metadata):
         steps.append("made the key that signs tree heads")
@@ -154,6 +163,18 @@ def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[s
         tenant.heads.sign()
     tenant.ledger.close()
     return steps
+
+
+def wire_up_to_date(
+    path: Path, settings: Settings, *, keys: Keys | None = None
+) -> tuple[Tenant, list[str]]:
+    """Bring a ledger's tables and projections up to date and open it; return what was done too."""
+    steps = migrate(path)
+    tenant = wire(path, settings, keys=keys)
+    for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
+        StoredProjection(tenant.ledger, projection).rebuild()
+        steps.append(f"built projection {projection.name}")
+    return tenant, steps
 
 
 def compare_with_rebuild(path: Path, progress: Progress) -> Compared:

@@ -1,23 +1,19 @@
-"""Rollback: a ledger that lacks events that a tree head covers, and its restore under a new origin.
+"""Rollback: a ledger that lacks events that a tree head covers.
 
 A restored backup, or a copy, would record other events at positions that a head covers: two
-histories under one origin. So it is not served until it continues under a new one.
+histories under one origin. So it is not served until it continues under a new one (`renewal`).
 """
 
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 
-from ledger.contract import LedgerError, LedgerUnavailable
-from ledger.events import RESTORED, Event, Metadata
-from ledger.ledger_stream import next_append
+from ledger.contract import LedgerUnavailable
 from ledger.signing.identity import Identity
-from ledger.signing.key_rule import RECOVERY, signature, statement
-from ledger.signing.keys import KeyUnusable
-from ledger.signing.note import KnownHead, Note
+from ledger.signing.keys import HEAD_FILE
+from ledger.signing.note import KnownHead
 from ledger.signing.tree_heads import TreeHeads
 
 REASON = "behind a signed tree head"
+NO_HEAD = "signing.head missing"
 
 
 class Superseded(LedgerUnavailable):
@@ -26,21 +22,49 @@ class Superseded(LedgerUnavailable):
     def __init__(self, known: KnownHead, says: str) -> None:
         super().__init__(
             f"{says}. It was put back from a backup, copied or changed, and to go on under its name"
-            " would make two histories. Put the whole ledger back, or, if the missing events are"
-            " lost, run `scim-ledger recover --new-incarnation`",
+            " would make two histories. Put the whole ledger back; if the missing events are lost,"
+            " run `scim-ledger restore BACKUP`, or, with the ledger that is in place, `scim-ledger"
+            " recover --new-incarnation`",
             reason=REASON,
         )
         self.known = known
 
 
-class NotRecovered(LedgerError):
-    """A ledger need not, or must not yet, continue under a new origin."""
+class HeadMissing(LedgerUnavailable):
+    """Nothing next to the key says which head was signed last: events may be missing."""
+
+    def __init__(self, heads: TreeHeads) -> None:
+        ledger = heads.ledger
+        super().__init__(
+            f"{heads.keys.folder / HEAD_FILE} is missing, so nothing shows whether {ledger.path}"
+            f" has all its events: it has {ledger.last_position():,}. Put the file back, if it is"
+            " somewhere. If the ledger was put back from a backup, events are lost: run"
+            " `scim-ledger recover --new-incarnation --events-lost`, or `scim-ledger restore"
+            " BACKUP`. If it surely has all its events, run `scim-ledger recover --nothing-lost`",
+            reason=NO_HEAD,
+        )
 
 
 def must_be_newest(heads: TreeHeads, known: Iterable[KnownHead]) -> None:
-    """Raise Superseded unless the ledger has all events that the known heads were signed over."""
+    """Raise Superseded or HeadMissing unless the ledger has all events of the known heads."""
     for contradiction in contradictions(heads, known):
         raise contradiction
+    if lacks_head(heads):
+        raise HeadMissing(heads)
+
+
+def lacks_head(heads: TreeHeads) -> bool:
+    """Return whether a ledger can sign, and has signed, but the head it signed last is not kept.
+
+    A key from the environment may go with a key folder that is new each time. Where a ledger has
+    but its first event, making it was cut off.
+    """
+    ledger, keys = heads.ledger, heads.keys
+    if keys.remembered() is not None or ledger.last_position() == 1:
+        return False
+    if keys.given and keys.folder != ledger.path.parent:
+        return False
+    return ledger.newest_head() is not None and heads.trouble() is None
 
 
 def contradictions(heads: TreeHeads, known: Iterable[KnownHead]) -> Iterator[Superseded]:
@@ -90,53 +114,3 @@ def _of_former_origin(heads: TreeHeads, identity: Identity, known: KnownHead) ->
         f" the Restored event at position {restore.position} of {path} neither keeps them nor says"
         " that they are lost"
     )
-
-
-def recover(
-    heads: TreeHeads, known: Iterable[KnownHead], metadata: Metadata, *, accept_changed: bool
-) -> str:
-    """Continue a restored ledger, or one whose key is lost, under a new origin; return that.
-
-    Raises NotRecovered where nothing was lost, and, unless `accept_changed`, where events are not
-    lost but changed.
-    """
-    found = [each.known for each in contradictions(heads, known)]
-    if not found and heads.trouble() is None:
-        raise NotRecovered("nothing was lost: the ledger has all that was signed over, and its key")
-    end = heads.ledger.last_position()
-    changed = [each for each in found if each.head.size <= end]
-    if changed and not accept_changed:
-        raise NotRecovered(
-            f"events are not lost but changed: {changed[0].source} knows a tree head over the"
-            f" first {changed[0].head.size:,}, and they are others now. Put a true copy back,"
-            " or see --accept-changed-events"
-        )
-    newest = heads.ledger.newest_head()
-    last = Note.parse(newest.note) if newest else None
-    abandoned = max(found, key=lambda each: each.head.size).note if found else last
-    return renew(heads, abandoned, metadata)
-
-
-def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
-    """Give a ledger a new origin and key, from a Restored event on; return the origin.
-
-    `abandoned` is the head that the ledger contradicts, None where the key was lost.
-    """
-    ledger, former, verifier = heads.ledger, None, heads.identity().key
-    with suppress(KeyUnusable):
-        former = heads.key()
-    origin = f"{ledger.origin.partition('/')[0]}/{secrets.token_hex(8)}"
-    key, size = heads.keys.make(origin), ledger.last_position()
-    message = statement(RECOVERY, ledger.origin, size, verifier, key.verifier)
-    effects = {
-        "previous": ledger.origin,
-        "abandoned": str(abandoned) if abandoned else None,
-        "size": size,
-        "verifier_key": str(key.verifier),
-        "key": str(verifier) if verifier else None,
-        "signature": signature(former, message) if former else None,
-    }
-    ledger.rename(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
-    heads.keys.settle()
-    heads.sign()
-    return origin

@@ -110,9 +110,10 @@ class TreeHeads:
         key = self.keys.find(span.key)
         if last and last.size == size and not again:
             return last
-        if last and self.tree.root_at(last.size) != TreeHead.parse(last.note).root:
+        before = TreeHead.parse(last.note) if last else None
+        if before and before.origin == key.name and not self.agrees(before):
             raise LedgerUnavailable(
-                f"the first {last.size:,} events are not those that a tree head was signed over;"
+                f"the first {before.size:,} events are not those that a tree head was signed over;"
                 " none is signed over others. `scim-ledger verify` says what is wrong",
                 reason="events were changed",
             )
@@ -121,16 +122,20 @@ class TreeHeads:
         self.keys.remember(Note.parse(signed.note))
         return signed
 
+    def agrees(self, head: TreeHead) -> bool:
+        """Return whether a head was signed over the first events that the ledger has."""
+        enough = head.size <= self.ledger.last_position()
+        return enough and self.tree.root_at(head.size) == head.root
+
     def _with_remembered(self, last: StoredHead | None) -> StoredHead | None:
         """Return the newest head, having put back one that a backup of all its events lacks."""
         note = self.keys.remembered()
         if note is None or not note.is_head_of(self.ledger.origin):
             return last
         head = TreeHead.of(note)
-        if head.size > self.ledger.last_position() or (last and head.size <= last.size):
+        if last and head.size <= last.size:
             return last
-        kept = self.tree.root_at(head.size) == head.root
-        return self.ledger.add_head(head.size, str(note)) if kept else last
+        return self.ledger.add_head(head.size, str(note)) if self.agrees(head) else last
 
     def sign_if_due(self) -> StoredHead | None:
         """Sign a head if something changed and a minute went by, or a day ended."""

@@ -14,6 +14,7 @@ from ledger.contract import Append
 from ledger.create import create
 from ledger.events import Event, Metadata
 from ledger.merkle import leaf_hash, tree_hash
+from ledger.signing import renewal
 from ledger.signing.keys import Keys
 from ledger.signing.note import Note, Signature, SigningKey, TreeHead
 from ledger.signing.tree_heads import TreeHeads
@@ -30,6 +31,12 @@ LONG_HEADS = (1, 300, SPAN, SPAN + 1, 2 * SPAN, LONG_SIZE)
 
 def metadata() -> Metadata:
     return Metadata("operator", "test", clock.uuid7(), {"method": "POST"})
+
+
+def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
+    """Continue a ledger under a new origin; return that."""
+    decided = renewal.Renewal(renewal.current(heads.identity()), [abandoned] if abandoned else ())
+    return renewal.renew(heads, decided, metadata)
 
 
 def make(folder: Path) -> Path:

@@ -12,11 +12,11 @@ import pytest
 from ledger.codec import FORMAT
 from ledger.events import Metadata
 from ledger.signing.keys import Keys
-from ledger.signing.rollback import renew
 from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.connection import APPLICATION_ID, SCHEMA_VERSION, Connection
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.sqlite.schema import schema_sql
+from tests.ledger.signed import renew
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "ledger-format.md").read_text(encoding="utf-8")
 

@@ -9,16 +9,19 @@ from pathlib import Path
 import pytest
 
 import app
-from ledger import events
+from ledger import clock, events
 from ledger.background import exclusive_lock
 from ledger.contract import LedgerUnavailable
 from ledger.events import Event
+from ledger.signing.anchors import FolderAnchor
 from ledger.signing.key_rule import RECOVERY, statement
 from ledger.signing.note import Note, TreeHead
 from ledger.signing.rollback import Superseded
 from ledger.sqlite.backup import backup
-from ledger.sqlite.connection import driver
-from scim_api import wiring
+from ledger.sqlite.connection import Connection, driver
+from scim_api import settings, wiring
+from scim_api.tenants.tenants import Tenant
+from tests.conftest import Record
 
 NOTED = Event(events.CREATED, {"n": 1})
 
@@ -57,20 +60,136 @@ def test_a_changed_history_of_the_same_length_is_not_opened(restored: Path, reco
 
 
 @pytest.mark.parametrize("more", [1, 2])
-def test_a_head_that_ends_where_the_ledger_does_or_before_is_over_changed_events(
+def test_a_ledger_that_went_on_by_itself_says_from_where(
     more: int, restored: Path, recorder, run
 ) -> None:
     tenant = wiring.wire(restored)
     recorder(tenant.ledger)("Note-9", *[NOTED] * more)  # the head is signed over one more
     tenant.close()
 
+    recovered = run("recover", "--new-incarnation", "--json")
+
+    assert recovered.exit_code == 0, recovered.stderr
+    found = json.loads(recovered.stdout)
+    assert (found["kept"], found["of_the_history_that_ended"]) == (2 + more, 0)
+    assert found["lost_at_least"] == 3
+    assert run("verify").exit_code == 0
+
+
+def test_a_recovery_after_further_events_counts_all_that_were_lost(
+    tenant, recorder, run, tmp_path: Path, monkeypatch
+) -> None:
+    anchor = tmp_path / "worm"
+    monkeypatch.setenv("SCIM_ANCHOR_DIR", str(anchor))
+    anchor.mkdir()
+    path, record = tenant.ledger.path, recorder(tenant.ledger)
+    grow(tenant, record, 3, anchor)
+    tenant.close()
+    copy = path.read_bytes()
+    tenant = wiring.wire(path)
+    grow(tenant, recorder(tenant.ledger), 40, anchor)
+    end = tenant.ledger.last_position()
+    tenant.close()
+    for file in (*path.parent.glob("ledger.db*"), path.with_name("signing.head")):
+        file.unlink()
+    path.write_bytes(copy)
+    tenant = wiring.wire(path)
+    kept = tenant.ledger.last_position()
+    grow(tenant, recorder(tenant.ledger), 17, anchor)  # as an older program allowed
+    went_on = tenant.ledger.last_position()
+    tenant.close()
+
+    recovered = run("recover", "--new-incarnation", "--json")
+
+    assert recovered.exit_code == 0, recovered.stderr
+    found = json.loads(recovered.stdout)
+    assert (found["kept"], found["of_the_history_that_ended"]) == (went_on, kept)
+    assert found["lost_at_least"] == end - kept
+    assert run("verify").exit_code == 0
+    wiring.open_tenant(path, settings.load(os.environ)).close()
+
+
+def grow(tenant: Tenant, record: Record, count: int, anchor: Path) -> None:
+    """Record events, each with a head that an anchor gets."""
+    for _ in range(count):
+        record(f"Note-{clock.uuid7()}", NOTED)
+        tenant.heads.sign()
+    FolderAnchor(tenant.heads, anchor).step()
+
+
+def test_changed_events_under_the_ledgers_own_head_have_to_be_accepted(
+    tenant, recorder, run, foreign
+) -> None:
+    recorder(tenant.ledger)("Note-1", NOTED)
+    tenant.heads.sign()
+    tenant.close()
+    change_leaf(foreign(tenant.ledger.path), 2)
+
+    refused = run("recover", "--new-incarnation", "--events-lost")
+    events_before = wiring.wire(tenant.ledger.path).ledger.last_position()
+    accepted = run("recover", "--new-incarnation", "--accept-changed-events")
+
+    assert (refused.exit_code, events_before) == (1, 2)
+    assert "not lost but changed" in refused.stderr
+    assert accepted.exit_code == 0, accepted.stderr
+    assert run("token", "create", "okta").exit_code == 0
+    assert run("tree-head", "create").exit_code == 0
+    assert run("verify").exit_code == 3
+
+
+def change_leaf(connection: Connection, position: int) -> None:
+    connection.execute("DROP TRIGGER event_is_not_updated")
+    changed = "UPDATE event SET leaf_hash = zeroblob(32) WHERE position = ?"
+    connection.execute(changed, (position,))
+
+
+def test_events_known_to_be_lost_are_said_to_be(tenant, recorder, run) -> None:
+    recorder(tenant.ledger)("Note-1", NOTED)
+    tenant.heads.sign()
+    tenant.close()
+
     refused = run("recover", "--new-incarnation")
-    recovered = run("recover", "--new-incarnation", "--accept-changed-events")
+    recovered = run("recover", "--new-incarnation", "--events-lost")
 
     assert refused.exit_code == 1
-    assert "not lost but changed" in refused.stderr
-    assert "over the first 3" in refused.stderr
+    assert "nothing shows that events were lost" in refused.stderr
+    assert "signing.head (a head over 2 events)" in refused.stderr
+    assert "nothing was lost" not in refused.stderr
     assert recovered.exit_code == 0
+    assert run("verify").exit_code == 0
+
+
+def test_without_the_head_signed_last_a_ledger_is_not_opened(tenant, recorder, run) -> None:
+    recorder(tenant.ledger)("Note-1", NOTED)
+    tenant.heads.sign()
+    tenant.close()
+    file = tenant.ledger.path.with_name("signing.head")
+    file.unlink()
+
+    refused = run("token", "list")
+    confirmed = run("recover", "--nothing-lost")
+
+    assert refused.exit_code == 1
+    assert f"{file} is missing" in refused.stderr
+    assert confirmed.exit_code == 0, confirmed.stderr
+    assert run("token", "list").exit_code == 0
+    assert run("verify").exit_code == 0
+
+
+def test_nothing_is_confirmed_that_a_known_head_denies(restored: Path, run) -> None:
+    result = run("recover", "--nothing-lost")
+
+    assert result.exit_code == 1
+    assert "events were lost" in result.stderr
+
+
+def test_recover_brings_the_tables_of_an_older_ledger_up_to_date(
+    restored: Path, run, foreign
+) -> None:
+    foreign(restored).execute("DELETE FROM checkpoint")  # as after an upgrade
+
+    assert run("recover", "--new-incarnation").exit_code == 0
+    assert run("verify").exit_code == 0
 
 
 def test_another_ledger_in_its_place_is_not_opened(tenant, tmp_path, metadata) -> None:
@@ -107,6 +226,8 @@ def test_recover_goes_on_under_a_new_origin_and_names_the_head(restored: Path, r
         "verifier_key": str(tenant.heads.key().verifier),
         "key": str(former),
         "signature": event.effects["signature"],
+        "changes": [],
+        "agreed": None,
     }
     message = statement(RECOVERY, origin, event.position - 1, former, tenant.heads.key().verifier)
     assert former.verify(message, base64.b64decode(event.effects["signature"]))
@@ -148,7 +269,7 @@ def test_a_ledger_that_lost_nothing_is_not_recovered(tenant, run) -> None:
     result = run("recover", "--new-incarnation")
 
     assert result.exit_code == 1
-    assert "nothing was lost" in result.stderr
+    assert "nothing shows that events were lost" in result.stderr
 
 
 def test_a_ledger_whose_key_was_lost_can_be_recovered(tenant, run) -> None:

@@ -24,7 +24,6 @@ from ledger.signing.note import (
     TreeHead,
     VerifierKey,
 )
-from ledger.signing.rollback import renew
 from ledger.sqlite.connection import Connection, driver
 from ledger.verify.report import Options, Report
 from ledger.verify.verifier import verify
@@ -37,6 +36,7 @@ from tests.ledger.signed import (
     metadata,
     put_head,
     put_header,
+    renew,
     rewrite,
     sign_badly,
     tamper,

@@ -13,11 +13,10 @@ import app
 from ledger.events import RESTORED, Event
 from ledger.ledger_stream import next_append
 from ledger.signing.note import KnownHead, Note, SigningKey, TreeHead
-from ledger.signing.rollback import renew
 from ledger.verify.report import Options, Report
 from ledger.verify.verifier import verify
 from scim_api import wiring
-from tests.ledger.signed import SIZE, cut, forge_tiles, metadata, rewrite, tamper
+from tests.ledger.signed import SIZE, cut, forge_tiles, metadata, renew, rewrite, tamper
 
 Run = Callable[..., Result]
 

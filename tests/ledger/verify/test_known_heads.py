@@ -9,9 +9,8 @@ import pytest
 from click.testing import Result
 
 from ledger.signing.note import Note, SigningKey, TreeHead
-from ledger.signing.rollback import renew
 from scim_api import wiring
-from tests.ledger.signed import SIZE, cut, forge_tiles, metadata, rewrite, tamper
+from tests.ledger.signed import SIZE, cut, forge_tiles, metadata, renew, rewrite, tamper
 from tests.scim_api.served import answering, served
 
 Run = Callable[..., Result]

@@ -1,0 +1,148 @@
+"""Renewal: a ledger that lost events, or its key, continues under a new origin and key.
+
+What was lost is judged by every head that is known outside the ledger's file. Everything is decided
+before anything is recorded.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.contract import LedgerError
+from ledger.events import RESTORED, Event, Metadata
+from ledger.ledger_stream import next_append
+from ledger.signing.forks import Histories
+from ledger.signing.identity import Identity
+from ledger.signing.key_rule import RECOVERY, Current, signature, statement
+from ledger.signing.keys import KeyUnusable
+from ledger.signing.known_heads import HeadSources, known
+from ledger.signing.note import KnownHead, Note, TreeHead
+from ledger.signing.rollback import contradictions
+from ledger.signing.tree_heads import TreeHeads
+
+
+class NotRenewed(LedgerError):
+    """A ledger need not, or must not yet, continue under a new origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What heads known outside a ledger's file say about it.
+
+    `contradicting` are the largest of each origin that cover events which it lacks or has others
+    for. `agreed` is None where all its events are of the history that was signed, as far as known;
+    otherwise it went on from there by itself. `failures` say who could not be asked.
+    """
+
+    known: Sequence[KnownHead]
+    contradicting: Sequence[KnownHead] = ()
+    agreed: int | None = None
+    failures: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        told = [f"{each.source} (a head over {each.head.size:,} events)" for each in self.known]
+        return ", ".join(dict.fromkeys(told)) or "nothing: no head is known outside its file"
+
+
+def compare(heads: TreeHeads, sources: HeadSources) -> Comparison:
+    """Compare a ledger with the heads that others know, and with all that their folders hold."""
+    failures = list[str]()
+    known_ = known(heads, sources, failures.append)
+    identity, end = heads.identity(), heads.ledger.last_position()
+    histories = Histories(sources, identity, heads.agrees)
+    against = [*(each.known for each in contradictions(heads, known_)), *histories.differing]
+    largest = {e.head.origin: e for e in sorted(against, key=lambda e: e.head.size)}
+    ordered = sorted(largest.values(), key=lambda each: each.head.origin != identity.origin)
+    compared = [each.head for each in (*known_, *histories.near_the_fork)]
+    compared = [head for head in compared if head.origin == identity.origin]
+    agreed = None
+    if forked := [head.size for head in compared if head.size <= end and not heads.agrees(head)]:
+        agreeing = [head.size for head in compared if heads.agrees(head)]
+        agreed = max((size for size in agreeing if size < min(forked)), default=0)
+    return Comparison(known_, ordered, agreed, failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What Restored events will say: all of it is decided before anything is recorded.
+
+    There is one event for each head in `abandoned`, or one that abandons none. `changes` are those
+    of key and origin in the events that were lost, and `before` is what was in force after them.
+    """
+
+    before: Current
+    abandoned: Sequence[Note] = ()
+    agreed: int | None = None
+    changes: Sequence[Mapping[str, Any]] = ()
+
+
+def decide(
+    heads: TreeHeads, compared: Comparison, *, events_lost: bool, accept_changed: bool
+) -> Renewal:
+    """Decide how a ledger that is in place continues; raises NotRenewed."""
+    found, newest = compared.contradicting, heads.ledger.newest_head()
+    if not (found or events_lost or heads.trouble()):
+        raise NotRenewed(
+            f"nothing shows that events were lost, and the key is here. Compared with {compared}."
+            " If you know that events were lost, add --events-lost"
+        )
+    last = [Note.parse(newest.note)] if newest else []
+    if newest and newest.size > (end := heads.ledger.last_position()):
+        raise NotRenewed(
+            f"{heads.ledger.path} has {end:,} events and keeps a tree head of its own over"
+            f" {newest.size:,}: its end was cut off, and it can sign nothing over fewer. Put a"
+            " whole copy back: `scim-ledger restore BACKUP`"
+        )
+    if not (accept_changed or all(heads.agrees(TreeHead.of(note)) for note in last)):
+        raise NotRenewed(
+            "events are not lost but changed: the ledger's own newest tree head is over"
+            f" {newest and newest.size:,} events, and they are others now. Put a true copy back"
+            " (`scim-ledger restore BACKUP`); if there is none, see --accept-changed-events"
+        )
+    abandoned = [each.note for each in found] or last
+    return Renewal(current(heads.identity()), abandoned, compared.agreed)
+
+
+def current(identity: Identity) -> Current:
+    """Return what is in force at the end of a ledger."""
+    return Current(identity.origin, identity.key, frozenset(identity.names))
+
+
+def renew(heads: TreeHeads, renewal: Renewal, metadata: Metadata) -> str:
+    """Give a ledger a new origin and key, from a Restored event on; return the origin."""
+    heads.tree.root_at(heads.ledger.last_position())  # what cannot be signed is not recorded
+    first, *more = renewal.abandoned or (None,)
+    before = _record(heads, renewal, first, metadata)
+    for note in more:
+        before = _record(heads, Renewal(before), note, metadata)
+    heads.sign()
+    return before.origin
+
+
+def _record(
+    heads: TreeHeads, renewal: Renewal, abandoned: Note | None, metadata: Metadata
+) -> Current:
+    """Record a Restored event; return what is in force then."""
+    ledger, before, former = heads.ledger, renewal.before, None
+    if before.key:
+        with suppress(KeyUnusable):
+            former = heads.keys.find(before.key)
+    origin = f"{ledger.origin.partition('/')[0]}/{secrets.token_hex(8)}"
+    size = ledger.last_position()
+    key = heads.keys.make(origin)
+    message = statement(RECOVERY, before.origin, size, before.key, key.verifier)
+    effects = {
+        "previous": before.origin,
+        "abandoned": str(abandoned) if abandoned else None,
+        "size": size,
+        "verifier_key": str(key.verifier),
+        "key": str(before.key) if before.key else None,
+        "signature": signature(former, message) if former else None,
+        "changes": [dict(each) for each in renewal.changes],
+        "agreed": renewal.agreed,
+    }
+    ledger.rename(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
+    heads.keys.settle()
+    return Current(origin, key.verifier, before.borne | {origin})

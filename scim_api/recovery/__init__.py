@@ -1,0 +1,1 @@
+"""Recovery: a backup put back in place of a ledger, and a ledger in place that lost events."""

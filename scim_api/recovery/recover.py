@@ -1,0 +1,88 @@
+"""A ledger that is in place goes on: under a new origin, or, where nothing was lost, as it is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.background import exclusive_lock
+from ledger.contract import LedgerBusy, StoredHead
+from ledger.events import Metadata
+from ledger.signing import renewal
+from ledger.signing.renewal import Comparison, NotRenewed
+from ledger.signing.rollback import lacks_head
+from ledger.verify.report import MEMORY_FILE
+from scim_api.settings import Settings
+from scim_api.tenants.tenants import Tenant
+from scim_api.wiring import head_sources, wire_up_to_date
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What became of a ledger: its former name, and what it was compared with."""
+
+    previous: str
+    origin: str
+    verifier_key: str
+    kept: int
+    compared: Comparison
+
+    @property
+    def lost(self) -> int | None:
+        """How many events were lost at least, None where no head says so."""
+        sizes = [each.head.size for each in self.compared.contradicting]
+        agreed = self.kept if self.compared.agreed is None else self.compared.agreed
+        return max(max(sizes) - agreed, 0) if sizes else None
+
+
+def recover(
+    path: Path, settings: Settings, metadata: Metadata, *, events_lost: bool, accept_changed: bool
+) -> Recovered:
+    """Continue a ledger under a new origin; raises NotRenewed, LedgerBusy."""
+    with _alone(path, settings) as tenant:
+        heads, kept = tenant.heads, tenant.ledger.last_position()
+        previous = heads.ledger.origin
+        compared = renewal.compare(heads, head_sources(tenant, settings))
+        decided = renewal.decide(
+            heads, compared, events_lost=events_lost, accept_changed=accept_changed
+        )
+        origin = renewal.renew(heads, decided, metadata)
+        path.with_name(MEMORY_FILE).unlink(missing_ok=True)  # it is of the history that ended
+        return Recovered(previous, origin, str(heads.key().verifier), kept, compared)
+
+
+def confirm(path: Path, settings: Settings) -> tuple[StoredHead, Comparison]:
+    """Sign a head over a ledger of which the operator says that it has all its events.
+
+    It is remembered next to the key. Raises NotRenewed where a known head says otherwise.
+    """
+    with _alone(path, settings) as tenant:
+        heads = tenant.heads
+        compared = renewal.compare(heads, head_sources(tenant, settings))
+        if compared.contradicting:
+            [first, *_] = compared.contradicting
+            raise NotRenewed(
+                f"events were lost: {first.source} knows a tree head over {first.head.size:,}"
+                f" events, and {path} has {tenant.ledger.last_position():,}, or others. Nothing was"
+                " signed; run `scim-ledger restore BACKUP`, or `scim-ledger recover"
+                " --new-incarnation`"
+            )
+        if not lacks_head(heads):
+            heads.key()  # raises KeyUnusable
+            raise NotRenewed(f"nothing is missing next to the key. Compared with {compared}")
+        return heads.sign(again=True), compared
+
+
+@contextmanager
+def _alone(path: Path, settings: Settings) -> Iterator[Tenant]:
+    """Open a ledger that no service serves, its tables brought up to date; raises LedgerBusy."""
+    if not path.exists():
+        wire_up_to_date(path, settings)  # raises LedgerMissing
+    with exclusive_lock(path) as alone:
+        if not alone:
+            raise LedgerBusy("the ledger is being served; stop the service first")
+        tenant, _ = wire_up_to_date(path, settings)
+        try:
+            yield tenant
+        finally:
+            tenant.close()
