@@ -92,12 +92,13 @@ def write_once(path: Path, content: bytes) -> None:
 
     Raises FileExistsError. Only here can a power cut leave a part of a file.
     """
-    descriptor = owners.create(path, 0o444)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o444)
     try:
         with _naming(path), open(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            owners.hand_over(descriptor, path.parent)
+            os.fsync(descriptor)
     except BaseException:
         with suppress(OSError):
             path.unlink()

@@ -18,7 +18,7 @@ _FILE = os.R_OK | os.W_OK
 def create(path: Path, mode: int = 0o600, *, flags: int = os.O_WRONLY) -> int:
     """Make a file where none is and return its descriptor; raises FileExistsError."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | flags, mode)
-    _hand_over(descriptor, path.parent)
+    hand_over(descriptor, path.parent)
     return descriptor
 
 
@@ -38,12 +38,12 @@ def create_folder(path: Path, mode: int) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        _hand_over(descriptor, path.parent)
+        hand_over(descriptor, path.parent)
     finally:
         os.close(descriptor)
 
 
-def _hand_over(descriptor: int, folder: Path) -> None:
+def hand_over(descriptor: int, folder: Path) -> None:
     """Give what root made to the owner of its folder, where the file system lets it.
 
     By its descriptor: under its name the folder's owner could have put a link to another file.
@@ -85,15 +85,6 @@ def denial(path: Path, *, write: bool = False) -> str | None:
 def unreadable(path: Path, error: OSError) -> str:
     """Return a sentence about a file that cannot be read."""
     return f"{path} cannot be read: {denial(path) or error.strerror or error}"
-
-
-def may_use(uid: int, path: Path) -> bool:
-    """Return whether a user may read and write a file, or a folder's entries, by its rights.
-
-    The folders above it are to be asked by themselves.
-    """
-    found = os.stat(path)
-    return has_rights(uid, found, _needed(found))
 
 
 def _needed(found: os.stat_result) -> int:

@@ -14,7 +14,7 @@ def doctor(console: Console) -> None:
 
     SQLite, permissions, disk, clock, settings and each ledger.
     """
-    checks = list(examine(os.environ, console.tenant))
+    checks = list(examine(os.environ, console.tenant, console.explain))
     lines = (f"{'ok  ' if c.ok else 'BAD '} {c.check}: {c.says}" for c in checks)
     console.document([asdict(check) for check in checks], *lines)
     if not all(check.ok for check in checks):

@@ -2,21 +2,22 @@
 
 import os
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ledger import clock
+from ledger import clock, owners
 from ledger.contract import LedgerError
 from ledger.sqlite.connection import SAFE_SQLITE, SIDE_FILES, SQLITE
 from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
 from scim_api.server.health import MIN_FREE
+from scim_api.server.rights import service_user, wrong_rights
 from scim_api.settings import Settings, SettingsError
-from scim_api.tenants.tenants import Tenant, ledger_names
+from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
+from scim_api.wiring import keys_of
 
 MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
 QUICK = 200 * 1024 * 1024  # bytes of a side file that is read whole
@@ -42,9 +43,11 @@ class Check:
 
 
 def examine(
-    environment: Mapping[str, str], open_ledger: Callable[[str], Tenant]
+    environment: Mapping[str, str],
+    open_ledger: Callable[[str], Tenant],
+    explain: Callable[[LedgerError], str] = str,
 ) -> Iterator[Check]:
-    """Yield every check."""
+    """Yield every check; `explain` says why a ledger cannot be opened."""
     try:
         settings = settings_.load(environment)
     except SettingsError as error:
@@ -58,7 +61,7 @@ def examine(
     if not names:
         yield Check("ledgers", False, "there is none yet; scim-ledger init makes one")
     for name in names:
-        yield from _ledger(name, open_ledger)
+        yield from _ledger(name, settings, open_ledger, explain)
 
 
 def sqlite_check(settings: Settings) -> Check:
@@ -76,7 +79,7 @@ def sqlite_check(settings: Settings) -> Check:
 
 def _disk(folder: Path) -> Iterator[Check]:
     if not folder.is_dir():
-        yield Check("data directory", False, f"{folder} is not there yet")
+        yield Check("data directory", False, f"{folder.absolute()} (SCIM_DATA_DIR) is not there")
         return
     free = shutil.disk_usage(folder).free
     yield Check("disk", free >= MIN_FREE, f"{free // 2**20:,} MiB free under {folder}")
@@ -84,17 +87,24 @@ def _disk(folder: Path) -> Iterator[Check]:
     yield Check("data directory", writable, f"{folder} {'is' if writable else 'is not'} writable")
 
 
-def _ledger(name: str, open_ledger: Callable[[str], Tenant]) -> Iterator[Check]:
-    label = f"ledger {name}"
+def _ledger(
+    name: str,
+    settings: Settings,
+    open_ledger: Callable[[str], Tenant],
+    explain: Callable[[LedgerError], str],
+) -> Iterator[Check]:
+    label, path = f"ledger {name}", ledger_path(settings.data_dir, name)
+    yield from _rights(f"{label} rights", path, settings)
     try:
         tenant = open_ledger(name)
         last, last_at = tenant.ledger.end()
     except LedgerError as error:
-        yield Check(label, False, str(error))
+        yield Check(label, False, explain(error))
         return
-    path = tenant.ledger.path
+    except OSError as error:
+        yield Check(label, False, f"{error.filename or path}: {error.strerror}")
+        return
     yield Check(label, True, f"{last:,} events, origin {tenant.ledger.origin}")
-    yield from _rights(f"{label} rights", path)
     for topic, check in (
         ("log", _log(tenant)),
         ("clock", _clock(last_at)),
@@ -114,13 +124,19 @@ def _ledger(name: str, open_ledger: Callable[[str], Tenant]) -> Iterator[Check]:
         yield from _side_file(f"{label} {file}", path.with_name(file))
 
 
-def _rights(label: str, path: Path) -> Iterator[Check]:
-    for file in sorted(path.parent.glob(f"{path.name}*")):
-        mode = stat.S_IMODE(file.stat().st_mode)
-        if mode & 0o077:
-            yield Check(label, False, f"others can open {file}: chmod 600 {file}")
-        if not os.access(file, os.R_OK | os.W_OK):
-            yield Check(label, False, f"{file} cannot be written by this user")
+def _rights(label: str, path: Path, settings: Settings) -> Iterator[Check]:
+    """Check the owners and rights of a ledger's files, whether it can be opened or not."""
+    try:
+        more = [each for each in (settings.anchor_dir,) if each]
+        found = list(wrong_rights(path, keys_of(path, settings), more))
+        user = owners.name_of(service_user(path).st_uid)
+    except OSError as error:
+        yield Check(label, False, f"{error.filename} cannot be looked at: {error.strerror}")
+        return
+    for says in found:
+        yield Check(label, False, says)
+    if not found:
+        yield Check(label, True, f"{user} owns every file and can use it")
 
 
 def _side_file(label: str, path: Path) -> Iterator[Check]:
@@ -133,7 +149,6 @@ def _side_file(label: str, path: Path) -> Iterator[Check]:
         yield Check(label, False, str(error))
     else:
         yield Check(label, True, f"readable, {size / 2**20:,.1f} MiB")
-    yield from _rights(f"{label} rights", path)
 
 
 def _log(tenant: Tenant) -> Iterator[Finding]:

@@ -134,3 +134,54 @@ def test_a_key_that_may_not_be_read_is_called_that(root_of):
     said = as_service(lambda: root_of("tree-head", "create", code=1).err)
 
     assert f"permission denied: {file} belongs to root (mode 600)" in said
+
+
+def bad(ended):
+    return [line for line in ended.out.splitlines() if line.startswith("BAD ") and "right" in line]
+
+
+def test_doctor_finds_nothing_wrong_where_root_only_ran_commands(root_of):
+    (root_of.data_dir.parent / "anchor").mkdir(mode=0o777)
+    os.chown(root_of.data_dir.parent / "anchor", SERVICE, SERVICE)
+    root_of("init")
+    root_of("user", "history", "none", code=5)
+    root_of("doctor", code=1)  # an anchor has no head yet
+
+    assert bad(root_of("doctor", code=1)) == []
+    assert f"user {SERVICE} owns every file and can use it" in root_of("doctor", code=1).out
+
+
+@pytest.mark.parametrize("name", ["signing.key", "signing.head", "ledger.db", "history.db"])
+def test_doctor_names_each_file_that_is_not_the_services(root_of, name):
+    root_of("init")
+    root_of("user", "history", "none", code=5)
+    file = next(root_of.data_dir.parent.rglob(name))
+    os.chown(file, 0, 0)
+
+    [line] = bad(root_of("doctor", code=1))
+
+    assert f"{file} is owned by root (mode 600), and its folder is for user {SERVICE}" in line
+    assert f"who cannot read and write it: chown {SERVICE}:{SERVICE} {file}" in line
+
+
+def test_doctor_names_the_folders_that_are_closed_to_the_service(root_of):
+    root_of("init")
+    keys = root_of.data_dir.parent / "keys"
+    os.chown(keys / "default", 0, 0)
+    (keys).chmod(0o600)
+
+    found = bad(root_of("doctor", code=1))
+
+    assert f"user {SERVICE}, as whom the service runs, cannot enter {keys}" in found[0]
+    assert f"cannot read and write {keys / 'default'}, owned by root (mode 700)" in found[1]
+
+
+def test_doctor_of_the_service_itself_says_what_is_closed_to_it(root_of):
+    root_of("init")
+    file = next(root_of.data_dir.parent.rglob("signing.head"))
+    os.chown(file, 0, 0)
+
+    said = as_service(lambda: root_of("doctor", code=1).out)
+
+    assert f"{file} is owned by root (mode 600), and its folder is for user {SERVICE}" in said
+    assert f"BAD  ledger default: {file} cannot be read: permission denied" in said

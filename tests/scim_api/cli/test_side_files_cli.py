@@ -107,7 +107,7 @@ def test_doctor_names_a_file_beside_a_ledger_that_others_can_open(shell, used, n
 
     found = checks(shell("doctor", "--json", code=1))
 
-    assert "chmod 600" in found[f"ledger default {name} rights"]["says"]
+    assert "chmod 600" in found["ledger default rights"]["says"]
 
 
 def checks(ended):
