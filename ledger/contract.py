@@ -351,6 +351,9 @@ class Ledger(Protocol):
     def unfinished_erasures(self) -> dict[int, str]:
         """Return streams whose erased payloads may still be in the store's files, by position."""
 
+    def erased_since(self, at: str) -> dict[str, str]:
+        """Return the streams that were erased after a timestamp, and when."""
+
     def prepare_rewrite(self, deadline: float) -> None:
         """Raise what `rewrite` would raise now, having changed nothing that a reader sees."""
 

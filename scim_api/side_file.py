@@ -7,16 +7,41 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from ledger import owners
-from ledger.contract import LedgerError
+from ledger.contract import Ledger, LedgerError
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import Connection, connect, driver, translate_errors
 from scim_api.logs import LOGGER
 
 P = TypeVar("P")  # the pending notes: a collection that is false when empty
+
+
+@dataclass(frozen=True, slots=True)
+class Erasures:
+    """Who was erased since the oldest of some notes, and when last.
+
+    What was noted before is written as the erasure would leave it, had it been in the file then.
+    """
+
+    ids: Sequence[str]
+    at: str  # "" if nobody was
+
+    @classmethod
+    def since(cls, ledger: Ledger, at: str) -> "Erasures":
+        """Return the erasures since a timestamp; where the ledger cannot tell, one is to come."""
+        try:
+            erased = ledger.erased_since(at)
+        except LedgerError:
+            return cls((), _NEVER)
+        ids = [stream.partition("-")[2] for stream in erased]
+        return cls(ids, max(erased.values(), default=""))
+
+
+_NEVER = "9999"  # after every timestamp
 
 
 class SideFile(ABC, Generic[P]):
@@ -29,9 +54,13 @@ class SideFile(ABC, Generic[P]):
     interval: float  # seconds between two writes
     schema: Sequence[str]  # statements that create what is not there yet
 
-    def __init__(self, path: Path, empty: Callable[[], P]) -> None:
-        """`path` is the file, created by the first flush; `empty` makes an empty buffer."""
+    def __init__(self, path: Path, ledger: Ledger, empty: Callable[[], P]) -> None:
+        """`path` is the file, created by the first flush; `empty` makes an empty buffer.
+
+        `ledger` tells who was erased since something was noted.
+        """
         self._path = path
+        self._ledger = ledger
         self._empty = empty
         self._pending = empty()
         self._lock = threading.Lock()
@@ -52,13 +81,17 @@ class SideFile(ABC, Generic[P]):
         """Flush after the interval; where no thread can be started, the next note tries again."""
         if self._timer is not None or self._closed:
             return
-        timer = threading.Timer(self.interval, self.flush)
+        timer = threading.Timer(self.interval, self._flush_and_leave)
         timer.daemon = True
         try:
             timer.start()
         except RuntimeError:
             return
         self._timer = timer
+
+    def _flush_and_leave(self) -> None:
+        self.flush()
+        self._ledger.leave()  # the timer's thread ends here
 
     def flush(self) -> None:
         """Write the pending notes; after a failure they stay pending."""

@@ -125,7 +125,7 @@ def wire(
         credentials,
         configuration,
         History(ledger, KINDS, read_only=read_only),
-        Usage(path.with_name(USAGE_FILE)),
+        Usage(path.with_name(USAGE_FILE), ledger),
         RequestLog(path.with_name(REQUESTS_FILE), ledger, bounds),
         heads,
         anchors(heads, settings.anchor_dir, settings.anchor_url),

@@ -226,6 +226,13 @@ class LedgerReads(DatabaseFile):
     def unfinished_erasures(self) -> dict[int, str]:
         return dict(self._rows("SELECT position, stream FROM purge JOIN event USING (position)"))
 
+    def erased_since(self, at: str) -> dict[str, str]:
+        erased = (
+            "SELECT stream, recorded_at FROM event INDEXED BY event_erased"
+            " WHERE type = 'Erased' AND position > ?"
+        )
+        return dict(self._rows(erased, self.position_at(at)))
+
 
 def end(connection: Connection) -> tuple[int, str]:
     """Return position and time of the newest event, 0 and "" in an empty file."""

@@ -194,6 +194,16 @@ def known_path(path: str, words: frozenset[str], types: Sequence[ResourceType]) 
     return "/".join(kept + [LEFT_OUT] * (len(segments) > _MAX_SEGMENTS))
 
 
+def known_id(request_id: str) -> str:
+    """Return a request id if it could be our own, and … for one that a client made."""
+    return request_id if _ID.fullmatch(request_id) else LEFT_OUT
+
+
+def without_names(record: Record) -> Record:
+    """Return what an erasure leaves of a record: nothing that a client wrote of itself."""
+    return record._replace(client=record.family, request_id=known_id(record.request_id))
+
+
 def known_client(agent: str) -> str:
     """Return a User-Agent, or only its family if it could name a person or hold a token."""
     return family(agent) if _PERSONAL.search(agent) else agent

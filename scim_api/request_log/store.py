@@ -13,8 +13,15 @@ from ledger.sqlite.connection import Connection, connect, connect_read_only
 from projections.query import sql
 from projections.query.effort import bounded
 from scim_api.logs import LOGGER
-from scim_api.request_log.records import Entry, NoChange, Record, records_of
-from scim_api.side_file import SideFile
+from scim_api.request_log.records import (
+    Entry,
+    NoChange,
+    Record,
+    known_id,
+    records_of,
+    without_names,
+)
+from scim_api.side_file import Erasures, SideFile
 
 REQUESTS_FILE = "requests.db"
 MAX_PENDING = 5000  # rows in memory
@@ -89,8 +96,7 @@ class RequestLog(SideFile[_Backlog]):
 
     def __init__(self, path: Path, ledger: Ledger, bounds: Bounds | None = None) -> None:
         """`path` is the file; positions of versions are looked up in `ledger`."""
-        super().__init__(path, _Backlog)
-        self._ledger = ledger
+        super().__init__(path, ledger, _Backlog)
         self._bounds = bounds or Bounds()
 
     def note(self, entry: Entry) -> None:
@@ -108,11 +114,17 @@ class RequestLog(SideFile[_Backlog]):
         if pending.dropped:
             fields = {"dropped": pending.dropped}
             LOGGER.warning("request log overflowed", extra={"fields": fields})
-        rows = [row for entry in pending.entries for row in records_of(entry, self._position)]
-        self._ledger.leave()
+        erased = Erasures.since(self._ledger, min((e.at for e in pending.entries), default=""))
+        rows = [
+            without_names(row) if row.at < erased.at else row
+            for entry in pending.entries
+            for row in records_of(entry, self._position)
+        ]
         for name in _missing(connection):
             connection.execute(f"ALTER TABLE request ADD COLUMN {name} {_ADDED[name]}")
         connection.executemany(_INSERT, rows)
+        for id_ in erased.ids:
+            connection.execute(_FORGET, {"id": id_.lower()})
         self._prune(connection, 2 * len(rows) + _SPARE)
 
     def _position(self, no_change: NoChange) -> int | None:
@@ -129,10 +141,14 @@ class RequestLog(SideFile[_Backlog]):
                 connection.execute(_FORGET, {"id": id_.lower()})
 
     def coarsen(self) -> None:
-        """Keep only the family of every client; raises as above."""
+        """Keep only the family of every client, and no id that a client made; raises as above."""
         with self._opened("request", connect) as connection:
             if connection:
-                connection.execute("UPDATE request SET client = family WHERE client <> family")
+                connection.create_function("known_id", 1, known_id)
+                connection.execute(
+                    "UPDATE request SET client = family, request_id = known_id(request_id)"
+                    " WHERE client <> family OR request_id <> known_id(request_id)"
+                )
 
     def _prune(self, connection: Connection, most: int) -> None:
         """Remove the rows beyond the bounds, at most `most` for each bound."""

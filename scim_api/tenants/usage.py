@@ -3,23 +3,26 @@
 A User-Agent is kept as the request log keeps it; of each credential only the newest clients are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.contract import Ledger
 from ledger.sqlite.connection import Connection, connect, connect_read_only
 from ledger.user_agents import family
 from scim_api.request_log.records import known_client
-from scim_api.side_file import SideFile
+from scim_api.side_file import Erasures, SideFile
 
 USAGE_FILE = "usage.db"
 MAX_PENDING = 5000  # keys in memory; more are not kept, as when the file cannot be written
 MOST_CLIENTS = 50  # of a credential, the newest: anyone with a token can name new ones for ever
 
-_TABLES = ("usage", "tolerance")
+# The keys of each table: of a use, and of the use of a tolerance.
+_TABLES = {"usage": ("credential", "client"), "tolerance": ("credential", "client", "name")}
 
-_Key = tuple[str, ...]  # (credential, client) of a use; and the name of a tolerance
+_Key = tuple[str, ...]
 _Pending = dict[_Key, tuple[str, int]]  # when it was last, and in how many requests
+_Row = tuple[_Key, str, int]
 
 
 class Use(NamedTuple):
@@ -44,8 +47,8 @@ class Usage(SideFile[_Pending]):
         " last_at TEXT, requests INTEGER, PRIMARY KEY (credential, client, name)) STRICT",
     )
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, dict)
+    def __init__(self, path: Path, ledger: Ledger) -> None:
+        super().__init__(path, ledger, dict)
 
     def note(self, credential: str, client: str, tolerances: Iterable[str], at: str) -> None:
         """Note a request at a time (a timestamp), and the tolerances that it used."""
@@ -66,9 +69,13 @@ class Usage(SideFile[_Pending]):
 
     def _insert(self, connection: Connection, pending: _Pending) -> None:
         connection.create_function("known_client", 1, known_client)
-        _add_up(connection, "usage", 2, pending)
-        _add_up(connection, "tolerance", 3, pending)
+        erased = Erasures.since(self._ledger, min(at for at, _ in pending.values()))
+        rows = [
+            _renamed((key, at, uses), family if at < erased.at else known_client)
+            for key, (at, uses) in pending.items()
+        ]
         for table in _TABLES:
+            _add_up(connection, table, rows)
             _prune(connection, table)
 
     def coarsen(self) -> None:
@@ -76,7 +83,9 @@ class Usage(SideFile[_Pending]):
         for table in _TABLES:
             with self._opened(table, connect) as connection:
                 if connection:
+                    connection.execute("BEGIN IMMEDIATE")
                     _coarsen(connection, table)
+                    connection.execute("COMMIT")
 
     def last_uses(self) -> list[Use]:
         """Return the last request of each client with each credential, newest first.
@@ -97,26 +106,29 @@ class Usage(SideFile[_Pending]):
             return [Use(*row) for row in rows]
 
 
-def _add_up(connection: Connection, table: str, width: int, pending: _Pending) -> None:
-    """Add the uses whose keys have so many parts to the counts in a table."""
+def _renamed(row: _Row, name: Callable[[str], str]) -> _Row:
+    """Return a row with another name of its client."""
+    (credential, client, *rest), at, uses = row
+    return (credential, name(client), *rest), at, uses
+
+
+def _add_up(connection: Connection, table: str, rows: Iterable[_Row]) -> None:
+    """Add the uses that belong to a table to its counts."""
+    width = len(_TABLES[table])
     connection.executemany(
         f"INSERT INTO {table} VALUES ({'?, ' * width}?, ?) ON CONFLICT DO UPDATE SET"
         " last_at = max(last_at, excluded.last_at),"
         " requests = requests + excluded.requests",
-        [
-            (key[0], known_client(key[1]), *key[2:], *use)
-            for key, use in pending.items()
-            if len(key) == width
-        ],
+        [(*key, at, uses) for key, at, uses in rows if len(key) == width],
     )
 
 
 def _coarsen(connection: Connection, table: str) -> None:
-    found = connection.execute(f"SELECT DISTINCT client FROM {table}").fetchall()
-    for client in (each for (each,) in found if each != family(each)):
-        change = f"UPDATE OR IGNORE {table} SET client = ? WHERE client = ?"
-        connection.execute(change, (family(client), client))
-        connection.execute(f"DELETE FROM {table} WHERE client = ?", (client,))
+    """Let the clients of a credential that are of one family become one."""
+    columns = ", ".join((*_TABLES[table], "last_at", "requests"))
+    found = connection.execute(f"SELECT {columns} FROM {table}").fetchall()
+    connection.execute(f"DELETE FROM {table}")
+    _add_up(connection, table, [_renamed((key, at, n), family) for (*key, at, n) in found])
 
 
 def _prune(connection: Connection, table: str) -> None:

@@ -700,6 +700,18 @@ def test_nothing_but_a_user_is_erased(stream: str, mixed: Ledger, metadata: Meta
     assert mixed.last_position() == before
 
 
+def test_streams_erased_since_a_time_are_known(mixed: Ledger, metadata: Metadata) -> None:
+    with freeze_time("2099-01-01T00:00:00Z"):
+        mixed.append([Append("User-1", 4, [Event(events.ERASED)])], metadata)
+    with freeze_time("2099-01-02T00:00:00Z"):
+        mixed.append([Append("User-2", 1, [Event(events.ERASED)])], metadata)
+
+    second = {"User-2": "2099-01-02T00:00:00.000000Z"}
+    assert mixed.erased_since("2099-01-02T00:00:00.000000Z") == {}
+    assert mixed.erased_since("2099-01-01T00:00:00.000000Z") == second
+    assert mixed.erased_since("") == second | {"User-1": "2099-01-01T00:00:00.000000Z"}
+
+
 def test_no_erased_byte_is_left_after_a_rewrite(ledger: Ledger, metadata: Metadata) -> None:
     ledger.append(
         [Append("User-1", NO_STREAM, [Event(events.CREATED, {"name": "Zoeqx"})])], metadata

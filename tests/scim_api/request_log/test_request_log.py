@@ -398,13 +398,23 @@ def entry(number=0, *, actor="c", at=None, outcome=None, status=400):
 
 
 class Unreadable:
-    """A ledger that cannot be read."""
+    """A ledger in which no version is found; nobody was erased."""
 
     def position_of(self, stream, version):
         raise LedgerUnavailable("gone")
 
+    def erased_since(self, at):
+        return {}
+
     def leave(self):
         pass
+
+
+class Silent(Unreadable):
+    """A ledger that cannot tell who was erased either."""
+
+    def erased_since(self, at):
+        raise LedgerUnavailable("gone")
 
 
 @pytest.fixture
@@ -430,6 +440,14 @@ def fill(log, numbers, **more):
     for number in numbers:
         log.note(entry(number, **more))
     log.flush()
+
+
+def test_while_nobody_can_tell_who_was_erased_no_name_is_written(tmp_path):
+    unsure = RequestLog(tmp_path / request_log.REQUESTS_FILE, Silent())
+
+    unsure.note(entry())
+
+    assert [(r.client, r.request_id) for r in unsure.records(10)] == [("curl", "…")]
 
 
 def test_no_more_rows_are_kept_than_is_set(log):

@@ -63,8 +63,8 @@ def test_built_in_resource_types_withhold_nothing_that_is_kept(resource_type):
 # What was forgiven
 
 
-def test_tolerances_are_added_up_by_credential_client_and_name(tmp_path):
-    usage = Usage(tmp_path / USAGE_FILE)
+def test_tolerances_are_added_up_by_credential_client_and_name(tmp_path, ledger):
+    usage = Usage(tmp_path / USAGE_FILE, ledger)
     usage.note("c1", "Okta", {"adopt", "manager_id"}, "2026-11-24T08:00:00Z")
     usage.flush()
     usage.note("c1", "Okta", {"adopt"}, "2026-11-24T09:00:00Z")
@@ -81,7 +81,7 @@ def test_tolerances_are_added_up_by_credential_client_and_name(tmp_path):
     ]
 
 
-def test_a_file_of_an_earlier_version_is_read_and_written(tmp_path):
+def test_a_file_of_an_earlier_version_is_read_and_written(tmp_path, ledger):
     (tmp_path / USAGE_FILE).touch()
     connection = connect(tmp_path / USAGE_FILE)
     connection.execute(
@@ -89,7 +89,7 @@ def test_a_file_of_an_earlier_version_is_read_and_written(tmp_path):
         " PRIMARY KEY (credential, client)) STRICT"
     )
     connection.close()
-    usage = Usage(tmp_path / USAGE_FILE)
+    usage = Usage(tmp_path / USAGE_FILE, ledger)
 
     before = usage.tolerance_uses()
     usage.note("c1", "Okta", {"adopt"}, "2026-11-24T08:00:00Z")

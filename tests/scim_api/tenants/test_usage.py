@@ -13,8 +13,8 @@ AT = "2026-11-24T08:00:00Z"
 
 
 @pytest.fixture
-def usage(tmp_path):
-    return Usage(tmp_path / USAGE_FILE)
+def usage(tmp_path, ledger):
+    return Usage(tmp_path / USAGE_FILE, ledger)
 
 
 def files_of(folder):
