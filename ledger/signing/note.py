@@ -22,6 +22,15 @@ SEED_SIZE = 32
 MAX_NOTE = 64 * 1024  # characters
 
 _DASH = "\u2014 "
+_P = 2**255 - 19  # the field of Ed25519
+# The y of the points of small order: such a key has signatures that fit any message.
+_SMALL_ORDER = frozenset(
+    (
+        *(0, 1, _P - 1),
+        0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+        0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+    )
+)
 _PRIVATE = "PRIVATE+KEY+"
 _SIZE = re.compile("0|[1-9][0-9]{0,18}")
 _TIME_SIZE = 8  # bytes of the POSIX time before a cosignature
@@ -57,7 +66,10 @@ class VerifierKey:
         return key
 
     def verify(self, message: bytes, signature: bytes) -> bool:
-        """Return whether the key signed a message."""
+        """Return whether the key signed a message; a key of small order signs nothing."""
+        y = int.from_bytes(self.public, "little") % 2**255
+        if y >= _P or y in _SMALL_ORDER:
+            return False
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
         except (InvalidSignature, ValueError):

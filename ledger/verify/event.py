@@ -16,6 +16,7 @@ from ledger.contract import StoredEvent, StoredRows
 from ledger.events import ERASABLE, ERASED, REVISIONS, Recorded
 from ledger.findings import Finding, Kind, short
 from ledger.merkle import leaf_hash
+from ledger.signing.identity import IDENTITY_TYPES
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
@@ -62,6 +63,8 @@ class EventCheck:
             findings.append(_finding(row, "event type", known, f"{row.type} {row.revision}"))
         if row.type == ERASED and not row.stream.startswith(ERASABLE):
             findings.append(_finding(row, "stream of an erasure", "a user's", short(row.stream)))
+        if row.type in IDENTITY_TYPES:
+            findings += self._check_stream(row)
         if row.at != self._time:
             findings += self._check_time(row)
         findings += payload
@@ -74,6 +77,12 @@ class EventCheck:
             yield _finding(row, "position", str(self._position + 1), short(row.position))
         if leaf != row.leaf_hash:
             yield _finding(row, "leaf hash", leaf.hex(), _bytes(row.leaf_hash).hex())
+
+    def _check_stream(self, row: StoredEvent) -> Iterator[Finding]:
+        """Find that an event about the ledger's keys stands in a stream that is not its own."""
+        opening = self._rows.type_and_stream(1)
+        if opening and opening[1] != row.stream:
+            yield _finding(row, f"stream of {row.type}", short(opening[1]), short(row.stream))
 
     def _check_time(self, row: StoredEvent) -> Iterator[Finding]:
         if not is_time(row.at):  # nothing is compared with it

@@ -4,11 +4,14 @@ Run `python -m tests.ledger.signing.key_chains`. What is expected is written her
 of it is computed by the program that is tested. The order of the cases is that of the document.
 """
 
+import base64
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ledger.signing.key_rule import ROTATION, signature, statement
+from ledger.signing.note import VerifierKey
 from tests.ledger.signing.chain import (
     KEYS,
     LOST_ROOT,
@@ -55,8 +58,8 @@ that is not named there reaches itself only.
 head: it is signed by the key in force at its size, for the origin in force there, over these
 events.
 
-A program for auditors that is given one key and some heads of a case says VERIFIED if `broken` is
-empty and `good_with` of each head has that key.
+A program for auditors that is given one key and all heads of a case says VERIFIED if `broken` is
+empty, there is a head, and `good_with` of each head has that key.
 
 A witness that trusts a key can follow it to a head if `good_with` has it, even if other events
 break the rule.
@@ -301,6 +304,7 @@ def bad_rotations() -> Iterable[Chain]:
     yield ends(opened("new is no key").bad_rotation("a1", "thief", new="x"))
     text = f"{verifier('thief')}\n"
     yield ends(opened("new ends with a newline").bad_rotation("a1", "thief", new=text))
+    yield ends(weak(opened("new is a key of small order, which signs everything")))
     yield ends(opened("signature_old is null").bad_rotation("a1", "thief", by_old=None))
     yield ends(opened("signature_old is not there").bad_rotation("a1", "thief", signature_old=...))
     yield ends(opened("signature_old is the new key's").bad_rotation("a1", "thief", by_old="thief"))
@@ -315,6 +319,20 @@ def bad_rotations() -> Iterable[Chain]:
     )
     yield ends(opened("in a user's stream").bad_rotation("a1", "thief", stream="User-1"))
     yield ends(opened("in another ledger's stream").bad_rotation("a1", "thief", stream="Ledger-f"))
+
+
+def weak(chain: Chain) -> Chain:
+    """Hand over to the key that is the neutral point: it verifies one signature of all texts."""
+    new = VerifierKey(A, (1).to_bytes(32, "little"))
+    message = statement(ROTATION, A, chain.next - 1, KEYS["a1"].verifier, new)
+    base = bytes.fromhex("58" + 31 * "66")
+    return chain.bad_rotation(
+        "a1",
+        "thief",
+        new=str(new),
+        signature_old=signature(KEYS["a1"], message),
+        signature_new=base64.b64encode(base + (1).to_bytes(32, "little")).decode(),
+    )
 
 
 def bad_restores() -> Iterable[Chain]:

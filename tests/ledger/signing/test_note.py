@@ -4,6 +4,7 @@ import base64
 from contextlib import suppress
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,3 +177,12 @@ def test_a_verifier_key_of_another_kind_or_length_is_refused_though_its_id_is_ri
 def test_any_text_is_a_note_or_refused(text: str) -> None:
     with suppress(MalformedNote):
         assert str(Note.parse(text)) == text
+
+
+def test_a_key_of_small_order_signs_nothing() -> None:
+    base = bytes.fromhex("58" + 31 * "66")
+    fits_everything = base + (1).to_bytes(32, "little")
+    neutral = (1).to_bytes(32, "little")
+
+    Ed25519PublicKey.from_public_bytes(neutral).verify(fits_everything, b"any text")
+    assert not VerifierKey("acme", neutral).verify(b"any text", fits_everything)
