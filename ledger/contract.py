@@ -430,7 +430,13 @@ class StoredRows(Protocol):
         """Read one state of the ledger throughout."""
 
     def check_identity(self) -> None:
-        """Raise LedgerUnavailable unless it is a ledger of this program's version."""
+        """Raise LedgerUnavailable unless it is a ledger of this program's version, or earlier.
+
+        What an earlier version has no tables for is empty.
+        """
+
+    def is_migrated(self) -> bool:
+        """Return whether the tables are those of this program's version."""
 
     def origin(self) -> str:
         """Return the origin in force."""

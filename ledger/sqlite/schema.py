@@ -53,10 +53,10 @@ def _text(script: str) -> str:
     return files("ledger.sqlite").joinpath(script).read_text()
 
 
-def schema_sql() -> dict[str, str]:
-    """Return the definition of each table and trigger, by name, as SQLite keeps it."""
+def schema_sql(version: int = SCHEMA_VERSION) -> dict[str, str]:
+    """Return the definition of each table and trigger, by name, as a file of a version keeps it."""
     schema: dict[str, str] = {}
-    for script in SCRIPTS:
+    for script in SCRIPTS[:version]:
         for statement in statements(_text(script)):
             verb, _, name = statement.rstrip(";").split()[:3]
             if verb == "DROP":
@@ -92,17 +92,29 @@ def migrate_file(path: Path) -> list[str]:
         return migrate(connection)
 
 
-def steps() -> list[tuple[str, str]]:
-    """Return the set and the name of each step, in order, as an up-to-date file has them."""
+def steps(version: int = SCHEMA_VERSION) -> list[tuple[str, str]]:
+    """Return the set and the name of each step, in order, as a file of a version has them."""
     with closing(temporary()) as connection:
         pending = migrations.pending(Database(connection, execute_plugins=False))
-        return [(migrations.name, step.name) for step in pending]
+        return [(migrations.name, step.name) for step in pending[:version]]
+
+
+def lend_tables(connection: Connection, version: int) -> None:
+    """Let a connection find the tables that a file of an earlier version lacks, empty."""
+    for name, sql in schema_sql().items():
+        if name not in schema_sql(version) and sql.startswith("CREATE TABLE "):
+            connection.execute(sql.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+
+
+def version_of(connection: Connection) -> int:
+    """Return the version of the tables of a ledger's file."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def check_identity(connection: Connection, path: Path, oldest: int = SCHEMA_VERSION) -> None:
     """Raise LedgerUnavailable unless the file is a ledger, and of a version that is wanted."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    schema = version_of(connection)
     if application != APPLICATION_ID:
         raise LedgerUnavailable(
             f"{path} is a SQLite database of another program, not a ledger; it was left as it is",

@@ -9,9 +9,9 @@ from ledger.codec import FORMAT
 from ledger.contract import Bounds, RawEvent, StoredEvent, StoredHead
 from ledger.events import ERASED, LEDGER_OPENED
 from ledger.findings import Finding, Kind, short
-from ledger.sqlite.connection import connect_read_only, snapshot, translate_errors
+from ledger.sqlite.connection import SCHEMA_VERSION, connect_read_only, snapshot, translate_errors
 from ledger.sqlite.reads import HEAD, RAW
-from ledger.sqlite.schema import check_identity, schema_sql, steps
+from ledger.sqlite.schema import check_identity, lend_tables, schema_sql, steps, version_of
 
 SOME = 100  # rows out of place that are returned at most
 
@@ -24,6 +24,12 @@ class SQLiteRows:
         self._path = path
         self._connection = connect_read_only(path)
         self._connection.text_factory = _lenient
+        with translate_errors(path):
+            self._version = version_of(self._connection)
+            if 0 < self._version < SCHEMA_VERSION:
+                self._connection.execute("PRAGMA query_only=OFF")  # the file is open for reading
+                lend_tables(self._connection, self._version)
+                self._connection.execute("PRAGMA query_only=ON")
 
     def close(self) -> None:
         self._connection.close()
@@ -35,7 +41,10 @@ class SQLiteRows:
 
     def check_identity(self) -> None:
         with translate_errors(self._path):
-            check_identity(self._connection, self._path)
+            check_identity(self._connection, self._path, oldest=1)
+
+    def is_migrated(self) -> bool:
+        return self._version == SCHEMA_VERSION
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return list(self._each(statement, *parameters))
@@ -142,7 +151,7 @@ class SQLiteRows:
 
     def check_tables(self) -> Iterator[Finding]:
         rows = self._rows("SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL")
-        found, ours = {name: sql for name, sql, _ in rows}, schema_sql()
+        found, ours = {name: sql for name, sql, _ in rows}, schema_sql(self._version)
         for name, sql in ours.items():
             if found.get(name) != sql:
                 state = "another definition" if name in found else "none"
@@ -153,8 +162,8 @@ class SQLiteRows:
         known = "_sqlite_migrations" in found
         statement = "SELECT migration_set, name FROM _sqlite_migrations ORDER BY id"
         applied = self._rows(statement) if known else []
-        if applied != steps():
-            yield _finding("table _sqlite_migrations", short(steps()), short(applied))
+        if applied != (expected := steps(self._version)):
+            yield _finding("table _sqlite_migrations", short(expected), short(applied))
         yield from self._check_ledger_row()
 
     def _check_ledger_row(self) -> Iterator[Finding]:

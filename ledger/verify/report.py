@@ -108,7 +108,8 @@ class Report:
 
     `size` and `root` are of the whole tree, where it could be built; `restores` are the ends of
     former origins, `held` the heads that others hold; `skipped` counts events of which only the
-    leaf hash was read; `notes` are of what is no fault.
+    leaf hash was read; `notes` are of what is no fault; `migrated` is False where an earlier version
+    made the tables, of which those that it did not have were not checked.
     """
 
     path: Path
@@ -124,6 +125,7 @@ class Report:
     held: Sequence[KnownHead] = ()
     size: int = 0
     root: bytes | None = None
+    migrated: bool = True
     compared: Compared = field(default_factory=Compared)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

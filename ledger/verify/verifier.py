@@ -17,6 +17,7 @@ from ledger.contract import (
     Bounds,
     LedgerError,
     LedgerMissing,
+    LedgerNewer,
     LedgerUnavailable,
     Progress,
     StoredRows,
@@ -71,11 +72,14 @@ def verify(path: Path, progress: Progress = no_progress, options: Options | None
         verification = _Verification(rows, report, options or Options(), progress)
         try:
             rows.check_identity()
+        except LedgerNewer:
+            raise  # it says nothing about what is in it
         except LedgerUnavailable as error:
             unreadable(None, error)
             found = Finding(Kind.STORE, None, "identity", "a ledger this program knows", str(error))
             report.findings.append(found)
             return report
+        report.migrated = rows.is_migrated()
         try:
             verification.run()
         except LedgerError as error:
