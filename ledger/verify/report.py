@@ -108,8 +108,8 @@ class Report:
 
     `size` and `root` are of the whole tree, where it could be built; `restores` are the ends of
     former origins, `held` the heads that others hold; `skipped` counts events of which only the
-    leaf hash was read; `notes` are of what is no fault; `migrated` is False where an earlier version
-    made the tables, of which those that it did not have were not checked.
+    leaf hash was read; `notes` are of what is no fault; `migrated` is False where an earlier
+    version made the tables: what it had none for was not checked.
     """
 
     path: Path

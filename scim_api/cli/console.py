@@ -257,14 +257,23 @@ def _sentences(console: Console) -> Iterator[None]:
     """End a command that fails with a sentence and the right exit code."""
     try:
         yield
-    except (SettingsError, LedgerError, ScimError) as error:
-        code = next(code for kind, code in EXITS.items() if isinstance(error, kind))
-        says = console.explain(error) if isinstance(error, LedgerError) else str(error)
-        raise Failure(f"{says}; try again" if code is Exit.BUSY else says, code) from error
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe went away: nothing to say to it
         end(Exit.OK)
-    except OSError as error:
+    except (SettingsError, LedgerError, ScimError, OSError) as error:
+        raise failure_of(console, error) from error
+
+
+def failure_of(console: Console, error: Exception) -> Failure:
+    """Return the sentence and the exit code for an error."""
+    if isinstance(error, Failure):
+        return error
+    if isinstance(error, OSError):
         path = error.filename if isinstance(error.filename, str) else None
         named = f"{Path(path).absolute()}: " if path else ""
-        raise Failure(f"{named}{error.strerror or error}") from error
+        return Failure(f"{named}{error.strerror or error}")
+    code = next((code for kind, code in EXITS.items() if isinstance(error, kind)), None)
+    if code is None:  # nobody thought of it
+        return Failure(f"{type(error).__name__}: {error}")
+    says = console.explain(error) if isinstance(error, LedgerError) else str(error)
+    return Failure(f"{says}; try again" if code is Exit.BUSY else says, code)

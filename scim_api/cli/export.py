@@ -1,6 +1,7 @@
 """export: events with their proofs, for auditors without access."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -8,8 +9,9 @@ import click
 from ledger.contract import Ledger
 from ledger.export.package import FORMAT, Disclosure, Export, must_be_free
 from scim_api.cli.console import Console, command
+from scim_api.cli.ledgers import ALL, Done, for_all, for_one
 from scim_api.cli.moments import MOMENT, NOW, last_position_of, position_before
-from scim_api.cli.terminal import Progress, note
+from scim_api.cli.terminal import Progress
 
 
 @command(
@@ -17,8 +19,9 @@ from scim_api.cli.terminal import Progress, note
     "--output acme.jsonl",
     "--from 2026-10-01 --to 2026-11-01 --show userName,active --output q.jsonl",
     "--withhold --output headers.jsonl",
-    json=False,
+    "--all --output exports",
 )
+@ALL
 @click.option(
     "--format", "format_", type=click.Choice([FORMAT]), default=FORMAT, help="Format of a line."
 )
@@ -29,6 +32,7 @@ from scim_api.cli.terminal import Progress, note
 @click.option("--output", type=click.Path(path_type=Path), help="A new file, instead of stdout.")
 def export(
     console: Console,
+    every: bool,
     format_: str,
     start: str | None,
     end: str | None,
@@ -44,27 +48,49 @@ def export(
     of attributes as in the events (userName, members, urn:...:User:department) or of other entries
     (request.id).
 
+    With --all the output is a folder, and every ledger's file in it has its name.
+
     The ledger records beforehand that there was an export, and of what.
     """
     disclosure = _disclosure(show, withhold)
-    heads = console.tenant().heads
-    first, last = _positions(heads.ledger, start, end)
-    if output is not None:
-        must_be_free(output)
-    done = Export(heads, first, last, disclosure, console.metadata())
-    with Progress("exporting") as progress:
-        if output is None:
-            sys.stdout.buffer.writelines(done.lines(progress))
-        else:
-            done.write(output, progress)
-    note(f"positions {done.first} to {done.last}, under a tree head of {done.size} events")
-    for name in sorted(done.unseen):
-        note(f"warning: {name} is in none of these events, or is never shown")
-    if output is None:
-        note("the head: scim-ledger tree-head show; with --output it is written too")
+    if output is None and (every or console.as_json):
+        raise click.UsageError("--all and --json need --output")
+
+    def work(name: str) -> Done:
+        target = output / f"{name}.jsonl" if output and every else output
+        heads = console.tenant(name).heads
+        first, last = _positions(heads.ledger, start, end)
+        if target is not None:
+            must_be_free(target)
+        export = Export(heads, first, last, disclosure, console.metadata())
+        with Progress(f"exporting {name}") as progress:
+            if target is None:
+                sys.stdout.buffer.writelines(export.lines(progress))
+            else:
+                export.write(target, progress)
+        record = {
+            "name": name,
+            "ok": True,
+            "file": str(target),
+            "from": export.first,
+            "to": export.last,
+            "size": export.size,
+        }
+        return Done(record, notes=list(_notes(export, name, target)))
+
+    (for_all if every else for_one)(console, work, "exported")
+
+
+def _notes(export: Export, name: str, target: Path | None) -> Iterator[str]:
+    """Yield what was exported, and how it is checked."""
+    yield f"positions {export.first} to {export.last}, under a tree head of {export.size} events"
+    for path in sorted(export.unseen):
+        yield f"warning: {path} is in none of these events, or is never shown"
+    if target is None:
+        yield "the head: scim-ledger tree-head show; with --output it is written too"
     else:
-        note(f"to check: python3 verify.py {output.name} --head {output.name}.tree-head --key KEY")
-        note("KEY: scim-ledger key show")
+        yield f"to check: python3 verify.py {target.name} --head {target.name}.tree-head --key KEY"
+        yield f"KEY: scim-ledger key show --ledger {name}"
 
 
 def _positions(ledger: Ledger, start: str | None, end: str | None) -> tuple[int, int | None]:

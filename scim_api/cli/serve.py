@@ -8,10 +8,10 @@ import time
 
 import click
 
-from ledger.contract import LedgerError
 from scim_api import settings as settings_
 from scim_api.auth import credentials
 from scim_api.cli.console import MOST_NAMED, Console, command
+from scim_api.cli.ledgers import Done, attempts
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.server.checks import sqlite_check
 from scim_api.settings import Settings
@@ -70,13 +70,15 @@ def _prepare_ledgers(console: Console) -> str | None:
     if not console.names:
         _must_be_new(console)
         return credentials.issue(console.create("default"), console.metadata(), "first").token
-    for name in console.names:
-        try:
-            console.migrate(name)
-            console.tenant(name).close()
-        except (LedgerError, OSError) as trouble:
-            says = console.explain(trouble) if isinstance(trouble, LedgerError) else trouble
-            _print(f"warning: ledger {name} cannot be served: {says}", err=True)
+
+    def prepare(name: str) -> Done:
+        console.migrate(name)
+        console.tenant(name).close()
+        return Done({"name": name})
+
+    for name, done in attempts(console, prepare):
+        if done.code:
+            _print(f"warning: ledger {name} cannot be served: {done.says}", err=True)
     return None
 
 

@@ -1,5 +1,6 @@
 """status: each ledger in figures."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ from ledger import clock
 from projections.current.credentials import Credential
 from scim_api.auth.credentials import credentials_of
 from scim_api.cli.console import Console, command
+from scim_api.cli.ledgers import Done, attempts, finish
 from scim_api.cli.terminal import (
     Exit,
     Failure,
@@ -28,11 +30,17 @@ def status(console: Console) -> None:
     """Show each ledger: size, users, clients, expiring tokens."""
     if not console.names:
         raise Failure("there is no ledger yet; scim-ledger init makes one", Exit.NOT_FOUND)
-    found = [_status(console.tenant(name)) for name in console.names]
+    ended = list(attempts(console, lambda name: Done(_status(console.tenant(name)))))
     if console.as_json:
-        print_json(found)
-        return
-    for record in found:
+        print_json([done.record for _, done in ended])
+    else:
+        _print_all(done.record for _, done in ended if not done.code)
+    finish(ended, "shown")
+
+
+def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
+    for each in records:
+        record = dict(each)
         clients, expiring = record.pop("clients"), record.pop("tokens_expiring_soon")
         print_record(record)
         if not print_table(clients[:MOST_CLIENTS]):

@@ -18,7 +18,8 @@ from ledger.verify.single import EventResult, verify_position
 from ledger.verify.verifier import verify as verify_file
 from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
-from scim_api.cli.terminal import Exit, Failure, Progress, end
+from scim_api.cli.ledgers import ALL, Done, for_all, for_one, show
+from scim_api.cli.terminal import Exit, Failure, Progress
 from scim_api.wiring import compare_with_rebuild, keys_of
 
 
@@ -29,8 +30,10 @@ from scim_api.wiring import compare_with_rebuild, keys_of
     "--head head-2026-11-25 --json",
     "--position 42",
     "--file backup.db",
+    "--all --since-last",
 )
 @click.option("--file", type=click.Path(path_type=Path), help="Verify this file, such as a backup.")
+@ALL
 @click.option("--events-only", is_flag=True, help="Do not compare the projections with a rebuild.")
 @click.option(
     "--since-last", is_flag=True, help="Read only what came after the last such verification."
@@ -58,6 +61,7 @@ from scim_api.wiring import compare_with_rebuild, keys_of
 def verify(
     console: Console,
     file: Path | None,
+    every: bool,
     events_only: bool,
     since_last: bool,
     memory: Path | None,
@@ -71,49 +75,76 @@ def verify(
     and the heads signed over it, SQLite's own integrity, and whether the projections are what a
     rebuild gives. Nothing is written, except what --since-last keeps.
     """
-    path = file or console.path()
-    if path.is_dir():
-        raise Failure(f"{path} is a folder, not the file of a ledger")
-    if file and not file.exists():
-        raise Failure(f"there is no file {file}", Exit.NOT_FOUND)
-    if position is not None:
-        _verify_one(console, path, position)
-        return
+    alone = [file, memory, position, *heads, *vkeys]
+    if every and any(each is not None for each in alone):
+        raise click.UsageError(
+            "--all goes with none of --file, --memory, --position, --head and --key"
+        )
     if file and since_last and memory is None:
         raise click.UsageError("--since-last with --file needs --memory: where to keep it")
-    memory = (memory or path.with_name(MEMORY_FILE)) if since_last else None
-    since = Verified.read(memory) if memory else None
-    own, sources = None, HeadSources()
-    if not file:
-        chosen = console.settings
-        keys = keys_of(path, chosen)
-        own = _own_head(keys)
-        sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, keys)
-    options = Options(
-        brought=[_brought(each) for each in heads],
-        own=own if isinstance(own, KnownHead) else None,
-        keys=[key_given(each) for each in vkeys],
-        since=since,
-        copy=file is not None,
-        sources=sources,
-    )
+    if file and not file.exists():
+        raise Failure(f"there is no file {file}", Exit.NOT_FOUND)
+    brought, trusted = [_brought(each) for each in heads], [key_given(each) for each in vkeys]
+
+    def work(name: str) -> Done:
+        path = file or console.path(name)
+        if path.is_dir():
+            raise Failure(f"{path} is a folder, not the file of a ledger")
+        if position is not None:
+            return _verify_one(path, position)
+        kept = (memory or path.with_name(MEMORY_FILE)) if since_last else None
+        own, sources = None, HeadSources()
+        if not file:
+            chosen, keys = console.settings, keys_of(path, console.settings)
+            own = _own_head(keys)
+            sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, keys)
+        options = Options(
+            brought=brought,
+            own=own if isinstance(own, KnownHead) else None,
+            keys=trusted,
+            since=Verified.read(kept) if kept else None,
+            copy=file is not None,
+            sources=sources,
+        )
+        found = [own] if isinstance(own, Finding) else []
+        return _verify(name, path, options, found, memory=kept, events_only=events_only)
+
+    if file:
+        show(console, work(console.name))
+    else:
+        (for_all if every else for_one)(console, work, "verified")
+
+
+def _verify(
+    name: str,
+    path: Path,
+    options: Options,
+    found: Sequence[Finding],
+    *,
+    memory: Path | None,
+    events_only: bool,
+) -> Done:
+    """Verify a file, of which something was found already; keep in `memory` how far."""
     with Progress("verifying") as progress:
         report = verify_file(path, progress, options)
-    if isinstance(own, Finding):
-        report.findings.append(own)
+    report.findings += found
+    if not report.migrated:
+        report.notes.append(
+            "an earlier version made this file; what it had no tables for was not checked"
+        )
     unchecked = ""
-    if report.good and not (file or events_only or since):
-        unchecked = _compare_projections(path, report)
-    ok = report.good and not unchecked
-    console.document(_document(report, options, ok=ok), *_lines(report, options))
+    if report.good and not options.copy:
+        if not report.migrated:
+            unchecked = f"{NotMigrated(path)}, then verify again: only the events were checked"
+        elif not events_only and options.since is None:
+            unchecked = _compare_projections(path, report)
     if memory and report.good and report.root:
+        since = options.since
         head = report.newest.number if report.newest else since.head if since else 0
-        now = clock.timestamp()
-        Verified(report.origin, report.size, report.root, head, now).write(memory)
-    if report.findings:
-        end(Exit.NOT_VERIFIED)
-    if unchecked:
-        raise Failure(unchecked)
+        Verified(report.origin, report.size, report.root, head, clock.timestamp()).write(memory)
+    code = Exit.NOT_VERIFIED if report.findings else Exit.FAILED if unchecked else Exit.OK
+    record = {"name": name, **_document(report, options, ok=not code)}
+    return Done(record, list(_lines(report, options)), code=code, says=unchecked)
 
 
 def _own_head(keys: Keys) -> KnownHead | Finding | None:
@@ -158,13 +189,12 @@ def _compare_projections(path: Path, report: Report) -> str:
     return ""
 
 
-def _verify_one(console: Console, path: Path, position: int) -> None:
+def _verify_one(path: Path, position: int) -> Done:
     single = verify_position(path, position)
     if single is None:
         raise Failure(f"there is no event at position {position}", Exit.NOT_FOUND)
-    console.document(_single_document(single), *_single_lines(single))
-    if single.findings:
-        end(Exit.NOT_VERIFIED)
+    code = Exit.NOT_VERIFIED if single.findings else Exit.OK
+    return Done(_single_document(single), list(_single_lines(single)), code=code)
 
 
 # What is said of a verification
