@@ -1,6 +1,6 @@
 """What every store of a ledger promises. The words MUST and MAY are those of RFC 2119."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -316,22 +316,31 @@ class Ledger(Protocol):
         0 only where there are no positions.
         """
 
+    def headers(self, first: int, last: int) -> list[bytes]:
+        """Return the headers of the events from one position to another, read at once.
+
+        Raises LedgerUnavailable where one is missing.
+        """
+
     def leaf_hash(self, position: int) -> bytes | None:
-        """Return the leaf of an event, None where there is none."""
+        """Return the leaf of an event as it is stored, None where there is none."""
 
     # The tree and its signed heads
 
-    def tree_hashes(self, level: int, first: int, count: int) -> list[bytes]:
-        """Return hashes of a tile, from an index of the level; level 0 is that of the leaves."""
+    def tile(self, level: int, number: int) -> bytes:
+        """Return the hashes of a tile, none where it is not kept.
 
-    def tiled(self) -> int:
-        """Return how many hashes level 1 has: over so many full tiles of leaves."""
-
-    def add_tree_hashes(self, first: int, hashes: Sequence[bytes]) -> None:
-        """Add hashes to level 1 from an index, and to those above for each tile that is full.
-
-        It MUST do nothing where level 1 does not end at that index: somebody else was quicker.
+        Nobody believes them: they MAY be anything.
         """
+
+    def put_tiles(self, tiles: Mapping[tuple[int, int], bytes]) -> None:
+        """Keep the hashes of tiles, by level and number, in place of others.
+
+        A tile that begins with these hashes MUST stay as it is: somebody else was quicker.
+        """
+
+    def drop_tiles(self) -> None:
+        """Throw away all tiles."""
 
     def newest_head(self) -> StoredHead | None:
         """Return the newest tree head, None before the first."""
@@ -455,6 +464,9 @@ class StoredRows(Protocol):
 
     def type_and_stream(self, position: int) -> tuple[str, str] | None:
         """Return type and stream of an event, None where there is none."""
+
+    def headers(self, first: int, last: int) -> list[bytes]:
+        """Return the headers of the events from one position to another, those that are there."""
 
     def leaves(self, first: int, last: int) -> list[tuple[int, bytes]]:
         """Return position and leaf hash of the events from one position to another."""

@@ -86,7 +86,7 @@ def _contradiction(heads: TreeHeads, identity: Identity, known: KnownHead) -> st
             f"{ledger.path} has {end:,} events, and {known.source} knows a tree head signed over"
             f" {head.size:,}"
         )
-    if heads.tree.root_at(head.size) != head.root:
+    if not heads.tree.agrees(head):
         return (
             f"the first {head.size:,} events of {ledger.path} are not those over which a tree head"
             f" known to {known.source} was signed"
@@ -107,7 +107,7 @@ def _of_former_origin(heads: TreeHeads, identity: Identity, known: KnownHead) ->
     if restore.admits(head.size):
         return None
     here = min(restore.size, heads.ledger.last_position())
-    if head.size <= here and heads.tree.root_at(head.size) == head.root:
+    if head.size <= here and heads.tree.agrees(head):
         return None
     return (
         f"{known.source} knows a tree head of {head.origin} signed over {head.size:,} events, and"

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ledger import clock
-from ledger.contract import Ledger, LedgerUnavailable, RawEvent, StoredHead
+from ledger import clock, merkle
+from ledger.contract import Ledger, LedgerError, LedgerUnavailable, RawEvent, StoredHead
 from ledger.events import KEY_ROTATED, Event, Metadata
 from ledger.ledger_stream import record, stream_of
 from ledger.signing.identity import IDENTITY_TYPES, Identity, KeySpan, identity_of
 from ledger.signing.key_rule import ROTATION, signature, statement
-from ledger.signing.keys import Keys, KeyUnusable
-from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
-from ledger.signing.tiles import Tree
+from ledger.signing.keys import HEAD_FILE, Keys, KeyUnusable
+from ledger.signing.note import MalformedNote, Note, SigningKey, TreeHead, VerifierKey
+from ledger.signing.tree import EventsChanged, Tree
 
 INTERVAL = 60.0  # seconds between two heads, at the least, while something changes
 
@@ -46,9 +46,10 @@ class TreeHeads:
     def __init__(self, ledger: Ledger, keys: Keys) -> None:
         self.ledger = ledger
         self.keys = keys
-        self.tree = Tree(ledger)
+        self.tree = Tree(ledger, self._proving)
         self._identity: tuple[tuple[int, str], Identity] | None = None  # and when it was read
         self._seen = (0, 0.0)  # the number of a head, and when it was first looked at (monotonic)
+        self._checked: StoredHead | None = None  # the newest head that was checked
 
     def every(self) -> Iterator[StoredHead]:
         """Yield all heads, oldest first."""
@@ -56,6 +57,65 @@ class TreeHeads:
         while heads:
             yield from heads
             heads = self.ledger.heads(heads[-1].number)
+
+    def newest(self) -> StoredHead | None:
+        """Return the newest head, None before the first.
+
+        Raises LedgerUnavailable where it is none that the ledger's key signed: nothing is signed
+        or proved after a head that somebody made up.
+        """
+        newest = self.ledger.newest_head()
+        if newest and newest != self._checked:
+            if not self._is_signed(newest):
+                raise LedgerUnavailable(
+                    f"the newest tree head of {self.ledger.path}, number {newest.number}, is none"
+                    " that its key signed; nothing is signed or proved after it. `scim-ledger"
+                    " verify` says more",
+                    reason="tree head was changed",
+                )
+            self._checked = newest
+        return newest
+
+    def _is_signed(self, newest: StoredHead) -> bool:
+        """Return whether a head that is kept is as it was signed."""
+        identity = self.identity()
+        try:
+            datetime.fromisoformat(newest.signed_at)
+            note = Note.parse(newest.note)
+            head = TreeHead.of(note)
+        except (MalformedNote, ValueError, TypeError, AttributeError):
+            return False
+        key = identity.key_at(head.size)
+        fits = (head.size, head.origin) == (newest.size, identity.origin_at(head.size))
+        return fits and key is not None and note.signed_by(key)
+
+    def _proving(self) -> TreeHead | None:
+        """Return the newest head if it can prove what is kept of the tree.
+
+        Not one of a former origin: a recovery may have accepted other events than its own.
+        """
+        try:
+            newest = self.newest()
+        except LedgerError:
+            return None
+        head = TreeHead.parse(newest.note) if newest else None
+        return head if head and head.origin == self.ledger.origin else None
+
+    def proved(self) -> Tree:
+        """Return the tree, that of the newest head; raises LedgerUnavailable if it is not."""
+        newest = self.newest()
+        if newest:
+            self._must_agree(newest)
+        return self.tree
+
+    def _must_agree(self, signed: StoredHead) -> None:
+        """Raise EventsChanged unless the events are those a head of this origin is over."""
+        head = TreeHead.parse(signed.note)
+        if head.origin == self.ledger.origin and not self.tree.agrees(head):
+            raise EventsChanged(
+                f"the first {head.size:,} events of {self.ledger.path} are not those that a tree"
+                " head was signed over"
+            )
 
     def identity(self) -> Identity:
         """Return the ledger's origins and keys as its own stream says."""
@@ -102,21 +162,16 @@ class TreeHeads:
 
         Where nothing changed since the last one, that one is returned, unless `again`. Raises
         KeyUnusable, LedgerBusy, and LedgerUnavailable if the events no longer are those that the
-        last head was signed over.
+        last head was signed over, or if it is none.
         """
-        last = self._with_remembered(self.ledger.newest_head())
+        last = self._with_remembered(self.newest())
         while (size := self.ledger.last_position()) < (span := self._span()).since:
             pass  # the key was changed in between
         key = self.keys.find(span.key)
         if last and last.size == size and not again:
             return last
-        before = TreeHead.parse(last.note) if last else None
-        if before and before.origin == key.name and not self.agrees(before):
-            raise LedgerUnavailable(
-                f"the first {before.size:,} events are not those that a tree head was signed over;"
-                " none is signed over others. `scim-ledger verify` says what is wrong",
-                reason="events were changed",
-            )
+        if last:
+            self._must_agree(last)
         note = key.note(TreeHead(key.name, size, self.tree.root_at(size)).text)
         signed = self.ledger.add_head(size, str(note), again=again)
         self.keys.remember(Note.parse(signed.note))
@@ -124,8 +179,7 @@ class TreeHeads:
 
     def agrees(self, head: TreeHead) -> bool:
         """Return whether a head was signed over the first events that the ledger has."""
-        enough = head.size <= self.ledger.last_position()
-        return enough and self.tree.root_at(head.size) == head.root
+        return self.tree.agrees(head)
 
     def _with_remembered(self, last: StoredHead | None) -> StoredHead | None:
         """Return the newest head, having put back one that a backup of all its events lacks."""
@@ -135,11 +189,19 @@ class TreeHeads:
         head = TreeHead.of(note)
         if last and head.size <= last.size:
             return last
-        return self.ledger.add_head(head.size, str(note)) if self.agrees(head) else last
+        key = self.identity().key_at(head.size)
+        if key is None or not note.signed_by(key):
+            return last
+        if not self.tree.agrees(head):
+            raise EventsChanged(
+                f"the first {head.size:,} events of {self.ledger.path} are not those that the tree"
+                f" head in {self.keys.folder / HEAD_FILE} was signed over"
+            )
+        return self.ledger.add_head(head.size, str(note))
 
     def sign_if_due(self) -> StoredHead | None:
         """Sign a head if something changed and a minute went by, or a day ended."""
-        last = self.ledger.newest_head()
+        last = self.newest()
         if last and clock.timestamp()[:10] <= last.signed_at[:10]:  # on the same day
             changed = last.size < self.ledger.last_position()
             if not (changed and self._minute_went_by(last)):
@@ -155,9 +217,14 @@ class TreeHeads:
         return age >= INTERVAL or now - self._seen[1] >= INTERVAL
 
     def prove(self, position: int, signed: StoredHead) -> InclusionProof:
-        """Return the proof of an event under a head that is over it."""
-        [line] = self.ledger.raw_events_at([position])
-        return InclusionProof(line, signed, self.tree.inclusion(position, signed.size))
+        """Return the proof of an event under a head that is over it, and that it leads there."""
+        self._must_agree(signed)
+        [line] = self.ledger.raw_events(position, position)
+        leaf, hashes = self.tree.inclusion(position, signed.size)
+        if merkle.leaf_hash(line.header) != leaf:
+            says = f"the event at position {position:,} was changed"
+            raise EventsChanged(says, position, position)
+        return InclusionProof(line, signed, hashes)
 
     def rotate(self, metadata: Metadata, given: str | None = None) -> VerifierKey:
         """Replace the key in force, which signs a last head, and return the new one.

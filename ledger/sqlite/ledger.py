@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from ledger.contract import (
     unchecked,
 )
 from ledger.events import ERASABLE, ERASED, REVISIONS, Metadata, Payload, Recorded
-from ledger.merkle import leaf_hash, tree_hash
+from ledger.merkle import leaf_hash
 from ledger.sqlite import schema
 from ledger.sqlite.connection import (
     Connection,
@@ -38,12 +38,10 @@ from ledger.sqlite.connection import (
 from ledger.sqlite.database import Place
 from ledger.sqlite.reads import (
     AT_POSITIONS,
-    TILE_WIDTH,
     LedgerReads,
     end,
     newest_head,
-    tiled,
-    tree_hashes,
+    tile,
     version_of,
 )
 
@@ -175,10 +173,15 @@ class SQLiteLedger(LedgerReads):
 
     # The tree and its heads
 
-    def add_tree_hashes(self, first: int, hashes: Sequence[bytes]) -> None:
+    def put_tiles(self, tiles: Mapping[tuple[int, int], bytes]) -> None:
         with self.writing() as connection:
-            if tiled(connection) == first:
-                _add_tree_hashes(connection, 1, first, hashes)
+            for place, hashes in tiles.items():
+                if not tile(connection, *place).startswith(hashes):
+                    connection.execute("REPLACE INTO tile VALUES (?, ?, ?)", (*place, hashes))
+
+    def drop_tiles(self) -> None:
+        with self.writing() as connection:
+            connection.execute("DELETE FROM tile")
 
     def add_head(self, size: int, note: str, *, again: bool = False) -> StoredHead:
         with self.writing() as connection:
@@ -223,7 +226,7 @@ def initialise(
         connection.execute(
             "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, first.at, codec.FORMAT)
         )
-        head = sign(*tree_hashes(connection, 0, 0, 1))
+        head = sign(*connection.execute("SELECT leaf_hash FROM event").fetchone())
         connection.execute("INSERT INTO tree_head VALUES (1, 1, ?, ?)", (first.at, head))
         connection.execute("COMMIT")
     return head
@@ -311,24 +314,3 @@ def _forget(connection: Connection, erased: Recorded) -> None:
         (erased.position, erased.stream, erased.version),
     )
     connection.execute("INSERT INTO purge VALUES (?)", (erased.position,))
-
-
-def _add_tree_hashes(
-    connection: Connection, level: int, first: int, hashes: Sequence[bytes]
-) -> None:
-    """Add hashes to a level, and the hash of each tile that they fill to the level above."""
-    full = []
-    while hashes:
-        number, start = divmod(first, TILE_WIDTH)
-        part, hashes = hashes[: TILE_WIDTH - start], hashes[TILE_WIDTH - start :]
-        connection.execute(
-            "INSERT INTO tile VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET hashes = CAST(hashes || excluded.hashes AS BLOB)",
-            (level, number, b"".join(part)),
-        )
-        first += len(part)
-        if first % TILE_WIDTH == 0:
-            tile = tree_hashes(connection, level, number * TILE_WIDTH, TILE_WIDTH)
-            full.append(tree_hash(tile))
-    if full:
-        _add_tree_hashes(connection, level + 1, first // TILE_WIDTH - len(full), full)

@@ -10,15 +10,15 @@ from typing import Any
 from ledger import codec
 from ledger.contract import LedgerUnavailable, RawEvent, StoredHead
 from ledger.events import Recorded
-from ledger.merkle import HASH_SIZE, split
 from ledger.sqlite.connection import Connection, json_list
 from ledger.sqlite.database import DatabaseFile
 
 CHUNK = 1000  # events read at once
 TICK = 0.1  # seconds between two looks at the end, however many wait for it
-TILE_WIDTH = 256  # hashes of a tile
 
 RAW = "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
+HEADERS = "SELECT header FROM event WHERE position BETWEEN ? AND ? ORDER BY position"
+TILE = "SELECT hashes FROM tile WHERE level = ? AND number = ?"
 HEAD = "SELECT number, size, signed_at, note FROM tree_head"
 _EVENT = "SELECT header, body FROM event LEFT JOIN payload USING (position)"
 _POSITION = "SELECT position FROM event WHERE stream = ? AND version = ?"
@@ -182,13 +182,16 @@ class LedgerReads(DatabaseFile):
             rows = self._rows(f"{RAW} WHERE {where}", first, last, CHUNK // 2)
             for row in rows or [(None,)]:
                 if row[0] != first:
-                    raise LedgerUnavailable(
-                        f"{self.path} has no event at position {first}; `scim-ledger verify` says"
-                        " what is wrong",
-                        reason="damaged file",
-                    )
+                    raise self._missing(first)
                 yield RawEvent(*row)
                 first += 1
+
+    def _missing(self, position: int) -> LedgerUnavailable:
+        return LedgerUnavailable(
+            f"{self.path} has no event at position {position}; `scim-ledger verify` says what is"
+            " wrong",
+            reason="damaged file",
+        )
 
     def raw_events_at(self, positions: Sequence[int]) -> list[RawEvent]:
         rows = self._rows(f"{RAW} WHERE {AT_POSITIONS}", json_list(positions))
@@ -201,19 +204,23 @@ class LedgerReads(DatabaseFile):
         totals = accumulate(sizes.get(position) or 0 for position in positions)
         return max(min(1, len(positions)), sum(total <= most for total in totals))
 
-    # The tree and its heads
+    def headers(self, first: int, last: int) -> list[bytes]:
+        rows = self._rows(HEADERS, first, last)
+        if len(rows) <= last - first:  # one is missing: which one is asked for only now
+            positions = "SELECT position FROM event WHERE position BETWEEN ? AND ?"
+            there = {position for (position,) in self._rows(positions, first, last)}
+            raise self._missing(next(n for n in range(first, last + 1) if n not in there))
+        return [header for (header,) in rows]
 
     def leaf_hash(self, position: int) -> bytes | None:
-        found = self.tree_hashes(0, position - 1, 1)
-        return found[0] if found else None
+        rows = self._rows("SELECT leaf_hash FROM event WHERE position = ?", position)
+        return rows[0][0] if rows else None
 
-    def tree_hashes(self, level: int, first: int, count: int) -> list[bytes]:
-        with self.reading() as connection:
-            return tree_hashes(connection, level, first, count)
+    # The tree and its heads
 
-    def tiled(self) -> int:
+    def tile(self, level: int, number: int) -> bytes:
         with self.reading() as connection:
-            return tiled(connection)
+            return tile(connection, level, number)
 
     def newest_head(self) -> StoredHead | None:
         with self.reading() as connection:
@@ -256,28 +263,10 @@ def _time_of(connection: Connection, position: int) -> str:
     return at
 
 
-def tree_hashes(connection: Connection, level: int, first: int, count: int) -> list[bytes]:
-    """Return hashes of a level of the tree that stand in one tile."""
-    if level == 0:
-        rows = connection.execute(
-            "SELECT leaf_hash FROM event WHERE position BETWEEN ? AND ? ORDER BY position",
-            (first + 1, first + count),
-        )
-        return [leaf for (leaf,) in rows]
-    number, start = divmod(first, TILE_WIDTH)
-    (found,) = connection.execute(
-        "SELECT substr(hashes, ?, ?) FROM tile WHERE level = ? AND number = ?",
-        (start * HASH_SIZE + 1, count * HASH_SIZE, level, number),
-    ).fetchone()
-    return split(found)
-
-
-def tiled(connection: Connection) -> int:
-    """Return how many hashes level 1 of the tree has."""
-    row = connection.execute(
-        "SELECT number, length(hashes) FROM tile WHERE level = 1 ORDER BY number DESC LIMIT 1"
-    ).fetchone()
-    return row[0] * TILE_WIDTH + row[1] // HASH_SIZE if row else 0
+def tile(connection: Connection, level: int, number: int) -> bytes:
+    """Return what is kept of a tile, none where that is no hashes at all."""
+    row = connection.execute(TILE, (level, number)).fetchone()
+    return row[0] if row and isinstance(row[0], bytes) else b""
 
 
 def newest_head(connection: Connection) -> StoredHead | None:

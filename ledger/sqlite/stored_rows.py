@@ -10,7 +10,7 @@ from ledger.contract import Bounds, RawEvent, StoredEvent, StoredHead
 from ledger.events import ERASED, LEDGER_OPENED
 from ledger.findings import Finding, Kind, short
 from ledger.sqlite.connection import SCHEMA_VERSION, connect_read_only, snapshot, translate_errors
-from ledger.sqlite.reads import HEAD, RAW
+from ledger.sqlite.reads import HEAD, HEADERS, RAW, TILE
 from ledger.sqlite.schema import check_identity, lend_tables, schema_sql, steps, version_of
 
 SOME = 100  # rows out of place that are returned at most
@@ -93,6 +93,9 @@ class SQLiteRows:
         rows = self._rows("SELECT type, stream FROM event WHERE position = ?", position)
         return rows[0] if rows else None
 
+    def headers(self, first: int, last: int) -> list[bytes]:
+        return [_bytes(header) for (header,) in self._rows(HEADERS, first, last)]
+
     def leaves(self, first: int, last: int) -> list[tuple[int, bytes]]:
         rows = self._rows(
             "SELECT position, leaf_hash FROM event WHERE position BETWEEN ? AND ?"
@@ -140,7 +143,7 @@ class SQLiteRows:
         return map(StoredHead._make, self._each(f"{HEAD} WHERE {where}", *parameters))
 
     def tile(self, level: int, number: int) -> bytes:
-        rows = self._rows("SELECT hashes FROM tile WHERE level = ? AND number = ?", level, number)
+        rows = self._rows(TILE, level, number)
         return _bytes(rows[0][0]) if rows else b""
 
     def tile_levels(self) -> list[tuple[Any, ...]]:

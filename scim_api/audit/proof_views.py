@@ -21,6 +21,7 @@ def tree_head() -> Response:
     """GET the newest head, and the key that it is checked with."""
     heads = _heads()
     newest = _newest_of(heads)
+    heads.proved()
     head = TreeHead.parse(newest.note)
     return plain_json(
         {
@@ -43,15 +44,16 @@ def inclusion() -> Response:
     if position > size:
         template = "A tree of {size} events has none at position {position}."
         raise InvalidValue("parameter.proof_size", template, size=size, position=position)
-    leaf = heads.ledger.leaf_hash(position) or b""  # there is one: positions have no gaps
+    tree = heads.proved()
+    leaf, hashes = tree.inclusion(position, size)
     return plain_json(
         {
             "position": position,
             "index": position - 1,
             "size": size,
             "leaf_hash": leaf.hex(),
-            "root": heads.tree.root_at(size).hex(),
-            "hashes": [each.hex() for each in heads.tree.inclusion(position, size)],
+            "root": tree.root_at(size).hex(),
+            "hashes": [each.hex() for each in hashes],
         }
     )
 
@@ -76,13 +78,14 @@ def consistency() -> Response:
         new = _newest_of(heads).size
     if old > new:
         raise InvalidValue("parameter.sizes", "from is larger than to, which is {new}.", new=new)
-    hashes = heads.tree.consistency(old, new) if old else []
+    tree = heads.proved()
+    hashes = tree.consistency(old, new) if old else []
     return plain_json(
         {
             "from": old,
             "to": new,
-            "from_root": heads.tree.root_at(old).hex(),
-            "to_root": heads.tree.root_at(new).hex(),
+            "from_root": tree.root_at(old).hex(),
+            "to_root": tree.root_at(new).hex(),
             "hashes": [each.hex() for each in hashes],
         }
     )
@@ -104,7 +107,7 @@ def tile(tenants: Tenants, ledger: str | None, level: str, number: str) -> Respo
         template = "The newest tree head covers {size} events and has no such tile."
         raise NotFound("tile.unknown", template, size=size)
     how = f"max-age={TILE_SECONDS}, immutable"
-    return _cacheable(heads.tree.tile(name), "application/octet-stream", how)
+    return _cacheable(heads.proved().tile(name), "application/octet-stream", how)
 
 
 def _heads() -> TreeHeads:
@@ -113,7 +116,7 @@ def _heads() -> TreeHeads:
 
 def _newest_of(heads: TreeHeads) -> StoredHead:
     """Return the newest head; raises NotFound."""
-    newest = heads.ledger.newest_head()
+    newest = heads.newest()
     if newest is None:
         raise NotFound(
             "proof.no_head", "No tree head is signed yet. The service signs one within a minute."

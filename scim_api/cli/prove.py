@@ -25,7 +25,7 @@ def prove(console: Console, position: int, output: Path | None) -> None:
         raise Failure(f"there is no event {position:,}; the last one is {end:,}", Exit.NOT_FOUND)
     if output and output.exists():
         raise Failure(f"there is a file at {output} already; nothing was written")
-    newest = heads.ledger.newest_head()
+    newest = heads.newest()
     signed = newest if newest and newest.size >= position else heads.sign()
     proof = heads.prove(position, signed)
     if output:

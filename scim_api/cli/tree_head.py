@@ -21,7 +21,7 @@ tree_head = group(
 def show_head(console: Console) -> None:
     """Print the newest head, a signed note to keep in a file."""
     heads = console.tenant().heads
-    newest = heads.ledger.newest_head()
+    newest = heads.newest()
     if newest is None:
         raise Failure("no tree head was signed yet; scim-ledger tree-head create", Exit.NOT_FOUND)
     _show(console, heads, newest)

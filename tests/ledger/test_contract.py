@@ -29,7 +29,7 @@ from ledger.contract import (
     WrongExpectedVersion,
 )
 from ledger.events import Event, Metadata, Recorded
-from ledger.merkle import leaf_hash, tree_hash
+from ledger.merkle import leaf_hash
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.sqlite.reads import CHUNK
 from ledger.sqlite.stored_rows import SQLiteRows
@@ -639,17 +639,23 @@ def test_events_are_counted_by_the_bytes_of_their_payloads(mixed: Ledger) -> Non
 # The tree and its heads
 
 
-def test_tiles_grow_at_their_end_and_carry_upwards(ledger: Ledger, metadata: Metadata) -> None:
-    hashes = [bytes([n % 256]) * 32 for n in range(256)]
+def test_tiles_are_kept_replaced_and_thrown_away(ledger: Ledger) -> None:
+    longer, other = bytes(64), bytes([1]) * 32
+    ledger.put_tiles({(1, 0): longer, (2, 7): other})
+    assert (ledger.tile(1, 0), ledger.tile(2, 7), ledger.tile(1, 7)) == (longer, other, b"")
 
-    ledger.add_tree_hashes(0, hashes[:3])
-    ledger.add_tree_hashes(0, hashes[:1])  # too late
-    ledger.add_tree_hashes(3, hashes[3:])
+    ledger.put_tiles({(1, 0): longer[:32], (2, 7): longer})  # the first is there, and longer
 
-    assert ledger.tiled() == 256
-    assert ledger.tree_hashes(1, 2, 3) == hashes[2:5]
-    assert ledger.tree_hashes(2, 0, 1) == [tree_hash(hashes)]
-    assert ledger.tree_hashes(0, 0, 1) == [ledger.leaf_hash(1)]
+    assert (ledger.tile(1, 0), ledger.tile(2, 7)) == (longer, longer)
+    ledger.drop_tiles()
+    assert (ledger.tile(1, 0), ledger.tile(2, 7)) == (b"", b"")
+
+
+def test_headers_are_those_of_the_events_and_none_is_passed_over(mixed: Ledger) -> None:
+    assert mixed.headers(2, 4) == [raw.header for raw in mixed.raw_events(2, 4)]
+    assert mixed.headers(3, 2) == []
+    with pytest.raises(LedgerUnavailable, match="no event at position 7"):
+        mixed.headers(5, 8)
 
 
 def test_heads_are_numbered_and_never_shrink(mixed: Ledger) -> None:
@@ -837,6 +843,7 @@ def test_stored_events_are_those_that_were_appended(mixed: Ledger, rows: StoredR
     recorded = [(e.position, e.id, e.stream, e.version, e.type, e.at) for e in mixed.read_all()]
     assert [(e.position, e.id, e.stream, e.version, e.type, e.at) for e in stored] == recorded
     assert [event.position for event in rows.events(2, 3)] == [2, 3]
+    assert rows.headers(2, 3) == mixed.headers(2, 3)
     assert rows.leaves(2, 3) == [(event.position, event.leaf_hash) for event in raw[1:3]]
 
 
@@ -857,7 +864,7 @@ def test_stored_rows_are_found_by_position_and_stream(mixed: Ledger, rows: Store
 
 def test_stored_heads_and_tiles_are_those_that_were_added(mixed: Ledger, rows: StoredRows) -> None:
     mixed.add_head(3, "three")
-    mixed.add_tree_hashes(0, [bytes(32), bytes([1]) * 32])
+    mixed.put_tiles({(1, 0): bytes(32) + bytes([1]) * 32})
 
     assert list(rows.heads(0, 9)) == mixed.heads()
     assert list(rows.heads(1, 9)) == rows.heads_of(3) == mixed.heads(1)

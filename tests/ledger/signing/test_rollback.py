@@ -123,7 +123,7 @@ def test_changed_events_under_the_ledgers_own_head_have_to_be_accepted(
     recorder(tenant.ledger)("Note-1", NOTED)
     tenant.heads.sign()
     tenant.close()
-    change_leaf(foreign(tenant.ledger.path), 2)
+    change_event(foreign(tenant.ledger.path), 2)
 
     refused = run("recover", "--new-incarnation", "--events-lost")
     events_before = wiring.wire(tenant.ledger.path).ledger.last_position()
@@ -137,10 +137,10 @@ def test_changed_events_under_the_ledgers_own_head_have_to_be_accepted(
     assert run("verify").exit_code == 3
 
 
-def change_leaf(connection: Connection, position: int) -> None:
+def change_event(connection: Connection, position: int) -> None:
     connection.execute("DROP TRIGGER event_is_not_updated")
-    changed = "UPDATE event SET leaf_hash = zeroblob(32) WHERE position = ?"
-    connection.execute(changed, (position,))
+    header = """CAST(replace(CAST(header AS TEXT), '"actor":"', '"actor":"x') AS BLOB)"""
+    connection.execute(f"UPDATE event SET header = {header} WHERE position = ?", (position,))
 
 
 def test_events_known_to_be_lost_are_said_to_be(tenant, recorder, run) -> None:

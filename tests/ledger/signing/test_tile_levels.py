@@ -5,7 +5,8 @@ import pytest
 from ledger import clock
 from ledger.merkle import leaf_hash
 from ledger.signing.note import SigningKey
-from ledger.signing.tiles import TileName, Tree
+from ledger.signing.tiles import TileName
+from ledger.signing.tree import Tree
 from ledger.signing.tree_heads import TreeHead
 from ledger.sqlite.ledger import SQLiteLedger
 from tests.scim_api.tlog_client import Log

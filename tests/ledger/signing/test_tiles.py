@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger import merkle
-from ledger.signing.tiles import Tree
+from ledger.signing.tree import Edge, Tree
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
 
@@ -23,7 +23,7 @@ def plant(
         connection.execute(f"DROP TRIGGER {name}")
     first = first or connection.execute("SELECT max(position) FROM event").fetchone()[0]
     rows = [
-        (n, str(n), "Note-1", n, "Created", 1, "", "", "", b"", merkle.leaf_hash(str(n).encode()))
+        (n, str(n), "Note-1", n, "Created", 1, "", "", "", b"%d" % n, merkle.leaf_hash(b"%d" % n))
         for n in range(first + 1, leaves + 1)
     ]
     connection.execute("BEGIN")
@@ -62,7 +62,8 @@ def test_proofs_from_tiles_hold(ledger: SQLiteLedger, foreign) -> None:
         roots = merkle.tree_hash(leaves[:old]), merkle.tree_hash(leaves[:new])
         proof = tree.consistency(old, new)
         assert merkle.verify_consistency(old, new, *roots, proof)
-        inclusion = tree.inclusion(old, new)
+        leaf, inclusion = tree.inclusion(old, new)
+        assert leaf == leaves[old - 1]
         assert merkle.verify_inclusion(leaves[old - 1], old - 1, new, inclusion, roots[1])
 
 
@@ -78,26 +79,24 @@ def test_a_tree_with_more_than_one_hash_in_its_highest_tile_is_that_of_its_leave
     consistency = tree.consistency(whole, size)
     assert merkle.verify_consistency(whole, size, roots[whole], roots[size], consistency)
     for position in (65_537, whole, size):
-        inclusion = tree.inclusion(position, size)
-        leaf = leaves[position - 1]
+        leaf, inclusion = tree.inclusion(position, size)
+        assert leaf == leaves[position - 1]
         assert merkle.verify_inclusion(leaf, position - 1, size, inclusion, roots[size])
 
 
-def test_a_tile_that_is_filled_begins_one_a_level_higher_at_any_height(
-    ledger: SQLiteLedger, foreign
-) -> None:
-    size = 256**3
-    leaves = plant(ledger, size, foreign, first=size - 256)[-256:]
-    kept = [merkle.leaf_hash(bytes([n])) for n in range(255)]
-    with ledger.writing() as connection:  # as if made of the leaves before
-        for place in ((1, 255), (2, 0)):
-            connection.execute("INSERT INTO tile VALUES (?, ?, ?)", (*place, b"".join(kept)))
+def test_a_tile_that_is_filled_begins_one_a_level_higher_at_any_height() -> None:
+    nodes = [merkle.leaf_hash(bytes([n])) for n in range(256)]
+    edge = Edge([nodes[:255], nodes[:255], nodes[:255]])
+    assert edge.size == 256**3 - 1
 
-    root = Tree(ledger).root_at(size)
+    full = edge.add(nodes[255:])
 
-    filled = merkle.tree_hash([*kept, merkle.tree_hash(leaves)])
-    assert root == merkle.tree_hash([*kept, filled])
-    assert tiles(ledger) == {(1, 255): 256, (2, 0): 256, (3, 0): 1}
+    first = merkle.tree_hash(nodes)
+    second = merkle.tree_hash([*nodes[:255], first])
+    assert list(full) == [(0, 65535), (1, 255), (2, 0)]
+    assert edge.size == 256**3
+    assert edge.root == merkle.tree_hash([*nodes[:255], second])
+    assert edge.begun() == {(3, 0): edge.root}
 
 
 def test_tiles_grow_with_the_ledger_as_if_made_at_once(ledger: SQLiteLedger, foreign) -> None:
@@ -130,19 +129,10 @@ def test_there_is_no_tree_beyond_the_events(ledger: SQLiteLedger) -> None:
         Tree(ledger).root_at(2)
 
 
-def test_two_that_make_the_same_tiles_at_once_make_them_once(
-    ledger: SQLiteLedger, foreign, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    leaves = plant(ledger, 600, foreign)
-    writing = ledger.writing
+def test_one_that_is_behind_leaves_longer_tiles_as_they_are(ledger: SQLiteLedger, foreign) -> None:
+    leaves, ahead, behind = plant(ledger, 900, foreign), Tree(ledger), Tree(ledger)
+    for size in (256, 512, 900):
+        ahead.root_at(size)
+        assert behind.root_at(256) == merkle.tree_hash(leaves[:256])
 
-    def overtaken():  # another process is quicker between hashing and writing
-        monkeypatch.setattr(ledger, "writing", writing)
-        Tree(ledger).root_at(600)
-        return writing()
-
-    monkeypatch.setattr(ledger, "writing", overtaken)
-    Tree(ledger).root_at(600)
-
-    assert tiles(ledger) == {(1, 0): 2}
-    assert Tree(ledger).root_at(600) == merkle.tree_hash(leaves)
+    assert tiles(ledger) == {(1, 0): 3}

@@ -16,7 +16,7 @@ from ledger.contract import LedgerUnavailable
 from ledger.events import Event
 from ledger.ledger_stream import stream_of
 from ledger.signing.key_rule import ROTATION, statement
-from ledger.signing.keys import Keys, KeyUnusable, seed_of
+from ledger.signing.keys import HEAD_FILE, Keys, KeyUnusable, seed_of
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
 from ledger.signing.tree_heads import TreeHeads
 from ledger.sqlite.connection import driver
@@ -137,11 +137,13 @@ def test_heads_are_only_appended(statement_, heads, record, foreign) -> None:
 
 
 def test_no_head_is_signed_over_events_that_were_changed(heads, record, foreign) -> None:
+    record("Note-1", NOTED)
     heads.sign()
     connection = foreign(heads.ledger.path)
     connection.execute("DROP TRIGGER event_is_not_updated")
-    connection.execute("UPDATE event SET leaf_hash = zeroblob(32) WHERE position = 1")
-    record("Note-1", NOTED)
+    connection.execute("UPDATE event SET header = x'00' WHERE position = 2")
+    record("Note-2", NOTED)
+    heads = TreeHeads(heads.ledger, heads.keys)  # as in another process
 
     with pytest.raises(LedgerUnavailable, match="are not those that a tree head was signed over"):
         heads.sign()
@@ -320,10 +322,12 @@ def test_a_ledger_opened_before_there_were_heads_gets_a_key(
     heads, metadata, foreign: Callable
 ) -> None:
     connection = foreign(heads.ledger.path)
-    for trigger in ("event_is_not_updated", "payload_is_only_erased"):
+    for trigger in ("event_is_not_updated", "payload_is_only_erased", "tree_head_is_not_deleted"):
         connection.execute(f"DROP TRIGGER {trigger}")
     connection.execute("UPDATE payload SET body = CAST('{\"format\":1}' AS BLOB)")
+    connection.execute("DELETE FROM tree_head")
     heads.keys.file.unlink()
+    (heads.keys.folder / HEAD_FILE).unlink()
 
     new = heads.introduce(metadata)
 
