@@ -111,13 +111,15 @@ class Lifetimes:
         )
         return [id_ for (id_,) in rows]
 
-    def namesakes(self, type_: str, name: str, id_: str, most: int) -> list[NameInterval]:
-        """Return the last other resources that had a name, oldest first."""
+    def namesakes(
+        self, type_: str, name: str, id_: str, most: int, until: int = NEVER
+    ) -> list[NameInterval]:
+        """Return the last other resources that had a name up to a position, oldest first."""
         rows = self._rows(
             "SELECT life.id, since, until FROM resource_key JOIN life USING (born)"
-            " WHERE kind = 'name' AND key = ? AND life.type = ? AND life.id != ?"
+            " WHERE kind = 'name' AND key = ? AND life.type = ? AND life.id != ? AND since <= ?"
             " ORDER BY since DESC LIMIT ?",
-            *(fold(name), type_, id_, most),
+            *(fold(name), type_, id_, until, most),
         )
         return [NameInterval(*row) for row in reversed(rows)]
 

@@ -39,7 +39,7 @@ from scim_api.protocol.errors import ScimError, TooMany
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.configure import UnknownSchema
 from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_names, ledger_path
-from scim_api.wiring import create_ledger, keys_of, migrate_ledger, open_tenant
+from scim_api.wiring import create_ledger, keys_of, migrate_ledger, open_tenant, wire
 
 VERSION = version("scim-ledger")
 SOFTWARE = f"scim-ledger {VERSION}"
@@ -82,6 +82,10 @@ class Console:
         """Open a ledger with its projections; raises LedgerError."""
         return open_tenant(self.path(name), self.settings)
 
+    def unchecked(self, name: str) -> Tenant:
+        """Open a ledger that may not be served, to read it; raises LedgerError."""
+        return wire(self.path(name), self.settings, read_only=True)
+
     def metadata(self) -> Metadata:
         """Return the metadata of an operator's events; the operator's name can be erased."""
         request = {"operator": operator(), "client": SOFTWARE, "id": clock.uuid7()}
@@ -109,7 +113,7 @@ class Console:
             return str(error)
         name, left = path.parent.name, left_of(path, keys_of(path, settings))
         keys = f"; SCIM_KEY_DIR is {settings.key_dir.absolute()}" if settings.key_dir else ""
-        where = f"{self.whereabouts()}{keys}; --ledger is {name}"
+        where = f"{self.whereabouts()}{keys}. --ledger is {name}"
         if left:
             return f"{LedgerAway(path, left)}. {where}"
         return f"{error}. {where}. `scim-ledger init --ledger {name}` makes a new one"
@@ -120,10 +124,11 @@ class Console:
         source = "set in the environment" if os.environ.get("SCIM_DATA_DIR") else "the default"
         found = [name for name in there if ledger_path(folder, name).exists()]
         more = f" and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
-        ledgers = f"has {', '.join(found[:MOST_NAMED])}{more}" if found else "has no ledger"
-        if not folder.is_dir():
-            ledgers = "is not there"
-        return f"SCIM_DATA_DIR ({source}), {folder.absolute()}, {ledgers}"
+        ledgers = ", ".join(found[:MOST_NAMED]) + more or "none"
+        is_there = "" if folder.is_dir() else ", which is not there"
+        return (
+            f"SCIM_DATA_DIR ({source}) is {folder.absolute()}{is_there}; ledgers there: {ledgers}"
+        )
 
     # The answer
 

@@ -1,6 +1,6 @@
 """Resources now and in the past: found by id or name, read with their groups or members."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +19,7 @@ from projections.query.model import START, Mark, Query
 from projections.state import Resource
 from scim_api.audit.documents import archive_of
 from scim_api.cli.moments import last_position_of, say_position
-from scim_api.cli.terminal import Exit, Failure, Progress, note
+from scim_api.cli.terminal import Exit, Failure, Progress, note, read_side_file
 from scim_api.protocol.schema.resource_types import KINDS, RESOURCE_TYPES
 from scim_api.tenants.tenants import Tenant
 
@@ -41,6 +41,7 @@ class View:
 
     resources: ResourceReader
     reading: Callable[[], AbstractContextManager[Connection]]
+    position: int = NEVER
 
     def get(self, type_: str, name: str) -> Resource | None:
         """Return a resource, given by id or by its name at that moment."""
@@ -95,7 +96,7 @@ class PastQuery:
 
     def at(self, position: int) -> View:
         history = self.archive.history
-        return View(history.at(position), history.file.reading)
+        return View(history.at(position), history.file.reading, position)
 
     def position(self, at: str) -> int:
         """Read --at as a position, and say which it is; raises UsageError."""
@@ -106,7 +107,8 @@ class PastQuery:
     def find(self, type_: str, name: str, *views: View, ever: bool = False) -> str:
         """Return the id of a resource: by id, or by its name in the first view that has it.
 
-        With `ever` also a deleted one, by its id or its last name. Raises Failure.
+        With `ever` also a deleted one, by its id or its last name. Where nobody has the name, the
+        one who had it before is meant. Raises Failure.
         """
         found = next(filter(None, (view.get(type_, name) for view in views)), None)
         id_ = found.id if found else None
@@ -116,9 +118,36 @@ class PastQuery:
             deleted = [] if known else archive.lifetimes.deleted_with_name(type_, name)
             id_ = name if known else deleted[-1] if deleted else None
         if id_ is None:
-            raise absent(type_, name)
+            return self._former_holder(type_, name, views, ever)
         if id_ != name:
             self._point_out_namesakes(type_, name, id_)
+        return id_
+
+    def _former_holder(self, type_: str, name: str, views: Sequence[View], ever: bool) -> str:
+        """Return the id of the only resource that had a name, and say so; raises Failure."""
+        moment = max(view.position for view in views)
+        held = read_side_file(
+            lambda: self.archive.lifetimes.namesakes(type_, name, "", NAMESAKES, moment), []
+        )
+        if not held:
+            raise absent(type_, name)
+        for each in held:
+            last = "now" if each.until == NEVER else each.until - 1
+            note(f"note: {name!r} was the name of {each.id} from position {each.since} to {last}")
+        ids = {each.id for each in held}
+        word = type_.lower()
+        if len(ids) > 1:
+            raise Failure(
+                f"no {word} has the name {name!r}, and several had it: give the id of one",
+                Exit.NOT_FOUND,
+            )
+        [id_] = ids
+        if not ever and not any(view.get(type_, id_) for view in views):
+            raise Failure(
+                f"the {word} that had the name {name!r} is not there at that moment; see"
+                f" scim-ledger {word} history {id_}",
+                Exit.NOT_FOUND,
+            )
         return id_
 
     def _point_out_namesakes(self, type_: str, name: str, id_: str) -> None:

@@ -58,8 +58,14 @@ def _commands(type_: ResourceType, word: str, sample: str, help_: str) -> Group:
         found = PastQuery(tenant).now().get(type_.name, name)
         if found is None:
             raise Failure(f"there is no {word} {name!r}", Exit.NOT_FOUND)
-        if (tenant.catalogue().default_role or {}).get("value") == found.id:
+        given = (tenant.catalogue().default_role or {}).get("value")
+        if given == found.id:
             raise Failure("new users get this role; first choose another: scim-ledger role default")
+        if type_ is ROLE and given in (name, found.attributes["displayName"]):
+            note(
+                f"warning: new users still get the role {given}, which is no role any more; choose"
+                " another: scim-ledger role default"
+            )
         with _service(tenant, type_) as service:
             service.delete(found.id, Conditions(), console.metadata())
         console.change(True, f"removed {found.attributes['displayName']} ({found.id})")

@@ -87,7 +87,7 @@ def _must_be_new(console: Console) -> None:
     settings = console.settings
     if settings.key_dir and (signed := ledger_names(settings.key_dir)):
         raise Failure(
-            f"there is no ledger to serve: {console.whereabouts()}, but SCIM_KEY_DIR,"
+            f"there is no ledger to serve: {console.whereabouts()}. But SCIM_KEY_DIR,"
             f" {settings.key_dir.absolute()}, has the keys of {', '.join(signed[:MOST_NAMED])}."
             " Nothing was made. Put the ledgers back (is a disk not mounted?), or make a new one"
             " with: scim-ledger init --ledger NAME",

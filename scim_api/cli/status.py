@@ -1,13 +1,15 @@
 """status: each ledger in figures."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 
 from ledger import clock
+from ledger.contract import LedgerError
 from projections.current.credentials import Credential
 from scim_api.auth.credentials import credentials_of
-from scim_api.cli.console import Console, command
+from scim_api.cli.console import Console, command, failure_of
 from scim_api.cli.ledgers import Done, attempts, finish
 from scim_api.cli.terminal import (
     Exit,
@@ -27,22 +29,44 @@ MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 
 @command("status", "", "--json", ledger=False)
 def status(console: Console) -> None:
-    """Show each ledger: size, users, clients, expiring tokens."""
+    """Show each ledger: size, users, clients, expiring tokens.
+
+    A ledger that cannot be served is shown with the reason, as far as it can be read; exit 1 then.
+    """
     if not console.names:
-        raise Failure("there is no ledger yet; scim-ledger init makes one", Exit.NOT_FOUND)
-    ended = list(attempts(console, lambda name: Done(_status(console.tenant(name)))))
+        raise Failure(
+            f"there is no ledger yet: {console.whereabouts()}. `scim-ledger init` makes one",
+            Exit.NOT_FOUND,
+        )
+    ended = list(attempts(console, lambda name: _figures(console, name)))
     if console.as_json:
         print_json([done.record for _, done in ended])
     else:
-        _print_all(done.record for _, done in ended if not done.code)
-    finish(ended, "shown")
+        _print_all(done.record for _, done in ended)
+    finish(ended, "in order")
+
+
+def _figures(console: Console, name: str) -> Done:
+    """Return the figures of a ledger; of one that cannot be served, as far as it can be read."""
+    try:
+        with closing(console.tenant(name)) as tenant:
+            return Done({"ledger": name, "trouble": None, **_status(tenant)})
+    except (LedgerError, OSError) as error:
+        failure = failure_of(console, error)
+    record = {"ledger": name, "trouble": failure.message}
+    with suppress(LedgerError, OSError), closing(console.unchecked(name)) as tenant:
+        record |= _status(tenant)
+    return Done(record, code=Exit(failure.exit_code))
 
 
 def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
     for each in records:
-        record = dict(each)
-        clients, expiring = record.pop("clients"), record.pop("tokens_expiring_soon")
+        record = {key: value for key, value in each.items() if key != "trouble" or value}
+        clients, expiring = record.pop("clients", None), record.pop("tokens_expiring_soon", ())
         print_record(record)
+        if clients is None:
+            say("")
+            continue
         if not print_table(clients[:MOST_CLIENTS]):
             note("no client has sent a request yet")
         if len(clients) > MOST_CLIENTS:
@@ -63,7 +87,6 @@ def _status(tenant: Tenant) -> dict[str, Any]:
     reached = read_side_file(tenant.history.stands_at, None)
     head = tenant.ledger.newest_head()
     return {
-        "ledger": tenant.name,
         "origin": tenant.ledger.origin,
         "events": position,
         "last_event_at": last_at,

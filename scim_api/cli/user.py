@@ -26,7 +26,8 @@ def _commands(type_: str, word: str, sample: str, metavar: str) -> Group:
     name_attribute = KINDS[type_].name_attribute
     commands = command_group(
         word,
-        f"Show one {word}, now or then.\n\nA {word} is found by id or by {name_attribute}.",
+        f"Show one {word}, now or then.\n\n"
+        f"A {word} is found by id or by {name_attribute}, also by one that it had before.",
         word=word,
         relation=str(KINDS[type_].relation),
     )

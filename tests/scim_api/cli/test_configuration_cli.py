@@ -253,6 +253,15 @@ def test_the_role_that_created_users_get_cannot_be_removed(shell, api):
     assert api.get(f"/Roles/{id_}").status_code == 200
 
 
+def test_to_remove_the_role_that_new_users_get_by_its_name_warns(shell):
+    shell("role", "add", "member")
+    shell("role", "add", "guest")
+    shell("role", "default", "member")
+
+    assert "warning: new users still get the role member" in shell("role", "remove", "member").err
+    assert "warning" not in shell("role", "remove", "guest").err
+
+
 def test_the_default_role_can_be_taken_back(shell, api):
     shell("role", "default", "member")
 

@@ -37,8 +37,10 @@ def test_a_user_is_shown_as_it_was_by_the_name_it_had(shell, moments):
 
         assert (shown["id"], shown["title"], shown["active"]) == (moments["jane"], "Boss", True)
         assert [group["display"] for group in shown["groups"]] == ["Staff"]
-    assert shell("user", "show", "jane@example.com", "--at", "2099-10-03", code=5).out == ""
-    assert shell("user", "show", "jane@example.com", code=5).out == ""
+    for when in (("--at", "2099-10-03"), ()):  # it has another name then, and that is told
+        ended = shell("user", "show", "jane@example.com", *when, "--json")
+        assert ended.json["userName"] == "jane.doe@example.com"
+        assert f"note: 'jane@example.com' was the name of {moments['jane']}" in ended.err
 
 
 def test_an_age_is_a_moment_before_now(shell, moments):
@@ -56,7 +58,7 @@ def test_a_deleted_user_is_found_by_the_name_it_had_last(shell, moments):
     types = [entry["type"] for entry in history]
     assert types == ["Created", "MembersAdded", "MembersRemoved", "Deleted"]
     assert shell("user", "history", moments["bob"], "--json").json == history
-    assert shell("user", "history", "jane@example.com", code=5)
+    assert shell("user", "history", "nobody@example.com", code=5)
 
 
 def test_a_history_can_be_cut(shell, moments):
@@ -319,6 +321,44 @@ def test_a_name_that_another_had_too_is_pointed_out(shell, api, moments):
         assert third not in said
     assert "note" not in shell("user", "history", other["id"]).err
     assert "note" not in shell("user", "show", "late@example.com").err
+
+
+def test_who_had_a_name_before_is_found_by_it_and_told(shell, api):
+    jane = api.create("jane@example.com")
+    made = api.recorded()
+    api.patch(jane, replace("doe@example.com", "userName"))
+
+    for words in (("show",), ("history",), ("blame",), ("diff", "--from", "1")):
+        ended = shell("user", words[0], "JANE@example.com", *words[1:])
+
+        had = f"'JANE@example.com' was the name of {jane['id']} from position {made} to {made}"
+        assert ended.err.count(f"note: {had}\n") == 1
+    assert shell("user", "show", "jane@example.com", "--json").json["userName"] == "doe@example.com"
+
+
+def test_where_several_had_a_name_before_they_are_listed(shell, api):
+    ids = []
+    for name in ("one@example.com", "two@example.com"):
+        made = api.create("jane@example.com")
+        api.patch(made, replace(name, "userName"))
+        ids.append(made["id"])
+
+    ended = shell("user", "show", "jane@example.com", code=5)
+
+    assert all(f"was the name of {id_} from position" in ended.err for id_ in ids)
+    assert "several had it: give the id of one" in ended.err
+
+
+def test_a_former_name_of_a_deleted_user_leads_to_its_history(shell, api):
+    jane = api.create("jane@example.com")
+    api.patch(jane, replace("doe@example.com", "userName"))
+    api.delete(jane)
+
+    assert (
+        f"see scim-ledger user history {jane['id']}"
+        in shell("user", "show", "jane@example.com", code=5).err
+    )
+    assert shell("user", "history", "jane@example.com", "--json").json[-1]["type"] == "Deleted"
 
 
 def test_of_many_namesakes_the_last_five_are_pointed_out(shell, api):
