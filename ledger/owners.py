@@ -74,6 +74,8 @@ def denial(path: Path, *, write: bool = False) -> str | None:
             return None  # it is not there, or there is another reason
         needed = os.X_OK if each != path else _needed(found) if write else os.R_OK
         if not os.access(each, needed, effective_ids=True):
+            if needed & os.W_OK and os.statvfs(each).f_flag & os.ST_RDONLY:
+                return f"{each} is on a file system that is mounted read-only"
             mode = stat.S_IMODE(found.st_mode)
             return (
                 f"permission denied: {each} belongs to {name_of(found.st_uid)} (mode {mode:03o}),"

@@ -80,7 +80,7 @@ def for_all(console: Console, work: Callable[[str], Done], participle: str) -> N
             say(f"{name}:")
             for line in done.lines:
                 say(f"  {line}")
-        for line in (*done.notes, *([done.says] if done.says else [])):
+        for line in (*done.notes, *([f"not {participle}"] if done.code else [])):
             note(f"{name}: {line}")
     if console.as_json:
         print_json_list(done.record for _, done in ended)

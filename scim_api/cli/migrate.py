@@ -18,7 +18,7 @@ def migrate(console: Console) -> None:
 
     ended = []
     for name, done in attempts(console, bring):
-        note(f"{name}: {done.says or ''.join(done.notes)}")
+        note(f"{name}: {'not migrated' if done.code else ''.join(done.notes)}")
         ended.append((name, done))
     if not ended:
         note("no ledger yet; scim-ledger init makes one")
