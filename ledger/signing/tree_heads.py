@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger import clock, merkle
+from ledger.background import file_lock
 from ledger.contract import Ledger, LedgerError, LedgerUnavailable, RawEvent, StoredHead
 from ledger.events import KEY_ROTATED, Event, Metadata
 from ledger.ledger_stream import record, stream_of
@@ -231,22 +232,27 @@ class TreeHeads:
 
         `given` is a key to take instead of a random one. Raises KeyUnusable.
         """
-        old = self.key()
-        last = self.sign()
-        new = self.keys.make(old.name, given)
-        if new.verifier == old.verifier:
-            raise KeyUnusable("the new key is the one in force")
-        self._hand_over(metadata, last.size, old, new)
+        with file_lock(self.ledger.path.parent):  # only the key in force can hand over
+            old = self.key()
+            last = self.sign()
+            new = self.keys.make(old.name, given)
+            if new.verifier == old.verifier:
+                raise KeyUnusable("the new key is the one in force")
+            self._hand_over(metadata, last.size, old, new)
         if not self.keys.given:
             self.sign()
         return new.verifier
 
     def introduce(self, metadata: Metadata) -> VerifierKey | None:
         """Give a ledger that was opened without a key its first one; None where it has one."""
-        if self.identity().keys:
-            return None
-        new = self.keys.make(self.ledger.origin)
-        self._hand_over(metadata, self.ledger.last_position(), None, new)
+        with file_lock(self.ledger.path.parent):
+            identity = self.identity()
+            if identity.keys:
+                return None
+            if identity.findings:
+                raise KeyUnusable(f"{self.ledger.path} gets no key: {identity.findings[0]}")
+            new = self.keys.make(self.ledger.origin)
+            self._hand_over(metadata, self.ledger.last_position(), None, new)
         return new.verifier
 
     def _hand_over(

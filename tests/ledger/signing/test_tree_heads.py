@@ -4,6 +4,7 @@ import base64
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from freezegun import freeze_time
 import app
 from ledger import clock, events
 from ledger.contract import LedgerUnavailable
-from ledger.events import Event
+from ledger.events import Event, Metadata
 from ledger.ledger_stream import stream_of
 from ledger.signing.key_rule import ROTATION, statement
 from ledger.signing.keys import HEAD_FILE, Keys, KeyUnusable, seed_of
@@ -282,6 +283,36 @@ def test_a_rotation_cut_off_after_its_event_is_finished(heads, metadata, monkeyp
 
     assert heads.key().verifier == verifier(heads)
     assert heads.sign().size == 2
+
+
+def _rotate(path: Path) -> VerifierKey:
+    ledger = SQLiteLedger(path)
+    try:
+        return TreeHeads(ledger, Keys(path.parent)).rotate(
+            Metadata("operator", "test", clock.uuid7())
+        )
+    finally:
+        ledger.close()
+
+
+def test_rotations_at_the_same_time_hand_over_one_after_the_other(heads) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        keys = list(pool.map(_rotate, [heads.ledger.path] * 4))
+
+    identity = heads.identity()
+    assert identity.findings == []
+    assert {key for _, key in identity.keys[1:]} == {*keys}
+    assert heads.sign(again=True)
+
+
+def test_a_ledger_whose_first_event_breaks_the_rule_gets_no_key(heads, metadata, foreign) -> None:
+    connection = foreign(heads.ledger.path)
+    connection.execute("DROP TRIGGER payload_is_only_erased")
+    connection.execute("""UPDATE payload SET body = CAST('{"verifier_key":"x"}' AS BLOB)""")
+
+    with pytest.raises(KeyUnusable, match="position 1"):
+        heads.introduce(metadata)
+    assert heads.ledger.last_position() == 1
 
 
 @pytest.mark.parametrize("form", ["its 32 bytes", "its text"])
