@@ -72,6 +72,8 @@ def denial(path: Path, *, write: bool = False) -> str | None:
             found = os.stat(each)
         except OSError:
             return None  # it is not there, or there is another reason
+        if each != path and not stat.S_ISDIR(found.st_mode):
+            return None
         needed = os.X_OK if each != path else _needed(found) if write else os.R_OK
         if not os.access(each, needed, effective_ids=True):
             if needed & os.W_OK and os.statvfs(each).f_flag & os.ST_RDONLY:

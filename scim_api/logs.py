@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 import orjson
 
-from ledger import clock
+from ledger import clock, owners
 from ledger.background import Job
 
 PATIENCE = 100  # milliseconds to wait for a full pipe to be read; after one in vain, none
@@ -92,6 +92,11 @@ class LineHandler(logging.Handler):
             self._torn = not data[:written].endswith(b"\n")
         return written == len(data)
 
+    def turn_to(self, descriptor: int) -> None:
+        """Write to another open file from now on."""
+        with self._turn:
+            self._outlet, self._torn = Descriptor(descriptor), False
+
 
 _handler_of = lru_cache(maxsize=1)(LineHandler)
 
@@ -104,6 +109,23 @@ def stderr_handler() -> LineHandler:
 def dropped() -> int:
     """Return how many lines this process dropped since the last that could be written."""
     return stderr_handler().dropped
+
+
+def open_file(path: Path) -> int:
+    """Open a log file to append to it, made where there is none; raises OSError."""
+    flags = os.O_WRONLY | os.O_APPEND
+    try:
+        return owners.create(path, 0o640, flags=flags)
+    except FileExistsError:
+        return os.open(path, flags | os.O_CREAT, 0o640)
+
+
+def into_file(path: Path) -> None:
+    """Send stderr to a file, opened by its name; again, after it was renamed. Raises OSError."""
+    descriptor = open_file(path)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    stderr_handler().turn_to(2)
 
 
 def hold_standard_streams() -> None:

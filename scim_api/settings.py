@@ -58,6 +58,13 @@ def _folder(text: str) -> Path:
     return folder
 
 
+def _file(text: str) -> Path:
+    """Read a file, and keep its whole path: it is opened again from wherever the process is."""
+    if Path(text).is_dir():
+        raise ValidationError("must be a file, and this is a folder")
+    return Path(text).expanduser().absolute()
+
+
 def _checked(by: Any, error: type[Exception], sentence: str) -> fields.Field[Any]:
     """Return the field of a text that a function accepts; what it refuses is not repeated."""
 
@@ -142,6 +149,11 @@ class Settings:
         "SCIM_LOG_LEVEL",
         _choice("debug", "info", "warning", "error", default="info"),
         "debug, info, warning or error",
+    )
+    log_file: Path | None = _setting(
+        "SCIM_LOG_FILE",
+        _read(_file),
+        "file of the service's log, instead of stderr; after USR1 it is opened again by its name",
     )
     max_body: int = _setting(
         "SCIM_MAX_BODY",

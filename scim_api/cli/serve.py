@@ -14,6 +14,7 @@ from scim_api.cli.console import MOST_NAMED, Console, command
 from scim_api.cli.ledgers import Done, attempts
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.server.checks import sqlite_check
+from scim_api.server.log_file import trouble_with
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import ledger_names
 
@@ -38,6 +39,8 @@ def serve(console: Console, bind: str | None, port: str | None, workers: str | N
     check = sqlite_check(settings)
     if not check.ok:
         raise Failure(check.says, Exit.CONFIGURATION)
+    if settings.log_file and (trouble := trouble_with(settings.log_file)):
+        raise Failure(trouble, Exit.CONFIGURATION)
     _must_be_free(settings)
     _introduce(settings, _prepare_ledgers(console))
     program = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.server.gunicorn_conf"]

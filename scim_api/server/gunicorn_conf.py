@@ -10,6 +10,7 @@ from typing import Any
 
 from scim_api import settings as _settings
 from scim_api.logs import gunicorn_logging, hold_standard_streams
+from scim_api.server.log_file import Log, trouble_with
 from scim_api.server.master import TRIAL, tell_ready
 
 hold_standard_streams()
@@ -34,13 +35,21 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None
 control_socket_disable = True
 forwarded_allow_ips = ""  # X-Forwarded headers are judged in one place, web.proxies
 proc_name = "scim-ledger"
+logger_class = Log
 logconfig_dict = gunicorn_logging(_checked.log_level)
+if _checked.log_file and (_trouble := trouble_with(_checked.log_file)):
+    raise SystemExit(f"Error: {_trouble}")
 
 
 if os.environ.get(TRIAL):
     from scim_api.server.trial import must_fit
 
     must_fit(_checked)
+
+
+def when_ready(server: Any) -> None:
+    """Write the log to its file, if it has one, now that nothing more keeps it from starting."""
+    server.log.begin(_checked.log_file)
 
 
 def post_fork(server: Any, worker: Any) -> None:
@@ -54,11 +63,23 @@ def post_worker_init(worker: Any) -> None:
         worker.runtime.start()
     tell_ready(worker)
     if worker.age == workers and not _checked.production:  # the last of the first ones
-        _show_how_to_call()
+        _show_how_to_call(_problems(worker.wsgi))
 
 
-def _show_how_to_call() -> None:
-    """Print how to call the service, now that it is ready."""
+def _problems(app: Any) -> list[str]:
+    """Return the problems that /readyz names."""
+    with app.test_request_context("/readyz"):
+        found: list[str] = app.view_functions["health.readyz"]().json["problems"]
+        return found
+
+
+def _show_how_to_call(problems: list[str]) -> None:
+    """Print how to call the service, now that it is ready, or why it is not."""
+    ready = "The service is ready: "
+    if problems:
+        ready = (
+            f"The service runs, but is not ready ({', '.join(problems)}; see scim-ledger doctor): "
+        )
     program = Path(sys.executable).with_name("scim-ledger")
     if which("scim-ledger") == str(program):
         program = Path(program.name)
@@ -67,7 +88,7 @@ def _show_how_to_call() -> None:
     folder = os.environ.get("SCIM_DATA_DIR")  # without it the command would look elsewhere
     where = f"SCIM_DATA_DIR={quote(folder)} " if folder else ""
     lines = (
-        f"\nThe service is ready: {_checked.base_url or _checked.local_url}",
+        f"\n{ready}{_checked.base_url or _checked.local_url}",
         f"Make a token:  {where}{program} token create NAME",
         f'Call it:       curl -H "Authorization: Bearer TOKEN" {_checked.local_url}/Users',
     )

@@ -1,6 +1,7 @@
 """serve: what it prints, when it refuses, and what it keeps to itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -128,6 +129,41 @@ def test_a_ledger_that_cannot_be_used_is_named_and_the_service_starts(start, tmp
     assert "warning: ledger broken cannot be served" in server.stderr.read_text()
     assert server.ask("GET", "/readyz", base="").status == 503
     assert server.ask("GET", "/livez", base="").status == 200
+
+
+def test_where_the_ledger_is_away_none_is_made_and_the_service_says_that_it_is_not_ready(
+    start, tmp_path
+):
+    data = tmp_path / "server" / "data"
+    run(data, "init")
+    (data / "default" / "ledger.db").rename(tmp_path / "ledger.db")
+
+    server = start()
+
+    shown = wait_until(lambda: server.stdout.read_text().partition("The service runs, but ")[2])
+    assert shown.startswith("is not ready (")
+    assert "The service is ready" not in server.stdout.read_text()
+    said = server.stderr.read_text()
+    assert f"there is no ledger at {data}/default/ledger.db, but what belongs to one is" in said
+    assert server.token is None
+    server.stop()
+    assert not (data / "default" / "ledger.db").exists()
+    (tmp_path / "ledger.db").rename(data / "default" / "ledger.db")
+    assert run(data, "verify").returncode == 0
+
+
+def test_no_ledger_is_made_where_there_are_keys_of_others_and_no_ledger(tmp_path):
+    run(tmp_path / "data", "init", "--ledger", "acme", SCIM_KEY_DIR=tmp_path / "keys")
+    shutil.rmtree(tmp_path / "data")  # its disk is not mounted
+
+    ended = run(tmp_path / "data", "serve", PORT=free_port(), SCIM_KEY_DIR=tmp_path / "keys")
+
+    assert ended.returncode == 4
+    assert f"SCIM_KEY_DIR, {tmp_path}/keys, has the keys of acme. Nothing was made." in ended.stderr
+    assert (
+        f"SCIM_DATA_DIR (set in the environment) is {tmp_path}/data, which is not" in ended.stderr
+    )
+    assert not (tmp_path / "data").exists()
 
 
 def test_flask_offers_the_same_commands(served):
