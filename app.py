@@ -4,15 +4,16 @@ import os
 
 from flask import Flask
 
+from ledger.open_files import OPEN, raise_limit
 from projections.query import effort
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.application import application
-from scim_api.audit.feeds import Feeds
+from scim_api.audit.feeds import REFUSING, Feeds
 from scim_api.cli.console import Console
 from scim_api.cli.program import program
 from scim_api.cli.terminal import take_any_character
-from scim_api.server.runtime import EXTENSION, Runtime
+from scim_api.server.runtime import EXTENSION, OTHER_THREADS, Runtime
 from scim_api.settings import Settings
 from scim_api.wiring import open_tenants
 
@@ -22,6 +23,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or settings_.load(os.environ)
     logs.configure(settings.log_level)
     effort.allow(settings.threads)
+    OPEN.divide(settings.threads + OTHER_THREADS, settings.feeds + REFUSING)
     tenants, feeds = open_tenants(settings), Feeds(settings.feeds)
     app = application(settings, tenants, feeds)
     app.extensions[EXTENSION] = Runtime(settings, tenants, feeds)
@@ -40,6 +42,7 @@ cli = program(create_app)
 def main() -> None:
     """Run the command line."""
     take_any_character()
+    raise_limit()
     cli(prog_name="scim-ledger")
 
 

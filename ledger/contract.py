@@ -297,7 +297,17 @@ class Ledger(Protocol):
         """
 
     def leave(self) -> None:
-        """Give back what this thread holds for reading, before it waits for long."""
+        """Give back what this thread holds, before it waits or goes on to other ledgers."""
+
+    def stamp(self) -> object:
+        """Return what differs after any change of the ledger, None where it cannot be found.
+
+        It MUST cost no connection. Two changes within the resolution of its clock MAY look alike.
+        """
+
+    @property
+    def reached(self) -> int:
+        """The last position that this process recorded, 0 if it recorded nothing."""
 
     # Events as stored
 
@@ -387,6 +397,10 @@ class Ledger(Protocol):
 
     def log_size(self) -> int:
         """Return the size of the store's log, in bytes."""
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the last write of this process failed, or a part of the store proved damaged."""
 
     def fault(self) -> str | None:
         """Return in a few words why requests cannot be served now, None if they can.

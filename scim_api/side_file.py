@@ -1,18 +1,22 @@
-"""A SQLite file next to a ledger, written by a timer from what is noted in memory.
+"""A SQLite file next to a ledger, written now and then from what is noted in memory.
 
 A note costs a request no input or output; a crash loses the notes of one interval at most.
 """
 
+import heapq
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from ledger import owners
 from ledger.contract import Ledger, LedgerError
+from ledger.open_files import OPEN
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import Connection, connect, driver, translate_errors
 from scim_api.logs import LOGGER
@@ -44,6 +48,48 @@ class Erasures:
 _NEVER = "9999"  # after every timestamp
 
 
+class Writer:
+    """The one thread that writes what is due, for all files: there may be thousands."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[float, int, Callable[[], None]]] = []  # monotonic seconds, number
+        self._numbers = count()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def schedule(self, flush: Callable[[], None], seconds: float) -> bool:
+        """Call something after some seconds; return False where no thread can be started."""
+        with self._changed:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="notes", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return False
+                self._thread = thread
+            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), flush))
+            self._changed.notify()
+        return True
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._next()()
+            except Exception as error:  # the notes of other ledgers are written all the same
+                LOGGER.error("notes not written", exc_info=error)
+            OPEN.tidy(keep=0)
+
+    def _next(self) -> Callable[[], None]:
+        """Wait until something is due, and return it."""
+        with self._changed:
+            while not self._due or self._due[0][0] > time.monotonic():
+                self._changed.wait(self._due[0][0] - time.monotonic() if self._due else None)
+            return heapq.heappop(self._due)[2]
+
+
+_WRITER = Writer()
+
+
 class SideFile(ABC, Generic[P]):
     """Pending notes and the file that they are flushed to.
 
@@ -65,7 +111,7 @@ class SideFile(ABC, Generic[P]):
         self._pending = empty()
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._timer: threading.Timer | None = None
+        self._scheduled = False
         self._closed = False
         self._failing = False
 
@@ -79,25 +125,14 @@ class SideFile(ABC, Generic[P]):
 
     def _schedule(self) -> None:
         """Flush after the interval; where no thread can be started, the next note tries again."""
-        if self._timer is not None or self._closed:
-            return
-        timer = threading.Timer(self.interval, self._flush_and_leave)
-        timer.daemon = True
-        try:
-            timer.start()
-        except RuntimeError:
-            return
-        self._timer = timer
-
-    def _flush_and_leave(self) -> None:
-        self.flush()
-        self._ledger.leave()  # the timer's thread ends here
+        if not (self._scheduled or self._closed):
+            self._scheduled = _WRITER.schedule(self.flush, self.interval)
 
     def flush(self) -> None:
         """Write the pending notes; after a failure they stay pending."""
         with self._writing:  # a reader who flushes also waits for what another thread is writing
             with self._lock:
-                self._timer = None
+                self._scheduled = False
                 pending, self._pending = self._pending, self._empty()
             if not pending:
                 return
@@ -134,7 +169,7 @@ class SideFile(ABC, Generic[P]):
             scrub.rewrite(self._path, deadline)
 
     def close(self) -> None:
-        """Write the pending notes and start no timer any more."""
+        """Write the pending notes, and none later."""
         self._closed = True
         self.flush()
 

@@ -8,6 +8,7 @@ from ledger.background import Job, Upkeep
 from ledger.contract import NotMigrated, Progress, Projector
 from ledger.create import create, migrate
 from ledger.events import Metadata
+from ledger.open_files import OPEN
 from ledger.signing.anchors import anchors
 from ledger.signing.keys import Keys
 from ledger.signing.known_heads import HeadSources, known
@@ -35,17 +36,10 @@ from scim_api.tenants.usage import USAGE_FILE, Usage
 DEFAULTS = settings_.load({})
 
 
-def jobs_of(tenants: Sequence[Tenant]) -> list[Job]:
-    """Return the background jobs of ledgers."""
-    jobs: list[Job] = []
-    for each in tenants:
-        jobs += Upkeep(each.ledger), HistoryJob(each.history), Signer(each.heads), Purges(each)
-    return jobs
-
-
-def anchors_of(tenants: Tenants) -> list[Job]:
-    """Return the jobs that deliver tree heads, for a thread of their own: networks are slow."""
-    return [anchor for each in tenants.opened() for anchor in each.anchors]
+def jobs_of(tenant: Tenant) -> Sequence[Job]:
+    """Return the background jobs of a ledger."""
+    heads, history = tenant.heads, tenant.history
+    return Upkeep(tenant.ledger), HistoryJob(history), Signer(heads), Purges(tenant)
 
 
 def open_tenants(settings: Settings) -> Tenants:
@@ -113,6 +107,7 @@ def wire(
 
     Its key is where the settings say, unless `keys` says otherwise.
     """
+    OPEN.tidy()
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
     bounds = Bounds(settings.request_log_rows, settings.request_log_days)

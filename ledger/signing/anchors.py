@@ -69,6 +69,9 @@ class Anchor:
         self._trouble, self._pause = None, 0.0
         return more
 
+    def settled(self) -> bool:
+        return True
+
     def finish(self) -> None:
         """Do nothing: the rest is delivered when a service runs again."""
 

@@ -209,6 +209,15 @@ class TreeHeads:
                 return None
         return self.sign(again=True)
 
+    def is_current(self) -> bool:
+        """Return whether the newest head covers every event, and was signed on this day."""
+        last = self.ledger.newest_head()
+        return (
+            last is not None
+            and last.size == self.ledger.last_position()
+            and last.signed_at[:10] >= clock.timestamp()[:10]
+        )
+
     def _minute_went_by(self, last: StoredHead) -> bool:
         """Return whether the last head is a minute old, even if the clock was put back since."""
         now = time.monotonic()
@@ -285,6 +294,9 @@ class Signer:
         """Sign a head if one is due."""
         self._heads.sign_if_due()
         return False
+
+    def settled(self) -> bool:
+        return self._heads.is_current()
 
     def finish(self) -> None:
         """Sign what was recorded since the last one."""

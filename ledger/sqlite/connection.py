@@ -24,6 +24,7 @@ from ledger.contract import (
     LedgerUnavailable,
     SideFileUnavailable,
 )
+from ledger.open_files import TOO_MANY, shortage
 
 driver: Any
 try:
@@ -204,6 +205,8 @@ def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
     """Return the error for a ledger's file, or a side file, that cannot be used."""
     remedy = _REMEDY.format(path.name) if path.name in SIDE_FILES else ""
     kind = SideFileUnavailable if remedy else LedgerUnavailable
+    if code in (driver.SQLITE_CANTOPEN, driver.SQLITE_IOERR) and (why := shortage()):
+        return kind(f"{path} cannot be opened: {why}", reason=TOO_MANY)
     if code not in _REASONS:
         end = f". {remedy}" if remedy else ""
         return kind(f"{path} cannot be used: {says}{end}", reason=UNUSABLE)

@@ -3,11 +3,14 @@
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from ledger.contract import UNWRITABLE, LedgerBusy, LedgerUnavailable, LogStuck
+from ledger.open_files import OPEN
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import (
     DAMAGED,
@@ -61,6 +64,9 @@ class DatabaseFile:
         self._opening = threading.Lock()
         self._writer: Connection | None = None
         self._opened: list[Connection] = []
+        self._most_opened = self._files = 0  # connections since all were closed; files they hold
+        self._reference = weakref.ref(self)
+        self._left: Any = None  # what the file held when its last connection was closed
         self._generation = 0  # of connections; those of an earlier one are opened again
         self._written_by = 0  # the generation of the writer
         self.inspection = Inspection(path)
@@ -69,13 +75,20 @@ class DatabaseFile:
         self.refusal: str | None = None  # the reason for which the last write failed, if it did
 
     def close(self) -> None:
-        for connection in self._opened:
-            connection.close()
-        self._opened.clear()
-        self._writer = None
+        """Close every connection, whoever uses it; the file may be used again."""
+        OPEN.drop(self._reference)
+        with self._opening:
+            for connection in self._opened:
+                connection.close()
+            self._opened.clear()
+            self._count()
+        self._writer = self._left = None
         self._local = threading.local()
         if self._place:
             self._place.forget()
+
+    def __del__(self) -> None:
+        OPEN.count(-self._files)
 
     def reading(self) -> "Reading":
         return Reading(self)
@@ -90,14 +103,48 @@ class DatabaseFile:
         if connection is None:
             connection, local.generation = self._open(), self._generation
             local.connection = connection
+        OPEN.touch(self._reference)
         return connection
 
     def leave(self) -> None:
+        """Close this thread's connection for reading; without any, the one for writing too."""
+        OPEN.drop(self._reference)
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             self._local.connection = None
-            self._forget(connection)
-            connection.close()
+            self._close_one(connection)
+        if self._writer is not None and self._queue.acquire(blocking=False):
+            try:
+                writer = self._writer
+                if writer is not None and self._opened == [writer]:
+                    self._writer = None
+                    self._close_one(writer)
+            finally:
+                self._queue.release()
+
+    def _close_one(self, connection: Connection) -> None:
+        if self._opened == [connection]:
+            with suppress(driver.Error):  # what cannot be read now is found out later
+                self._left = self._state(connection)
+        self._forget(connection)
+        connection.close()
+
+    def _state(self, connection: Connection) -> Any:
+        """Return what is noted before the last connection is closed."""
+
+    def _check_state(self, connection: Connection, left: Any) -> None:
+        """Raise LedgerUnavailable if the file is no longer the one in which that was noted."""
+
+    def stamp(self) -> object:
+        try:
+            file = os.stat(self.path)
+        except OSError:
+            return None
+        with suppress(OSError):
+            log = os.stat(f"{self.path}-wal")
+            if log.st_size:
+                return file.st_ino, file.st_size, file.st_mtime_ns, log.st_size, log.st_mtime_ns
+        return file.st_ino, file.st_size, file.st_mtime_ns
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -108,6 +155,7 @@ class DatabaseFile:
         wait up to 3.5 s, retrying every millisecond up to 0.06 s (measured). Raises LedgerBusy.
         """
         deadline = time.monotonic() + self._timeout
+        OPEN.touch(self._reference)
         self._must_be_sound()
         if self.refusal == UNWRITABLE and os.access(self.path, os.W_OK):
             self._generation += 1  # a connection that was opened read-only stays read-only
@@ -217,17 +265,33 @@ class DatabaseFile:
                 if self._place:
                     connection.execute("PRAGMA schema_version").fetchone()  # opens the log
                     self._place.take()
+                if self._left is not None and not self._opened:
+                    self._check_state(connection, self._left)
             except BaseException:
                 connection.close()
                 raise
             self._opened.append(connection)
+            self._count()
         return connection
 
     def _forget(self, connection: Connection) -> None:
-        with suppress(ValueError):  # closed and cleared already
-            self._opened.remove(connection)
-        if self._place and not self._opened:
-            self._place.forget(LOG_FILES)  # the next connection makes another log
+        with self._opening:
+            with suppress(ValueError):  # closed and cleared already
+                self._opened.remove(connection)
+            if self._place and not self._opened:
+                self._place.forget(LOG_FILES)  # the next connection makes another log
+            self._count()
+
+    def _count(self) -> None:
+        """Count the files that are open: the file and log of each connection, and the index.
+
+        SQLite closes the file itself only with its last connection: a lock would be lost.
+        """
+        now = len(self._opened)
+        self._most_opened = max(self._most_opened, now) if now else 0
+        files = self._most_opened + now + 1 if now else 0
+        OPEN.count(files - self._files)
+        self._files = files
 
 
 class _Translating(translate_errors):

@@ -45,6 +45,7 @@ from ledger.sqlite.reads import (
     version_of,
 )
 
+BEHIND = "behind what was recorded"
 RETRIAL = 1.0  # seconds between two writes on trial
 
 
@@ -133,8 +134,32 @@ class SQLiteLedger(LedgerReads):
             raise LedgerUnavailable(
                 f"{self.path} ends at position {position:,}, but {self._reached:,} was recorded: an"
                 " older copy was written over it. Put the newer one back",
-                reason="behind what was recorded",
+                reason=BEHIND,
             )
+
+    def _state(self, connection: Connection) -> tuple[int, bytes] | None:
+        last: tuple[int, bytes] | None = connection.execute(
+            "SELECT position, leaf_hash FROM event ORDER BY position DESC LIMIT 1"
+        ).fetchone()
+        return last
+
+    def _check_state(self, connection: Connection, left: tuple[int, bytes]) -> None:
+        position, leaf = left
+        query = "SELECT leaf_hash FROM event WHERE position = ?"
+        if connection.execute(query, (position,)).fetchone() != (leaf,):
+            raise LedgerUnavailable(
+                f"{self.path} does not have the event that this process saw at position"
+                f" {position:,}: another file was written over it. Put the right one back",
+                reason=BEHIND,
+            )
+
+    @property
+    def is_suspect(self) -> bool:
+        return self.refusal is not None or self.damage is not None
+
+    @property
+    def reached(self) -> int:
+        return self._reached
 
     def fault(self) -> str | None:
         try:

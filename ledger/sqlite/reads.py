@@ -34,6 +34,7 @@ class LedgerReads(DatabaseFile):
         self._grown = Condition()
         self._seen = 0  # the end at the last look of the thread that watches
         self._watched = False
+        self._looked: tuple[object, int, bool] = (None, 0, False)  # stamp, end, seen twice
 
     def _rows(self, statement: str, *parameters: object) -> list[Any]:
         with self.reading() as connection:
@@ -161,7 +162,7 @@ class LedgerReads(DatabaseFile):
         self._watched = True
         self._grown.release()
         try:
-            while (end := self.last_position()) <= position and time.monotonic() < deadline:
+            while (end := self._end_now()) <= position and time.monotonic() < deadline:
                 time.sleep(TICK)
                 if end > self._seen:
                     with self._grown:
@@ -173,6 +174,18 @@ class LedgerReads(DatabaseFile):
             self._watched = False
             self._grown.notify_all()  # another thread watches from now on
         self._seen = max(self._seen, end)
+
+    def _end_now(self) -> int:
+        """Return the last position, reading it only if the files changed: many may be watched.
+
+        A file's time is coarse: a change counts as seen once two looks found the same.
+        """
+        stamp = self.stamp()
+        seen, end, twice = self._looked
+        if stamp is None or stamp != seen or not twice:
+            end = self.last_position()
+            self._looked = stamp, end, stamp == seen
+        return end
 
     # Events as stored
 

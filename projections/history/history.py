@@ -229,6 +229,9 @@ class HistoryJob:
         end = self._history.ledger.last_position()
         return self._history.reached < end and self._history.follow(end) < end
 
+    def settled(self) -> bool:
+        return True
+
     def finish(self) -> None:
         """Do nothing: what was not followed yet is followed later."""
 

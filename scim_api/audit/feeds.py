@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from ledger.contract import Ledger, LedgerError
+from ledger.open_files import OPEN
 from projections.history.event_index import EventQuery
 from scim_api.audit.events import Batch, Events, Shown
 from scim_api.audit.parameters import BASE
@@ -24,6 +25,7 @@ TICK = 0.3  # seconds between two looks whether this process is about to end
 LOOK = 1.0  # seconds between two looks whether a client is still there
 HEARTBEAT = 15.0  # seconds; a comment shows both ends that the other is there
 RETRY = 2000  # milliseconds after which a client connects again
+REFUSING = 4  # threads more than slots: they refuse the clients for which there is none
 CHUNK = 200  # events read at once
 
 
@@ -81,7 +83,7 @@ class Feeds:
     def run(self, job: Callable[[], T]) -> T:
         """Run a job on the thread and return its result; raises Over."""
         try:
-            return self._reader.submit(job).result()
+            return self._reader.submit(_tidily, job).result()
         except (CancelledError, RuntimeError) as error:
             if self.over:  # the job was dropped, or not even taken
                 raise Over from error
@@ -95,6 +97,13 @@ class Feeds:
             if left <= 0 or ledger.wait_beyond(position, min(left, TICK)):
                 return left > 0
         raise Over
+
+
+def _tidily(job: Callable[[], T]) -> T:
+    try:
+        return job()
+    finally:
+        OPEN.tidy(OPEN.share)
 
 
 def starting_point(after: int | None, end: int) -> int:

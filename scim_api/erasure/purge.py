@@ -39,6 +39,9 @@ class Purges:
             LOGGER.info("erasures finished", extra={"fields": {"positions": list(pending)}})
         return False
 
+    def settled(self) -> bool:
+        return True
+
     def finish(self) -> None:
         """Do nothing: what is pending stays so until a service is there again."""
 

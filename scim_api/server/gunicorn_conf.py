@@ -8,12 +8,14 @@ from shlex import quote
 from shutil import which
 from typing import Any
 
+from ledger.open_files import connections, raise_limit
 from scim_api import settings as _settings
 from scim_api.logs import gunicorn_logging, hold_standard_streams
 from scim_api.server.log_file import Log, trouble_with
 from scim_api.server.master import TRIAL, tell_ready
 
 hold_standard_streams()
+raise_limit()
 try:
     _checked = _settings.load(os.environ)
 except _settings.SettingsError as _error:
@@ -25,6 +27,7 @@ workers = _checked.workers
 threads = _checked.threads
 worker_class = "scim_api.server.worker.ScimWorker"
 preload_app = False  # no SQLite connection crosses a fork
+worker_connections = connections()  # the rest of the open files is for ledgers
 keepalive = 75  # Okta keeps its connections
 timeout = 90
 graceful_timeout = _checked.shutdown_grace

@@ -1,21 +1,85 @@
-"""/livez and /readyz: is the process alive, and can it serve every ledger."""
+"""/livez and /readyz: is the process alive, and can it serve; of which ledgers it cannot."""
 
 import shutil
+import threading
+import time
+from collections.abc import Iterable
+from itertools import cycle, islice
 from pathlib import Path
 
 import orjson
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from ledger.contract import LedgerError, LogStuck
+from ledger.open_files import OPEN, TOO_MANY, shortage
 from scim_api import logs
 from scim_api.tenants.tenants import Tenant, Tenants
 
 MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
+AT_ONCE = 10  # ledgers that are looked at for one answer; of more, others the next time
+PAUSE = 1.0  # seconds between two looks where there are more
+
+
+class Readiness:
+    """What is known to be wrong with each ledger: looked at in turn, and remembered."""
+
+    def __init__(self, tenants: Tenants) -> None:
+        self._tenants = tenants
+        self._found: dict[str, str] = {}  # reasons by name
+        self._turn = ""  # the name of the last ledger that was looked at
+        self._next = 0.0  # monotonic seconds
+        self._lock = threading.Lock()
+
+    def faults(self) -> dict[str, str]:
+        """Return what is wrong, by the names of the ledgers concerned."""
+        self._tenants.discover()
+        tenants = list(self._tenants)
+        if len(tenants) <= AT_ONCE:
+            self._look_at(tenants)
+        elif self._lock.acquire(blocking=False):  # else another thread looks just now
+            try:
+                if time.monotonic() >= self._next:
+                    self._look_at(self._those_due(tenants))
+                    self._next = time.monotonic() + PAUSE
+            finally:
+                self._lock.release()
+        known = {tenant.name for tenant in tenants}
+        found = {name: reason for name, reason in dict(self._found).items() if name in known}
+        return found | {name: error.reason for name, error in self._tenants.errors.items()}
+
+    def fault(self, name: str) -> str | None:
+        """Return what is wrong with one ledger, as it is now."""
+        self._tenants.discover()
+        if tenant := self._tenants.named(name):
+            self._look_at([tenant])
+            return self._found.get(name)
+        error = self._tenants.errors.get(name)
+        return error.reason if error else None
+
+    def _those_due(self, tenants: list[Tenant]) -> list[Tenant]:
+        """Return some that had a fault or a write that failed, and the next ones in turn."""
+        tenants.sort(key=lambda each: each.name)
+        half = AT_ONCE // 2
+        faulty = [t for t in tenants if t.name in self._found or t.ledger.is_suspect]
+        later = [each for each in tenants if each.name > self._turn]
+        due = list(islice(cycle(later + tenants[: len(tenants) - len(later)]), AT_ONCE - half))
+        self._turn = due[-1].name
+        return [*faulty[:half], *due]
+
+    def _look_at(self, tenants: Iterable[Tenant]) -> None:
+        for each in tenants:
+            if reason := each.ledger.fault():
+                self._found[each.name] = reason
+            else:
+                self._found.pop(each.name, None)
+            if OPEN.open > OPEN.most:
+                each.leave()  # others are in use more
 
 
 def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
-    """Return the two addresses; they need no token and name no ledger."""
+    """Return the two addresses, which need no token."""
     health = Blueprint("health", __name__)
+    readiness = Readiness(tenants)
 
     @health.get("/livez", provide_automatic_options=False)
     def livez() -> Response:
@@ -23,14 +87,46 @@ def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
 
     @health.get("/readyz", provide_automatic_options=False)
     def readyz() -> Response:
-        problems = sorted(set(_problems(data_dir, tenants)))
-        status = "not ready" if problems else "ready"
-        document = {"status": status, "problems": problems}
-        if warnings := _warnings(tenants):
-            document["warnings"] = warnings
-        return _answer(503 if problems else 200, document)
+        name, everywhere = request.args.get("ledger"), _of_all(data_dir)
+        if name is None:
+            faults = readiness.faults()
+            problems = everywhere or _of_each(faults, tenants.names())
+            return _readiness(problems, faults, _warnings(tenants))
+        if name not in tenants.names():
+            problems = ["no such ledger"]
+            return _answer(404, {"status": "not ready", "problems": problems})
+        fault = readiness.fault(name)
+        return _readiness([*everywhere, *([fault] if fault else [])], {}, [])
 
     return health
+
+
+def _readiness(problems: list[str], faults: dict[str, str], warnings: list[str]) -> Response:
+    """Return the answer: not ready with a problem; a fault of one ledger of several is none."""
+    status = "not ready" if problems else "ready"
+    document: dict[str, object] = {"status": status, "problems": sorted(set(problems))}
+    if faults:
+        document["ledgers"] = dict(sorted(faults.items()))
+    if warnings:
+        document["warnings"] = warnings
+    return _answer(503 if problems else 200, document)
+
+
+def _of_all(data_dir: Path) -> list[str]:
+    """Return what no ledger can be served with."""
+    problems = []
+    if data_dir.exists() and shutil.disk_usage(data_dir).free < MIN_FREE:
+        problems.append("disk full")
+    if shortage():
+        problems.append(TOO_MANY)
+    return problems
+
+
+def _of_each(faults: dict[str, str], names: list[str]) -> list[str]:
+    """Return the faults if no ledger is without."""
+    if not names:
+        return ["no ledger"]
+    return list(faults.values()) if faults.keys() >= set(names) else []
 
 
 def _warnings(tenants: Tenants) -> list[str]:
@@ -53,14 +149,3 @@ def _is_stuck(tenant: Tenant) -> bool:
 
 def _answer(status: int, document: object) -> Response:
     return Response(orjson.dumps(document), status, content_type="application/json")
-
-
-def _problems(data_dir: Path, tenants: Tenants) -> list[str]:
-    tenants.discover()
-    problems = [error.reason for error in tenants.errors.values()]
-    opened = list(tenants)
-    if not opened and not problems:
-        problems.append("no ledger")
-    if data_dir.exists() and shutil.disk_usage(data_dir).free < MIN_FREE:
-        problems.append("disk full")
-    return problems + [fault for tenant in opened if (fault := tenant.ledger.fault())]

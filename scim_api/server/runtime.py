@@ -6,8 +6,9 @@ from scim_api import logs
 from scim_api.audit.feeds import Feeds
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
-from scim_api.wiring import anchors_of, jobs_of
+from scim_api.wiring import jobs_of
 
+OTHER_THREADS = 5  # that use ledgers: two for jobs, the opener, feeds, notes
 EXTENSION = "scim_ledger"  # where the application keeps it
 
 
@@ -18,9 +19,12 @@ class Runtime:
         self.tenants, self.feeds = tenants, feeds
         self._anchor_url = settings.anchor_url
         self._anchored = bool(settings.anchor_dir or settings.anchor_url)
-        self._jobs = JobRunner(lambda: jobs_of(tenants.opened()), logs.JobLog())
+        self._seconds = settings.shutdown_grace / 3  # of two runners; then notes are written
+        self._jobs = JobRunner(tenants.discovered, jobs_of, logs.JobLog())
         # apart from the other jobs: an anchor may be across a slow network
-        self._anchors = JobRunner(lambda: anchors_of(tenants), logs.JobLog(), ANCHORS_LOCK)
+        self._anchors = JobRunner(
+            tenants.discovered, lambda each: each.anchors, logs.JobLog(), ANCHORS_LOCK
+        )
 
     def start(self) -> None:
         if self._anchor_url:
@@ -32,6 +36,6 @@ class Runtime:
     def close(self) -> None:
         """Stop the jobs and the feeds, then close the ledgers."""
         self.feeds.close()
-        self._jobs.end()
-        self._anchors.end()
+        self._jobs.end(self._seconds)
+        self._anchors.end(self._seconds)
         self.tenants.close()

@@ -14,7 +14,8 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
 from ledger import clock
-from scim_api.audit.feeds import waits
+from ledger.open_files import OPEN
+from scim_api.audit.feeds import REFUSING, waits
 from scim_api.logs import LOGGER
 from scim_api.protocol.errors import ScimError, error_document
 from scim_api.server.runtime import EXTENSION, Runtime
@@ -29,7 +30,6 @@ _REASONS = {
 
 ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
 STALL = 10.0  # seconds for which a client that waits for events may take nothing
-REFUSING = 4  # threads more than slots: they refuse the clients for which there is none
 
 
 class Nameless(wsgi.Response):  # type: ignore[misc]
@@ -58,6 +58,7 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
             return super().handle(conn)
         finally:
             del self._begun[conn]
+            OPEN.tidy()
 
     def handle_request(self, req: Any, conn: Any) -> bool:
         """Answer a request, but put one that waits aside: these threads are for SCIM."""
@@ -91,6 +92,8 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
         except Exception as error:
             self.handle_error(req, conn.sock, conn.client, error)
             return False
+        finally:
+            OPEN.tidy(keep=0)
 
     @property
     def runtime(self) -> Runtime | None:

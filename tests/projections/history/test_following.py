@@ -237,19 +237,23 @@ def test_a_killed_catch_up_is_taken_up_again(tenant, people):
 # In the background
 
 
-def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
-    first, second = (JobRunner(lambda: [HistoryJob(tenant.history)]) for _ in range(2))
+def history_job(tenant):
+    return [HistoryJob(tenant.history)]
 
-    assert first._has_turn(HistoryJob(tenant.history))
-    assert not second._has_turn(HistoryJob(tenant.history))
+
+def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
+    first, second = (JobRunner(lambda: [tenant], history_job) for _ in range(2))
+
+    assert first._has_turn(tenant)
+    assert not second._has_turn(tenant)
     first.end()
-    assert second._has_turn(HistoryJob(tenant.history))
+    assert second._has_turn(tenant)
     second.end()
 
 
 def test_a_lock_that_cannot_be_created_is_logged_and_retried(tenant, people, monkeypatch):
     monkeypatch.setattr(background, "INTERVAL", 0.01)
-    lock, told = tenant.ledger.path.with_name("history.lock"), []
+    lock, told = tenant.ledger.path.parent.with_name("history.lock"), []
     lock.mkdir()  # as on a disk that takes no more files
 
     def report(chore, trouble):
@@ -257,7 +261,7 @@ def test_a_lock_that_cannot_be_created_is_logged_and_retried(tenant, people, mon
         if len(told) == 2:
             lock.rmdir()
 
-    worker = JobRunner(lambda: [HistoryJob(tenant.history)], report)
+    worker = JobRunner(lambda: [tenant], history_job, report)
     worker.start()
     reached = wait_until(lambda: tenant.history.reached == tenant.ledger.last_position())
     worker.end()

@@ -127,7 +127,12 @@ def test_a_ledger_that_cannot_be_used_is_named_and_the_service_starts(start, tmp
     server = start()
 
     assert "warning: ledger broken cannot be served" in server.stderr.read_text()
-    assert server.ask("GET", "/readyz", base="").status == 503
+    ready, broken, sound = (
+        server.ask("GET", f"/readyz{which}", base="")
+        for which in ("", "?ledger=broken", "?ledger=sound")
+    )
+    assert (ready.status, ready.json["ledgers"]) == (200, {"broken": "foreign or damaged file"})
+    assert (broken.status, sound.status) == (503, 200)
     assert server.ask("GET", "/livez", base="").status == 200
 
 

@@ -368,7 +368,7 @@ def test_a_service_started_on_a_full_disk_serves_once_there_is_space(disk, made,
     assert (ready.status, "disk full" in ready.json["problems"]) == (503, True)
     assert refused.status == 503
     assert server.ask("POST", "/Users", user("late@example.com")).status == 201
-    assert wait_until(lambda: (disk / "data" / "default" / "history.lock").exists())
+    assert wait_until(lambda: (disk / "data" / "history.lock").exists())
 
 
 def test_a_disk_that_cannot_be_written_is_503_and_not_ready(on_disk, disk):
