@@ -70,7 +70,8 @@ def newest_trusted(sources: HeadSources, identity: Identity) -> tuple[list[Known
         try:
             notes_of = open_source()
             for origin in identity.names:
-                more = [at_hand] if at_hand and origin == at_hand.name else []
+                newer = at_hand and origin == at_hand.name and at_hand not in identity.known
+                more = [at_hand] if at_hand and newer else []
                 found, strange = _newest(notes_of(origin), origin, identity, more)
                 heads += [KnownHead(source, note) for note in found]
                 if strange and not found:
