@@ -271,8 +271,8 @@ def _sentences(console: Console) -> Iterator[None]:
 
 def failure_of(console: Console, error: Exception) -> Failure:
     """Return the sentence and the exit code for an error."""
-    if isinstance(error, Failure):
-        return error
+    if isinstance(error, click.ClickException):
+        return Failure(error.format_message(), Exit(error.exit_code))
     if isinstance(error, OSError):
         path = error.filename if isinstance(error.filename, str) else None
         named = f"{Path(path).absolute()}: " if path else ""

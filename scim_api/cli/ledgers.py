@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from scim_api.cli.console import Console, failure_of
 from scim_api.cli.terminal import Exit, Failure, end, note, print_json_list, say
@@ -71,6 +72,9 @@ def show(console: Console, done: Done) -> None:
 
 def for_all(console: Console, work: Callable[[str], Done], participle: str) -> None:
     """Do it for every ledger; raises Failure with a list of those for which it failed."""
+    context = click.get_current_context()
+    if context.get_parameter_source("ledger") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--all and --ledger exclude each other")
     if not console.names:
         raise Failure("there is no ledger yet; scim-ledger init makes one", Exit.NOT_FOUND)
     ended = []

@@ -189,6 +189,7 @@ class Master(Arbiter):  # type: ignore[misc]
         """Try the program that is installed now, unless that is under way."""
         if self._trial:
             return
+        sd_notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", self.log)
         try:
             self._trial = Trial(self.START_CTX["args"], self.START_CTX["cwd"], self.cfg.env_orig)
         except OSError as error:

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -32,12 +33,15 @@ class Installed:
         self.tree = folder / "program"
         self.tree.mkdir()
         self.install()
+        self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.notified.bind(str(folder / "notify"))
         self.server = Server(
             folder,
             popen={"cwd": self.tree},
             PYTHONPATH=self.tree,
             PYTHONDONTWRITEBYTECODE="1",
             WEB_CONCURRENCY=2,
+            NOTIFY_SOCKET=folder / "notify",
         )
 
     def install(self):
@@ -81,6 +85,14 @@ class Installed:
         found = [json.loads(line)["message"] for line in lines if line.startswith("{")]
         return found[before:]
 
+    def notices(self):
+        """Return what systemd was told since this was asked last."""
+        found = []
+        with suppress(BlockingIOError):
+            while True:
+                found.append(self.notified.recv(1000).decode())
+        return found
+
     def alive(self):
         return self.server.ask("GET", "/livez", base="").json["status"]
 
@@ -90,6 +102,7 @@ def service(tmp_path_factory):
     installed = Installed(tmp_path_factory.mktemp("installed"))
     yield installed
     installed.server.clean_up()
+    installed.notified.close()
 
 
 @pytest.fixture
@@ -173,6 +186,19 @@ def test_a_program_with_a_syntax_error_is_not_taken_and_the_next_good_one_is(ins
     assert str(installed.tree / "scim_api" / "audit" / "feeds.py") in says
     installed.install()
     installed.reload()
+
+
+def test_systemd_is_told_when_a_reload_begins_and_how_it_ends(installed):
+    installed.notices()
+    installed.reload()
+    taken = installed.notices()
+    installed.change("app.py", r"\Z", "def (\n")
+    installed.refusal()
+    refused = installed.notices()
+
+    assert [each.splitlines()[0] for each in taken] == ["RELOADING=1", "READY=1"]
+    assert [each.splitlines()[0] for each in refused] == ["RELOADING=1", "READY=1"]
+    assert re.fullmatch(r"MONOTONIC_USEC=\d+", refused[0].splitlines()[1])
 
 
 def test_a_worker_that_ends_is_replaced_by_one_of_the_same_program(installed):
