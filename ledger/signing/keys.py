@@ -81,6 +81,19 @@ class Keys:
             return SigningKey.parse(self.file.read_text(encoding="utf-8")).verifier
         return None
 
+    def search(self, wanted: VerifierKey | None) -> SigningKey | None:
+        """Return a key if it is anywhere in the folder, in use or kept, or the one given."""
+        if wanted is None:
+            return None
+        if self.given:
+            key = SigningKey(wanted.name, seed_of(self.given))
+            return key if key.verifier == wanted else None
+        for path in sorted(self.folder.glob(f"{KEY_FILE}*")):
+            with suppress(KeyUnusable):
+                if found := self._read(path.name, wanted):
+                    return found
+        return None
+
     def make(self, origin: str, given: str | None = None) -> SigningKey:
         """Return a new key of an origin, kept but not yet in use: `settle` puts it to use.
 

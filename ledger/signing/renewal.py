@@ -4,23 +4,25 @@ What was lost is judged by every head that is known outside the ledger's file. E
 before anything is recorded.
 """
 
+import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ledger.contract import LedgerError
-from ledger.events import RESTORED, Event, Metadata
+from ledger.contract import LedgerError, RawEvent
+from ledger.events import PROVING, RESTORED, Event, Metadata
 from ledger.ledger_stream import next_append
 from ledger.signing.forks import Histories
 from ledger.signing.identity import Identity
-from ledger.signing.key_rule import RECOVERY, Current, signature, statement
-from ledger.signing.keys import KeyUnusable
+from ledger.signing.key_rule import RECOVERY, Broken, Current, Stated, signature, statement, step
 from ledger.signing.known_heads import HeadSources, known
-from ledger.signing.note import KnownHead, Note, TreeHead
+from ledger.signing.note import KnownHead, Note, SigningKey, TreeHead
 from ledger.signing.rollback import contradictions
 from ledger.signing.tree_heads import TreeHeads
+
+Change = Mapping[str, Any]
 
 
 class NotRenewed(LedgerError):
@@ -46,22 +48,31 @@ class Comparison:
         return ", ".join(dict.fromkeys(told)) or "nothing: no head is known outside its file"
 
 
-def compare(heads: TreeHeads, sources: HeadSources) -> Comparison:
-    """Compare a ledger with the heads that others know, and with all that their folders hold."""
+def compare_in_place(heads: TreeHeads, sources: HeadSources) -> Comparison:
+    """Compare a ledger with every head that is known; others are asked."""
     failures = list[str]()
-    known_ = known(heads, sources, failures.append)
+    return compare(heads, known(heads, sources, failures.append), sources, failures)
+
+
+def compare(
+    heads: TreeHeads,
+    known: Sequence[KnownHead],
+    sources: HeadSources,
+    failures: Sequence[str] = (),
+) -> Comparison:
+    """Compare a ledger with the heads known, and with all that the folders of others hold."""
     identity, end = heads.identity(), heads.ledger.last_position()
     histories = Histories(sources, identity, heads.agrees)
-    against = [*(each.known for each in contradictions(heads, known_)), *histories.differing]
+    against = [*(each.known for each in contradictions(heads, known)), *histories.differing]
     largest = {e.head.origin: e for e in sorted(against, key=lambda e: e.head.size)}
     ordered = sorted(largest.values(), key=lambda each: each.head.origin != identity.origin)
-    compared = [each.head for each in (*known_, *histories.near_the_fork)]
+    compared = [each.head for each in (*known, *histories.near_the_fork)]
     compared = [head for head in compared if head.origin == identity.origin]
     agreed = None
     if forked := [head.size for head in compared if head.size <= end and not heads.agrees(head)]:
         agreeing = [head.size for head in compared if heads.agrees(head)]
         agreed = max((size for size in agreeing if size < min(forked)), default=0)
-    return Comparison(known_, ordered, agreed, failures)
+    return Comparison(known, ordered, agreed, failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +80,15 @@ class Renewal:
     """What Restored events will say: all of it is decided before anything is recorded.
 
     There is one event for each head in `abandoned`, or one that abandons none. `changes` are those
-    of key and origin in the events that were lost, and `before` is what was in force after them.
+    of key and origin in the events that were lost, and `before` is what was in force after them;
+    `former` is its key, where that is at hand.
     """
 
     before: Current
+    former: SigningKey | None = None
     abandoned: Sequence[Note] = ()
     agreed: int | None = None
-    changes: Sequence[Mapping[str, Any]] = ()
+    changes: Sequence[Change] = ()
 
 
 def decide(
@@ -101,8 +114,8 @@ def decide(
             f" {newest and newest.size:,} events, and they are others now. Put a true copy back"
             " (`scim-ledger restore BACKUP`); if there is none, see --accept-changed-events"
         )
-    abandoned = [each.note for each in found] or last
-    return Renewal(current(heads.identity()), abandoned, compared.agreed)
+    before, abandoned = current(heads.identity()), [each.note for each in found] or last
+    return Renewal(before, heads.keys.search(before.key), abandoned, compared.agreed)
 
 
 def current(identity: Identity) -> Current:
@@ -114,21 +127,26 @@ def renew(heads: TreeHeads, renewal: Renewal, metadata: Metadata) -> str:
     """Give a ledger a new origin and key, from a Restored event on; return the origin."""
     heads.tree.root_at(heads.ledger.last_position())  # what cannot be signed is not recorded
     first, *more = renewal.abandoned or (None,)
-    before = _record(heads, renewal, first, metadata)
+    key = _record(heads, renewal, first, metadata)
     for note in more:
-        before = _record(heads, Renewal(before), note, metadata)
+        after = Renewal(current(heads.identity()), key, agreed=_unless_kept(heads, note))
+        key = _record(heads, after, note, metadata)
     heads.sign()
-    return before.origin
+    return key.name
+
+
+def _unless_kept(heads: TreeHeads, note: Note | None) -> int | None:
+    """Return 0 for a head over events that the ledger has, but others: nothing agrees with it."""
+    head = TreeHead.of(note) if note else None
+    here = head and head.size <= heads.ledger.last_position()
+    return 0 if head and here and not heads.agrees(head) else None
 
 
 def _record(
     heads: TreeHeads, renewal: Renewal, abandoned: Note | None, metadata: Metadata
-) -> Current:
-    """Record a Restored event; return what is in force then."""
-    ledger, before, former = heads.ledger, renewal.before, None
-    if before.key:
-        with suppress(KeyUnusable):
-            former = heads.keys.find(before.key)
+) -> SigningKey:
+    """Record a Restored event; return the new key."""
+    ledger, before, former = heads.ledger, renewal.before, renewal.former
     origin = f"{ledger.origin.partition('/')[0]}/{secrets.token_hex(8)}"
     size = ledger.last_position()
     key = heads.keys.make(origin)
@@ -145,4 +163,23 @@ def _record(
     }
     ledger.rename(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
     heads.keys.settle()
-    return Current(origin, key.verifier, before.borne | {origin})
+    return key
+
+
+def lost_changes(now: Current, own_events: Iterable[RawEvent]) -> tuple[Current, list[Change]]:
+    """Return the changes of key and origin in events that were lost, and what they led to.
+
+    `now` is what was in force before, `own_events` are of the ledger's own stream. What breaks the
+    rule changed nothing then, and is left out.
+    """
+    changes: list[Change] = []
+    for raw in own_events:
+        with suppress(Broken, ValueError, KeyError, TypeError):
+            header, payload = json.loads(raw.header), json.loads(raw.body or b"null")
+            if header["type"] not in PROVING:
+                continue
+            type_, origin = header["type"], header["ledger"]
+            now = step(now, Stated(type_, raw.position, origin, payload)).now
+            proving = {name: payload[name] for name in PROVING[type_] if name in payload}
+            changes.append({"type": type_, "ledger": origin, "position": raw.position, **proving})
+    return now, changes

@@ -87,6 +87,11 @@ def connect_read_only(path: Path) -> Connection:
     return _open(path, "ro", ("PRAGMA query_only=ON", "PRAGMA trusted_schema=OFF"))
 
 
+def connect_alone(path: Path) -> Connection:
+    """Open a database file to change how it is kept; raises as `connect` does."""
+    return _open(path, "rw", ("PRAGMA trusted_schema=OFF",))
+
+
 def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
     if not _is_there(path):
         if path.name in SIDE_FILES:

@@ -24,6 +24,7 @@ from scim_api.cli.projections import projections
 from scim_api.cli.prove import prove
 from scim_api.cli.recover import recover
 from scim_api.cli.requests import requests
+from scim_api.cli.restore import restore
 from scim_api.cli.role import entitlement, role
 from scim_api.cli.schema import schema
 from scim_api.cli.search import search
@@ -41,7 +42,7 @@ SECTIONS: Mapping[str, Sequence[click.Command]] = {
     "People and groups": (user, group, search, role, entitlement, hold, erase),
     "Audit": (events, diff, requests, export),
     "Proof": (verify, tree_head, prove, key, witness),
-    "Operate": (status, doctor, backup, recover, migrate, projections),
+    "Operate": (status, doctor, backup, restore, recover, migrate, projections),
 }
 
 _HELP = """SCIM provisioning into a ledger that proves itself.

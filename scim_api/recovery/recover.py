@@ -42,7 +42,7 @@ def recover(
     with _alone(path, settings) as tenant:
         heads, kept = tenant.heads, tenant.ledger.last_position()
         previous = heads.ledger.origin
-        compared = renewal.compare(heads, head_sources(tenant, settings))
+        compared = renewal.compare_in_place(heads, head_sources(tenant, settings))
         decided = renewal.decide(
             heads, compared, events_lost=events_lost, accept_changed=accept_changed
         )
@@ -58,7 +58,7 @@ def confirm(path: Path, settings: Settings) -> tuple[StoredHead, Comparison]:
     """
     with _alone(path, settings) as tenant:
         heads = tenant.heads
-        compared = renewal.compare(heads, head_sources(tenant, settings))
+        compared = renewal.compare_in_place(heads, head_sources(tenant, settings))
         if compared.contradicting:
             [first, *_] = compared.contradicting
             raise NotRenewed(

@@ -35,7 +35,9 @@ def metadata() -> Metadata:
 
 def renew(heads: TreeHeads, abandoned: Note | None, metadata: Metadata) -> str:
     """Continue a ledger under a new origin; return that."""
-    decided = renewal.Renewal(renewal.current(heads.identity()), [abandoned] if abandoned else ())
+    before = renewal.current(heads.identity())
+    former = heads.keys.search(before.key)
+    decided = renewal.Renewal(before, former, [abandoned] if abandoned else ())
     return renewal.renew(heads, decided, metadata)
 
 

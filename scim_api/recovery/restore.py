@@ -1,0 +1,316 @@
+"""Restoring a backup: all is decided and drafted, then one rename puts it in place.
+
+Until that rename the ledger is as it was, and after it the restored one is there. The draft's
+folder keeps the new head till the end, so that the same command finishes what was cut off.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger import clock, erasure
+from ledger.atomic_files import make_folder, sync_file, sync_folder, write_whole
+from ledger.background import exclusive_lock, file_lock
+from ledger.contract import LedgerBusy, LedgerError, LedgerUnavailable, Progress, no_progress
+from ledger.erasure import Justification
+from ledger.events import ERASED, HOLD_PLACED, Metadata, Recorded
+from ledger.signing import renewal
+from ledger.signing.keys import HEAD_FILE, KEY_FILE, NEXT_FILE, Keys
+from ledger.signing.known_heads import HeadSources
+from ledger.signing.note import KnownHead
+from ledger.signing.renewal import Renewal
+from ledger.signing.rollback import contradictions
+from ledger.sqlite.alone import alone
+from ledger.sqlite.connection import DAMAGED, LOG_FILES
+from ledger.verify.report import MEMORY_FILE, Options, Report, Verified
+from projections.current.credentials import Credential
+from scim_api.auth.credentials import credentials_of, revoke
+from scim_api.erasure.purge import finish
+from scim_api.recovery.draft import (
+    DRAFT,
+    NotRestored,
+    check_backup,
+    make_draft,
+    must_be_good,
+    take_keys,
+)
+from scim_api.recovery.survey import Replaced, Survey, survey
+from scim_api.service.members import leave_groups
+from scim_api.settings import Settings
+from scim_api.tenants.tenants import LEDGER_FILE, Tenant
+from scim_api.wiring import keys_of, open_tenant, wire
+
+PATIENCE = 30.0  # seconds for the files to be rewritten after erasures that were repeated
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore ended with."""
+
+    origin: str
+    verifier_key: str | None
+    events: int
+    verified: int
+    kept_in: Path | None
+    repeated: Sequence[str] = ()
+    revoked: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class Restore:
+    """A backup that is verified and waits in a draft, and what is known of what it lacks."""
+
+    path: Path
+    settings: Settings
+    metadata: Metadata
+    draft: Tenant
+    survey: Survey
+    report: Report
+    live: Sequence[Credential]  # the tokens that live in the backup
+    progress: Progress = no_progress
+
+    @property
+    def living_again(self) -> list[Credential]:
+        """Tokens of which nobody can tell whether they were revoked after the backup."""
+        replaced = self.survey.replaced
+        if self.survey.renewal is None or (replaced.there and replaced.trouble is None):
+            return []
+        return [each for each in self.live if each.id not in replaced.losses.revoked]
+
+    def carry_out(self, *, revoke_tokens: bool) -> Restored:
+        """Finish the draft, verify it as it will be, and put it in place."""
+        draft, heads, decided = self.draft, self.draft.heads, self.survey.renewal
+        take_keys(keys_of(self.path, self.settings), heads.keys.folder)
+        if decided:
+            self._renew(decided)
+        else:
+            self._put_back_heads()
+        revoked = self._revoke(every=revoke_tokens)
+        repeated = [each for each in map(self._repeat, self._to_repeat()) if each]
+        if decided or revoked:
+            heads.sign()
+        verified = self._verify()
+        origin, events = draft.ledger.origin, draft.ledger.last_position()
+        key = heads.identity().key
+        draft.close()
+        kept = _put_in_place(self.path, keys_of(self.path, self.settings), self.survey.replaced)
+        return Restored(
+            origin, str(key) if key else None, events, verified, kept, repeated, revoked
+        )
+
+    def _renew(self, decided: Renewal) -> None:
+        """Continue under a new origin, until nothing that is known contradicts the draft."""
+        heads, known = self.draft.heads, self.survey.comparison.known
+        renewal.renew(heads, decided, self.metadata)
+        against = sorted(
+            (each.known for each in contradictions(heads, known)), key=lambda e: e.head.size
+        )
+        more = {each.head.origin: each.note for each in against}
+        if more:
+            now = renewal.current(heads.identity())
+            again = Renewal(now, heads.key(), list(more.values()))
+            renewal.renew(heads, again, self.metadata)
+        for left in contradictions(heads, known):
+            raise NotRestored(f"{left}. Nothing was changed")
+
+    def _put_back_heads(self) -> None:
+        """Keep the heads over the same events that were signed after the backup."""
+        ledger, known = self.draft.ledger, self.survey.comparison.known
+        for stored in self.survey.replaced.heads:
+            ledger.add_head(stored.size, stored.note, again=True)
+        ours = [each for each in known if each.head.origin == ledger.origin]
+        for each in sorted(ours, key=lambda each: each.head.size):
+            newest = ledger.newest_head()
+            if newest is None or newest.size < each.head.size:
+                ledger.add_head(each.head.size, str(each.note))
+
+    def _revoke(self, *, every: bool) -> list[str]:
+        """Revoke what was revoked after the backup, or all tokens; return their names."""
+        after = self.survey.replaced.losses.revoked
+        chosen = [each for each in self.live if every or each.id in after]
+        for each in chosen:
+            revoke(self.draft, self.metadata, each.id)
+        return [f"{each.name} ({each.id})" for each in chosen]
+
+    def _to_repeat(self) -> list[Recorded]:
+        return self.survey.replaced.losses.holds_and_erasures
+
+    def _repeat(self, lost: Recorded) -> str | None:
+        """Repeat a legal hold, its release or an erasure; return what was done, if anything was.
+
+        Of somebody who came after the backup there is nothing to erase or to hold.
+        """
+        ledger, effects = self.draft.ledger, lost.effects
+        why = Justification(str(effects.get("reason")), str(effects.get("ticket")))
+        subject = lost.subject
+        stream = lost.stream if lost.type == ERASED else f"User-{subject}"
+        if not ledger.version(stream) or erasure.erasure_of(ledger, stream):
+            return None
+        try:
+            if lost.type == ERASED:
+                groups = self.draft.resources
+                erasure.erase(
+                    ledger,
+                    stream,
+                    why,
+                    self.metadata,
+                    lambda transaction: [*leave_groups(groups, transaction, subject).values()],
+                )
+                return f"erased {subject} again ({why.ticket})"
+            if lost.type == HOLD_PLACED:
+                erasure.place_hold(ledger, stream, why, self.metadata)
+                return f"hold {why.ticket} on {subject} placed again"
+            erasure.release_hold(ledger, subject, why, self.metadata)
+        except LedgerError as error:
+            return f"NOT repeated: {error}"
+        return f"hold {why.ticket} on {subject} released again"
+
+    def _verify(self) -> int:
+        """Verify the draft as it will be; return how many events were."""
+        report, heads, chosen = self.report, self.draft.heads, self.settings
+        head = report.newest.number if report.newest else 0
+        since = (
+            Verified(report.origin, report.size, report.root, head, clock.timestamp())
+            if report.root
+            else None
+        )
+        note = heads.keys.remembered()
+        sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, heads.keys)
+        options = Options(
+            own=KnownHead(HEAD_FILE, note) if note else None, since=since, sources=sources
+        )
+        found = must_be_good(self.draft, self.progress, options, "the ledger as it would be")
+        return found.events + found.skipped
+
+
+@contextmanager
+def prepared(
+    backup: Path,
+    path: Path,
+    settings: Settings,
+    metadata: Metadata,
+    progress: Progress = no_progress,
+) -> Iterator[Restore]:
+    """Check a backup, draft the ledger to be and survey what is at hand; nothing is in place yet.
+
+    Raises NotRestored, LedgerBusy, LedgerUnavailable.
+    """
+    check_backup(backup, path)
+    make_folder(path.parent)
+    keys = keys_of(path, settings)
+    with exclusive_lock(path) as free, file_lock(path.parent, timeout=0):
+        if not free:
+            raise LedgerBusy("the ledger is being served; stop the service first")
+        draft = None
+        try:
+            draft = make_draft(backup, path, settings, progress)
+            what = f"the backup {backup}"
+            report = must_be_good(draft, progress, Options(copy=True), what)
+            found = survey(path, draft, keys, settings)
+            live = [each for each in credentials_of(draft) if not each.revoked_at]
+            yield Restore(path, settings, metadata, draft, found, report, live, progress)
+        finally:
+            if draft:
+                draft.close()
+            shutil.rmtree(path.with_name(DRAFT), ignore_errors=True)
+
+
+def complete(path: Path, settings: Settings) -> bool:
+    """Finish a restore that was cut off after its ledger was in place; return whether one was."""
+    folder, keys = path.with_name(DRAFT), keys_of(path, settings)
+    made = Keys(folder)
+    if not (folder / HEAD_FILE).exists() or (folder / LEDGER_FILE).exists() or not path.exists():
+        return False
+    with exclusive_lock(path) as free, file_lock(path.parent, timeout=0), suppress(LedgerError):
+        note, in_place = made.remembered(), wire(path, settings, read_only=True)
+        newest = in_place.ledger.newest_head()
+        in_place.close()
+        if free and newest and newest.note == str(note):
+            _settle(keys, made)
+            shutil.rmtree(folder)
+            return True
+    return False
+
+
+def finish_up(path: Path, settings: Settings) -> str | None:
+    """Open the ledger as the service does, and remove the traces of repeated erasures.
+
+    Return what is left to do, if anything is.
+    """
+    tenant = open_tenant(path, settings)
+    try:
+        return finish(tenant, PATIENCE)
+    finally:
+        tenant.close()
+
+
+def _put_in_place(path: Path, keys: Keys, replaced: Replaced) -> Path | None:
+    """Put the draft in place of a ledger, which is kept; return the folder where.
+
+    Raises LedgerBusy if the ledger grew since it was looked at, or if a program has it open.
+    """
+    folder = path.with_name(DRAFT)
+    draft, made = folder / LEDGER_FILE, Keys(folder)
+    with alone(draft):  # no log: it is one file
+        sync_file(draft)
+    key = folder / KEY_FILE
+    if key.exists() and not keys.given:
+        make_folder(keys.folder)
+        write_whole(keys.folder / NEXT_FILE, key.read_bytes())
+    at = clock.timestamp().translate(str.maketrans("", "", "-:")).partition(".")[0]
+    kept = path.with_name(f"replaced-{at}Z")
+    try:
+        with alone(path) as end:
+            if end != replaced.end and not replaced.trouble:
+                raise LedgerBusy("events were recorded meanwhile; run the command again")
+            _keep(path, kept, keys)
+            os.replace(draft, path)
+    except LedgerUnavailable as error:
+        if not (replaced.trouble or error.reason == DAMAGED):
+            raise
+        _keep(path, kept, keys)  # it is not there, or nobody can read it
+        for name in LOG_FILES:
+            Path(f"{path}{name}").unlink(missing_ok=True)
+        os.replace(draft, path)
+    sync_folder(path.parent)
+    _settle(keys, made)
+    return kept if kept.exists() else None
+
+
+def _keep(path: Path, kept: Path, keys: Keys) -> None:
+    """Keep what is replaced; what is only remembered of it is removed."""
+    for file in (path, *(Path(f"{path}{name}") for name in LOG_FILES)):
+        if file.exists():
+            make_folder(kept)
+            _link(file, kept / file.name)
+    apart = keys.folder / kept.name
+    for file in (keys.file, keys.folder / HEAD_FILE):
+        if file.exists():
+            make_folder(apart)
+            _link(file, apart / file.name)
+    for folder in (kept, apart):
+        if folder.exists():
+            sync_folder(folder)
+    path.with_name(MEMORY_FILE).unlink(missing_ok=True)
+
+
+def _link(file: Path, kept: Path) -> None:
+    """Give a file a second name; where the file system knows no such, copy it."""
+    kept.unlink(missing_ok=True)
+    try:
+        os.link(file, kept)
+    except OSError:
+        shutil.copy2(file, kept)
+        sync_file(kept)
+
+
+def _settle(keys: Keys, made: Keys) -> None:
+    """Put the draft's key to use, and remember its head."""
+    if not keys.given and (keys.folder / NEXT_FILE).exists():
+        keys.settle()
+    note = made.remembered()
+    if note:
+        keys.remember(note)
