@@ -22,9 +22,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LEFT = (*sorted(SIDE_FILES), "anchor-folder.json", "anchor-url.json", "verified.json")
 
 
+def may_name_a_ledger(name: str) -> bool:
+    """Return whether a text can be the name of a ledger."""
+    return _NAME.fullmatch(name) is not None
+
+
 def must_name_a_ledger(name: str) -> None:
     """Raise LedgerMisnamed for what cannot be the name of a ledger."""
-    if not _NAME.fullmatch(name):
+    if not may_name_a_ledger(name):
         raise LedgerMisnamed(
             f"{name!r} cannot name a ledger: use lower-case letters, digits and hyphens"
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.contract import UNUSABLE, Connection, Ledger, LedgerError, LedgerUnavailable
+from ledger.create import may_name_a_ledger
 from ledger.open_files import TOO_MANY, shortage_of
 from ledger.signing.anchors import Anchor
 from ledger.signing.keys import HEAD_FILE, KEY_FILE
@@ -38,7 +39,10 @@ def ledger_path(data_dir: Path, name: str) -> Path:
 
 
 def ledger_names(data_dir: Path) -> list[str]:
-    """Return the names of all ledgers, those that are gone and left a key or a use included."""
+    """Return the names of all ledgers, also of those that are gone and left a key or a use.
+
+    A folder that is closed to this process counts, too: whose ledger it is cannot be seen.
+    """
     return _names_and_others(data_dir)[0]
 
 
@@ -47,11 +51,19 @@ def _names_and_others(data_dir: Path) -> tuple[list[str], list[Path]]:
     names, others = [], []
     with suppress(OSError), os.scandir(data_dir) as found:
         for each in found:
-            if any(os.path.exists(f"{each.path}/{name}") for name in _TRACES):
+            held = any(os.path.exists(f"{each.path}/{name}") for name in _TRACES)
+            if held or _may_hide_one(each):
                 names.append(each.name)
             else:
                 others.append(ledger_path(data_dir, each.name))
     return sorted(names), others
+
+
+def _may_hide_one(folder: "os.DirEntry[str]") -> bool:
+    """Return whether a folder may hold a ledger that this process has no right to see."""
+    if not folder.is_dir() or not may_name_a_ledger(folder.name):
+        return False
+    return not os.access(folder.path, os.X_OK, effective_ids=True)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,24 @@ def test_a_service_goes_on_after_commands_of_root(root_of):
     assert "'events': 2" in as_service(lambda: root_of("status", "--json").json)
 
 
+def test_a_ledger_in_a_folder_that_is_closed_to_the_service_is_named(root_of):
+    root_of("init")
+    root_of("init", "--ledger", "acme")
+    (root_of.data_dir / "lost+found").mkdir(mode=0o700)  # nobody's ledger
+    folder = root_of.data_dir / "acme"
+    os.chown(folder, 0, 0)
+
+    assert '"ledgers":{"acme":"file not readable"}' in as_service(serve)
+    said = as_service(lambda: root_of("status", code=1))
+    assert f"permission denied: {folder} belongs to root (mode 700)" in said
+    assert "lost+found" not in said
+    assert "and its folder is for" not in root_of("doctor", code=1).out
+    assert (
+        f"as whom the service runs, cannot read and write {folder}, owned by root (mode 700)"
+        in (root_of("doctor", code=1).out)
+    )
+
+
 @pytest.mark.parametrize("name", ["signing.head", "ledger.db"])
 def test_a_file_that_may_not_be_read_is_called_that(root_of, name):
     root_of("init")
@@ -117,7 +135,7 @@ def test_a_file_that_may_not_be_read_is_called_that(root_of, name):
     os.chown(file, 0, 0)
 
     assert '"problems":["file not readable"]' in as_service(serve)
-    said = as_service(lambda: root_of("status", code=1).err)
+    said = as_service(lambda: root_of("status", code=1).out)
     assert f"{file} cannot be " in said
     assert (
         f"permission denied: {file} belongs to root (mode 600), and this process runs as user"
