@@ -133,12 +133,12 @@ def in_force(spans: Sequence[tuple[int, T]], size: int) -> T | None:
 
 
 def identity_of(events: Iterable[RawEvent], origin: str) -> Identity:
-    """Fold the events of the ledger's own stream, in order; those of other types are passed over.
+    """Fold the events of the ledger's own stream by position; other types are passed over.
 
     `origin` is the one that the store has: it stands in where no event names one.
     """
     identity, now, own = Identity(), Current(), None
-    for raw in events:
+    for raw in sorted(events, key=lambda each: each.position):
         try:
             header = _object(raw.header)
             own = header["stream"] if raw.position == 1 else own

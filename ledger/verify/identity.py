@@ -106,7 +106,8 @@ def admissions(identity: Identity) -> Iterator[str]:
         if note and head and not any(note.signed_by(key) for key in identity.keys_of(head.origin)):
             yield (
                 f"{_where(each)} a tree head of {short(head.origin)} of size {head.size:,} was"
-                " abandoned that no key named in the events signed: its key was lost with events"
+                " abandoned that no key named in the events signed: its key was lost with events,"
+                " or somebody who can write the file made this up"
             )
 
 
