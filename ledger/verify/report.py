@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ledger import owners
 from ledger.atomic_files import write_whole
 from ledger.contract import LedgerError, StoredHead
 from ledger.findings import Finding
@@ -40,14 +41,16 @@ class Verified:
     @classmethod
     def read(cls, path: Path) -> "Verified | None":
         """Return what a file remembers, None where there is none; raises LedgerError."""
-        if not path.exists():
-            return None
         try:
             kept = json.loads(path.read_bytes())
             root = bytes.fromhex(kept["root"])
             found = cls(kept["origin"], kept["size"], root, kept["tree_head"], kept["verified_at"])
             if [type(each) for each in astuple(found)] != [str, int, bytes, int, str]:
                 raise TypeError
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LedgerError(owners.unreadable(path, error)) from error
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(
                 f"{path} does not tell how far the ledger was verified; delete it, and everything"

@@ -16,7 +16,7 @@ from typing import Any
 import click
 from flask import Flask
 
-from ledger import clock
+from ledger import clock, owners
 from ledger.contract import LedgerBusy, LedgerError, LedgerMisnamed, LedgerMissing
 from ledger.create import LedgerAway, left_of, must_name_a_ledger
 from ledger.erasure import NotHeld
@@ -274,9 +274,12 @@ def failure_of(console: Console, error: Exception) -> Failure:
     if isinstance(error, click.ClickException):
         return Failure(error.format_message(), Exit(error.exit_code))
     if isinstance(error, OSError):
-        path = error.filename if isinstance(error.filename, str) else None
-        named = f"{Path(path).absolute()}: " if path else ""
-        return Failure(f"{named}{error.strerror or error}")
+        if not isinstance(error.filename, str):
+            return Failure(error.strerror or str(error))
+        path = Path(error.filename).absolute()
+        denied = owners.denial(path, write=True) or owners.denial(path.parent, write=True)
+        denied = denied if isinstance(error, PermissionError) else None
+        return Failure(f"{path}: {denied or error.strerror}")
     code = next((code for kind, code in EXITS.items() if isinstance(error, kind)), None)
     if code is None:  # nobody thought of it
         return Failure(f"{type(error).__name__}: {error}")

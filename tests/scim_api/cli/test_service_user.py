@@ -154,6 +154,22 @@ def test_a_key_that_may_not_be_read_is_called_that(root_of):
     assert f"permission denied: {file} belongs to root (mode 600)" in said
 
 
+def test_a_memory_of_verify_that_may_not_be_read_or_written_is_called_that(root_of):
+    root_of("init")
+    root_of("verify", "--since-last")
+    file = next(root_of.data_dir.rglob("verified.json"))
+    os.chown(file, 0, 0)
+
+    said = as_service(lambda: root_of("verify", "--since-last", code=1).err)
+    assert f"{file} cannot be read: permission denied: {file} belongs to root (mode 600)" in said
+
+    folder = root_of.data_dir.parent.parent / "roots"
+    folder.mkdir(mode=0o755)
+    memory = str(folder / "verified.json")
+    said = as_service(lambda: root_of("verify", "--since-last", "--memory", memory, code=1).err)
+    assert f"{memory}: permission denied: {folder} belongs to root (mode 755)" in said
+
+
 def bad(ended):
     return [line for line in ended.out.splitlines() if line.startswith("BAD ") and "right" in line]
 
