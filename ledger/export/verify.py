@@ -5,25 +5,63 @@
   python3 verify.py --proof FILE.tlog-proof --key KEY [--line FILE]
 
 KEY is the ledger's verifier key, name+hash+base64: do not take it from who gave you the export.
-HEAD is a file with a tree head; give each that you ever kept. For a part of a ledger,
-EXPORT.jsonl.proof.json must lie beside it. Exit codes: 0 verified, 3 not verified, 2 usage.
+HEAD is a file with a tree head, such as EXPORT.jsonl.tree-head; give each that you ever kept. For
+a part of a ledger, EXPORT.jsonl.proof.json must lie beside it.
 
-To read it: signature, note, tree, line, then Audit, which puts them together. What the bytes mean
-is in docs/ledger-format.md of scim-ledger. Whatever raises an error ends up as a finding.
+Exit codes: 0 verified, 3 not verified, 2 usage, 6 a file cannot be read. How a file was saved does
+not matter: ends of lines, a byte order mark, UTF-16 with one, empty lines at the end.
+
+To read it: text, signature, note, tree, line, chain, then Audit, which puts them together. What
+the bytes mean is in docs/ledger-format.md of scim-ledger. Every error ends up as a finding.
 """
+
+import sys
+
+if sys.version_info < (3, 9):  # all of this file is of the syntax of 2.7, or this is never said
+    sys.stderr.write("verify.py needs Python 3.9 or later; this is %s\n" % sys.version.split()[0])
+    sys.exit(2)
 
 import argparse
 import base64
+import codecs
+import copy
 import hashlib
+import io
 import json
 import re
-import sys
 from pathlib import Path
 
 
-def require(good, words):
+def require(good, words, *values):
     if not good:
-        raise ValueError(words)
+        raise ValueError(words.format(*values))
+
+
+# Text: how a file was saved is not looked at
+class Unreadable(Exception):
+    """A file is not what it should be, so nothing can be said of the events."""
+
+
+def text_in(file):
+    marked = file.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return io.TextIOWrapper(file, "utf-16" if marked else "utf-8-sig", "surrogateescape", "\n")
+
+
+def plain(text, of):
+    if re.search("[\0\ud800-\udfff]", text):  # surrogates stand for bytes that are not UTF-8
+        raise Unreadable("{} is not UTF-8: saved in another encoding, or damaged".format(of))
+    return text
+
+
+def read(name, parse, of):
+    """Return what a small file holds."""
+    with text_in(Path(name).open("rb")) as file:
+        try:
+            text = plain(file.read(1 << 26), "it").replace("\r\n", "\n")
+            return parse(text.rstrip("\n") + "\n")
+        except Exception as error:
+            words = "{!a} cannot be read as {}: {!s:.200}"
+            raise Unreadable(words.format(str(name), of, error))  # noqa: B904 (2.7 has no "from")
 
 
 # Signature: Ed25519 (RFC 8032 section 5.1)
@@ -81,24 +119,30 @@ NOTE = re.compile(  # origin, size, root, extensions; a blank line; signatures
 )
 PROOF = re.compile(  # the event's header, its index, hashes; a blank line; the note
     "c2sp\\.org/tlog-proof@v1\n(?:extra (\\S+)\n)?index (0|[1-9][0-9]{0,15})\n"
-    "((?:\\S+\n){0,60})\n((?s:.*))"
+    "((?:[A-Za-z0-9+/]{43}=\n){0,60})\n((?s:.*))"
 )
 
 
 def unbase64(text):
     data = base64.b64decode(text, validate=True)
-    require(base64.b64encode(data).decode() == text, f"{text!a:.40} is not the only base64 of it")
+    require(base64.b64encode(data).decode() == text, "{!a:.40} is not its only base64", text)
     return data
 
 
 def verifier_key(text):
     """Read name+hash+base64(0x01 || public key); return the name, the hash and the public key."""
+    require(not re.search("\\s", text), "a key has no spaces")
     name, id_, data = text.split("+", 2)
     typed = unbase64(data)
     hash_ = sha256(name.encode() + b"\n" + typed)[:4]
     good = name and hash_.hex() == id_ and len(typed) == 33 and typed[0] == 1
     require(good, "it is no Ed25519 key, or its hash is another")
     return name, hash_, typed[1:]
+
+
+def key_given(text):
+    verifier_key(text)
+    return text
 
 
 def head_of(text):
@@ -110,7 +154,15 @@ def head_of(text):
     return found[2], int(found[3]), unbase64(found[4]), found[1].encode(), signatures
 
 
-# Tree (RFC 6962 section 2.1): as it grows to the right, only the roots of whole subtrees are kept,
+def proof_of(text):
+    """Read a proof; return the event's header, its index, hashes, and the tree head."""
+    found = PROOF.fullmatch(text)
+    require(found, "it is no tlog-proof")
+    header = unbase64(found[1]).decode() if found[1] else None
+    return header, int(found[2]), [unbase64(each) for each in found[3].split()], head_of(found[4])
+
+
+# Tree (RFC 9162 section 2.1): as it grows to the right, only the roots of whole subtrees are kept,
 # each with its height; two of one height are joined at once
 def sha256(data):
     return hashlib.sha256(data).digest()
@@ -140,14 +192,18 @@ def root(tree):
     return hash_
 
 
-def climb(leaf, index, size, hashes):
-    """Return the root over a leaf and the hashes beside its way (section 2.1.1), using them up."""
-    if size == 1 or not hashes:
-        return leaf
-    half, beside = 1 << (size - 1).bit_length() - 1, hashes.pop()  # half: the power of 2 below size
-    if index < half:
-        return sha256(b"\x01" + climb(leaf, index, half, hashes) + beside)
-    return sha256(b"\x01" + beside + climb(leaf, index - half, size - half, hashes))
+def root_over(leaf, index, size, hashes):
+    """Return the root over a leaf and the hashes beside its way (section 2.1.3.2)."""
+    hash_, last = leaf, size - 1
+    for beside in hashes:
+        require(last, "it has more hashes than the tree needs")
+        left = index % 2 == 0 and index != last
+        hash_ = sha256(b"\x01" + (hash_ + beside if left else beside + hash_))
+        while not left and index % 2 == 0 and index:  # at the right edge: heights without a node
+            index, last = index // 2, last // 2
+        index, last = index // 2, last // 2
+    require(last == 0, "it has fewer hashes than the tree needs")
+    return hash_
 
 
 # Line: an event, of which the payload is shown whole, in part or not at all
@@ -173,8 +229,18 @@ def once(pairs):
 parse = json.JSONDecoder(object_pairs_hook=once, parse_float=int, parse_constant=int).decode
 
 
-def unhex(text):
-    require(bytes.fromhex(text).hex() == text, "a hash or salt is not in its only form")
+def part_of(text):
+    """Read what EXPORT.proof.json says of a part of a ledger."""
+    part = parse(text)
+    types = {"from": int, "to": int, "size": int, "left": list, "right": list}
+    found = isinstance(part, dict) and {name: type(value) for name, value in part.items()}
+    require(found == types, "it has not the names from, to, size, left, right")
+    return part
+
+
+def unhex(text, size=32):
+    good = bytes.fromhex(text).hex() == text and len(text) == 2 * size
+    require(good, "a hash or salt is not in its only form")
     return bytes.fromhex(text)
 
 
@@ -187,63 +253,160 @@ def payload_of(line):
         return line["payload"], [sha256(b"\x00" + salt + entry) for salt, entry in each]
     shown, last, hashes = {}, -1, [unhex(leaf) for leaf in line["leaves"]]
     for index, path, value, salt in line["shown"]:
-        require(last < index < len(hashes) and path not in shown, "what is shown is not in order")
-        entry = sha256(b"\x00" + unhex(salt) + jcs([path, value]))
-        require(entry == hashes[index], f"what is shown of {path!a:.80} is not what was recorded")
+        good = last < index < len(hashes) and type(index) is int and path not in shown
+        require(good, "what is shown is not in order")
+        entry = sha256(b"\x00" + unhex(salt, 16) + jcs([path, value]))
+        require(entry == hashes[index], "what is shown of {!a:.80} was not recorded", path)
         last, shown[path] = index, value
     return shown, hashes
+
+
+# Chain: origins and keys, by "Keys and origins" of docs/ledger-format.md
+UNKNOWN = ""  # a key that these events do not show; None is no key at all
+PROVING = {  # the entries without which a change cannot be judged
+    "LedgerOpened": {"verifier_key"},
+    "KeyRotated": {"size", "old", "new", "signature_old", "signature_new"},
+    "Restored": set("previous size verifier_key key signature abandoned changes".split()),
+}
+
+
+class Chain:
+    """The origin and the key in force after some events, and how trust passes between keys."""
+
+    handovers = ()  # old key, new key, whether trust passes forward, and whether it passes back
+    retired = frozenset()
+    learned = UNKNOWN  # what was in force before a change, where that was not known
+
+    def __init__(self, origin, key=UNKNOWN):
+        self.origin, self.key, self.borne = origin, key, frozenset([origin])
+
+    def changed(self, type_, position, origin, entries):
+        """Return the chain after a change; an event that breaks a rule raises an error."""
+        chain, size = copy.copy(self), entries["size"]
+        good = type_ in ("KeyRotated", "Restored") and type(size) is type(position) is int
+        require(good and 0 <= size < position, "{!a:.100}: no change, or of no size", type_)
+        if type_ == "KeyRotated":
+            require(origin == chain.origin, "KeyRotated: its origin is not in force")
+            old, new = entries["old"], entries["new"]
+            require(new != old, "KeyRotated: the new key is the old one")
+            by_old, by_new = entries["signature_old"], entries["signature_new"]
+            require((by_old is None) == (old is None), "KeyRotated: signature_old is not of old")
+        else:
+            require(size == position - 1, "Restored: its size is not that of the events before")
+            require(type(entries.get("changes", [])) is list, "Restored: changes is no list")
+            for each in entries.get("changes", []):  # in the events that were lost
+                chain = chain.changed(each["type"], each["position"], each["ledger"], each)
+            require(entries["previous"] == chain.origin, "Restored: previous is not in force")
+            require(origin not in chain.borne, "Restored: its origin is not a new one")
+            require(entries["abandoned"] is None or head_of(entries["abandoned"]), "")
+            agreed = size if entries.get("agreed") is None else entries["agreed"]
+            require(type(agreed) is int and 0 <= agreed <= size, "Restored: agreed is none")
+            old, new = entries.get("key", chain.key), entries["verifier_key"]
+            by_old, by_new = entries.get("signature"), None
+        chain.enforce(old, type_)
+        require(verifier_key(new)[0] == origin, "{}: the new key is not of its origin", type_)
+        about = "recovery" if type_ == "Restored" else "key rotation"
+        lines = "scim-ledger " + about, chain.origin, size, old or "-", new
+        text = "".join("{}\n".format(line) for line in lines).encode()
+        for name, key, signature in ("old", old, by_old), ("new", new, by_new):
+            good = signature is None or signed(verifier_key(key)[2], text, unbase64(signature))
+            require(good, "{}: the signature of the {} key is false", type_, name)
+        require(by_new or type_ == "Restored", "KeyRotated: signature_new is missing")
+        chain.handovers += ((old, new, by_old is not None, by_new is not None),)
+        chain.origin, chain.borne = origin, chain.borne | {origin}
+        chain.key, chain.retired = new, (chain.retired | {old}) - {new}
+        return chain
+
+    def enforce(self, key, type_):
+        """Require that a key is the one in force; where that is not known, that it can be."""
+        if self.key == UNKNOWN and key != UNKNOWN and key not in self.retired:
+            require(key is None or verifier_key(key)[0] == self.origin, "{}: an alien key", type_)
+            self.learned = self.key = key
+        require(key == self.key != UNKNOWN, "{}: the key it ends was not in force", type_)
+
+    def hidden(self, origin):
+        """Return the chain after a change that is not shown."""
+        chain = copy.copy(self)
+        chain.key, chain.retired = UNKNOWN, self.retired | ({self.key} - {UNKNOWN})
+        chain.origin, chain.borne = origin, self.borne | {origin}
+        return chain
+
+    def trusted(self, given):
+        """Return the keys to which those given lead: forward, then back."""
+        found = set(given)
+        for old, new, forward, _ in self.handovers:
+            found |= {new} if forward and old in found else set()
+        for old, new, _, back in reversed(self.handovers):
+            found |= {old} if back and old and new in found else set()
+        return sorted(found)
 
 
 class Audit:
     """What is known after each line; it stays small however long the export is."""
 
     def __init__(self, keys):
-        self.keys = {key: [0, 2**63] for key in keys}  # with the sizes that each may sign
+        self.given = keys
         self.heads, self.tree = [], []
         self.roots = {}  # by the sizes of the heads: the root of these events, and their origin
-        self.versions, self.hidden = {}, {}  # by stream; hidden: payloads that are not shown
+        self.chain, self.own = Chain(""), ""  # own: the ledger's own stream, which alone changes it
+        self.spans = [(0, UNKNOWN, frozenset())]  # from a size on: key in force, keys retired
+        self.ended = {}  # former origins, and where they ended
+        self.versions, self.erased = {}, set()  # by stream
+        self.hidden = {}  # by stream: how many payloads are not shown, and the first position
         self.payloads = {"shown": 0, "partly": 0, "withheld": 0, "erased": 0}
         self.findings, self.notes = [], []  # each a position, or None, and words
         self.first = self.position = self.events = self.proved = 0
         self.ledger = self.since = self.until = ""
+        self.unreadable = None
 
-    def export(self, file, part):
-        """Check every line, then every head; part is what EXPORT.jsonl.proof.json holds."""
-        require(set(part) == set(WHOLE), "it has not the names from, to, size, left, right")
+    def find(self, at, words, *values):
+        self.findings.append((at, words.format(*values)))
+
+    def note(self, words, *values):
+        self.notes.append(words.format(*values))
+
+    def export(self, file, part=None, beside="EXPORT.proof.json"):
+        """Check every line, then every head; part is what the file beside it holds."""
+        whole, empty, part = not part, 0, part or WHOLE
         push_parts(self.tree, 0, part["from"] - 1, part["left"])
-        self.roots = {size: None for _, size, *_ in self.heads}
+        self.roots = {head[1]: None for head in self.heads}
         self.roots[part["from"] - 1] = root(self.tree), None
-        for data in iter(lambda: file.readline(1 << 26), b""):
-            self.line(data)
+        for text in iter(lambda: file.readline(1 << 26), ""):
+            text = plain(text, "the line after position {}".format(self.position)).rstrip("\r\n")
+            for each in [""] * min(empty, 99) + [text] if text else ():
+                self.line(each)
+            empty = 0 if text else empty + 1  # at the end empty lines do not matter
             require(len(self.findings) < 100, "there are more findings; the rest was not read")
         last, size = part["to"] or self.position, part["size"] or self.position
-        same = (part["from"], last) == (self.first, self.position)
-        require(same, "it must lie beside the export, and be of the same positions")
-        push_parts(self.tree, last, size, part["right"])
-        if size > last:
-            self.roots[size] = root(self.tree), None
-        self.judge(size)
+        if whole and self.first > 1:
+            words = "what proves the events before {} is missing: they, or, of a part, {!a}"
+            self.find(1, words, self.first, beside)
+        elif (part["from"], last) != (self.first, self.position):
+            words = "{!a} is of the positions from {} to {}, the export from {} to {}"
+            self.find(None, words, beside, part["from"], last, self.first, self.position)
+        else:
+            push_parts(self.tree, last, size, part["right"])
+            if size > last:
+                self.roots[size] = root(self.tree), None
+            self.judge(size)
+        self.forgotten(size == last)
 
     def one(self, proof, line):
         """Check that one event is in a signed tree."""
-        found = PROOF.fullmatch(proof)
-        require(found, "it is no tlog-proof")
-        require(line or found[1], "the event is not in it: give its line with --line")
-        index, hashes = int(found[2]), [unbase64(text) for text in found[3].split()]
-        self.heads = [head_of(found[4])]
-        size = self.heads[0][1]
-        self.line(line or jcs({"header": unbase64(found[1]).decode()}))
-        words = f"it is of position {index + 1}, the event is at {self.position}"
-        require(self.position == index + 1 <= size, words)
-        self.roots[size] = climb(root(self.tree), index, size, hashes), None
-        require(not hashes, "it has more hashes than the tree needs")
+        header, index, hashes, head = proof
+        require(line or header, "the event is not in the proof: give its line with --line")
+        self.heads, size, at = [head], head[1], index + 1
+        self.line(line or json.dumps({"header": header}))
+        require(self.position == at, "it is of position {}, the event is at {}", at, self.position)
+        require(at <= size, "it is of position {}, its tree has {}", at, size)
+        self.roots[size] = root_over(root(self.tree), index, size, hashes), None
         self.judge(size)
 
-    def line(self, data):
+    def line(self, text):
         """Check a line, and that it follows the one before; whatever is wrong is a finding."""
         self.events, self.position, leaf = self.events + 1, self.position + 1, b""
         try:
-            line = parse(data.decode())
+            line = parse(text)
             require(isinstance(line, dict) and set(line) in FORMS, "it is no line of an export")
             leaf = sha256(b"\x00" + line["header"].encode())
             header = parse(line["header"])
@@ -254,40 +417,54 @@ class Audit:
             self.follow(header)
             self.payload(line, header)
         except Exception as error:  # such as a KeyError: the line is not what it must be
-            self.findings.append((self.position, f"bad line: {error!s:.200}"))
+            self.find(self.position, "bad line: {!s:.200}", error)
         push(self.tree, leaf)
         if self.position in self.roots:
-            self.roots[self.position] = root(self.tree), self.ledger
+            self.roots[self.position] = root(self.tree), self.chain.origin
 
     def follow(self, header):
         """Check that an event follows the one before; no finding hides another."""
-        position, stream = header["position"], header["stream"]
+        position, stream, type_ = header["position"], header["stream"], header["type"]
         if not self.since:
             self.first = self.position = position
             self.since, self.ledger = header["at"], header["ledger"]
+            self.chain = Chain(self.ledger)
+            self.spans += [(position - 1, UNKNOWN, frozenset())] if position > 1 else []
+        if not self.own and (position == 1 or stream.startswith("Ledger-")):
+            self.own = stream
         began = 0 if self.first == 1 else header["version"] - 1  # a part knows no earlier versions
         due = {
             "position": self.position,
             "version": self.versions.get(stream, began) + 1,
             "at": max(self.until, header["at"]),
-            "ledger": header["ledger"] if header["type"] == "Restored" else self.ledger,
+            "ledger": self.chain.origin,
         }
+        if type_ == "Restored" or header["ledger"] == self.ledger:  # judged later, or said before
+            del due["ledger"]
         for name, value in due.items():
             if header[name] != value:
-                what = f"{name} {header[name]!a:.100} stands where {value!a:.100} is due"
-                self.findings.append((min(position, self.position), what))
-        if (header["type"] == "LedgerOpened") != (position == 1):
-            self.findings.append((position, "LedgerOpened is the first event, and no other is"))
+                words = "{} {!a:.100} stands where {!a:.100} is due"
+                self.find(min(position, self.position), words, name, header[name], value)
+        if (type_ == "LedgerOpened") != (position == 1):
+            self.find(position, "LedgerOpened is the first event, and no other is")
+        if stream in self.erased:
+            self.find(position, "it follows the Erased event of its stream")
+        if type_ in PROVING and stream != self.own:
+            self.find(position, "{} changes nothing outside of the ledger's own stream", type_)
         self.position, self.versions[stream] = position, due["version"]
         self.until, self.ledger = header["at"], header["ledger"]
 
     def payload(self, line, header):
         """Check the commitment; learn from events that forget, or change the key or the name."""
-        stream, shown = header["stream"], {}
-        if header["type"] == "Erased":
-            self.payloads["erased"] += self.hidden.pop(stream, 0)
+        stream, type_, shown = header["stream"], header["type"], {}
+        if type_ == "Erased" and stream.startswith("User-"):
+            self.payloads["erased"] += self.hidden.pop(stream, (0, 0))[0]
+            self.erased.add(stream)
+        elif type_ == "Erased":
+            self.find(self.position, "Erased hides nothing: only users are erased")
         if set(line) == {"header"}:
-            self.hidden[stream] = self.hidden.get(stream, 0) + 1
+            count, first = self.hidden.get(stream, (0, self.position))
+            self.hidden[stream] = count + 1, first
         else:
             (shown, hashes), tree = payload_of(line), []
             for hash_ in hashes:
@@ -295,127 +472,172 @@ class Audit:
             same = (len(hashes), root(tree).hex()) == (header["attributes"], header["commitment"])
             require(same, "commitment: the payload is not what was recorded")
             self.payloads["shown" if "payload" in line else "partly"] += 1
-        if header["type"] == "KeyRotated":
-            self.notes.append(f"position {self.position}: {self.rotated(header['ledger'], shown)}")
-        if header["type"] == "Restored":
-            name, how = f"{header['ledger']!a:.100}", self.restored(shown)
-            self.notes.append(f"position {self.position}: restored, and now {name}; {how}")
+        opens = (type_ == "LedgerOpened") == (self.position == 1)
+        if type_ in PROVING and stream == self.own and opens:
+            self.change(type_, header, shown)
 
-    def rotated(self, ledger, shown):
-        """Trust a key, from here on, if one that is trusted vouches for it; and the other way."""
-        if not {"size", "old", "new", "signature_old", "signature_new"} <= set(shown):
-            return "the key was rotated; to which is not shown: give the new one with --key"
-        old, new = shown["old"] or "-", shown["new"]  # a ledger's first key has no old one
-        text = f"scim-ledger key rotation\n{ledger}\n{shown['size']}\n{old}\n{new}\n".encode()
-        old, new = verifier_key(old) if old != "-" else None, verifier_key(new)
-        for key, signature in (old, "signature_old"), (new, "signature_new"):
-            good = key is None or signed(key[2], text, unbase64(shown[signature]))
-            require(good, f"KeyRotated: {signature} is false")
-        if old not in self.keys and new not in self.keys:
-            return "the key was rotated from one that you did not give"
-        self.keys.setdefault(new, [0, 2**63])[0] = self.position
-        if old:
-            self.keys.setdefault(old, [0, 2**63])[1] = self.position - 1
-        return f"the key was rotated to {shown['new']!a}"
+    def change(self, type_, header, shown):
+        """Change origin and key by an event that keeps to the rule; one that breaks it raises."""
+        before, origin, at = self.chain, header["ledger"], self.position
+        needed = PROVING[type_] - ({"changes"} if header["revision"] == 1 else set())
+        judged = needed <= set(shown) or len(shown) == header["attributes"]
+        if type_ == "LedgerOpened":
+            self.chain = Chain(origin, shown.get("verifier_key", None if judged else UNKNOWN))
+            good = "verifier_key" not in shown or verifier_key(self.chain.key)[0] == origin
+            require(good, "LedgerOpened: its key is not of its origin")
+        elif judged:
+            self.chain = before.changed(type_, at, origin, shown)
+            if before.key == UNKNOWN:
+                since, _, retired = self.spans.pop()
+                self.spans.append((since, self.chain.learned, retired))
+        else:
+            require(type_ != "Restored" or origin not in before.borne, "Restored: no new origin")
+            self.chain = before.hidden(origin)
+        self.spans.append((at, self.chain.key, self.chain.retired))
+        if type_ == "KeyRotated":
+            new = shown["new"] if judged else "what is not shown: give the new one with --key"
+            self.note("position {}: the key was rotated to {!a}", at, new)
+        if type_ == "Restored":
+            signed = "signed that" if shown.get("signature") else "is not seen to have signed that"
+            more = "" if shown.get("signature") else ": you need the new one"
+            words = "position {}: restored, and now {!a:.100}; its former key {}{}"
+            self.note(words, at, origin, signed, more)
+            self.ended.update((name, at) for name in self.chain.borne - before.borne - {origin})
+            self.ended[before.origin] = at
 
-    def restored(self, shown):
-        """Trust the key of a new name if a trusted key of the former name signed the change."""
-        if not shown.get("signature") or not shown.get("key"):
-            return "its former key is not seen to have signed that: you need the new one"
-        lines = "scim-ledger recovery", *(shown[n] for n in ("previous", "size", "key"))
-        text = "".join(f"{line}\n" for line in (*lines, shown["verifier_key"])).encode()
-        old, new = verifier_key(shown["key"]), verifier_key(shown["verifier_key"])
-        require(signed(old[2], text, unbase64(shown["signature"])), "Restored: it is not signed")
-        if old not in self.keys:
-            return "a key that you did not give signed that"
-        self.keys.setdefault(new, [self.position, 2**63])
-        return "its former key signed that"
+    def forgotten(self, complete):
+        """Judge the payloads that are not shown, if any is; complete: no event comes later."""
+        gone = sorted((first, count) for count, first in self.hidden.values())
+        if not (gone and self.payloads["shown"] + self.payloads["partly"]):
+            return
+        for first, count in gone[:100] if complete else ():
+            more = ", nor of {} more of its stream".format(count - 1) if count > 1 else ""
+            self.find(first, "the payload is gone, and no Erased event says so{}", more)
+        if not complete:
+            at = ", ".join(str(first) for first, _ in gone[:20]) + (" ..." if gone[20:] else "")
+            words = "payloads are gone at {}: an Erased event after position {} must say so"
+            self.note(words, at, self.position)
 
     def judge(self, reach):
         """Check every head, the events being known up to a size."""
-        for head in self.heads:
+        if reach > self.position:
+            self.spans.append((self.position + 1, UNKNOWN, self.chain.retired))
+        trusted, signers = self.chain.trusted(self.given), []
+        for head in sorted(self.heads, key=lambda head: head[1]):
             try:
-                self.head(*head, reach)
+                signers.append(self.head(trusted, reach, *head))
             except ValueError as error:
-                self.findings.append((None, f"head of size {head[1]}: {error}"))
+                self.find(None, "head of size {}: {}", head[1], error)
+        shown = [(since, key, True) for since, key, _ in self.spans if key]
+        order = []  # the keys in force, as far as events and heads show them
+        for size, key, known in sorted(shown + signers):
+            if key in order[:-1] and not known:
+                self.find(None, "head of size {}: its key had been replaced before", size)
+            order += [key] if order[-1:] != [key] else []
         if self.proved < self.position:
-            after = self.proved + 1 if self.proved else None
-            self.findings.append((after, f"no head proves the events after {self.proved}"))
+            at = max(self.proved + 1, self.first)
+            self.find(at if self.proved else None, "nothing is proved from position {} on", at)
 
-    def head(self, origin, size, claimed, text, signatures, reach):
-        """Check what a head says; what it says of events that were not read is noted only."""
-        trusted = False
-        for (name, id_, public), (low, high) in self.keys.items():
+    def head(self, trusted, reach, origin, size, claimed, text, signatures):
+        """Check what a head says, which is only noted of events that were not read.
+
+        Return size, signer and whether the events show that this key was in force.
+        """
+        signers = []
+        for key in trusted:
+            name, id_, public = verifier_key(key)
             for signer, data in signatures:
                 if (signer, data[:4]) == (name, id_):  # those of other keys are ignored
                     good = signed(public, text, data[4:])
-                    require(good, f"the signature of {name!a:.100} is false")
-                    trusted = trusted or (name == origin and low <= size <= high)
-        require(trusted, f"no key that you gave, in force then, signed it for {origin!a:.100}")
+                    require(good, "the signature of {!a:.100} is false", name)
+                    signers += [key] if name == origin else []
+        end = self.ended.get(origin, size + 1)
+        require(size < end or not signers, "it is of events that were lost: see position {}", end)
+        index = max(i for i, (since, _, _) in enumerate(self.spans) if since <= size)
+        since, due, retired = self.spans[index]
+        signers = [key for key in signers if key == due or (due == UNKNOWN and key not in retired)]
+        require(signers, "no key that you gave, in force then, signed it for {!a:.100}", origin)
+        if index and since <= self.position:  # no other event changed the key
+            self.spans[index] = since, signers[0], retired
         forks = {head[2] for head in self.heads if head[:2] == (origin, size)} - {claimed}
         require(not forks, "a fork: there are two of this size, with different roots")
-        require(size <= reach, f"the events after position {reach} are missing, up to {size}")
-        if not self.roots.get(size):
-            self.notes.append(f"head of size {size}: outside of these events, not compared")
-            return
-        good = self.roots[size] in ((claimed, origin), (claimed, None))
-        require(good, "its root or its origin is not that of these events")
-        self.proved = max(self.proved, min(size, self.position))
+        require(size <= reach, "the events after position {} are missing, up to {}", reach, size)
+        if self.roots.get(size):
+            good = self.roots[size] in ((claimed, origin), (claimed, None))
+            require(good, "its root or its origin is not that of these events")
+            self.proved = max(self.proved, min(size, self.position))
+        else:
+            self.note("head of size {}: outside of these events, not compared", size)
+        return size, signers[0], due != UNKNOWN
 
     def verdict(self):
-        self.payloads["withheld"] = sum(self.hidden.values())
-        names = "ledger events first position since until payloads proved notes".split()
-        return {
-            "ok": not self.findings,
-            **{name: getattr(self, name) for name in names},
-            "first_bad_position": min((at for at, _ in self.findings if at), default=None),
-            "findings": [f"position {at}: {what}" if at else what for at, what in self.findings],
-            "cannot_show": [
+        self.payloads["withheld"] = sum(count for count, _ in self.hidden.values())
+        names = "ledger events first position since until payloads proved notes unreadable".split()
+        verdict = {"ok": not (self.findings or self.unreadable)}
+        verdict.update((name, getattr(self, name)) for name in names)
+        found = ["position {}: {}".format(*each) if each[0] else each[1] for each in self.findings]
+        verdict.update(
+            first_bad_position=min((at for at, _ in self.findings if at), default=None),
+            findings=found,
+            cannot_show=[
                 "that what was recorded is true, or that all that was done was recorded",
                 "what came after the newest head that you hold: keep every head you are given",
             ],
-        }
+        )
+        return verdict
+
+
+def arguments():
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    add = parser.add_argument
+    add("export", nargs="?", help="the export, a line for each event")
+    add("--head", action="append", default=[], help="a file with a tree head")
+    add("--key", action="append", required=True, type=key_given, help="a verifier key")
+    add("--proof", help="a file with the proof of one event")
+    add("--line", help="a file with its line, if that is to be checked too")
+    add("--json", action="store_true", help="answer in JSON")
+    options = parser.parse_args()
+    if options.export and not options.proof and not options.head:
+        beside = "{}.tree-head".format(options.export)
+        where = "here is {}".format(beside) if Path(beside).exists() else "an export comes with one"
+        parser.error("give a tree head by --head: {}; better, also one that you kept".format(where))
+    if bool(options.export) == bool(options.proof) or (options.proof and options.head):
+        parser.error("give EXPORT with --head, or --proof")
+    return parser, options
 
 
 def main():
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("export", nargs="?", help="the export, a line for each event")
-    parser.add_argument("--head", action="append", default=[], help="a file with a tree head")
-    parser.add_argument(
-        "--key", action="append", required=True, type=verifier_key, help="a verifier key"
-    )
-    parser.add_argument("--proof", help="a file with the proof of one event")
-    parser.add_argument("--line", help="a file with its line, if that is to be checked too")
-    parser.add_argument("--json", action="store_true", help="answer in JSON")
-    options = parser.parse_args()
-    if bool(options.export) == bool(options.proof) or bool(options.export) != bool(options.head):
-        parser.error("give EXPORT with --head, or --proof")
-    audit, name = Audit(options.key), options.proof
+    parser, options = arguments()
+    audit = Audit(options.key)
     try:
+        audit.heads = [read(name, head_of, "a tree head") for name in options.head]
         if options.proof:
-            line = options.line and Path(options.line).read_bytes()
-            audit.one(Path(name).read_bytes().decode(), line)
-        for name in options.head:
-            audit.heads.append(head_of(Path(name).read_bytes().decode()))
-        if options.export:
-            name = f"{options.export}.proof.json"
-            part = parse(Path(name).read_bytes().decode()) if Path(name).exists() else WHOLE
-            with open(options.export, "rb") as file:
-                audit.export(file, part)
+            line = read(options.line, str.strip, "a line of an export") if options.line else None
+            audit.one(read(options.proof, proof_of, "a tlog-proof"), line)
+        else:
+            beside = Path("{}.proof.json".format(options.export))
+            part = read(beside, part_of, "the proof of a part") if beside.exists() else None
+            with text_in(Path(options.export).open("rb")) as file:
+                audit.export(file, part, str(beside))
     except OSError as error:
         parser.error(str(error))
+    except (Unreadable, UnicodeError) as error:
+        audit.unreadable = str(error)
     except Exception as error:  # whatever it is, nothing is verified
-        audit.findings.append((None, f"{name!a}: {error!s:.200}"))
+        name = options.proof or options.export
+        audit.find(None, "{!a}: {!s:.200}", name, error)
     verdict = audit.verdict()
     if options.json:
         print(json.dumps(verdict, indent=2))
     else:
         for name, value in verdict.items():
             for each in value if isinstance(value, list) else [value]:
-                print(f"{name:18} {ascii(each) if name == 'ledger' else each}")
-        print("VERIFIED: as recorded and signed" if verdict["ok"] else "NOT VERIFIED")
-    return 0 if verdict["ok"] else 3
+                text = ascii(each) if name == "ledger" else str(each)
+                print("{:18} {}".format(name, text.encode("ascii", "backslashreplace").decode()))
+        failed = "NOT VERIFIED" if audit.findings else "CANNOT BE READ: nothing was verified"
+        print("VERIFIED: as recorded and signed" if verdict["ok"] else failed)
+    return 3 if audit.findings else 6 if audit.unreadable else 0
 
 
 if __name__ == "__main__":

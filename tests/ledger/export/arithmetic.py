@@ -12,10 +12,10 @@ _spec.loader.exec_module(program)
 
 def audit(content, head, key):
     """Check an export that is at hand as bytes."""
-    found = program.Audit([program.verifier_key(key)])
+    found = program.Audit([program.key_given(key)])
     found.heads.append(program.head_of(head))
     try:
-        found.export(io.BytesIO(content), program.WHOLE)
-    except ValueError as error:  # of which main makes a finding
+        found.export(program.text_in(io.BufferedReader(io.BytesIO(content))))
+    except (ValueError, program.Unreadable) as error:  # of which main makes a finding
         found.findings.append((None, str(error)))
     return found

@@ -4,14 +4,17 @@ import ast
 import base64
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.signing.note import SigningKey
 from tests.ledger.export import arithmetic
 from tests.ledger.export.conftest import command, keys
 from tests.ledger.export.notary import VERIFIER, Desk, Notary, run
@@ -122,12 +125,28 @@ def test_a_signature_by_an_unknown_key_is_ignored(desk: Desk) -> None:
     assert desk.verify().ok
 
 
-def test_an_older_head_is_compared_too(desk: Desk) -> None:
-    notary = Notary.of_seed(desk.header(0)["ledger"], bytes(32))
+@pytest.fixture
+def notary(acme: Path) -> Notary:
+    """Return the ledger's own key, to sign whatever there is."""
+    key = SigningKey.parse((acme.parent / "signing.key").read_text())
+    return Notary.of_seed(key.name, key.seed)
+
+
+def test_an_older_head_is_compared_too(desk: Desk, notary: Notary) -> None:
     desk.heads += [notary.head(desk.lines[:size]) for size in (0, 1, 16, 30)]
-    desk.keys.append(notary.key)
 
     assert desk.verify().ok
+
+
+def test_it_is_said_from_where_on_nothing_is_proved(desk: Desk, notary: Notary) -> None:
+    desk.heads.append(notary.head(desk.lines[:12]))
+    desk.change_header(19, actor="somebody")
+    desk.lines.pop()
+
+    assert desk.verify().sentences == [
+        "head of size 31: the events after position 30 are missing, up to 31",
+        "position 13: nothing is proved from position 13 on",
+    ]
 
 
 # What was changed. A change names the position that is bad first, and what is wrong.
@@ -210,14 +229,14 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
         17,
         "not in its only form",
     ),
-    "a short salt": (lambda d: d.change(16, salt="00"), 17, "commitment"),
+    "a short salt": (lambda d: d.change(16, salt="00"), 17, "not in its only form"),
     "a payload that is none": (lambda d: d.change(16, payload=[]), 17, "bad line: 'list'"),
     "a field more": (lambda d: d.change(16, more=1), 17, "it is no line of an export"),
     "another hidden value": (leaf_swapped, 11, "commitment"),
-    "another shown value": (shown(11, 2, "evil"), 11, "what is shown of 'expires_at' is not"),
-    "another shown path": (shown(11, 1, "userName"), 11, "what is shown of 'userName' is not"),
-    "another shown salt": (shown(11, 3, "00" * 16), 11, "what is shown of 'expires_at' is not"),
-    "another index": (shown(11, 0, 1), 11, "is not what was recorded"),
+    "another shown value": (shown(11, 2, "evil"), 11, "what is shown of 'expires_at' was not"),
+    "another shown path": (shown(11, 1, "userName"), 11, "what is shown of 'userName' was not"),
+    "another shown salt": (shown(11, 3, "00" * 16), 11, "what is shown of 'expires_at' was not"),
+    "another index": (shown(11, 0, 1), 11, "was not recorded"),
     "a negative index": (shown(11, 0, -1), 11, "not in order"),
     "a great index": (shown(11, 0, 99), 11, "not in order"),
     "an index that is none": (shown(11, 0, "0"), 11, "bad line: '<' not supported"),
@@ -231,8 +250,8 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
     "a line dropped": (lambda d: d.lines.pop(16), 17, "position 18 stands where 17 is due"),
     "the first dropped": (
         lambda d: d.lines.pop(0),
-        None,
-        "it must lie beside the export, and be of the same positions",
+        1,
+        "what proves the events before 2 is missing: they, or, of a part, ",
     ),
     "a line doubled": (
         lambda d: d.lines.insert(16, d.lines[16]),
@@ -250,16 +269,15 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
         None,
         "events after position 30 are missing, up to 31",
     ),
-    "all cut": (lambda d: d.lines.clear(), None, "be of the same positions"),
+    "all cut": (lambda d: d.lines.clear(), None, "the export from 0 to 0"),
     "a line added": (
         lambda d: d.lines.append(d.lines[30]) or at(32, position=32, version=4)(d),
         32,
-        "no head proves the events after 31",
+        "nothing is proved from position 32 on",
     ),
     "an empty line": (lambda d: d.lines.insert(16, b"\n"), 17, "position 17: bad line: "),
     "no JSON": (lambda d: d.lines.insert(16, b"{\n"), 17, "position 17: bad line: "),
     "a list": (lambda d: d.lines.insert(16, b"[]\n"), 17, "it is no line of an export"),
-    "no text": (lambda d: d.lines.insert(16, b"\xff\xfe\n"), 17, "position 17: bad line: "),
     "depth": (lambda d: d.lines.insert(16, DEEP + b"\n"), 17, "position 17: bad line: "),
     "a deep payload": (
         lambda d: d.lines.insert(16, d.lines[16].replace(b'"title":', b'"title":' + DEEP)),
@@ -276,15 +294,10 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
     ),
     "NaN": (payload(17, title=float("nan")), 17, "position 17: bad line: "),
     "a lone surrogate": (raw(17, b'"title":"', b'"title":"\\ud800'), 17, "position 17: bad line: "),
-    "another root": (head("\n31\n", "\n31\nAAAA"), None, "it is no signed tree head"),
     "another size": (head("\n31\n", "\n30\n"), None, "is false"),
     "another origin": (head("acme/", "acmf/"), None, "is false"),
-    "no signature": (lambda d: d.heads.append(d.heads.pop().split("—")[0]), None, "no signed tree"),
-    "garbage for a head": (lambda d: d.heads.append("\x00garbage"), None, "no signed tree head"),
     "garbage for a signature": (head("— acme", "— !acme"), None, "no key that you gave"),
     "the wrong key": (lambda d: d.keys.__setitem__(0, STRANGER.key), None, "no key that you gave"),
-    "a proof of nothing": (lambda d: setattr(d, "proof", {}), None, "it has not the names"),
-    "garbage for a proof": (lambda d: setattr(d, "proof", [1]), None, "it has not the names"),
 }
 
 
@@ -300,10 +313,8 @@ def test_a_change_is_found_and_named(desk: Desk, name: str) -> None:
     assert verdict.found["first_bad_position"] == position
 
 
-def test_a_fork_is_found(desk: Desk) -> None:
-    notary = Notary.of_seed(desk.header(0)["ledger"], bytes(32))
-    desk.heads += [notary.head(desk.lines), notary.head(desk.lines[:30], size=31)]
-    desk.keys.append(notary.key)
+def test_a_fork_is_found(desk: Desk, notary: Notary) -> None:
+    desk.heads += [notary.head(desk.lines[:30], size=31)]
 
     assert "head of size 31: a fork: there are two of this size, with different roots" in (
         desk.verify().sentences
@@ -321,16 +332,6 @@ def test_a_known_key_signs_for_its_own_name_only(desk: Desk) -> None:
     desk.keys = [STRANGER.key]
 
     assert "no key that you gave" in desk.verify().sentences[0]
-
-
-def test_a_signature_has_one_form_as_text(desk: Desk) -> None:
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-    text = desk.heads[0].rstrip("\n")
-    assert text.endswith("=")
-    last = alphabet[alphabet.index(text[-2]) + 1]  # the bits that decoding drops
-    desk.heads[0] = f"{text[:-2]}{last}=\n"
-
-    assert "is not the only base64 of it" in desk.verify().sentences[0]
 
 
 def test_a_signature_of_a_known_key_that_is_false_spoils_a_head(desk: Desk) -> None:
@@ -371,7 +372,7 @@ def test_no_line_however_odd_stops_the_verifier(
     line = json.loads(exported.lines[number])
     for changed in (line | odd, {"header": line["header"], **odd}, {"header": json.dumps(header)}):
         audit = arithmetic.program.Audit([])
-        audit.line(json.dumps(changed).encode())
+        audit.line(json.dumps(changed))
         assert audit.events == 1
 
 
@@ -379,12 +380,11 @@ def test_no_line_however_odd_stops_the_verifier(
 def test_odd_bytes_are_bad_in_words(data: bytes) -> None:
     program = arithmetic.program
     audit = program.Audit([])
-    audit.line(data)
+    audit.line(data.decode("utf-8", "replace"))
     assert audit.findings
-    text = data.decode("utf-8", "replace")
-    for read in (program.head_of, program.verifier_key, lambda text: audit.one(text, None)):
+    for parse in (program.head_of, program.proof_of, program.verifier_key, program.part_of):
         with pytest.raises(ValueError):
-            read(text)
+            parse(data.decode("utf-8", "replace"))
 
 
 # One event under a proof
@@ -411,7 +411,11 @@ PROOFS: dict[str, tuple[Callable[[str], str], str]] = {
     ),
     "a hash less": (
         lambda p: p.replace(p.split("\n")[3] + "\n", "", 1),
-        "its root or its origin is not that",
+        "it has fewer hashes than the tree needs",
+    ),
+    "no hash": (
+        lambda p: re.sub("(index 16\n)[^—]*?\n\n", "\\1\n", p, count=1),
+        "it has fewer hashes than the tree needs",
     ),
     "hashes swapped": (
         lambda p: p.replace(p.split("\n")[3], p.split("\n")[4], 1),
@@ -426,7 +430,6 @@ PROOFS: dict[str, tuple[Callable[[str], str], str]] = {
         "it has more hashes than the tree needs",
     ),
     "another head": (lambda p: p.replace("\n30\n", "\n29\n"), "is false"),
-    "no proof": (lambda _: "garbage", "it is no tlog-proof"),
 }
 
 
