@@ -162,7 +162,10 @@ class Console:
 def operator() -> str:
     """Return the name of the user at the terminal: under sudo, of who called sudo."""
     before = os.environ.get("SUDO_USER") if os.geteuid() == 0 else None
-    return printable(before or getpass.getuser())
+    try:
+        return printable(before or getpass.getuser())
+    except (KeyError, OSError):  # a user that only has a number, as in a container
+        return owners.name_of(os.getuid())
 
 
 # Commands

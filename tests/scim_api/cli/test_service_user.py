@@ -128,6 +128,17 @@ def test_a_ledger_in_a_folder_that_is_closed_to_the_service_is_named(root_of):
     )
 
 
+def test_a_user_without_a_name_is_the_operator_by_number(root_of, monkeypatch):
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    root_of("init")
+
+    as_service(lambda: root_of("role", "add", "Editor"))
+
+    operator = root_of("events", "list", "--json").json[-1]["request"]["operator"]
+    assert operator == f"user {SERVICE}"
+
+
 @pytest.mark.parametrize("name", ["signing.head", "ledger.db"])
 def test_a_file_that_may_not_be_read_is_called_that(root_of, name):
     root_of("init")
