@@ -300,4 +300,5 @@ class Signer:
 
     def finish(self) -> None:
         """Sign what was recorded since the last one."""
-        self._heads.sign()
+        if not self._heads.is_current():
+            self._heads.sign()

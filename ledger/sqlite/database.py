@@ -269,6 +269,8 @@ class DatabaseFile:
                     self._check_state(connection, self._left)
             except BaseException:
                 connection.close()
+                if self._place and not self._opened:
+                    self._place.forget(LOG_FILES)
                 raise
             self._opened.append(connection)
             self._count()

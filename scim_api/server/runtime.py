@@ -29,6 +29,8 @@ class Runtime:
     def start(self) -> None:
         if self._anchor_url:
             self.tenants.open_in_background()
+        else:
+            self.tenants.discover()  # no request waits until a thousand are opened
         self._jobs.start()
         if self._anchored:
             self._anchors.start()

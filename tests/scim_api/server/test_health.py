@@ -10,6 +10,7 @@ import pytest
 from ledger.sqlite import ledger as ledger_module
 from ledger.sqlite.connection import connect, driver
 from ledger.verify.verifier import verify
+from scim_api.server import health as health_module
 from tests.scim_api.client import patch, refusal, replace, user
 from tests.scim_api.process import Server, wait_until
 
@@ -397,3 +398,76 @@ def test_a_busy_ledger_is_tried_no_more_often_than_another(make_site, monkeypatc
     tenant.close()
 
     assert meanwhile == after == (503, ["busy"])  # each try could hold a thread for long
+
+
+# Of many ledgers
+
+
+def named(api, query=""):
+    """Return the status, the problems and the ledgers that /readyz names."""
+    response = api.get(f"/readyz{query}", base="")
+    return response.status_code, response.json["problems"], response.json.get("ledgers")
+
+
+def test_one_broken_ledger_of_several_is_named_and_takes_none_out_of_service(api, file):
+    api.site.make("acme")
+    text(file)
+
+    assert named(api) == (200, [], {"default": "foreign or damaged file"})
+    assert named(api, "?ledger=default") == (503, ["foreign or damaged file"], None)
+    assert named(api, "?ledger=acme") == (200, [], None)
+
+
+def test_one_that_breaks_while_it_is_served_is_named_too(api):
+    api.site.make("acme")
+    assert named(api) == (200, [], None)
+    (api.site.data_dir / "default" / "ledger.db").rename(api.site.data_dir / "away.db")
+
+    assert named(api) == (200, [], {"default": "file missing"})
+    assert named(api, "?ledger=default") == (503, ["file missing"], None)
+
+
+def test_with_no_usable_ledger_at_all_the_service_is_not_ready(api, file):
+    api.site.make("acme")
+    api.site.close()
+    for name in ("default", "acme"):
+        text(file.parent.parent / name / "ledger.db")
+
+    found = dict.fromkeys(["acme", "default"], "foreign or damaged file")
+    assert named(api) == (503, ["foreign or damaged file"], found)
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "../default", "DEFAULT"])
+def test_a_name_of_no_ledger_is_404(api, name):
+    assert named(api, f"?ledger={name}") == (404, ["no such ledger"], None)
+
+
+def test_of_many_ledgers_a_few_are_looked_at_each_time_and_faults_are_remembered(api, monkeypatch):
+    monkeypatch.setattr(health_module, "AT_ONCE", 2)
+    monkeypatch.setattr(health_module, "PAUSE", 0.0)
+    for number in range(4):
+        api.site.make(f"t{number}")
+    assert {named(api)[0] for _ in range(5)} == {200}
+    back = api.site.data_dir / "t2" / "away.db"
+    (api.site.data_dir / "t2" / "ledger.db").rename(back)
+
+    missing = {"t2": "file missing"}
+    assert wait_until(lambda: named(api)[2] == missing)
+    assert [named(api)[2] for _ in range(6)] == [missing] * 6
+    back.rename(back.with_name("ledger.db"))
+    assert named(api) == (200, [], None)
+
+
+def test_many_ledgers_are_looked_at_no_more_often_than_once_a_second(api, monkeypatch):
+    looks = []
+    monkeypatch.setattr(health_module, "AT_ONCE", 2)
+    monkeypatch.setattr(
+        health_module.Readiness, "_look_at", lambda self, tenants: looks.append(len(tenants))
+    )
+    for number in range(3):
+        api.site.make(f"t{number}")
+
+    answers = {named(api)[0] for _ in range(20)}
+
+    assert answers == {200}
+    assert looks in ([1], [1, 1])  # the second if this machine is slow
