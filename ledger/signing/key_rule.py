@@ -89,7 +89,7 @@ class Restore:
     `signed` is whether the former origin's key signed it. Of the `size` events that the ledger has
     the first `agreed` are of the history that ended; the others were recorded in another one, under
     the same origin. One that is `lost` was an event of a history that ended, and the Restored event
-    at its position lists it.
+    at its position lists it: events up to a size of `reach` were lost with it.
     """
 
     position: int
@@ -100,6 +100,7 @@ class Restore:
     abandoned: Note | None
     signed: bool
     lost: bool = False
+    reach: int = 0
 
     @property
     def head(self) -> TreeHead | None:
@@ -109,7 +110,7 @@ class Restore:
     @property
     def admitted(self) -> int:
         """The size up to which heads of the former origin may be of events that are lost."""
-        return max(self.head.size if self.head else 0, self.size if self.lost else 0)
+        return max(self.head.size if self.head else 0, self.reach)
 
     @property
     def missing(self) -> int | None:
@@ -191,7 +192,7 @@ def _restored(now: Current, stated: Stated) -> Step:
         tuple(replace(each, position=position) for each in handovers),
         (
             *(
-                replace(each, position=position, agreed=min(each.agreed, agreed), lost=True)
+                replace(each, position=position, agreed=min(each.agreed, agreed))
                 for each in lost.restores
             ),
             Restore(position, before.origin, new_origin, size, agreed, abandoned, signed),
@@ -217,10 +218,13 @@ def _lost(so_far: Step, change: Mapping[str, Any]) -> Step:
             "change that was lost", f"{KEY_ROTATED} or {RESTORED}, and its position", type_
         )
     found = step(so_far.now, Stated(type_, position, change["ledger"], change))
+    restores = (
+        replace(each, lost=True, reach=max(each.reach, change["size"])) for each in found.restores
+    )
     return Step(
         found.now,
         (*so_far.handovers, *found.handovers),
-        (*so_far.restores, *found.restores),
+        (*so_far.restores, *restores),
     )
 
 

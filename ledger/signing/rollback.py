@@ -5,11 +5,14 @@ histories under one origin. So it is not served until it continues under a new o
 """
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from ledger.contract import LedgerUnavailable
 from ledger.signing.identity import Identity
+from ledger.signing.key_rule import Restore
 from ledger.signing.keys import HEAD_FILE
 from ledger.signing.note import KnownHead
+from ledger.signing.standing import Standing, standing_of
 from ledger.signing.tree_heads import TreeHeads
 
 REASON = "behind a signed tree head"
@@ -77,37 +80,34 @@ def contradictions(heads: TreeHeads, known: Iterable[KnownHead]) -> Iterator[Sup
 
 def _contradiction(heads: TreeHeads, identity: Identity, known: KnownHead) -> str | None:
     """Return how a known head contradicts a ledger, None if it does not."""
-    ledger, head = heads.ledger, known.head
-    end = ledger.last_position()
-    if head.origin != identity.origin:
-        return _of_former_origin(heads, identity, known)
-    if head.size > end:
+    head, path, end = known.head, heads.ledger.path, heads.ledger.last_position()
+    standing = standing_of(identity, head, end, heads.tree.agrees)
+    if standing in (Standing.KEPT, Standing.LOST):
+        return None
+    if standing is Standing.FOREIGN:
+        return f"{known.source} knows a tree head of {head.origin}, which {path} never was"
+    if restore := identity.restore_of(head.origin):
+        return _beyond(restore, known, path, standing)
+    if standing is Standing.BEYOND:
         return (
-            f"{ledger.path} has {end:,} events, and {known.source} knows a tree head signed over"
+            f"{path} has {end:,} events, and {known.source} knows a tree head signed over"
             f" {head.size:,}"
         )
-    if not heads.tree.agrees(head):
-        return (
-            f"the first {head.size:,} events of {ledger.path} are not those over which a tree head"
-            f" known to {known.source} was signed"
-        )
-    return None
+    return (
+        f"the first {head.size:,} events of {path} are not those over which a tree head"
+        f" known to {known.source} was signed"
+    )
 
 
-def _of_former_origin(heads: TreeHeads, identity: Identity, known: KnownHead) -> str | None:
-    """Return how a head of another origin contradicts a ledger, beyond what its restore admits.
+def _beyond(restore: Restore, known: KnownHead, path: Path, standing: Standing) -> str | None:
+    """Return how a head of a former origin contradicts a ledger, beyond what its restore admits.
 
     Whoever can write to the file can write a Restored event, too, but not one that keeps silent
-    about a head that others know.
+    about a head that others know. One that names a head over events that were changed is what an
+    operator did who accepted that; `verify` goes on reporting it.
     """
-    head, path = known.head, heads.ledger.path
-    restore = identity.restore_of(head.origin)
-    if restore is None:
-        return f"{known.source} knows a tree head of {head.origin}, which {path} never was"
-    if head.size <= restore.admitted:  # where that contradicts what it says it kept, verify does
-        return None
-    here = min(restore.size, heads.ledger.last_position())
-    if head.size <= here and heads.tree.agrees(head):
+    head = known.head
+    if standing is Standing.OTHER and head.size <= restore.admitted:
         return None
     return (
         f"{known.source} knows a tree head of {head.origin} signed over {head.size:,} events, and"

@@ -125,6 +125,10 @@ class Heads:
             names = ", ".join(map(str, signers)) or "a key that is known, and in force there"
             yield _finding(f"signature of {what}", f"one of {names}", "none of it")
 
+    def agrees(self, head: TreeHead) -> bool:
+        """Return whether nothing is found at a head's size but its root."""
+        return self._roots.get(head.size, head.root) == head.root
+
     def _is_here(self, head: TreeHead) -> bool:
         """Return whether a head of a former origin is over events that stayed, of a fork too."""
         here = self._identity.origin_at(head.size) == head.origin

@@ -26,6 +26,7 @@ from ledger.contract import (
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.known_heads import newest_trusted
+from ledger.signing.standing import Standing, standing_of
 from ledger.verify.heads import Heads, Signatures, missing
 from ledger.verify.identity import (
     admissions,
@@ -237,10 +238,11 @@ class _Verification:
         for each in options.brought:
             yield from heads.check_brought(each, trusted)
         for each in (*([options.own] if options.own else []), *report.held):
+            standing = standing_of(identity, each.head, bounds.end, heads.agrees)
             restore = identity.restore_of(each.head.origin)
-            if restore and restore.admits(each.head.size):
+            if standing is Standing.LOST:
                 continue
-            if restore and each.head.size > restore.size:
+            if standing is Standing.BEYOND and restore:
                 yield not_admitted(restore, each)
             elif each is options.own:
                 yield from heads.check_brought(each, identity.known)
