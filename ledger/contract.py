@@ -74,7 +74,14 @@ class LedgerNewer(LedgerUnavailable):
 
 
 class SideFileUnavailable(LedgerUnavailable):
-    """A side file cannot be read or written; the ledger itself may be sound."""
+    """A side file cannot be read or written; the ledger itself may be sound.
+
+    `file` is what it is to the operator: the history, the request log.
+    """
+
+    def __init__(self, message: str, *, reason: str = "unreadable", file: str = "") -> None:
+        super().__init__(message, reason=reason)
+        self.file = file
 
 
 class LedgerMissing(LedgerUnavailable):

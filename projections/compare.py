@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 
-from ledger.contract import LedgerBusy, Progress
+from ledger.contract import LedgerBusy, Progress, SideFileUnavailable
 from ledger.verify.report import Compared
 from ledger.verify.workers import FEW, cores
 from projections.runner import StoredProjection
@@ -74,7 +74,7 @@ def _check(opened: Opened, number: int) -> str | None:
 
     try:
         difference = opened()[number].check(progress)
-    except LedgerBusy:
+    except (LedgerBusy, SideFileUnavailable):
         raise
     except Exception as error:  # which pickle may not take
         raise RuntimeError(f"{type(error).__name__}: {error}") from None

@@ -156,6 +156,9 @@ class JsonFormatter(logging.Formatter):
             trace = traceback.extract_tb(record.exc_info[2])
             fields["error"] = record.exc_info[0].__name__
             fields["where"] = [f"{each.filename}:{each.lineno} {each.name}" for each in trace]
+            if record.exc_info[1] and (cause := record.exc_info[1].__cause__):
+                last = traceback.extract_tb(cause.__traceback__)[-1]
+                fields["cause"] = f"{type(cause).__name__} {last.filename}:{last.lineno}"
         return json_line(record.levelname.lower(), record.getMessage(), **fields)
 
 

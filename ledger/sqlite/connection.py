@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -41,7 +42,7 @@ APPLICATION_ID = 0x53434C47  # "SCLG"
 SCHEMA_VERSION = 3
 
 # Files next to a ledger: derived from it, or such that a service can do without them.
-SIDE_FILES = frozenset(("history.db", "requests.db", "usage.db"))
+SIDE_FILES = {"history.db": "history", "requests.db": "request log", "usage.db": "usage file"}
 LOG_FILES = ("-wal", "-shm")  # the same ones for as long as any connection is open
 
 _SETTINGS = (
@@ -94,8 +95,9 @@ def connect_alone(path: Path) -> Connection:
 
 def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
     if not _is_there(path):
-        if path.name in SIDE_FILES:
-            raise LedgerMissing(f"there is no {path.absolute()}", path, reason="no file")
+        if name := SIDE_FILES.get(path.name):
+            says = f"there is no {path.absolute()}"
+            raise SideFileUnavailable(says, reason="no file", file=name)
         raise LedgerMissing(f"there is no ledger at {path.absolute()}", path)
     with translate_errors(path):
         connection = driver.connect(
@@ -161,6 +163,10 @@ def ledger_error_from(path: Path, error: BaseException) -> LedgerError | None:
     """Return the LedgerError for an error of SQLite's; None for any other."""
     if isinstance(error, UnicodeDecodeError):  # the driver's, at a name in a damaged schema
         return unavailable(path, driver.SQLITE_CORRUPT, "malformed text")
+    if path.name in SIDE_FILES and isinstance(error, _OF_WRONG_CONTENTS):
+        return unavailable(
+            path, driver.SQLITE_CORRUPT, f"it makes no sense: {type(error).__name__}"
+        )
     if not isinstance(error, driver.DatabaseError) or isinstance(error, driver.IntegrityError):
         return None
     code = code_of(error)
@@ -175,6 +181,9 @@ def code_of(error: BaseException) -> int:
 
 
 DAMAGED = "damaged file"
+
+# What reading rows that SQLite takes for sound ends in, where they are not those that were written.
+_OF_WRONG_CONTENTS = (driver.IntegrityError, TypeError, ValueError, LookupError, ArithmeticError)
 
 # SQLite's result code -> the reason for anyone, the sentence for the operator.
 _REASONS = {
@@ -208,8 +217,9 @@ _REMEDY = "Stop the service, delete {0}, {0}-wal and {0}-shm, and start it"
 
 def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
     """Return the error for a ledger's file, or a side file, that cannot be used."""
-    remedy = _REMEDY.format(path.name) if path.name in SIDE_FILES else ""
-    kind = SideFileUnavailable if remedy else LedgerUnavailable
+    side_file = SIDE_FILES.get(path.name)
+    remedy = _REMEDY.format(path.name) if side_file else ""
+    kind = partial(SideFileUnavailable, file=side_file) if side_file else LedgerUnavailable
     if code in (driver.SQLITE_CANTOPEN, driver.SQLITE_IOERR) and (why := shortage()):
         return kind(f"{path} cannot be opened: {why}", reason=TOO_MANY)
     if code not in _REASONS:

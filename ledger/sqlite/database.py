@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ class DatabaseFile:
             return
         if self.inspection.fault(self.damaged_at):
             # a new one each time: an exception keeps the frames of every raise
-            raise type(damage)(str(damage), reason=damage.reason)
+            raise copy(damage)
         self.damage = None
         self._generation += 1
 

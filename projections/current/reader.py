@@ -45,6 +45,8 @@ class ResourceReader:
             f" FROM {self._table} WHERE id = ? AND +type = ?",  # +: found by its id, not its type
             (id_, type_),
         ).fetchone()
+        if row and row[-1] is None:
+            raise LookupError(f"no document of {type_} {id_}")  # the past lost a row of it
         return Stored(*row) if row else None
 
     def find_by_name(self, connection: Connection, type_: str, name: str) -> Resource | None:

@@ -196,6 +196,11 @@ class History(StoredProjection):
             (self.ledger.origin, position, self.ledger.leaf_hash(position)),
         )
 
+    @property
+    def fault(self) -> str | None:
+        """Why the history could not be used when it was last, None if it could."""
+        return self.file.damage.reason if self.file.damage else self.file.refusal
+
     # As a stored projection
 
     def stands_at(self) -> int:
@@ -252,7 +257,7 @@ def _opened(path: Path, deadline: float) -> Any:
         owners.create_missing(path)  # to open and close one in use would drop our own locks
     except OSError as error:
         says = f"{path} cannot be made: {owners.denial(path.parent, write=True) or error.strerror}"
-        raise SideFileUnavailable(says, reason=UNUSABLE) from error
+        raise SideFileUnavailable(says, reason=UNUSABLE, file="history") from error
     while True:
         try:
             return connect(path)

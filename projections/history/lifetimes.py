@@ -71,7 +71,8 @@ class Lifetimes:
             " ORDER BY position DESC LIMIT 1",
             *(born, position),
         )
-        return resource_of(rows[0][0]).attributes if rows else {}
+        with self._file.reading():  # names the file that held what cannot be read
+            return resource_of(rows[0][0]).attributes if rows else {}
 
     def resources_at(self, ids: Iterable[str], position: int) -> dict[str, Resource]:
         """Return the resources that existed at a position, of some ids."""
@@ -80,7 +81,8 @@ class Lifetimes:
             " WHERE id IN (SELECT value FROM json_each(?))",
             json_list(ids),
         )
-        return {id_: resource_of(document) for id_, document in rows}
+        with self._file.reading():
+            return {id_: resource_of(document) for id_, document in rows}
 
     def transient(self, ids: Iterable[str], start: int, end: int) -> dict[str, Resource]:
         """Return the last version of the resources created and deleted between two positions."""
@@ -89,7 +91,8 @@ class Lifetimes:
             " WHERE id IN (SELECT value FROM json_each(?)) AND born > ? AND died <= ? GROUP BY id",
             *(json_list(ids), start, end),
         )
-        return {id_: resource_of(document) for id_, _, document in rows}
+        with self._file.reading():
+            return {id_: resource_of(document) for id_, _, document in rows}
 
     def last_known(self, asked: Sequence[PositionAndId]) -> dict[int, Resource]:
         """Return the resource of each id as it was at a position, or last before, by position."""
@@ -97,7 +100,8 @@ class Lifetimes:
         rows = self._rows(
             f"SELECT asked.value ->> 0, {document} FROM json_each(?) AS asked", json_list(asked)
         )
-        return {position: resource_of(document) for position, document in rows if document}
+        with self._file.reading():
+            return {position: resource_of(document) for position, document in rows if document}
 
     # Names
 
@@ -135,7 +139,9 @@ class Lifetimes:
     def group_at(self, born: int, position: int) -> dict[str, str]:
         """Return a group with its name at a position, as a user's `groups` have it."""
         display = latest("display", "?")
-        [(id_, name)] = self._rows(f"SELECT id, {display} FROM life WHERE born = ?", position, born)
+        with self._file.reading():
+            found = self._rows(f"SELECT id, {display} FROM life WHERE born = ?", position, born)
+            [(id_, name)] = found
         return {"value": id_, "display": name}
 
     def member_moves(

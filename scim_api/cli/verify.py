@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ledger import clock
-from ledger.contract import LedgerBusy, LedgerError, NotMigrated
+from ledger.contract import LedgerBusy, LedgerError, NotMigrated, SideFileUnavailable
 from ledger.findings import Finding, Kind
 from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.known_heads import HeadSources
@@ -180,6 +180,8 @@ def _compare_projections(path: Path, report: Report) -> str:
         return f"{error}, then verify again: only the events were checked"
     except LedgerBusy:
         raise
+    except SideFileUnavailable as error:
+        faults = [f"the {error.file} cannot be read: {error}"]
     except Exception as error:  # whatever stops a rebuild is a finding too
         faults = [f"the current state cannot be rebuilt: {type(error).__name__}: {error}"]
     expected = "what a rebuild gives"

@@ -265,12 +265,11 @@ def answer_to(error: Exception) -> ScimError | None:
                 headers={"Retry-After": "5"},
             )
         case LedgerUnavailable():
-            side_file = isinstance(error, SideFileUnavailable)
             return Unavailable(
                 "unavailable.file",
-                "The service cannot use {file} ({reason}); nothing was changed."
+                "The service cannot use its {file} ({reason}); nothing was changed."
                 " Its operator finds out more with: scim-ledger doctor.",
-                file="a file next to its ledger" if side_file else "its ledger",
+                file=error.file if isinstance(error, SideFileUnavailable) else "ledger",
                 reason=error.reason,
             )
     return None

@@ -136,7 +136,8 @@ def _warnings(tenants: Tenants) -> list[str]:
         warnings.append(f"log not writable: {lines:,} lines dropped")
     if any(map(_is_stuck, tenants)):
         warnings.append("ledger's log not written back")
-    return warnings
+    faults = {fault for each in tenants if (fault := each.history.fault)}
+    return warnings + [f"history not usable: {fault}" for fault in sorted(faults)]
 
 
 def _is_stuck(tenant: Tenant) -> bool:

@@ -114,6 +114,16 @@ def checks(ended):
     return {check["check"]: check for check in ended.json}
 
 
+def test_verify_calls_a_ruined_history_the_history(shell, used):
+    ruin(used / "history.db")
+
+    said = shell("verify", code=3).out
+
+    assert "the history cannot be read: " in said
+    assert remedy("history.db") in said
+    assert "are as they were written" in said
+
+
 def test_the_past_over_http_tells_that_it_is_no_ledger_that_is_damaged(shell, used, api):
     ruin(used / "history.db")
     auditor = api.site.client(scopes=["audit"])
@@ -121,7 +131,10 @@ def test_the_past_over_http_tells_that_it_is_no_ledger_that_is_damaged(shell, us
     answer = auditor.get("/Users?asOf=2")
 
     assert answer.status_code == 503
-    assert "a file next to its ledger (foreign or damaged file)" in answer.json["detail"]
+    assert "its history (foreign or damaged file)" in answer.json["detail"]
+    assert api.ask("GET", "/readyz", base="").json["warnings"] == [
+        "history not usable: foreign or damaged file"
+    ]
 
 
 def test_a_full_disk_is_a_sentence(shell):
