@@ -55,6 +55,7 @@ class Master(Arbiter):  # type: ignore[misc]
     def start(self) -> None:
         """Listen, or go on with what the program before this one left."""
         left = json.loads(os.environ.pop(HANDOVER, "{}"))
+        self.cfg.env_orig.pop(HANDOVER, None)
         for pid, age, descriptor in left.get("workers", ()):
             self.WORKERS[pid] = FormerWorker(pid, age, descriptor)
             self._former.add(pid)
@@ -66,6 +67,8 @@ class Master(Arbiter):  # type: ignore[misc]
         importlib.import_module(self.app.app_uri.partition(":")[0])  # workers are of one program
         super().start()
         self.LISTENERS = sockets
+        if self.pidfile is not None:
+            self.pidfile.pid = self.pid  # gunicorn takes its own file for another's, and leaves it
 
     def _sockets_of_usr2(self) -> list[int]:
         left = os.environ.pop("GUNICORN_FD", "") if "GUNICORN_PID" in os.environ else ""

@@ -42,6 +42,7 @@ class Installed:
             PYTHONDONTWRITEBYTECODE="1",
             WEB_CONCURRENCY=2,
             NOTIFY_SOCKET=folder / "notify",
+            GUNICORN_CMD_ARGS=f"--pid {folder / 'pid'}",
         )
 
     def install(self):
@@ -273,6 +274,15 @@ def test_the_number_of_workers_can_be_changed_while_it_runs(installed):
 
     assert wait_until(lambda: len(server.workers()) == 2)
     assert {server.ask("GET", "/Users").status for _ in range(50)} == {200}
+
+
+def test_a_service_that_was_reloaded_keeps_its_pid_file_until_it_stops(installed):
+    server, file = installed.server, installed.server.folder / "pid"
+    installed.reload()
+
+    assert file.read_text() == f"{server.process.pid}\n"
+    assert server.stop() == 0
+    assert not file.exists()
 
 
 def test_a_first_start_that_cannot_succeed_ends(tmp_path):
