@@ -264,11 +264,13 @@ def _is_locked_by_earlier_program(file: Path) -> bool:
 
 
 @contextmanager
-def exclusive_lock(ledger: Path) -> Iterator[bool]:
-    """Keep every service from doing a ledger's jobs; yield False if one does them now."""
-    locks = LedgerLocks(LOCK_FILE)
+def exclusive_lock(ledger: Path, *, timeout: float = 0.0) -> Iterator[bool]:
+    """Keep every service from doing a ledger's jobs; yield False if one does them all the time."""
+    locks, deadline = LedgerLocks(LOCK_FILE), time.monotonic() + timeout
     try:
-        yield locks.take(ledger)
+        while not (taken := locks.take(ledger)) and time.monotonic() < deadline:
+            time.sleep(RETRY)
+        yield taken
     finally:
         locks.close()
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from ledger.background import Job, Upkeep
-from ledger.contract import NotMigrated, Progress, Projector
+from ledger.background import Job, Upkeep, exclusive_lock
+from ledger.contract import LedgerBusy, NotMigrated, Progress, Projector
 from ledger.create import create, migrate
 from ledger.events import Metadata
 from ledger.open_files import OPEN
@@ -34,6 +34,7 @@ from scim_api.tenants.tenants import Tenant, Tenants
 from scim_api.tenants.usage import USAGE_FILE, Usage
 
 DEFAULTS = settings_.load({})
+SERVICE_ENDS = 3.0  # seconds, for workers whose master was killed
 
 
 def jobs_of(tenant: Tenant) -> Sequence[Job]:
@@ -83,6 +84,22 @@ def must_be_migrated(path: Path) -> None:
         tenant.catalogue()
     finally:
         tenant.ledger.close()
+
+
+def _must_not_be_in_use(path: Path) -> None:
+    """Raise LedgerBusy for a ledger that has to be migrated while a service serves it.
+
+    Another migration keeps the lock for a moment only, as this does.
+    """
+    with exclusive_lock(path) as alone:
+        if alone:
+            return
+    try:
+        must_be_migrated(path)
+    except NotMigrated:
+        with exclusive_lock(path, timeout=SERVICE_ENDS) as alone:
+            if not alone:
+                raise LedgerBusy(f"{path} is in use by a service: stop it first") from None
 
 
 def known_heads(tenant: Tenant, settings: Settings, *, ask: bool = True) -> list[KnownHead]:
@@ -149,7 +166,11 @@ def create_ledger(path: Path, settings: Settings, *, software: str, metadata: Me
 
 
 def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[str]:
-    """Bring a ledger's tables, projections and key up to date; return what was done."""
+    """Bring a ledger's tables, projections and key up to date; return what was done.
+
+    Raises LedgerBusy for tables that the service of an earlier version is using.
+    """
+    _must_not_be_in_use(path)
     tenant, steps = wire_up_to_date(path, settings)
     must_be_newest(tenant.heads, known_heads(tenant, settings, ask=False))
     if tenant.heads.introduce(metadata):
