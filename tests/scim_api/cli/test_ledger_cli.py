@@ -473,7 +473,7 @@ def test_a_ledger_that_cannot_be_read_ends_with_a_sentence(shell):
     for words in (["events", "list"], ["token", "list"], ["user", "show", "x"], ["status"]):
         ended = shell(*words, code=1)
         assert ended.err.startswith("Error: ")
-        assert "is not a ledger" in ended.err
+        assert "is not a ledger" in ended.out + ended.err
 
 
 def test_a_busy_ledger_ends_with_75(shell, monkeypatch):
