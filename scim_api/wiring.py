@@ -10,7 +10,7 @@ from ledger.create import create, migrate
 from ledger.events import Metadata
 from ledger.open_files import OPEN
 from ledger.signing.anchors import anchors
-from ledger.signing.keys import Keys
+from ledger.signing.keys import HEAD_FILE, KEY_FILE, Keys
 from ledger.signing.known_heads import HeadSources, known
 from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
@@ -30,7 +30,7 @@ from scim_api.erasure.purge import Purges
 from scim_api.protocol.schema.resource_types import KINDS
 from scim_api.request_log.store import REQUESTS_FILE, Bounds, RequestLog
 from scim_api.settings import Settings
-from scim_api.tenants.tenants import Tenant, Tenants
+from scim_api.tenants.tenants import Tenant, Tenants, ledger_names
 from scim_api.tenants.usage import USAGE_FILE, Usage
 
 DEFAULTS = settings_.load({})
@@ -52,6 +52,13 @@ def keys_of(path: Path, settings: Settings) -> Keys:
     """Return where the key of a ledger's tree heads is."""
     folder = settings.key_dir / path.parent.name if settings.key_dir else path.parent
     return Keys(folder, settings.signing_key)
+
+
+def known_names(settings: Settings) -> list[str]:
+    """Return the names of all ledgers, also of those of which only the key is there."""
+    keys = settings.key_dir.glob("*/signing.*") if settings.key_dir else ()
+    signing = (each.parent.name for each in keys if each.name in (KEY_FILE, HEAD_FILE))
+    return sorted({*ledger_names(settings.data_dir), *signing})
 
 
 def open_tenant(path: Path, settings: Settings = DEFAULTS, *, ask: bool = False) -> Tenant:

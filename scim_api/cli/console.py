@@ -38,8 +38,8 @@ from scim_api.cli.terminal import (
 from scim_api.protocol.errors import ScimError, TooMany
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.configure import UnknownSchema
-from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_names, ledger_path
-from scim_api.wiring import create_ledger, keys_of, migrate_ledger, open_tenant, wire
+from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_path
+from scim_api.wiring import create_ledger, keys_of, known_names, migrate_ledger, open_tenant, wire
 
 VERSION = version("scim-ledger")
 SOFTWARE = f"scim-ledger {VERSION}"
@@ -66,7 +66,7 @@ class Console:
 
     @property
     def names(self) -> list[str]:
-        return list(ledger_names(self.settings.data_dir))
+        return known_names(self.settings)
 
     def path(self, name: str | None = None) -> Path:
         """Return the file of a ledger; raises LedgerMisnamed.

@@ -70,7 +70,7 @@ def _must_be_free(settings: Settings) -> None:
 
 def _prepare_ledgers(console: Console) -> str | None:
     """Migrate the ledgers; where there is none, make the default one and return its token."""
-    if not console.names:
+    if not ledger_names(console.settings.data_dir):
         _must_be_new(console)
         return credentials.issue(console.create("default"), console.metadata(), "first").token
 
@@ -88,7 +88,7 @@ def _prepare_ledgers(console: Console) -> str | None:
 def _must_be_new(console: Console) -> None:
     """Raise Failure where the ledgers are away, or a first one is not to be made by itself."""
     settings = console.settings
-    if settings.key_dir and (signed := ledger_names(settings.key_dir)):
+    if settings.key_dir and (signed := console.names):
         raise Failure(
             f"there is no ledger to serve: {console.whereabouts()}. But SCIM_KEY_DIR,"
             f" {settings.key_dir.absolute()}, has the keys of {', '.join(signed[:MOST_NAMED])}."

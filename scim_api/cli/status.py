@@ -43,7 +43,7 @@ def status(console: Console) -> None:
         print_json([done.record for _, done in ended])
     else:
         _print_all(done.record for _, done in ended)
-    finish(ended, "in order")
+    finish(ended, "in order", Exit.FAILED)
 
 
 def _figures(console: Console, name: str) -> Done:
@@ -56,12 +56,12 @@ def _figures(console: Console, name: str) -> Done:
     record = {"ledger": name, "trouble": failure.message}
     with suppress(LedgerError, OSError), closing(console.unchecked(name)) as tenant:
         record |= _status(tenant)
-    return Done(record, code=Exit(failure.exit_code))
+    return Done(record, code=Exit.FAILED, says=failure.message)
 
 
 def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
     for each in records:
-        record = {key: value for key, value in each.items() if key != "trouble" or value}
+        record = {key: value for key, value in each.items() if key != "trouble"}
         clients, expiring = record.pop("clients", None), record.pop("tokens_expiring_soon", ())
         print_record(record)
         if clients is None:

@@ -16,8 +16,8 @@ from scim_api import settings as settings_
 from scim_api.server.health import MIN_FREE
 from scim_api.server.rights import service_user, wrong_rights
 from scim_api.settings import Settings, SettingsError
-from scim_api.tenants.tenants import Tenant, ledger_names, ledger_path
-from scim_api.wiring import keys_of
+from scim_api.tenants.tenants import Tenant, ledger_path
+from scim_api.wiring import keys_of, known_names
 
 MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
 QUICK = 200 * 1024 * 1024  # bytes of a side file that is read whole
@@ -57,9 +57,11 @@ def examine(
     yield Check("settings", not strange, "; ".join(strange) or f"good for {settings.env}")
     yield sqlite_check(settings)
     yield from _disk(settings.data_dir)
-    names = ledger_names(settings.data_dir)
+    names = known_names(settings)
     if not names:
-        yield Check("ledgers", False, "there is none yet; scim-ledger init makes one")
+        folder = settings.data_dir.absolute()
+        says = f"there is none under {folder} (SCIM_DATA_DIR) yet; scim-ledger init makes one"
+        yield Check("ledgers", False, says)
     for name in names:
         yield from _ledger(name, settings, open_ledger, explain)
 
@@ -126,6 +128,8 @@ def _ledger(
 
 def _rights(label: str, path: Path, settings: Settings) -> Iterator[Check]:
     """Check the owners and rights of a ledger's files, whether it can be opened or not."""
+    if not path.parent.is_dir():
+        return  # its key is all that is there
     try:
         more = [each for each in (settings.anchor_dir,) if each]
         found = list(wrong_rights(path, keys_of(path, settings), more))

@@ -185,9 +185,8 @@ def test_a_missing_ledger_is_told_with_its_path_and_the_settings_it_comes_from(s
     ended = shell("user", "show", "jane", "--ledger", "acmee", code=5)
 
     assert f"there is no ledger at {shell.data_dir}/acmee/ledger.db. " in ended.err
-    assert (
-        f"SCIM_DATA_DIR (set in the environment), {shell.data_dir}, has acme, default" in ended.err
-    )
+    assert f"SCIM_DATA_DIR (set in the environment) is {shell.data_dir}; " in ended.err
+    assert "; ledgers there: acme, default. " in ended.err
     assert "--ledger is acmee" in ended.err
 
 
@@ -211,6 +210,24 @@ def test_a_ledger_that_is_away_is_not_made_again(shell, api, tmp_path):
 
     shutil.move(tmp_path / "ledger.db", folder / "ledger.db")
     assert shell("verify").code == 0
+
+
+def test_a_ledger_of_which_only_the_key_is_there_is_named_by_every_command(
+    shell, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SCIM_KEY_DIR", str(tmp_path / "keys"))
+    shell("init", "--ledger", "acme")
+    shutil.rmtree(shell.data_dir / "acme")  # its disk is not mounted
+
+    away = (
+        f"there is no ledger at {shell.data_dir}/acme/ledger.db, but what belongs to one is there"
+    )
+    assert f"BAD  ledger acme: {away}" in shell("doctor", code=1).out
+    assert away in shell("status", code=1).err
+    assert away in shell("migrate", code=1).err
+    assert away in shell("init", "--ledger", "acme", code=5).err
+    assert f"{tmp_path}/keys/acme/signing.key" in shell("user", "show", "x", "--ledger", "acme",
+                                                        code=5).err  # fmt: skip
 
 
 def test_verify_of_another_versions_projections_says_to_migrate(shell, api):

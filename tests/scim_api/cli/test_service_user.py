@@ -146,7 +146,7 @@ def test_a_file_that_may_not_be_read_is_called_that(root_of, name):
     os.chown(file, 0, 0)
 
     assert '"problems":["file not readable"]' in as_service(serve)
-    said = as_service(lambda: root_of("status", code=1).out)
+    said = as_service(lambda: root_of("status", code=1).err)
     assert f"{file} cannot be " in said
     assert (
         f"permission denied: {file} belongs to root (mode 600), and this process runs as user"

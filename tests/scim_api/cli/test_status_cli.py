@@ -37,6 +37,7 @@ def test_status_shows_every_ledger_and_what_is_wrong_with_some(shell, api, tmp_p
     assert found["sound"]["trouble"] is None
     ended = shell("status", code=1)
     said = ended.out
-    assert "3 of 4 ledgers were not in order:\n  away\n  damaged\n  default\n" in ended.err
+    assert "3 of 4 ledgers were not in order:\n  away: there is no ledger at" in ended.err
+    assert "in order: sound\n" in ended.err
     lines = [line.split() for line in said.splitlines() if line.startswith("ledger ")]
     assert lines == [["ledger", name] for name in found]
