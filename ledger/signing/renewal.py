@@ -129,17 +129,20 @@ def renew(heads: TreeHeads, renewal: Renewal, metadata: Metadata) -> str:
     first, *more = renewal.abandoned or (None,)
     key = _record(heads, renewal, first, metadata)
     for note in more:
-        after = Renewal(current(heads.identity()), key, agreed=_unless_kept(heads, note))
+        after = Renewal(current(heads.identity()), key)
         key = _record(heads, after, note, metadata)
     heads.sign()
     return key.name
 
 
-def _unless_kept(heads: TreeHeads, note: Note | None) -> int | None:
-    """Return 0 for a head over events that the ledger has, but others: nothing agrees with it."""
-    head = TreeHead.of(note) if note else None
+def _agreed(heads: TreeHeads, decided: int | None, note: Note | None) -> int | None:
+    """Return up to which size a ledger agrees with a head that it abandons.
+
+    Nothing is known of one over events that the ledger has others for, unless it was decided.
+    """
+    head = TreeHead.of(note) if decided is None and note else None
     here = head and head.size <= heads.ledger.last_position()
-    return 0 if head and here and not heads.agrees(head) else None
+    return 0 if head and here and not heads.agrees(head) else decided
 
 
 def _record(
@@ -159,7 +162,7 @@ def _record(
         "key": str(before.key) if before.key else None,
         "signature": signature(former, message) if former else None,
         "changes": [dict(each) for each in renewal.changes],
-        "agreed": renewal.agreed,
+        "agreed": _agreed(heads, renewal.agreed, abandoned),
     }
     ledger.rename(origin, next_append(ledger, Event(RESTORED, effects)), metadata)
     heads.keys.settle()

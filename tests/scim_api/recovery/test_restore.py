@@ -1,8 +1,12 @@
 """restore puts a backup in place of a ledger, says what is lost, and ends verified."""
 
+import base64
 import gc
 import json
 import os
+import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from ledger.events import Event
 from scim_api import settings, wiring
 from scim_api.auth import credentials
 from scim_api.tenants.tenants import Tenant
+from tests.scim_api.process import PROGRAM, environment
 
 ALICE, BOB = (
     "User-01a20b63-a5ba-75ab-a2b5-0dfef08b84f1",
@@ -57,7 +62,7 @@ def test_a_backup_takes_the_place_of_a_ledger_and_says_what_is_lost(
     record(BOB, Event(events.CREATED, {"userName": "bob"}))
     record(ALICE, Event(events.UPDATED, {"title": "Dr"}))
     grown.heads.sign()
-    gone = credentials.issue(grown, wiring_metadata(), "new")
+    gone = credentials.issue(grown, app.console().metadata(), "new")
     path = grown.ledger.path
     grown.close()
 
@@ -73,10 +78,6 @@ def test_a_backup_takes_the_place_of_a_ledger_and_says_what_is_lost(
     assert said["verified"] == said["events"] == 3
     assert (Path(said["replaced_files"]) / "ledger.db").exists()
     all_is_well(run, path)
-
-
-def wiring_metadata():
-    return app.console().metadata()
 
 
 def test_where_nothing_followed_the_ledger_keeps_its_name(grown, backup, run) -> None:
@@ -166,3 +167,201 @@ def test_a_ledger_that_is_served_is_not_replaced(grown, backup, run) -> None:
         result = run("restore", str(backup), "--yes")
 
     assert result.exit_code == 75
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_at_any_moment_it_left_the_old_ledger_or_the_new_one(
+    grown, backup, recorder, data_dir, tmp_path
+) -> None:
+    for n in range(50):
+        recorder(grown.ledger)(f"Note-{n}", Event(events.CREATED, {"n": n}))
+    grown.heads.sign()
+    old, place = grown.ledger.origin, grown.ledger.path.parent
+    grown.close()
+    shutil.copytree(place, tmp_path / "before")
+    words = [*PROGRAM, "restore", str(backup), "--yes", "--ledger", "acme"]
+    began = time.monotonic()
+    subprocess.run(words, env=environment(data_dir), check=True, capture_output=True)
+    took = time.monotonic() - began
+    ended = set()
+    for part in range(10):
+        shutil.rmtree(place)
+        shutil.copytree(tmp_path / "before", place)
+        process = subprocess.Popen(words, env=environment(data_dir), stderr=subprocess.DEVNULL)
+        time.sleep(took * (0.4 + 0.6 * part / 10))
+        process.kill()
+        process.wait()
+        verified = verify(data_dir)
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        ended.add(json.loads(verified.stdout)["ledger"] == old)
+        again = subprocess.run(words, env=environment(data_dir), capture_output=True, text=True)
+        assert again.returncode == 0, again.stderr
+        assert not (place / "restoring").exists()
+        verified = verify(data_dir)
+        assert verified.returncode == 0, verified.stdout
+        assert json.loads(verified.stdout)["ledger"] != old
+    assert True in ended
+
+
+def verify(data_dir: Path) -> subprocess.CompletedProcess[str]:
+    words = [*PROGRAM, "verify", "--ledger", "acme", "--json"]
+    return subprocess.run(words, env=environment(data_dir), capture_output=True, text=True)
+
+
+def test_what_was_cut_off_after_the_rename_is_finished(grown, backup, recorder, run) -> None:
+    recorder(grown.ledger)("Note-1", Event(events.CREATED, {"n": 1}))
+    grown.heads.sign()
+    path = grown.ledger.path
+    head, key = path.with_name("signing.head"), path.with_name("signing.key")
+    before = head.read_bytes(), key.read_bytes()
+    grown.close()
+    restored(run, backup)
+    draft = path.with_name("restoring")
+    draft.mkdir()
+    os.rename(head, draft / "signing.head")
+    os.rename(key, path.with_name("signing.key.next"))
+    head.write_bytes(before[0])
+    key.write_bytes(before[1])
+
+    assert run("verify").exit_code == 0
+    again = run("restore", str(backup), "--yes")
+
+    assert "is finished" in again.stderr
+    assert not draft.exists()
+    all_is_well(run, path)
+
+
+def test_revocations_holds_and_erasures_are_repeated(grown, backup, run) -> None:
+    path, alice = grown.ledger.path, ALICE.partition("-")[2]
+    token = credentials.issue(grown, app.console().metadata(), "okta")
+    grown.close()
+    file = backup.with_name("second.db")
+    run("backup", str(file))
+    run("token", "revoke", "okta")
+    run("hold", "place", alice, "--reason", "case", "--ticket", "T-1")
+    run("hold", "release", alice, "--reason", "case", "--ticket", "T-1")
+    assert run("erase", alice, "--reason", "gdpr-17", "--ticket", "PRIV-1").exit_code == 0
+
+    said = restored(run, file)
+
+    assert said["tokens_revoked"] == [f"okta ({token.id})"]
+    assert f"erased {alice} again (PRIV-1)" in said["repeated"]
+    assert said["unfinished"] is None
+    assert b"alice" not in path.read_bytes()
+    all_is_well(run, path)
+
+
+def test_where_the_ledger_cannot_be_read_tokens_that_live_again_are_listed_or_revoked(
+    grown, run, tmp_path
+) -> None:
+    token = credentials.issue(grown, app.console().metadata(), "okta")
+    path = grown.ledger.path
+    grown.heads.sign()
+    grown.close()
+    file = tmp_path / "backup.db"
+    run("backup", str(file))
+    run("token", "revoke", "okta")
+    gc.collect()
+    path.write_bytes(b"x" * 100_000)
+
+    looked = json.loads(run("restore", str(file), "--dry-run", "--json").stdout)
+    said = restored(run, file, "--revoke-tokens")
+
+    assert looked["tokens_living_again"] == {token.id: "okta"}
+    assert said["tokens_revoked"] == [f"okta ({token.id})"]
+    assert (Path(said["replaced_files"]) / "ledger.db").read_bytes() == b"x" * 100_000
+    all_is_well(run, path)
+
+
+def test_a_log_of_the_replaced_ledger_is_never_replayed(grown, backup, run) -> None:
+    path = grown.ledger.path
+    grown.close()
+    log = path.with_name("ledger.db-wal")
+    path.unlink()
+    log.write_bytes(b"w" * 5000)
+
+    said = restored(run, backup)
+
+    assert (Path(said["replaced_files"]) / "ledger.db-wal").read_bytes() == b"w" * 5000
+    all_is_well(run, path)
+
+
+def test_a_backup_of_an_earlier_version_is_brought_up_to_date(grown, backup, foreign, run) -> None:
+    foreign(backup).execute("DELETE FROM checkpoint")
+    path = grown.ledger.path
+    grown.close()
+
+    restored(run, backup)
+
+    all_is_well(run, path)
+
+
+def test_a_damaged_backup_is_refused_and_named(grown, backup, foreign, run) -> None:
+    connection = foreign(backup)
+    connection.execute("DROP TRIGGER event_is_not_updated")
+    connection.execute("UPDATE event SET actor = 'mallory' WHERE position = 2")
+    connection.close()
+    path, before = grown.ledger.path, grown.ledger.path.read_bytes()
+    grown.close()
+
+    result = run("restore", str(backup), "--yes")
+
+    assert result.exit_code == 1
+    assert "position 2" in result.stderr
+    assert "Nothing was changed" in result.stderr
+    assert not path.with_name("restoring").exists()
+    assert len(before) == path.stat().st_size
+    assert run("verify").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "what", ["folder", "in place", "log", "none", "other", "another", "foreign"]
+)
+def test_what_is_no_backup_of_the_ledger_is_refused(
+    what: str, grown, backup, run, data_dir, tmp_path
+) -> None:
+    path = grown.ledger.path
+    grown.close()
+    file, says, code = backup, "", 1
+    if what == "folder":
+        file, says = tmp_path, "is a folder"
+    elif what == "in place":
+        file, says = path, "is the ledger that is in place"
+    elif what == "log":
+        Path(f"{backup}-wal").write_bytes(b"x")
+        says = "is next to the backup"
+    elif what == "none":
+        file, says, code = tmp_path / "none.db", f"there is no file {tmp_path / 'none.db'}", 5
+    elif what == "other":
+        app.console().create("other").close()
+        file, says = data_dir / "other" / "ledger.db", "is a backup of the ledger other"
+    elif what == "another":
+        app.console().create("other").close()
+        os.rename(data_dir / "other", tmp_path / "other")
+        file, says = tmp_path / "other" / "ledger.db", "is another ledger"
+    else:
+        file.write_bytes(b"hello" * 100)
+        says = "is not a ledger"
+
+    result = run("restore", str(file), "--yes")
+
+    assert result.exit_code == code, result.output
+    assert says in result.stderr
+    assert run("verify").exit_code == 0
+
+
+def test_a_key_from_the_environment_signs_on(data_dir, run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SCIM_SIGNING_KEY", base64.b64encode(bytes(range(32))).decode())
+    assert run("init").exit_code == 0
+    file = tmp_path / "backup.db"
+    run("backup", str(file))
+    run("token", "create", "okta")
+    run("tree-head", "create")
+
+    restored(run, file)
+
+    path = data_dir / "acme" / "ledger.db"
+    assert not path.with_name("signing.key").exists()
+    all_is_well(run, path)
+    assert run("tree-head", "create").exit_code == 0
