@@ -10,28 +10,51 @@ from hypothesis import strategies as st
 from ledger import merkle
 from ledger.contract import RawEvent
 from ledger.signing.identity import Identity, identity_of
-from ledger.signing.note import SigningKey, TreeHead
+from ledger.signing.key_rule import RECOVERY, ROTATION, signature, statement
+from ledger.signing.note import SigningKey, TreeHead, VerifierKey
 from ledger.signing.standing import Standing, standing_of
 
-ORIGINS = [f"acme/{n:016x}" for n in range(30)]
-KEYS = {name: SigningKey(name, hashlib.sha256(name.encode()).digest()) for name in ORIGINS}
-
-Told = tuple[str, str, dict[str, Any]] | None  # of an event: type, origin and payload
+Told = tuple[str, str, dict[str, Any]]  # of an event: type, origin and payload
 
 
 class World:
     """A ledger as it is now, all heads that were ever signed of it, and copies of it."""
 
     def __init__(self) -> None:
-        self.origins = iter(ORIGINS)
-        first = next(self.origins)
-        self.events: list[tuple[bytes, Told]] = []
+        self.made = 0
+        self.events: list[tuple[bytes, Told | None]] = []
         self.heads: list[TreeHead] = []
+        self.signers: list[VerifierKey] = []  # of the heads
         self.reached: dict[str, int] = {}  # the most events that each origin ever had
         self.story: list[str] = []
-        self.origin = first
-        self.add(("LedgerOpened", first, {"verifier_key": str(KEYS[first].verifier)}))
+        self.first = self.key = self.new_key()
+        text = str(self.key.verifier)
+        self.keys = {text: self.key}
+        self.add(("LedgerOpened", self.origin, {"verifier_key": text}))
         self.sign()
+
+    @property
+    def origin(self) -> str:
+        return self.key.name
+
+    def new_key(self, origin: str = "") -> SigningKey:
+        self.made += 1
+        name = origin or f"acme/{self.made:016x}"
+        return SigningKey(name, hashlib.sha256(f"{self.made}".encode()).digest())
+
+    def rotate(self) -> None:
+        new, size = self.new_key(self.origin), self.size
+        old = self.key.verifier
+        message = statement(ROTATION, self.origin, size, old, new.verifier)
+        payload = {
+            "old": str(old),
+            "new": str(new.verifier),
+            "size": size,
+            "signature_old": signature(self.key, message),
+            "signature_new": signature(new, message),
+        }
+        self.add(("KeyRotated", self.origin, payload))
+        self.key = self.keys[str(new.verifier)] = new
 
     @property
     def size(self) -> int:
@@ -40,7 +63,7 @@ class World:
     def __repr__(self) -> str:
         return " ".join(self.story)
 
-    def add(self, told: Told = None) -> None:
+    def add(self, told: Told | None = None) -> None:
         self.story.append("add" if told is None else told[0])
         leaf = hashlib.sha256(f"{len(self.heads)} {self.size} {told}".encode()).digest()
         self.events.append((leaf, told))
@@ -52,6 +75,7 @@ class World:
     def sign(self) -> None:
         self.story.append(f"sign-{self.size}")
         self.heads.append(TreeHead(self.origin, self.size, self.root(self.size)))
+        self.signers.append(self.key.verifier)
 
     def agrees(self, head: TreeHead) -> bool:
         return head.size <= self.size and self.root(head.size) == head.root
@@ -65,42 +89,43 @@ class World:
                 own.append(RawEvent(position, raw[0], b"", b"", raw[1]))
         return identity_of(own, "")
 
+    def key_in(self, told: list[Told]) -> SigningKey:
+        """Return the key that the last event about keys put in force."""
+        _, _, payload = told[-1]
+        return self.keys[payload.get("new") or payload["verifier_key"]]
+
     def lose(self, kept: int, forked: int) -> None:
         """Put a copy back, serve it for some events under its old name, and restore it then."""
-        ended, origin = list(self.events), self.origin
         self.story.append(f"lose({kept}, {forked})")
+        ended, former = list(self.events), self.key
         del self.events[kept:]
-        self.origin = next(told[1] for _, told in reversed(self.events) if told)
+        self.key = self.key_in([told for _, told in self.events if told])
         for _ in range(forked):
             self.add()
             self.sign()
-        known = [head for head in self.heads if head.origin == origin]
-        known = [h for h in known if merkle.tree_hash([e for e, _ in ended[: h.size]]) == h.root]
+        roots = {
+            n: merkle.tree_hash([leaf for leaf, _ in ended[:n]]) for n in range(len(ended) + 1)
+        }
+        known = [h for h in self.heads if h.origin == former.name and roots.get(h.size) == h.root]
         abandoned = max(known, key=lambda head: head.size)
         lost = [(at, told) for at, (_, told) in enumerate(ended, 1) if told and at > kept]
-        before = identity_keys(self.origin, [told for _, told in lost])
-        new = next(self.origins)
-        note = KEYS[abandoned.origin].note(abandoned.text)
+        new = self.new_key()
+        message = statement(RECOVERY, former.name, self.size, former.verifier, new.verifier)
         payload = {
-            "previous": before,
-            "abandoned": str(note),
+            "previous": former.name,
+            "abandoned": str(former.note(abandoned.text)),
             "size": self.size,
-            "verifier_key": str(KEYS[new].verifier),
-            "key": str(KEYS[before].verifier),
-            "signature": None,
+            "verifier_key": str(new.verifier),
+            "key": str(former.verifier),
+            "signature": signature(former, message),
             "changes": [
                 {"type": told[0], "ledger": told[1], "position": at, **told[2]} for at, told in lost
             ],
             "agreed": kept if forked else None,
         }
-        self.origin = new
-        self.add(("Restored", new, payload))
+        self.key = self.keys[str(new.verifier)] = new
+        self.add(("Restored", new.name, payload))
         self.sign()
-
-
-def identity_keys(origin: str, lost: list[tuple[str, str, dict[str, Any]]]) -> str:
-    """Return the origin that was in force in the end."""
-    return lost[-1][1] if lost else origin
 
 
 @st.composite
@@ -108,7 +133,7 @@ def worlds(draw: st.DrawFn) -> World:
     world = World()
     for _ in range(draw(st.integers(1, 5))):
         for _ in range(draw(st.integers(0, 6))):
-            world.add()
+            draw(st.sampled_from([world.add, world.add, world.rotate]))()
             if draw(st.booleans()):
                 world.sign()
         if draw(st.booleans()):
@@ -116,7 +141,7 @@ def worlds(draw: st.DrawFn) -> World:
     return world
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(worlds())
 def test_no_head_that_was_ever_signed_accuses_who_says_what_was_lost(world: World) -> None:
     identity = world.identity()
@@ -129,7 +154,17 @@ def test_no_head_that_was_ever_signed_accuses_who_says_what_was_lost(world: Worl
             assert world.agrees(head)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
+@given(worlds())
+def test_each_head_was_signed_by_a_key_to_which_the_first_one_leads(world: World) -> None:
+    identity = world.identity()
+
+    for head, signer in zip(world.heads, world.signers, strict=True):
+        assert signer in identity.signers(head.origin, head.size)
+    assert {*world.signers} <= {*identity.trusted([world.first.verifier])}
+
+
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.integers(1, 50))
 def test_a_head_over_more_than_is_admitted_is_always_found(world: World, more: int) -> None:
     identity = world.identity()
@@ -140,7 +175,7 @@ def test_a_head_over_more_than_is_admitted_is_always_found(world: World, more: i
         assert standing in (Standing.BEYOND, Standing.OTHER)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds())
 def test_a_head_over_other_events_than_those_kept_is_always_found(world: World) -> None:
     identity = world.identity()
