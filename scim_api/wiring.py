@@ -1,11 +1,12 @@
 """Opens a ledger with its projections, side files, tree heads and background jobs."""
 
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
 from ledger.background import Job, Upkeep, exclusive_lock
-from ledger.contract import LedgerBusy, NotMigrated, Progress, Projector
+from ledger.contract import LedgerBusy, LedgerError, NotMigrated, Progress, Projector
 from ledger.create import create, migrate
 from ledger.events import Metadata
 from ledger.open_files import OPEN
@@ -166,10 +167,26 @@ def stored_projections(
 
 
 def create_ledger(path: Path, settings: Settings, *, software: str, metadata: Metadata) -> None:
-    """Make a ledger with its projections; raises LedgerError when there is one already."""
+    """Make a ledger with its projections, or finish one whose making was cut off.
+
+    Raises LedgerError when there is one already.
+    """
     name, keys = path.parent.name, keys_of(path, settings)
-    create(path, name, software=software, metadata=metadata, keys=keys)
+    if not _is_unfinished(path, settings):
+        create(path, name, software=software, metadata=metadata, keys=keys)
     migrate_ledger(path, settings, metadata)
+
+
+def _is_unfinished(path: Path, settings: Settings) -> bool:
+    """Return whether a ledger holds nothing but its opening, and lacks projections."""
+    if not path.exists():
+        return False
+    tenant = wire(path, settings, read_only=True)
+    with suppress(LedgerError), closing(tenant):
+        return tenant.ledger.last_position() == 1 and bool(
+            runner.outdated(tenant.ledger, projections_of(tenant))
+        )
+    return False
 
 
 def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger import clock, erasure
-from ledger.atomic_files import make_folder, sync_file, sync_folder, write_whole
+from ledger.atomic_files import make_folder, new_file, sync_file, sync_folder, write_whole
 from ledger.background import exclusive_lock, file_lock
 from ledger.contract import LedgerBusy, LedgerError, LedgerUnavailable, Progress, no_progress
 from ledger.erasure import Justification
@@ -303,8 +303,8 @@ def _link(file: Path, kept: Path) -> None:
     try:
         os.link(file, kept)
     except OSError:
-        shutil.copy2(file, kept)
-        sync_file(kept)
+        with new_file(kept) as draft:
+            shutil.copyfile(file, draft)
 
 
 def _settle(keys: Keys, made: Keys) -> None:

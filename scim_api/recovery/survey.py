@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ledger.atomic_files import make_folder
 from ledger.contract import Ledger, LedgerError, StoredHead
 from ledger.create import migrate
 from ledger.ledger_stream import stream_of
@@ -72,7 +73,7 @@ def _opened(path: Path, scratch: Path) -> SQLiteLedger:
     except LedgerError as error:
         if error.reason != NOT_MIGRATED:
             raise
-    scratch.mkdir(exist_ok=True)
+    make_folder(scratch)
     copy(path, scratch / LEDGER_FILE, lambda done, all_: None)
     migrate(scratch / LEDGER_FILE)
     return SQLiteLedger(scratch / LEDGER_FILE, read_only=True)

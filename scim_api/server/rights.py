@@ -18,8 +18,9 @@ def wrong_rights(path: Path, keys: Keys, settings_folders: list[Path]) -> Iterat
     The service's user is the owner of the ledger's folder; if root made that, of the folder above.
     """
     service = service_user(path)
-    folders = dict.fromkeys((path.parent, keys.folder, *settings_folders))
-    files = [each for folder in (path.parent, keys.folder) for each in _files_in(folder)]
+    data_dir = path.parent.parent
+    folders = dict.fromkeys((data_dir, path.parent, keys.folder, *settings_folders))
+    files = [each for folder in list(folders)[:3] for each in _files_in(folder)]
     yield from _closed(service, list(folders))
     found = [says for file in dict.fromkeys(files) if (says := _wrong(service, file, path))]
     yield from found[:MOST]
@@ -44,8 +45,8 @@ def _closed(service: os.stat_result, folders: list[Path]) -> Iterator[str]:
     """Yield a sentence for each folder that the service's user, or this one, may not use."""
     user = owners.name_of(service.st_uid)
     above = dict.fromkeys(parent for folder in folders for parent in folder.absolute().parents)
-    for folder in [*above, *folders]:
-        needed = os.X_OK if folder in above else os.R_OK | os.W_OK | os.X_OK
+    for folder in dict.fromkeys((*above, *folders)):
+        needed = os.R_OK | os.W_OK | os.X_OK if folder in folders else os.X_OK
         try:
             found = os.stat(folder)
         except OSError:

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from ledger.create import create
+from ledger.events import Metadata
 from ledger.sqlite.connection import connect, driver
 from tests.scim_api.client import replace, user
 
@@ -188,6 +190,17 @@ def test_a_missing_ledger_is_told_with_its_path_and_the_settings_it_comes_from(s
     assert f"SCIM_DATA_DIR (set in the environment) is {shell.data_dir}; " in ended.err
     assert "; ledgers there: acme, default. " in ended.err
     assert "--ledger is acmee" in ended.err
+
+
+def test_init_finishes_what_a_killed_one_began_and_nothing_else(empty):
+    metadata = Metadata("operator", "cli", "1", {})
+    create(empty.data_dir / "default" / "ledger.db", "default", software="x", metadata=metadata)
+    assert "run `scim-ledger migrate`" in empty("token", "list", code=1).err
+
+    made = empty("init", "--json").json
+
+    assert made["origin"] == empty("status", "--json").json[0]["origin"]
+    assert "there is a ledger at" in empty("init", code=1).err
 
 
 def test_a_ledger_that_is_away_is_not_made_again(shell, api, tmp_path):

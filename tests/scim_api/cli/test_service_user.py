@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 import traceback
 from pathlib import Path
@@ -14,6 +15,7 @@ from scim_api import settings as settings_
 from scim_api.server.runtime import EXTENSION
 from tests.scim_api.cli.conftest import Shell
 from tests.scim_api.client import Api, Site, user
+from tests.scim_api.process import PROGRAM
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
 
@@ -90,6 +92,17 @@ def test_what_a_command_of_root_makes_belongs_to_the_owner_of_its_folder(root_of
     assert {"signing.key", "copy.db", "events.jsonl", "verify.py", "ledger.lock"} <= names
     assert "anchor-folder.json" in names and any(name.endswith(".tree-head") for name in names)
     assert {path: uid for path, uid in made.items() if uid != SERVICE} == {}
+
+
+def test_a_ledger_that_root_restores_belongs_to_the_service(root_of):
+    copy = root_of.data_dir.parent / "copy.db"
+    for words in (["init"], ["backup", copy], ["tree-head", "create"], ["restore", copy, "--yes"]):
+        ended = subprocess.run([*PROGRAM, *map(str, words)], capture_output=True, text=True)
+        assert ended.returncode == 0, ended
+
+    made = owners(root_of.data_dir.parent)
+    assert {path: uid for path, uid in made.items() if uid != SERVICE} == {}
+    assert as_service(serve) == '{"status":"ready","problems":[]}'
 
 
 def serve():
