@@ -12,7 +12,7 @@ from ledger.events import Metadata
 from ledger.open_files import OPEN
 from ledger.signing.anchors import anchors
 from ledger.signing.keys import HEAD_FILE, KEY_FILE, Keys
-from ledger.signing.known_heads import HeadSources, known
+from ledger.signing.known_heads import Ask, AskedLately, HeadSources, ask_url, known
 from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
 from ledger.signing.tree_heads import Signer, TreeHeads
@@ -46,7 +46,8 @@ def jobs_of(tenant: Tenant) -> Sequence[Job]:
 
 def open_tenants(settings: Settings) -> Tenants:
     """Return the ledgers of the data directory, opened when first used."""
-    return Tenants(settings.data_dir, lambda path: open_tenant(path, settings, ask=True))
+    ask = AskedLately()
+    return Tenants(settings.data_dir, lambda path: open_tenant(path, settings, ask=ask))
 
 
 def keys_of(path: Path, settings: Settings) -> Keys:
@@ -62,7 +63,7 @@ def known_names(settings: Settings) -> list[str]:
     return sorted({*ledger_names(settings.data_dir), *signing})
 
 
-def open_tenant(path: Path, settings: Settings = DEFAULTS, *, ask: bool = False) -> Tenant:
+def open_tenant(path: Path, settings: Settings = DEFAULTS, *, ask: Ask | None = None) -> Tenant:
     """Open one ledger with its projections; raises LedgerUnavailable.
 
     One that lacks events over which a known head was signed is not opened: see signing.rollback.
@@ -110,15 +111,16 @@ def _must_not_be_in_use(path: Path) -> None:
                 raise LedgerBusy(f"{path} is in use by a service: stop it first") from None
 
 
-def known_heads(tenant: Tenant, settings: Settings, *, ask: bool = True) -> list[KnownHead]:
+def known_heads(tenant: Tenant, settings: Settings, *, ask: Ask | None) -> list[KnownHead]:
     """Return the newest heads known outside the ledger's file."""
     return known(tenant.heads, head_sources(tenant, settings, ask=ask), logs.LOGGER.warning)
 
 
-def head_sources(tenant: Tenant, settings: Settings, *, ask: bool = True) -> HeadSources:
-    """Return where heads of a ledger are known."""
+def head_sources(tenant: Tenant, settings: Settings, *, ask: Ask | None = ask_url) -> HeadSources:
+    """Return where heads of a ledger are known; without `ask`, the network is left out."""
     url = settings.anchor_url if ask else None
-    return HeadSources(settings.anchor_dir, settings.witness_dir, url, tenant.heads.keys)
+    folders = settings.anchor_dir, settings.witness_dir
+    return HeadSources(*folders, url, tenant.heads.keys, ask or ask_url)
 
 
 def wire(
@@ -196,7 +198,7 @@ def migrate_ledger(path: Path, settings: Settings, metadata: Metadata) -> list[s
     """
     _must_not_be_in_use(path)
     tenant, steps = wire_up_to_date(path, settings)
-    must_be_newest(tenant.heads, known_heads(tenant, settings, ask=False))
+    must_be_newest(tenant.heads, known_heads(tenant, settings, ask=None))
     if tenant.heads.introduce(metadata):
         steps.append("made the key that signs tree heads")
     if tenant.ledger.newest_head() is None:

@@ -4,8 +4,10 @@ A head is trusted only if a key of the ledger signed it: a stray or forged file 
 service.
 """
 
+import math
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,6 +31,40 @@ _SIZE = re.compile(rf"[0-9]+-([0-9]{{1,19}}){re.escape(SUFFIX)}", re.ASCII)
 NotesOf = Callable[[str], Iterable[Note]]  # the notes of an origin, the largest heads first
 
 
+Ask = Callable[[str], bytes]  # what a URL answers
+
+
+def ask_url(url: str) -> bytes:
+    """Return what an anchor's URL answers, nothing if it is for posting only; RemoteTrouble."""
+    try:
+        return fetch(url, display_name=host_of(url), timeout=TIMEOUT)
+    except RemoteTrouble as error:
+        if error.status is None:
+            raise
+        return b""
+
+
+class AskedLately:
+    """The same, but a URL is asked once for all ledgers that are opened within some seconds."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self._seconds = seconds
+        self._answers: dict[str, tuple[float, bytes | RemoteTrouble]] = {}  # monotonic seconds
+
+    def __call__(self, url: str) -> bytes:
+        """Return the answer, or raise the trouble again."""
+        at, answer = self._answers.get(url, (-math.inf, b""))
+        if time.monotonic() > at + self._seconds:
+            try:
+                answer = ask_url(url)
+            except RemoteTrouble as error:
+                answer = error
+            self._answers[url] = time.monotonic(), answer
+        if isinstance(answer, RemoteTrouble):
+            raise RemoteTrouble(str(answer), answer.status)
+        return answer
+
+
 @dataclass(frozen=True, slots=True)
 class HeadSources:
     """Where others hold heads of a ledger, and where its key is."""
@@ -37,6 +73,7 @@ class HeadSources:
     witness: Path | None = None
     url: str | None = None
     keys: Keys | None = None
+    ask: Ask = ask_url
 
     def of(self, identity: Identity) -> Iterator[tuple[str, Callable[[], NotesOf]]]:
         """Yield the name of each source and a function that opens it, the network last."""
@@ -45,7 +82,7 @@ class HeadSources:
         if witness := self.witness:
             yield f"the witness {witness}", lambda: _in_witness(witness)
         if url := self.url:
-            yield f"the anchor {host_of(url)}", lambda: _at_url(url)
+            yield f"the anchor {host_of(url)}", lambda: _notes_in(self.ask(url))
 
 
 def known(heads: TreeHeads, sources: HeadSources, warn: Callable[[str], None]) -> list[KnownHead]:
@@ -132,14 +169,8 @@ def _in_witness(root: Path) -> NotesOf:
     return lambda _: (note for size, file in largest for note in _note_in(file, size))
 
 
-def _at_url(url: str) -> NotesOf:
+def _notes_in(answer: bytes) -> NotesOf:
     """Return the head that an anchor's URL answers with, if it answers with one at all."""
-    try:
-        answer = fetch(url, display_name=host_of(url), timeout=TIMEOUT)
-    except RemoteTrouble as error:
-        if error.status is None:
-            raise
-        answer = b""  # it is for posting only
     with suppress(MalformedNote, UnicodeDecodeError):
         note = Note.parse(answer.decode())
         return lambda _: [note]

@@ -95,6 +95,7 @@ def followed(server, token, found):
         found.append(b"")
 
 
+@pytest.mark.slow
 def test_more_ledgers_than_may_be_open_are_served_signed_and_watched(many):
     server, tokens = many
     workers, feed = server.workers(), []

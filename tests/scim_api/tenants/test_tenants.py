@@ -6,6 +6,7 @@ import pytest
 
 from scim_api.auth import tokens
 from tests.scim_api.client import Api, patch, refusal, replace, user
+from tests.scim_api.served import answering, served
 
 
 @pytest.fixture
@@ -136,3 +137,16 @@ def test_a_copy_of_a_ledger_beside_it_is_never_taken_for_it(site, acme):
     assert health.json["ledgers"] == dict.fromkeys(
         ["a-copy", "zz-copy"], "two files hold one ledger"
     )
+
+
+def test_an_anchor_is_asked_once_for_all_ledgers_that_are_opened_together(make_site):
+    anchor = answering(503)
+    with served(anchor) as url:
+        site = make_site(SCIM_ANCHOR_URL=url)
+        apis = [site.make(f"t{number}") for number in range(4)]
+        anchor.asked.clear()
+
+        statuses = {api.get("/Users").status_code for api in apis}
+
+    assert statuses == {200}
+    assert [method for method, _, _ in anchor.asked] == ["GET"]
