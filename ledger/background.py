@@ -3,11 +3,9 @@
 import errno
 import fcntl
 import hashlib
-import heapq
 import math
 import os
 import struct
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -127,41 +125,40 @@ class JobRunner(Generic[S]):
         deadline = time.monotonic() + seconds
         if self._thread.is_alive():
             self._thread.join()
-            for each in self._due(sys.maxsize):
-                if each.ledger.reached or self._locks.holds(each.ledger.path):
-                    for job in self._jobs_of(each):
-                        self._try(job, job.finish)
-                    OPEN.tidy(OPEN.share)
+            served = [each for each in self._served() if each.ledger.reached or self._is_mine(each)]
+            for each in self._due(served):
+                for job in self._jobs_of(each):
+                    self._try(job, job.finish)
+                OPEN.tidy(OPEN.share)
                 if time.monotonic() > deadline:
                     break  # the next start goes on
         self._locks.close()
 
     def _run(self) -> None:
         while not self._ended.wait(INTERVAL):
-            for each in self._due(AT_ONCE):
+            mine = [each for each in self._served() if self._is_mine(each)]
+            for each in self._due(mine)[:AT_ONCE]:
                 if self._ended.is_set():
                     return
                 self._give_turn(each)
                 OPEN.tidy(OPEN.share)
 
-    def _due(self, most: int) -> list[S]:
+    def _due(self, served: Iterable[S]) -> list[S]:
         """Return those for which something may be due, those first that waited longest."""
         due = [
             each
-            for each in self._served()
+            for each in served
             if not (seen := self._seen[each.ledger.path]).settled or seen.state != _state_of(each)
         ]
-        return heapq.nsmallest(most, due, key=lambda each: self._seen[each.ledger.path].at)
+        return sorted(due, key=lambda each: self._seen[each.ledger.path].at)
 
     def _give_turn(self, each: S) -> None:
-        """Do the jobs of a ledger, if it falls to this process.
+        """Do the jobs of a ledger.
 
         It is settled once two turns found it at rest and the same: a file's time is coarse.
         """
         seen = self._seen[each.ledger.path]
         state, seen.at = _state_of(each), time.monotonic()
-        if not self._has_turn(each):
-            return
         at_rest = [self._work(job) for job in self._jobs_of(each)]
         seen.settled = all(at_rest) and state[0] is not None and state == seen.state
         seen.state = state
@@ -188,8 +185,11 @@ class JobRunner(Generic[S]):
         self._report(job, None)
         return more
 
-    def _has_turn(self, each: S) -> bool:
-        """Take a ledger's lock, kept for as long as the process lives."""
+    def _is_mine(self, each: S) -> bool:
+        """Take a ledger's lock, kept for as long as the process lives; return whether it is held.
+
+        Commands see by it that a ledger is served.
+        """
         try:
             return self._locks.take(each.ledger.path)
         except OSError as error:
@@ -212,10 +212,6 @@ class LedgerLocks:
         self._name = name
         self._files: dict[Path, IO[bytes]] = {}  # by data directory: in practice there is one
         self._taken: set[Path] = set()
-
-    def holds(self, ledger: Path) -> bool:
-        """Return whether the lock of a ledger was taken here."""
-        return ledger in self._taken
 
     def take(self, ledger: Path) -> bool:
         """Take the lock of a ledger, unless another holds it; return whether it is held here."""

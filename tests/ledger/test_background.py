@@ -62,7 +62,8 @@ def runner(tenants):
 
 def look(runner, most=100):
     """Give their turns to those that are due, as the thread does; return how many they were."""
-    due = runner._due(most)
+    mine = [each for each in runner._served() if runner._is_mine(each)]
+    due = runner._due(mine)[:most]
     for each in due:
         runner._give_turn(each)
     return len(due)

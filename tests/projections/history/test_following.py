@@ -244,16 +244,17 @@ def history_job(tenant):
 def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
     first, second = (JobRunner(lambda: [tenant], history_job) for _ in range(2))
 
-    assert first._has_turn(tenant)
-    assert not second._has_turn(tenant)
+    assert first._is_mine(tenant)
+    assert not second._is_mine(tenant)
     first.end()
-    assert second._has_turn(tenant)
+    assert second._is_mine(tenant)
     second.end()
 
 
 def test_a_lock_that_cannot_be_created_is_logged_and_retried(tenant, people, monkeypatch):
     monkeypatch.setattr(background, "INTERVAL", 0.01)
     lock, told = tenant.ledger.path.parent.with_name("history.lock"), []
+    lock.unlink(missing_ok=True)
     lock.mkdir()  # as on a disk that takes no more files
 
     def report(chore, trouble):
