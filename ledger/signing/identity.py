@@ -7,7 +7,7 @@ it.
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from ledger.contract import RawEvent
@@ -101,14 +101,18 @@ class Identity:
         return restore.agreed if restore else None
 
     def restore_of(self, origin: str) -> Restore | None:
-        """Return what ended an origin: one of the ledger's, or one that it admits in a head."""
+        """Return what ended an origin: one of the ledger's, or one that it admits in a head.
+
+        With the largest head of it that was abandoned: a later restore can admit one that was not
+        known before.
+        """
+        admitting = [each for each in self.restores if each.head and each.head.origin == origin]
+        most = max(admitting, key=lambda each: each.admitted, default=None)
         for each in reversed(self.restores):
             if each.previous == origin:
-                return each
-        if origin in self.names:
-            return None
-        admitted = (each for each in self.restores if each.head and each.head.origin == origin)
-        return next(admitted, None)
+                more = most and most.admitted > each.admitted
+                return replace(each, abandoned=most.abandoned) if most and more else each
+        return None if origin in self.names else most
 
     def trusted(self, given: Iterable[VerifierKey]) -> list[VerifierKey]:
         """Return keys, and those for which they vouch.

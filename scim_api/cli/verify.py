@@ -128,6 +128,11 @@ def _verify(
     with Progress("verifying") as progress:
         report = verify_file(path, progress, options)
     report.findings += found
+    if not (options.copy or options.own or found) and report.events + report.skipped > 1:
+        report.notes.append(
+            f"there is no {HEAD_FILE} next to the key: nothing here shows whether the newest events"
+            " are missing; see scim-ledger recover --help"
+        )
     if not report.migrated:
         report.notes.append(
             "an earlier version made this file; what it had no tables for was not checked"
@@ -254,6 +259,7 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
     yield from map(identity.in_words, report.restores)
     if any(finding.kind is not Kind.PROJECTION for finding in report.findings):
         yield "NOT VERIFIED: the ledger or its file was changed or damaged."
+        yield from _way_out(report, options)
         return
     if report.findings:
         yield (
@@ -302,6 +308,25 @@ def _single_document(single: EventResult) -> dict[str, Any]:
         ),
         "findings": [_finding(finding) for finding in single.findings],
     }
+
+
+def _way_out(report: Report, options: Options) -> Iterator[str]:
+    """Say which command leads on, where one does."""
+    kinds = {finding.kind for finding in report.findings}
+    if options.copy:
+        yield "Do not restore this file: take another backup."
+    elif kinds == {Kind.HEAD}:
+        yield (
+            "If the file was put back and only lacks a tree head that is known elsewhere:"
+            " scim-ledger tree-head create puts back the one in signing.head."
+        )
+    elif kinds <= {Kind.MISSING, Kind.ROOT, Kind.HEAD}:
+        yield (
+            "If a backup or a copy was put in place, stop the service and run scim-ledger restore"
+            " BACKUP, or, to go on with what is here, scim-ledger recover --new-incarnation."
+        )
+    elif kinds & {Kind.EVENT, Kind.STORE, Kind.IDENTITY}:
+        yield "Stop the service and put a true backup back: scim-ledger restore BACKUP."
 
 
 def _single_lines(single: EventResult) -> Iterator[str]:

@@ -176,6 +176,17 @@ def test_without_the_head_signed_last_a_ledger_is_not_opened(tenant, recorder, r
     assert run("verify").exit_code == 0
 
 
+def test_verify_says_which_command_leads_on(restored: Path, run) -> None:
+    behind = run("verify")
+    restored.with_name("signing.head").unlink()
+    without = run("verify")
+
+    assert behind.exit_code == 3
+    assert "scim-ledger recover --new-incarnation" in behind.stdout
+    assert without.exit_code == 0
+    assert "there is no signing.head next to the key" in without.stdout
+
+
 def test_nothing_is_confirmed_that_a_known_head_denies(restored: Path, run) -> None:
     result = run("recover", "--nothing-lost")
 

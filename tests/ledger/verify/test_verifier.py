@@ -509,6 +509,7 @@ def test_findings_are_said_in_sentences(history: Path, run: Run) -> None:
     assert result.stdout.splitlines() == [
         "position 17: header's actor: expected nobody, found operator",
         "NOT VERIFIED: the ledger or its file was changed or damaged.",
+        "Stop the service and put a true backup back: scim-ledger restore BACKUP.",
     ]
 
 

@@ -15,6 +15,7 @@ import app
 from ledger import events
 from ledger.background import exclusive_lock
 from ledger.events import Event
+from ledger.signing.anchors import FolderAnchor
 from scim_api import settings, wiring
 from scim_api.auth import credentials
 from scim_api.tenants.tenants import Tenant
@@ -365,3 +366,26 @@ def test_a_key_from_the_environment_signs_on(data_dir, run, tmp_path, monkeypatc
     assert not path.with_name("signing.key").exists()
     all_is_well(run, path)
     assert run("tree-head", "create").exit_code == 0
+
+
+def test_a_head_that_turns_up_after_the_restore_can_be_admitted(
+    grown, backup, recorder, run, tmp_path, monkeypatch
+) -> None:
+    path, anchor = grown.ledger.path, tmp_path / "worm"
+    anchor.mkdir()
+    recorder(grown.ledger)("Note-1", *[Event(events.CREATED, {"n": 1})] * 5)
+    grown.heads.sign()
+    FolderAnchor(grown.heads, anchor).step()
+    grown.close()
+    for file in path.parent.iterdir():
+        file.unlink()
+    restored(run, backup)  # the anchor was not at hand
+
+    monkeypatch.setenv("SCIM_ANCHOR_DIR", str(anchor))
+    refused = run("token", "list")
+    recovered = run("recover", "--new-incarnation")
+
+    assert refused.exit_code == 1
+    assert "neither keeps them nor says that they are lost" in refused.stderr
+    assert recovered.exit_code == 0, recovered.stderr
+    all_is_well(run, path)
