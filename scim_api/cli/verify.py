@@ -149,6 +149,8 @@ def _verify(
         Verified(report.origin, report.size, report.root, head, clock.timestamp()).write(memory)
     code = Exit.NOT_VERIFIED if report.findings else Exit.FAILED if unchecked else Exit.OK
     record = {"name": name, **_document(report, options, ok=not code)}
+    if unchecked:
+        record["error"] = unchecked
     return Done(record, list(_lines(report, options)), code=code, says=unchecked)
 
 

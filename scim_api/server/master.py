@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.app import base
@@ -287,8 +288,10 @@ class Trial:
             return
         try:
             pid, status = os.waitpid(self._process.pid, os.WNOHANG)
-        except ChildProcessError:  # gunicorn was quicker
-            self._begin()
+        except ChildProcessError:  # gunicorn was quicker: how it ended is not known
+            self._status = 1
+            with suppress(OSError):
+                self._begin()
             return
         if pid:
             self._status = self._process.returncode = os.waitstatus_to_exitcode(status)

@@ -6,6 +6,8 @@ from scim_api.settings import Settings
 from scim_api.tenants.tenants import ledger_names, ledger_path
 from scim_api.wiring import must_be_migrated
 
+MOST_NAMED = 10  # ledgers
+
 
 def must_fit(settings: Settings) -> None:
     """Raise SystemExit with a sentence unless this program can serve what is served now.
@@ -28,8 +30,8 @@ def must_fit(settings: Settings) -> None:
     if newer:
         raise SystemExit(f"Error: {newer[0]}")
     if behind:
+        more = f" and {len(behind) - MOST_NAMED} more" if behind[MOST_NAMED:] else ""
         raise SystemExit(
-            f"Error: it has to migrate {len(behind)} ledgers first ({', '.join(behind[:5])}"
-            f"{', ...' if behind[5:] else ''}), for which the service has to be stopped:"
-            " see docs/upgrading.md"
+            f"Error: it would have to migrate {', '.join(behind[:MOST_NAMED])}{more}, for which the"
+            " service has to be stopped: see docs/upgrading.md"
         )

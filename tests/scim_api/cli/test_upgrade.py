@@ -91,6 +91,7 @@ def test_before_it_verify_says_to_migrate_and_finds_nothing_wrong(walk, name):
 
     assert ended.json["findings"] == []
     assert ended.json["ok"] is False
+    assert ended.json["error"] in ended.err
     assert ended.json["events"] >= 12
     assert "run `scim-ledger migrate`" in ended.err
 
