@@ -163,6 +163,39 @@ def good_chains() -> Iterable[Chain]:
     )
 
 
+def chains_with_bad_heads() -> Iterable[Chain]:
+    """Yield ledgers whose events obey the rule, and heads by keys that are not in force there."""
+    both = {"a1": "a1 a2", "a2": "a1 a2"}
+    yield (
+        rotated_once("a retired key signs a head over later events")
+        .head("a1", good=False)
+        .trusts(**both)
+    )
+    yield (
+        opened("the next key signs a head from before it was in force")
+        .head("a2", good=False)
+        .rotated("a1", "a2")
+        .head("a2")
+        .trusts(**both)
+    )
+    yield (
+        opened("the key of a former origin signs a head over later events")
+        .restore(A, "a1", "b1")
+        .user()
+        .head("b1")
+        .head("a1", good=False)
+        .trusts(a1="a1 b1")
+    )
+    yield (
+        opened("the key of a former origin signs a head under the new name")
+        .restore(A, "a1", "b1")
+        .head("b1")
+        .head("a1", good=False, origin=B)
+        .trusts(a1="a1 b1")
+    )
+    yield opened("a key that never was signs a head").head("thief", good=False)
+
+
 def chains_with_lost_changes() -> Iterable[Chain]:
     """Yield ledgers whose Restored event lists changes that stood in events that were lost."""
     rotated = lost("KeyRotated", A, 7, rotation("a1", "a2", 6))
@@ -499,7 +532,14 @@ def bad_openings() -> Iterable[Chain]:
 
 
 def every() -> list[Chain]:
-    kinds = (good_chains, chains_with_lost_changes, bad_rotations, bad_restores, bad_lost_changes)
+    kinds = (
+        good_chains,
+        chains_with_bad_heads,
+        chains_with_lost_changes,
+        bad_rotations,
+        bad_restores,
+        bad_lost_changes,
+    )
     return [chain for kind in (*kinds, bad_openings) for chain in kind()]
 
 
