@@ -9,7 +9,7 @@ class Kind(StrEnum):
 
     EVENT = "event"  # its header, leaf, payload or place among the others
     MISSING = "missing events"  # that a head was signed over, or that were verified before
-    TREE = "tree"  # a kept hash of the tree
+    TILES = "tiles"  # kept hashes of the tree that are not those of the events
     HEAD = "tree head"  # a signed head: its note, number, time, name or signature
     ROOT = "root"  # other events than those that a head was signed over
     IDENTITY = "identity"  # the origins and keys that the ledger says it had

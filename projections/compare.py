@@ -5,33 +5,52 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 
-from ledger.contract import LedgerBusy, Progress, SideFileUnavailable
+from ledger.contract import LedgerBusy, LedgerUnavailable, NotMigrated, Progress
 from ledger.verify.report import Compared
 from ledger.verify.workers import FEW, cores
-from projections.runner import StoredProjection
+from projections.runner import Incomparable, StoredProjection
 
 Opened = Callable[[], Sequence[StoredProjection]]  # a function that another process can call
+Found = tuple[int, str | None]  # where a projection stands, and its fault
 Reports = SimpleQueue[tuple[int, int, int]]  # which projection, how far, of how much
 
 
 def compare(opened: Opened, events: int, progress: Progress, *, few: int = FEW) -> Compared:
     """Compare with a rebuild those projections that are built for the ledger.
 
-    With few events this process does it: starting another takes longer. Raises LedgerBusy, and
-    whatever stops a rebuild.
+    With few events this process does it: starting another takes longer. What stops a
+    comparison is a fault of its projection. Raises LedgerBusy and NotMigrated.
     """
     projections = opened()
-    standing = {each.name: each.stands_at() for each in projections}
     if events <= few or cores() < 2:
-        differences = [each.check(progress) for each in projections]
-        faults = [str(difference) for difference in differences if difference]
+        found = [_compared(each, progress) for each in projections]
     else:
-        faults = [fault for fault in _elsewhere(opened, len(projections), progress) if fault]
+        found = _elsewhere(opened, len(projections), progress)
+    every = [(each.name, *one) for each, one in zip(projections, found, strict=True)]
     return Compared(
-        faults,
-        {name: position for name, position in standing.items() if position},
-        [_missing(name) for name, position in standing.items() if not position],
+        [fault for _, _, fault in every if fault],
+        {name: position for name, position, _ in every if position},
+        [_missing(name) for name, position, fault in every if not (position or fault)],
     )
+
+
+def _compared(projection: StoredProjection, progress: Progress) -> Found:
+    """Return where a projection stands, and its fault: how it differs, or what stops a rebuild."""
+    position = 0
+    try:
+        position = projection.stands_at()
+        difference = projection.check(progress)
+    except (LedgerBusy, NotMigrated):
+        raise
+    except Incomparable as error:
+        return position, str(error)
+    except LedgerUnavailable as error:
+        name = projection.name
+        return position, f"projection {name}: the {name} cannot be read: {error}"
+    except Exception as error:  # whatever is in the tables
+        says = f"cannot be compared with a rebuild: {type(error).__name__}: {error}"
+        return position, f"projection {projection.name}: {says}"
+    return position, str(difference) if difference else None
 
 
 def _missing(name: str) -> str:
@@ -41,7 +60,7 @@ def _missing(name: str) -> str:
     )
 
 
-def _elsewhere(opened: Opened, count: int, progress: Progress) -> list[str | None]:
+def _elsewhere(opened: Opened, count: int, progress: Progress) -> list[Found]:
     context = get_context("spawn")
     reports: Reports = context.SimpleQueue()
     reached: dict[int, tuple[int, int]] = {}
@@ -65,17 +84,11 @@ def _begin(reports: Reports) -> None:
     _reports = reports
 
 
-def _check(opened: Opened, number: int) -> str | None:
+def _check(opened: Opened, number: int) -> Found:
     """Compare one projection, in a process of its own."""
 
     def progress(done: int, total: int) -> None:
         if _reports:
             _reports.put((number, done, total))
 
-    try:
-        difference = opened()[number].check(progress)
-    except (LedgerBusy, SideFileUnavailable):
-        raise
-    except Exception as error:  # which pickle may not take
-        raise RuntimeError(f"{type(error).__name__}: {error}") from None
-    return str(difference) if difference else None
+    return _compared(opened()[number], progress)

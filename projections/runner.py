@@ -2,14 +2,14 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ledger.background import file_lock
-from ledger.contract import Connection, Ledger, NotMigrated, Progress, no_progress
+from ledger.contract import Connection, Ledger, LedgerError, NotMigrated, Progress, no_progress
 from ledger.events import Recorded
-from ledger.sqlite.connection import snapshot, temporary
+from ledger.sqlite.connection import driver, scratch, snapshot
 from projections import tables
 
 CHUNK = 500  # events a transaction while rebuilding: writers wait for one chunk at the most
@@ -77,6 +77,16 @@ class Difference:
         return (
             f"projection {self.projection}: table {self.table} differs from a rebuild at {key}"
             f" ({', '.join(self.columns)})"
+        )
+
+
+class Incomparable(LedgerError):
+    """A table cannot be read to its end."""
+
+    def __init__(self, projection: str, table: str, after: str, error: Exception) -> None:
+        super().__init__(
+            f"projection {projection}: table {table} cannot be read after {after}:"
+            f" {type(error).__name__}: {error}"
         )
 
 
@@ -165,16 +175,16 @@ class StoredProjection:
         end = self.stands_at()
         if not end:
             return None
-        with closing(temporary()) as scratch:
-            self.projection.prepare(scratch)
+        with scratch() as rebuilt:
+            self.projection.prepare(rebuilt)
             twin = self.projection.twin("")
-            twin.create_tables(scratch)
-            scratch.execute("BEGIN")
-            position = self._replay(twin, lambda: nullcontext(scratch), lambda: end, progress)
+            twin.create_tables(rebuilt)
+            rebuilt.execute("BEGIN")
+            position = self._replay(twin, lambda: nullcontext(rebuilt), lambda: end, progress)
             with self.file.reading() as connection, snapshot(connection):
                 rest = self.ledger.read_chunk(position, self._position(connection))
-                twin.project_all(scratch, rest)
-                return _difference(connection, scratch, self.projection)
+                twin.project_all(rebuilt, rest)
+                return _difference(connection, rebuilt, self.projection)
 
     def _replay(
         self,
@@ -200,8 +210,14 @@ class StoredProjection:
 def _difference(live: Connection, rebuilt: Connection, projection: Projection) -> Difference | None:
     """Return the first row that differs, by the smaller key of the two sides."""
     for table, order in projection.tables.items():
-        keys = order.split(", ")
-        for found, expected in tables.differing_rows(live, rebuilt, table, order):
+        keys, last = order.split(", "), tables.Row()
+        try:
+            differing = next(tables.differing_rows(live, rebuilt, table, order, last), None)
+        except driver.Error as error:
+            after = ", ".join(f"{key} {last[key]}" for key in keys if last) or "its beginning"
+            raise Incomparable(projection.name, table, after, error) from error
+        if differing:
+            found, expected = differing
             rows = [row for row in (found, expected) if row]
             key, *others = sorted(({k: row[k] for k in keys} for row in rows), key=_nulls_first)
             changed = ["the whole row"]

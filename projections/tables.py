@@ -89,13 +89,26 @@ def drop_some(connection: Connection, table: str, key: str) -> bool:
 
 
 def differing_rows(
-    left: Connection, right: Connection, table: str, order: str
+    left: Connection, right: Connection, table: str, order: str, last: Row
 ) -> Iterator[tuple[Row | None, Row | None]]:
-    """Yield the rows of a table that two files do not have alike, side by side."""
+    """Yield the rows of a table that two files do not have alike, side by side.
+
+    An error leaves in `last` the row before it, if there was one.
+    """
     statement = f"SELECT * FROM {table} ORDER BY {order}"
     found, expected = left.execute(statement), right.execute(statement)
     columns = [column[0] for column in found.description]
-    for pair in zip_longest(found, expected):
+    before: Sequence[Any] | None = None
+    rows = zip_longest(found, expected)
+    while True:
+        try:
+            pair = next(rows)
+        except StopIteration:
+            return
+        except Exception:
+            last |= dict(zip(columns, before, strict=True)) if before else {}
+            raise
+        before = pair[1]
         if pair[0] != pair[1]:
             one, other = (dict(zip(columns, row, strict=True)) if row else None for row in pair)
             yield one, other

@@ -25,6 +25,7 @@ from projections.current.credentials import Credentials
 from projections.current.resources import Resources
 from projections.history.history import History, HistoryJob
 from projections.runner import StoredProjection
+from projections.tree import StoredTree
 from scim_api import logs
 from scim_api import settings as settings_
 from scim_api.erasure.purge import Purges
@@ -166,6 +167,13 @@ def stored_projections(
     tenant = wire(path, settings, read_only=read_only)
     inline = (StoredProjection(tenant.ledger, each) for each in projections_of(tenant))
     return [*inline, tenant.history]
+
+
+def rebuildable(
+    path: Path, settings: Settings = DEFAULTS
+) -> Sequence[StoredProjection | StoredTree]:
+    """Return all that is derived from a ledger's events: its projections and the tree's tiles."""
+    return [StoredTree(wire(path, settings).heads), *stored_projections(path, settings)]
 
 
 def create_ledger(path: Path, settings: Settings, *, software: str, metadata: Metadata) -> None:

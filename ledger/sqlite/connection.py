@@ -4,6 +4,7 @@ import importlib
 import os
 import random
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,6 +46,15 @@ SCHEMA_VERSION = 3
 SIDE_FILES = {"history.db": "history", "requests.db": "request log", "usage.db": "usage file"}
 LOG_FILES = ("-wal", "-shm")  # the same ones for as long as any connection is open
 
+_SCRATCH = (
+    "PRAGMA locking_mode=EXCLUSIVE",
+    "PRAGMA journal_mode=MEMORY",  # no file of another name
+    "PRAGMA synchronous=OFF",
+    "PRAGMA secure_delete=OFF",  # the whole file goes
+    "PRAGMA cache_size=-16000",
+    "CREATE TABLE t (x)",
+    "DROP TABLE t",  # the file is open from here on
+)
 _SETTINGS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # an answered request survives power loss
@@ -130,10 +140,47 @@ def json_list(values: Iterable[Any]) -> str:
 
 
 def temporary() -> Connection:
-    """Open a private database that is gone when it is closed."""
-    connection = driver.connect("", isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA secure_delete=ON")
-    return connection
+    """Open a private database in memory."""
+    return driver.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+
+def scratch_folder() -> Path:
+    """Return where a large database is made for a while: on a disk, for /tmp may be memory."""
+    if given := os.environ.get("TMPDIR"):
+        return Path(given)
+    return Path("/var/tmp" if os.access("/var/tmp", os.W_OK) else tempfile.gettempdir())
+
+
+@contextmanager
+def scratch() -> Iterator[Connection]:
+    """Open a private database in a file without a name, which ends with the process at the latest.
+
+    The driver's own temporary databases are kept in memory, however large. Raises LedgerError.
+    """
+    folder = scratch_folder()
+    try:
+        handle, name = tempfile.mkstemp(prefix="scim-ledger-", dir=folder)  # for this user only
+        try:
+            os.close(handle)
+            connection = driver.connect(name, isolation_level=None, check_same_thread=False)
+            for setting in _SCRATCH:
+                connection.execute(setting).fetchall()
+        finally:
+            os.unlink(name)
+    except (OSError, driver.Error) as error:
+        raise LedgerError(
+            f"no file can be made in {folder}, which TMPDIR names: {error}"
+        ) from error
+    try:
+        yield connection
+    except driver.OperationalError as error:
+        if code_of(error) not in (driver.SQLITE_FULL, driver.SQLITE_IOERR):
+            raise
+        raise LedgerError(
+            f"the disk of {folder} is full or failed: {error}. TMPDIR names another folder"
+        ) from error
+    finally:
+        connection.close()
 
 
 class translate_errors:

@@ -20,6 +20,7 @@ from ledger.signing.identity import IDENTITY_TYPES
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
+_NO_COPIES = ("ledger", "v")  # the origin in force, and this format
 _COLUMNS = "position id stream version type revision at txn actor ledger v".split()
 
 
@@ -73,8 +74,13 @@ class EventCheck:
         return findings
 
     def _check_place(self, row: StoredEvent, leaf: bytes) -> Iterator[Finding]:
-        if row.position != self._position + 1:
-            yield _finding(row, "position", str(self._position + 1), short(row.position))
+        after = self._position + 1
+        if row.position > after:
+            last, found = row.position - 1, f"none; the next is at position {row.position}"
+            upto = last if last > after else None
+            yield Finding(Kind.MISSING, after, "event", "one", found, upto)
+        elif row.position != after:
+            yield _finding(row, "position", str(after), short(row.position))
         if leaf != row.leaf_hash:
             yield _finding(row, "leaf hash", leaf.hex(), _bytes(row.leaf_hash).hex())
 
@@ -144,14 +150,23 @@ def is_time(text: str) -> bool:
 def _compare_headers(
     row: StoredEvent, header: dict[str, Any], made: dict[str, Any]
 ) -> Iterator[Finding]:
-    """Say in words how a header differs from the one made of the columns."""
+    """Say in words how a header differs from the one made of the columns.
+
+    The columns are copies: where the header is as it was hashed, a column is what is wrong.
+    """
+    as_hashed = leaf_hash(_bytes(row.header)) == row.leaf_hash
     if codec.canonical(header) != row.header:
         yield _finding(row, "header form", "canonical JSON", "other bytes")
     if header.keys() != made.keys():
         yield _finding(row, "header names", short(sorted(made)), short(sorted(header)))
     for name in _COLUMNS:
-        if _differ(made[name], header.get(name)):
-            yield _finding(row, f"header's {name}", short(made[name]), short(header.get(name)))
+        copy, hashed = made[name], header.get(name)
+        if not _differ(copy, hashed):
+            continue
+        if as_hashed and name not in _NO_COPIES:
+            yield _finding(row, f"column {name}", short(hashed), short(copy))
+        else:
+            yield _finding(row, f"header's {name}", short(copy), short(hashed))
 
 
 def _compare_hashed(

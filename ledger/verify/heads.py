@@ -80,24 +80,27 @@ class Heads:
             return
         _, head = parsed
         if head.size != row.size:
-            yield _finding(f"size of {what}", str(row.size), str(head.size))
+            yield _finding(f"size of {what}", str(head.size), str(row.size))
         origin = self._identity.origin_at(head.size)
         if head.origin != origin:
             yield _finding(f"origin of {what}", origin, short(head.origin))
         yield from self._compare(what, head)
 
+    def unproved_from(self, size: int) -> int:
+        """Return the first position that no head smaller than a size proved, as far as checked."""
+        return self._good[bisect_left(self._good, size) - 1] + 1
+
     def _compare(self, what: str, head: TreeHead) -> Iterator[Finding]:
-        if head.size > self._end:
-            expected = f"{head.size:,} events, for {what} was signed over them"
-            found = f"{self._end:,}: the ledger is shorter"
-            yield Finding(Kind.MISSING, self._end + 1, "event", expected, found)
+        first, last = self.unproved_from(head.size), head.size
+        if last > self._end:
+            expected = f"{last:,}, for {what} was signed over them"
+            found = f"{self._end:,}: the ledger is shorter; nothing proves those from {first:,} on"
+            yield Finding(Kind.MISSING, first, "events", expected, found, last)
             return
         root = self._roots.get(head.size)
         if root == head.root:
             insort(self._good, head.size)
         elif root is not None:
-            last = head.size
-            first = self._good[bisect_left(self._good, last) - 1] + 1
             differs = f"what differs is from position {first} to {last}"
             found = f"another: {'it was changed' if first == last else differs}"
             what, to = f"root of {what} of size {last}", last if last > first else None

@@ -9,7 +9,7 @@ from typing import Any
 from ledger import owners
 from ledger.atomic_files import write_whole
 from ledger.contract import LedgerError, StoredHead
-from ledger.findings import Finding
+from ledger.findings import Finding, Kind
 from ledger.signing.key_rule import Restore
 from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead, VerifierKey
@@ -136,6 +136,11 @@ class Report:
     @property
     def good(self) -> bool:
         return not self.findings
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong but what follows from the events and can be made again."""
+        return all(each.kind in (Kind.TILES, Kind.PROJECTION) for each in self.findings)
 
     @property
     def first_bad_position(self) -> int | None:

@@ -9,7 +9,8 @@ from ledger import merkle
 from ledger.contract import StoredEvent, StoredHead, StoredRows
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
-from ledger.signing.tiles import WIDTH, node_of
+from ledger.signing.note import TreeHead
+from ledger.signing.tree import Edge, EventsChanged, Place, Proved, hashed, kept_edge
 from ledger.verify.heads import parse
 from ledger.verify.ranges import Outcome, Range
 from ledger.verify.workers import open_rows
@@ -76,25 +77,36 @@ def _check_inclusion(
         yield Finding(Kind.HEAD, None, f"signature of {what}", f"one of {key}", "none of it")
     if head.origin != origin:
         yield Finding(Kind.HEAD, None, f"origin of {what}", origin, short(head.origin))
-    leaf, index = merkle.leaf_hash(event.header), event.position - 1
-    result.proof = merkle.inclusion_proof(index, head.size, _nodes(rows))
-    if not merkle.verify_inclusion(leaf, index, head.size, result.proof, head.root):
+    if not event.position <= head.size <= (end := rows.bounds().end):
+        expected, found = f"{event.position:,} to {end:,}", f"{head.size:,}"
+        yield Finding(Kind.HEAD, None, f"size of {what}", expected, found)
+        return
+    yield from _check_path(rows, event, head, what, result)
+
+
+def _check_path(
+    rows: StoredRows, event: StoredEvent, head: TreeHead, what: str, result: EventResult
+) -> Iterator[Finding]:
+    """Prove the event under a head: by the tiles if they are right, if not by all events."""
+    edge, made = kept_edge(rows, head.size), dict[Place, bytes]()
+    if not (edge and edge.root == head.root):
+        edge = Edge()
+        made = hashed(rows, 1, head.size, edge)
+        made |= edge.begun()
+    first, last, proved = 1, head.size, edge.root == head.root
+    tree = Proved(rows, edge, made)
+    try:
+        proved = proved and tree.leaf(event.position) == merkle.leaf_hash(event.header)
+        result.proof = tree.inclusion(event.position, head.size) if proved else []
+    except EventsChanged as error:
+        first, last, proved = error.first, error.last, False
+    if not proved:
         expected = f"included in {what}, of {head.size:,} events"
-        found = "not: it, another event, or a tile of the tree was changed"
+        found = f"not: it or another of the events {first} to {last} is none that was signed"
         yield Finding(Kind.ROOT, event.position, "leaf", expected, found)
-
-
-def _nodes(rows: StoredRows) -> merkle.Node:
-    """Return the nodes of the tree: from the tiles, or from the leaves where tiles are missing."""
-
-    def hashes(level: int, first: int, count: int) -> list[bytes]:
-        if level == 0:
-            return [leaf for _, leaf in rows.leaves(first + 1, first + count)]
-        number, start = divmod(first, WIDTH)
-        kept = merkle.split(rows.tile(level, number))[start : start + count]
-        if len(kept) == count and len(kept[-1]) == merkle.HASH_SIZE:
-            return kept
-        below = (hashes(level - 1, n * WIDTH, WIDTH) for n in range(first, first + count))
-        return [merkle.tree_hash(each) for each in below]
-
-    return node_of(hashes)
+        return
+    for (level, number), hashes in made.items():
+        kept = rows.tile(level, number)
+        if not (kept.startswith(hashes) or hashes.startswith(kept)):
+            expected = "the hashes of the events under it"
+            yield Finding(Kind.TILES, None, f"tile {level}/{number}", expected, "others")

@@ -27,7 +27,8 @@ from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.known_heads import newest_trusted
 from ledger.signing.standing import Standing, standing_of
-from ledger.verify.heads import Heads, Signatures, missing
+from ledger.signing.tree import kept_edge
+from ledger.verify.heads import Heads, Signatures, missing, parse
 from ledger.verify.identity import (
     admissions,
     check_abandoned,
@@ -178,7 +179,7 @@ class _Verification:
             for piece, outcome in outcomes:
                 self._find(outcome.findings)
                 if isinstance(piece, Range | Leaves):
-                    self._find(tree.add(numbers[piece], outcome))
+                    tree.add(numbers[piece], outcome)
                 if isinstance(piece, Leaves):
                     report.skipped += outcome.events
                 else:
@@ -193,28 +194,34 @@ class _Verification:
     def _conclude(self, tree: TreeCheck, identity: Identity, bounds: Bounds) -> None:
         rows, report = self.rows, self.report
         end = rows.bounds().end
-        self._find(check_levels(rows, end))
         self._find(check_strays(rows, min(bounds.end + 1, _HIGHEST), _HIGHEST))
         report.size, report.root = tree.size, tree.roots.get(bounds.end)
-        self._find(self._check_since(tree, identity))
-        self._find(self._check_heads(tree, identity, bounds))
+        since = self.options.since
+        good = since.size if since and tree.roots.get(since.size) == since.root else 0
+        heads = Heads(identity, tree.roots, bounds.end, good=good)
+        self._find(self._check_heads(heads, tree, identity, bounds))
+        self._find(self._check_since(heads, tree, identity))
+        self._find(self._check_tiles(heads, tree, bounds))
+        self._find(check_levels(rows, end))
         self._find(rows.check_markers(end))
         report.notes += [
             f"the erasure at position {position} is not finished: traces may be left in the files"
             for position in rows.unfinished_erasures()
         ]
 
-    def _check_since(self, tree: TreeCheck, identity: Identity) -> Iterator[Finding]:
+    def _check_since(self, heads: Heads, tree: TreeCheck, identity: Identity) -> Iterator[Finding]:
         """Prove that the events that were verified before are still those."""
         since = self.options.since
         if since is None:
             return
         if since.origin not in identity.names:
-            what, expected = "origin when it was verified last", short(identity.origin)
-            yield Finding(Kind.IDENTITY, None, what, expected, short(since.origin))
+            expected = f"{short(since.origin)}, as verified at {since.at}"
+            yield Finding(Kind.IDENTITY, None, "origin", expected, short(identity.origin))
         if since.size > tree.size and tree.whole:
-            expected = f"{since.size:,} events, which were verified at {since.at}"
-            yield Finding(Kind.MISSING, tree.size + 1, "event", expected, f"{tree.size:,}")
+            first = heads.unproved_from(since.size)
+            expected = f"{since.size:,}, which were verified at {since.at}"
+            found = f"{tree.size:,}; nothing proves those from {first:,} on"
+            yield Finding(Kind.MISSING, first, "events", expected, found, since.size)
         elif tree.roots.get(since.size, since.root) != since.root:
             what = f"root of the first {since.size:,} events"
             expected = f"{since.root.hex()}, as verified at {since.at}"
@@ -222,11 +229,10 @@ class _Verification:
             yield Finding(Kind.ROOT, 1, what, expected, found, since.size)
 
     def _check_heads(
-        self, tree: TreeCheck, identity: Identity, bounds: Bounds
+        self, heads: Heads, tree: TreeCheck, identity: Identity, bounds: Bounds
     ) -> Iterator[Finding]:
         options, report = self.options, self.report
         since = options.since
-        heads = Heads(identity, tree.roots, bounds.end, good=since.size if since else 0)
         if since and since.head:
             report.newest = next(self.rows.heads(since.head - 1, since.head), None)
         after = report.newest.number if report.newest else 0
@@ -251,6 +257,23 @@ class _Verification:
         yield from self._check_missing(identity, bounds)
         yield from check_abandoned(identity, tree.roots)
         yield from check_keys(identity, options.keys, options.brought)
+
+    def _check_tiles(self, heads: Heads, tree: TreeCheck, bounds: Bounds) -> Iterator[Finding]:
+        """Find which are wrong where tiles and events differ.
+
+        Tiles that give the root that was signed are right: the events under them are others.
+        """
+        signed, newest = 0, self.report.newest
+        parsed = parse(newest) if newest else None
+        if isinstance(parsed, tuple) and parsed[1].size <= bounds.end:
+            head = parsed[1]
+            kept = kept_edge(self.rows, head.size)
+            signed = head.size if kept and kept.root == head.root else 0
+        for each in tree.differing:
+            if each.last <= signed:  # heads may prove the first of them
+                yield each.others(max(each.first, heads.unproved_from(each.last)))
+            else:
+                yield each.wrong
 
     def _check_missing(self, identity: Identity, bounds: Bounds) -> Iterator[Finding]:
         """Find that tree heads were taken out of the file."""

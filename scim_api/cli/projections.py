@@ -6,9 +6,10 @@ from dataclasses import asdict
 import click
 
 from projections.runner import StoredProjection
+from projections.tree import StoredTree
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.terminal import Exit, Failure, Progress, end, note
-from scim_api.wiring import stored_projections
+from scim_api.wiring import rebuildable
 
 projections = group("projections", "Show, rebuild and check what is derived from the events.")
 
@@ -19,12 +20,13 @@ def list_projections(console: Console) -> None:
     console.rows((asdict(each.status()) for each in _projections(console)), "no projections")
 
 
-@command("rebuild", "", "resources", group=projections, json=False)
+@command("rebuild", "", "resources", "tree", group=projections, json=False)
 @click.argument("name", required=False)
 def rebuild(console: Console, name: str | None) -> None:
     """Rebuild one projection, or all, while the service runs.
 
-    New tables are built next to the live ones and then take their place.
+    New tables are built next to the live ones and then take their place. The projection `tree` is
+    the tiles that proofs are made of; it is rebuilt only if the events are as they were signed.
     """
     for projection in _projections(console, name):
         with Progress(f"rebuilding {projection.name}") as progress:
@@ -53,9 +55,11 @@ def check(console: Console, name: str | None) -> None:
         end(Exit.NOT_VERIFIED)
 
 
-def _projections(console: Console, name: str | None = None) -> Sequence[StoredProjection]:
+def _projections(
+    console: Console, name: str | None = None
+) -> Sequence[StoredProjection | StoredTree]:
     """Return a ledger's projections whatever their state, or the one of a name."""
-    every = stored_projections(console.path(), console.settings)
+    every = rebuildable(console.path(), console.settings)
     chosen = [each for each in every if name in (None, each.name)]
     if not chosen:
         names = ", ".join(each.name for each in every)

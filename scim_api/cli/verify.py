@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ledger import clock
-from ledger.contract import LedgerBusy, LedgerError, NotMigrated, SideFileUnavailable
+from ledger.contract import LedgerBusy, LedgerError, NotMigrated
 from ledger.findings import Finding, Kind
 from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.known_heads import HeadSources
@@ -138,7 +138,7 @@ def _verify(
             "an earlier version made this file; what it had no tables for was not checked"
         )
     unchecked = ""
-    if report.good and not options.copy:
+    if report.sound and not options.copy:
         if not report.migrated:
             unchecked = f"{NotMigrated(path)}, then verify again: only the events were checked"
         elif not events_only and options.since is None:
@@ -187,10 +187,8 @@ def _compare_projections(path: Path, report: Report) -> str:
         return f"{error}, then verify again: only the events were checked"
     except LedgerBusy:
         raise
-    except SideFileUnavailable as error:
-        faults = [f"the {error.file} cannot be read: {error}"]
     except Exception as error:  # whatever stops a rebuild is a finding too
-        faults = [f"the current state cannot be rebuilt: {type(error).__name__}: {error}"]
+        faults = [f"the projections cannot be compared: {type(error).__name__}: {error}"]
     expected = "what a rebuild gives"
     report.findings += [
         Finding(Kind.PROJECTION, None, "projection", expected, fault) for fault in faults
@@ -237,6 +235,7 @@ def _document(report: Report, options: Options, *, ok: bool) -> dict[str, Any]:
 
 def _finding(finding: Finding) -> dict[str, Any]:
     return {
+        "kind": finding.kind.value,
         "position": finding.position,
         **({"last": finding.last} if finding.last else {}),
         "what": finding.what,
@@ -259,15 +258,10 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
     """Yield what was found, or what was checked and what that does not show."""
     yield from map(str, report.findings)
     yield from map(identity.in_words, report.restores)
-    if any(finding.kind is not Kind.PROJECTION for finding in report.findings):
-        yield "NOT VERIFIED: the ledger or its file was changed or damaged."
-        yield from _way_out(report, options)
-        return
     if report.findings:
-        yield (
-            f"NOT VERIFIED: all {report.events} events are as they were written, but the"
-            " projections are not what a rebuild gives: scim-ledger projections rebuild"
-        )
+        yield f"NOT VERIFIED: {_verdict(report)}"
+        if not report.sound:
+            yield from _way_out(report, options)
         return
     every = f" of {report.events + report.skipped}" if report.skipped else ""
     yield f"verified: {report.events}{every} events of {report.origin}, all as they were written"
@@ -292,6 +286,22 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
     yield from (f"note: {note}" for note in report.notes)
     yield "What no verification shows:"
     yield from (f"- {sentence}" for sentence in _not_shown(report, options))
+
+
+def _verdict(report: Report) -> str:
+    """Say which is wrong: what was signed, or what follows from it and can be made again."""
+    kinds = {finding.kind for finding in report.findings}
+    if kinds & {Kind.ROOT, Kind.MISSING}:
+        return "the events are not those that were signed: the ledger was changed or damaged."
+    if not report.sound:
+        return "the ledger or its file was changed or damaged."
+    tiles, remedy = Kind.TILES in kinds, "scim-ledger projections rebuild"
+    if Kind.PROJECTION not in kinds:
+        wrong, remedy = "the tiles are wrong", f"{remedy} tree"
+    else:
+        wrong = f"the projections {'and the tiles ' if tiles else ''}are not what a rebuild gives"
+    events = report.events + report.skipped
+    return f"all {events} events are as they were written, but {wrong}: {remedy}"
 
 
 def _single_document(single: EventResult) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Comparing projections with a rebuild: several processes agree with one."""
 
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from ledger.sqlite.connection import Connection
+from ledger.sqlite.connection import Connection, driver
 from projections.compare import compare
 from scim_api import wiring
 
@@ -34,11 +35,43 @@ def test_another_process_reports_the_same_differences(history: Path, foreign: Fo
     assert found == faults(history, few=30)
 
 
-def test_an_error_in_another_process_is_raised_here(history: Path, foreign: Foreign) -> None:
+@pytest.mark.parametrize("few", [0, 30], ids=["elsewhere", "here"])
+def test_what_cannot_be_compared_is_a_fault_of_its_projection(
+    few: int, history: Path, foreign: Foreign
+) -> None:
     foreign(history).execute("DROP TABLE resource_email")
 
-    with pytest.raises(RuntimeError, match="no such table"):
-        faults(history, few=0)
+    [fault] = faults(history, few=few)
+
+    start = "projection resources: table resource_email cannot be read after its beginning: "
+    assert fault.startswith(start)
+
+
+@pytest.mark.parametrize("few", [0, 30], ids=["elsewhere", "here"])
+@pytest.mark.parametrize("damage", ["a page", "the first page"])
+def test_a_broken_history_is_called_the_history(damage: str, few: int, history: Path) -> None:
+    tenant = wiring.wire(history)
+    tenant.history.catch_up()
+    tenant.close()
+    file = history.parent / "history.db"
+    raw = bytearray(file.read_bytes())
+    if damage == "a page":
+        [(root,)] = _rows(file, "SELECT rootpage FROM sqlite_master WHERE name='resource_version'")
+        begin = (root - 1) * 4096
+        raw[begin : begin + 100] = bytes(100)
+    else:
+        raw[:100] = bytes(100)
+    file.write_bytes(raw)
+
+    [fault] = faults(history, few=few)
+
+    assert fault.startswith("projection history: ")
+    assert ("table resource_version cannot be read after" in fault) == (damage == "a page")
+
+
+def _rows(file: Path, statement: str) -> list[tuple[int]]:
+    with closing(driver.connect(str(file))) as connection:
+        return list(connection.execute(statement))
 
 
 def test_a_history_that_was_not_compared_is_said_to_be_none(history: Path) -> None:

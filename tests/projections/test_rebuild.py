@@ -264,6 +264,7 @@ def test_the_check_command_exits_with_3_and_names_the_row(
 
     assert result.exit_code == 3
     assert result.stdout.splitlines() == [
+        "tree: not built yet",
         "credentials: the same rows as a rebuild gives",
         "configuration: the same rows as a rebuild gives",
         "projection resources: table resource differs from a rebuild at position 4 (version)",

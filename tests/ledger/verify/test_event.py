@@ -135,7 +135,15 @@ def test_the_wrong_field_of_a_header_is_named(name: str) -> None:
     header = canonical({**json.loads(row.header), name: "another"})
 
     what = {"attributes": "payload entries", "commitment": "commitment"}
-    assert faults(with_header(row, header)) == [what.get(name, f"header's {name}")]
+    what |= {name: f"header's {name}" for name in ("ledger", "v")}
+    assert faults(with_header(row, header)) == [what.get(name, f"column {name}")]
+
+
+def test_where_a_header_is_not_as_it_was_hashed_the_column_is_expected() -> None:
+    row = event({"a": 1})
+    header = canonical({**json.loads(row.header), "actor": "another"})
+
+    assert faults(row._replace(header=header)) == ["leaf hash", "header's actor"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("attributes", True), ("v", 1.0), ("version", True)])

@@ -139,9 +139,9 @@ FORGERIES: dict[str, tuple[int | None, str, list[Change]]] = {
         "root of tree head 3 of size 100",
         [rewrite(50, {"x": "y"}), forge_tiles],
     ),
-    "an event under a tile written anew": (
+    "an event under a tile that gives the root that was signed": (
         3,
-        "tile 1/0: expected the hash of events 1 to 256",
+        "position 3 to 256: events: expected those that were signed, whose hash is in tile 1/0",
         [rewrite(50, {"x": "y"})],
     ),
     "two events swapped, with headers that fit": (
@@ -177,9 +177,14 @@ FORGERIES: dict[str, tuple[int | None, str, list[Change]]] = {
         "table _sqlite_migrations",
         ["UPDATE _sqlite_migrations SET name = 'x' WHERE id = 1"],
     ),
+    "an event taken out": (
+        413,
+        "position 413: event: expected one, found none; the next is at position 414",
+        ["DELETE FROM payload WHERE position = 413", "DELETE FROM event WHERE position = 413"],
+    ),
     "a tail cut off under its heads": (
-        591,
-        "590: the ledger is shorter",
+        403,
+        "590: the ledger is shorter; nothing proves those from 403 on",
         [
             "DELETE FROM payload WHERE position > 590",
             "DELETE FROM event WHERE position > 590",
@@ -235,7 +240,7 @@ FORGERIES: dict[str, tuple[int | None, str, list[Change]]] = {
         "origin of tree head 3",
         [put_head(3, STRANGER, origin="evil/0000000000000000")],
     ),
-    "a head beyond the end": (601, "shorter", [put_head(7, STRANGER, size=601)]),
+    "a head beyond the end": (403, "shorter", [put_head(7, STRANGER, size=601)]),
     "a checkpoint beyond the end": (
         None,
         "checkpoint of resources",
@@ -329,7 +334,7 @@ def test_a_cut_off_tail_is_found_by_signing_head(signed: Path, run: Run) -> None
     result = run("verify", "--events-only", "--json")
 
     said = json.loads(result.stdout)
-    assert (result.exit_code, said["first_bad_position"]) == (3, 501)
+    assert (result.exit_code, said["first_bad_position"]) == (3, 403)
     assert "signing.head" in said["findings"][0]["expected"]
 
 
@@ -342,7 +347,7 @@ def test_a_tail_that_was_cut_off_is_found_by_a_head_from_outside(
     result = run("verify", "--events-only", "--head", str(tmp_path / "head"))
 
     assert result.exit_code == 3
-    assert "position 501" in result.stdout
+    assert "position 403 to 600: events: expected 600" in result.stdout
 
 
 def test_a_tail_that_was_cut_off_and_nobody_holds_a_head_of_is_honestly_not_shown(

@@ -48,18 +48,18 @@ def at_time_of(position: int, seconds: int) -> Callable[[Connection], None]:
 GONE = "DELETE FROM payload WHERE position = {0}", "DELETE FROM event WHERE position = {0}"
 TAMPERINGS: dict[str, tuple[int, str, list[Any]]] = {
     "the last event of a range gone": (
-        SPAN + 1,
-        "position",
+        SPAN,
+        "event",
         [each.format(SPAN) for each in GONE],
     ),
     "the first event of a range gone": (
-        SPAN + 2,
-        "position",
+        SPAN + 1,
+        "event",
         [each.format(SPAN + 1) for each in GONE],
     ),
     "a whole range gone": (
-        2 * SPAN + 1,
-        "position",
+        SPAN + 1,
+        "event",
         [
             f"DELETE FROM payload WHERE position BETWEEN {SPAN + 1} AND {2 * SPAN}",
             f"DELETE FROM event WHERE position BETWEEN {SPAN + 1} AND {2 * SPAN}",
@@ -82,7 +82,7 @@ TAMPERINGS: dict[str, tuple[int, str, list[Any]]] = {
     ),
     "text that is no UTF-8": (
         SPAN + 9,
-        "header's stream",
+        "column stream",
         [f"UPDATE event SET stream = CAST(x'6fff' AS TEXT) WHERE position = {SPAN + 9}"],
     ),
 }

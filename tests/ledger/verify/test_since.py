@@ -97,7 +97,9 @@ def test_memory_of_another_ledger_is_detected(long: Path) -> None:
     since = verified(long)
     other = Verified("evil/0000000000000000", since.size, since.root, since.head, since.at)
 
-    assert "origin when it was verified last" in found_by(again(long, other))
+    [finding] = again(long, other).findings
+    expected = "evil/0000000000000000, as verified at 2026-11-25"
+    assert (finding.what, finding.expected) == ("origin", expected)
 
 
 def test_since_last_stores_its_memory_next_to_the_ledger_and_says_what_it_skipped(
@@ -181,8 +183,10 @@ CHANGES = {
     "its leaf": "UPDATE event SET leaf_hash = zeroblob(32) WHERE position = 300",
     "its time": "UPDATE event SET recorded_at = '2020' WHERE position = 300",
     "all of it": rewrite(300, {"x": "y"}),
-    "a neighbour's leaf": "UPDATE event SET leaf_hash = zeroblob(32) WHERE position = 299",
-    "a tile beside it": "UPDATE tile SET hashes = zeroblob(64)",
+    "a neighbour": "UPDATE event SET header = x'00' WHERE position = 299",
+    "an event at the edge, without tiles": (
+        "UPDATE event SET header = x'00' WHERE position = 599; DELETE FROM tile"
+    ),
 }
 
 
@@ -190,11 +194,32 @@ CHANGES = {
 def test_one_event_is_not_verified_when_there_was_changed(
     name: str, signed: Path, run: Run
 ) -> None:
-    tamper(signed, CHANGES[name])
+    change = CHANGES[name]
+    tamper(signed, *(change.split("; ") if isinstance(change, str) else [change]))
 
     result = run("verify", "--position", "300", "--json")
 
     assert (result.exit_code, json.loads(result.stdout)["first_bad_position"]) == (3, 300)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE tile SET hashes = zeroblob(64)",
+        "UPDATE tile SET hashes = CAST(substr(hashes, 1, 32) || zeroblob(32) AS BLOB)",
+        "UPDATE tile SET hashes = zeroblob(8192)",
+    ],
+)
+def test_of_wrong_tiles_it_is_said_that_the_event_is_right(
+    change: str, signed: Path, run: Run
+) -> None:
+    tamper(signed, change)
+
+    said = json.loads(run("verify", "--position", "300", "--json").stdout)
+
+    [finding] = said["findings"]
+    assert (finding["kind"], finding["what"]) == ("tiles", "tile 1/0")
+    assert (said["first_bad_position"], len(said["proof"])) == (None, 10)
 
 
 def test_an_event_that_is_not_there_is_not_found(signed: Path, run: Run) -> None:

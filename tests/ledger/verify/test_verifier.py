@@ -116,7 +116,7 @@ COLUMNS = "stream, 9, type, revision, recorded_at, txn, actor, header, leaf_hash
 TAMPERINGS: dict[str, tuple[int | None, list[Statement]]] = {
     "an event deleted": (17, ["DELETE FROM event WHERE position = 17"]),
     "an event and its payload deleted": (
-        18,
+        17,
         ["DELETE FROM event WHERE position = 17", "DELETE FROM payload WHERE position = 17"],
     ),
     "the first event deleted": (1, ["DELETE FROM event WHERE position = 1"]),
@@ -151,7 +151,7 @@ TAMPERINGS: dict[str, tuple[int | None, list[Statement]]] = {
         [f"INSERT INTO event SELECT {-(2**63)}, 'x', {COLUMNS} FROM event WHERE position = 17"],
     ),
     "an event put at the highest position there is": (
-        2**63 - 1,
+        31,
         [f"INSERT INTO event SELECT {2**63 - 1}, 'x', {COLUMNS} FROM event WHERE position = 17"],
     ),
     "a payload deleted": (17, ["DELETE FROM payload WHERE position = 17"]),
@@ -493,10 +493,11 @@ def test_findings_name_position_expected_and_found(history: Path, run: Run) -> N
     [finding] = json.loads(run("verify", "--json").stdout)["findings"]
 
     assert finding == {
+        "kind": "event",
         "position": 17,
-        "what": "header's actor",
-        "expected": "nobody",
-        "found": "operator",
+        "what": "column actor",
+        "expected": "operator",
+        "found": "nobody",
     }
 
 
@@ -507,7 +508,7 @@ def test_findings_are_said_in_sentences(history: Path, run: Run) -> None:
 
     assert result.exit_code == 3
     assert result.stdout.splitlines() == [
-        "position 17: header's actor: expected nobody, found operator",
+        "position 17: column actor: expected operator, found nobody",
         "NOT VERIFIED: the ledger or its file was changed or damaged.",
         "Stop the service and put a true backup back: scim-ledger restore BACKUP.",
     ]

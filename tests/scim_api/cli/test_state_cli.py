@@ -84,6 +84,7 @@ def test_projections_are_listed_with_rows(shell, jane):
     assert {each["name"]: each["position"] for each in listed} == {
         **dict.fromkeys(("credentials", "configuration", "resources"), 5),
         "history": 0,  # built when it is asked
+        "tree": 0,  # of so few events it has no tiles
     }
 
 
@@ -147,6 +148,7 @@ def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, ja
     faults = shell("projections", "check", "--json", code=3).json
 
     assert {each["name"]: each["ok"] for each in faults} == {
+        "tree": True,
         "credentials": True,
         "configuration": True,
         "resources": False,

@@ -1,0 +1,58 @@
+"""The tiles as a projection: compared, rebuilt, and told apart from changed events."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Run
+from tests.ledger.signed import forge_tiles, rewrite, tamper
+
+WRONG = "UPDATE tile SET hashes = CAST(substr(hashes, 1, 32) || zeroblob(32) AS BLOB)"
+PLANTED = "INSERT INTO tile VALUES (9, 9, zeroblob(32))"
+
+
+def ok(run: Run, *words: str) -> dict[str, bool]:
+    return {each["name"]: each["ok"] for each in json.loads(run(*words, "--json").stdout)}
+
+
+@pytest.mark.parametrize("change", [WRONG, PLANTED, "DELETE FROM tile; " + PLANTED])
+def test_wrong_tiles_are_told_from_wrong_events_and_rebuilt(
+    change: str, signed: Path, run: Run
+) -> None:
+    tamper(signed, *change.split("; "))
+
+    verified = run("verify")
+    found = json.loads(run("verify", "--json").stdout)
+    assert verified.exit_code == 3
+    assert {each["kind"] for each in found["findings"]} == {"tiles"}
+    assert (found["first_bad_position"], found["projections_rebuilt"]) == (None, True)
+    assert "events are as they were written, but the tiles are wrong" in verified.stdout
+    assert ok(run, "projections", "check") == {
+        "tree": False,
+        "credentials": True,
+        "configuration": True,
+        "resources": True,
+        "history": True,  # there is none yet
+    }
+    assert run("projections", "rebuild", "tree").exit_code == 0
+
+    assert ok(run, "projections", "check", "tree") == {"tree": True}
+    assert run("verify").exit_code == 0
+
+
+def test_over_changed_events_no_tiles_are_made(signed: Path, run: Run) -> None:
+    tamper(signed, rewrite(50, {"x": "y"}), forge_tiles)
+
+    refused = run("projections", "rebuild", "tree")
+
+    assert refused.exit_code == 1
+    assert "is not as its newest tree head says" in refused.stderr
+    assert "the events are not those that were signed" in run("verify", "--events-only").stdout
+
+
+def test_tiles_that_are_not_kept_are_no_fault(signed: Path, run: Run) -> None:
+    tamper(signed, "DELETE FROM tile")
+
+    assert run("verify", "--events-only").exit_code == 0
+    assert ok(run, "projections", "check", "tree") == {"tree": True}
