@@ -211,4 +211,4 @@ def _remembered(keys: Keys) -> tuple[list[KnownHead], list[str]]:
             TreeHead.of(each.note)
     except LedgerError as error:
         return [], [str(error)]
-    return found, [] if note else [f"there is no {file}"]
+    return found, []

@@ -7,6 +7,8 @@ import gc
 import json
 import os
 import shutil
+import tarfile
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -225,3 +227,36 @@ def test_after_ways_in_any_order_all_agree(tmp_path, walk, anchored) -> None:
     for action in walk:
         getattr(world, action)()
     world.look()
+
+
+ARCHIVES = sorted((Path(__file__).parents[2] / "golden" / "ledgers").glob("*.tar.xz"))
+
+
+@pytest.mark.parametrize("archive", ARCHIVES, ids=lambda path: path.name.partition(".")[0])
+def test_a_backup_from_before_an_upgrade_is_restored(archive, tmp_path) -> None:
+    world = World(tmp_path)
+    world.lose()
+    with tarfile.open(archive) as stored:
+        stored.extractall(world.data, filter="data")
+    world.backup()
+    CliRunner().invoke(app.cli, ["migrate"], env=world.environment)
+    world.keys = [world.run("key", "show").strip()]
+    world.grow()
+
+    world.restore()
+
+    world.restore()
+
+
+@pytest.mark.parametrize("archive", ARCHIVES[:1] + ARCHIVES[-1:], ids=lambda path: path.name[:1])
+def test_a_ledger_whose_upgrade_failed_is_replaced_by_its_backup(archive, tmp_path) -> None:
+    world = World(tmp_path)
+    world.lose()
+    with tarfile.open(archive) as stored:
+        stored.extractall(world.data, filter="data")
+    world.backup()
+
+    said = json.loads(world.run("restore", str(world.backups[-1]), "--yes", "--json"))
+
+    assert said["nothing_followed"]
+    world.run("verify")
