@@ -53,15 +53,21 @@ def plain(text, of):
     return text
 
 
-def read(name, parse, of):
+def parsed(file, parse):
     """Return what a small file holds."""
-    with text_in(Path(name).open("rb")) as file:
-        try:
-            text = plain(file.read(1 << 26), "it").replace("\r\n", "\n")
-            return parse(text.rstrip("\n") + "\n")
-        except Exception as error:
-            words = "{!a} cannot be read as {}: {!s:.200}"
-            raise Unreadable(words.format(str(name), of, error))  # noqa: B904 (2.7 has no "from")
+    try:
+        text = plain(file.read(1 << 26), "it").replace("\r\n", "\n")
+        return parse(text.rstrip("\n") + "\n")
+    except Exception as error:
+        raise Unreadable("{!s:.200}".format(error))  # noqa: B904 (Python 2 knows no "from")
+
+
+def read(name, parse, of):
+    try:
+        with text_in(Path(name).open("rb")) as file:
+            return parsed(file, parse)
+    except Unreadable as error:
+        raise Unreadable("{!a} cannot be read as {}: {}".format(str(name), of, error))  # noqa: B904
 
 
 # Signature: Ed25519 (RFC 8032 section 5.1)
@@ -141,6 +147,8 @@ def verifier_key(text):
 
 
 def key_given(text):
+    """Take a key from the command line, or as it was saved in a file."""
+    text = text.lstrip("\ufeff").strip()
     verifier_key(text)
     return text
 
@@ -207,7 +215,7 @@ def root_over(leaf, index, size, hashes):
 
 
 # Line: an event, of which the payload is shown whole, in part or not at all
-WHOLE = {"from": 1, "to": None, "size": None, "left": [], "right": []}  # or EXPORT.proof.json
+WHOLE = {"from": 1, "left": [], "right": []}  # or what EXPORT.proof.json says
 FORMS = {"header", "payload", "salt"}, {"header", "leaves", "shown"}, {"header"}
 NAMES = dict.fromkeys("actor at commitment id ledger stream txn type via".split(), str)
 NAMES.update(dict.fromkeys("attributes position revision v version".split(), int))
@@ -377,7 +385,7 @@ class Audit:
                 self.line(each)
             empty = 0 if text else empty + 1  # at the end empty lines do not matter
             require(len(self.findings) < 100, "there are more findings; the rest was not read")
-        last, size = part["to"] or self.position, part["size"] or self.position
+        last, size = (self.position, self.position) if whole else (part["to"], part["size"])
         if whole and self.first > 1:
             words = "what proves the events before {} is missing: they, or, of a part, {!a}"
             self.find(1, words, self.first, beside)

@@ -7,6 +7,7 @@ three lines: origin, size, root in base64. A witness signs with a time (C2SP tlo
 
 import base64
 import binascii
+import codecs
 import hashlib
 import re
 from dataclasses import dataclass, replace
@@ -174,6 +175,19 @@ class Note:
                     message, raw = _cosigned(self.text, raw[:_TIME_SIZE]), raw[_TIME_SIZE:]
                 return key.verify(message, raw)
         return False
+
+
+def saved_text(raw: bytes) -> str:
+    """Return the text in a file, however it was saved; raises MalformedNote.
+
+    Ends of lines, a byte order mark, UTF-16 with one and empty lines at the end do not matter.
+    """
+    marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = raw.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MalformedNote("it is not UTF-8: saved in another encoding, or damaged") from error
+    return text.replace("\r\n", "\n").rstrip("\n") + "\n"
 
 
 def _cosigned(text: str, time: bytes) -> bytes:

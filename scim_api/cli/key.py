@@ -14,7 +14,7 @@ from scim_api.cli.terminal import note, say
 def key_given(text: str) -> VerifierKey:
     """Read a verifier key given by --key; raises UsageError."""
     try:
-        return VerifierKey.parse(text)
+        return VerifierKey.parse(text.removeprefix("\ufeff"))  # of a file, as some save it
     except MalformedNote as error:
         raise click.UsageError(f"--key: {error}; scim-ledger key show prints it") from error
 

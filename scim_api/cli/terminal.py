@@ -25,6 +25,7 @@ class Exit(IntEnum):
     NOT_VERIFIED = 3
     CONFIGURATION = 4
     NOT_FOUND = 5
+    UNREADABLE = 6  # what was given to compare with is no tree head
     BUSY = 75
 
 

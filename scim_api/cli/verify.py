@@ -11,7 +11,7 @@ from ledger.contract import LedgerBusy, LedgerError, NotMigrated
 from ledger.findings import Finding, Kind
 from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.known_heads import HeadSources
-from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead
+from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, saved_text
 from ledger.verify import identity
 from ledger.verify.report import MEMORY_FILE, NOT_SHOWN, Options, Report, Verified
 from ledger.verify.single import EventResult, verify_position
@@ -169,10 +169,13 @@ def _own_head(keys: Keys) -> KnownHead | Finding | None:
 
 def _brought(file: Path) -> KnownHead:
     try:
-        brought = KnownHead(str(file), Note.parse(file.read_text(encoding="utf-8-sig")))
+        brought = KnownHead(str(file), Note.parse(saved_text(file.read_bytes())))
         TreeHead.of(brought.note)
-    except (MalformedNote, UnicodeDecodeError, OSError) as error:
-        raise click.UsageError(f"{file} is not a tree head: {error}") from error
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except MalformedNote as error:
+        failure = f"{file} cannot be read as a tree head: {error}. Nothing was verified"
+        raise Failure(failure, Exit.UNREADABLE) from error
     return brought
 
 

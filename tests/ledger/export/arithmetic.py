@@ -10,12 +10,19 @@ program = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(program)
 
 
-def audit(content, head, key):
-    """Check an export that is at hand as bytes."""
+def audit(content, head, key, part=None):
+    """Check an export that is at hand as bytes, like main does."""
     found = program.Audit([program.key_given(key)])
-    found.heads.append(program.head_of(head))
     try:
-        found.export(program.text_in(io.BufferedReader(io.BytesIO(content))))
-    except (ValueError, program.Unreadable) as error:  # of which main makes a finding
+        found.heads.append(program.parsed(text(head), program.head_of))
+        part = part and program.parsed(text(part), program.part_of)
+        found.export(text(content), part)
+    except program.Unreadable as error:
+        found.unreadable = str(error)
+    except Exception as error:
         found.findings.append((None, str(error)))
     return found
+
+
+def text(content):
+    return program.text_in(io.BufferedReader(io.BytesIO(content)))

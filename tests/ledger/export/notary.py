@@ -91,10 +91,10 @@ class Verdict:
         return findings
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
+def run(*words: object, program: Path = VERIFIER) -> subprocess.CompletedProcess[str]:
     """Run verify.py with nothing but the standard library."""
     return subprocess.run(
-        [sys.executable, "-I", "-S", str(VERIFIER), *map(str, words)],
+        [sys.executable, "-I", "-S", str(program), *map(str, words)],
         capture_output=True,
         text=True,
         timeout=60,

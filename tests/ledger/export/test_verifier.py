@@ -348,8 +348,8 @@ def test_a_bit_flipped_anywhere_in_an_export_is_found(exported: Desk, tmp_path: 
     for place in range(0, len(content), step):
         changed = bytearray(content)
         changed[place] ^= 1
-        audit = arithmetic.audit(bytes(changed), exported.heads[0], exported.keys[0])
-        assert audit.findings, (place, content[place - 20 : place + 20])
+        audit = arithmetic.audit(bytes(changed), exported.heads[0].encode(), exported.keys[0])
+        assert audit.findings or audit.unreadable, (place, content[place - 20 : place + 20])
 
 
 # Whatever is given for a line, a head, a key, a proof

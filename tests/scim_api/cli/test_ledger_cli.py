@@ -568,3 +568,36 @@ def test_key_show_prints_a_key_for_key_options(shell, tmp_path):
     head = [f"{exported}.tree-head", "--key", newest]
     program = [sys.executable, str(tmp_path / "verify.py"), str(exported), "--head", *head]
     assert subprocess.run(program, capture_output=True, timeout=60, check=False).returncode == 0
+
+
+SAVED = {
+    "CRLF": lambda text: text.replace("\n", "\r\n").encode(),
+    "a byte order mark": lambda text: text.encode("utf-8-sig"),
+    "no last newline": lambda text: text.rstrip("\n").encode(),
+    "newlines at the end": lambda text: text.encode() + b"\r\n\n",
+    "UTF-16": lambda text: text.encode("utf-16"),
+}
+
+
+def test_a_brought_head_may_have_been_saved_again_by_any_editor(shell, tmp_path):
+    note = shell("tree-head", "create").out
+    for name, save in SAVED.items():
+        (tmp_path / "head").write_bytes(save(note))
+
+        assert "verified" in shell("verify", "--head", str(tmp_path / "head")).out, name
+
+
+@pytest.mark.parametrize("content", [b"\xff\x00", b"", b"<html>", b"acme/1\n1\nAAAA\n"])
+def test_a_brought_head_that_is_none_is_not_called_tampering(shell, tmp_path, content):
+    (tmp_path / "head").write_bytes(content)
+
+    ended = shell("verify", "--head", str(tmp_path / "head"), code=6)
+
+    assert f"{tmp_path / 'head'} cannot be read as a tree head: " in ended.err
+    assert ended.out == ""
+
+
+def test_a_key_may_come_from_a_file_that_was_saved_again(shell):
+    key = shell("key", "show").out.strip()
+
+    assert "verified" in shell("verify", "--key", f"\ufeff{key}\r\n").out
