@@ -1,27 +1,22 @@
 """A witness: remembers a log's newest head and cosigns only what continues it."""
 
-import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ledger import codec, merkle
+from ledger import merkle
 from ledger.contract import LedgerError
-from ledger.events import KEY_ROTATED, RESTORED
 from ledger.http_client import RemoteTrouble
-from ledger.signing.key_rule import Current, Stated, step
 from ledger.signing.note import Note, SigningKey, TreeHead, VerifierKey
+from ledger.witness.history import History, history_under
 from ledger.witness.remote_log import Document, RemoteLog
 from ledger.witness.state import Pin, WitnessFolder
 
 FIRST_USE = "trusted on first use"
 GIVEN = "given"
 ROTATED = "rotated by its predecessor"
+SUCCEEDED = "signed by its predecessor, when the ledger was restored"
 ACCEPTED = "accepted with a new incarnation"
-
-# What reading a document that others wrote can raise, whatever they put in it.
-_UNFIT = (LedgerError, KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 class Refused(LedgerError):
@@ -84,17 +79,15 @@ class Witness:
         """Return the key that signed a head, why it is trusted, and the events that say so."""
         origin = TreeHead.of(note).origin
         if not pins:
-            pin = self._first(origin)
-            if pin.how == GIVEN and not note.signed_by(pin.key):
-                return self._follow(note, pin)  # it was rotated before we came
-            return self._signed(note, pin), []
-        last = pins[-1]
-        if origin != last.key.name:
-            return self._new_origin(note, last, remembered)
-        known = [each.key for each in pins]
-        if self.given and self.given not in known and self.given.name == origin:
+            if self.given and not (self.given.name == origin and note.signed_by(self.given)):
+                return self._followed(note, Pin(self.given, GIVEN), None)
+            return self._signed(note, self._first(origin)), []
+        last, known = pins[-1], [each.key for each in pins]
+        if self.given and self.given not in known and self.given.name == origin == last.key.name:
             return self._signed(note, Pin(self.given, GIVEN)), []
-        return (last, []) if note.signed_by(last.key) else self._follow(note, last)
+        if origin == last.key.name and note.signed_by(last.key):
+            return last, []
+        return self._followed(note, last, remembered)
 
     def _first(self, origin: str, how: str = FIRST_USE) -> Pin:
         """Return the key to begin with: the one given, or the one that the service names."""
@@ -119,65 +112,91 @@ class Witness:
             raise Refused(f"the newest head is not signed by {pin.key}")
         return pin
 
-    def _follow(self, note: Note, last: Pin) -> tuple[Pin, list[Document]]:
-        """Return the key that replaced the trusted one, and the events that say so."""
-        node = self.log.node(TreeHead.of(note).size)
+    def _followed(
+        self, note: Note, last: Pin, remembered: Note | None
+    ) -> tuple[Pin, list[Document]]:
+        """Return the key to which the trusted one has handed the log over, and how."""
+        head, asked = TreeHead.of(note), None
         try:
-            found = followed(last.key, note, self.log.events(KEY_ROTATED), node)
+            asked = history_under(note, self.log)
         except RemoteTrouble as error:
             if error.status not in (401, 403):
                 raise
-            raise Refused(
-                f"the newest head is not signed by {last.key}, and whether that was replaced cannot"
-                f" be asked ({error}); give a token, or the new key with --key"
-            ) from error
-        if found is None:
+            if head.origin == last.key.name:
+                raise Refused(
+                    f"the newest head is not signed by {last.key}, and whether that was replaced"
+                    f" cannot be asked ({error}); give a token, or the new key with --key"
+                ) from error
+        key, way = (asked.identity.key, asked.way(last.key)) if asked else (None, None)
+        if asked and key and way:
+            if head.origin != last.key.name:
+                self._must_have_kept(asked, head, remembered)
+                return Pin(key, SUCCEEDED), way
+            self._says.append(f"{last.key} was replaced by {key}; both have signed that")
+            return Pin(key, ROTATED), way
+        if head.origin == last.key.name:
             raise Refused(
                 f"the newest head is not signed by {last.key}, and no event that this key signed"
                 " puts another in its place"
             )
-        key, events = found
-        self._says.append(f"{last.key} was replaced by {key}; both have signed that")
-        return Pin(key, ROTATED), events
+        return self._new_origin(note, last, asked, remembered)
+
+    def _must_have_kept(self, asked: History, new: TreeHead, remembered: Note | None) -> None:
+        """Refuse a restored log that lacks witnessed events, unless the auditor accepts that.
+
+        Its former key has signed that it continues under another origin.
+        """
+        old = TreeHead.of(remembered) if remembered else None
+        if old is None:
+            return
+        kept = min(asked.kept(old.origin), old.size)
+        signed = f"{old.origin} was restored and is now {new.origin}; its key signed that"
+        if kept == old.size and not self._fault(old, new):
+            self._says.append(f"{signed}, and it kept all {old.size:,} events that were witnessed")
+            return
+        says = (
+            f"of the {old.size:,} events that were witnessed, {kept + 1:,} to {old.size:,} are lost"
+        )
+        if kept == old.size:
+            says = f"its first {old.size:,} events are not those that were witnessed"
+        if not self.accept:
+            raise Refused(
+                f"{signed}, but {says}. Ask its operator why; go on with --accept-incarnation if"
+                " that is right"
+            )
+        self._says.append(f"{signed}. WARNING: {says}")
 
     def _new_origin(
-        self, note: Note, last: Pin, remembered: Note | None
+        self, note: Note, last: Pin, asked: History | None, remembered: Note | None
     ) -> tuple[Pin, list[Document]]:
-        """Return the key of a log that continues under another origin, and the event for it."""
+        """Return the key of a log under another origin that no trusted key vouches for."""
         head = TreeHead.of(note)
+        if last.how == GIVEN and not remembered:
+            return self._first(head.origin), []  # refuses: the key given is of another origin
         if not self.accept:
             raise Refused(
                 f"the log was {last.key.name} and is now {head.origin}: it was restored and may"
-                " lack events, or it is another one. Ask its operator why; go on with"
-                " --accept-incarnation if that is right"
+                " lack events, or it is another one; its former key is not seen to have signed"
+                " that. Ask its operator why; go on with --accept-incarnation if that is right"
             )
         pin = self._signed(note, self._first(head.origin, ACCEPTED))
-        events = [each for each in self._restored(head) if _ends(each, last.key.name)][-1:]
         self._says.append(f"{last.key.name} is over; {head.origin} is witnessed from now on")
         if remembered:
-            old = TreeHead.of(remembered)
-            kept = events[0]["payload"]["size"] if events else None
-            self._says.append(self._what_was_kept(old, head, kept))
-        return pin, events
+            self._says.append(self._what_was_kept(TreeHead.of(remembered), head, asked))
+        return pin, asked.ends(last.key.name) if asked else []
 
-    def _what_was_kept(self, old: TreeHead, new: TreeHead, kept: int | None) -> str:
-        if kept is None:
+    def _what_was_kept(self, old: TreeHead, new: TreeHead, asked: History | None) -> str:
+        if asked is None or not asked.ends(old.origin):
             return "whether it continues what was witnessed cannot be told"
+        kept = asked.kept(old.origin)
         if old.size > kept:
-            return f"of {old.size:,} events that were witnessed it says it kept {kept:,}"
+            return (
+                f"of {old.size:,} events that were witnessed it says it kept {kept:,}:"
+                f" {kept + 1:,} to {old.size:,} are lost"
+            )
         if self._fault(old, new):
             return f"WARNING: its first {old.size:,} events are not those that were witnessed"
         return f"it kept all {old.size:,} events that were witnessed"
-
-    def _restored(self, head: TreeHead) -> list[Document]:
-        """Return the Restored events in the tree; none where the token is not allowed to ask."""
-        try:
-            events = self.log.events(RESTORED)
-        except RemoteTrouble as error:
-            if error.status in (401, 403):
-                return []
-            raise
-        return [e for e in events if _is_in(e, RESTORED, head, self.log.node(head.size))]
 
     def _must_continue(self, remembered: Note, note: Note, origin: str) -> None:
         """Raise Refused, with evidence kept, unless a head continues the one remembered."""
@@ -204,55 +223,3 @@ class Witness:
             f"the {new.size:,} events that {new.origin} shows do not begin with the {old.size:,}"
             " that it showed before"
         )
-
-
-def _ends(event: Document, origin: str) -> bool:
-    payload = event["payload"]  # what is in the tree has one
-    return payload.get("previous") == origin and isinstance(payload.get("size"), int)
-
-
-# Following the keys of a log, by events that both keys have signed
-
-
-def followed(
-    trusted: VerifierKey, note: Note, events: Sequence[Document], node: merkle.Node
-) -> tuple[VerifierKey, list[Document]] | None:
-    """Return the key that signed a head, and the rotations that lead to it; None if none do.
-
-    `events` are the log's KeyRotated events, oldest first. Each counts only if both keys signed it
-    and the tree under the head has it.
-    """
-    head, key, way = TreeHead.of(note), trusted, list[Document]()
-    for event in events:
-        new = _rotated(event, key)
-        if new is not None and new.name == key.name and _is_in(event, KEY_ROTATED, head, node):
-            key = new
-            way.append(event)
-    return (key, way) if way and note.signed_by(key) else None
-
-
-def _is_in(event: Document, type_: str, head: TreeHead, node: merkle.Node) -> bool:
-    """Return whether an event of a type, with its payload, is in the tree under a head."""
-    try:
-        raw = event["header"].encode()
-        header = json.loads(raw)
-        bound = codec.commitment(event["payload"], bytes.fromhex(event["salt"])).hex()
-        position = header["position"]
-        fit = (header["type"], header["commitment"]) == (type_, bound)
-        if not (fit and isinstance(position, int) and 1 <= position <= head.size):
-            return False
-    except _UNFIT:
-        return False
-    proof = merkle.inclusion_proof(position - 1, head.size, node)
-    leaf = merkle.leaf_hash(raw)
-    return merkle.verify_inclusion(leaf, position - 1, head.size, proof, head.root)
-
-
-def _rotated(event: Document, old: VerifierKey) -> VerifierKey | None:
-    """Return the key that replaces one by an event, if both have signed that."""
-    try:
-        position = json.loads(event["header"])["position"]
-        stated = Stated(KEY_ROTATED, position, old.name, event["payload"])
-        return step(Current(old.name, old), stated).now.key
-    except _UNFIT:
-        return None

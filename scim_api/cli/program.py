@@ -50,7 +50,7 @@ _HELP = """SCIM provisioning into a ledger that proves itself.
 Settings come from the environment: scim-ledger config show lists them.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 verification failed, 4 configuration, 5 not found,
-6 a tree head cannot be read, 75 busy.
+6 a tree head that was given cannot be read, 75 busy.
 """
 
 

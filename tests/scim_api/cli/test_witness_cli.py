@@ -239,7 +239,12 @@ def test_another_history_of_the_same_size_or_a_shorter_one_is_refused(watched, e
     assert "was refused before" in watched.look(code=3).err
 
 
-def test_a_new_incarnation_is_accepted_only_when_the_auditor_says_so(watched):
+def pinned(watched):
+    """Return the newest key that the witness trusts, and why."""
+    return json.loads(sorted((watched.folder / "keys").iterdir())[-1].read_text())
+
+
+def test_a_restored_log_that_lost_events_is_accepted_only_when_the_auditor_says_so(watched):
     watched.look()
     there = watched.copy("backup")
     watched.grow(3)
@@ -256,15 +261,85 @@ def test_a_new_incarnation_is_accepted_only_when_the_auditor_says_so(watched):
     assert made["previous"] in refused.err
     assert made["origin"] in refused.err
     assert watched.kept() == before
+    size = TreeHead.of(Note.parse(old.out)).size
+    lost = f"of the {size} events that were witnessed, {size - 2} to {size} are lost"
+    assert f"its key signed that, but {lost}" in refused.err
     accepted = watched.look("--accept-incarnation")
-    old_size = TreeHead.of(Note.parse(old.out)).size
-    assert (
-        f"of {old_size} events that were witnessed it says it kept {old_size - 3}" in accepted.err
-    )
+    assert f"WARNING: {lost}" in accepted.err
+    assert pinned(watched)["how"] == "signed by its predecessor, when the ledger was restored"
     assert TreeHead.of(Note.parse(accepted.out)).origin == made["origin"]
     watched.grow()
     assert "as before" in watched.look().err
     assert len(watched.kept()) == len(before) + 2
+
+
+def lose(watched, backup):
+    """Put a backup in place of the ledger, which had a later head, and go on under a new origin."""
+    head = watched.shell.data_dir / "default" / "signing.head"
+    newest = head.read_text()
+    watched.put_back(backup)
+    head.write_text(newest)
+    watched.shell("recover", "--new-incarnation")
+
+
+def test_restores_that_kept_all_that_was_witnessed_are_followed_without_asking(watched):
+    """Two in a row between two looks, with rotations before, between and after them."""
+    watched.look()
+    for number in range(2):
+        watched.shell("key", "rotate")
+        watched.sign()
+        there = watched.copy(f"backup-{number}")
+        watched.grow(3)
+        lose(watched, there)
+    watched.shell("key", "rotate")
+    watched.grow()
+
+    seen = watched.look()
+
+    assert "its key signed that, and it kept all 2 events that were witnessed" in seen.err
+    assert pinned(watched)["how"] == "signed by its predecessor, when the ledger was restored"
+    assert [json.loads(each["header"])["type"] for each in pinned(watched)["events"]] == [
+        "KeyRotated",
+        "Restored",
+        "KeyRotated",
+        "Restored",
+        "KeyRotated",
+    ]
+    watched.grow()
+    assert "as before" in watched.look().err
+
+
+def test_a_key_given_at_first_is_followed_over_a_restore(watched):
+    key = watched.shell("key", "show").out.strip()
+    there = watched.copy("backup")
+    watched.grow(3)
+    lose(watched, there)
+
+    watched.look("--key", key)
+
+    assert pinned(watched)["how"] == "signed by its predecessor, when the ledger was restored"
+
+
+def test_a_key_of_a_lost_rotation_is_followed_when_a_backup_from_before_it_was_restored(
+    watched, tmp_path
+):
+    watched.look()
+    watched.shell("backup", str(tmp_path / "backup.db"))
+    watched.shell("key", "rotate")
+    watched.sign()
+    size = TreeHead.of(Note.parse(watched.look().out)).size
+    rotated = pinned(watched)
+    watched.shell("restore", str(tmp_path / "backup.db"), "--yes")
+    watched.sign()
+
+    refused = watched.look(code=3)
+
+    assert f"witnessed, {size} to {size} are lost" in refused.err
+    assert pinned(watched) == rotated
+    watched.look("--accept-incarnation")
+    assert pinned(watched)["how"] == "signed by its predecessor, when the ledger was restored"
+    watched.grow()
+    watched.look()
 
 
 def test_a_new_incarnation_that_kept_all_is_held_to_it(watched):
@@ -299,6 +374,8 @@ def forge(path, body):
         return body
     page = json.loads(body)
     for event in page["events"]:
+        if "signature_old" not in event["payload"]:
+            continue
         raw = base64.b64decode(event["payload"]["signature_old"])
         forged = base64.b64encode(bytes([raw[0] ^ 1]) + raw[1:]).decode()
         event["payload"]["signature_old"] = forged
