@@ -11,8 +11,9 @@ from typing import Any
 from ledger.open_files import connections, raise_limit
 from scim_api import settings as _settings
 from scim_api.logs import gunicorn_logging, hold_standard_streams
+from scim_api.server.candidate import TRIAL
 from scim_api.server.log_file import Log, trouble_with
-from scim_api.server.master import TRIAL, tell_ready
+from scim_api.server.master import tell_ready
 
 hold_standard_streams()
 raise_limit()

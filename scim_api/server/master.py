@@ -1,21 +1,17 @@
 """gunicorn's master: it changes to another program without an end of the service.
 
-On SIGHUP the program that is installed now is tried in a process of its own (see trial). Only if it
-is fit does the master become it, by exec: process id, listening sockets and workers stay. A worker
-ends when those that replace it serve, so no connection is refused and every request is answered.
+On SIGHUP the program that is installed now is tried in a process of its own (see candidate). Only
+if it is fit does the master become it, by exec: process id, listening sockets and workers stay. A
+worker ends when those that replace it serve: no connection is refused, every request is answered.
 """
 
 import importlib
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
-from contextlib import suppress
 from typing import Any
 
 from gunicorn.app import base
@@ -25,15 +21,13 @@ from gunicorn.sock import create_sockets
 from gunicorn.systemd import sd_notify
 from gunicorn.workers.workertmp import WorkerTmp
 
-HANDOVER = "GUNICORN_HANDOVER"  # the variable in which a program leaves its sockets and workers
-TRIAL = "GUNICORN_TRIAL"  # is set where a program is only tried
+from scim_api.server.candidate import Candidate
 
-TRIAL_PATIENCE = 120.0  # seconds
+HANDOVER = "GUNICORN_HANDOVER"  # the variable in which a program leaves its sockets and workers
+
 ATTEMPTS = 5  # to start a worker while none serves
 LONGEST_PAUSE = 60.0  # seconds between two attempts
 SIGNALS = {*Arbiter.SIGNALS, signal.SIGCHLD}
-
-_PLACE = re.compile(r'^ *File "(.+)", line (\d+)', re.MULTILINE)  # in a traceback
 
 
 class Master(Arbiter):  # type: ignore[misc]
@@ -42,7 +36,7 @@ class Master(Arbiter):  # type: ignore[misc]
     def __init__(self, app: Any) -> None:
         super().__init__(app)
         self.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
-        self._trial: Trial | None = None
+        self._candidate: Candidate | None = None
         self._former: set[int] = set()  # workers of the program that was here before
         self._ending: dict[int, float] = {}  # workers that were told to, and until when they may
         self._holds: dict[int, Any] = {}  # the socket of each worker
@@ -99,7 +93,7 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def manage_workers(self) -> None:
         """Start the workers that are wanted, and end others once those serve."""
-        self._conclude_trial()
+        self._conclude_candidate()
         staying = [
             worker
             for worker in sorted(self.WORKERS.values(), key=lambda each: each.age)
@@ -152,8 +146,8 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def reap_workers(self) -> None:
         """Forget the workers that ended; one that could not start ends nothing that serves."""
-        if self._trial:
-            self._trial.look()
+        if self._candidate:
+            self._candidate.look()
         before = dict(self.WORKERS)
         while True:
             try:
@@ -163,9 +157,10 @@ class Master(Arbiter):  # type: ignore[misc]
                 self._pause_after(halt)
         for pid in before.keys() - self.WORKERS.keys():
             before[pid].tmp.close()
-            self._former.discard(pid)
-            self._ending.pop(pid, None)
-            self._holds.pop(pid, None)
+        self._former &= self.WORKERS.keys()
+        for kept in (self._ending, self._holds):
+            for pid in kept.keys() - self.WORKERS.keys():
+                del kept[pid]
 
     def _pause_after(self, halt: HaltServer) -> None:
         """Wait before the next worker is started; raises HaltServer where that is in vain."""
@@ -183,25 +178,27 @@ class Master(Arbiter):  # type: ignore[misc]
     def stop(self, graceful: bool = True) -> None:
         """End the workers and what is being tried."""
         self._stopping = True
-        if self._trial:
-            self._trial.kill()
+        if self._candidate:
+            self._candidate.kill()
         super().stop(graceful)
 
     # Another program
 
     def handle_hup(self) -> None:
         """Try the program that is installed now, unless that is under way."""
-        if self._trial:
+        if self._candidate:
             return
         sd_notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", self.log)
         try:
-            self._trial = Trial(self.START_CTX["args"], self.START_CTX["cwd"], self.cfg.env_orig)
+            self._candidate = Candidate(
+                self.START_CTX["args"], self.START_CTX["cwd"], self.cfg.env_orig
+            )
         except OSError as error:
             self._refuse(f"it could not be started: {error}")
 
-    def _conclude_trial(self) -> None:
-        if self._trial and self._trial.over():
-            says, self._trial = self._trial.trouble(), None
+    def _conclude_candidate(self) -> None:
+        if self._candidate and self._candidate.over():
+            says, self._candidate = self._candidate.trouble(), None
             if says is None:
                 self._become_it()
             else:
@@ -257,67 +254,3 @@ class _Heartbeat(WorkerTmp):  # type: ignore[misc]
     def __init__(self, descriptor: int) -> None:
         self._tmp = os.fdopen(descriptor, "r+b", 0)
         os.set_inheritable(descriptor, False)
-
-
-class Trial:
-    """The program that is installed now, started as the master was, but only to be tried."""
-
-    def __init__(self, command: list[str], folder: str, environment: dict[str, str]) -> None:
-        """Start it; raises OSError."""
-        self._how = command, folder, environment
-        self._begin()
-
-    def _begin(self) -> None:
-        command, folder, environment = self._how
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the trial)
-        self._status: int | None = None
-        self._until = time.monotonic() + TRIAL_PATIENCE
-        self._late = False
-        self._process = subprocess.Popen(
-            [*command, "--check-config"],
-            cwd=folder,
-            env={**environment, TRIAL: "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-        )
-
-    def look(self) -> None:
-        """Note how it ended, if it did; gunicorn forgets the ends of processes it does not know."""
-        if self._status is not None:
-            return
-        try:
-            pid, status = os.waitpid(self._process.pid, os.WNOHANG)
-        except ChildProcessError:  # gunicorn was quicker: how it ended is not known
-            self._status = 1
-            with suppress(OSError):
-                self._begin()
-            return
-        if pid:
-            self._status = self._process.returncode = os.waitstatus_to_exitcode(status)
-
-    def over(self) -> bool:
-        """Return whether it ended; it is killed when it takes too long."""
-        self.look()
-        if self._status is None and time.monotonic() > self._until:
-            self._late = True
-            self.kill()
-        return self._status is not None
-
-    def kill(self) -> None:
-        if self._status is None:
-            self._process.kill()
-
-    def trouble(self) -> str | None:
-        """Return in one line what is wrong with the program; None if it is fit."""
-        with self._output:
-            if self._status == 0:
-                return None
-            if self._late:
-                return f"its trial took longer than {TRIAL_PATIENCE:.0f} s"
-            self._output.seek(max(0, self._output.seek(0, os.SEEK_END) - 20_000))
-            text = self._output.read().decode(errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        says = lines[-1].removeprefix("Error: ") if lines else f"its trial ended: {self._status}"
-        places = _PLACE.findall(text)
-        return f"{says} ({places[-1][0]}, line {places[-1][1]})" if places else says
