@@ -182,7 +182,7 @@ def fold(events: list[Event]) -> Identity:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(chains())
 def test_the_fold_and_the_rule_said_once_more_agree(events: list[Event]) -> None:
     identity, expected = fold(events), slow_rule.judge(events)

