@@ -106,11 +106,12 @@ class Identity:
         With the largest head of it that was abandoned: a later restore can admit one that was not
         known before.
         """
-        admitting = [each for each in self.restores if each.head and each.head.origin == origin]
-        most = max(admitting, key=lambda each: each.admitted, default=None)
+        heads = [(each, each.head) for each in self.restores]
+        admitted = [(head.size, each) for each, head in heads if head and head.origin == origin]
+        size, most = max(admitted, key=lambda found: found[0], default=(0, None))
         for each in reversed(self.restores):
             if each.previous == origin:
-                more = most and most.admitted > each.admitted
+                more = most and size > each.admitted
                 return replace(each, abandoned=most.abandoned) if most and more else each
         return None if origin in self.names else most
 
