@@ -91,6 +91,10 @@ def test_every_command_has_examples_that_name_it(names: tuple[str, ...], command
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def name_of(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
 def anchors_of(document: Path) -> set[str]:
     """Return the anchors of a document's headings, made as GitHub makes them."""
     text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
@@ -98,7 +102,7 @@ def anchors_of(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_link_between_documents_leads_to_a_file_and_a_heading(document: Path) -> None:
     links = re.findall(r"\]\(([^):]*?)(?:#([^):]*))?\)", document.read_text())
 
@@ -109,7 +113,7 @@ def test_every_link_between_documents_leads_to_a_file_and_a_heading(document: Pa
     assert lost == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_path_that_a_document_names_exists(document: Path) -> None:
     named = re.findall(r"`((?:ledger|projections|scim_api|tests)/[\w/.-]+)`", document.read_text())
 
@@ -144,7 +148,7 @@ def unknown_word(words: list[str]) -> str | None:
     return next((word for word in words if word.startswith("--") and word not in known), None)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_command_shown_in_a_document_exists_with_its_options(document: Path) -> None:
     shown = commands_shown_in(document)
 
