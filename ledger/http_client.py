@@ -1,6 +1,12 @@
-"""Asking another machine over HTTP: bounded in time and size, without following it elsewhere."""
+"""Asking another machine over HTTP: bounded in time and size, without following it elsewhere.
 
+A certificate is checked against the system's authorities and those in the file that SSL_CERT_FILE
+names, which is how a private one is trusted.
+"""
+
+import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -183,11 +189,25 @@ def fetch(
 
 
 def _words(why: object) -> str:
+    if isinstance(why, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {why.verify_message}; {_authorities()}"
     if isinstance(why, TimeoutError):
         return "no answer in time"
     if isinstance(why, OSError) and why.strerror:
         return why.strerror
     return type(why).__name__ if isinstance(why, Exception) else str(why)
+
+
+def _authorities() -> str:
+    """Say whose certificates are accepted."""
+    own = os.environ.get("SSL_CERT_FILE")
+    if not own:
+        return "SSL_CERT_FILE can name a file with a private authority"
+    return (
+        f"SSL_CERT_FILE is {own}"
+        if os.access(own, os.R_OK)
+        else f"SSL_CERT_FILE is {own}, which cannot be read"
+    )
 
 
 def _read(answer: HTTPResponse, display_name: str) -> bytes:

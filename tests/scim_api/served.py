@@ -12,13 +12,15 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def served(wsgi_app):
-    """Serve an application; give its URL."""
-    server = make_server("127.0.0.1", 0, wsgi_app, threaded=True, request_handler=_Quiet)
+def served(wsgi_app, tls=None):
+    """Serve an application; give its URL. `tls` are the files of a certificate and its key."""
+    server = make_server(
+        "127.0.0.1", 0, wsgi_app, threaded=True, request_handler=_Quiet, ssl_context=tls
+    )
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.port}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.port}"
     finally:
         server.shutdown()
         thread.join()

@@ -12,7 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ledger import clock
+from ledger.http_client import fetch
 from ledger.signing.note import Note, TreeHead, VerifierKey
+from tests.ledger.authority import make_authority
 from tests.scim_api.client import Site, user
 from tests.scim_api.process import PROGRAM, environment, free_port, wait_until
 from tests.scim_api.served import answering, served, tampering
@@ -538,3 +540,25 @@ def test_a_witness_goes_on_by_itself_without_a_ledger_on_its_machine(start, tmp_
     assert [p.name for p in machine.iterdir()] == ["witness"]
     assert printed.decode().startswith(kept()[0])
     assert all(text.count("\u2014 scim-ledger-witness/") == 1 for text in kept())
+
+
+def test_a_private_authority_is_trusted_where_ssl_cert_file_names_it(
+    watched, tmp_path, monkeypatch
+):
+    """The witness, and the service when it posts a head to SCIM_ANCHOR_URL, ask in one way."""
+    authority, *tls = make_authority(tmp_path / "tls")
+    site, anchor = Site(watched.shell.data_dir), answering(200)
+    with served(site.app, tls=tuple(map(str, tls))) as url:
+        refused = watched.look_at(url, code=1).err
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+        missing = watched.look_at(url, code=1).err
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        watched.look_at(url)
+    site.close()
+    with served(anchor, tls=tuple(map(str, tls))) as url:
+        fetch(url, body=b"a head")
+
+    assert "its certificate is not accepted: " in refused
+    assert "SSL_CERT_FILE can name a file with a private authority" in refused
+    assert f"SSL_CERT_FILE is {tmp_path / 'missing.pem'}, which cannot be read" in missing
+    assert [(method, body) for method, body, _ in anchor.asked] == [("POST", b"a head")]
