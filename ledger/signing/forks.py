@@ -38,7 +38,8 @@ class Histories:
 
         def differing(number: int) -> list[KnownHead]:
             if number not in heads:
-                heads[number] = [KnownHead(source, note) for note in self._trusted(files[number])]
+                paths = (folder / name for name in files[number])
+                heads[number] = [KnownHead(source, note) for note in self._trusted(paths)]
             return [each for each in heads[number] if not self._agrees(each.head)]
 
         twice = nlargest(MOST, (number for number in numbers if len(files[number]) > 1))
@@ -72,10 +73,11 @@ def _folders(sources: HeadSources, identity: Identity) -> Iterator[tuple[str, Pa
             yield f"the witness {witness}", folder
 
 
-def _numbered(folder: Path) -> dict[int, list[Path]]:
-    found: dict[int, list[Path]] = {}
+def _numbered(folder: Path) -> dict[int, list[str]]:
+    """Return the names of the heads in a folder, by their numbers."""
+    found: dict[int, list[str]] = {}
     for name in os.listdir(folder) if folder.is_dir() else ():
         number = name.partition("-")[0]
         if name.endswith(SUFFIX) and number.isascii() and number.isdigit():
-            found.setdefault(int(number), []).append(folder / name)
+            found.setdefault(int(number), []).append(name)
     return found
