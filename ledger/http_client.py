@@ -203,11 +203,7 @@ def _authorities() -> str:
     own = os.environ.get("SSL_CERT_FILE")
     if not own:
         return "SSL_CERT_FILE can name a file with a private authority"
-    return (
-        f"SSL_CERT_FILE is {own}"
-        if os.access(own, os.R_OK)
-        else f"SSL_CERT_FILE is {own}, which cannot be read"
-    )
+    return f"SSL_CERT_FILE is {own}" + ("" if os.access(own, os.R_OK) else ", which cannot be read")
 
 
 def _read(answer: HTTPResponse, display_name: str) -> bytes:

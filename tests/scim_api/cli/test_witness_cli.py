@@ -548,6 +548,7 @@ def test_a_private_authority_is_trusted_where_ssl_cert_file_names_it(
     """The witness, and the service when it posts a head to SCIM_ANCHOR_URL, ask in one way."""
     authority, *tls = make_authority(tmp_path / "tls")
     site, anchor = Site(watched.shell.data_dir), answering(200)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with served(site.app, tls=tuple(map(str, tls))) as url:
         refused = watched.look_at(url, code=1).err
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
