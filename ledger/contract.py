@@ -60,6 +60,10 @@ class LogStuck(LedgerError):
     """The log of a ledger grows and cannot be written back."""
 
 
+class NoScratchSpace(LedgerError):
+    """A database that is needed for a while cannot be made, or has no room."""
+
+
 class NotMigrated(LedgerUnavailable):
     """An earlier version of the program made the tables, or built the projections."""
 

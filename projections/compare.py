@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 
-from ledger.contract import LedgerBusy, LedgerUnavailable, NotMigrated, Progress
+from ledger.contract import LedgerBusy, LedgerUnavailable, NoScratchSpace, NotMigrated, Progress
 from ledger.verify.report import Compared
 from ledger.verify.workers import FEW, cores
 from projections.runner import Incomparable, StoredProjection
@@ -19,7 +19,7 @@ def compare(opened: Opened, events: int, progress: Progress, *, few: int = FEW) 
     """Compare with a rebuild those projections that are built for the ledger.
 
     With few events this process does it: starting another takes longer. What stops a
-    comparison is a fault of its projection. Raises LedgerBusy and NotMigrated.
+    comparison is a fault of its projection. Raises LedgerBusy, NotMigrated and NoScratchSpace.
     """
     projections = opened()
     if events <= few or cores() < 2:
@@ -40,7 +40,7 @@ def _compared(projection: StoredProjection, progress: Progress) -> Found:
     try:
         position = projection.stands_at()
         difference = projection.check(progress)
-    except (LedgerBusy, NotMigrated):
+    except (LedgerBusy, NotMigrated, NoScratchSpace):
         raise
     except Incomparable as error:
         return position, str(error)

@@ -24,6 +24,7 @@ from ledger.contract import (
     LedgerError,
     LedgerMissing,
     LedgerUnavailable,
+    NoScratchSpace,
     SideFileUnavailable,
 )
 from ledger.open_files import TOO_MANY, shortage
@@ -51,7 +52,7 @@ _SCRATCH = (
     "PRAGMA journal_mode=MEMORY",  # no file of another name
     "PRAGMA synchronous=OFF",
     "PRAGMA secure_delete=OFF",  # the whole file goes
-    "PRAGMA cache_size=-16000",
+    "PRAGMA cache_size=-8000",
     "CREATE TABLE t (x)",
     "DROP TABLE t",  # the file is open from here on
 )
@@ -155,7 +156,7 @@ def scratch_folder() -> Path:
 def scratch() -> Iterator[Connection]:
     """Open a private database in a file without a name, which ends with the process at the latest.
 
-    The driver's own temporary databases are kept in memory, however large. Raises LedgerError.
+    The driver's own temporary databases are kept in memory, however large. Raises NoScratchSpace.
     """
     folder = scratch_folder()
     try:
@@ -168,7 +169,7 @@ def scratch() -> Iterator[Connection]:
         finally:
             os.unlink(name)
     except (OSError, driver.Error) as error:
-        raise LedgerError(
+        raise NoScratchSpace(
             f"no file can be made in {folder}, which TMPDIR names: {error}"
         ) from error
     try:
@@ -176,7 +177,7 @@ def scratch() -> Iterator[Connection]:
     except driver.OperationalError as error:
         if code_of(error) not in (driver.SQLITE_FULL, driver.SQLITE_IOERR):
             raise
-        raise LedgerError(
+        raise NoScratchSpace(
             f"the disk of {folder} is full or failed: {error}. TMPDIR names another folder"
         ) from error
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ledger import clock
-from ledger.contract import LedgerBusy, LedgerError, NotMigrated
+from ledger.contract import LedgerBusy, LedgerError, NoScratchSpace, NotMigrated
 from ledger.findings import Finding, Kind
 from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.known_heads import HeadSources
@@ -188,6 +188,8 @@ def _compare_projections(path: Path, report: Report) -> str:
         report.notes += report.compared.missing
     except NotMigrated as error:
         return f"{error}, then verify again: only the events were checked"
+    except NoScratchSpace as error:
+        return f"{error}; only the events were checked"
     except LedgerBusy:
         raise
     except Exception as error:  # whatever stops a rebuild is a finding too

@@ -5,6 +5,7 @@ import pytest
 from ledger import clock, events
 from ledger.contract import Append
 from ledger.events import Event, Metadata
+from tests.ledger.signed import tamper
 from tests.scim_api.client import refusal
 from tests.scim_api.tlog_client import Log
 
@@ -54,6 +55,40 @@ def test_a_stranger_can_audit_the_whole_log_of_any_size(auditor):
         grow(auditor, size)
 
         assert Log(lambda path: body_of(auditor, path), key_of(auditor)).audit() == size
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM tile",
+        "UPDATE tile SET hashes = zeroblob(64)",
+        "UPDATE tile SET hashes = x'00'",
+        "UPDATE tile SET number = 7; INSERT INTO tile VALUES (9, 0, zeroblob(8192))",
+    ],
+)
+def test_whatever_was_done_to_the_tiles_the_log_is_the_same(auditor, change):
+    grow(auditor, 600)
+    auditor.site.close()
+    tamper(auditor.site.data_dir / auditor.ledger / "ledger.db", *change.split("; "))
+
+    assert Log(lambda path: body_of(auditor, path), key_of(auditor)).audit() == 600
+    assert auditor.get("/proof/inclusion?position=5", base="/ledger/v1").status_code == 200
+
+
+def test_of_changed_events_nothing_is_proved_and_the_rest_is_served(auditor):
+    grow(auditor, 600)
+    auditor.site.close()
+    path = auditor.site.data_dir / auditor.ledger / "ledger.db"
+    tamper(path, "UPDATE event SET header = x'00' WHERE position = 300")
+
+    for each in ("tile/0/001", "tile/entries/001"):
+        answer = get(auditor, each)
+        assert (answer.status_code, "events were changed" in answer.text) == (503, True)
+    for each in ("checkpoint", "tile/0/000", "tile/1/000.p/2"):
+        assert get(auditor, each).status_code == 200
+    proof = "/proof/inclusion?position={}"
+    assert auditor.get(proof.format(300), base="/ledger/v1").status_code == 503
+    assert auditor.get(proof.format(5), base="/ledger/v1").status_code == 200
 
 
 def test_a_log_of_one_event_can_be_audited(site):
