@@ -39,7 +39,7 @@ class Master(Arbiter):  # type: ignore[misc]
         self._candidate: Candidate | None = None
         self._former: set[int] = set()  # workers of the program that was here before
         self._ending: dict[int, float] = {}  # workers that were told to, and until when they may
-        self._holds: dict[int, Any] = {}  # the socket of each worker
+        self._holds: dict[int, Any] = {}  # the socket of each worker; None once it takes no more
         self._spare: list[Any] = []  # those of others, for a worker that is being started
         self._served = self._stopping = False
         self._failures = 0  # of workers to start, in a row
@@ -51,13 +51,14 @@ class Master(Arbiter):  # type: ignore[misc]
         """Listen, or go on with what the program before this one left."""
         left = json.loads(os.environ.pop(HANDOVER, "{}"))
         self.cfg.env_orig.pop(HANDOVER, None)
-        for pid, age, descriptor in left.get("workers", ()):
+        descriptors = left.get("sockets") or self._sockets_of_usr2() or [self._listen()]
+        sockets = create_sockets(self.cfg, self.log, descriptors)
+        for pid, age, descriptor, held in left.get("workers", ()):
             self.WORKERS[pid] = FormerWorker(pid, age, descriptor)
+            self._holds[pid] = None if held is None else sockets[held]
             self._former.add(pid)
         self.worker_age = max((each.age for each in self.WORKERS.values()), default=0)
         self._served = bool(self._former)
-        descriptors = left.get("sockets") or self._sockets_of_usr2() or [self._listen()]
-        sockets = create_sockets(self.cfg, self.log, descriptors)
         self.LISTENERS = sockets[:1]  # those of other workers have the same address
         importlib.import_module(self.app.app_uri.partition(":")[0])  # workers are of one program
         super().start()
@@ -134,7 +135,10 @@ class Master(Arbiter):  # type: ignore[misc]
         for pid in self.WORKERS.keys() - wanted - self._ending.keys():
             self._ending[pid] = time.monotonic() + self.cfg.graceful_timeout + 5
             self.kill_worker(pid, signal.SIGTERM)
-        held = [self._holds[pid] for pid in wanted]
+        self._close_all_but([self._holds[pid] for pid in wanted])
+
+    def _close_all_but(self, held: list[Any]) -> None:
+        """Close the sockets that nobody takes connections from: they would wait in vain."""
         for each in [each for each in self.LISTENERS if each not in held]:
             self.LISTENERS.remove(each)
             each.close()
@@ -166,14 +170,17 @@ class Master(Arbiter):  # type: ignore[misc]
         """Wait before the next worker is started; raises HaltServer where that is in vain."""
         if self._stopping:
             return
-        serving = sum(map(_serves, self.WORKERS.values()))
+        serving = [pid for pid, worker in self.WORKERS.items() if _serves(worker)]
         self._failures += 1
         if not self._served or (self._failures >= ATTEMPTS and not serving):
             raise halt
+        if serving:
+            staying = self.WORKERS.keys() - self._ending.keys()
+            self._close_all_but([self._holds[pid] for pid in staying])
         pause = min(2.0**self._failures, LONGEST_PAUSE)
         self._pause_until = time.monotonic() + pause
         says = "no worker could be started: %s It is tried again in %d s; workers that serve: %d"
-        self.log.error(says, halt.reason, pause, serving)
+        self.log.error(says, halt.reason, pause, len(serving))
 
     def stop(self, graceful: bool = True) -> None:
         """End the workers and what is being tried."""
@@ -210,9 +217,13 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def _become_it(self) -> None:
         """Replace this program by the one that is installed, in the same process."""
-        workers = [(pid, worker.age, worker.tmp.fileno()) for pid, worker in self.WORKERS.items()]
         sockets = [each.fileno() for each in self.LISTENERS]
-        for descriptor in (*sockets, *(descriptor for _, _, descriptor in workers)):
+        workers = []
+        for pid, worker in self.WORKERS.items():
+            taken = self._holds[pid] in self.LISTENERS and pid not in self._ending
+            held = self.LISTENERS.index(self._holds[pid]) if taken else None
+            workers.append((pid, worker.age, worker.tmp.fileno(), held))
+        for descriptor in (*sockets, *(descriptor for _, _, descriptor, _ in workers)):
             os.set_inheritable(descriptor, True)
         left = json.dumps({"sockets": sockets, "workers": workers})
         self.log.info("Reloading: the program that is installed now goes on")

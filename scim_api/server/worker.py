@@ -149,12 +149,17 @@ class ScimWorker(ThreadWorker):  # type: ignore[misc]
         """
         alive = bool(super().is_parent_alive())
         if not alive:
+            self.alive = False  # what is in flight is answered with Connection: close
             self.set_accept_enabled(False)
+            self._release_waiting()
+        return alive
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Begin or stop to take connections; one that ends leaves its socket to others at once."""
+        super().set_accept_enabled(enabled)
+        if not (enabled or self.alive):
             for listener in self.sockets:
                 listener.close()
-            self._release_waiting()
-            self.alive = False  # what is in flight is answered with Connection: close
-        return alive
 
 
 def _must_name_its_host(req: Any) -> None:
