@@ -18,7 +18,7 @@ from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_names, ledger_p
 from scim_api.wiring import projections_of, wire
 
 DRAFT = "restoring"  # the folder of the draft, in the ledger's folder
-ROOM = 2  # times the size of a backup: the copy, and its projections while they are built
+ROOM = 3  # times the size of a backup: the copy, its projections while they are built, its log
 
 
 class NotRestored(LedgerError):

@@ -104,7 +104,7 @@ def in_words(found: Losses) -> Iterator[str]:
     yield f"lost: {found.events:,} events, positions {first:,} to {last:,}, {since} to {until}"
     people = [each for each in found.concerned.values() if each.type == "User"]
     groups = len(found.concerned) - len(people)
-    yield f"they concern {len(people):,} people and {groups:,} groups"
+    yield f"users concerned: {len(people):,}, groups: {groups:,}"
     for each in list(found.concerned.values())[:SHOWN]:
         yield f"  {each}"
     if len(found.concerned) > SHOWN:

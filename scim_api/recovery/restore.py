@@ -18,7 +18,7 @@ from ledger.contract import LedgerBusy, LedgerError, LedgerUnavailable, Progress
 from ledger.erasure import Justification
 from ledger.events import ERASED, HOLD_PLACED, Metadata, Recorded
 from ledger.signing import renewal
-from ledger.signing.keys import HEAD_FILE, KEY_FILE, NEXT_FILE, Keys
+from ledger.signing.keys import HEAD_FILE, KEY_FILE, NEXT_FILE, Keys, KeyUnusable
 from ledger.signing.known_heads import HeadSources
 from ledger.signing.note import KnownHead
 from ledger.signing.renewal import Renewal
@@ -89,7 +89,8 @@ class Restore:
         else:
             self._put_back_heads()
         revoked = self._revoke(every=revoke_tokens)
-        repeated = [each for each in map(self._repeat, self._to_repeat()) if each]
+        lost = self.survey.replaced.losses.holds_and_erasures
+        repeated = [each for each in map(self._repeat, lost) if each]
         if decided or revoked:
             heads.sign()
         verified = self._verify()
@@ -134,9 +135,6 @@ class Restore:
         for each in chosen:
             revoke(self.draft, self.metadata, each.id)
         return [f"{each.name} ({each.id})" for each in chosen]
-
-    def _to_repeat(self) -> list[Recorded]:
-        return self.survey.replaced.losses.holds_and_erasures
 
     def _repeat(self, lost: Recorded) -> str | None:
         """Repeat a legal hold, its release or an erasure; return what was done, if anything was.
@@ -256,28 +254,44 @@ def _put_in_place(path: Path, keys: Keys, replaced: Replaced) -> Path | None:
     draft, made = folder / LEDGER_FILE, Keys(folder)
     with alone(draft):  # no log: it is one file
         sync_file(draft)
-    key = folder / KEY_FILE
-    if key.exists() and not keys.given:
-        make_folder(keys.folder)
-        write_whole(keys.folder / NEXT_FILE, key.read_bytes())
-    at = clock.timestamp().translate(str.maketrans("", "", "-:")).partition(".")[0]
-    kept = path.with_name(f"replaced-{at}Z")
-    try:
-        with alone(path) as end:
-            if end != replaced.end and not replaced.trouble:
-                raise LedgerBusy("events were recorded meanwhile; run the command again")
-            _keep(path, kept, keys)
+    at = clock.timestamp().translate(str.maketrans("", "", "-:."))
+    kept = path.with_name(f"replaced-{at}")
+    with _next_key(keys, folder / KEY_FILE, replaced):
+        try:
+            with alone(path) as end:
+                if end != replaced.end and not replaced.trouble:
+                    raise LedgerBusy("events were recorded meanwhile; run the command again")
+                _keep(path, kept, keys)
+                os.replace(draft, path)
+        except LedgerUnavailable as error:
+            if not (replaced.trouble or error.reason == DAMAGED):
+                raise
+            _keep(path, kept, keys)  # it is not there, or nobody can read it
+            for name in LOG_FILES:
+                Path(f"{path}{name}").unlink(missing_ok=True)
             os.replace(draft, path)
-    except LedgerUnavailable as error:
-        if not (replaced.trouble or error.reason == DAMAGED):
-            raise
-        _keep(path, kept, keys)  # it is not there, or nobody can read it
-        for name in LOG_FILES:
-            Path(f"{path}{name}").unlink(missing_ok=True)
-        os.replace(draft, path)
     sync_folder(path.parent)
     _settle(keys, made)
     return kept if kept.exists() else None
+
+
+@contextmanager
+def _next_key(keys: Keys, made: Path, replaced: Replaced) -> Iterator[None]:
+    """Let a new key wait for its ledger to be put in place; without that it is removed."""
+    new = made.read_bytes() if made.exists() and not keys.given else b""
+    if replaced.identity and replaced.identity.key:
+        with suppress(KeyUnusable):  # one that waits may be in force already
+            keys.find(replaced.identity.key)
+    if not new or (keys.file.exists() and keys.file.read_bytes() == new):
+        yield
+        return
+    make_folder(keys.folder)
+    write_whole(keys.folder / NEXT_FILE, new)
+    try:
+        yield
+    except BaseException:
+        keys.discard()
+        raise
 
 
 def _keep(path: Path, kept: Path, keys: Keys) -> None:
@@ -299,7 +313,6 @@ def _keep(path: Path, kept: Path, keys: Keys) -> None:
 
 def _link(file: Path, kept: Path) -> None:
     """Give a file a second name; where the file system knows no such, copy it."""
-    kept.unlink(missing_ok=True)
     try:
         os.link(file, kept)
     except OSError:

@@ -1,6 +1,7 @@
 """What is at hand when a backup is restored: the ledger in its place, keys, known heads."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ledger.signing.identity import Identity, identity_of
 from ledger.signing.key_rule import Current
 from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.known_heads import HeadSources, newest_trusted
-from ledger.signing.note import KnownHead, Note, TreeHead
+from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead
 from ledger.signing.renewal import Change, Comparison, Renewal
 from ledger.sqlite.backup import backup as copy
 from ledger.sqlite.ledger import SQLiteLedger
@@ -196,7 +197,9 @@ def _nothing_followed(
 
 def _largest(origin: str, known: Sequence[KnownHead], stored: Sequence[StoredHead]) -> Note | None:
     """Return the largest known head of an origin, the replaced ledger's own among them."""
-    notes = [*(each.note for each in known), *(Note.parse(each.note) for each in stored[-1:])]
+    notes = [each.note for each in known]
+    with suppress(MalformedNote):
+        notes += [Note.parse(each.note) for each in stored[-1:]]
     ours = [note for note in notes if note.is_head_of(origin)]
     return max(ours, key=lambda note: TreeHead.of(note).size, default=None)
 
