@@ -16,7 +16,7 @@ from ledger import merkle
 from ledger.atomic_files import write_together
 from ledger.codec import canonical, entry_leaves, entry_salts
 from ledger.contract import LedgerError, LedgerUnavailable, Progress, RawEvent
-from ledger.events import EXPORTED, PROVING, WITHHELD, Event, Metadata
+from ledger.events import ERASED, EXPORTED, PROVING, WITHHELD, Event, Metadata
 from ledger.ledger_stream import record
 from ledger.signing.tree_heads import TreeHeads
 
@@ -82,6 +82,13 @@ class Export:
             yield line
             if event.position % CHUNK == 0:
                 progress(event.position - first + 1, last - first + 1)
+        self._must_be_complete()
+
+    def _must_be_complete(self) -> None:
+        """Raise LedgerError if a payload may be gone by an erasure that is not in the lines."""
+        since = self._heads.ledger.read_all(self.size)
+        if self.last == self.size and any(each.type == ERASED for each in since):
+            raise LedgerError("a person was erased while this was being exported: export again")
 
     def write(self, path: Path, progress: Progress) -> None:
         """Write the lines to a new file, and the files that prove them next to it.

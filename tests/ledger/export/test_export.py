@@ -12,7 +12,9 @@ from click.testing import CliRunner
 
 import app
 from ledger import events
-from ledger.events import Event, Recorded
+from ledger.contract import LedgerError
+from ledger.events import Event, Metadata, Recorded
+from ledger.export import package
 from ledger.signing.keys import Keys
 from ledger.signing.note import SigningKey, TreeHead
 from ledger.sqlite.connection import Connection
@@ -528,6 +530,24 @@ def test_a_head_that_a_restoration_abandoned_is_named(
     assert after.verify().sentences == [
         "head of size 31: it is of events that were lost: see position 31"
     ]
+
+
+def test_an_erasure_during_an_export_of_everything_stops_it(
+    acme: Path, tmp_path: Path, recorder: Any
+) -> None:
+    """It would look like a payload that was removed without one."""
+    tenant = app.console().tenant("acme")
+    whole = package.Export(
+        tenant.heads, 1, None, package.Disclosure(), Metadata("operator", "cli", "1")
+    )
+    [user] = tenant.ledger.read_chunk(1, 2)
+    recorder(tenant.ledger)(user.stream, Event(events.ERASED))
+
+    with pytest.raises(LedgerError, match="a person was erased while this was being exported"):
+        whole.write(tmp_path / "acme.jsonl", lambda *_: None)
+
+    assert not (tmp_path / "acme.jsonl").exists()
+    tenant.close()
 
 
 def test_nothing_is_recorded_where_no_head_can_be_signed(acme: Path, tmp_path: Path) -> None:
