@@ -16,16 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.scim_api.client import user
-from tests.scim_api.process import (
-    PATIENCE,
-    PROGRAM,
-    Reply,
-    Server,
-    environment,
-    free_port,
-    wait_until,
-)
+from tests.scim_api.client import Site, user
+from tests.scim_api.process import PATIENCE, Reply, Server, free_port, wait_until
 
 CONFIGURATION = Path(__file__).parents[2] / "docs" / "deploy" / "nginx.conf"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -128,16 +120,9 @@ def behind(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nginx")
     settings = {"SCIM_ENV": "production", "SCIM_BASE_URL": f"https://{NAME}/scim/v2"}
     settings["SCIM_TRUSTED_PROXIES"] = 1
-    own = environment(folder / "data", **settings)
-
-    def command(*words):
-        return subprocess.run(
-            [*PROGRAM, *words], env=own, capture_output=True, text=True, check=True
-        )
-
-    command("init")
-    token = command("token", "create", "okta").stdout.strip()
-    auditor = command("token", "create", "auditor", "--scope", "audit").stdout.strip()
+    site = Site(folder / "data")
+    token = site.make().token
+    auditor = site.client(scopes=("audit",)).token
     service = Server(folder, token=token, **settings)
     proxy = Proxy(folder, service)
     yield proxy, token, auditor

@@ -55,9 +55,9 @@ def addresses(user_id, group_id):
     return [f"/scim/v2{a}{'&' if '?' in a else '?'}asOf=" for a in scim] + [*ledger]
 
 
-def asked(api, address, moment):
+def asked(api, address):
     """Return the answer to a question about the past, which must be one in words."""
-    answer = api.ask("GET", address, base="", query_string=None)
+    answer = api.ask("GET", address, base="")
     assert answer.status_code < 500 or answer.status_code in (501, 503), (address, answer.text)
     if answer.status_code == 503:
         assert "its history (" in answer.json["detail"], answer.text
@@ -155,8 +155,8 @@ HISTORIES = {
     "of another history": sql("UPDATE source SET leaf_hash = zeroblob(32)"),
     "of a ledger that was longer": sql("UPDATE source SET position = 100000"),
     "of documents that are none": sql("UPDATE resource_version SET document = x'78'"),
-    **{f"pages {seed}": random_pages(seed) for seed in range(4)},
-    **{f"bits {seed}": random_bits(seed) for seed in range(8)},
+    **{f"pages {seed}": random_pages(seed) for seed in range(2)},
+    **{f"bits {seed}": random_bits(seed) for seed in range(5)},
     **{f"without {t}": sql(f"DROP TABLE {t}") for t in (*TABLES, *MORE_TABLES)},
     **{f"nothing in {t}": sql(f"DELETE FROM {t}") for t in (*TABLES, *MORE_TABLES)},
 }
@@ -182,7 +182,7 @@ def broken(known, request):
 def test_whatever_the_history_is_the_answer_is_in_words_and_the_present_is_served(broken):
     api, where = broken
 
-    statuses = {asked(api, f"{address}{n}", n) for address in where for n in (1, 5, api.recorded())}
+    statuses = {asked(api, f"{address}{n}") for address in where for n in (5, api.recorded())}
 
     assert statuses <= {200, 400, 404, 501, 503}
     assert api.get("/Users").status_code == 200
