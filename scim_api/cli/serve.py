@@ -75,8 +75,7 @@ def _prepare_ledgers(console: Console) -> str | None:
         return credentials.issue(console.create("default"), console.metadata(), "first").token
 
     def prepare(name: str) -> Done:
-        console.migrate(name)
-        console.tenant(name).close()
+        console.migrate(name)  # opens it, too
         return Done({"name": name})
 
     for name, done in attempts(console, prepare):

@@ -66,7 +66,8 @@ def post_worker_init(worker: Any) -> None:
     if worker.runtime:
         worker.runtime.start()
     tell_ready(worker)
-    if worker.age == workers and not _checked.production:  # the last of the first ones
+    last_of_first = worker.age == workers
+    if worker.runtime and last_of_first and not _checked.production:
         _show_how_to_call(_problems(worker.wsgi))
 
 

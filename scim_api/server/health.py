@@ -26,6 +26,7 @@ class Readiness:
     def __init__(self, tenants: Tenants) -> None:
         self._tenants = tenants
         self._found: dict[str, str] = {}  # reasons by name
+        self.stuck = False  # whether the log of one is not written back
         self._turn = ""  # the name of the last ledger that was looked at
         self._next = 0.0  # monotonic seconds
         self._lock = threading.Lock()
@@ -36,10 +37,12 @@ class Readiness:
         tenants = list(self._tenants)
         if len(tenants) <= AT_ONCE:
             self._look_at(tenants)
+            self.stuck = any(map(_is_stuck, tenants))
         elif self._lock.acquire(blocking=False):  # else another thread looks just now
             try:
                 if time.monotonic() >= self._next:
                     self._look_at(self._those_due(tenants))
+                    self.stuck = any(map(_is_stuck, tenants))
                     self._next = time.monotonic() + PAUSE
             finally:
                 self._lock.release()
@@ -91,7 +94,7 @@ def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:
         if name is None:
             faults = readiness.faults()
             problems = everywhere or _of_each(faults, tenants.names())
-            return _readiness(problems, faults, _warnings(tenants))
+            return _readiness(problems, faults, _warnings(tenants, stuck=readiness.stuck))
         if name not in tenants.names():
             problems = ["no such ledger"]
             return _answer(404, {"status": "not ready", "problems": problems})
@@ -129,12 +132,12 @@ def _of_each(faults: dict[str, str], names: list[str]) -> list[str]:
     return list(faults.values()) if faults.keys() >= set(names) else []
 
 
-def _warnings(tenants: Tenants) -> list[str]:
+def _warnings(tenants: Tenants, *, stuck: bool) -> list[str]:
     """Return what is wrong while every request is answered all the same."""
     warnings = []
     if lines := logs.dropped():
         warnings.append(f"log not writable: {lines:,} lines dropped")
-    if any(map(_is_stuck, tenants)):
+    if stuck:
         warnings.append("ledger's log not written back")
     faults = {fault for each in tenants if (fault := each.history.fault)}
     return warnings + [f"history not usable: {fault}" for fault in sorted(faults)]

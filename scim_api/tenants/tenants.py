@@ -135,7 +135,7 @@ class Tenants:
         self._open = open_tenant
         self._lock = threading.Lock()
         self._by_id: dict[str, Tenant] = {}
-        self._by_path: dict[Path, Tenant] = {}
+        self._by_name: dict[str, Tenant] = {}
         self._folders = Folders(data_dir)
         self._next_try = 0.0  # monotonic seconds; to open what could not be opened
         self._tried: tuple[object, ...] = ()
@@ -188,7 +188,7 @@ class Tenants:
     def only(self) -> Tenant | None:
         """Return the only tenant, if there is but one ledger."""
         names = self._folders.names()
-        return self._by_path.get(ledger_path(self._data_dir, names[0])) if len(names) == 1 else None
+        return self._by_name.get(names[0]) if len(names) == 1 else None
 
     def names(self) -> list[str]:
         """Return the names of all ledgers, those that cannot be opened included."""
@@ -196,7 +196,7 @@ class Tenants:
 
     def named(self, name: str) -> Tenant | None:
         """Return the tenant of a name, if it is known."""
-        return self._by_path.get(ledger_path(self._data_dir, name))
+        return self._by_name.get(name)
 
     def discover(self) -> None:
         """Open the ledgers that are not known yet, or have them opened; note which cannot be."""
@@ -214,8 +214,8 @@ class Tenants:
             self._wanted.set()
 
     def _unopened(self) -> list[Path]:
-        paths = (ledger_path(self._data_dir, name) for name in self._folders.names())
-        return [path for path in paths if path not in self._by_path]
+        names = [name for name in self._folders.names() if name not in self._by_name]
+        return [ledger_path(self._data_dir, name) for name in names]
 
     def _open_all(self) -> None:
         """Open what is not open; a second copy of a ledger is refused, for its writes get lost.
@@ -256,7 +256,7 @@ class Tenants:
         for tenant in copies:
             other = self._by_id.setdefault(tenant.ledger.tenant, tenant)
             if other is tenant:
-                self._by_path[tenant.ledger.path] = tenant
+                self._by_name[tenant.name] = tenant
                 continue
             tenant.close()
             errors[tenant.name] = LedgerUnavailable(
@@ -268,7 +268,7 @@ class Tenants:
 
     def opened(self) -> list[Tenant]:
         """Return the ledgers that are known; at first, all there are."""
-        if not self._by_path:
+        if not self._by_name:
             self.discover()
         return list(self)
 
@@ -278,7 +278,7 @@ class Tenants:
         return list(self)
 
     def __iter__(self) -> Iterator[Tenant]:
-        return iter(list(self._by_path.values()))
+        return iter(list(self._by_name.values()))
 
     def close(self) -> None:
         """Close every ledger."""
@@ -289,7 +289,7 @@ class Tenants:
         for tenant in self:
             tenant.close()
         self._by_id.clear()
-        self._by_path.clear()
+        self._by_name.clear()
 
 
 class Folders:
