@@ -48,15 +48,17 @@ class EventCheck:
         header = _parsed(row.header)
         if header is None:
             found = _finding(row, "header", "a JSON object", short(row.header))
-            return [*self._check_place(row, leaf), found]
+            return [*self._check_place(row), *_check_leaf(row, leaf, as_made=False), found]
         payload: list[Finding] = []
         size, commitment = self._hashed(row, header, payload)
         via: Any = header.get("via")  # no column has it
         recorded = Recorded(*row[:9], via, None)
         made = codec.header_bytes(self.origin, recorded, size, commitment)
         findings: list[Finding] = []
-        if row.position != self._position + 1 or leaf != row.leaf_hash:
-            findings += self._check_place(row, leaf)
+        if row.position != self._position + 1:
+            findings += self._check_place(row)
+        if leaf != row.leaf_hash:
+            findings += _check_leaf(row, leaf, as_made=made == row.header)
         if made != row.header:
             findings += _compare_headers(row, header, orjson.loads(made))
         if row.revision > REVISIONS.get(row.type, 0):
@@ -73,7 +75,7 @@ class EventCheck:
             findings += _compare_hashed(row, header, size, commitment)
         return findings
 
-    def _check_place(self, row: StoredEvent, leaf: bytes) -> Iterator[Finding]:
+    def _check_place(self, row: StoredEvent) -> Iterator[Finding]:
         after = self._position + 1
         if row.position > after:
             last, found = row.position - 1, f"none; the next is at position {row.position}"
@@ -81,8 +83,6 @@ class EventCheck:
             yield Finding(Kind.MISSING, after, "event", "one", found, upto)
         elif row.position != after:
             yield _finding(row, "position", str(after), short(row.position))
-        if leaf != row.leaf_hash:
-            yield _finding(row, "leaf hash", leaf.hex(), _bytes(row.leaf_hash).hex())
 
     def _check_stream(self, row: StoredEvent) -> Iterator[Finding]:
         """Find that an event about the ledger's keys stands in a stream that is not its own."""
@@ -129,6 +129,14 @@ class EventCheck:
             and row.stream.startswith(ERASABLE)
             and self._rows.type_and_stream(by) == (ERASED, row.stream)
         )
+
+
+def _check_leaf(row: StoredEvent, leaf: bytes, *, as_made: bool) -> Iterator[Finding]:
+    """Compare the leaf with the one that was stored: expected unless the header is as it was."""
+    stored = _bytes(row.leaf_hash)
+    if leaf != row.leaf_hash:
+        expected, found = (leaf, stored) if as_made else (stored, leaf)
+        yield _finding(row, "leaf hash", expected.hex(), found.hex())
 
 
 def _bytes(value: object) -> bytes:

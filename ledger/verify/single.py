@@ -74,7 +74,8 @@ def _check_inclusion(
     note, head = parsed
     key, origin = identity.key_at(head.size), identity.origin_at(head.size)
     if key is None or not note.signed_by(key):
-        yield Finding(Kind.HEAD, None, f"signature of {what}", f"one of {key}", "none of it")
+        expected = f"one of {key}" if key else "one of the ledger's key"
+        yield Finding(Kind.HEAD, None, f"signature of {what}", expected, "none of it")
     if head.origin != origin:
         yield Finding(Kind.HEAD, None, f"origin of {what}", origin, short(head.origin))
     if not event.position <= head.size <= (end := rows.bounds().end):

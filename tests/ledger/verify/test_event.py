@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ledger.codec import canonical, commitment
 from ledger.contract import StoredEvent
+from ledger.findings import Finding
 from ledger.merkle import leaf_hash
 from ledger.verify.event import EventCheck
 
@@ -67,9 +68,13 @@ def with_header(row: StoredEvent, header: bytes) -> StoredEvent:
     return row._replace(header=header, leaf_hash=leaf_hash(header))
 
 
-def faults(row: StoredEvent) -> list[str]:
+def found_in(row: StoredEvent) -> list[Finding]:
     _, findings = EventCheck(NoRows(), ORIGIN).check(row)  # type: ignore[arg-type]
-    return [finding.what for finding in findings]
+    return findings
+
+
+def faults(row: StoredEvent) -> list[str]:
+    return [finding.what for finding in found_in(row)]
 
 
 def stdlib(value: object) -> bytes:
@@ -143,7 +148,10 @@ def test_where_a_header_is_not_as_it_was_hashed_the_column_is_expected() -> None
     row = event({"a": 1})
     header = canonical({**json.loads(row.header), "actor": "another"})
 
-    assert faults(row._replace(header=header)) == ["leaf hash", "header's actor"]
+    changed = row._replace(header=header)
+    assert faults(changed) == ["leaf hash", "header's actor"]
+    assert found_in(changed)[0].expected == row.leaf_hash.hex()
+    assert found_in(row._replace(leaf_hash=bytes(32)))[0].found == bytes(32).hex()
 
 
 @pytest.mark.parametrize(("name", "value"), [("attributes", True), ("v", 1.0), ("version", True)])
