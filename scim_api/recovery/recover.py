@@ -1,12 +1,12 @@
 """A ledger that is in place goes on: under a new origin, or, where nothing was lost, as it is."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.background import exclusive_lock
-from ledger.contract import LedgerBusy, StoredHead
+from ledger.contract import LedgerBusy, LedgerError, StoredHead
 from ledger.events import Metadata
 from ledger.signing import renewal
 from ledger.signing.renewal import Comparison, NotRenewed
@@ -43,6 +43,9 @@ def recover(
         heads, kept = tenant.heads, tenant.ledger.last_position()
         previous = heads.ledger.origin
         compared = renewal.compare_in_place(heads, head_sources(tenant, settings))
+        if not (compared.contradicting or heads.trouble() or lacks_head(heads)):
+            with suppress(LedgerError):
+                heads.sign()  # puts back a head over the same events, which a backup can lack
         decided = renewal.decide(
             heads, compared, events_lost=events_lost, accept_changed=accept_changed
         )

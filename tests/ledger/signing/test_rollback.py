@@ -176,6 +176,27 @@ def test_without_the_head_signed_last_a_ledger_is_not_opened(tenant, recorder, r
     assert run("verify").exit_code == 0
 
 
+def test_a_head_over_the_same_events_that_a_backup_lacks_is_put_back(
+    tenant, recorder, run, tmp_path: Path
+) -> None:
+    path = tenant.ledger.path
+    recorder(tenant.ledger)("Note-1", NOTED)
+    backup(path, tmp_path / "backup.db", lambda done, all_: None)
+    tenant.heads.sign()
+    tenant.close()
+    for file in path.parent.glob("ledger.db*"):
+        file.unlink()
+    shutil.copy(tmp_path / "backup.db", path)
+
+    before = run("verify")
+    refused = run("recover", "--new-incarnation")
+
+    assert before.exit_code == 3
+    assert "scim-ledger tree-head create" in before.stdout
+    assert "nothing shows that events were lost" in refused.stderr
+    assert run("verify").exit_code == 0
+
+
 def test_verify_says_which_command_leads_on(restored: Path, run) -> None:
     behind = run("verify")
     restored.with_name("signing.head").unlink()
