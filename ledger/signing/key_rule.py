@@ -217,9 +217,12 @@ def _lost(so_far: Step, change: Mapping[str, Any]) -> Step:
         raise Broken(
             "change that was lost", f"{KEY_ROTATED} or {RESTORED}, and its position", type_
         )
+    before = so_far.now.origin  # the events before it bear that
     found = step(so_far.now, Stated(type_, position, change["ledger"], change))
+    sizes = (change["size"] if each.previous == before else 0 for each in found.restores)
     restores = (
-        replace(each, lost=True, reach=max(each.reach, change["size"])) for each in found.restores
+        replace(each, lost=True, reach=max(each.reach, size))
+        for each, size in zip(found.restores, sizes, strict=True)
     )
     return Step(
         found.now,
