@@ -72,13 +72,21 @@ class SQLiteLedger(LedgerReads):
         self._trial = threading.Lock()
         self._tried: tuple[float, str | None] = -RETRIAL, None  # a write, when and with what result
         schema.look_at(path)
+        try:
+            self.origin, self.tenant = self._who()
+        except BaseException:
+            self.close()  # what stays open keeps others from replacing the file
+            raise
+
+    def _who(self) -> tuple[str, str]:
+        """Return the ledger's origin and id."""
         with self.reading() as connection:
             row = connection.execute("SELECT origin FROM ledger").fetchone()
             first = connection.execute("SELECT header FROM event WHERE position = 1").fetchone()
         if row is None or first is None:
-            raise LedgerUnavailable(f"{path} holds no ledger: it was never finished, or is damaged")
-        self.origin: str = row[0]
-        self.tenant: str = codec.decode(first[0], None).subject
+            says = f"{self.path} holds no ledger: it was never finished, or is damaged"
+            raise LedgerUnavailable(says)
+        return row[0], codec.decode(first[0], None).subject
 
     def _prepared(self) -> Connection:
         connection = self._connect(self.path)

@@ -389,3 +389,37 @@ def test_a_head_that_turns_up_after_the_restore_can_be_admitted(
     assert "neither keeps them nor says that they are lost" in refused.stderr
     assert recovered.exit_code == 0, recovered.stderr
     all_is_well(run, path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE event SET header = x'00' WHERE position = 4",
+        "UPDATE payload SET body = x'00' WHERE position = 4",
+        "UPDATE event SET header = x'7b7d' WHERE position = 1",
+        "DELETE FROM event WHERE position = 2",
+        "DELETE FROM tree_head",
+        "UPDATE tree_head SET note = 'x'",
+        "DROP TABLE payload",
+        "PRAGMA user_version = 99",
+    ],
+)
+def test_whatever_the_replaced_ledger_has_become_a_backup_takes_its_place(
+    damage: str, grown, backup, recorder, foreign, run
+) -> None:
+    for n in range(3):
+        recorder(grown.ledger)(f"Note-{n}", Event(events.CREATED, {"n": n}))
+    grown.heads.sign()
+    path = grown.ledger.path
+    grown.close()
+    connection = foreign(path)
+    triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
+    for (name,) in connection.execute(triggers).fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute(damage)
+    connection.close()
+
+    said = restored(run, backup)
+
+    assert said["lost_at_least"] == 3
+    all_is_well(run, path)
