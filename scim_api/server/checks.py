@@ -185,7 +185,11 @@ def _signing_key(tenant: Tenant) -> Iterator[Finding]:
 
 
 def _newest_head(tenant: Tenant, last: int) -> Iterator[Finding]:
-    newest = tenant.ledger.newest_head()
+    try:
+        newest = tenant.heads.newest()
+    except LedgerError as error:
+        yield False, str(error)
+        return
     signed = f"over {newest.size:,} of {last:,} events, at {newest.signed_at}" if newest else "none"
     yield newest is not None, signed
 

@@ -11,6 +11,7 @@ from ledger import clock
 from ledger.sqlite.connection import connect
 from scim_api.cli.terminal import Progress
 from scim_api.settings import VARIABLES
+from tests.ledger.signed import tamper
 from tests.scim_api.client import employee, user
 
 
@@ -343,3 +344,12 @@ def test_a_user_named_like_an_option_can_be_asked_for(shell, api):
     api.site.close()
 
     assert shell("user", "show", "--json", "--", "--json").json["userName"] == "--json"
+
+
+def test_doctor_names_a_tree_head_that_the_key_did_not_sign(shell, jane):
+    tamper(shell.data_dir / "default" / "ledger.db", "UPDATE tree_head SET note = 'x'")
+
+    checks = shell("doctor", "--json", code=1).json
+
+    [found] = [each for each in checks if "is none that its key signed" in each["says"]]
+    assert (found["check"], found["ok"]) == ("ledger default newest tree head", False)
