@@ -39,7 +39,7 @@ def restore(console: Console, backup: Path, yes: bool, dry_run: bool, revoke_tok
     if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("there is no terminal to ask at: give --yes, or --dry-run")
     path = console.path()
-    if complete(path, console.settings):
+    if not dry_run and complete(path, console.settings):
         note("the restore that was cut off is finished")
         note(f"next: scim-ledger verify --ledger {console.name}")
         return

@@ -202,6 +202,8 @@ def prepared(
     with exclusive_lock(path) as free, file_lock(path.parent, timeout=0):
         if not free:
             raise LedgerBusy("the ledger is being served; stop the service first")
+        if _cut_off(path, settings):
+            raise NotRestored("a restore was cut off: without --dry-run this finishes it")
         draft = None
         try:
             draft = make_draft(backup, path, settings, progress)
@@ -217,19 +219,30 @@ def prepared(
 
 
 def complete(path: Path, settings: Settings) -> bool:
-    """Finish a restore that was cut off after its ledger was in place; return whether one was."""
-    folder, keys = path.with_name(DRAFT), keys_of(path, settings)
-    made = Keys(folder)
-    if not (folder / HEAD_FILE).exists() or (folder / LEDGER_FILE).exists() or not path.exists():
+    """Finish a restore that was cut off after its ledger was in place; return whether one was.
+
+    Raises LedgerBusy.
+    """
+    if not _cut_off(path, settings):
         return False
-    with exclusive_lock(path) as free, file_lock(path.parent, timeout=0), suppress(LedgerError):
-        note, in_place = made.remembered(), wire(path, settings, read_only=True)
-        newest = in_place.ledger.newest_head()
-        in_place.close()
-        if free and newest and newest.note == str(note):
-            _settle(keys, made)
-            shutil.rmtree(folder)
-            return True
+    with exclusive_lock(path) as free, file_lock(path.parent, timeout=0):
+        if not free:
+            raise LedgerBusy("the ledger is being served; stop the service first")
+        _settle(keys_of(path, settings), Keys(path.with_name(DRAFT)))
+        shutil.rmtree(path.with_name(DRAFT))
+    return True
+
+
+def _cut_off(path: Path, settings: Settings) -> bool:
+    """Return whether the ledger in place is a draft whose head is not remembered yet."""
+    folder = path.with_name(DRAFT)
+    with suppress(LedgerError):
+        note = Keys(folder).remembered()
+        if note and not (folder / LEDGER_FILE).exists():
+            in_place = wire(path, settings, read_only=True)
+            newest = in_place.ledger.newest_head()
+            in_place.close()
+            return newest is not None and newest.note == str(note)
     return False
 
 

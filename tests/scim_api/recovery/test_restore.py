@@ -226,8 +226,11 @@ def test_what_was_cut_off_after_the_rename_is_finished(grown, backup, recorder, 
     key.write_bytes(before[1])
 
     assert run("verify").exit_code == 0
+    looked = run("restore", str(backup), "--dry-run")
     again = run("restore", str(backup), "--yes")
 
+    assert looked.exit_code == 1
+    assert "was cut off" in looked.stderr
     assert "is finished" in again.stderr
     assert not draft.exists()
     all_is_well(run, path)
