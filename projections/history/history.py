@@ -1,5 +1,6 @@
 """The history of a ledger, in a file of its own next to it: reads as of any past position."""
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -86,6 +87,7 @@ class History(StoredProjection):
         self._patience = patience
         self._following = threading.Lock()
         self.reached = 0  # the position that the history has reached, as this process knows
+        self._inode: int | None = None  # of the file that has reached it
         self._remembered = 0  # the position that the projector's memory is of
 
     def _connect(self) -> Any:
@@ -126,12 +128,22 @@ class History(StoredProjection):
         """Follow the ledger to its end and return it; raises HistoryBehind after `patience` s."""
         end = self.ledger.last_position()
         deadline = time.monotonic() + (patience or float("inf"))
+        self._notice_another_file()
         while self.reached < end:
             if time.monotonic() > deadline:
                 raise HistoryBehind(self.reached, end)
             self.follow(end)
             progress(self.reached, end)
         return end
+
+    def _notice_another_file(self) -> None:
+        """Look up what a file has reached that is not the one before: it is closed when idle."""
+        try:
+            inode = os.stat(self.file.path).st_ino
+        except OSError:
+            inode = None
+        if inode is None or inode != self._inode:
+            self._inode, self.reached = inode, 0
 
     def follow(self, end: int) -> int:
         """Follow one chunk of events towards a position; return the position reached."""

@@ -234,6 +234,16 @@ def test_a_killed_catch_up_is_taken_up_again(tenant, people):
     assert faults(tenant) is None
 
 
+def test_a_history_deleted_while_it_is_closed_is_followed_again(tenant, people):
+    before = total(tenant.history, tenant.ledger.last_position())
+    tenant.history.file.leave()
+    for file in tenant.ledger.path.parent.glob("history.db*"):
+        file.unlink()
+
+    assert total(tenant.history, tenant.ledger.last_position()) == before
+    assert faults(tenant) is None
+
+
 # In the background
 
 
