@@ -1,5 +1,6 @@
 """verify.py within this process, for tests that call it very often."""
 
+import functools
 import importlib.util
 import io
 
@@ -8,6 +9,7 @@ from tests.ledger.export.notary import VERIFIER
 _spec = importlib.util.spec_from_file_location("verifier_of_exports", VERIFIER)
 program = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(program)
+program.signed = functools.lru_cache(1000)(program.signed)  # slow, and asked for the same again
 
 
 def audit(content, head, key, part=None):

@@ -3,7 +3,6 @@
 import copy
 import io
 import json
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -15,13 +14,6 @@ from tests.ledger.signing.key_chains import FILE
 PUBLISHED = json.loads(FILE.read_text(encoding="utf-8"))
 KEYS: dict[str, str] = PUBLISHED["keys"]
 CASES = {case["case"]: case for case in PUBLISHED["cases"]}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _each_signature_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(program, "signed", cache(program.signed))
-        yield
 
 
 @cache
