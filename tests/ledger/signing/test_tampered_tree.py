@@ -272,7 +272,7 @@ CHANGES = st.one_of(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(CHANGES, min_size=1, max_size=3))
 def test_no_change_of_tiles_and_heads_has_a_false_root_signed(
