@@ -21,6 +21,8 @@ from ledger.sqlite import scrub
 from ledger.sqlite.connection import Connection, connect, driver, translate_errors
 from scim_api.logs import LOGGER
 
+NEVER = "9999"  # after every timestamp
+
 P = TypeVar("P")  # the pending notes: a collection that is false when empty
 
 
@@ -40,12 +42,9 @@ class Erasures:
         try:
             erased = ledger.erased_since(at)
         except LedgerError:
-            return cls((), _NEVER)
+            return cls((), NEVER)
         ids = [stream.partition("-")[2] for stream in erased]
         return cls(ids, max(erased.values(), default=""))
-
-
-_NEVER = "9999"  # after every timestamp
 
 
 class Writer:

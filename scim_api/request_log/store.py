@@ -21,7 +21,7 @@ from scim_api.request_log.records import (
     records_of,
     without_names,
 )
-from scim_api.side_file import Erasures, SideFile
+from scim_api.side_file import NEVER, Erasures, SideFile
 
 REQUESTS_FILE = "requests.db"
 MAX_PENDING = 5000  # rows in memory
@@ -114,7 +114,7 @@ class RequestLog(SideFile[_Backlog]):
         if pending.dropped:
             fields = {"dropped": pending.dropped}
             LOGGER.warning("request log overflowed", extra={"fields": fields})
-        erased = Erasures.since(self._ledger, min((e.at for e in pending.entries), default=""))
+        erased = Erasures.since(self._ledger, min((e.at for e in pending.entries), default=NEVER))
         rows = [
             without_names(row) if row.at < erased.at else row
             for entry in pending.entries
