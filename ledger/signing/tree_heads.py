@@ -174,6 +174,8 @@ class TreeHeads:
         if last:
             self._must_agree(last)
         note = key.note(TreeHead(key.name, size, self.tree.root_at(size)).text)
+        if last is None:  # a ledger with a head and no signing.head is refused: cut off here, it
+            self.keys.remember(note)  # has neither, or one that is put back
         signed = self.ledger.add_head(size, str(note), again=again)
         self.keys.remember(Note.parse(signed.note))
         return signed

@@ -150,6 +150,20 @@ def test_no_head_is_signed_over_events_that_were_changed(heads, record, foreign)
         heads.sign()
 
 
+def test_a_first_head_that_is_cut_off_is_put_back(heads, foreign, monkeypatch) -> None:
+    connection = foreign(heads.ledger.path)
+    connection.execute("DROP TRIGGER tree_head_is_not_deleted")
+    connection.execute("DELETE FROM tree_head")
+    (heads.keys.folder / HEAD_FILE).unlink()
+    monkeypatch.setattr(heads.ledger, "add_head", lambda *_, **__: 1 / 0)
+
+    with pytest.raises(ZeroDivisionError):
+        heads.sign()
+
+    monkeypatch.undo()
+    assert str(heads.keys.remembered()) == heads.sign().note
+
+
 # The key
 
 
