@@ -289,41 +289,51 @@ class Chain:
         self.origin, self.key, self.borne = origin, key, frozenset([origin])
 
     def changed(self, type_, position, origin, entries):
-        """Return the chain after a change; an event that breaks a rule raises an error."""
-        chain, size = copy.copy(self), entries["size"]
-        good = type_ in ("KeyRotated", "Restored") and type(size) is type(position) is int
-        require(good and 0 <= size < position, "{!a:.100}: no change, or of no size", type_)
-        if type_ == "KeyRotated":
-            require(origin == chain.origin, "KeyRotated: its origin is not in force")
-            old, new = entries["old"], entries["new"]
-            require(new != old, "KeyRotated: the new key is the old one")
-            by_old, by_new = entries["signature_old"], entries["signature_new"]
-            require((by_old is None) == (old is None), "KeyRotated: signature_old is not of old")
-        else:
-            require(size == position - 1, "Restored: its size is not that of the events before")
-            require(type(entries.get("changes", [])) is list, "Restored: changes is no list")
-            for each in entries.get("changes", []):  # in the events that were lost
-                chain = chain.changed(each["type"], each["position"], each["ledger"], each)
-            require(entries["previous"] == chain.origin, "Restored: previous is not in force")
-            require(origin not in chain.borne, "Restored: its origin is not a new one")
-            require(entries["abandoned"] is None or head_of(entries["abandoned"]), "")
-            agreed = size if entries.get("agreed") is None else entries["agreed"]
-            require(type(agreed) is int and 0 <= agreed <= size, "Restored: agreed is none")
-            old, new = entries.get("key", chain.key), entries["verifier_key"]
-            by_old, by_new = entries.get("signature"), None
+        """Return the chain after a change; an event that breaks the rule raises an error."""
+        size, restores = entries["size"], type_ == "Restored"
+        require(restores or type_ == "KeyRotated", "{!a:.100} is no change of a key", type_)
+        require(type(size) is type(position) is int, "{}: its size is no number", type_)
+        how = self.restored if restores else self.rotated
+        chain, old, new, by_old, by_new = how(position, origin, entries, size)
         chain.enforce(old, type_)
         require(verifier_key(new)[0] == origin, "{}: the new key is not of its origin", type_)
-        about = "recovery" if type_ == "Restored" else "key rotation"
-        lines = "scim-ledger " + about, chain.origin, size, old or "-", new
+        about = "scim-ledger {}".format("recovery" if restores else "key rotation")
+        lines = about, chain.origin, size, old or "-", new
         text = "".join("{}\n".format(line) for line in lines).encode()
         for name, key, signature in ("old", old, by_old), ("new", new, by_new):
             good = signature is None or signed(verifier_key(key)[2], text, unbase64(signature))
             require(good, "{}: the signature of the {} key is false", type_, name)
-        require(by_new or type_ == "Restored", "KeyRotated: signature_new is missing")
         chain.handovers += ((old, new, by_old is not None, by_new is not None),)
         chain.origin, chain.borne = origin, chain.borne | {origin}
         chain.key, chain.retired = new, (chain.retired | {old}) - {new}
         return chain
+
+    def rotated(self, position, origin, entries, size):
+        """Return a copy of the chain, the keys that a KeyRotated names, and their signatures."""
+        old, new = entries["old"], entries["new"]
+        by_old, by_new = entries["signature_old"], entries["signature_new"]
+        require(0 <= size < position, "KeyRotated: its size is not of events before it")
+        require(origin == self.origin, "KeyRotated: its origin is not in force")
+        require(new != old, "KeyRotated: the new key is the old one")
+        good = by_new is not None and (by_old is None) == (old is None)
+        require(good, "KeyRotated: a signature is missing, or of no key")
+        return copy.copy(self), old, new, by_old, by_new
+
+    def restored(self, position, origin, entries, size):
+        """Return the same of a Restored, the chain being that of the history that ended."""
+        chain, lost, agreed = copy.copy(self), entries.get("changes", []), entries.get("agreed")
+        require(size == position - 1, "Restored: its size is not that of the events before it")
+        require(type(lost) is list, "Restored: changes is no list")
+        for each in lost:  # in the events that were lost
+            chain = chain.changed(each["type"], each["position"], each["ledger"], each)
+        require(entries["previous"] == chain.origin, "Restored: previous is not in force")
+        require(origin not in chain.borne, "Restored: its origin is not a new one")
+        good = agreed is None or (type(agreed) is int and 0 <= agreed <= size)
+        require(good, "Restored: agreed is not a number of kept events")
+        if entries["abandoned"] is not None:
+            head_of(entries["abandoned"])
+        key = entries.get("key", chain.key)
+        return chain, key, entries["verifier_key"], entries.get("signature"), None
 
     def enforce(self, key, type_):
         """Require that a key is the one in force; where that is not known, that it can be."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.codec import commitment
-from ledger.merkle import cover, tree_hash
+from ledger.merkle import cover, inclusion_proof, tree_hash
 from tests.ledger.export.arithmetic import program
 from tests.ledger.export.notary import naive_root
 
@@ -199,3 +199,21 @@ def test_a_payload_has_the_commitment_that_the_ledger_gives_it(payload: Any, sal
 
     assert found == payload
     assert root_of(hashes) == commitment(payload, salt)
+
+
+def test_an_inclusion_proof_has_exactly_the_hashes_that_the_tree_needs() -> None:
+    for size in (1, 2, 3, 7, 8, 9, 33):
+        leaves = [bytes([n]) * 32 for n in range(size)]
+        nodes = {
+            (h, n): tree_hash(leaves[n << h : n + 1 << h]) for h in range(6) for n in range(33)
+        }
+        for index, leaf in enumerate(leaves):
+            proof = inclusion_proof(index, size, lambda *at, nodes=nodes: nodes[at])
+            assert program.root_over(leaf, index, size, proof) == naive_root(leaves)
+            for wrong in (
+                [*proof, bytes(32)],
+                [bytes(32), *proof],
+                *([proof[1:]] if proof else []),
+            ):
+                with pytest.raises(ValueError, match="than the tree needs"):
+                    program.root_over(leaf, index, size, wrong)

@@ -444,3 +444,16 @@ def test_a_proof_that_was_changed_is_refused(acme: Any, tmp_path: Any, name: str
 
     assert done.returncode == 3
     assert words in done.stdout
+
+
+def test_a_proof_of_an_event_after_its_tree_is_refused(
+    desk: Desk, notary: Notary, tmp_path: Any
+) -> None:
+    head = notary.head(desk.lines[:16])
+    (tmp_path / "proof").write_text(f"c2sp.org/tlog-proof@v1\nindex 16\n\n{head}", encoding="utf-8")
+    (tmp_path / "line").write_bytes(desk.lines[16])
+
+    done = run("--proof", tmp_path / "proof", "--line", tmp_path / "line", "--key", notary.key)
+
+    assert done.returncode == 3
+    assert "it is of position 17, its tree has 16" in done.stdout
