@@ -35,12 +35,14 @@ class Comparison:
 
     `contradicting` are the largest of each origin that cover events which it lacks or has others
     for. `agreed` is None where all its events are of the history that was signed, as far as known;
-    otherwise it went on from there by itself. `failures` say who could not be asked.
+    otherwise it went on from there by itself, or later, before the `first_other` size of a head.
+    `failures` say who could not be asked.
     """
 
     known: Sequence[KnownHead]
     contradicting: Sequence[KnownHead] = ()
     agreed: int | None = None
+    first_other: int | None = None
     failures: Sequence[str] = ()
 
     def __str__(self) -> str:
@@ -68,11 +70,12 @@ def compare(
     ordered = sorted(largest.values(), key=lambda each: each.head.origin != identity.origin)
     compared = [each.head for each in (*known, *histories.near_the_fork)]
     compared = [head for head in compared if head.origin == identity.origin]
-    agreed = None
+    agreed = first = None
     if forked := [head.size for head in compared if head.size <= end and not heads.agrees(head)]:
         agreeing = [head.size for head in compared if heads.agrees(head)]
-        agreed = max((size for size in agreeing if size < min(forked)), default=0)
-    return Comparison(known, ordered, agreed, failures)
+        first = min(forked)
+        agreed = max((size for size in agreeing if size < first), default=0)
+    return Comparison(known, ordered, agreed, first, failures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,11 +91,10 @@ def _lines(found: Restore, revoke_tokens: bool) -> Iterator[str]:
     if not replaced.losses.events or most is None:
         until = f"at most {most:,}" if most is not None else "at most: nobody can know"
         yield f"events lost after position {survey.kept:,}: at least {least:,}, {until}"
-    agreed = survey.comparison.agreed
-    if survey.renewal.agreed is not None:
+    if survey.agreed < survey.kept:
         yield (
-            f"only the first {survey.renewal.agreed if agreed is None else agreed:,} events of the"
-            " backup are of the history that was signed: it is of a copy that went on by itself"
+            f"only the first {survey.agreed:,} events of the backup are of the history that ended:"
+            " it is of a copy that went on by itself"
         )
     if not replaced.there or replaced.trouble:
         yield "erasures and legal holds that came after the backup are not known: repeat them"
@@ -114,6 +113,7 @@ def _document(found: Restore) -> dict[str, Any]:
         "backup_events": survey.kept,
         "backup_last_event_at": survey.kept_at,
         "nothing_followed": survey.renewal is None,
+        "agrees_up_to": survey.agreed,
         "lost_at_least": least,
         "lost_at_most": most,
         "lost_from": lost.first and {"position": lost.first[0], "at": lost.first[1]},

@@ -137,11 +137,16 @@ class Survey:
     kept_at: str
 
     @property
+    def agreed(self) -> int:
+        """How many of the backup's events are of the history that ended, as far as is known."""
+        decided = self.renewal.agreed if self.renewal else None
+        return self.kept if decided is None else decided
+
+    @property
     def lost(self) -> tuple[int, int | None]:
         """How many events are lost at least, and at most; None where nobody can know."""
-        agreed = self.comparison.agreed
         sizes = [each.head.size for each in self.comparison.contradicting]
-        known = max((size - (self.kept if agreed is None else agreed) for size in sizes), default=0)
+        known = max((size - self.agreed for size in sizes), default=0)
         seen = self.replaced.losses.events
         most = max(seen, known) if self.renewal is None or self._complete else None
         return max(seen, known), most
@@ -167,15 +172,15 @@ def survey(path: Path, draft: Tenant, keys: Keys, settings: Settings) -> Survey:
     if _nothing_followed(replaced, comparison, draft, own):
         return Survey(replaced, comparison, None, kept, kept_at)
     before = replaced.before or renewal.current(draft.heads.identity())
-    agreed = [each for each in (comparison.agreed,) if each is not None]
-    if replaced.differs:
-        agreed.append(replaced.common)
+    agreed, first_other = comparison.agreed, comparison.first_other
+    if replaced.differs and (first_other is None or first_other > replaced.common):
+        agreed = replaced.common
     abandoned = _largest(before.origin, [*comparison.contradicting, *known], replaced.heads)
     decided = Renewal(
         before,
         keys.search(before.key),
         [abandoned] if abandoned else (),
-        min(agreed, default=None),
+        agreed,
         replaced.changes,
     )
     return Survey(replaced, comparison, decided, kept, kept_at)

@@ -278,16 +278,42 @@ def test_where_the_ledger_cannot_be_read_tokens_that_live_again_are_listed_or_re
     all_is_well(run, path)
 
 
-def test_a_log_of_the_replaced_ledger_is_never_replayed(grown, backup, run) -> None:
+def test_a_log_of_the_replaced_ledger_is_never_replayed(grown, backup, recorder, run) -> None:
     path = grown.ledger.path
-    grown.close()
+    recorder(grown.ledger)("Note-1", Event(events.CREATED, {"n": 1}))
     log = path.with_name("ledger.db-wal")
+    written = log.read_bytes()
+    grown.close()
     path.unlink()
-    log.write_bytes(b"w" * 5000)
+    log.write_bytes(written)
 
     said = restored(run, backup)
 
-    assert (Path(said["replaced_files"]) / "ledger.db-wal").read_bytes() == b"w" * 5000
+    assert written
+    assert (Path(said["replaced_files"]) / "ledger.db-wal").read_bytes() == written
+    all_is_well(run, path)
+
+
+def test_a_backup_of_a_copy_that_went_on_by_itself_says_from_where(
+    grown, recorder, run, tmp_path
+) -> None:
+    path, before = grown.ledger.path, tmp_path / "before"
+    grown.close()
+    shutil.copytree(path.parent, before)
+    run("token", "create", "of-the-copy")
+    file = tmp_path / "backup.db"
+    run("backup", str(file))
+    gc.collect()
+    shutil.rmtree(path.parent)
+    shutil.copytree(before, path.parent)
+    run("token", "create", "true")
+    run("tree-head", "create")
+    run("token", "create", "true-too")
+
+    said = restored(run, file)
+
+    assert (said["backup_events"], said["agrees_up_to"]) == (3, 2)
+    assert said["lost_at_least"] == said["lost_at_most"] == 2
     all_is_well(run, path)
 
 
