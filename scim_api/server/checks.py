@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +58,7 @@ def examine(
     yield Check("settings", not strange, "; ".join(strange) or f"good for {settings.env}")
     yield sqlite_check(settings)
     yield from _disk(settings.data_dir)
+    yield from _log_file(settings)
     names = known_names(settings)
     if not names:
         folder = settings.data_dir.absolute()
@@ -124,6 +126,25 @@ def _ledger(
         yield Check(f"{label} anchor {anchor.display_name}", not behind, says)
     for file in sorted(SIDE_FILES):
         yield from _side_file(f"{label} {file}", path.with_name(file))
+
+
+def _log_file(settings: Settings) -> Iterator[Check]:
+    """Check that the owner of the data directory can write the log, and make it after a rename."""
+    if settings.log_file is None or not settings.data_dir.is_dir():
+        return
+    user = os.stat(settings.data_dir).st_uid
+    for place in (settings.log_file.parent, settings.log_file):
+        with suppress(OSError):  # not there, or in a folder that is closed to this process
+            found = os.stat(place)
+            needed = os.W_OK | os.X_OK if place.is_dir() else os.W_OK
+            if not owners.has_rights(user, found, needed):
+                whose = owners.name_of(found.st_uid)
+                says = f"{owners.name_of(user)} cannot write {place} (SCIM_LOG_FILE), {whose}'s"
+                yield Check("log file", False, says)
+                return
+    there = settings.log_file.parent.is_dir()
+    says = "can be written" if there else f"{settings.log_file.parent} is not there"
+    yield Check("log file", there, says)
 
 
 def _rights(label: str, path: Path, settings: Settings) -> Iterator[Check]:

@@ -200,6 +200,28 @@ def test_a_creation_that_is_killed_at_any_moment_can_be_repeated(
     assert moment > 10  # or it was killed at too few moments
 
 
+def test_a_repeated_creation_that_is_killed_can_be_repeated_too(
+    tmp_path: Path, metadata: Metadata
+) -> None:
+    def begun(folder: Path) -> tuple[Path, Keys]:
+        """Leave what a creation leaves that is killed once it has a key and no ledger."""
+        path, keys = folder / "acme" / "ledger.db", Keys(folder / "keys")
+        path.parent.mkdir(parents=True)
+        (path.parent / ".ledger.db.0a").touch()
+        keys.make("acme/0123456789abcdef")
+        return path, keys
+
+    for moment in range(1000):
+        path, keys = begun(tmp_path / str(moment))
+        status = created_until(moment, path, keys, metadata)
+        if not path.exists():
+            create(path, "acme", software="scim-ledger test", metadata=metadata, keys=keys)
+        if status == 0:
+            break
+
+    assert moment > 10
+
+
 def created_until(moment: int, path: Path, keys: Keys, metadata: Metadata) -> int:
     """Create a ledger in a process that ends without a word at its nth call for a file."""
     child = os.fork()

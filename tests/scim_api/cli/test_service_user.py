@@ -234,6 +234,20 @@ def test_doctor_names_the_folders_that_are_closed_to_the_service(root_of):
     assert f"cannot read and write {keys / 'default'}, owned by root (mode 700)" in found[1]
 
 
+def test_doctor_looks_at_the_log_file(root_of, monkeypatch):
+    root_of("init")
+    folder = root_of.data_dir.parent.parent / "logs"
+    monkeypatch.setenv("SCIM_LOG_FILE", str(folder / "service.log"))
+    assert f"BAD  log file: {folder} is not there" in root_of("doctor", code=1).out
+
+    folder.mkdir(mode=0o755)
+    says = f"user {SERVICE} cannot write {folder} (SCIM_LOG_FILE), root's"
+    assert f"BAD  log file: {says}" in root_of("doctor", code=1).out
+
+    os.chown(folder, SERVICE, SERVICE)
+    assert "ok   log file: can be written" in root_of("doctor", code=1).out
+
+
 def test_doctor_of_the_service_itself_says_what_is_closed_to_it(root_of):
     root_of("init")
     file = next(root_of.data_dir.parent.rglob("signing.head"))
