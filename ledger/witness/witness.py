@@ -93,8 +93,6 @@ class Witness:
         """Return the key to begin with: the one given, or the one that the service names."""
         if self.given and self.given.name == origin:
             return Pin(self.given, GIVEN if how == FIRST_USE else how)
-        if self.given:
-            raise Refused(f"the log is {origin}, and the key given is of {self.given.name}")
         try:
             key = self.log.verifier_key()
         except RemoteTrouble as error:
@@ -146,9 +144,9 @@ class Witness:
 
         Its former key has signed that it continues under another origin.
         """
-        old = TreeHead.of(remembered) if remembered else None
-        if old is None:
+        if remembered is None:
             return
+        old = TreeHead.of(remembered)
         kept = min(asked.kept(old.origin), old.size)
         signed = f"{old.origin} was restored and is now {new.origin}; its key signed that"
         if kept == old.size and not self._fault(old, new):
@@ -171,8 +169,11 @@ class Witness:
     ) -> tuple[Pin, list[Document]]:
         """Return the key of a log under another origin that no trusted key vouches for."""
         head = TreeHead.of(note)
-        if last.how == GIVEN and not remembered:
-            return self._first(head.origin), []  # refuses: the key given is of another origin
+        if self.given and self.given.name != head.origin and (self.accept or not remembered):
+            raise Refused(
+                f"the log is {head.origin}, and the key given is of {self.given.name}; no event"
+                " that it signed leads from one to the other"
+            )
         if not self.accept:
             raise Refused(
                 f"the log was {last.key.name} and is now {head.origin}: it was restored and may"
