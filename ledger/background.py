@@ -171,7 +171,7 @@ class JobRunner(Generic[S]):
             if more is None:
                 return False
             if not more:
-                return job.settled()
+                return bool(self._try(job, job.settled))
             if time.monotonic() > until or self._ended.wait(PAUSE):
                 return False
 

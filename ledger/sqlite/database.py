@@ -125,10 +125,11 @@ class DatabaseFile:
 
     def _close_one(self, connection: Connection) -> None:
         if self._opened == [connection]:
-            with suppress(driver.Error):  # what cannot be read now is found out later
+            with suppress(driver.Error, UnicodeDecodeError):  # it is found out later
                 self._left = self._state(connection)
         self._forget(connection)
-        connection.close()
+        with suppress(driver.Error):  # nobody waits for what could not be written back
+            connection.close()
 
     def _state(self, connection: Connection) -> Any:
         """Return what is noted before the last connection is closed."""
@@ -267,7 +268,8 @@ class DatabaseFile:
                     connection.execute("PRAGMA schema_version").fetchone()  # opens the log
                     self._place.take()
                 if self._left is not None and not self._opened:
-                    self._check_state(connection, self._left)
+                    with _Translating(self):
+                        self._check_state(connection, self._left)
             except BaseException:
                 connection.close()
                 if self._place and not self._opened:

@@ -9,6 +9,7 @@ from freezegun import freeze_time
 
 from ledger import background
 from ledger.background import JobRunner, LedgerLocks, exclusive_lock, file_lock
+from ledger.contract import LedgerBusy
 
 
 @dataclass
@@ -167,3 +168,19 @@ def test_a_process_of_an_earlier_version_keeps_the_jobs_it_has(tenants):
 
     assert (while_held, locks.take(ledger)) == (False, True)
     locks.close()
+
+
+def test_a_job_that_cannot_tell_whether_it_rests_is_reported_and_has_its_turn_again(tenants):
+    told = []
+    runner = JobRunner(
+        lambda: tenants, lambda tenant: [tenant], lambda job, error: told.append(error)
+    )
+
+    def cannot_tell():
+        raise LedgerBusy("busy")
+
+    tenants[0].settled = cannot_tell
+
+    assert [look(runner) for _ in range(3)] == [5, 5, 1]
+    assert sum(isinstance(each, LedgerBusy) for each in told) == 3
+    runner.end()

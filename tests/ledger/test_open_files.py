@@ -223,3 +223,19 @@ def test_there_is_room_for_what_all_threads_have_in_hand(monkeypatch):
     files.divide(threads=9, waiters=68)
 
     assert 100 < files.most < 1024 - 256 - 9 * 13
+
+
+def test_damage_done_while_it_was_closed_is_an_error_with_a_reason(ledgers):
+    with ledgers[0].reading() as connection:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'event'"
+        page = connection.execute(query).fetchone()[0]
+    ledgers[0].leave()
+    with ledgers[0].path.open("r+b") as file:
+        file.seek(4096 * (page - 1))
+        file.write(b"\xff" * 4096)
+
+    for attempt in (ledgers[0].last_position, ledgers[0].settle):
+        with pytest.raises(LedgerUnavailable) as refused:
+            attempt()
+        assert refused.value.reason == "damaged file"
+    ledgers[0].leave()
