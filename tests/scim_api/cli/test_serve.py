@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -63,6 +64,15 @@ def test_no_process_carries_the_token_in_its_arguments_or_environment(served):
 
 def test_two_workers_serve(served):
     assert len(served.workers()) == 2
+
+
+def test_usr1_disturbs_nothing_where_the_log_is_stderr(served):
+    workers = served.workers()
+
+    served.process.send_signal(signal.SIGUSR1)
+
+    assert served.ask("GET", "/Users").status == 200
+    assert served.workers() == workers
 
 
 def test_commands_work_while_the_service_runs(served):
