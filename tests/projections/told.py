@@ -35,7 +35,7 @@ _steps = st.one_of(
     STEPS,
     st.tuples(st.just("set"), st.sampled_from(USERS), _details),
     st.tuples(st.just("set"), st.just(USERS[0]), _details),
-    st.tuples(st.just("erase"), st.sampled_from([*USERS, GROUPS[0]]), st.none()),
+    st.tuples(st.just("erase"), st.sampled_from(USERS), st.none()),
 )
 TOLD = st.lists(_steps, max_size=12) | st.lists(_steps, min_size=10, max_size=24).map(
     lambda steps: [*POPULATED, *steps]
