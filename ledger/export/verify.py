@@ -6,7 +6,7 @@
 
 KEY is the ledger's verifier key, name+hash+base64: do not take it from who gave you the export.
 HEAD is a file with a tree head, such as EXPORT.jsonl.tree-head; give each that you ever kept. For
-a part of a ledger, EXPORT.jsonl.proof.json must lie beside it.
+a part of a ledger, EXPORT.jsonl.proof.json must lie next to it.
 
 Exit codes: 0 verified, 3 not verified, 2 usage, 6 a file cannot be read. How a file was saved does
 not matter: ends of lines, a byte order mark, UTF-16 with one, empty lines at the end.
@@ -201,12 +201,12 @@ def root(tree):
 
 
 def root_over(leaf, index, size, hashes):
-    """Return the root over a leaf and the hashes beside its way (section 2.1.3.2)."""
+    """Return the root over a leaf and the hashes on its way (section 2.1.3.2)."""
     hash_, last = leaf, size - 1
-    for beside in hashes:
+    for sibling in hashes:
         require(last, "it has more hashes than the tree needs")
         left = index % 2 == 0 and index != last
-        hash_ = sha256(b"\x01" + (hash_ + beside if left else beside + hash_))
+        hash_ = sha256(b"\x01" + (hash_ + sibling if left else sibling + hash_))
         while not left and index % 2 == 0 and index:  # at the right edge: heights without a node
             index, last = index // 2, last // 2
         index, last = index // 2, last // 2
@@ -383,8 +383,8 @@ class Audit:
     def note(self, words, *values):
         self.notes.append(words.format(*values))
 
-    def export(self, file, part=None, beside="EXPORT.proof.json"):
-        """Check every line, then every head; part is what the file beside it holds."""
+    def export(self, file, part=None, file_of_part="EXPORT.proof.json"):
+        """Check every line, then every head; part is what the file next to it holds."""
         whole, empty, part = not part, 0, part or WHOLE
         push_parts(self.tree, 0, part["from"] - 1, part["left"])
         self.roots = {head[1]: None for head in self.heads}
@@ -397,11 +397,11 @@ class Audit:
             require(len(self.findings) < 100, "there are more findings; the rest was not read")
         last, size = (self.position, self.position) if whole else (part["to"], part["size"])
         if whole and self.first > 1:
-            words = "what proves the events before {} is missing: they, or, of a part, {!a}"
-            self.find(1, words, self.first, beside)
+            words = "the events before {} are missing; if this is a part of a ledger, {!a} is"
+            self.find(1, words, self.first, file_of_part)
         elif (part["from"], last) != (self.first, self.position):
             words = "{!a} is of the positions from {} to {}, the export from {} to {}"
-            self.find(None, words, beside, part["from"], last, self.first, self.position)
+            self.find(None, words, file_of_part, part["from"], last, self.first, self.position)
         else:
             push_parts(self.tree, last, size, part["right"])
             if size > last:
@@ -617,8 +617,8 @@ def arguments():
     add("--json", action="store_true", help="answer in JSON")
     options = parser.parse_args()
     if options.export and not options.proof and not options.head:
-        beside = "{}.tree-head".format(options.export)
-        where = "here is {}".format(beside) if Path(beside).exists() else "an export comes with one"
+        near = "{}.tree-head".format(options.export)
+        where = "here is {}".format(near) if Path(near).exists() else "an export comes with one"
         parser.error("give a tree head by --head: {}; better, also one that you kept".format(where))
     if bool(options.export) == bool(options.proof) or (options.proof and options.head):
         parser.error("give EXPORT with --head, or --proof")
@@ -634,10 +634,10 @@ def main():
             line = read(options.line, str.strip, "a line of an export") if options.line else None
             audit.one(read(options.proof, proof_of, "a tlog-proof"), line)
         else:
-            beside = Path("{}.proof.json".format(options.export))
-            part = read(beside, part_of, "the proof of a part") if beside.exists() else None
+            near = Path("{}.proof.json".format(options.export))
+            part = read(near, part_of, "the proof of a part") if near.exists() else None
             with text_in(Path(options.export).open("rb")) as file:
-                audit.export(file, part, str(beside))
+                audit.export(file, part, str(near))
     except OSError as error:
         parser.error(str(error))
     except (Unreadable, UnicodeError) as error:

@@ -251,7 +251,7 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
     "the first dropped": (
         lambda d: d.lines.pop(0),
         1,
-        "what proves the events before 2 is missing: they, or, of a part, ",
+        "the events before 2 are missing; if this is a part of a ledger, ",
     ),
     "a line doubled": (
         lambda d: d.lines.insert(16, d.lines[16]),
