@@ -26,12 +26,13 @@ from scim_api.recovery.restore import Restore, Restored, complete, finish_up, pr
     "--revoke-tokens", is_flag=True, help="Revoke every token that the backup has as live."
 )
 def restore(console: Console, backup: Path, yes: bool, dry_run: bool, revoke_tokens: bool) -> None:
-    """Put BACKUP in place of a ledger; it ends verified, or has changed nothing.
+    """Put a backup in place of a ledger.
 
-    Stop the service first. It says what is lost: what was recorded or signed after the backup, as
-    far as the ledger in place, signing.head, anchors and witnesses show it; then it asks. The
-    replaced files are kept. Unless it is proved that nothing followed the backup, the ledger goes
-    on under a new origin and key, which a Restored event records.
+    It ends verified, or has changed nothing. Stop the service first. It says what is lost: what was
+    recorded or signed after the backup, as far as the ledger in place, signing.head, anchors and
+    witnesses show it; then it asks. The replaced files are kept. Unless it is proved that nothing
+    followed the backup, the ledger goes on under a new origin and key, which a Restored event
+    records.
 
     Legal holds, erasures and revocations of tokens that came after the backup are repeated where
     the replaced ledger shows them.
