@@ -9,7 +9,7 @@ from pathlib import Path
 from ledger.signing.anchors import SUFFIX
 from ledger.signing.identity import Identity
 from ledger.signing.known_heads import HEADS, MOST, HeadSources
-from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead
+from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, saved_text
 
 
 class Histories:
@@ -58,8 +58,8 @@ class Histories:
 
     def _trusted(self, files: Iterable[Path]) -> Iterator[Note]:
         for file in files:
-            with suppress(MalformedNote, UnicodeDecodeError):
-                note = Note.parse(file.read_text(encoding="utf-8"))
+            with suppress(MalformedNote):
+                note = Note.parse(saved_text(file))
                 if note.is_head_of(self._origin) and any(note.signed_by(k) for k in self._keys):
                     yield note
 

@@ -14,7 +14,14 @@ from pathlib import Path
 from ledger import owners
 from ledger.atomic_files import make_folder, sync_folder, write_whole
 from ledger.contract import UNREADABLE, LedgerError, LedgerUnavailable
-from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, VerifierKey
+from ledger.signing.note import (
+    SEED_SIZE,
+    MalformedNote,
+    Note,
+    SigningKey,
+    VerifierKey,
+    saved_text,
+)
 
 KEY_FILE = "signing.key"
 NEXT_FILE = "signing.key.next"  # a key whose KeyRotated event may not be recorded yet
@@ -64,21 +71,21 @@ class Keys:
         """Return the key in a file if it is the one in force."""
         path = self.folder / name
         try:
-            key = SigningKey.parse(path.read_text(encoding="utf-8"))
+            key = SigningKey.parse(saved_text(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise KeyUnusable(owners.unreadable(path, error)) from error
-        except (MalformedNote, UnicodeDecodeError) as error:
+        except MalformedNote as error:
             raise KeyUnusable(f"{path} cannot be read as a signing key: {error}") from error
         return key if key.verifier == in_force else None
 
     def at_hand(self, origin: str) -> VerifierKey | None:
         """Return the key that is there, in force or not; None where none can be read."""
-        with suppress(LedgerError, UnicodeDecodeError, OSError):
+        with suppress(LedgerError, OSError):
             if self.given:
                 return SigningKey(origin, seed_of(self.given)).verifier
-            return SigningKey.parse(self.file.read_text(encoding="utf-8")).verifier
+            return SigningKey.parse(saved_text(self.file)).verifier
         return None
 
     def search(self, wanted: VerifierKey | None) -> SigningKey | None:
@@ -150,13 +157,13 @@ class Keys:
         """Return the newest head that the key signed; raises LedgerUnavailable if it is damaged."""
         path = self.folder / HEAD_FILE
         try:
-            return Note.parse(path.read_text(encoding="utf-8"))
+            return Note.parse(saved_text(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             says = owners.unreadable(path, error)
             raise LedgerUnavailable(says, reason=UNREADABLE) from error
-        except (MalformedNote, UnicodeDecodeError) as error:
+        except MalformedNote as error:
             raise LedgerUnavailable(
                 f"{path} cannot be read as a tree head: {error}. It is the newest head that was"
                 " signed: put it back from a copy, or from whoever holds one; if there is none,"
@@ -178,8 +185,8 @@ def _there(path: Path) -> bool:
 
 def _name_in(path: Path) -> str | None:
     """Return the name of the key in a file; None where there is no key in it."""
-    with suppress(MalformedNote, UnicodeDecodeError, OSError):
-        return SigningKey.parse(path.read_text(encoding="utf-8")).name
+    with suppress(MalformedNote, OSError):
+        return SigningKey.parse(saved_text(path)).name
     return None
 
 

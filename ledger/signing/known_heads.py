@@ -19,7 +19,14 @@ from ledger.http_client import RemoteTrouble, fetch, host_of
 from ledger.signing.anchors import SUFFIX, sized
 from ledger.signing.identity import Identity
 from ledger.signing.keys import HEAD_FILE, Keys
-from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
+from ledger.signing.note import (
+    KnownHead,
+    MalformedNote,
+    Note,
+    TreeHead,
+    VerifierKey,
+    saved_text,
+)
 from ledger.signing.tree_heads import TreeHeads
 
 HEADS = "heads"  # the folder of a witness's state that holds them
@@ -171,8 +178,8 @@ def _in_witness(root: Path) -> NotesOf:
 
 def _notes_in(answer: bytes) -> NotesOf:
     """Return the head that an anchor's URL answers with, if it answers with one at all."""
-    with suppress(MalformedNote, UnicodeDecodeError):
-        note = Note.parse(answer.decode())
+    with suppress(MalformedNote):
+        note = Note.parse(saved_text(answer))
         return lambda _: [note]
     return lambda _: []
 
@@ -185,7 +192,7 @@ def _must_be_there(root: Path) -> Path:
 
 def _note_in(file: Path, size: int) -> Iterator[Note]:
     """Yield the head of a size in a file, if it is one: a write may have been cut off."""
-    with suppress(MalformedNote, UnicodeDecodeError):
-        note = Note.parse(file.read_text(encoding="utf-8"))
+    with suppress(MalformedNote):
+        note = Note.parse(saved_text(file))
         if TreeHead.of(note).size == size:
             yield note

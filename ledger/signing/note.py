@@ -11,6 +11,7 @@ import codecs
 import hashlib
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -177,11 +178,12 @@ class Note:
         return False
 
 
-def saved_text(raw: bytes) -> str:
-    """Return the text in a file, however it was saved; raises MalformedNote.
+def saved_text(file: Path | bytes) -> str:
+    """Return the text in a file, or of its bytes, however it was saved; raises MalformedNote.
 
     Ends of lines, a byte order mark, UTF-16 with one and empty lines at the end do not matter.
     """
+    raw = file if isinstance(file, bytes) else file.read_bytes()
     marked = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = raw.decode("utf-16" if marked else "utf-8-sig")

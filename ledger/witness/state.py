@@ -14,7 +14,15 @@ from typing import Any, TypeVar
 from ledger.atomic_files import make_folder, write_new
 from ledger.contract import LedgerError
 from ledger.signing.known_heads import HEADS
-from ledger.signing.note import SEED_SIZE, MalformedNote, Note, SigningKey, TreeHead, VerifierKey
+from ledger.signing.note import (
+    SEED_SIZE,
+    MalformedNote,
+    Note,
+    SigningKey,
+    TreeHead,
+    VerifierKey,
+    saved_text,
+)
 
 T = TypeVar("T")
 
@@ -121,7 +129,7 @@ def _number(file: Path) -> int:
 def _read(file: Path, parse: Callable[[str], T], kind: str) -> T:
     """Return what is in a file; raises FolderUnusable."""
     try:
-        return parse(file.read_text(encoding="utf-8"))
+        return parse(saved_text(file))
     except (MalformedNote, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderUnusable(f"{file} cannot be read as {kind}") from error
 

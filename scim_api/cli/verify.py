@@ -169,7 +169,7 @@ def _own_head(keys: Keys) -> KnownHead | Finding | None:
 
 def _brought(file: Path) -> KnownHead:
     try:
-        brought = KnownHead(str(file), Note.parse(saved_text(file.read_bytes())))
+        brought = KnownHead(str(file), Note.parse(saved_text(file)))
         TreeHead.of(brought.note)
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror}") from error

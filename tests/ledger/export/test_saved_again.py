@@ -4,7 +4,6 @@ import ast
 import gzip
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,8 @@ import pytest
 
 from tests.ledger.export.conftest import command, keys
 from tests.ledger.export.notary import VERIFIER, Desk, run
+from tests.ledger.saved import HARMLESS, Save
 
-Save = Callable[[bytes], bytes]
-
-HARMLESS: dict[str, Save] = {
-    "CRLF": lambda content: content.replace(b"\n", b"\r\n"),
-    "a byte order mark": lambda content: b"\xef\xbb\xbf" + content,
-    "no last newline": lambda content: content.rstrip(b"\n"),
-    "newlines at the end": lambda content: content + b"\n\r\n\n",
-    "UTF-16, little": lambda content: b"\xff\xfe" + content.decode().encode("utf-16-le"),
-    "UTF-16, big": lambda content: b"\xfe\xff" + content.decode().encode("utf-16-be"),
-    "all of Notepad": lambda content: (
-        b"\xff\xfe" + content.rstrip(b"\n").replace(b"\n", b"\r\n").decode().encode("utf-16-le")
-    ),
-}
 UNREADABLE: dict[str, Save] = {
     "Latin-1": lambda content: b"\xfc" + content,
     "UTF-16 without a mark": lambda content: content.decode().encode("utf-16-le"),
