@@ -285,8 +285,9 @@ class Chain:
     retired = frozenset()
     learned = UNKNOWN  # what was in force before a change, where that was not known
 
-    def __init__(self, origin, key=UNKNOWN):
+    def __init__(self, origin, key=UNKNOWN, since=0):
         self.origin, self.key, self.borne = origin, key, frozenset([origin])
+        self.since = since  # when the key came into force, as far as that is known
 
     def changed(self, type_, position, origin, entries):
         """Return the chain after a change; an event that breaks the rule raises an error."""
@@ -306,6 +307,7 @@ class Chain:
         chain.handovers += ((old, new, by_old is not None, by_new is not None),)
         chain.origin, chain.borne = origin, chain.borne | {origin}
         chain.key, chain.retired = new, (chain.retired | {old}) - {new}
+        chain.since = position
         return chain
 
     def rotated(self, position, origin, entries, size):
@@ -313,6 +315,8 @@ class Chain:
         old, new = entries["old"], entries["new"]
         by_old, by_new = entries["signature_old"], entries["signature_new"]
         require(0 <= size < position, "KeyRotated: its size is not of events before it")
+        good = old is None or size >= self.since
+        require(good, "KeyRotated: it was signed before the old key came into force")
         require(origin == self.origin, "KeyRotated: its origin is not in force")
         require(new != old, "KeyRotated: the new key is the old one")
         good = by_new is not None and (by_old is None) == (old is None)
@@ -342,11 +346,11 @@ class Chain:
             self.learned = self.key = key
         require(key == self.key != UNKNOWN, "{}: the key it ends was not in force", type_)
 
-    def hidden(self, origin):
+    def hidden(self, origin, position):
         """Return the chain after a change that is not shown."""
         chain = copy.copy(self)
         chain.key, chain.retired = UNKNOWN, self.retired | ({self.key} - {UNKNOWN})
-        chain.origin, chain.borne = origin, self.borne | {origin}
+        chain.origin, chain.borne, chain.since = origin, self.borne | {origin}, position
         return chain
 
     def trusted(self, given):
@@ -500,7 +504,7 @@ class Audit:
         needed = PROVING[type_] - ({"changes"} if header["revision"] == 1 else set())
         judged = needed <= set(shown) or len(shown) == header["attributes"]
         if type_ == "LedgerOpened":
-            self.chain = Chain(origin, shown.get("verifier_key", None if judged else UNKNOWN))
+            self.chain = Chain(origin, shown.get("verifier_key", None if judged else UNKNOWN), 1)
             good = "verifier_key" not in shown or verifier_key(self.chain.key)[0] == origin
             require(good, "LedgerOpened: its key is not of its origin")
         elif judged:
@@ -510,7 +514,7 @@ class Audit:
                 self.spans.append((since, self.chain.learned, retired))
         else:
             require(type_ != "Restored" or origin not in before.borne, "Restored: no new origin")
-            self.chain = before.hidden(origin)
+            self.chain = before.hidden(origin, at)
         self.spans.append((at, self.chain.key, self.chain.retired))
         if type_ == "KeyRotated":
             new = shown["new"] if judged else "what is not shown: give the new one with --key"

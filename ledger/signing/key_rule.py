@@ -51,10 +51,14 @@ def signature(key: SigningKey, message: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The origin and the key in force, and all origins borne so far; no origin before the first."""
+    """The origin and the key in force, and all origins borne so far; no origin before the first.
+
+    `since` is the position of the event that put the key in force, 0 where there is no key.
+    """
 
     origin: str = ""
     key: VerifierKey | None = None
+    since: int = 0
     borne: frozenset[str] = frozenset()
 
 
@@ -148,7 +152,7 @@ def _opened(_: Current, stated: Stated) -> Step:
     if not isinstance(origin, str) or not origin:
         raise Broken("origin", "a name", origin)
     key = _key(payload["verifier_key"], origin) if "verifier_key" in payload else None
-    return Step(Current(origin, key, frozenset((origin,))))
+    return Step(Current(origin, key, 1 if key else 0, frozenset((origin,))))
 
 
 def _rotated(now: Current, stated: Stated) -> Step:
@@ -159,8 +163,9 @@ def _rotated(now: Current, stated: Stated) -> Step:
     new = _key(payload["new"], now.origin)
     if new == now.key:
         raise Broken("new key", "another than the key in force", new)
-    if type(size) is not int or not 0 <= size < stated.position:
-        raise Broken("size at the rotation", "of events before it", size)
+    if type(size) is not int or not now.since <= size < stated.position:
+        words = f"from {now.since}, since when the key is in force, to {stated.position - 1}"
+        raise Broken("size at the rotation", words, size)  # a statement of before is a copy
     message = statement(ROTATION, now.origin, size, now.key, new)
     by_old = _signed("signature of the old key", now.key, message, payload["signature_old"])
     if now.key and not by_old:
@@ -168,7 +173,7 @@ def _rotated(now: Current, stated: Stated) -> Step:
     if not _signed("signature of the new key", new, message, payload["signature_new"]):
         raise Broken("signature of the new key", f"one of {new}", None)
     handover = Handover(stated.position, now.key, new, by_old, True)
-    return Step(replace(now, key=new), (handover,))
+    return Step(replace(now, key=new, since=stated.position), (handover,))
 
 
 def _restored(now: Current, stated: Stated) -> Step:
@@ -188,7 +193,7 @@ def _restored(now: Current, stated: Stated) -> Step:
     abandoned = _head(payload["abandoned"])
     handovers = (*lost.handovers, Handover(0, before.key, new, signed, False))
     return Step(
-        Current(new_origin, new, before.borne | {new_origin}),
+        Current(new_origin, new, position, before.borne | {new_origin}),
         tuple(replace(each, position=position) for each in handovers),
         (
             *(

@@ -123,7 +123,8 @@ def decide(
 
 def current(identity: Identity) -> Current:
     """Return what is in force at the end of a ledger."""
-    return Current(identity.origin, identity.key, frozenset(identity.names))
+    since = identity.keys[-1].since if identity.keys else 0
+    return Current(identity.origin, identity.key, since, frozenset(identity.names))
 
 
 def renew(heads: TreeHeads, renewal: Renewal, metadata: Metadata) -> str:

@@ -87,9 +87,36 @@ def good_chains() -> Iterable[Chain]:
     yield (
         rotated_once("rotated by an event that follows the last head by several")
         .user(2)
-        .rotated("a2", "a3", size=0)
+        .rotated("a2", "a3", size=4)
         .head("a3")
         .trusts(a1="a1 a2 a3", a2="a1 a2 a3", a3="a1 a2 a3")
+    )
+    yield (
+        opened("rotated, and size is the position of LedgerOpened")
+        .rotated("a1", "a2", size=1)
+        .head("a2")
+        .trusts(**both)
+    )
+    yield (
+        rotated_once("rotated, and size is the position of the rotation before")
+        .rotated("a2", "a3", size=3)
+        .head("a3")
+        .trusts(a1="a1 a2 a3", a2="a1 a2 a3", a3="a1 a2 a3")
+    )
+    yield (
+        opened("rotated, and size is the position of the restore before")
+        .restore(A, "a1", "b1")
+        .user()
+        .rotated("b1", "b2", size=3)
+        .head("b2")
+        .trusts(a1="a1 b1 b2", b1="b1 b2", b2="b1 b2")
+    )
+    yield (
+        Chain("the first key of a ledger that was opened without one, and size is 0")
+        .opened(None)
+        .user()
+        .rotated(None, "a1", size=0)
+        .head("a1")
     )
     yield (
         rotated_once("back to an earlier key, by the key in force")
@@ -246,6 +273,20 @@ def chains_with_lost_changes() -> Iterable[Chain]:
         .head("b1")
         .trusts(a1="a1 a2 b1", a2="a1 a2 b1")
     )
+    at_bound = lost("KeyRotated", A, 9, rotation("a2", "a3", 7))
+    yield (
+        opened("a backup from before two rotations, and size is the position of the first")
+        .restore(A, "a3", "b1", changes=[rotated, at_bound])
+        .head("b1")
+        .trusts(a1="a1 a2 a3 b1", a2="a1 a2 a3 b1", a3="a1 a2 a3 b1")
+    )
+    renewed = lost("KeyRotated", B, 6, rotation("b1", "b2", 4))
+    yield (
+        opened("a backup from before a restore that lists later positions, and a rotation")
+        .restore(B, "b2", "c1", changes=[nested, renewed])
+        .head("c1")
+        .trusts(a1="a1 a2 b1 b2 c1", a2="a1 a2 b1 b2 c1", b1="b1 b2 c1", b2="b1 b2 c1")
+    )
     key = lost("KeyRotated", A, 3, rotation(None, "a1", 2))
     yield (
         Chain("a backup from before the first key")
@@ -324,6 +365,38 @@ def bad_rotations() -> Iterable[Chain]:
         "null": None,
     }.items():
         yield ends(opened(f"size is {words}").bad_rotation("a1", "thief", at=size))
+    yield ends(opened("size is before LedgerOpened").bad_rotation("a1", "a2", at=0), "a2")
+    yield ends(
+        rotated_once("size is before the rotation that put the key in force")
+        .bad_rotation("a2", "a3", at=2)
+        .trusts(**both),
+        "a3",
+    )
+    yield ends(
+        opened("size is before the restore that put the key in force")
+        .restore(A, "a1", "b1")
+        .user()
+        .bad_rotation("b1", "b2", origin=B, at=2)
+        .trusts(a1="a1 b1"),
+        "b2",
+    )
+    there_and_back = (
+        rotated_once("there and back, and the rotation there is recorded once more")
+        .rotated("a2", "a1")
+        .head("a1")
+    )
+    yield ends(there_and_back.bad_rotation("a1", "a2", at=2).trusts(**both), "a2")
+    yield ends(
+        Chain("to a first key and back to it, and the first rotation is recorded once more")
+        .opened(None)
+        .rotated(None, "a1")
+        .rotated("a1", "a2")
+        .head("a2")
+        .rotated("a2", "a1")
+        .bad_rotation("a1", "a2", at=2)
+        .trusts(**both),
+        "a2",
+    )
     yield ends(opened("the same key again").bad_rotation("a1", "a1"))
     yield ends(opened("a key of another name").bad_rotation("a1", "f1", of=A), "f1")
     yield ends(
@@ -480,6 +553,18 @@ def bad_lost_changes() -> Iterable[Chain]:
     yield case("a KeyRotated with a false signature", [false], after)
     yield case("a KeyRotated twice", [rotated, rotated], after)
     retired = lost("KeyRotated", A, 8, rotation("a1", "thief", 7))
+    early = lost("KeyRotated", A, 7, rotation("a1", "a2", 0))
+    yield case("a KeyRotated with a size before LedgerOpened", [early], after)
+    back = lost("KeyRotated", A, 8, rotation("a2", "a1", 7))
+    again = {**rotated, "position": 9}
+    yield case("a KeyRotated once more after the way back", [rotated, back, again], after)
+    below = lost("KeyRotated", A, 8, rotation("a2", "a3", 6))
+    yield case("a KeyRotated with a size before the one before", [rotated, below], (A, "a3", "b1"))
+    ended = lost("Restored", B, 8, restore(A, "a2", "b1", 7))
+    renewal = lost("KeyRotated", B, 10, rotation("b1", "b2", 7))
+    yield case(
+        "a KeyRotated with a size before the Restored", [rotated, ended, renewal], (B, "b2", "c1")
+    )
     yield case("a retired key hands over", [rotated, retired], (A, "thief", "b1"))
     by_retired = lost("Restored", B, 8, restore(A, "a1", "b1", 7))
     yield case("a retired key ends the origin", [rotated, by_retired], renewed)
@@ -493,6 +578,16 @@ def bad_lost_changes() -> Iterable[Chain]:
     yield case("a Restored whose own changes break the rule", [wrong], renewed)
     restored = lost("Restored", B, 7, restore(A, "a1", "b1", 6))
     yield case("the new origin was borne in lost events", [restored], (B, "b1", "b2"))
+    yield (
+        rotated_once("changes: a KeyRotated of the kept events once more, after the way back")
+        .rotated("a2", "a1")
+        .head("a1")
+        .bad_restore(A, "a2", "b1", changes=[lost("KeyRotated", A, 9, rotation("a1", "a2", 2))])
+        .user()
+        .head("a1")
+        .head("b1", good=False)
+        .trusts(a1="a1 a2", a2="a1 a2")
+    )
     yield (
         rotated_once("changes: a retired key of the kept events hands over")
         .bad_restore(

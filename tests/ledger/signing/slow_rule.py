@@ -21,13 +21,14 @@ class Verdict:
 
     origin: str | None = None
     key: str | None = None
+    since: int = 0  # the position of the event that put the key in force
     borne: list[str] = field(default_factory=list)
     broken: list[int] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
     history: list[tuple[str | None, str | None]] = field(default_factory=list)
 
     def copy(self) -> "Verdict":
-        return Verdict(self.origin, self.key, [*self.borne], [], [*self.links], [])
+        return Verdict(self.origin, self.key, self.since, [*self.borne], [], [*self.links], [])
 
 
 def judge(events: list[dict[str, Any]]) -> Verdict:
@@ -41,7 +42,7 @@ def judge(events: list[dict[str, Any]]) -> Verdict:
             )
             if after:
                 now.origin, now.key, now.borne = after.origin, after.key, after.borne
-                now.links = after.links
+                now.links, now.since = after.links, after.since
             else:
                 now.broken.append(position)
         now.history.append((now.origin, now.key))
@@ -83,6 +84,7 @@ def opened(before: Verdict, position: int, ledger: Any, payload: dict[str, Any])
         return None
     after = before.copy()
     after.origin, after.key, after.borne = ledger, payload.get("verifier_key"), [ledger]
+    after.since = 1
     return after
 
 
@@ -93,7 +95,9 @@ def rotated(before: Verdict, position: int, ledger: Any, payload: dict[str, Any]
     old, new, size, by_old, by_new = (payload[name] for name in names)
     if ledger != before.origin or old != before.key or not is_key(new, before.origin):
         return None
-    if new == old or not is_int(size) or not 0 <= size < position:
+    if new == old or not is_int(size) or size < 0 or size >= position:
+        return None
+    if old is not None and size < before.since:
         return None
     text = f"scim-ledger key rotation\n{ledger}\n{size}\n{old or '-'}\n{new}\n"
     if not is_signed(new, text, by_new):
@@ -103,7 +107,7 @@ def rotated(before: Verdict, position: int, ledger: Any, payload: dict[str, Any]
     ):
         return None
     after = before.copy()
-    after.key = new
+    after.key, after.since = new, position
     after.links.append((old or "", new, "both" if old else "none"))
     return after
 
@@ -148,6 +152,7 @@ def restored(
         return None
     after.links.append((key or "", new, "old" if by else "none"))
     after.origin, after.key, after.borne = ledger, new, [*after.borne, ledger]
+    after.since = position
     return after
 
 

@@ -35,6 +35,7 @@ class Walk:
         first = {"verifier_key": str(KEYS[key].verifier)} if key else {}
         self.events = [event("LedgerOpened", A, first)]
         self.origin, self.key, self.unborne = A, key, [B, C, D]
+        self.since = 1 if key else 0
 
     @property
     def size(self) -> int:
@@ -48,9 +49,9 @@ class Walk:
             self.restore(lost=lost)
         elif kind == "rotate" and others:
             new = self.draw(st.sampled_from(others))
-            size = self.draw(st.integers(0, self.size))
+            size = self.draw(st.integers(self.since, self.size))
             self.events.append(event("KeyRotated", self.origin, rotation(self.key, new, size)))
-            self.key = new
+            self.key, self.since = new, self.size
         else:
             self.events.append(event("Updated", self.origin, {}))
 
@@ -68,7 +69,7 @@ class Walk:
         }
         payload = restore(self.origin, self.key, new, size, by=by, **more)
         self.events.append(event("Restored", new_origin, payload))
-        self.origin, self.key = new_origin, new
+        self.origin, self.key, self.since = new_origin, new, self.size
 
     def lose(self) -> list[dict[str, Any]]:
         """Go on for a while, and lose that; return the changes that it had."""
