@@ -21,7 +21,7 @@ class Kind(StrEnum):
 class Finding:
     """Something that is not as it must be; position is None when it concerns the whole file.
 
-    With `last` it is somewhere from one position to another.
+    With `last` it is somewhere from one position to another, or the same.
     """
 
     kind: Kind
@@ -31,9 +31,14 @@ class Finding:
     found: str
     last: int | None = None
 
+    @property
+    def is_stretch(self) -> bool:
+        """Return whether it is about several positions."""
+        return self.last is not None and self.last != self.position
+
     def __str__(self) -> str:
         place = "the file" if self.position is None else f"position {self.position}"
-        place += f" to {self.last}" if self.last else ""
+        place += f" to {self.last}" if self.is_stretch else ""
         return f"{place}: {self.what}: expected {self.expected}, found {self.found}"
 
 

@@ -78,9 +78,8 @@ class EventCheck:
     def _check_place(self, row: StoredEvent) -> Iterator[Finding]:
         after = self._position + 1
         if row.position > after:
-            last, found = row.position - 1, f"none; the next is at position {row.position}"
-            upto = last if last > after else None
-            yield Finding(Kind.MISSING, after, "event", "one", found, upto)
+            found = f"none; the next is at position {row.position}"
+            yield Finding(Kind.MISSING, after, "event", "one", found, row.position - 1)
         elif row.position != after:
             yield _finding(row, "position", str(after), short(row.position))
 

@@ -103,8 +103,8 @@ class Heads:
         elif root is not None:
             differs = f"what differs is from position {first} to {last}"
             found = f"another: {'it was changed' if first == last else differs}"
-            what, to = f"root of {what} of size {last}", last if last > first else None
-            yield Finding(Kind.ROOT, first, what, head.root.hex(), found, to)
+            what = f"root of {what} of size {last}"
+            yield Finding(Kind.ROOT, first, what, head.root.hex(), found, last)
 
     def check_brought(self, each: KnownHead, trusted: Sequence[VerifierKey]) -> Iterator[Finding]:
         """Check a head from outside: `trusted` are the keys that are trusted, whoever says so."""

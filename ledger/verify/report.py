@@ -144,16 +144,21 @@ class Report:
 
     @property
     def first_bad_position(self) -> int | None:
-        """The lowest position that a finding names, or where a stretch begins that holds none."""
-        exact = [f.position for f in self.findings if f.position is not None and f.last is None]
-        begun = [
-            f.position
-            for f in self.findings
-            if f.position is not None
-            and f.last is not None
-            and not any(f.position <= each <= f.last for each in exact)
+        """The lowest position that a finding names.
+
+        Where a stretch begins does not count if an event in it is wrong by itself, or missing: a
+        key or a name that does not fit may follow from what happened to an event before it.
+        """
+        placed = [(f.position, f) for f in self.findings if f.position is not None]
+        exact = [
+            at for at, f in placed if f.kind in (Kind.EVENT, Kind.MISSING) and not f.is_stretch
         ]
-        return min([*exact, *begun], default=None)
+
+        def counts(first: int, last: int | None) -> bool:
+            return last is None or not any(first <= at <= last for at in exact)
+
+        stretches = [(at, f.last if f.is_stretch else None) for at, f in placed]
+        return min((first for first, last in stretches if counts(first, last)), default=None)
 
     @property
     def newest_head(self) -> dict[str, Any] | None:

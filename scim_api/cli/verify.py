@@ -242,7 +242,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return {
         "kind": finding.kind.value,
         "position": finding.position,
-        **({"last": finding.last} if finding.last else {}),
+        **({"last": finding.last} if finding.is_stretch else {}),
         "what": finding.what,
         "expected": finding.expected,
         "found": finding.found,

@@ -288,6 +288,37 @@ def test_verify_finds(name: str, signed: Path) -> None:
     assert signed.read_bytes() == before
 
 
+def take_out(position: int) -> Change:
+    """Take an event out and renumber those after it, with headers and leaves that fit."""
+
+    def change(connection: Connection) -> None:
+        for table in ("payload", "event"):
+            connection.execute(f"DELETE FROM {table} WHERE position = {position}")
+        for row in range(position + 1, SIZE + 1):
+            connection.execute(f"UPDATE payload SET position = {row - 1} WHERE position = {row}")
+            put_header(connection, row, position=row - 1)
+
+    return change
+
+
+def test_a_key_that_no_longer_fits_does_not_hide_where_the_heads_part(signed: Path) -> None:
+    tamper(signed, take_out(200))
+
+    report = verify(signed)
+
+    assert any(each.position == 400 for each in report.findings)  # the rotation says size 400
+    assert report.first_bad_position == 101  # the head of 100 events is still good
+
+
+def test_one_position_is_not_called_a_stretch(signed: Path, run: Run) -> None:
+    tamper(signed, rewrite(402, {"userName": "another"}), forge_tiles)
+
+    result = run("verify", "--events-only")
+
+    assert "position 402: " in result.stdout
+    assert "402 to 402" not in result.stdout
+
+
 def test_the_command_reports_a_rewrite(signed: Path, run: Run) -> None:
     tamper(signed, rewrite(50, {"x": "y"}), forge_tiles)
 
