@@ -208,13 +208,15 @@ class SQLiteLedger(LedgerReads):
 
     def put_tiles(self, tiles: Mapping[tuple[int, int], bytes]) -> None:
         with self.writing() as connection:
+            if not schema.has_tiles(connection):
+                schema.make_tiles(connection)
             for place, hashes in tiles.items():
                 if not tile(connection, *place).startswith(hashes):
                     connection.execute("REPLACE INTO tile VALUES (?, ?, ?)", (*place, hashes))
 
     def drop_tiles(self) -> None:
         with self.writing() as connection:
-            connection.execute("DELETE FROM tile")
+            schema.make_tiles(connection)
 
     def add_head(self, size: int, note: str, *, again: bool = False) -> StoredHead:
         with self.writing() as connection:

@@ -10,8 +10,9 @@ from typing import Any
 from ledger import codec
 from ledger.contract import LedgerUnavailable, RawEvent, StoredHead
 from ledger.events import Recorded
-from ledger.sqlite.connection import Connection, json_list
+from ledger.sqlite.connection import Connection, driver, json_list
 from ledger.sqlite.database import DatabaseFile
+from ledger.sqlite.schema import has_tiles
 
 CHUNK = 1000  # events read at once
 TICK = 0.1  # seconds between two looks at the end, however many wait for it
@@ -277,8 +278,13 @@ def _time_of(connection: Connection, position: int) -> str:
 
 
 def tile(connection: Connection, level: int, number: int) -> bytes:
-    """Return what is kept of a tile, none where that is no hashes at all."""
-    row = connection.execute(TILE, (level, number)).fetchone()
+    """Return what is kept of a tile, none where that is no hashes at all, or the table is gone."""
+    try:
+        row = connection.execute(TILE, (level, number)).fetchone()
+    except driver.OperationalError:
+        if has_tiles(connection):
+            raise
+        return b""
     return row[0] if row and isinstance(row[0], bytes) else b""
 
 

@@ -20,6 +20,7 @@ from ledger.sqlite.connection import (
 )
 
 SCRIPTS = ("ledger.sql", "tree.sql", "users.sql")  # by step
+TILES = "tile"  # the table that can be thrown away
 
 migrations = Migrations("ledger")
 
@@ -99,11 +100,33 @@ def steps(version: int = SCHEMA_VERSION) -> list[tuple[str, str]]:
         return [(migrations.name, step.name) for step in pending[:version]]
 
 
-def lend_tables(connection: Connection, version: int) -> None:
-    """Let a connection find the tables that a file of an earlier version lacks, empty."""
+def lend_tables(connection: Connection) -> None:
+    """Let a connection find the tables that a file lacks, empty; also tiles kept in another way."""
+    found = definitions(connection)
     for name, sql in schema_sql().items():
-        if name not in schema_sql(version) and sql.startswith("CREATE TABLE "):
+        lacking = name not in found or (name == TILES and found[name] != sql)
+        if lacking and sql.startswith("CREATE TABLE "):
             connection.execute(sql.replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+
+
+def definitions(connection: Connection) -> dict[str, str]:
+    """Return how the file of a connection defines each table, index and trigger."""
+    return dict(
+        connection.execute("SELECT name, sql FROM main.sqlite_master WHERE sql IS NOT NULL")
+    )
+
+
+def has_tiles(connection: Connection) -> bool:
+    """Return whether the table of tiles is as this program makes it."""
+    return definitions(connection).get(TILES) == schema_sql()[TILES]
+
+
+def make_tiles(connection: Connection) -> None:
+    """Put an empty table of tiles in place of what there is: it can be thrown away."""
+    of_its_name = "SELECT type FROM sqlite_master WHERE name = ?"
+    for (type_,) in connection.execute(of_its_name, (TILES,)).fetchall():
+        connection.execute(f"DROP {type_} {TILES}")
+    connection.execute(schema_sql()[TILES])
 
 
 def version_of(connection: Connection) -> int:

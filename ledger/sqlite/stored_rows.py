@@ -1,17 +1,24 @@
 """The rows of a ledger's file as they are stored, damaged or not: what a verification reads."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from ledger.codec import FORMAT
-from ledger.contract import Bounds, RawEvent, StoredEvent, StoredHead
+from ledger.contract import Bounds, LedgerUnavailable, RawEvent, StoredEvent, StoredHead
 from ledger.events import ERASED, LEDGER_OPENED
 from ledger.findings import Finding, Kind, short
 from ledger.sqlite.connection import SCHEMA_VERSION, connect_read_only, snapshot, translate_errors
 from ledger.sqlite.reads import HEAD, HEADERS, RAW, TILE
-from ledger.sqlite.schema import check_identity, lend_tables, schema_sql, steps, version_of
+from ledger.sqlite.schema import (
+    TILES,
+    check_identity,
+    lend_tables,
+    schema_sql,
+    steps,
+    version_of,
+)
 
 SOME = 100  # rows out of place that are returned at most
 
@@ -26,9 +33,16 @@ class SQLiteRows:
         self._connection.text_factory = _lenient
         with translate_errors(path):
             self._version = version_of(self._connection)
-            if 0 < self._version < SCHEMA_VERSION:
-                self._connection.execute("PRAGMA query_only=OFF")  # the file is open for reading
-                lend_tables(self._connection, self._version)
+        if 0 < self._version <= SCHEMA_VERSION:
+            with suppress(LedgerUnavailable):  # whoever reads the tables says more
+                self._lend_tables()
+
+    def _lend_tables(self) -> None:
+        with translate_errors(self._path):
+            self._connection.execute("PRAGMA query_only=OFF")  # the file is open for reading
+            try:
+                lend_tables(self._connection)
+            finally:
                 self._connection.execute("PRAGMA query_only=ON")
 
     def close(self) -> None:
@@ -153,12 +167,14 @@ class SQLiteRows:
         )
 
     def check_tables(self) -> Iterator[Finding]:
-        rows = self._rows("SELECT name, sql, type FROM sqlite_master WHERE sql IS NOT NULL")
+        rows = self._rows("SELECT name, sql, type FROM main.sqlite_master WHERE sql IS NOT NULL")
         found, ours = {name: sql for name, sql, _ in rows}, schema_sql(self._version)
         for name, sql in ours.items():
             if found.get(name) != sql:
                 state = "another definition" if name in found else "none"
-                yield _finding(f"schema of {name}", "as this program makes it", state)
+                kind = Kind.TILES if name == TILES else Kind.STORE
+                as_made = "as this program makes it"
+                yield Finding(kind, None, f"schema of {name}", as_made, state)
         for name, _, type_ in rows:
             if type_ == "trigger" and name not in ours:
                 yield _finding(f"schema of {name}", "no such trigger", "a trigger")

@@ -103,6 +103,7 @@ class _Tiles:
 
 def check_tiles(rows: StoredRows, end: int, progress: Progress) -> Iterator[Finding]:
     """Find tiles that are not those of the events up to an end, which are read for it."""
+    yield from (each for each in rows.check_tables() if each.kind is Kind.TILES)
     tiles, tree = _Tiles(rows), merkle.TreeBuilder()
     for first in range(1, end - WIDTH + 2, WIDTH):
         leaves = [merkle.leaf_hash(each) for each in rows.headers(first, first + WIDTH - 1)]

@@ -1,10 +1,12 @@
 """The tiles as a projection: compared, rebuilt, and told apart from changed events."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ledger.sqlite.connection import driver
 from tests.conftest import Run
 from tests.ledger.signed import forge_tiles, rewrite, tamper
 
@@ -16,7 +18,15 @@ def ok(run: Run, *words: str) -> dict[str, bool]:
     return {each["name"]: each["ok"] for each in json.loads(run(*words, "--json").stdout)}
 
 
-@pytest.mark.parametrize("change", [WRONG, PLANTED, "DELETE FROM tile; " + PLANTED])
+GONE = "DROP TABLE tile"
+OTHER = f"{GONE}; CREATE TABLE tile (one, two)"
+LOOSE = f"{GONE}; CREATE TABLE tile (level, number, hashes); INSERT INTO tile VALUES (1, 0, 'x')"
+VIEW = f"{GONE}; CREATE VIEW tile AS SELECT 1 AS level"
+
+
+@pytest.mark.parametrize(
+    "change", [WRONG, PLANTED, "DELETE FROM tile; " + PLANTED, GONE, OTHER, LOOSE, VIEW]
+)
 def test_wrong_tiles_are_told_from_wrong_events_and_rebuilt(
     change: str, signed: Path, run: Run
 ) -> None:
@@ -56,3 +66,29 @@ def test_tiles_that_are_not_kept_are_no_fault(signed: Path, run: Run) -> None:
 
     assert run("verify", "--events-only").exit_code == 0
     assert ok(run, "projections", "check", "tree") == {"tree": True}
+
+
+@pytest.mark.parametrize("change", [GONE, OTHER, LOOSE, VIEW])
+def test_a_ledger_without_a_table_of_tiles_goes_on_and_makes_it_again(
+    change: str, signed: Path, run: Run
+) -> None:
+    tamper(signed, *change.split("; "))
+
+    assert run("prove", "100").exit_code == 0
+    assert run("token", "create", "okta").exit_code == 0
+    assert run("tree-head", "create").exit_code == 0
+
+    assert run("verify").exit_code == 0
+
+
+@pytest.mark.parametrize("table", ["checkpoint", "purge", "tree_head", "payload"])
+def test_a_table_that_is_missing_is_named(table: str, signed: Path, run: Run) -> None:
+    with closing(driver.connect(str(signed), isolation_level=None)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+
+    result = run("verify", "--json")
+
+    found = json.loads(result.stdout)["findings"]
+    assert result.exit_code == 3
+    assert f"schema of {table}" in [each["what"] for each in found]
+    assert "database page" not in result.stdout
