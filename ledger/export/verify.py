@@ -9,7 +9,7 @@ HEAD is a file with a tree head, such as EXPORT.jsonl.tree-head; give each that 
 a part of a ledger, EXPORT.jsonl.proof.json must lie next to it.
 
 Exit codes: 0 verified, 3 not verified, 2 usage, 6 a file cannot be read. How a file was saved does
-not matter: ends of lines, a byte order mark, UTF-16 with one, empty lines at the end.
+not matter: LF or CRLF, a byte order mark, UTF-16 with one, empty lines at the end.
 
 To read it: text, signature, note, tree, line, chain, then Audit, which puts them together. What
 the bytes mean is in docs/ledger-format.md of scim-ledger. Every error ends up as a finding.
@@ -363,6 +363,14 @@ class Chain:
         return sorted(found)
 
 
+# Streams of users: only there can payloads be erased, so nothing else may be recorded there
+OF_USERS = set("Created Updated Deactivated Reactivated Deleted Erased".split())
+
+
+def some(positions):
+    return ", ".join(map(str, positions[:20])) + (" ..." if positions[20:] else "")
+
+
 class Audit:
     """What is known after each line; it stays small however long the export is."""
 
@@ -375,6 +383,7 @@ class Audit:
         self.ended = {}  # former origins, and where they ended
         self.versions, self.erased = {}, set()  # by stream
         self.hidden = {}  # by stream: how many payloads are not shown, and the first position
+        self.bare, self.first_bare = 0, []  # payloads of which only hashes are shown
         self.payloads = {"shown": 0, "partly": 0, "withheld": 0, "erased": 0}
         self.findings, self.notes = [], []  # each a position, or None, and words
         self.first = self.position = self.events = self.proved = 0
@@ -395,10 +404,15 @@ class Audit:
         self.roots[part["from"] - 1] = root(self.tree), None
         for text in iter(lambda: file.readline(1 << 26), ""):
             text = plain(text, "the line after position {}".format(self.position)).rstrip("\r\n")
+            if "}\r{" in text:
+                words = "the export's lines end with a carriage return alone: save it with newlines"
+                raise Unreadable(words)
             for each in [""] * min(empty, 99) + [text] if text else ():
                 self.line(each)
             empty = 0 if text else empty + 1  # at the end empty lines do not matter
             require(len(self.findings) < 100, "there are more findings; the rest was not read")
+        if not self.events:
+            raise Unreadable("the export has no lines")
         last, size = (self.position, self.position) if whole else (part["to"], part["size"])
         if whole and self.first > 1:
             words = "the events before {} are missing; if this is a part of a ledger, {!a} is"
@@ -471,6 +485,9 @@ class Audit:
             self.find(position, "LedgerOpened is the first event, and no other is")
         if stream in self.erased:
             self.find(position, "it follows the Erased event of its stream")
+        if stream.startswith("User-") and type_ not in OF_USERS:
+            words = "{:.100} does not belong in the stream of a user, which can be erased"
+            self.find(position, words, type_)
         if type_ in PROVING and stream != self.own:
             self.find(position, "{} changes nothing outside of the ledger's own stream", type_)
         self.position, self.versions[stream] = position, due["version"]
@@ -494,6 +511,9 @@ class Audit:
             same = (len(hashes), root(tree).hex()) == (header["attributes"], header["commitment"])
             require(same, "commitment: the payload is not what was recorded")
             self.payloads["shown" if "payload" in line else "partly"] += 1
+            if hashes and not shown:
+                self.bare += 1
+                self.first_bare = [*self.first_bare, self.position][:21]
         opens = (type_ == "LedgerOpened") == (self.position == 1)
         if type_ in PROVING and stream == self.own and opens:
             self.change(type_, header, shown)
@@ -521,7 +541,10 @@ class Audit:
             self.note("position {}: the key was rotated to {!a}", at, new)
         if type_ == "Restored":
             signed = "signed that" if shown.get("signature") else "is not seen to have signed that"
-            more = "" if shown.get("signature") else ": you need the new one"
+            lost = self.chain.handovers[len(before.handovers) : -1]
+            gap = not all(forward for old, _, forward, _ in lost if old)
+            signed += ", but a change in the events that were lost is not signed" if gap else ""
+            more = ": you need the new one" if gap or not shown.get("signature") else ""
             words = "position {}: restored, and now {!a:.100}; its former key {}{}"
             self.note(words, at, origin, signed, more)
             self.ended.update((name, at) for name in self.chain.borne - before.borne - {origin})
@@ -536,9 +559,8 @@ class Audit:
             more = ", nor of {} more of its stream".format(count - 1) if count > 1 else ""
             self.find(first, "the payload is gone, and no Erased event says so{}", more)
         if not complete:
-            at = ", ".join(str(first) for first, _ in gone[:20]) + (" ..." if gone[20:] else "")
             words = "payloads are gone at {}: an Erased event after position {} must say so"
-            self.note(words, at, self.position)
+            self.note(words, some([first for first, _ in gone]), self.position)
 
     def judge(self, reach):
         """Check every head, the events being known up to a size."""
@@ -593,13 +615,19 @@ class Audit:
         return size, signers[0], due != UNKNOWN
 
     def verdict(self):
+        if self.bare:
+            words = "of {} payloads nothing but hashes is shown: at {}"
+            self.note(words, self.bare, some(self.first_bare))
         self.payloads["withheld"] = sum(count for count, _ in self.hidden.values())
         names = "ledger events first position since until payloads proved notes unreadable".split()
         verdict = {"ok": not (self.findings or self.unreadable)}
         verdict.update((name, getattr(self, name)) for name in names)
+        bad = [at for at, _ in self.findings if at]
+        if self.findings and not bad and self.proved < self.position:
+            bad = [max(self.proved + 1, self.first)]  # it is not known where, and that is unproved
         found = ["position {}: {}".format(*each) if each[0] else each[1] for each in self.findings]
         verdict.update(
-            first_bad_position=min((at for at, _ in self.findings if at), default=None),
+            first_bad_position=min(bad, default=None),
             findings=found,
             cannot_show=[
                 "that what was recorded is true, or that all that was done was recorded",

@@ -19,6 +19,7 @@ from ledger.signing.keys import Keys
 from ledger.signing.note import SigningKey, TreeHead
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
+from tests.ledger.export import arithmetic
 from tests.ledger.export.conftest import Export, command, desk_of, keys
 from tests.ledger.export.notary import VERIFIER, Desk, Notary
 
@@ -381,6 +382,31 @@ def test_only_users_are_erased(acme: Path, desk: Desk, stream: str) -> None:
 
     assert "position 18: Erased hides nothing: only users are erased" in found
     assert "position 17: the payload is gone, and no Erased event says so" in found
+
+
+def test_a_users_stream_has_events_of_users_only(desk: Desk) -> None:
+    """Any other could be recorded there, take effect, and be erased."""
+    found = set()
+    for type_ in (*events.TYPES, "Unknown"):
+        desk.change_header(16, stream="User-1", version=1, type=type_)
+        audit = arithmetic.audit(b"".join(desk.lines), desk.heads[0].encode(), desk.keys[0])
+        words = f"{type_} does not belong in the stream of a user, which can be erased"
+        found |= {type_} if (17, words) in audit.findings else set()
+
+    of_users = "Created Updated Deactivated Reactivated Deleted Erased".split()
+    assert found == {*events.TYPES, "Unknown"} - {*of_users}
+
+
+def test_a_payload_of_which_only_hashes_are_shown_is_noted(desk: Desk) -> None:
+    for at in (7, 17):
+        line = json.loads(desk.lines[at - 1])
+        leaves = [each.hex() for each in arithmetic.program.payload_of(line)[1]]
+        desk.change(at - 1, payload=None, salt=None, leaves=leaves, shown=[])
+
+    verdict = desk.verify()
+
+    assert verdict.ok, verdict
+    assert verdict.found["notes"] == ["of 2 payloads nothing but hashes is shown: at 7, 17"]
 
 
 def test_nothing_follows_an_erasure_in_its_stream(desk: Desk) -> None:

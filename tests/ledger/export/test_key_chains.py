@@ -40,6 +40,27 @@ def test_a_case_is_judged_as_expected(name: str) -> None:
         assert good == each["good_with"], each["note"]
 
 
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("restored, the former key signs", "signed that"),
+        ("restored, the former key was lost", "is not seen to have signed that: you need the new"),
+        ("a backup from before a rotation", "signed that"),
+        ("a backup from before the first key", "signed that"),
+        (
+            "a backup from before a restore that nobody signed",
+            "signed that, but a change in the events that were lost is not signed: you need the"
+            " new one",
+        ),
+    ],
+)
+def test_the_new_key_is_asked_for_where_trust_does_not_reach_it(name: str, note: str) -> None:
+    [found] = [each for each in audit(name).notes if "restored" in each]
+
+    _, _, said = found.partition("its former key ")
+    assert said.startswith(note) and ("new one" in said) == ("new" in note), found
+
+
 def is_good(found: Any, number: int, given: str) -> bool:
     """Return whether one key is enough to trust a head."""
     alone = copy.deepcopy(found)

@@ -19,6 +19,8 @@ UNREADABLE: dict[str, Save] = {
     "half of UTF-16": lambda content: (b"\xff\xfe" + content.decode().encode("utf-16-le"))[:-1],
     "packed": gzip.compress,
     "zeros": lambda content: bytes(len(content)),
+    "nothing": lambda _: b"",
+    "empty lines": lambda _: b"\r\n\n\r\r\n",
 }
 
 
@@ -70,6 +72,15 @@ def test_a_file_that_is_no_text_is_not_called_changed(files: Files, name: str, h
     assert done.returncode == 6, done.stdout
     assert done.stdout.endswith("\nCANNOT BE READ: nothing was verified\n")
     assert "\nfindings " not in done.stdout
+
+
+def test_lines_that_end_with_cr_alone_are_not_called_changed(files: Files) -> None:
+    files.save("acme.jsonl", lambda content: content.replace(b"\n", b"\r"))
+
+    done = files.check()
+
+    assert done.returncode == 6, done.stdout
+    assert "lines end with a carriage return alone: save it with newlines" in done.stdout
 
 
 @pytest.mark.parametrize("name", [*NAMES[1:], "17.tlog-proof"])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ledger.signing.note import SigningKey
 from tests.ledger.export import arithmetic
-from tests.ledger.export.conftest import command, keys
+from tests.ledger.export.conftest import Export, command, keys
 from tests.ledger.export.notary import VERIFIER, Desk, Notary, run
 
 STRANGER = Notary.of_seed("acme/stranger", bytes(32))
@@ -149,6 +149,17 @@ def test_it_is_said_from_where_on_nothing_is_proved(desk: Desk, notary: Notary) 
     ]
 
 
+def test_where_no_head_is_proved_the_first_event_is_bad(export: Export) -> None:
+    for words, first in ((), 1), (("--from", "10", "--to", "20"), 10):
+        desk = export(*words, name=f"from {first}")
+        desk.keys = [STRANGER.key]
+
+        found = desk.verify().found
+
+        assert found["first_bad_position"] == first
+        assert f"nothing is proved from position {first} on" in found["findings"]
+
+
 # What was changed. A change names the position that is bad first, and what is wrong.
 
 Change = Callable[[Desk], object]
@@ -200,9 +211,9 @@ def head(old: str, new: str) -> Change:
 
 
 DEEP = b"[" * 100_000
-CHANGES: dict[str, tuple[Change, int | None, str]] = {
-    "another actor": (at(17, actor="nobody"), None, "its root or its origin is not that"),
-    "another type": (at(17, type="Created"), None, "its root or its origin is not that"),
+CHANGES: dict[str, tuple[Change, int, str]] = {
+    "another actor": (at(17, actor="nobody"), 1, "its root or its origin is not that"),
+    "another type": (at(17, type="Created"), 1, "its root or its origin is not that"),
     "another commitment": (at(17, commitment="0" * 64), 17, "commitment"),
     "another count": (at(17, attributes=9), 17, "commitment"),
     "another position": (at(17, position=19), 17, "position 19 stands where 17 is due"),
@@ -266,10 +277,9 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
     ),
     "the tail cut": (
         lambda d: d.lines.pop(),
-        None,
+        1,
         "events after position 30 are missing, up to 31",
     ),
-    "all cut": (lambda d: d.lines.clear(), None, "the export from 0 to 0"),
     "a line added": (
         lambda d: d.lines.append(d.lines[30]) or at(32, position=32, version=4)(d),
         32,
@@ -294,10 +304,10 @@ CHANGES: dict[str, tuple[Change, int | None, str]] = {
     ),
     "NaN": (payload(17, title=float("nan")), 17, "position 17: bad line: "),
     "a lone surrogate": (raw(17, b'"title":"', b'"title":"\\ud800'), 17, "position 17: bad line: "),
-    "another size": (head("\n31\n", "\n30\n"), None, "is false"),
-    "another origin": (head("acme/", "acmf/"), None, "is false"),
-    "garbage for a signature": (head("— acme", "— !acme"), None, "no key that you gave"),
-    "the wrong key": (lambda d: d.keys.__setitem__(0, STRANGER.key), None, "no key that you gave"),
+    "another size": (head("\n31\n", "\n30\n"), 1, "is false"),
+    "another origin": (head("acme/", "acmf/"), 1, "is false"),
+    "garbage for a signature": (head("— acme", "— !acme"), 1, "no key that you gave"),
+    "the wrong key": (lambda d: d.keys.__setitem__(0, STRANGER.key), 1, "no key that you gave"),
 }
 
 
