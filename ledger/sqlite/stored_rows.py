@@ -206,11 +206,12 @@ class SQLiteRows:
         for name, revision, position in self._rows(
             "SELECT projector, revision, position FROM checkpoint"
         ):
-            if not isinstance(position, int) or not 0 <= position <= end:
-                expected = f"a position from 0 to {end}"
-                yield _finding(f"checkpoint of {short(name)}", expected, short(position))
+            if not isinstance(position, int) or not 1 <= position <= end:
+                what, expected = f"checkpoint of {short(name)}", f"a position from 1 to {end}"
+                yield Finding(Kind.PROJECTION, None, what, expected, short(position))
             if not isinstance(revision, int) or revision < 1:
-                yield _finding(f"revision of {short(name)}", "1 or more", short(revision))
+                what = f"revision of {short(name)}"
+                yield Finding(Kind.PROJECTION, None, what, "1 or more", short(revision))
         for position, type_ in self._rows(
             "SELECT purge.position, type FROM purge LEFT JOIN event USING (position)"
         ):

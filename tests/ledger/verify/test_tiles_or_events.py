@@ -8,7 +8,7 @@ import pytest
 
 from ledger.sqlite.connection import driver
 from tests.conftest import Run
-from tests.ledger.signed import forge_tiles, rewrite, tamper
+from tests.ledger.signed import SIZE, forge_tiles, rewrite, tamper
 
 WRONG = "UPDATE tile SET hashes = CAST(substr(hashes, 1, 32) || zeroblob(32) AS BLOB)"
 PLANTED = "INSERT INTO tile VALUES (9, 9, zeroblob(32))"
@@ -77,6 +77,24 @@ def test_a_ledger_without_a_table_of_tiles_goes_on_and_makes_it_again(
     assert run("prove", "100").exit_code == 0
     assert run("token", "create", "okta").exit_code == 0
     assert run("tree-head", "create").exit_code == 0
+
+    assert run("verify").exit_code == 0
+
+
+@pytest.mark.parametrize("position", [-5, 0, SIZE + 1, 2**63 - 1])
+@pytest.mark.parametrize("projector", ["credentials", "configuration", "resources"])
+def test_a_wrong_checkpoint_is_a_wrong_projection_and_a_rebuild_mends_it(
+    projector: str, position: int, signed: Path, run: Run
+) -> None:
+    tamper(signed, f"UPDATE checkpoint SET position = {position} WHERE projector = '{projector}'")
+
+    found = run("verify")
+    assert found.exit_code == 3
+    assert f"checkpoint of {projector}: expected a position from 1 to {SIZE}" in found.stdout
+    assert "but the projections are not what a rebuild gives: scim-ledger projections reb" in (
+        found.stdout
+    )
+    assert run("projections", "rebuild").exit_code == 0
 
     assert run("verify").exit_code == 0
 
