@@ -46,9 +46,9 @@ if _checked.log_file and (_trouble := trouble_with(_checked.log_file)):
 
 
 if os.environ.get(TRIAL):
-    from scim_api.server.trial import must_fit
+    from scim_api.server import trial
 
-    must_fit(_checked)
+    trial.begin(_checked)
 
 
 def when_ready(server: Any) -> None:

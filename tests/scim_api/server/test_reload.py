@@ -12,6 +12,7 @@ import sys
 import tarfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from ledger.sqlite.connection import driver
+from scim_api.server.candidate import Candidate
 from tests.scim_api.client import user
 from tests.scim_api.process import Server, environment, free_port, wait_until
 
@@ -232,6 +234,75 @@ def test_a_program_that_cannot_serve_a_ledger_of_another_version_is_not_taken(
 
     shutil.rmtree(folder / "acme")
     assert reason in says
+
+
+FAULTS = {
+    "syntax error": "\ndef (\n",
+    "import": "\nimport a_module_that_is_not_installed\n",
+    "exception": "\nraise RuntimeError('at import')\n",
+    "missing": None,
+}
+PARTS = sorted(
+    str(file.relative_to(SOURCE))
+    for file in (
+        SOURCE / "app.py",
+        SOURCE / "scim_api" / "settings.py",
+        SOURCE / "scim_api" / "logs.py",
+        SOURCE / "ledger" / "open_files.py",
+        *(SOURCE / "scim_api" / "server").glob("[!_]*.py"),
+    )
+)
+EACH = [(part, list(FAULTS)[at % 3]) for at, part in enumerate(PARTS)]
+MISSING = [(part, "missing") for part in PARTS if part != "app.py"]  # these tests have another
+BY_HUP = ("scim_api/server/worker.py", "scim_api/server/log_file.py")
+
+
+def tried(folder, part=None, fault=None):
+    """Try a program of which one part is broken; return what is wrong with it."""
+    tree = folder / "program"
+    tree.mkdir(parents=True)
+    for room in (*ROOMS, "app.py"):
+        os.symlink(SOURCE / room, tree / room)
+    if part:
+        here = tree
+        for name in Path(part).parts:  # the folders on the way become real ones, with links
+            real, here = here / name, here / name
+            whole = real.resolve()
+            real.unlink()
+            if whole.is_dir():
+                real.mkdir()
+                for each in whole.iterdir():
+                    os.symlink(each, real / each.name)
+            elif FAULTS[fault] is not None:
+                real.write_text(whole.read_text() + FAULTS[fault])
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.server.gunicorn_conf"]
+    settings = environment(folder / "data", PYTHONPATH=tree, PYTHONDONTWRITEBYTECODE="1")
+    candidate = Candidate([*gunicorn, "app:create_app()"], str(tree), settings)
+    assert wait_until(candidate.over)
+    return candidate.trouble()
+
+
+def test_a_whole_program_passes_its_trial(tmp_path):
+    assert tried(tmp_path) is None
+
+
+@pytest.mark.slow
+def test_a_program_of_which_any_part_is_broken_or_missing_fails_its_trial(tmp_path):
+    with ThreadPoolExecutor(2) as pool:
+        cases = EACH + MISSING
+        said = list(pool.map(lambda n: tried(tmp_path / str(n), *cases[n]), range(len(cases))))
+
+    passed = [case for case, says in zip(cases, said, strict=True) if not says]
+    assert passed == []
+
+
+def test_a_program_whose_worker_or_log_cannot_be_loaded_is_not_taken(installed):
+    for part in BY_HUP:
+        installed.change(part, r"\Z", FAULTS["import"])
+
+        assert "a_module_that_is_not_installed" in installed.refusal()
+
+        installed.install()
 
 
 @pytest.mark.slow
