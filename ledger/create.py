@@ -14,7 +14,7 @@ from ledger.ledger_stream import stream_of
 from ledger.signing.keys import NEXT_FILE, Keys
 from ledger.signing.note import Note, TreeHead
 from ledger.sqlite import schema
-from ledger.sqlite.connection import SIDE_FILES
+from ledger.sqlite.connection import JOURNAL, SIDE_FILES, undo_cut_off
 from ledger.sqlite.ledger import initialise
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -55,12 +55,13 @@ def left_of(path: Path, keys: Keys) -> list[Path]:
 
     The key of a creation that was cut off does not count: the draft of its ledger is there too.
     """
-    log, waiting = path.with_name(f"{path.name}-wal"), keys.folder / NEXT_FILE
+    waiting = keys.folder / NEXT_FILE
     found = keys.traces() + [
         path.with_name(name) for name in _LEFT if path.with_name(name).exists()
     ]
-    if log.exists() and log.stat().st_size > 0:  # SQLite would replay it into the new file
-        found.append(log)
+    for log in (Path(f"{path}-wal"), Path(f"{path}{JOURNAL}")):
+        if log.exists() and log.stat().st_size > 0:  # SQLite would replay it into the new file
+            found.append(log)
     if waiting.exists() and not _drafts(path):
         found.append(waiting)
     return found
@@ -131,6 +132,7 @@ def migrate(path: Path) -> list[str]:
 
     Raises LedgerUnavailable for a file that is no ledger, or one newer than this program.
     """
+    undo_cut_off(path)
     schema.look_at(path, oldest=0)
     with file_lock(path.parent):
         return schema.migrate_file(path)

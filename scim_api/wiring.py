@@ -16,6 +16,7 @@ from ledger.signing.known_heads import Ask, AskedLately, HeadSources, ask_url, k
 from ledger.signing.note import KnownHead
 from ledger.signing.rollback import must_be_newest
 from ledger.signing.tree_heads import Signer, TreeHeads
+from ledger.sqlite.connection import undo_cut_off
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.report import Compared
 from projections import runner
@@ -136,6 +137,7 @@ def wire(
     Its key is where the settings say, unless `keys` says otherwise.
     """
     OPEN.tidy()
+    undo_cut_off(path)
     resources, credentials, configuration = Resources(KINDS), Credentials(), Configuration()
     projectors: list[Projector] = [credentials, configuration, resources]
     bounds = Bounds(settings.request_log_rows, settings.request_log_days)

@@ -35,20 +35,19 @@ def backup(source: Path, target: Path, progress: Progress) -> int:
 
 
 def _copy(source: Path, draft: Path, target: Path, progress: Progress) -> None:
-    with (
-        translate_errors(source),
-        closing(connect_read_only(source)) as reader,
-        _blaming(target, draft),
-        closing(driver.connect(str(draft), isolation_level=None)) as writer,
-    ):
-        writer.execute("PRAGMA journal_mode=OFF")  # a copy that fails is thrown away
+    with translate_errors(source), closing(connect_read_only(source)) as reader:
         # Within one read transaction the copy is of one state and is never begun again.
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM ledger").fetchone()
-        reader.backup(
-            writer, pages=PAGES, progress=lambda _, left, all_: progress(all_ - left, all_)
-        )
-        writer.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
+        with (
+            _blaming(target, draft),
+            closing(driver.connect(str(draft), isolation_level=None)) as writer,
+        ):
+            writer.execute("PRAGMA journal_mode=OFF")  # a copy that fails is thrown away
+            reader.backup(
+                writer, pages=PAGES, progress=lambda _, left, all_: progress(all_ - left, all_)
+            )
+            writer.execute("PRAGMA journal_mode=DELETE")  # one file, whole by itself
 
 
 @contextmanager

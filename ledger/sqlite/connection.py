@@ -7,7 +7,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -46,6 +46,7 @@ SCHEMA_VERSION = 3
 # Files next to a ledger: derived from it, or such that a service can do without them.
 SIDE_FILES = {"history.db": "history", "requests.db": "request log", "usage.db": "usage file"}
 LOG_FILES = ("-wal", "-shm")  # the same ones for as long as any connection is open
+JOURNAL = "-journal"  # undoes what was cut off while the file was not in WAL mode
 
 _SCRATCH = (
     "PRAGMA locking_mode=EXCLUSIVE",
@@ -97,6 +98,18 @@ def lend_rights(path: Path) -> None:
 def connect_read_only(path: Path) -> Connection:
     """Open a database file for reading only; raises as `connect` does."""
     return _open(path, "ro", ("PRAGMA query_only=ON", "PRAGMA trusted_schema=OFF"))
+
+
+def undo_cut_off(path: Path) -> None:
+    """Let SQLite undo a change that was cut off; a connection that only reads cannot.
+
+    Of a program's own files only: one that is examined stays as it is, its journal too.
+    """
+    journal = Path(f"{path}{JOURNAL}")
+    with suppress(LedgerError, OSError):  # whoever opens the file next says what is wrong
+        if journal.stat().st_size > 0:
+            with translate_errors(path), closing(connect_alone(path)) as connection:
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
 
 
 def connect_alone(path: Path) -> Connection:
@@ -274,6 +287,8 @@ def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
         end = f". {remedy}" if remedy else ""
         return kind(f"{path} cannot be used: {says}{end}", reason=UNUSABLE)
     reason, sentence = _REASONS[code]
+    if code == driver.SQLITE_READONLY and os.path.exists(f"{path}{JOURNAL}") and not side_file:
+        return kind(f"{path} is not whole: {how_to_make_whole(path, JOURNAL)}", reason=reason)
     if reason in OUT_OF_REACH and (says_who := _denial(path)):
         verb = "opened" if reason == UNREADABLE else "written"
         return kind(f"{path} cannot be {verb}: {says_who}", reason=reason)
@@ -282,6 +297,16 @@ def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
     elif remedy and code == driver.SQLITE_CORRUPT:
         sentence = f"is damaged. {remedy}"
     return kind(f"{path} {sentence} ({says})", reason=reason)
+
+
+def how_to_make_whole(path: Path, end: str) -> str:
+    """Return which commands make one file of a database's and of what is next to it."""
+    file, folder = path.absolute(), "/var/tmp/whole"
+    return (
+        f"a part of it is in {file}{end}. To make one file of both: mkdir -p {folder}/default;"
+        f" cp {file} {folder}/default/ledger.db; cp {file}{end} {folder}/default/ledger.db{end};"
+        f" SCIM_DATA_DIR={folder} scim-ledger backup {folder}/whole.db"
+    )
 
 
 def _denial(path: Path) -> str | None:

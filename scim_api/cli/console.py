@@ -21,6 +21,7 @@ from ledger.contract import LedgerBusy, LedgerError, LedgerMisnamed, LedgerMissi
 from ledger.create import LedgerAway, left_of, must_name_a_ledger
 from ledger.erasure import NotHeld
 from ledger.events import Metadata
+from ledger.sqlite.connection import undo_cut_off
 from ledger.witness.witness import Refused
 from scim_api import settings as settings_
 from scim_api.cli.terminal import (
@@ -69,14 +70,16 @@ class Console:
         return known_names(self.settings)
 
     def path(self, name: str | None = None) -> Path:
-        """Return the file of a ledger; raises LedgerMisnamed.
+        """Return the file of a ledger, as it was before what was cut off; raises LedgerMisnamed.
 
         The name of a folder that an operator made is taken as it is.
         """
         name = name or self.name
         if name not in self.names:
             must_name_a_ledger(name)
-        return ledger_path(self.settings.data_dir, name)
+        path = ledger_path(self.settings.data_dir, name)
+        undo_cut_off(path)
+        return path
 
     def tenant(self, name: str | None = None) -> Tenant:
         """Open a ledger with its projections; raises LedgerError."""

@@ -24,7 +24,7 @@ from ledger.signing.note import KnownHead
 from ledger.signing.renewal import Renewal
 from ledger.signing.rollback import contradictions
 from ledger.sqlite.alone import alone
-from ledger.sqlite.connection import DAMAGED, LOG_FILES
+from ledger.sqlite.connection import DAMAGED, JOURNAL, LOG_FILES
 from ledger.verify.report import MEMORY_FILE, Options, Report, Verified
 from projections.current.credentials import Credential
 from scim_api.auth.credentials import credentials_of, revoke
@@ -274,14 +274,15 @@ def _put_in_place(path: Path, keys: Keys, replaced: Replaced) -> Path | None:
             with alone(path) as end:
                 if end != replaced.end and not replaced.trouble:
                     raise LedgerBusy("events were recorded meanwhile; run the command again")
-                _keep(path, kept, keys)
+                _keep(path, [], kept, keys)  # its log is empty, and will be the draft's
                 os.replace(draft, path)
         except LedgerUnavailable as error:
             if not (replaced.trouble or error.reason == DAMAGED):
                 raise
-            _keep(path, kept, keys)  # it is not there, or nobody can read it
-            for name in LOG_FILES:
-                Path(f"{path}{name}").unlink(missing_ok=True)
+            logs = [Path(f"{path}{name}") for name in (*LOG_FILES, JOURNAL)]
+            _keep(path, logs, kept, keys)  # it is not there, or nobody can read it
+            for each in logs:
+                each.unlink(missing_ok=True)
             os.replace(draft, path)
     sync_folder(path.parent)
     _settle(keys, made)
@@ -307,9 +308,9 @@ def _next_key(keys: Keys, made: Path, replaced: Replaced) -> Iterator[None]:
         raise
 
 
-def _keep(path: Path, kept: Path, keys: Keys) -> None:
+def _keep(path: Path, logs: Sequence[Path], kept: Path, keys: Keys) -> None:
     """Keep what is replaced; what is only remembered of it is removed."""
-    for file in (path, *(Path(f"{path}{name}") for name in LOG_FILES)):
+    for file in (path, *logs):
         if file.exists():
             make_folder(kept)
             _link(file, kept / file.name)
