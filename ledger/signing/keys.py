@@ -60,6 +60,8 @@ class Keys:
             self.settle()  # a rotation was cut off after its event was recorded
         if found := self._read(KEY_FILE, in_force):
             return found
+        if kept := self.search(in_force):
+            return kept  # the ledger was put back from before a restore
         if _there(self.file):
             raise KeyUnusable(f"{self.file} is not the key of this ledger, {in_force}")
         raise KeyUnusable(

@@ -106,8 +106,9 @@ def admissions(identity: Identity) -> Iterator[str]:
         if note and head and not any(note.signed_by(key) for key in identity.keys_of(head.origin)):
             yield (
                 f"{_where(each)} a tree head of {short(head.origin)} of size {head.size:,} was"
-                " abandoned that no key named in the events signed: its key was lost with events,"
-                " or somebody who can write the file made this up"
+                " abandoned that no key named in the events signed: its key was named in events"
+                " that are lost, or somebody who can write the file made the head up. Compare it"
+                " with the key of that name, where somebody keeps it"
             )
 
 
@@ -117,35 +118,68 @@ def _where(each: Restore) -> str:
     return f"at position {each.position}"
 
 
-def in_words(restore: Restore) -> str:
-    """Say in a sentence what became of a former origin."""
-    if restore.head is None:
-        lost = "no head is named that was abandoned, so how many were lost is not known"
-    else:
-        lost = f"a tree head of {restore.head.size} was abandoned"
-        lost += f": {restore.missing} events were lost" if restore.missing else ""
+def in_words(restores: Sequence[Restore]) -> Iterator[str]:
+    """Say in a sentence each what became of former origins."""
+    for each in restores:
+        by = "its former key signed that" if each.signed else "its former key did not sign that"
+        what = "" if each.lost else f" {_kept(each, restores)}; {_abandoned(each)};"
+        yield f"restored {_where(each)}: {each.previous} was replaced by {each.origin};{what} {by}"
+
+
+def _kept(restore: Restore, restores: Sequence[Restore]) -> str:
+    """Say which of the events that are there are of the history that ended."""
     other = restore.size - restore.agreed
+    if _of_another(restore) or not other:
+        return f"{restore.size} events were kept"
+    lost = (each.previous for each in restores if each.lost and each.position == restore.position)
+    borne = next(lost, restore.previous)  # no event that was kept bears a later name
     kept = f"{restore.agreed} events were kept"
-    if restore.lost:
-        kept += " of it in the end"
-    elif other:
-        kept += f", and {other} stay that were recorded under its name in another history"
-    by = "its former key signed that" if restore.signed else "its former key did not sign that"
-    return (
-        f"restored {_where(restore)}: {restore.previous} was replaced by {restore.origin};"
-        f" {kept}; {lost}; {by}"
-    )
+    if borne != restore.previous:
+        return (
+            f"{kept}, and the {other} that follow are of {borne}, the name before: they are back in"
+            " place of those that it had"
+        )
+    return f"{kept}, and {other} stay that were recorded under its name in another history"
+
+
+def _abandoned(restore: Restore) -> str:
+    """Say what is known of the events that were lost."""
+    head, lost = restore.head, _lost(restore)
+    if head is None:
+        return "no head is named that was abandoned, so how many were lost is not known"
+    of = f"{short(head.origin)}, of size " if _of_another(restore) else ""
+    abandoned = f"a tree head of {of}{head.size} was abandoned"
+    if lost is None:
+        return f"{abandoned}: how many events of it were lost is not known"
+    least = "at least " if of else ""
+    return f"{abandoned}: {least}{lost} events were lost" if lost else abandoned
+
+
+def _of_another(restore: Restore) -> bool:
+    """Return whether the head that was abandoned is of another origin than the one that ended.
+
+    Nothing is known then of which events the two histories share.
+    """
+    return restore.head is not None and restore.head.origin != restore.previous
+
+
+def _lost(restore: Restore) -> int | None:
+    """Return how many events were lost at least, None if that is not known."""
+    if restore.head and _of_another(restore):
+        return max(restore.head.size - restore.size, 0) or None
+    return restore.missing
 
 
 def as_object(restore: Restore) -> dict[str, Any]:
-    """Return the same for programs."""
+    """Return the same for programs; what the lost events said of their loss does not count."""
+    kept = restore.size if _of_another(restore) else restore.agreed
     return {
         "position": restore.position,
         "previous": restore.previous,
         "origin": restore.origin,
-        "kept": restore.agreed,
+        "kept": None if restore.lost else kept,
         "abandoned": restore.head.size if restore.head else None,
-        "lost": restore.missing,
+        "lost": None if restore.lost else _lost(restore),
         "signed_by_former_key": restore.signed,
         "event_lost": restore.lost,
     }

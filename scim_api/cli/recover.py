@@ -52,14 +52,13 @@ def recover(
             events_lost=events_lost,
             accept_changed=accept_changed_events,
         )
-        agreed = done.compared.agreed
         console.record(
             {
                 "previous": done.previous,
                 "origin": done.origin,
                 "verifier_key": done.verifier_key,
                 "kept": done.kept,
-                "of_the_history_that_ended": done.kept if agreed is None else agreed,
+                "of_the_history_that_ended": done.agreed,
                 "lost_at_least": done.lost,
             }
         )

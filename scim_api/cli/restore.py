@@ -11,6 +11,7 @@ from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Exit, Failure, Progress, note
 from scim_api.recovery.losses import MOST, in_words
 from scim_api.recovery.restore import Restore, Restored, complete, finish_up, prepared
+from scim_api.recovery.survey import Survey
 
 
 @command(
@@ -93,10 +94,7 @@ def _lines(found: Restore, revoke_tokens: bool) -> Iterator[str]:
         until = f"at most {most:,}" if most is not None else "at most: nobody can know"
         yield f"events lost after position {survey.kept:,}: at least {least:,}, {until}"
     if survey.agreed < survey.kept:
-        yield (
-            f"only the first {survey.agreed:,} events of the backup are of the history that ended:"
-            " it is of a copy that went on by itself"
-        )
+        yield _fork(survey)
     if not replaced.there or replaced.trouble:
         yield "erasures and legal holds that came after the backup are not known: repeat them"
     for each in found.living_again:
@@ -105,6 +103,25 @@ def _lines(found: Restore, revoke_tokens: bool) -> Iterator[str]:
     if found.living_again and not revoke_tokens:
         yield "revoke them all with --revoke-tokens, or one by one with scim-ledger token revoke"
     yield "the ledger will go on under a new origin and key, for all to see"
+
+
+def _fork(survey: Survey) -> str:
+    """Say what the events of the backup are that the history which ended does not have."""
+    other, replaced = survey.kept - survey.agreed, survey.replaced.identity
+    if survey.comparison.agreed is not None:
+        return (
+            f"only the first {survey.agreed:,} events of the backup are of the history that was"
+            " signed: it is of a copy that went on by itself"
+        )
+    if replaced and replaced.origin != survey.origin:
+        return (
+            f"{replaced.origin}, which ends, has the first {survey.agreed:,} events of the backup;"
+            f" the {other:,} that follow are of {survey.origin}, and are back"
+        )
+    return (
+        f"the ledger in place has the first {survey.agreed:,} events of the backup, and others in"
+        f" place of the {other:,} that follow"
+    )
 
 
 def _document(found: Restore) -> dict[str, Any]:

@@ -262,7 +262,7 @@ def _not_shown(report: Report, options: Options) -> Iterator[str]:
 def _lines(report: Report, options: Options) -> Iterator[str]:
     """Yield what was found, or what was checked and what that does not show."""
     yield from map(str, report.findings)
-    yield from map(identity.in_words, report.restores)
+    yield from identity.in_words(report.restores)
     if report.findings:
         yield f"NOT VERIFIED: {_verdict(report)}"
         if not report.sound:

@@ -28,11 +28,21 @@ class Recovered:
     compared: Comparison
 
     @property
+    def agreed(self) -> int | None:
+        """How many events are of the history that ended, None where nothing is known of it.
+
+        A head of an origin that the ledger never had says nothing of what the two share.
+        """
+        if not any(each.head.origin == self.previous for each in self.compared.contradicting):
+            return None if self.compared.contradicting else self.kept
+        return self.kept if self.compared.agreed is None else self.compared.agreed
+
+    @property
     def lost(self) -> int | None:
-        """How many events were lost at least, None where no head says so."""
+        """How many events were lost at least, None where nothing says so."""
         sizes = [each.head.size for each in self.compared.contradicting]
-        agreed = self.kept if self.compared.agreed is None else self.compared.agreed
-        return max(max(sizes) - agreed, 0) if sizes else None
+        shared = self.kept if self.agreed is None else self.agreed
+        return max(max(sizes, default=0) - shared, 0) or None
 
 
 def recover(

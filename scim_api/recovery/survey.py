@@ -127,9 +127,10 @@ class Survey:
     """All that is at hand, and what follows from it.
 
     `renewal` is None where it is proved that nothing followed the backup: then its ledger goes on
-    under its origin.
+    under its origin. `origin` is the one that the backup has.
     """
 
+    origin: str
     replaced: Replaced
     comparison: Comparison
     renewal: Renewal | None
@@ -170,7 +171,7 @@ def survey(path: Path, draft: Tenant, keys: Keys, settings: Settings) -> Survey:
     comparison = renewal.compare(draft.heads, known, sources, [*failures, *warnings])
     kept, kept_at = draft.ledger.end()
     if _nothing_followed(replaced, comparison, draft, own):
-        return Survey(replaced, comparison, None, kept, kept_at)
+        return Survey(draft.ledger.origin, replaced, comparison, None, kept, kept_at)
     before = replaced.before or renewal.current(draft.heads.identity())
     agreed, first_other = comparison.agreed, comparison.first_other
     if replaced.differs and (first_other is None or first_other > replaced.common):
@@ -183,7 +184,7 @@ def survey(path: Path, draft: Tenant, keys: Keys, settings: Settings) -> Survey:
         agreed,
         replaced.changes,
     )
-    return Survey(replaced, comparison, decided, kept, kept_at)
+    return Survey(draft.ledger.origin, replaced, comparison, decided, kept, kept_at)
 
 
 def _nothing_followed(

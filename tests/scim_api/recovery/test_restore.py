@@ -452,3 +452,78 @@ def test_whatever_the_replaced_ledger_has_become_a_backup_takes_its_place(
 
     assert said["lost_at_least"] == 3
     all_is_well(run, path)
+
+
+@pytest.fixture
+def back_and_forth(grown, backup, run, tmp_path: Path) -> Path:
+    """Restore a backup, and return a newer one of the name before."""
+    newer = tmp_path / "newer.db"
+    grown.close()
+    run("token", "create", "one")
+    run("tree-head", "create")
+    assert run("backup", str(newer)).exit_code == 0
+    run("token", "create", "two")
+    run("tree-head", "create")
+    restored(run, backup)
+    run("token", "create", "three")
+    run("tree-head", "create")
+    return newer
+
+
+def test_an_older_backup_and_then_a_newer_one_accuse_nobody(back_and_forth, run, data_dir) -> None:
+    gc.collect()
+    result = run("restore", str(back_and_forth), "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "a copy that went on" not in result.stderr
+    assert "has the first 2 events of the backup; the 1 that follow are of " in result.stderr
+    said = run("verify", "--events-only").stdout
+    assert "2 events were kept, and the 1 that follow are of " in said
+    assert "another history" not in said
+    [first, second] = [line for line in said.splitlines() if line.startswith("restored ")]
+    assert "lost" in first and "kept" not in first
+    assert "2 events were lost" in second
+    [lost, _] = json.loads(run("verify", "--events-only", "--json").stdout)["incarnations"]
+    assert (lost["event_lost"], lost["kept"], lost["lost"]) == (True, None, None)
+
+
+def test_a_replaced_ledger_that_is_put_back_by_hand_says_what_is_known(
+    back_and_forth, run, data_dir
+) -> None:
+    gc.collect()
+    [replaced] = data_dir.rglob("replaced-*/ledger.db")
+    path = replaced.parent.parent / "ledger.db"
+    for file in path.parent.glob("ledger.db*"):
+        file.unlink()
+    shutil.copy(replaced, path)
+
+    result = run("recover", "--new-incarnation", "--json")
+
+    assert result.exit_code == 0, result.output
+    said = json.loads(result.stdout)
+    assert (said["kept"], said["of_the_history_that_ended"], said["lost_at_least"]) == (
+        4,
+        None,
+        None,
+    )
+    lines = run("verify", "--events-only").stdout
+    assert "4 events were kept; a tree head of " in lines
+    assert "of size 4 was abandoned: how many events of it were lost is not known" in lines
+    assert "its former key signed that" in lines
+    all_is_well(run, path)
+
+
+def test_the_key_of_a_ledger_that_is_put_back_is_found_among_those_kept(
+    back_and_forth, run, data_dir
+) -> None:
+    gc.collect()
+    [replaced] = data_dir.rglob("replaced-*/ledger.db")
+    path = replaced.parent.parent / "ledger.db"
+    shutil.copy(replaced, path)
+    for name in ("ledger.db-wal", "ledger.db-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+    tenant = wiring.wire(path)
+
+    assert tenant.heads.trouble() is None
+    tenant.close()
