@@ -9,6 +9,7 @@ class Kind(StrEnum):
 
     EVENT = "event"  # its header, leaf, payload or place among the others
     MISSING = "missing events"  # that a head was signed over, or that were verified before
+    LOST = "lost events"  # that a head was signed over, and of whose loss the ledger itself tells
     TILES = "tiles"  # kept hashes of the tree that are not those of the events
     HEAD = "tree head"  # a signed head: its note, number, time, name or signature
     ROOT = "root"  # other events than those that a head was signed over

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ledger.contract import StoredHead, StoredRows
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity, KeySpan, in_force
+from ledger.signing.key_rule import Restore
 from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead, VerifierKey
 from ledger.verify.event import is_time
 from ledger.verify.ranges import Outcome
@@ -113,11 +114,9 @@ class Heads:
             expected, found = short(self._identity.origin), short(head.origin)
             yield _finding(f"origin of {what}", expected, found)
             return
-        former = self._identity.end_of(head.origin)
-        if former is not None and head.size > former and not self._is_here(head):
-            expected = f"{head.size:,} events of {head.origin}, for {what} was signed over them"
-            found = f"{former:,}: a restore replaced that origin, and the events after it were lost"
-            yield Finding(Kind.MISSING, former + 1, "event", expected, found)
+        restore = self._identity.restore_of(head.origin)
+        if restore and head.size > restore.agreed and not self._is_here(head):
+            yield _of_lost_events(what, head, restore)
         else:
             yield from self.compare(each)
         if head.size > self._end:
@@ -164,6 +163,20 @@ def missing(
         kept = (str(row.note) for row in rows.heads_of(head.size))
         if not any(note.startswith(f"{head.text}\n") for note in kept):
             yield each
+
+
+def _of_lost_events(what: str, head: TreeHead, restore: Restore) -> Finding:
+    """Return the finding of a head over more events of a former origin than the ledger has."""
+    kept, recorded = restore.agreed, restore.admits(head.size)
+    expected = f"{head.size:,} events of {head.origin}, for {what} was signed over them"
+    found = f"{kept:,}: a restore replaced that origin, and the events after it were lost"
+    if recorded:
+        by = "its former key signed that" if restore.signed else "its former key did not sign that"
+        found = (
+            f"{kept:,}: those from {kept + 1:,} to {head.size:,} were lost, as the event at"
+            f" position {restore.position:,} says; {by}"
+        )
+    return Finding(Kind.LOST if recorded else Kind.MISSING, kept + 1, "event", expected, found)
 
 
 def _finding(what: str, expected: str, found: str) -> Finding:

@@ -139,8 +139,8 @@ class Report:
 
     @property
     def sound(self) -> bool:
-        """Whether nothing is wrong but what follows from the events and can be made again."""
-        return all(each.kind in (Kind.TILES, Kind.PROJECTION) for each in self.findings)
+        """Whether the ledger is what it says; what follows from its events can be made again."""
+        return all(each.kind in (Kind.TILES, Kind.PROJECTION, Kind.LOST) for each in self.findings)
 
     @property
     def first_bad_position(self) -> int | None:
@@ -151,7 +151,9 @@ class Report:
         """
         placed = [(f.position, f) for f in self.findings if f.position is not None]
         exact = [
-            at for at, f in placed if f.kind in (Kind.EVENT, Kind.MISSING) and not f.is_stretch
+            at
+            for at, f in placed
+            if f.kind in (Kind.EVENT, Kind.MISSING, Kind.LOST) and not f.is_stretch
         ]
 
         def counts(first: int, last: int | None) -> bool:

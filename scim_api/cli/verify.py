@@ -294,18 +294,24 @@ def _lines(report: Report, options: Options) -> Iterator[str]:
 
 
 def _verdict(report: Report) -> str:
-    """Say which is wrong: what was signed, or what follows from it and can be made again."""
+    """Say which is wrong: what was signed, what follows from it, or nothing but a loss."""
     kinds = {finding.kind for finding in report.findings}
     if kinds & {Kind.ROOT, Kind.MISSING}:
         return "the events are not those that were signed: the ledger was changed or damaged."
     if not report.sound:
         return "the ledger or its file was changed or damaged."
+    events = report.events + report.skipped
+    if kinds == {Kind.LOST}:
+        return (
+            f"all {events} events are as they were written, and nothing else was found; but the"
+            " tree head is over events that were lost, as the ledger itself records. Ask the"
+            " operator why it was restored, and what became of those events."
+        )
     tiles, remedy = Kind.TILES in kinds, "scim-ledger projections rebuild"
     if Kind.PROJECTION not in kinds:
         wrong, remedy = "the tiles are wrong", f"{remedy} tree"
     else:
         wrong = f"the projections {'and the tiles ' if tiles else ''}are not what a rebuild gives"
-    events = report.events + report.skipped
     return f"all {events} events are as they were written, but {wrong}: {remedy}"
 
 
@@ -329,7 +335,7 @@ def _single_document(single: EventResult) -> dict[str, Any]:
 
 def _way_out(report: Report, options: Options) -> Iterator[str]:
     """Say which command leads on, where one does."""
-    kinds = {finding.kind for finding in report.findings}
+    kinds = {finding.kind for finding in report.findings} - {Kind.LOST}
     if options.copy:
         yield "Do not restore this file: take another backup."
     elif kinds == {Kind.HEAD}:

@@ -14,6 +14,7 @@ import app
 from ledger import events
 from ledger.contract import NO_STREAM, Append
 from ledger.events import Event
+from ledger.findings import Kind
 from ledger.signing.keys import Keys
 from ledger.signing.note import (
     COSIGNATURE,
@@ -450,7 +451,9 @@ def test_a_witness_is_believed_by_its_cosignature(signed: Path) -> None:
     assert not verify(signed, options=Options([KnownHead("x", note)])).good
 
 
-def test_a_head_of_a_former_origin_shows_the_lost_events(signed: Path) -> None:
+def test_a_head_of_a_former_origin_shows_the_lost_events(
+    signed: Path, run: Run, tmp_path: Path
+) -> None:
     kept = Keys(signed.parent)
     lost = KnownHead("x", Note.parse((signed.parent / "signing.head").read_text()))
     tamper(signed, cut(500))
@@ -462,7 +465,32 @@ def test_a_head_of_a_former_origin_shows_the_lost_events(signed: Path) -> None:
 
     assert kept.remembered() is not None
     assert report.first_bad_position == 501
-    assert "a restore replaced that origin" in found_by(report)
+    assert [each.kind for each in report.findings] == [Kind.LOST]
+    assert "501 to 600 were lost, as the event at position 501 says" in found_by(report)
+    (tmp_path / "head").write_text(str(lost.note))
+    result = run("verify", "--events-only", "--head", str(tmp_path / "head"))
+    assert result.exit_code == 3
+    assert "nothing else was found" in result.stdout
+    for word in ("changed or damaged", "scim-ledger restore", "scim-ledger recover"):
+        assert word not in result.stdout
+
+
+def test_a_head_over_more_events_than_are_said_to_be_lost_accuses(
+    signed: Path, run: Run, tmp_path: Path
+) -> None:
+    said = Note.parse((signed.parent / "signing.head").read_text())
+    signer = SigningKey.parse((signed.parent / "signing.key").read_text())
+    more = signer.note(TreeHead(origin(signed), SIZE + 1, bytes(32)).text)
+    tamper(signed, cut(500))
+    tenant = wiring.wire(signed)
+    renew(tenant.heads, said, metadata())
+    tenant.close()
+    (tmp_path / "head").write_text(str(more))
+
+    result = run("verify", "--events-only", "--head", str(tmp_path / "head"))
+
+    assert result.exit_code == 3
+    assert "changed or damaged" in result.stdout
 
 
 @pytest.mark.parametrize("words", [["--head", "{}/none"], ["--key", "x"]], ids=" ".join)
