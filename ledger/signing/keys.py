@@ -19,6 +19,7 @@ from ledger.signing.note import (
     MalformedNote,
     Note,
     SigningKey,
+    TreeHead,
     VerifierKey,
     saved_text,
 )
@@ -48,6 +49,14 @@ class Keys:
     def traces(self) -> list[Path]:
         """Return the files of a key in use and of a head: where one is, a ledger was."""
         return [self.folder / name for name in (KEY_FILE, HEAD_FILE) if _there(self.folder / name)]
+
+    def origins(self) -> dict[Path, str]:
+        """Return the origin that a key in use and a head name, where they can be read."""
+        found = {self.file: _name_in(self.file)}
+        with suppress(LedgerError):
+            if note := self.remembered():
+                found[self.folder / HEAD_FILE] = TreeHead.of(note).origin
+        return {path: origin for path, origin in found.items() if origin}
 
     def find(self, in_force: VerifierKey) -> SigningKey:
         """Return the key that signs now; raises KeyUnusable."""

@@ -160,9 +160,31 @@ class Survey:
         return whole and max(sizes, default=0) <= self.replaced.end
 
 
+def _must_be_its_keys(keys: Keys, identity: Identity) -> None:
+    """Raise NotRestored where a key or a head at hand is of a ledger with another name.
+
+    Every origin of a ledger begins with the name under which it was made.
+    """
+    name = identity.origin.partition("/")[0]
+    of_others = {
+        file: origin
+        for file, origin in keys.origins().items()
+        if origin.partition("/")[0] != name and origin not in identity.names
+    }
+    for origin in of_others.values():
+        files = ", ".join(map(str, of_others))
+        raise NotRestored(
+            f"the backup is of {identity.origin}, and what is here is of another ledger, {origin}:"
+            f" {files}. Nothing was changed. Restore a backup of that ledger"
+            " here, and this one with the --ledger that it had; if this one is to take its place,"
+            " move these files away first and keep them"
+        )
+
+
 def survey(path: Path, draft: Tenant, keys: Keys, settings: Settings) -> Survey:
     """Look at all that is at hand; raises NotRestored."""
     replaced = look_at(path, draft)
+    _must_be_its_keys(keys, draft.heads.identity())
     sources = HeadSources(settings.anchor_dir, settings.witness_dir, settings.anchor_url, keys)
     identity = replaced.identity or draft.heads.identity()
     own, failures = _remembered(keys)

@@ -16,6 +16,7 @@ from ledger import events
 from ledger.background import exclusive_lock
 from ledger.events import Event
 from ledger.signing.anchors import FolderAnchor
+from ledger.sqlite.backup import backup as copy
 from scim_api import settings, wiring
 from scim_api.auth import credentials
 from scim_api.tenants.tenants import Tenant
@@ -379,6 +380,37 @@ def test_what_is_no_backup_of_the_ledger_is_refused(
     assert result.exit_code == code, result.output
     assert says in result.stderr
     assert run("verify").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "left", [("signing.key", "signing.head"), ("signing.key",), ("signing.head",)]
+)
+def test_a_backup_of_another_ledger_does_not_take_the_place_of_one_that_is_away(
+    left, grown, run, tmp_path
+) -> None:
+    path = grown.ledger.path
+    grown.close()
+    app.console().create("other").close()
+    file = tmp_path / "other.db"
+    copy(path.parent.with_name("other") / "ledger.db", file, lambda done, all_: None)
+    shutil.rmtree(path.parent.with_name("other"))
+    for each in path.parent.iterdir():
+        if each.name not in left:
+            each.unlink()
+    before = {name: path.with_name(name).read_bytes() for name in left}
+
+    result = run("restore", str(file), "--yes")
+
+    assert result.exit_code == 1
+    assert all(str(path.with_name(name)) in result.stderr for name in left)
+    assert "acme/" in result.stderr
+    assert "move these files away" in result.stderr
+    assert not path.exists()
+    assert {name: path.with_name(name).read_bytes() for name in left} == before
+    for name in left:
+        os.rename(path.with_name(name), tmp_path / name)
+    restored(run, file)
+    all_is_well(run, path)
 
 
 def test_a_key_from_the_environment_signs_on(data_dir, run, tmp_path, monkeypatch) -> None:
