@@ -49,6 +49,19 @@ PROVING: Mapping[str, frozenset[str]] = {
 
 ERASABLE = "User-"  # how the streams begin that may be erased: people are forgotten, nothing else
 
+# How the streams of a type begin. Types that are not here are about resources of any kind, and
+# stand in none of the streams that are about something else.
+STREAMS: Mapping[str, str] = {
+    **dict.fromkeys((DEACTIVATED, REACTIVATED), "User-"),
+    **dict.fromkeys((MEMBERS_ADDED, MEMBERS_REMOVED), "Group-"),
+    **dict.fromkeys((HOLD_PLACED, HOLD_RELEASED), "Hold-"),
+    **dict.fromkeys((LEDGER_OPENED, KEY_ROTATED, EXPORTED, RESTORED), "Ledger-"),
+    **dict.fromkeys((CREDENTIAL_ISSUED, CREDENTIAL_REVOKED), "Credential-"),
+    SETTINGS_CHANGED: "Settings-",
+    ERASED: ERASABLE,
+}
+NO_RESOURCES = ("Hold-", "Ledger-", "Credential-", "Settings-")
+
 REQUEST_PREFIX = "request."
 
 # Withheld wherever an event is shown: a token's hash is of no use to a reader. With the salt of

@@ -6,12 +6,13 @@ from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 
 from ledger.contract import LedgerBusy, LedgerUnavailable, NoScratchSpace, NotMigrated, Progress
+from ledger.findings import Finding, Kind
 from ledger.verify.report import Compared
 from ledger.verify.workers import FEW, cores
-from projections.runner import Incomparable, StoredProjection
+from projections.runner import CannotFollow, Incomparable, StoredProjection
 
 Opened = Callable[[], Sequence[StoredProjection]]  # a function that another process can call
-Found = tuple[int, str | None]  # where a projection stands, and its fault
+Found = tuple[int, Finding | None]  # where a projection stands, and its fault
 Reports = SimpleQueue[tuple[int, int, int]]  # which projection, how far, of how much
 
 
@@ -42,15 +43,23 @@ def _compared(projection: StoredProjection, progress: Progress) -> Found:
         difference = projection.check(progress)
     except (LedgerBusy, NotMigrated, NoScratchSpace):
         raise
+    except CannotFollow as error:
+        expected = "one that the projections can follow"
+        return position, Finding(Kind.EVENT, error.position, "event", expected, error.says)
     except Incomparable as error:
-        return position, str(error)
+        return position, differing(str(error))
     except LedgerUnavailable as error:
         name = projection.name
-        return position, f"projection {name}: the {name} cannot be read: {error}"
+        return position, differing(f"projection {name}: the {name} cannot be read: {error}")
     except Exception as error:  # whatever is in the tables
         says = f"cannot be compared with a rebuild: {type(error).__name__}: {error}"
-        return position, f"projection {projection.name}: {says}"
-    return position, str(difference) if difference else None
+        return position, differing(f"projection {projection.name}: {says}")
+    return position, differing(str(difference)) if difference else None
+
+
+def differing(fault: str) -> Finding:
+    """Return the finding that a projection is not what a rebuild gives."""
+    return Finding(Kind.PROJECTION, None, "projection", "what a rebuild gives", fault)
 
 
 def _missing(name: str) -> str:

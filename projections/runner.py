@@ -11,6 +11,7 @@ from ledger.contract import Connection, Ledger, LedgerError, NotMigrated, Progre
 from ledger.events import Recorded
 from ledger.sqlite.connection import driver, scratch, snapshot
 from projections import tables
+from projections.state import UnknownChange
 
 CHUNK = 500  # events a transaction while rebuilding: writers wait for one chunk at the most
 
@@ -42,8 +43,31 @@ class Projection:
         raise NotImplementedError
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        """Follow events; raises CannotFollow."""
         for recorded in events:
-            self.project(connection, recorded)
+            try:
+                self.project(connection, recorded)
+            except STRANGE as error:
+                raise CannotFollow(self.name, recorded, error) from error
+
+
+class CannotFollow(LedgerError):
+    """An event says something that a projection cannot make rows of."""
+
+    def __init__(self, projection: str, recorded: Recorded, error: Exception) -> None:
+        self.position = recorded.position
+        self.says = f"what the {projection} cannot be made of: {type(error).__name__}: {error}"
+        super().__init__(
+            f"the {projection} cannot follow {recorded.type} at position {self.position}:"
+            f" {type(error).__name__}: {error}; `scim-ledger verify` says more"
+        )
+
+
+# What a payload without an entry, or with another kind of value, ends in.
+STRANGE = (
+    *(LookupError, TypeError, ValueError, AttributeError, UnknownChange),
+    *(driver.IntegrityError, driver.InterfaceError, driver.ProgrammingError),
+)
 
 
 class TableFile(Protocol):

@@ -13,7 +13,7 @@ import orjson
 
 from ledger import codec
 from ledger.contract import StoredEvent, StoredRows
-from ledger.events import ERASABLE, ERASED, REVISIONS, Recorded
+from ledger.events import ERASABLE, ERASED, NO_RESOURCES, REVISIONS, STREAMS, Recorded
 from ledger.findings import Finding, Kind, short
 from ledger.merkle import leaf_hash
 from ledger.signing.identity import IDENTITY_TYPES
@@ -64,9 +64,11 @@ class EventCheck:
         if row.revision > REVISIONS.get(row.type, 0):
             known = "one this program knows"
             findings.append(_finding(row, "event type", known, f"{row.type} {row.revision}"))
-        if row.type == ERASED and not row.stream.startswith(ERASABLE):
-            findings.append(_finding(row, "stream of an erasure", "a user's", short(row.stream)))
-        if row.type in IDENTITY_TYPES:
+        begins = STREAMS.get(row.type)
+        if not row.stream.startswith(begins) if begins else row.stream.startswith(NO_RESOURCES):
+            expected = f"one that begins with {begins}" if begins else "a resource's"
+            findings.append(_finding(row, f"stream of {row.type}", expected, short(row.stream)))
+        elif row.type in IDENTITY_TYPES:
             findings += self._check_stream(row)
         if row.at != self._time:
             findings += self._check_time(row)

@@ -95,12 +95,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How projections differ from a rebuild, a sentence each; where each stands that was compared.
+    """How projections differ from a rebuild, a finding each; where each stands that was compared.
 
     One that stands for nothing was not: `missing` says so, a sentence each.
     """
 
-    faults: Sequence[str] = ()
+    faults: Sequence[Finding] = ()
     standing: Mapping[str, int] = field(default_factory=dict)
     missing: Sequence[str] = ()
 

@@ -12,7 +12,7 @@ from projections.current.uniqueness import name_key
 from projections.history.event_index import EventIndex, index_row
 from projections.kinds import ResourceKind
 from projections.query import sql
-from projections.runner import Projection
+from projections.runner import STRANGE, CannotFollow, Projection
 from projections.state import MEMBER, Attributes, Resource, document_of, evolve, resource_of
 
 NEVER = 2**63 - 1  # the end of a row that still holds
@@ -82,10 +82,13 @@ class HistoryProjector(Projection):
         if len(self._known) > _KNOWN:
             self._known.clear()
         for recorded in events:
-            resource = self._follow(connection, recorded)
-            user = resource if resource and resource.type == USER else None
-            user_name = user.attributes["userName"] if user else None
-            self._entries.append(index_row(recorded, user_name))
+            try:
+                resource = self._follow(connection, recorded)
+                user = resource if resource and resource.type == USER else None
+                user_name = user.attributes["userName"] if user else None
+                self._entries.append(index_row(recorded, user_name))
+            except STRANGE as error:
+                raise CannotFollow(self.name, recorded, error) from error
             if recorded.type == ERASED:
                 self._erase(connection, recorded)
         self._write(connection)

@@ -16,6 +16,7 @@ from ledger.verify import identity
 from ledger.verify.report import MEMORY_FILE, NOT_SHOWN, Options, Report, Verified
 from ledger.verify.single import EventResult, verify_position
 from ledger.verify.verifier import verify as verify_file
+from projections.compare import differing
 from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
 from scim_api.cli.ledgers import ALL, Done, for_all, for_one, show
@@ -184,7 +185,7 @@ def _compare_projections(path: Path, report: Report) -> str:
     try:
         with Progress("rebuilding to compare") as progress:
             report.compared = compare_with_rebuild(path, progress)
-        faults = report.compared.faults
+        report.findings += report.compared.faults
         report.notes += report.compared.missing
     except NotMigrated as error:
         return f"{error}, then verify again: only the events were checked"
@@ -193,11 +194,8 @@ def _compare_projections(path: Path, report: Report) -> str:
     except LedgerBusy:
         raise
     except Exception as error:  # whatever stops a rebuild is a finding too
-        faults = [f"the projections cannot be compared: {type(error).__name__}: {error}"]
-    expected = "what a rebuild gives"
-    report.findings += [
-        Finding(Kind.PROJECTION, None, "projection", expected, fault) for fault in faults
-    ]
+        says = f"the projections cannot be compared: {type(error).__name__}: {error}"
+        report.findings.append(differing(says))
     return ""
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ledger.codec import canonical, commitment
 from ledger.contract import StoredEvent
+from ledger.events import TYPES
 from ledger.findings import Finding
 from ledger.merkle import leaf_hash
 from ledger.verify.event import EventCheck
@@ -62,6 +63,13 @@ def event(payload: dict[str, Any], **columns: Any) -> StoredEvent:
         **columns,
     }
     return StoredEvent(**{name: {**fields, **columns}[name] for name in StoredEvent._fields})
+
+
+def happened(type_: str, stream: str) -> StoredEvent:
+    """Return an event of a type in a stream."""
+    row = event({})
+    header = canonical({**json.loads(row.header), "type": type_, "stream": stream})
+    return with_header(row._replace(type=type_, stream=stream), header)
 
 
 def with_header(row: StoredEvent, header: bytes) -> StoredEvent:
@@ -170,3 +178,28 @@ def test_a_name_too_many_and_one_too_few_are_found() -> None:
 
     assert faults(with_header(row, more)) == ["header names"]
     assert faults(with_header(row, less)) == ["header names"]
+
+
+RESOURCES = ("User", "Group", "Role", "Entitlement")
+STREAMS = {
+    **dict.fromkeys(("Created", "Updated", "Deleted"), RESOURCES),
+    **dict.fromkeys(("Deactivated", "Reactivated", "Erased"), ("User",)),
+    **dict.fromkeys(("MembersAdded", "MembersRemoved"), ("Group",)),
+    **dict.fromkeys(("HoldPlaced", "HoldReleased"), ("Hold",)),
+    **dict.fromkeys(("LedgerOpened", "KeyRotated", "Exported", "Restored"), ("Ledger",)),
+    **dict.fromkeys(("CredentialIssued", "CredentialRevoked"), ("Credential",)),
+    "SettingsChanged": ("Settings",),
+}
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_an_event_stands_in_a_stream_of_what_its_type_is_about(type_: str) -> None:
+    for kind in (*RESOURCES, "Hold", "Ledger", "Credential", "Settings"):
+        wrong = [] if kind in STREAMS[type_] else [f"stream of {type_}"]
+
+        assert faults(happened(type_, f"{kind}-1")) == wrong, kind
+
+
+def test_a_stream_is_of_a_kind_by_the_name_before_its_hyphen() -> None:
+    for stream in ("Users-1", "user-1", "User", "XUser-1", ""):
+        assert faults(happened("Erased", stream)) == ["stream of Erased"], stream

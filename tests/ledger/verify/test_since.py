@@ -28,7 +28,7 @@ from tests.ledger.signed import (
 
 Run = Callable[..., Result]
 
-NOTED = Event(events.CREDENTIAL_REVOKED)
+NOTED = Event(events.EXPORTED, {"format": 1})
 
 
 def verified(path: Path) -> Verified:

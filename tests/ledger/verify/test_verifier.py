@@ -15,7 +15,7 @@ from click.testing import Result
 from ledger import events
 from ledger.codec import canonical, commitment
 from ledger.contract import Append
-from ledger.events import Event
+from ledger.events import Event, Metadata
 from ledger.merkle import leaf_hash
 from ledger.sqlite.connection import Connection, driver
 from ledger.sqlite.ledger import SQLiteLedger
@@ -106,7 +106,7 @@ def test_what_an_erased_event_of_no_user_hides_is_found(hidden_note: Path) -> No
     assert [(each.position, each.what) for each in verify(hidden_note).findings] == [
         (29, "payload"),
         (30, "payload"),
-        (31, "stream of an erasure"),
+        (31, "stream of Erased"),
     ]
 
 
@@ -474,14 +474,30 @@ def test_verify_finds_in_the_current_state(
     assert {finding["what"] for finding in findings} == {"projection"}
 
 
+@pytest.mark.parametrize("effects", [{}, {"name": None, "sha256": "0"}, {"name": [], "sha256": 1}])
+@pytest.mark.parametrize("few", [30, 0], ids=["here", "elsewhere"])
 def test_verify_finds_an_event_that_the_current_state_cannot_follow(
-    history: Path, run: Run
+    effects: dict[str, Any],
+    few: int,
+    history: Path,
+    metadata: Metadata,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    forge(history, 17, as_it_is, type=events.CREDENTIAL_ISSUED)
+    monkeypatch.setattr("projections.compare.compare.__kwdefaults__", {"few": few})
+    ledger = SQLiteLedger(history)  # without the projections, which would refuse it
+    odd = Event(events.CREDENTIAL_ISSUED, effects)
+    ledger.append([Append("Credential-9", 0, [odd])], metadata)
+    ledger.close()
 
-    findings = json.loads(run("verify", "--json").stdout)["findings"]
+    result = run("verify", "--json")
 
-    assert {(each["what"], each["position"]) for each in findings} == {("projection", None)}
+    findings = json.loads(result.stdout)["findings"]
+    assert (result.exit_code, json.loads(result.stdout)["first_bad_position"]) == (3, 31)
+    assert {(each["kind"], each["position"]) for each in findings} == {("event", 31)}
+    refused = run("projections", "rebuild", "credentials")
+    assert (refused.exit_code, "Traceback" in refused.stderr) == (1, False)
+    assert "cannot follow CredentialIssued at position 31" in refused.stderr
 
 
 # What is said
