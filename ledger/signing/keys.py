@@ -122,10 +122,20 @@ class Keys:
         if self.given:
             return key
         make_folder(self.folder)
-        for torn in self.folder.glob(f".{NEXT_FILE}.*"):  # a private key cut off while written
+        for torn in self.torn():
             torn.unlink(missing_ok=True)
         write_whole(self.folder / NEXT_FILE, f"{key.private_text()}\n".encode())
         return key
+
+    def torn(self) -> list[Path]:
+        """Return the private keys that were cut off while they were written."""
+        return list(self.folder.glob(f".{NEXT_FILE}.*"))
+
+    def discard_foreign(self, origin: str | None) -> None:
+        """Remove a key that was made for another origin than the one in force."""
+        waiting = _name_in(self.folder / NEXT_FILE)
+        if waiting and waiting != origin:
+            self.discard()
 
     def discard(self) -> None:
         """Remove a key that was made and will not be put to use."""

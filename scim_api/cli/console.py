@@ -6,7 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
@@ -37,6 +37,7 @@ from scim_api.cli.terminal import (
     say,
 )
 from scim_api.protocol.errors import ScimError, TooMany
+from scim_api.recovery.restore import complete
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.configure import UnknownSchema
 from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_path
@@ -105,6 +106,8 @@ class Console:
 
     def migrate(self, name: str) -> list[str]:
         """Bring a ledger up to date; return what was done."""
+        with suppress(LedgerBusy):  # a service of this version has it
+            complete(self.path(name), self.settings)
         return migrate_ledger(self.path(name), self.settings, self.metadata())
 
     def explain(self, error: LedgerError) -> str:

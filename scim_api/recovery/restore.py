@@ -7,7 +7,7 @@ folder keeps the new head till the end, so that the same command finishes what w
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -202,8 +202,9 @@ def prepared(
     with exclusive_lock(path) as free, file_lock(path.parent, timeout=0):
         if not free:
             raise LedgerBusy("the ledger is being served; stop the service first")
-        if _cut_off(path, settings):
-            raise NotRestored("a restore was cut off: without --dry-run this finishes it")
+        with suppress(LedgerUnavailable):  # it is replaced all the same
+            if _cut_off(path, settings):
+                raise NotRestored("a restore was cut off: without --dry-run this finishes it")
         draft = None
         try:
             draft = make_draft(backup, path, settings, progress)
@@ -218,32 +219,59 @@ def prepared(
             shutil.rmtree(path.with_name(DRAFT), ignore_errors=True)
 
 
+def left_of(path: Path, settings: Settings) -> list[Path]:
+    """Return what a restore that is under way, or was cut off, keeps next to a ledger."""
+    draft = path.with_name(DRAFT)
+    return [*([draft] if draft.exists() else []), *keys_of(path, settings).torn()]
+
+
 def complete(path: Path, settings: Settings) -> bool:
     """Finish a restore that was cut off after its ledger was in place; return whether one was.
 
-    Raises LedgerBusy.
+    What one left that was cut off before is removed. Raises LedgerBusy.
     """
-    if not _cut_off(path, settings):
+    left, keys, draft = left_of(path, settings), keys_of(path, settings), path.with_name(DRAFT)
+    if not left or not path.parent.is_dir():
         return False
     with exclusive_lock(path) as free, file_lock(path.parent, timeout=0):
         if not free:
             raise LedgerBusy("the ledger is being served; stop the service first")
-        _settle(keys_of(path, settings), Keys(path.with_name(DRAFT)))
-        shutil.rmtree(path.with_name(DRAFT))
-    return True
+        try:
+            finished, origin = _cut_off(path, settings), _origin_of(path, settings)
+        except LedgerError:
+            return False  # nobody can tell what became of it
+        if finished:
+            _settle(keys, Keys(draft))
+        elif draft.exists():
+            keys.discard_foreign(origin)
+        shutil.rmtree(draft, ignore_errors=not draft.exists())
+        for each in keys.torn():
+            each.unlink(missing_ok=True)
+    return finished
 
 
 def _cut_off(path: Path, settings: Settings) -> bool:
-    """Return whether the ledger in place is a draft whose head is not remembered yet."""
+    """Return whether the ledger in place is a draft whose head is not remembered yet.
+
+    Raises LedgerError where the ledger cannot be read.
+    """
     folder = path.with_name(DRAFT)
-    with suppress(LedgerError):
-        note = Keys(folder).remembered()
-        if note and not (folder / LEDGER_FILE).exists():
-            in_place = wire(path, settings, read_only=True)
-            newest = in_place.ledger.newest_head()
-            in_place.close()
-            return newest is not None and newest.note == str(note)
-    return False
+    note = Keys(folder).remembered()
+    if note is None or (folder / LEDGER_FILE).exists():
+        return False
+    with closing(wire(path, settings, read_only=True)) as in_place:
+        newest = in_place.ledger.newest_head()
+    return newest is not None and newest.note == str(note)
+
+
+def _origin_of(path: Path, settings: Settings) -> str | None:
+    """Return the origin of the ledger in place, with its key in use; None where there is none."""
+    if not path.exists():
+        return None
+    with closing(wire(path, settings, read_only=True)) as in_place:
+        with suppress(KeyUnusable):  # one that waits may be in force already
+            in_place.heads.key()
+        return in_place.ledger.origin
 
 
 def finish_up(path: Path, settings: Settings) -> str | None:

@@ -14,6 +14,7 @@ from ledger.contract import LedgerError
 from ledger.sqlite.connection import SAFE_SQLITE, SIDE_FILES, SQLITE
 from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
+from scim_api.recovery.restore import left_of
 from scim_api.server.health import MIN_FREE
 from scim_api.server.rights import service_user, wrong_rights
 from scim_api.settings import Settings, SettingsError
@@ -99,6 +100,14 @@ def _ledger(
 ) -> Iterator[Check]:
     label, path = f"ledger {name}", ledger_path(settings.data_dir, name)
     yield from _rights(f"{label} rights", path, settings)
+    if left := left_of(path, settings):
+        yield Check(
+            f"{label} restore",
+            False,
+            f"one is under way, or was cut off and left {', '.join(map(str, left))}, with personal"
+            " data or a key in it: starting the service, scim-ledger migrate or the same restore"
+            " finishes it or removes what is left",
+        )
     try:
         tenant = open_ledger(name)
         last, last_at = tenant.ledger.end()

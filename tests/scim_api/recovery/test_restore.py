@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ledger import events
 from ledger.background import exclusive_lock
 from ledger.events import Event
 from ledger.signing.anchors import FolderAnchor
+from ledger.signing.keys import Keys
 from ledger.sqlite.backup import backup as copy
 from scim_api import settings, wiring
 from scim_api.auth import credentials
@@ -211,7 +213,8 @@ def verify(data_dir: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(words, env=environment(data_dir), capture_output=True, text=True)
 
 
-def test_what_was_cut_off_after_the_rename_is_finished(grown, backup, recorder, run) -> None:
+@pytest.mark.parametrize("by", ["migrate", "restore"])
+def test_what_was_cut_off_after_the_rename_is_finished(by, grown, backup, recorder, run) -> None:
     recorder(grown.ledger)("Note-1", Event(events.CREATED, {"n": 1}))
     grown.heads.sign()
     path = grown.ledger.path
@@ -228,12 +231,65 @@ def test_what_was_cut_off_after_the_rename_is_finished(grown, backup, recorder, 
 
     assert run("verify").exit_code == 0
     looked = run("restore", str(backup), "--dry-run")
-    again = run("restore", str(backup), "--yes")
+    if by == "migrate":
+        app.console().migrate("acme")
+    else:
+        assert "is finished" in run("restore", str(backup), "--yes").stderr
 
     assert looked.exit_code == 1
     assert "was cut off" in looked.stderr
-    assert "is finished" in again.stderr
     assert not draft.exists()
+    all_is_well(run, path)
+
+
+def left(path: Path) -> list[str]:
+    """Return the names of what a restore keeps while it is under way."""
+    names = (each.name for each in path.parent.iterdir())
+    return sorted(name for name in names if "restoring" in name or ".next" in name)
+
+
+def test_what_a_restore_left_that_was_cut_off_before_the_rename_is_named_and_removed(
+    grown, data_dir, run
+) -> None:
+    path = grown.ledger.path
+    grown.close()
+    draft = path.with_name("restoring")
+    shutil.copytree(path.parent, draft)
+    Keys(path.parent).make("acme/0123456789abcdef")
+    path.with_name(".signing.key.next.torn").write_text("PRIVATE+KEY")
+    command = partial(subprocess.run, env=environment(data_dir), capture_output=True, text=True)
+
+    looked = command([*PROGRAM, "doctor"])
+    with exclusive_lock(path):
+        command([*PROGRAM, "migrate"])
+        under_way = left(path)
+    migrated = command([*PROGRAM, "migrate"])
+
+    assert "BAD  ledger acme restore: " in looked.stdout
+    assert str(draft) in looked.stdout
+    assert under_way == [".signing.key.next.torn", "restoring", "signing.key.next"]
+    assert (migrated.returncode, left(path)) == (0, [])
+    assert "ledger acme restore" not in command([*PROGRAM, "doctor"]).stdout
+    all_is_well(run, path)
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_key_that_waits_for_its_ledger_is_kept(rotated, grown, run) -> None:
+    path = grown.ledger.path
+    if rotated:  # cut off before the new key was in use
+        former = path.with_name("signing.key").read_bytes()
+        assert run("key", "rotate").exit_code == 0
+        os.rename(path.with_name("signing.key"), path.with_name("signing.key.next"))
+        path.with_name("signing.key").write_bytes(former)
+    else:
+        Keys(path.parent).make(grown.ledger.origin)
+    grown.close()
+    path.with_name("restoring").mkdir()
+
+    app.console().migrate("acme")
+
+    assert left(path) == ([] if rotated else ["signing.key.next"])
+    assert run("tree-head", "create").exit_code == 0
     all_is_well(run, path)
 
 
