@@ -25,6 +25,17 @@ class NotRestored(LedgerError):
     """A backup cannot, or must not, be put in place; nothing was changed."""
 
 
+def must_have_key_folder(settings: Settings) -> None:
+    """Raise NotRestored where the folder of the keys is away: a new key would take their place."""
+    folder = settings.key_dir
+    if folder and not folder.is_dir():
+        raise NotRestored(
+            f"there is no folder {folder.absolute()}, which SCIM_KEY_DIR names. Nothing was"
+            " changed. Put it back (is a disk not mounted?), or, if the keys are lost, make it:"
+            f" mkdir {folder.absolute()}"
+        )
+
+
 def check_backup(backup: Path, path: Path) -> None:
     """Raise LedgerError unless a file can be the backup of a ledger: whole by itself."""
     if backup.is_dir():

@@ -12,6 +12,7 @@ from ledger.signing import renewal
 from ledger.signing.renewal import Comparison, NotRenewed
 from ledger.signing.rollback import lacks_head
 from ledger.verify.report import MEMORY_FILE
+from scim_api.recovery.draft import must_have_key_folder
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenant
 from scim_api.wiring import head_sources, wire_up_to_date
@@ -89,6 +90,7 @@ def confirm(path: Path, settings: Settings) -> tuple[StoredHead, Comparison]:
 @contextmanager
 def _alone(path: Path, settings: Settings) -> Iterator[Tenant]:
     """Open a ledger that no service serves, its tables brought up to date; raises LedgerBusy."""
+    must_have_key_folder(settings)
     if not path.exists():
         wire_up_to_date(path, settings)  # raises LedgerMissing
     with exclusive_lock(path) as alone:

@@ -35,6 +35,7 @@ from scim_api.recovery.draft import (
     check_backup,
     make_draft,
     must_be_good,
+    must_have_key_folder,
     take_keys,
 )
 from scim_api.recovery.survey import Replaced, Survey, survey
@@ -196,6 +197,7 @@ def prepared(
 
     Raises NotRestored, LedgerBusy, LedgerUnavailable.
     """
+    must_have_key_folder(settings)
     check_backup(backup, path)
     make_folder(path.parent)
     keys = keys_of(path, settings)

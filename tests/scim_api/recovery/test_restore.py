@@ -469,6 +469,28 @@ def test_a_backup_of_another_ledger_does_not_take_the_place_of_one_that_is_away(
     all_is_well(run, path)
 
 
+def test_where_the_folder_of_the_keys_is_away_no_key_takes_their_place(
+    data_dir, run, tmp_path, monkeypatch
+) -> None:
+    keys, file = tmp_path / "keys", tmp_path / "backup.db"
+    monkeypatch.setenv("SCIM_KEY_DIR", str(keys))
+    assert run("init").exit_code == 0
+    run("backup", str(file))
+    run("token", "create", "okta")
+    gc.collect()
+    os.rename(keys, tmp_path / "unmounted")
+
+    for words in (["restore", str(file), "--yes"], ["recover", "--new-incarnation"]):
+        result = run(*words)
+        assert result.exit_code == 1
+        assert f"there is no folder {keys}, which SCIM_KEY_DIR names" in result.stderr
+        assert f"mkdir {keys}" in result.stderr
+        assert not keys.exists()
+    os.rename(tmp_path / "unmounted", keys)
+    restored(run, file)
+    all_is_well(run, data_dir / "acme" / "ledger.db")
+
+
 def test_a_key_from_the_environment_signs_on(data_dir, run, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("SCIM_SIGNING_KEY", base64.b64encode(bytes(range(32))).decode())
     assert run("init").exit_code == 0
