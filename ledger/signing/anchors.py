@@ -18,6 +18,10 @@ LONGEST_PAUSE = 300.0  # seconds between two attempts
 SUFFIX = ".tree-head"
 LOCK_FILE = "anchors.lock"
 
+_OF_LATER = re.compile(
+    rf"[0-9]+-([0-9]{{1,19}})-([0-9a-f]{{16}})(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII
+)
+
 
 class AnchorTrouble(LedgerError):
     """A head could not be delivered; it is tried again."""
@@ -171,6 +175,19 @@ def sized(names: Iterable[str], origin: str, tenant: str) -> list[tuple[int, str
     mark = re.escape(_mark(origin, tenant))
     form = re.compile(rf"[0-9]+-([0-9]{{1,19}}){mark}(?:\.[2-9])?{re.escape(SUFFIX)}", re.ASCII)
     return [(int(match[1]), match[0]) for match in map(form.fullmatch, names) if match]
+
+
+def of_others(
+    names: Iterable[str], origins: Iterable[str], tenant: str
+) -> list[tuple[int, str, str]]:
+    """Return size, name and id of the largest head each of other origins in an anchor's folder."""
+    known = {tenant, *(origin.rpartition("/")[2] for origin in origins)}
+    found = dict[str, tuple[int, str, str]]()
+    for match in filter(None, map(_OF_LATER.fullmatch, names)):
+        size, name, id_ = int(match[1]), match[0], match[2]
+        if id_ not in known:
+            found[id_] = max(found.get(id_, (0, "", "")), (size, name, id_))
+    return sorted(found.values(), reverse=True)
 
 
 def _mark(origin: str, tenant: str) -> str:

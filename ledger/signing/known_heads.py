@@ -1,7 +1,8 @@
 """The newest tree heads that others hold: an anchor's folder or URL, a witness's folder.
 
 A head is trusted only if a key of the ledger signed it: a stray or forged file must not stop the
-service.
+service. A larger one that is kept as this ledger's causes a warning: a backup may know neither the
+key nor the name that came after it.
 """
 
 import math
@@ -13,10 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from heapq import nlargest
 from pathlib import Path
+from typing import NamedTuple
 
 from ledger.contract import LedgerError
 from ledger.http_client import RemoteTrouble, fetch, host_of
-from ledger.signing.anchors import SUFFIX, sized
+from ledger.signing.anchors import SUFFIX, of_others, sized
 from ledger.signing.identity import Identity
 from ledger.signing.keys import HEAD_FILE, Keys
 from ledger.signing.note import (
@@ -31,11 +33,27 @@ from ledger.signing.tree_heads import TreeHeads
 
 HEADS = "heads"  # the folder of a witness's state that holds them
 MOST = 200  # files looked at, the largest heads first, until one is trusted
+MOST_NAMES = 8  # origins that the ledger does not know, of which a head is looked at
 TIMEOUT = 2.0  # seconds for the answer of an anchor's URL
 
 _SIZE = re.compile(rf"[0-9]+-([0-9]{{1,19}}){re.escape(SUFFIX)}", re.ASCII)
 
 NotesOf = Callable[[str], Iterable[Note]]  # the notes of an origin, the largest heads first
+
+
+class Source(NamedTuple):
+    """What somebody holds: notes of an origin, and of other origins than the ledger's own."""
+
+    notes_of: NotesOf
+    others: Callable[[], Iterable[Note]] = lambda: ()
+
+
+class Held(NamedTuple):
+    """The newest trusted heads, larger ones by keys that the ledger does not know, and warnings."""
+
+    heads: list[KnownHead]
+    strange: list[KnownHead]
+    warnings: list[str]
 
 
 Ask = Callable[[str], bytes]  # what a URL answers
@@ -82,74 +100,98 @@ class HeadSources:
     keys: Keys | None = None
     ask: Ask = ask_url
 
-    def of(self, identity: Identity) -> Iterator[tuple[str, Callable[[], NotesOf]]]:
+    def of(self, identity: Identity) -> Iterator[tuple[str, Callable[[], Source]]]:
         """Yield the name of each source and a function that opens it, the network last."""
         if anchor := self.anchor:
             yield f"the anchor {anchor}", lambda: _in_anchor(anchor, identity)
         if witness := self.witness:
-            yield f"the witness {witness}", lambda: _in_witness(witness)
+            yield f"the witness {witness}", lambda: _in_witness(witness, identity)
         if url := self.url:
             yield f"the anchor {host_of(url)}", lambda: _notes_in(self.ask(url))
 
 
 def known(heads: TreeHeads, sources: HeadSources, warn: Callable[[str], None]) -> list[KnownHead]:
     """Return the newest heads known outside a ledger's file, the one kept with its key first."""
+    held = all_known(heads, sources)
+    for each in held.warnings:
+        warn(each)
+    return held.heads
+
+
+def all_known(heads: TreeHeads, sources: HeadSources) -> Held:
+    """Return the same, with what is strange and all warnings."""
     note = heads.keys.remembered()
     own = [KnownHead(str(heads.keys.folder / HEAD_FILE), note)] if note else []
-    found, warnings = newest_trusted(sources, heads.identity())
-    for each in warnings:
-        warn(each)
-    return own + found
+    held = newest_trusted(sources, heads.identity())
+    return held._replace(heads=own + held.heads)
 
 
-def newest_trusted(sources: HeadSources, identity: Identity) -> tuple[list[KnownHead], list[str]]:
-    """Return the newest trusted head per source and origin, and warnings.
+def newest_trusted(sources: HeadSources, identity: Identity) -> Held:
+    """Return the newest trusted head per source and origin, what is strange, and warnings.
 
     For a former origin also the newest head from before the restore. A source that cannot be asked
     stops nothing.
     """
     at_hand = sources.keys and sources.keys.at_hand(identity.origin)  # maybe newer than the events
-    heads, warnings = list[KnownHead](), list[str]()
+    newer = [at_hand] if at_hand and at_hand not in identity.known else []
+    held = Held([], [], [])
     for source, open_source in sources.of(identity):
         try:
-            notes_of = open_source()
+            opened, strange = open_source(), list[Note]()
             for origin in identity.names:
-                newer = at_hand and origin == at_hand.name and at_hand not in identity.known
-                more = [at_hand] if at_hand and newer else []
-                found, strange = _newest(notes_of(origin), origin, identity, more)
-                heads += [KnownHead(source, note) for note in found]
-                if strange and not found:
-                    warnings.append(
-                        f"{source} holds only tree heads of {origin} that no key of it signed"
-                    )
+                more = [key for key in newer if key.name == origin]
+                found, larger = _newest(opened.notes_of(origin), origin, identity, more)
+                held.heads.extend(KnownHead(source, note) for note in found)
+                strange += larger[:1]
+            strange += [note for note in opened.others() if not _admitted(identity, note)]
         except (LedgerError, OSError) as error:
-            warnings.append(f"{source} cannot be asked for tree heads: {error}")
-    return heads, warnings
+            held.warnings.append(f"{source} cannot be asked for tree heads: {error}")
+            continue
+        held.strange.extend(KnownHead(source, note) for note in strange)
+        held.warnings.extend(_says(source, TreeHead.of(note), identity) for note in strange)
+    return held
+
+
+def _says(source: str, head: TreeHead, identity: Identity) -> str:
+    who = "that no key of it signed which this ledger knows"
+    if head.origin not in identity.names:
+        who = "a name that this ledger does not know"
+    return (
+        f"{source} holds tree heads of {head.origin}, up to size {head.size:,}, {who}: events up to"
+        " there may be lost, or somebody put the files there"
+    )
+
+
+def _admitted(identity: Identity, note: Note) -> bool:
+    """Return whether a ledger says that the events of a head may be lost, whoever signed it."""
+    head = TreeHead.of(note)
+    restore = identity.restore_of(head.origin)
+    return restore is not None and head.size <= restore.admitted
 
 
 def _newest(
     notes: Iterable[Note], origin: str, identity: Identity, more: list[VerifierKey]
-) -> tuple[list[Note], bool]:
+) -> tuple[list[Note], list[Note]]:
     """Return the newest trusted head, after that of what was kept where it is another.
 
-    `more` are keys to trust besides those in force. Also return whether there was a head of the
-    origin that is not trusted.
+    `more` are keys to trust besides those in force. Also return the heads of the origin that are
+    not trusted and larger than these, the largest first.
     """
-    newest, strange, end = list[Note](), False, identity.end_of(origin)
+    newest, strange, end = list[Note](), list[Note](), identity.end_of(origin)
     for note in notes:
         if not note.is_head_of(origin):
             continue  # another ledger's, or of another origin
         size = TreeHead.of(note).size
         if not any(note.signed_by(key) for key in (*identity.signers(origin, size), *more)):
-            strange = True
+            strange += [] if newest or _admitted(identity, note) else [note]
         elif end is None or size <= end:
-            return [note, *newest], strange
+            return [note, *newest], [each for each in strange if TreeHead.of(each).size > size]
         else:
             newest = newest or [note]
     return newest, strange
 
 
-def _in_anchor(root: Path, identity: Identity) -> NotesOf:
+def _in_anchor(root: Path, identity: Identity) -> Source:
     """Return the notes in an anchor's folder: of a former origin the largest, then those kept.
 
     There can be half a million a year: of most no more than the names are looked at.
@@ -164,24 +206,46 @@ def _in_anchor(root: Path, identity: Identity) -> NotesOf:
         for size, name in dict.fromkeys((*nlargest(1, found), *kept)):
             yield from _note_in(folder / name, size)
 
-    return notes_of
+    def others() -> Iterator[Note]:
+        prefix = identity.origin.rpartition("/")[0]
+        for size, name, id_ in of_others(names, identity.names, tenant)[:MOST_NAMES]:
+            notes = _note_in(folder / name, size)
+            yield from (note for note in notes if note.is_head_of(f"{prefix}/{id_}"))
+
+    return Source(notes_of, others)
 
 
-def _in_witness(root: Path) -> NotesOf:
-    """Return the notes in a witness's folder, or in folders of several."""
+def _in_witness(root: Path, identity: Identity) -> Source:
+    """Return the notes in a witness's folder, or in folders of several.
+
+    A folder that has heads of the ledger is about it: so are the other heads in it.
+    """
     folders = [_must_be_there(root) / HEADS, *root.glob(f"*/{HEADS}")]
     files = [file for folder in folders for file in folder.glob(f"*{SUFFIX}")]
     found = [(int(match[1]), file) for file in files if (match := _SIZE.fullmatch(file.name))]
     largest = nlargest(MOST, found)
-    return lambda _: (note for size, file in largest for note in _note_in(file, size))
+
+    def others() -> Iterator[Note]:
+        read = [(file.parent, note) for size, file in largest for note in _note_in(file, size)]
+        names = identity.names
+        own = {folder for folder, note in read if any(map(note.is_head_of, names))}
+        met = dict[str, Note]()
+        for folder, note in read:
+            if folder in own and not any(map(note.is_head_of, names)):
+                met.setdefault(TreeHead.of(note).origin, note)
+        yield from list(met.values())[:MOST_NAMES]
+
+    return Source(
+        lambda _: (note for size, file in largest for note in _note_in(file, size)), others
+    )
 
 
-def _notes_in(answer: bytes) -> NotesOf:
+def _notes_in(answer: bytes) -> Source:
     """Return the head that an anchor's URL answers with, if it answers with one at all."""
     with suppress(MalformedNote):
         note = Note.parse(saved_text(answer))
-        return lambda _: [note]
-    return lambda _: []
+        return Source(lambda _: [note])
+    return Source(lambda _: [])
 
 
 def _must_be_there(root: Path) -> Path:

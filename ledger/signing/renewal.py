@@ -17,7 +17,7 @@ from ledger.ledger_stream import next_append
 from ledger.signing.forks import Histories
 from ledger.signing.identity import Identity
 from ledger.signing.key_rule import RECOVERY, Broken, Current, Stated, signature, statement, step
-from ledger.signing.known_heads import HeadSources, known
+from ledger.signing.known_heads import HeadSources, Held, all_known
 from ledger.signing.note import KnownHead, Note, SigningKey, TreeHead
 from ledger.signing.rollback import contradictions
 from ledger.signing.tree_heads import TreeHeads
@@ -36,7 +36,8 @@ class Comparison:
     `contradicting` are the largest of each origin that cover events which it lacks or has others
     for. `agreed` is None where all its events are of the history that was signed, as far as known;
     otherwise it went on from there by itself, or later, before the `first_other` size of a head.
-    `failures` say who could not be asked.
+    `strange` are larger heads that others keep as this ledger's, by keys that it does not know.
+    `failures` say who could not be asked, and what is strange.
     """
 
     known: Sequence[KnownHead]
@@ -44,6 +45,25 @@ class Comparison:
     agreed: int | None = None
     first_other: int | None = None
     failures: Sequence[str] = ()
+    strange: Sequence[KnownHead] = ()
+
+    def lost(self, end: int) -> list[KnownHead]:
+        """Return the largest head of each origin that covers events which `end` events lack.
+
+        Those by unknown keys count only here: whoever continues a ledger admits that they are lost.
+        """
+        more = [each for each in self.strange if each.head.size > end]
+        largest = dict[str, KnownHead]()
+        for each in (*self.contradicting, *more):
+            so_far = largest.setdefault(each.head.origin, each)
+            if each.head.size > so_far.head.size:
+                largest[each.head.origin] = each
+        return list(largest.values())
+
+    def with_unknown_names(self, abandoned: Sequence[Note], now: Current) -> list[Note]:
+        """Return heads to abandon, with the strange ones of origins that a ledger never had."""
+        foreign = [each.note for each in self.strange if each.head.origin not in now.borne]
+        return [*abandoned, *(note for note in foreign if note not in abandoned)]
 
     def __str__(self) -> str:
         told = [f"{each.source} (a head over {each.head.size:,} events)" for each in self.known]
@@ -52,17 +72,12 @@ class Comparison:
 
 def compare_in_place(heads: TreeHeads, sources: HeadSources) -> Comparison:
     """Compare a ledger with every head that is known; others are asked."""
-    failures = list[str]()
-    return compare(heads, known(heads, sources, failures.append), sources, failures)
+    return compare(heads, all_known(heads, sources), sources)
 
 
-def compare(
-    heads: TreeHeads,
-    known: Sequence[KnownHead],
-    sources: HeadSources,
-    failures: Sequence[str] = (),
-) -> Comparison:
+def compare(heads: TreeHeads, held: Held, sources: HeadSources) -> Comparison:
     """Compare a ledger with the heads known, and with all that the folders of others hold."""
+    known = held.heads
     identity, end = heads.identity(), heads.ledger.last_position()
     histories = Histories(sources, identity, heads.agrees)
     against = [*(each.known for each in contradictions(heads, known)), *histories.differing]
@@ -75,7 +90,7 @@ def compare(
         agreeing = [head.size for head in compared if heads.agrees(head)]
         first = min(forked)
         agreed = max((size for size in agreeing if size < first), default=0)
-    return Comparison(known, ordered, agreed, first, failures)
+    return Comparison(known, ordered, agreed, first, held.warnings, held.strange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +132,14 @@ def decide(
             f" {newest and newest.size:,} events, and they are others now. Put a true copy back"
             " (`scim-ledger restore BACKUP`); if there is none, see --accept-changed-events"
         )
-    before, abandoned = current(heads.identity()), [each.note for each in found] or last
+    before, lost = current(heads.identity()), compared.lost(heads.ledger.last_position())
+    abandoned = sorted((each.note for each in lost), key=lambda note: not _is_of(note, before))
+    abandoned = compared.with_unknown_names(abandoned or last, before)
     return Renewal(before, heads.keys.search(before.key), abandoned, compared.agreed)
+
+
+def _is_of(note: Note, now: Current) -> bool:
+    return note.is_head_of(now.origin)
 
 
 def current(identity: Identity) -> Current:

@@ -123,7 +123,7 @@ class _Verification:
         """Ask others first: what they hold was signed before the end that is looked at."""
         with self.rows.snapshot():
             identity = identity_of(self.rows.own_stream(), self.rows.origin())
-        self.report.held, warnings = newest_trusted(self.options.sources, identity)
+        self.report.held, _, warnings = newest_trusted(self.options.sources, identity)
         return warnings
 
     def _find(self, findings: Iterable[Finding]) -> None:

@@ -34,14 +34,15 @@ class Recovered:
 
         A head of an origin that the ledger never had says nothing of what the two share.
         """
-        if not any(each.head.origin == self.previous for each in self.compared.contradicting):
-            return None if self.compared.contradicting else self.kept
+        lost = self.compared.lost(self.kept)
+        if not any(each.head.origin == self.previous for each in lost):
+            return None if lost else self.kept
         return self.kept if self.compared.agreed is None else self.compared.agreed
 
     @property
     def lost(self) -> int | None:
         """How many events were lost at least, None where nothing says so."""
-        sizes = [each.head.size for each in self.compared.contradicting]
+        sizes = [each.head.size for each in self.compared.lost(self.kept)]
         shared = self.kept if self.agreed is None else self.agreed
         return max(max(sizes, default=0) - shared, 0) or None
 

@@ -19,7 +19,7 @@ from ledger.erasure import Justification
 from ledger.events import ERASED, HOLD_PLACED, Metadata, Recorded
 from ledger.signing import renewal
 from ledger.signing.keys import HEAD_FILE, KEY_FILE, NEXT_FILE, Keys, KeyUnusable
-from ledger.signing.known_heads import HeadSources
+from ledger.signing.known_heads import HeadSources, newest_trusted
 from ledger.signing.note import KnownHead
 from ledger.signing.renewal import Renewal
 from ledger.signing.rollback import contradictions
@@ -104,11 +104,17 @@ class Restore:
         )
 
     def _renew(self, decided: Renewal) -> None:
-        """Continue under a new origin, until nothing that is known contradicts the draft."""
+        """Continue under a new origin, until nothing that is known contradicts the draft.
+
+        It says too of names that others know, and that it does not, that they were abandoned.
+        """
         heads, known = self.draft.heads, self.survey.comparison.known
         renewal.renew(heads, decided, self.metadata)
+        folders = HeadSources(self.settings.anchor_dir, self.settings.witness_dir)
+        strange = newest_trusted(folders, heads.identity()).strange
         against = sorted(
-            (each.known for each in contradictions(heads, known)), key=lambda e: e.head.size
+            (*(each.known for each in contradictions(heads, known)), *strange),
+            key=lambda each: each.head.size,
         )
         more = {each.head.origin: each.note for each in against}
         if more:

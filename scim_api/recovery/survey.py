@@ -13,7 +13,7 @@ from ledger.signing import renewal
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.key_rule import Current
 from ledger.signing.keys import HEAD_FILE, Keys
-from ledger.signing.known_heads import HeadSources, newest_trusted
+from ledger.signing.known_heads import HeadSources, Held, newest_trusted
 from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead
 from ledger.signing.renewal import Change, Comparison, Renewal
 from ledger.sqlite.backup import backup as copy
@@ -146,7 +146,7 @@ class Survey:
     @property
     def lost(self) -> tuple[int, int | None]:
         """How many events are lost at least, and at most; None where nobody can know."""
-        sizes = [each.head.size for each in self.comparison.contradicting]
+        sizes = [each.head.size for each in self.comparison.lost(self.kept)]
         known = max((size - self.agreed for size in sizes), default=0)
         seen = self.replaced.losses.events
         most = max(seen, known) if self.renewal is None or self._complete else None
@@ -155,7 +155,7 @@ class Survey:
     @property
     def _complete(self) -> bool:
         """Whether the replaced ledger shows all that was lost, as far as heads tell."""
-        sizes = [each.head.size for each in self.comparison.contradicting]
+        sizes = [each.head.size for each in self.comparison.lost(self.kept)]
         whole = self.replaced.there and self.replaced.trouble is None
         return whole and max(sizes, default=0) <= self.replaced.end
 
@@ -188,9 +188,9 @@ def survey(path: Path, draft: Tenant, keys: Keys, settings: Settings) -> Survey:
     sources = HeadSources(settings.anchor_dir, settings.witness_dir, settings.anchor_url, keys)
     identity = replaced.identity or draft.heads.identity()
     own, failures = _remembered(keys)
-    held, warnings = newest_trusted(sources, identity)
-    known = [*own, *held]
-    comparison = renewal.compare(draft.heads, known, sources, [*failures, *warnings])
+    held, strange, warnings = newest_trusted(sources, identity)
+    known = Held([*own, *held], strange, [*failures, *warnings])
+    comparison = renewal.compare(draft.heads, known, sources)
     kept, kept_at = draft.ledger.end()
     if _nothing_followed(replaced, comparison, draft, own):
         return Survey(draft.ledger.origin, replaced, comparison, None, kept, kept_at)
@@ -198,7 +198,7 @@ def survey(path: Path, draft: Tenant, keys: Keys, settings: Settings) -> Survey:
     agreed, first_other = comparison.agreed, comparison.first_other
     if replaced.differs and (first_other is None or first_other > replaced.common):
         agreed = replaced.common
-    abandoned = _largest(before.origin, [*comparison.contradicting, *known], replaced.heads)
+    abandoned = _largest(before.origin, [*comparison.lost(kept), *known.heads], replaced.heads)
     decided = Renewal(
         before,
         keys.search(before.key),

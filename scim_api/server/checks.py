@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ledger import clock, owners
 from ledger.contract import LedgerError
+from ledger.signing.known_heads import newest_trusted
 from ledger.sqlite.connection import SAFE_SQLITE, SIDE_FILES, SQLITE
 from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
@@ -19,7 +20,7 @@ from scim_api.server.health import MIN_FREE
 from scim_api.server.rights import service_user, wrong_rights
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.tenants import Tenant, ledger_path
-from scim_api.wiring import keys_of, known_names
+from scim_api.wiring import head_sources, keys_of, known_names
 
 MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
 QUICK = 200 * 1024 * 1024  # bytes of a side file that is read whole
@@ -126,6 +127,7 @@ def _ledger(
         ("erasures", _erasures(tenant)),
         ("accounts", _accounts(tenant)),
         ("unique values", _shared_values(tenant)),
+        ("heads of others", _heads_of_others(tenant, settings)),
     ):
         for ok, says in check:
             yield Check(f"{label} {topic}", ok, says)
@@ -171,6 +173,12 @@ def _rights(label: str, path: Path, settings: Settings) -> Iterator[Check]:
         yield Check(label, False, says)
     if not found:
         yield Check(label, True, f"{user} owns every file and can use it")
+
+
+def _heads_of_others(tenant: Tenant, settings: Settings) -> Iterator[tuple[bool, str]]:
+    """Find heads in the folders of others of which the ledger knows nothing."""
+    held = newest_trusted(head_sources(tenant, settings, ask=None), tenant.heads.identity())
+    yield from ((False, warning) for warning in held.warnings)
 
 
 def _side_file(label: str, path: Path) -> Iterator[Check]:

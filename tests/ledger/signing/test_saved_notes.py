@@ -64,7 +64,7 @@ def test_the_heads_that_others_hold(signed: Path, tmp_path: Path, form: str, rol
 
     save(held, HARMLESS[form])
 
-    found, warnings = newest_trusted(sources, names)
+    found, _, warnings = newest_trusted(sources, names)
     histories = Histories(sources, names, lambda head: False)
     assert [each.note for each in found] == [note]
     assert [each.note for each in histories.differing] == [note]
@@ -77,7 +77,7 @@ def test_an_anchors_answer(signed: Path, form: str) -> None:
     answer = HARMLESS[form](str(note).encode())
     sources = HeadSources(url="http://127.0.0.1:1", ask=lambda url: answer)
 
-    found, _ = newest_trusted(sources, identity(signed))
+    found, *_ = newest_trusted(sources, identity(signed))
 
     assert [each.note for each in found] == [note]
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import app
 from ledger import events
@@ -18,6 +19,7 @@ from ledger.background import exclusive_lock
 from ledger.events import Event
 from ledger.signing.anchors import FolderAnchor
 from ledger.signing.keys import Keys
+from ledger.signing.note import SigningKey, TreeHead
 from ledger.sqlite.backup import backup as copy
 from scim_api import settings, wiring
 from scim_api.auth import credentials
@@ -637,3 +639,89 @@ def test_the_key_of_a_ledger_that_is_put_back_is_found_among_those_kept(
 
     assert tenant.heads.trouble() is None
     tenant.close()
+
+
+@pytest.fixture
+def worm(grown, tmp_path: Path, monkeypatch) -> Path:
+    folder = tmp_path / "worm"
+    folder.mkdir()
+    monkeypatch.setenv("SCIM_ANCHOR_DIR", str(folder))
+    return folder
+
+
+def deliver(path: Path, worm: Path) -> None:
+    tenant = wiring.wire(path)
+    FolderAnchor(tenant.heads, worm).step()
+    tenant.close()
+
+
+def test_anchored_heads_by_a_key_that_is_lost_tell_what_is_lost(
+    grown, backup, recorder, run, worm, caplog
+) -> None:
+    path = grown.ledger.path
+    assert run("key", "rotate").exit_code == 0
+    for n in range(7):
+        recorder(grown.ledger)(f"Note-{n}", Event(events.CREATED, {"n": n}))
+    grown.close()
+    run("tree-head", "create")
+    deliver(path, worm)
+    gc.collect()
+    for file in path.parent.iterdir():
+        file.unlink()
+    shutil.copy(backup, path)
+    wiring.open_tenant(path, settings.load(os.environ)).close()
+    assert "up to size 10, that no key of it signed" in caplog.text
+    path.unlink()
+
+    said = restored(run, backup)
+
+    assert (said["lost_at_least"], said["lost_at_most"]) == (8, None)
+    assert "up to size 10, that no key of it signed" in " ".join(said["warnings"])
+    all_is_well(run, path)
+    assert "8 events were lost" in run("verify").stdout
+    assert "up to size 10, that" not in run("verify").stdout
+
+
+def test_anchored_heads_of_a_later_name_are_told_of(grown, backup, run, worm, caplog) -> None:
+    path = grown.ledger.path
+    grown.close()
+    run("token", "create", "lost")
+    run("tree-head", "create")
+    name = restored(run, backup)["origin"]
+    run("token", "create", "later")
+    run("tree-head", "create")
+    deliver(path, worm)
+    gc.collect()
+    [replaced] = path.parent.glob("replaced-*")
+    for file in path.parent.glob("ledger.db*"):
+        file.unlink()
+    for file in replaced.iterdir():
+        shutil.copy(file, path.parent)
+
+    wiring.open_tenant(path, settings.load(os.environ)).close()
+
+    told = f"tree heads of {name}, up to size 4, a name that this ledger does not know"
+    assert told in caplog.text
+    assert told in run("verify").stdout
+    assert told in CliRunner().invoke(app.cli, ["doctor"]).stdout
+    assert run("recover", "--new-incarnation", "--events-lost").exit_code == 0
+    all_is_well(run, path)
+    assert told not in run("verify").stdout
+
+
+def test_a_stray_head_in_an_anchors_folder_stops_nothing(grown, run, worm, caplog) -> None:
+    path, origin = grown.ledger.path, grown.ledger.origin
+    id_ = origin.rpartition("/")[2]
+    (worm / id_).mkdir()
+    for name, file in (
+        (origin, "0000000099-999.tree-head"),
+        ("acme/00000000000000ff", "0000000099-999-00000000000000ff.tree-head"),
+    ):
+        note = SigningKey(name, bytes(32)).note(TreeHead(name, 999, bytes(32)).text)
+        (worm / id_ / file).write_text(str(note))
+    (worm / id_ / "0000000099-999-00000000000000fe.tree-head").write_text("torn")
+    grown.close()
+
+    all_is_well(run, path)
+
+    assert caplog.text.count("events up to there may be lost") == 2
