@@ -1,10 +1,13 @@
 """Anchors: where each tree head goes, in order, out of the operator's reach."""
 
+import fcntl
 import hashlib
 import json
+import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ledger.atomic_files import make_folder, sync_file, write_once, write_whole
@@ -25,6 +28,21 @@ _OF_LATER = re.compile(
 
 class AnchorTrouble(LedgerError):
     """A head could not be delivered; it is tried again."""
+
+
+@contextmanager
+def only_writer(folder: Path) -> Iterator[None]:
+    """Hold what one process of a ledger's folder may do at a time: write a head into an anchor.
+
+    At its end a worker delivers what it recorded, though another may just write the same: a file
+    that is not whole yet would look cut off.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class Anchor:
@@ -130,6 +148,10 @@ class FolderAnchor(Anchor):
         if not self._root.is_dir():
             raise AnchorTrouble(f"the folder {self._root} is not there")
         make_folder(self.folder, mode=0o777)
+        with only_writer(self.path.parent):
+            self._write(signed)
+
+    def _write(self, signed: StoredHead) -> None:
         for attempt in range(1, 10):
             path = self.folder / self._name(signed, attempt)
             try:

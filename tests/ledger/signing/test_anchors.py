@@ -3,6 +3,7 @@
 import base64
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,23 @@ def test_a_file_cut_off_by_a_crash_stays_and_the_head_is_written_under_another_n
     assert torn.with_name(f"{newest.number:010}-{newest.size}.2.tree-head").read_text() == (
         newest.note
     )
+
+
+def test_a_head_that_another_process_is_writing_is_not_written_again(heads, grow, worm) -> None:
+    newest = heads.ledger.newest_head()
+    assert newest
+    file = FolderAnchor(heads, worm).folder / f"{newest.number:010}-{newest.size}.tree-head"
+    file.parent.mkdir()
+    delivery = threading.Thread(target=deliver, args=(FolderAnchor(heads, worm),))
+    with anchors.only_writer(heads.ledger.path.parent):
+        file.write_text(newest.note[:10])
+        delivery.start()
+        delivery.join(0.3)
+        file.write_text(newest.note)
+    delivery.join()
+
+    assert names(file.parent)[file.name] == newest.note
+    assert not any(".2." in name for name in names(file.parent))
 
 
 def test_another_folder_gets_every_head(heads, grow, worm, tmp_path) -> None:
