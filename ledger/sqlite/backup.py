@@ -22,6 +22,11 @@ def backup(source: Path, target: Path, progress: Progress) -> int:
     The copy is made under another name and takes its own only when it is whole and on the disk.
     Raises LedgerError when there is a file at `target`.
     """
+    if target.is_dir():
+        raise LedgerError(
+            f"{target} is a folder; nothing was written. Name a file in it, or, to copy every"
+            f" ledger to it: scim-ledger backup --all {target}"
+        )
     if not target.parent.is_dir():
         raise LedgerError(f"there is no folder {target.parent}; nothing was written")
     try:

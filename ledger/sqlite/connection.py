@@ -3,6 +3,7 @@
 import importlib
 import os
 import random
+import shlex
 import stat
 import tempfile
 import time
@@ -301,10 +302,17 @@ def unavailable(path: Path, code: int, says: object) -> LedgerUnavailable:
 
 def how_to_make_whole(path: Path, end: str) -> str:
     """Return which commands make one file of a database's and of what is next to it."""
-    file, folder = path.absolute(), "/var/tmp/whole"
+    file, log, folder = (
+        shlex.quote(str(each))
+        for each in (
+            path.absolute(),
+            f"{path.absolute()}{end}",
+            path.absolute().with_name("rescued"),
+        )
+    )
     return (
-        f"a part of it is in {file}{end}. To make one file of both: mkdir -p {folder}/default;"
-        f" cp {file} {folder}/default/ledger.db; cp {file}{end} {folder}/default/ledger.db{end};"
+        f"a part of it is in {log}. To make one file of both: mkdir -p {folder}/default &&"
+        f" cp {file} {folder}/default/ledger.db && cp {log} {folder}/default/ledger.db{end} &&"
         f" SCIM_DATA_DIR={folder} scim-ledger backup {folder}/whole.db"
     )
 

@@ -138,6 +138,10 @@ def check_identity(connection: Connection, path: Path, oldest: int = SCHEMA_VERS
     """Raise LedgerUnavailable unless the file is a ledger, and of a version that is wanted."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     schema = version_of(connection)
+    if not connection.execute("PRAGMA page_count").fetchone()[0]:
+        raise LedgerUnavailable(
+            f"{path} is empty, not a ledger; it was left as it is", reason="foreign file"
+        )
     if application != APPLICATION_ID:
         raise LedgerUnavailable(
             f"{path} is a SQLite database of another program, not a ledger; it was left as it is",

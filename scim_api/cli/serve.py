@@ -5,9 +5,11 @@ import os
 import socket
 import sys
 import time
+from pathlib import Path
 
 import click
 
+from ledger import owners
 from scim_api import settings as settings_
 from scim_api.auth import credentials
 from scim_api.cli.console import MOST_NAMED, Console, command
@@ -44,7 +46,12 @@ def serve(console: Console, bind: str | None, port: str | None, workers: str | N
     _must_be_free(settings)
     _introduce(settings, _prepare_ledgers(console))
     program = [sys.executable, "-m", "gunicorn", "-c", "python:scim_api.server.gunicorn_conf"]
-    os.execv(sys.executable, [*program, "app:create_app()"])
+    try:
+        os.execv(sys.executable, [*program, "app:create_app()"])
+    except OSError as error:
+        python = Path(sys.executable)
+        closed = owners.denial(python) or owners.denial(python.resolve()) or error.strerror
+        raise Failure(f"{python} cannot be run: {closed}", Exit.CONFIGURATION) from error
 
 
 def _must_be_free(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from ledger.contract import LedgerError, LedgerMissing, Progress, no_progress
 from ledger.create import migrate
 from ledger.signing.keys import KEY_FILE, NEXT_FILE, Keys
 from ledger.sqlite.backup import backup as copy
+from ledger.sqlite.connection import how_to_make_whole
 from ledger.sqlite.schema import look_at
 from ledger.verify.report import Options, Report
 from ledger.verify.verifier import verify
@@ -52,8 +53,8 @@ def check_backup(backup: Path, path: Path) -> None:
     log = Path(f"{backup}-wal")
     if log.exists() and log.stat().st_size > 0:
         raise NotRestored(
-            f"{log} is next to the backup: the newest events may be in it. Make a whole copy with"
-            " `scim-ledger backup`, or, if the log is not the backup's, move it away"
+            f"the backup may not be whole: {how_to_make_whole(backup, '-wal')}, and restore"
+            " that. If the log is not the backup's, move it away"
         )
     look_at(backup, oldest=0)
     folder = path.parent

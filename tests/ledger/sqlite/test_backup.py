@@ -175,6 +175,15 @@ def test_an_existing_file_is_not_overwritten(history: Path, target: Path) -> Non
     assert os.listdir(target.parent) == [target.name]
 
 
+def test_a_folder_is_called_one_and_the_way_to_copy_all_is_named(
+    history: Path, target: Path
+) -> None:
+    with pytest.raises(LedgerError, match=f"is a folder.*backup --all {target.parent}"):
+        backup(history, target.parent, quietly)
+
+    assert os.listdir(target.parent) == []
+
+
 def test_a_folder_that_is_not_there_is_not_made(history: Path, target: Path) -> None:
     with pytest.raises(LedgerError, match="there is no folder"):
         backup(history, target.parent / "other" / "copy.db", quietly)

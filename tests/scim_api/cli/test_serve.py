@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+import app
 from tests.scim_api.client import user
 from tests.scim_api.process import PROGRAM, Server, environment, free_port, wait_until
 
@@ -205,3 +207,15 @@ def test_a_reader_that_goes_away_is_no_failure(served):
 
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 0
+
+
+def test_a_python_that_cannot_be_run_is_named(data_dir, tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.touch(mode=0o600)
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setenv("PORT", str(free_port()))
+
+    result = CliRunner().invoke(app.cli, ["serve"])
+
+    assert result.exit_code == 4
+    assert f"{python} cannot be run: Permission denied" in result.stderr

@@ -405,7 +405,7 @@ def test_a_damaged_backup_is_refused_and_named(grown, backup, foreign, run) -> N
 
 
 @pytest.mark.parametrize(
-    "what", ["folder", "in place", "log", "none", "other", "another", "foreign"]
+    "what", ["folder", "in place", "log", "none", "other", "another", "foreign", "empty"]
 )
 def test_what_is_no_backup_of_the_ledger_is_refused(
     what: str, grown, backup, run, data_dir, tmp_path
@@ -419,7 +419,7 @@ def test_what_is_no_backup_of_the_ledger_is_refused(
         file, says = path, "is the ledger that is in place"
     elif what == "log":
         Path(f"{backup}-wal").write_bytes(b"x")
-        says = "is next to the backup"
+        says = f"a part of it is in {backup}-wal"
     elif what == "none":
         file, says, code = tmp_path / "none.db", f"there is no file {tmp_path / 'none.db'}", 5
     elif what == "other":
@@ -429,9 +429,12 @@ def test_what_is_no_backup_of_the_ledger_is_refused(
         app.console().create("other").close()
         os.rename(data_dir / "other", tmp_path / "other")
         file, says = tmp_path / "other" / "ledger.db", "is another ledger"
-    else:
+    elif what == "foreign":
         file.write_bytes(b"hello" * 100)
         says = "is not a ledger"
+    else:
+        file.write_bytes(b"")
+        says = f"{file} is empty"
 
     result = run("restore", str(file), "--yes")
 
@@ -469,6 +472,23 @@ def test_a_backup_of_another_ledger_does_not_take_the_place_of_one_that_is_away(
         os.rename(path.with_name(name), tmp_path / name)
     restored(run, file)
     all_is_well(run, path)
+
+
+def test_a_file_with_its_log_is_made_whole_as_it_is_said(grown, run, recorder, tmp_path) -> None:
+    path, rescued = grown.ledger.path, tmp_path / "from the old disk"
+    rescued.mkdir()
+    recorder(grown.ledger)("Note-1", Event(events.CREATED, {"n": 1}))
+    last = grown.ledger.last_position()
+    for end in ("", "-wal"):
+        shutil.copy(f"{path}{end}", rescued / f"ledger.db{end}")
+    grown.close()
+
+    said = run("restore", str(rescued / "ledger.db"), "--yes").stderr
+    _, _, commands = said.partition("To make one file of both: ")
+    told = commands.partition(", and restore")[0].replace("scim-ledger", PROGRAM[0])
+    subprocess.run(told, shell=True, check=True, capture_output=True)
+
+    assert restored(run, rescued / "rescued" / "whole.db")["backup_events"] == last
 
 
 def test_where_the_folder_of_the_keys_is_away_no_key_takes_their_place(
