@@ -117,7 +117,7 @@ class Incomparable(LedgerError):
 def outdated(ledger: Ledger, projections: Sequence[Projection]) -> list[Projection]:
     """Return the projections that have no tables yet, or tables of another revision."""
     with ledger.reading() as connection:
-        built = dict(connection.execute("SELECT projector, revision FROM checkpoint"))
+        built = tables.built(connection)
     return [p for p in projections if built.get(p.name) != p.revision]
 
 

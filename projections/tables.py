@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from ledger.contract import Connection
-from ledger.sqlite.schema import statements
+from ledger.sqlite.schema import CHECKPOINT, definitions, schema_sql, statements
 
 SWEEP = 500  # rows deleted at once
 
@@ -49,8 +49,16 @@ def create_tables(connection: Connection, script: str, suffix: str) -> None:
         connection.execute(statement)
 
 
+def built(connection: Connection) -> dict[str, int]:
+    """Return the revision of each projection that has tables."""
+    if CHECKPOINT not in definitions(connection):
+        return {}
+    return dict(connection.execute("SELECT projector, revision FROM checkpoint"))
+
+
 def set_checkpoint(connection: Connection, projector: str, revision: int, position: int) -> None:
     """Record the revision of a projection's tables, and the position that they have reached."""
+    connection.execute(schema_sql()[CHECKPOINT].replace("TABLE", "TABLE IF NOT EXISTS", 1))
     connection.execute(
         "INSERT OR REPLACE INTO checkpoint VALUES (?, ?, ?)", (projector, revision, position)
     )

@@ -20,7 +20,7 @@ from ledger.sqlite.connection import (
 )
 
 SCRIPTS = ("ledger.sql", "tree.sql", "users.sql")  # by step
-TILES = "tile"  # the table that can be thrown away
+TILES, CHECKPOINT = "tile", "checkpoint"  # tables that follow from the events
 
 migrations = Migrations("ledger")
 

@@ -12,6 +12,7 @@ from ledger.findings import Finding, Kind, short
 from ledger.sqlite.connection import SCHEMA_VERSION, connect_read_only, snapshot, translate_errors
 from ledger.sqlite.reads import HEAD, HEADERS, RAW, TILE
 from ledger.sqlite.schema import (
+    CHECKPOINT,
     TILES,
     check_identity,
     lend_tables,
@@ -173,6 +174,8 @@ class SQLiteRows:
             if found.get(name) != sql:
                 state = "another definition" if name in found else "none"
                 kind = Kind.TILES if name == TILES else Kind.STORE
+                if name == CHECKPOINT and name not in found:
+                    kind = Kind.PROJECTION
                 as_made = "as this program makes it"
                 yield Finding(kind, None, f"schema of {name}", as_made, state)
         for name, _, type_ in rows:

@@ -5,7 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+import app
 from ledger.sqlite.connection import driver
 from tests.conftest import Run
 from tests.ledger.signed import SIZE, forge_tiles, rewrite, tamper
@@ -99,6 +101,18 @@ def test_a_wrong_checkpoint_is_a_wrong_projection_and_a_rebuild_mends_it(
     assert run("verify").exit_code == 0
 
 
+def test_a_missing_table_of_checkpoints_is_made_again(signed: Path, run: Run) -> None:
+    tamper(signed, "DROP TABLE checkpoint")
+
+    found = json.loads(run("verify", "--json").stdout)["findings"]
+    assert [(each["kind"], each["what"]) for each in found] == [
+        ("projection", "schema of checkpoint")
+    ]
+    assert run("projections", "rebuild").exit_code == 0
+
+    assert run("verify").exit_code == 0
+
+
 @pytest.mark.parametrize("table", ["checkpoint", "purge", "tree_head", "payload"])
 def test_a_table_that_is_missing_is_named(table: str, signed: Path, run: Run) -> None:
     with closing(driver.connect(str(signed), isolation_level=None)) as connection:
@@ -110,3 +124,11 @@ def test_a_table_that_is_missing_is_named(table: str, signed: Path, run: Run) ->
     assert result.exit_code == 3
     assert f"schema of {table}" in [each["what"] for each in found]
     assert "database page" not in result.stdout
+
+
+def test_doctor_goes_on_where_it_cannot_read_what_is_to_be_erased(signed: Path) -> None:
+    tamper(signed, "DROP TABLE purge")
+
+    said = CliRunner().invoke(app.cli, ["doctor"])
+
+    assert "BAD  ledger acme erasures: " in said.stdout
