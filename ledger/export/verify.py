@@ -513,7 +513,8 @@ class Audit:
             self.payloads["shown" if "payload" in line else "partly"] += 1
             if hashes and not shown:
                 self.bare += 1
-                self.first_bare = [*self.first_bare, self.position][:21]
+                if self.bare < 22:
+                    self.first_bare.append(self.position)
         opens = (type_ == "LedgerOpened") == (self.position == 1)
         if type_ in PROVING and stream == self.own and opens:
             self.change(type_, header, shown)
