@@ -125,6 +125,21 @@ def head_sources(tenant: Tenant, settings: Settings, *, ask: Ask | None = ask_ur
     return HeadSources(*folders, url, tenant.heads.keys, ask or ask_url)
 
 
+def deliver_heads(path: Path, settings: Settings) -> list[str]:
+    """Deliver a ledger's new heads as far as no network is needed; return what went wrong.
+
+    A service does the same. So nothing that went wrong here is lost.
+    """
+    trouble = list[str]()
+    with closing(wire(path, settings)) as tenant:
+        for anchor in tenant.anchors:
+            try:
+                anchor.finish()
+            except (LedgerError, OSError) as error:
+                trouble.append(f"a tree head is not delivered to {anchor.display_name}: {error}")
+    return trouble
+
+
 def wire(
     path: Path,
     settings: Settings = DEFAULTS,

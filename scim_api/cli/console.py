@@ -41,7 +41,15 @@ from scim_api.recovery.restore import complete
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.configure import UnknownSchema
 from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_path
-from scim_api.wiring import create_ledger, keys_of, known_names, migrate_ledger, open_tenant, wire
+from scim_api.wiring import (
+    create_ledger,
+    deliver_heads,
+    keys_of,
+    known_names,
+    migrate_ledger,
+    open_tenant,
+    wire,
+)
 
 VERSION = version("scim-ledger")
 SOFTWARE = f"scim-ledger {VERSION}"
@@ -89,6 +97,11 @@ class Console:
     def unchecked(self, name: str) -> Tenant:
         """Open a ledger that may not be served, to read it; raises LedgerError."""
         return wire(self.path(name), self.settings, read_only=True)
+
+    def deliver(self) -> None:
+        """Hand a head that was just signed to the anchor's folder, out of the operator's reach."""
+        for trouble in deliver_heads(self.path(), self.settings):
+            note(f"warning: {trouble}")
 
     def metadata(self) -> Metadata:
         """Return the metadata of an operator's events; the operator's name can be erased."""

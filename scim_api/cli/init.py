@@ -11,5 +11,6 @@ def init(console: Console) -> None:
     A tenant sees nothing of the ledgers of others.
     """
     ledger = console.create().ledger
+    console.deliver()
     console.record({"ledger": console.name, "origin": ledger.origin, "file": str(ledger.path)})
     note(f"next: scim-ledger token create okta --ledger {console.name}")

@@ -63,6 +63,7 @@ def rotate_key(console: Console, new_key: TextIO | None) -> None:
     if heads.keys.given and not given:
         raise click.UsageError("the key comes from SCIM_SIGNING_KEY: give the new one by --new-key")
     verifier = heads.rotate(console.metadata(), given)
+    console.deliver()
     console.record({"verifier_key": str(verifier)})
     if heads.keys.given:
         note("next: set SCIM_SIGNING_KEY to the new key and restart the service")

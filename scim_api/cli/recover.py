@@ -66,5 +66,6 @@ def recover(
             note(f"how many events were lost is not known. Compared with {done.compared}")
         note("tell those who keep tree heads of it: origin and verifier key are new")
         warnings = done.compared.failures
+    console.deliver()
     for warning in warnings:
         note(f"warning: {warning}")

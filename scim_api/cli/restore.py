@@ -42,6 +42,7 @@ def restore(console: Console, backup: Path, yes: bool, dry_run: bool, revoke_tok
         raise click.UsageError("there is no terminal to ask at: give --yes, or --dry-run")
     path = console.path()
     if not dry_run and complete(path, console.settings):
+        console.deliver()
         note("the restore that was cut off is finished")
         note(f"next: scim-ledger verify --ledger {console.name}")
         return
@@ -61,6 +62,7 @@ def restore(console: Console, backup: Path, yes: bool, dry_run: bool, revoke_tok
                 raise Failure("nothing was changed", Exit.FAILED)
             done = found.carry_out(revoke_tokens=revoke_tokens)
     unfinished = finish_up(path, console.settings)
+    console.deliver()
     result = {
         "origin": done.origin,
         "verifier_key": done.verifier_key,

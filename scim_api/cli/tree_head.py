@@ -34,7 +34,9 @@ def create_head(console: Console) -> None:
     Then the newest one is printed.
     """
     heads = console.tenant().heads
-    _show(console, heads, heads.sign())
+    signed = heads.sign()
+    console.deliver()
+    _show(console, heads, signed)
 
 
 def _show(console: Console, heads: TreeHeads, signed: StoredHead) -> None:

@@ -745,3 +745,24 @@ def test_a_stray_head_in_an_anchors_folder_stops_nothing(grown, run, worm, caplo
     all_is_well(run, path)
 
     assert caplog.text.count("events up to there may be lost") == 2
+
+
+@pytest.mark.parametrize(
+    "command", ["restore", "recover", "key rotate", "tree-head create"], ids=lambda c: c.split()[0]
+)
+def test_a_head_that_a_command_signed_is_in_the_anchors_folder_at_once(
+    grown, backup, run, worm, command
+) -> None:
+    path = grown.ledger.path
+    grown.close()
+    run("token", "create", "more")
+    gc.collect()
+    more = {"restore": [str(backup), "--yes"], "recover": ["--new-incarnation", "--events-lost"]}
+
+    assert run(*command.split(), *more.get(command, [])).exit_code == 0
+
+    tenant = wiring.wire(path)
+    newest = tenant.heads.newest().note
+    tenant.close()
+    assert newest in [file.read_text() for file in worm.rglob("*.tree-head")]
+    assert "tree heads behind" not in CliRunner().invoke(app.cli, ["doctor"]).stdout
