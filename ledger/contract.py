@@ -419,6 +419,12 @@ class Ledger(Protocol):
         Reading and writing MUST have been tried, not long ago.
         """
 
+    def glance(self) -> str | None:
+        """Return in a few words what is visibly wrong with the files; None is no proof of health.
+
+        It is cheap: nothing is written, and files that did not change since are not read again.
+        """
+
     def close(self) -> None:
         """Give back everything; the ledger may be used again and opens what it needs."""
 

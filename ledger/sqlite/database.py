@@ -107,6 +107,11 @@ class DatabaseFile:
         OPEN.touch(self._reference)
         return connection
 
+    @property
+    def is_read_here(self) -> bool:
+        """Return whether this thread has a connection for reading."""
+        return getattr(self._local, "connection", None) is not None
+
     def leave(self) -> None:
         """Close this thread's connection for reading; without any, the one for writing too."""
         OPEN.drop(self._reference)

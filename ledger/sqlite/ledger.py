@@ -16,6 +16,7 @@ from ledger.contract import (
     Appended,
     Check,
     Decide,
+    LedgerBusy,
     LedgerError,
     LedgerUnavailable,
     Projector,
@@ -71,6 +72,7 @@ class SQLiteLedger(LedgerReads):
         self._reached = 0  # the last position that this process recorded
         self._trial = threading.Lock()
         self._tried: tuple[float, str | None] = -RETRIAL, None  # a write, when and with what result
+        self._glanced: object = None  # the stamp of the files when a glance found nothing wrong
         schema.look_at(path)
         try:
             self.origin, self.tenant = self._who()
@@ -178,6 +180,28 @@ class SQLiteLedger(LedgerReads):
         if not os.access(self.path, os.W_OK):
             return UNWRITABLE
         return self._write_fault() or self.inspection.fault()
+
+    def glance(self) -> str | None:
+        try:
+            self.check_place()
+            stamp = self.stamp()
+            if stamp is None or stamp != self._glanced:
+                self._read_again()
+                self._glanced = stamp
+        except LedgerBusy:
+            return None
+        except LedgerError as trouble:
+            return trouble.reason
+        return None if os.access(self.path, os.R_OK | os.W_OK) else UNWRITABLE
+
+    def _read_again(self) -> None:
+        """Read the end of the file itself, not what a connection remembers of its pages."""
+        if self.is_read_here:
+            with translate_errors(self.path), closing(connect_read_only(self.path)) as connection:
+                self._must_have_kept(end(connection)[0])
+        else:
+            self.last_position()
+            self.leave()
 
     def _write_fault(self) -> str | None:
         """Return why nothing can be written: tried, at most once a second.

@@ -3,8 +3,9 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterable
-from itertools import cycle, islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from math import ceil
 from pathlib import Path
 
 import orjson
@@ -18,6 +19,8 @@ from scim_api.tenants.tenants import Tenant, Tenants
 MIN_FREE = 32 * 1024 * 1024  # bytes; below that a write may fail at any moment
 AT_ONCE = 10  # ledgers that are looked at for one answer; of more, others the next time
 PAUSE = 1.0  # seconds between two looks where there are more
+ROUND = 10.0  # seconds in which there is a glance at each of them, if that is asked so often
+GLANCES = 0.1  # seconds that the glances for one answer may take
 
 
 class Readiness:
@@ -26,8 +29,10 @@ class Readiness:
     def __init__(self, tenants: Tenants) -> None:
         self._tenants = tenants
         self._found: dict[str, str] = {}  # reasons by name
+        self._visible: dict[str, str] = {}  # those of a glance, till the next or a look
         self.stuck = False  # whether the log of one is not written back
-        self._turn = ""  # the name of the last ledger that was looked at
+        self._faulty, self._others, self._glanced = _Turns(), _Turns(), _Turns()
+        self._glanced_at = -ROUND  # monotonic seconds
         self._next = 0.0  # monotonic seconds
         self._lock = threading.Lock()
 
@@ -41,13 +46,16 @@ class Readiness:
         elif self._lock.acquire(blocking=False):  # else another thread looks just now
             try:
                 if time.monotonic() >= self._next:
+                    tenants.sort(key=lambda each: each.name)
+                    self._glance_at(tenants)
                     self._look_at(self._those_due(tenants))
                     self.stuck = any(map(_is_stuck, tenants))
                     self._next = time.monotonic() + PAUSE
             finally:
                 self._lock.release()
         known = {tenant.name for tenant in tenants}
-        found = {name: reason for name, reason in dict(self._found).items() if name in known}
+        found = {**self._visible, **self._found}
+        found = {name: reason for name, reason in found.items() if name in known}
         return found | {name: error.reason for name, error in self._tenants.errors.items()}
 
     def fault(self, name: str) -> str | None:
@@ -60,23 +68,49 @@ class Readiness:
         return error.reason if error else None
 
     def _those_due(self, tenants: list[Tenant]) -> list[Tenant]:
-        """Return some that had a fault or a write that failed, and the next ones in turn."""
-        tenants.sort(key=lambda each: each.name)
+        """Return some that had a fault or a write that failed, and others, both in turn."""
         half = AT_ONCE // 2
-        faulty = [t for t in tenants if t.name in self._found or t.ledger.is_suspect]
-        later = [each for each in tenants if each.name > self._turn]
-        due = list(islice(cycle(later + tenants[: len(tenants) - len(later)]), AT_ONCE - half))
-        self._turn = due[-1].name
-        return [*faulty[:half], *due]
+        wrong = self._found.keys() | self._visible.keys()
+        faulty = [t for t in tenants if t.name in wrong or t.ledger.is_suspect]
+        due = [*islice(self._faulty.of(faulty), half)]
+        return [*due, *islice(self._others.of(tenants), AT_ONCE - half)]
+
+    def _glance_at(self, tenants: list[Tenant]) -> None:
+        """Note which files are visibly wrong: of so many ledgers as time has passed of a round."""
+        began, before = time.monotonic(), self._glanced_at
+        share = min(1.0, (began - before) / ROUND)
+        for each in islice(self._glanced.of(tenants), ceil(share * len(tenants))):
+            if reason := each.ledger.glance():
+                self._visible[each.name] = reason
+            else:
+                self._visible.pop(each.name, None)
+            if time.monotonic() > began + GLANCES:
+                break
+        self._glanced_at = began
 
     def _look_at(self, tenants: Iterable[Tenant]) -> None:
         for each in tenants:
+            self._visible.pop(each.name, None)
             if reason := each.ledger.fault():
                 self._found[each.name] = reason
             else:
                 self._found.pop(each.name, None)
             if OPEN.open > OPEN.most:
                 each.leave()  # others are in use more
+
+
+class _Turns:
+    """Goes through ledgers by name, and the next time on from where it stopped."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def of(self, tenants: Sequence[Tenant]) -> Iterator[Tenant]:
+        """Yield each once; they are sorted by name."""
+        later = [each for each in tenants if each.name > self._last]
+        for each in [*later, *tenants[: len(tenants) - len(later)]]:
+            self._last = each.name
+            yield each
 
 
 def blueprint(data_dir: Path, tenants: Tenants) -> Blueprint:

@@ -458,6 +458,28 @@ def test_of_many_ledgers_a_few_are_looked_at_each_time_and_faults_are_remembered
     assert named(api) == (200, [], None)
 
 
+def test_of_many_ledgers_those_whose_files_are_visibly_wrong_show_within_a_round(api, monkeypatch):
+    monkeypatch.setattr(health_module, "AT_ONCE", 2)
+    monkeypatch.setattr(health_module, "PAUSE", 0.0)
+    monkeypatch.setattr(health_module, "ROUND", 0.001)
+    files = {name: api.site.data_dir / name / "ledger.db" for name in map("t{}".format, range(12))}
+    for name in files:
+        api.site.make(name)
+    api.site.close()
+    assert named(api) == (200, [], None)
+    kept = {name: file.read_bytes() for name, file in files.items()}
+
+    files["t3"].unlink()
+    overwrite(files["t6"], 0, b"x" * 4000)
+    overwrite(files["t7"], 0, kept["t8"])
+    files["t9"].unlink()
+    files["t9"].write_bytes(kept["t9"])
+
+    found = named(api)[2]
+    assert set(found) == {"t3", "t6", "t7", "t9"}
+    assert (found["t3"], found["t9"]) == ("file missing", "file replaced")
+
+
 def test_many_ledgers_are_looked_at_no_more_often_than_once_a_second(api, monkeypatch):
     looks = []
     monkeypatch.setattr(health_module, "AT_ONCE", 2)
