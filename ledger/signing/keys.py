@@ -112,6 +112,18 @@ class Keys:
                     return found
         return None
 
+    def signed(self, note: Note) -> bool:
+        """Return whether a key that is anywhere in the folder, or the one given, signed a note."""
+        if self.given:
+            with suppress(KeyUnusable):
+                name = note.text.partition("\n")[0]
+                return note.signed_by(SigningKey(name, seed_of(self.given)).verifier)
+        for path in self.folder.glob(f"{KEY_FILE}*"):
+            with suppress(MalformedNote, OSError):
+                if note.signed_by(SigningKey.parse(saved_text(path)).verifier):
+                    return True
+        return False
+
     def make(self, origin: str, given: str | None = None) -> SigningKey:
         """Return a new key of an origin, kept but not yet in use: `settle` puts it to use.
 

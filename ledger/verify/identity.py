@@ -9,6 +9,7 @@ from typing import Any
 from ledger.findings import Finding, Kind, short
 from ledger.signing.identity import Identity
 from ledger.signing.key_rule import Restore
+from ledger.signing.keys import Keys
 from ledger.signing.note import COSIGNATURE, KnownHead, VerifierKey
 
 
@@ -96,19 +97,24 @@ def doubts(identity: Identity) -> list[str]:
     ]
 
 
-def admissions(identity: Identity) -> Iterator[str]:
+def admissions(identity: Identity, keys: Keys | None = None) -> Iterator[str]:
     """Say which abandoned heads are signed by no key that the events name.
 
-    Such a key was of events that are lost: the head only says what the operator admits.
+    Such a key was of events that are lost: the head only says what the operator admits. It may be
+    among the keys that are kept.
     """
     for each in identity.restores:
         note, head = each.abandoned, each.head
         if note and head and not any(note.signed_by(key) for key in identity.keys_of(head.origin)):
+            whose = (
+                "its key is among those kept with the ledger's"
+                if keys and keys.signed(note)
+                else "its key was named in events that are lost, or somebody who can write the file"
+                " made the head up. Compare it with the key of that name, where somebody keeps it"
+            )
             yield (
                 f"{_where(each)} a tree head of {short(head.origin)} of size {head.size:,} was"
-                " abandoned that no key named in the events signed: its key was named in events"
-                " that are lost, or somebody who can write the file made the head up. Compare it"
-                " with the key of that name, where somebody keeps it"
+                f" abandoned that no key named in the events signed: {whose}"
             )
 
 

@@ -109,7 +109,8 @@ class _Verification:
             identity = identity_of(rows.own_stream(), report.origin)
             self._find(check_name(identity, report.origin))
             report.restores = identity.restores
-            report.notes += [*doubts(identity), *admissions(identity), *warnings]
+            report.notes += [*doubts(identity), *admissions(identity, self.options.sources.keys)]
+            report.notes += warnings
             bounds = rows.bounds()
             pieces = [*self._others(bounds, identity), *self._ranges(bounds, identity)]
             if bounds.end == 0:

@@ -52,14 +52,15 @@ def recover(
             events_lost=events_lost,
             accept_changed=accept_changed_events,
         )
+        unknown = None if console.as_json else "not known"
         console.record(
             {
                 "previous": done.previous,
                 "origin": done.origin,
                 "verifier_key": done.verifier_key,
                 "kept": done.kept,
-                "of_the_history_that_ended": done.agreed,
-                "lost_at_least": done.lost,
+                "of_the_history_that_ended": unknown if done.agreed is None else done.agreed,
+                "lost_at_least": unknown if done.lost is None else done.lost,
             }
         )
         if done.lost is None:

@@ -642,6 +642,8 @@ def test_a_replaced_ledger_that_is_put_back_by_hand_says_what_is_known(
     assert "4 events were kept; a tree head of " in lines
     assert "of size 4 was abandoned: how many events of it were lost is not known" in lines
     assert "its former key signed that" in lines
+    assert "its key is among those kept with the ledger's" in lines
+    assert "made the head up" not in lines
     all_is_well(run, path)
 
 
