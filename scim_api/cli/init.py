@@ -10,7 +10,9 @@ def init(console: Console) -> None:
 
     A tenant sees nothing of the ledgers of others.
     """
-    ledger = console.create().ledger
+    tenant = console.create()
     console.deliver()
+    ledger = tenant.ledger
     console.record({"ledger": console.name, "origin": ledger.origin, "file": str(ledger.path)})
+    tenant.close()
     note(f"next: scim-ledger token create okta --ledger {console.name}")
