@@ -225,7 +225,7 @@ def test_a_witness_goes_along_with_what_is_said_openly(tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(ACTIONS), min_size=3, max_size=9), st.booleans())
 def test_after_ways_in_any_order_all_agree(tmp_path, walk, anchored) -> None:
     world = World(tmp_path / clock.uuid7(), anchored=anchored)
