@@ -115,14 +115,16 @@ def _must_not_be_in_use(path: Path) -> None:
 
 def known_heads(tenant: Tenant, settings: Settings, *, ask: Ask | None) -> list[KnownHead]:
     """Return the newest heads known outside the ledger's file."""
-    return known(tenant.heads, head_sources(tenant, settings, ask=ask), logs.LOGGER.warning)
+    return known(
+        tenant.heads, head_sources(tenant.heads.keys, settings, ask=ask), logs.LOGGER.warning
+    )
 
 
-def head_sources(tenant: Tenant, settings: Settings, *, ask: Ask | None = ask_url) -> HeadSources:
+def head_sources(keys: Keys, settings: Settings, *, ask: Ask | None = ask_url) -> HeadSources:
     """Return where heads of a ledger are known; without `ask`, the network is left out."""
     url = settings.anchor_url if ask else None
     folders = settings.anchor_dir, settings.witness_dir
-    return HeadSources(*folders, url, tenant.heads.keys, ask or ask_url)
+    return HeadSources(*folders, url, keys, ask or ask_url)
 
 
 def deliver_heads(path: Path, settings: Settings) -> list[str]:

@@ -1,6 +1,5 @@
 """A ledger's file as one whole that nobody has open: it can be replaced by another."""
 
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,9 +13,6 @@ from ledger.sqlite.connection import (
 )
 from ledger.sqlite.reads import end
 
-PATIENCE = 2.0  # seconds for a program that is about to close the file
-RETRY = 0.05  # seconds between two attempts
-
 
 @contextmanager
 def alone(path: Path) -> Iterator[int]:
@@ -26,26 +22,12 @@ def alone(path: Path) -> Iterator[int]:
     program that has it open would remove the log of the file that comes after it. Raises
     LedgerBusy if there is one, LedgerUnavailable for a file that cannot be read.
     """
-    with translate_errors(path), closing(_opened_alone(path)) as connection:
+    with translate_errors(path), closing(connect_alone(path)) as connection:
+        _must_be_alone(connection, path)
         try:
             yield end(connection)[0]
         finally:
             roll_back(connection)
-
-
-def _opened_alone(path: Path) -> Connection:
-    """Open a file once nobody else has it open; raises LedgerBusy."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        connection = connect_alone(path)
-        try:
-            _must_be_alone(connection, path)
-            return connection
-        except BaseException as error:
-            connection.close()
-            if not isinstance(error, LedgerBusy) or time.monotonic() > deadline:
-                raise
-        time.sleep(RETRY)
 
 
 def _must_be_alone(connection: Connection, path: Path) -> None:

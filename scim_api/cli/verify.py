@@ -21,7 +21,7 @@ from scim_api.cli.console import Console, command
 from scim_api.cli.key import key_given
 from scim_api.cli.ledgers import ALL, Done, for_all, for_one, show
 from scim_api.cli.terminal import Exit, Failure, Progress
-from scim_api.wiring import compare_with_rebuild, keys_of
+from scim_api.wiring import compare_with_rebuild, head_sources, keys_of
 
 
 @command(
@@ -98,7 +98,7 @@ def verify(
         if not file:
             chosen, keys = console.settings, keys_of(path, console.settings)
             own = _own_head(keys)
-            sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, keys)
+            sources = head_sources(keys, chosen)
         options = Options(
             brought=brought,
             own=own if isinstance(own, KnownHead) else None,

@@ -54,7 +54,7 @@ def recover(
     with _alone(path, settings) as tenant:
         heads, kept = tenant.heads, tenant.ledger.last_position()
         previous = heads.ledger.origin
-        compared = renewal.compare_in_place(heads, head_sources(tenant, settings))
+        compared = renewal.compare_in_place(heads, head_sources(tenant.heads.keys, settings))
         if not (compared.contradicting or heads.trouble() or lacks_head(heads)):
             with suppress(LedgerError):
                 heads.sign()  # puts back a head over the same events, which a backup can lack
@@ -73,7 +73,7 @@ def confirm(path: Path, settings: Settings) -> tuple[StoredHead, Comparison]:
     """
     with _alone(path, settings) as tenant:
         heads = tenant.heads
-        compared = renewal.compare_in_place(heads, head_sources(tenant, settings))
+        compared = renewal.compare_in_place(heads, head_sources(tenant.heads.keys, settings))
         if compared.contradicting:
             [first, *_] = compared.contradicting
             raise NotRenewed(

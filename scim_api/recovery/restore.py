@@ -42,7 +42,7 @@ from scim_api.recovery.survey import Replaced, Survey, survey
 from scim_api.service.members import leave_groups
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import LEDGER_FILE, Tenant
-from scim_api.wiring import keys_of, open_tenant, wire
+from scim_api.wiring import head_sources, keys_of, open_tenant, wire
 
 PATIENCE = 30.0  # seconds for the files to be rewritten after erasures that were repeated
 
@@ -175,7 +175,7 @@ class Restore:
 
     def _verify(self) -> int:
         """Verify the draft as it will be; return how many events were."""
-        report, heads, chosen = self.report, self.draft.heads, self.settings
+        report, heads = self.report, self.draft.heads
         head = report.newest.number if report.newest else 0
         since = (
             Verified(report.origin, report.size, report.root, head, clock.timestamp())
@@ -183,7 +183,7 @@ class Restore:
             else None
         )
         note = heads.keys.remembered()
-        sources = HeadSources(chosen.anchor_dir, chosen.witness_dir, chosen.anchor_url, heads.keys)
+        sources = head_sources(heads.keys, self.settings)
         options = Options(
             own=KnownHead(HEAD_FILE, note) if note else None, since=since, sources=sources
         )

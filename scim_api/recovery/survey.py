@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.atomic_files import make_folder
-from ledger.contract import Ledger, LedgerError, StoredHead
+from ledger.contract import Ledger, LedgerError, NotMigrated, StoredHead, no_progress
 from ledger.create import migrate
 from ledger.ledger_stream import stream_of
 from ledger.signing import renewal
 from ledger.signing.identity import Identity, identity_of
 from ledger.signing.key_rule import Current
 from ledger.signing.keys import HEAD_FILE, Keys
-from ledger.signing.known_heads import HeadSources, Held, newest_trusted
+from ledger.signing.known_heads import Held, newest_trusted
 from ledger.signing.note import KnownHead, MalformedNote, Note, TreeHead
 from ledger.signing.renewal import Change, Comparison, Renewal
 from ledger.sqlite.backup import backup as copy
@@ -22,10 +22,10 @@ from scim_api.recovery.draft import NotRestored
 from scim_api.recovery.losses import Losses, losses
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import LEDGER_FILE, Tenant
+from scim_api.wiring import head_sources
 
 STEP = 5000  # headers compared at once
 MOST_HEADS = 100_000  # over the same events: one a day
-NOT_MIGRATED = "not migrated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,11 @@ def _opened(path: Path, scratch: Path) -> SQLiteLedger:
     """Open a ledger to be read; one of an older version from a copy that is brought up to date."""
     try:
         return SQLiteLedger(path, read_only=True)
-    except LedgerError as error:
-        if error.reason != NOT_MIGRATED:
-            raise
-    make_folder(scratch)
-    copy(path, scratch / LEDGER_FILE, lambda done, all_: None)
-    migrate(scratch / LEDGER_FILE)
-    return SQLiteLedger(scratch / LEDGER_FILE, read_only=True)
+    except NotMigrated:
+        make_folder(scratch)
+        copy(path, scratch / LEDGER_FILE, no_progress)
+        migrate(scratch / LEDGER_FILE)
+        return SQLiteLedger(scratch / LEDGER_FILE, read_only=True)
 
 
 def _read(ledger: Ledger, draft: Tenant) -> Replaced:
@@ -185,7 +183,7 @@ def survey(path: Path, draft: Tenant, keys: Keys, settings: Settings) -> Survey:
     """Look at all that is at hand; raises NotRestored."""
     replaced = look_at(path, draft)
     _must_be_its_keys(keys, draft.heads.identity())
-    sources = HeadSources(settings.anchor_dir, settings.witness_dir, settings.anchor_url, keys)
+    sources = head_sources(keys, settings)
     identity = replaced.identity or draft.heads.identity()
     own, failures = _remembered(keys)
     held, strange, warnings = newest_trusted(sources, identity)

@@ -177,7 +177,9 @@ def _rights(label: str, path: Path, settings: Settings) -> Iterator[Check]:
 
 def _heads_of_others(tenant: Tenant, settings: Settings) -> Iterator[tuple[bool, str]]:
     """Find heads in the folders of others of which the ledger knows nothing."""
-    held = newest_trusted(head_sources(tenant, settings, ask=None), tenant.heads.identity())
+    held = newest_trusted(
+        head_sources(tenant.heads.keys, settings, ask=None), tenant.heads.identity()
+    )
     yield from ((False, warning) for warning in held.warnings)
 
 
