@@ -16,6 +16,7 @@ from ledger.sqlite.schema import has_tiles
 
 CHUNK = 1000  # events read at once
 TICK = 0.1  # seconds between two looks at the end, however many wait for it
+BELIEVED = 1.0  # seconds for which an end counts while the files' times stay the same
 
 RAW = "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
 HEADERS = "SELECT header FROM event WHERE position BETWEEN ? AND ? ORDER BY position"
@@ -35,7 +36,7 @@ class LedgerReads(DatabaseFile):
         self._grown = Condition()
         self._seen = 0  # the end at the last look of the thread that watches
         self._watched = False
-        self._looked: tuple[object, int, bool] = (None, 0, False)  # stamp, end, seen twice
+        self._looked: tuple[object, int, float] = (None, 0, 0.0)  # stamp, end, monotonic seconds
 
     def _rows(self, statement: str, *parameters: object) -> list[Any]:
         with self.reading() as connection:
@@ -177,15 +178,16 @@ class LedgerReads(DatabaseFile):
         self._seen = max(self._seen, end)
 
     def _end_now(self) -> int:
-        """Return the last position, reading it only if the files changed: many may be watched.
+        """Return the last position; while the files' times stay the same, one read a second.
 
-        A file's time is coarse: a change counts as seen once two looks found the same.
+        A commit changes the log's time before readers see it, by as long as the disk takes; and
+        that time is coarse. So an unchanged time is no proof, and many ledgers may be watched.
         """
-        stamp = self.stamp()
-        seen, end, twice = self._looked
-        if stamp is None or stamp != seen or not twice:
+        stamp, now = self.stamp(), time.monotonic()
+        seen, end, until = self._looked
+        if stamp is None or stamp != seen or now > until:
             end = self.last_position()
-            self._looked = stamp, end, stamp == seen
+            self._looked = stamp, end, now + BELIEVED if stamp == seen else now
         return end
 
     # Events as stored

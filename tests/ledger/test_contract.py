@@ -4,6 +4,7 @@ A new store is a line there: what opens a ledger at a path, which has one event 
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -604,6 +605,26 @@ def test_a_waiting_reader_sees_anothers_append(open_ledger: Open, metadata: Meta
     assert ledger.wait_beyond(1, 10)
     assert ledger.last_position() == 2
     appending.join()
+
+
+def test_an_event_that_leaves_the_times_of_the_files_as_they_were_is_seen_all_the_same(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    """SQLite writes to the log, which changes its time, before it lets readers see the commit."""
+    ledger, other = open_ledger(), open_ledger()
+    log = Path(f"{ledger.path}-wal")
+    other.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+    with ledger.reading() as connection:  # what comes next is written over the log's beginning
+        connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    for _ in range(4):
+        assert not ledger.wait_beyond(2, 0.15)
+    before = log.stat()
+
+    other.append([Append("User-2", NO_STREAM, [CREATED])], metadata)
+    os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert (log.stat().st_size, log.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert ledger.wait_beyond(2, 5)
 
 
 def test_waiting_ends_at_its_timeout(ledger: Ledger) -> None:
