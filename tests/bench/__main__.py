@@ -2,27 +2,27 @@
 
 import argparse
 import signal
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from tests.bench import report
-from tests.bench.circumstances import Circumstances, Watch, circumstances
-from tests.bench.contest import Contest, hold
-from tests.bench.hello import ANSWERS
+from tests.bench.circumstances import Circumstances, Watch
+from tests.bench.contest import Contest, Contestant, Entry, Hello, hold
 from tests.bench.load import Load
 from tests.bench.operations import OPERATIONS, Operation
 from tests.bench.seed import Population, events_of, populate
-from tests.bench.server import serving
+from tests.bench.server import Server, product, stock
 
-PRODUCT, HELLO = "app:create_app()", "tests.bench.hello:create_app()"
-QUICK = {"sizes": [1000], "rounds": 3, "seconds": 0.3}
+HELLO = "tests.bench.hello:app"
+QUICK = {"sizes": [1000], "rounds": 5, "seconds": 0.3}
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="scim-bench-") as folder:
         run, contests = measure(options, Path(folder))
-    _print(run, contests, options.sizes)
+    print(report.text(run, contests))
     if options.json:
         figures = report.as_json(run, contests)
         options.json.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
@@ -47,7 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--each", type=int, default=2, help="connections to each worker")
     parser.add_argument("--only", type=_operations, default=OPERATIONS, metavar=names)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
-    parser.add_argument("--quick", action="store_true", help="1,000 users, about 15 seconds")
+    parser.add_argument("--quick", action="store_true", help="1,000 users, five short rounds")
     options = parser.parse_args()
     if options.quick:
         vars(options).update(QUICK)
@@ -75,35 +75,27 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Circumstances, l
     before = [events_of(population) for population in populations]
     with ExitStack() as stack:
         field = Field(stack, options.workers, options.each, folder)
-        loads = [field.product(population) for population in populations]
+        contestants = [field.product(population) for population in populations]
+        hello = field.load(stock("hello", HELLO, folder / "hello.log", options.workers))
         contests = [
-            Contest.of(operation, population, load)
+            Contest(operation, Hello(hello), [Entry(operation, each) for each in contestants])
             for operation in options.only
-            for population, load in zip(populations, loads, strict=True)
         ]
-        loads.append(field.hello(contests))
-        run = _held(options, contests, loads)
+        _say("waiting for the histories")
+        for each in contestants:
+            each.settle()
+        watch = Watch([hello.server, *(each.load.server for each in contestants)], folder)
+        hold(contests, options.rounds, options.seconds, _say)
+        run = watch.end(
+            statistics.median(one.cpu_ms for contest in contests for one in contest.hellos),
+            workers=options.workers,
+            each=options.each,
+            rounds=options.rounds,
+            seconds=options.seconds,
+        )
     for population, events in zip(populations, before, strict=True):
         _must_have_written(contests, population, events_of(population) - events)
     return run, contests
-
-
-def _held(
-    options: argparse.Namespace, contests: Sequence[Contest], loads: Sequence[Load]
-) -> Circumstances:
-    """Warm up and play, with an eye on what else the machine has to do."""
-    _say("warming up")
-    for contest in contests:
-        contest.challenge(loads[-1])
-    watch = Watch([load.server for load in loads])
-    hold(contests, options.rounds, options.seconds, _say)
-    return circumstances(
-        watch,
-        workers=options.workers,
-        each=options.each,
-        rounds=options.rounds,
-        seconds=options.seconds,
-    )
 
 
 def _populated(folder: Path, size: int) -> Population:
@@ -122,37 +114,28 @@ class Field:
     each: int
     folder: Path
 
-    def product(self, population: Population) -> Load:
+    def product(self, population: Population) -> Contestant:
         """Start the product over the ledger of a population."""
-        settings = {"SCIM_DATA_DIR": str(population.data_dir)}
-        return self._load(f"product-{population.size}", PRODUCT, settings)
+        log = self.folder / f"product-{population.size}.log"
+        server = product(f"product-{population.size}", population.data_dir, log, self.workers)
+        return Contestant("scim-ledger", self.load(server), population)
 
-    def hello(self, contests: Sequence[Contest]) -> Load:
-        """Start the bare application with the answers that the product gave."""
-        answers = self.folder / "answers.json"
-        answers.write_bytes(orjson.dumps({c.place: c.prepared() for c in contests}))
-        return self._load("hello", HELLO, {ANSWERS: str(answers)})
-
-    def _load(self, name: str, target: str, settings: Mapping[str, str]) -> Load:
-        log = self.folder / f"{name}.log"
-        server = self.stack.enter_context(serving(name, target, settings, log, self.workers))
-        return self.stack.enter_context(closing(Load(server, self.each)))
+    def load(self, server: AbstractContextManager[Server]) -> Load:
+        """Start a server and connect to it."""
+        started = self.stack.enter_context(server)
+        return self.stack.enter_context(closing(Load(started, self.each)))
 
 
 def _must_have_written(contests: Sequence[Contest], population: Population, events: int) -> None:
-    """Make sure that every write that was measured recorded one event."""
-    writing = [c for c in contests if c.operation.writes and c.population is population]
-    sent = sum(contest.product.sent for contest in writing)
-    if events != sent:
-        raise RuntimeError(f"{sent} writes were answered, but {events} events were recorded")
-
-
-def _print(run: Circumstances, contests: Sequence[Contest], sizes: Sequence[int]) -> None:
-    by_size = [[c for c in contests if c.population.size == size] for size in sizes]
-    tables = [report.size_table(group) for group in by_size]
-    if len(sizes) > 1:
-        tables.append(report.growth_table(by_size[0], by_size[-1]))
-    print("\n\n".join([report.heading(run), *tables, report.verdicts(contests)]))
+    """Make sure that what was measured recorded all its events, and nothing else."""
+    expected = sum(
+        entry.sent * entry.operation.events
+        for contest in contests
+        for entry in contest.entries
+        if entry.contestant.population is population
+    )
+    if events != expected:
+        raise RuntimeError(f"{expected} events should have been recorded, but {events} were")
 
 
 def _say(text: str) -> None:

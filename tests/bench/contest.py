@@ -1,99 +1,70 @@
-"""The contest: product and bare application in turns, short slices, several rounds."""
+"""The contest: everyone in turns, in short slices, next to the bare application."""
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tests.bench.load import Load, Slice
-from tests.bench.operations import Operation, Wire
-from tests.bench.seed import Population
+from tests.bench.operations import Operation
+from tests.bench.seed import Population, wait_for_history
+from tests.bench.wire import Request, Wire
 
 SCIM_BASE = "/scim/v2"
 WARM_UP = 0.25  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One slice of each side, one right after the other."""
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """A server with users in it; the product at one size, or a peer."""
 
-    product: Slice
-    hello: Slice
+    name: str
+    load: Load
+    population: Population
+    base: str = SCIM_BASE
+    is_peer: bool = False
 
-    @property
-    def ratio(self) -> float:
-        return self.product.cpu_ms / self.hello.cpu_ms
+    def settle(self) -> None:
+        """Wait until the work that writes leave for later is done."""
+        if not self.is_peer:
+            wait_for_history(self.population)
 
-
-class Side:
-    """One server's part in a contest: its own sequence of requests."""
-
-    def __init__(self, load: Load, operation: Operation, population: Population, base: str) -> None:
-        wire = Wire(load.server.port, base, population.token)
-        self._load = load
-        self._status = operation.status
-        self._requests = map(wire.bytes, operation.requests(population))
-        self.sent = 0
-
-    def ask_once(self) -> dict[str, Any]:
-        """Return the status, the media type and the body of one answer."""
-        answer = self._load.connections[0].exchange(next(self._requests))
-        self.sent += 1
-        if answer.status != self._status:
-            raise RuntimeError(f"expected {self._status}: {answer.head!r} {answer.body[:500]!r}")
-        body = answer.body.decode()
-        return {"status": answer.status, "content_type": answer.content_type, "body": body}
-
-    def run(self, seconds: float) -> Slice:
-        measured = self._load.run(self._requests, self._status, seconds)
-        self.sent += measured.requests
-        return measured
+    def wire(self) -> Wire:
+        return Wire(self.load.server.port, self.base, self.population.token)
 
 
 @dataclass
-class Contest:
-    """One operation at one size, and its rounds so far."""
+class Entry:
+    """One operation of one contestant: its requests, and its rounds so far."""
 
     operation: Operation
-    population: Population
-    product: Side
-    answer: dict[str, Any]
-    rounds: list[Round] = field(default_factory=list)
+    contestant: Contestant
+    slices: list[Slice] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    sent: int = 0
 
-    @classmethod
-    def of(cls, operation: Operation, population: Population, load: Load) -> "Contest":
-        """Prepare a contest: the product answers the first request."""
-        side = Side(load, operation, population, SCIM_BASE)
-        return cls(operation, population, side, side.ask_once())
+    def __post_init__(self) -> None:
+        requests = self.operation.requests(self.contestant.population)
+        self._requests = map(self.contestant.wire().bytes, requests)
 
-    @property
-    def place(self) -> str:
-        """The path under which the bare application has the answer."""
-        return f"{self.population.size}/{self.operation.name}"
+    def try_once(self) -> None:
+        """Send one request; raises RuntimeError unless its answer is right."""
+        answer = self.contestant.load.connections[0].exchange(next(self._requests))
+        self.sent += 1
+        if answer.status != self.operation.status:
+            raise RuntimeError(
+                f"{self.contestant.name}, {self.operation.title}: expected"
+                f" {self.operation.status}: {answer.head!r} {answer.body[:500]!r}"
+            )
 
-    def prepared(self) -> dict[str, Any]:
-        """Return the answer that the bare application is to give."""
-        first = next(self.operation.requests(self.population))
-        names_one = first.path.startswith(("/Users/", "/Groups/"))
-        return {**self.answer, "method": first.method, "names_one": names_one}
-
-    def challenge(self, load: Load) -> None:
-        """Add the bare application, after checking that it gives the same answer."""
-        self.hello = Side(load, self.operation, self.population, f"/{self.place}")
-        if self.hello.ask_once() != self.answer:
-            raise RuntimeError(f"the bare application answers {self.place} with other bytes")
-        for side in (self.product, self.hello):
-            side.run(WARM_UP)
-
-    def play(self, seconds: float) -> None:
-        """Measure both once; who goes first changes from round to round."""
-        if len(self.rounds) % 2:
-            hello, product = self.hello.run(seconds), self.product.run(seconds)
-        else:
-            product, hello = self.product.run(seconds), self.hello.run(seconds)
-        self.rounds.append(Round(product, hello))
-
-    # What it came to
+    def run(self, seconds: float) -> Slice:
+        """Send requests for some seconds; what they leave to background jobs counts too."""
+        load = self.contestant.load
+        cpu = load.server.cpu()
+        took, latencies = load.run(self._requests, self.operation.status, seconds)
+        if self.operation.events:
+            self.contestant.settle()
+        self.sent += len(latencies)
+        return Slice(len(latencies), took, load.server.cpu() - cpu, latencies)
 
     @property
     def ratio(self) -> float:
@@ -101,18 +72,49 @@ class Contest:
         return statistics.median(self.ratios)
 
     @property
-    def ratios(self) -> list[float]:
-        return [one.ratio for one in self.rounds]
-
-    @property
     def met(self) -> bool:
         return self.ratio <= self.operation.target
 
-    def products(self) -> list[Slice]:
-        return [one.product for one in self.rounds]
 
-    def hellos(self) -> list[Slice]:
-        return [one.hello for one in self.rounds]
+class Hello:
+    """The bare application: its GET is measured in every round of every operation."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._request = Wire(load.server.port, "", "none").bytes(Request("GET", "/hello"))
+        self.slices: list[Slice] = []
+
+    def run(self, seconds: float) -> Slice:
+        cpu = self._load.server.cpu()
+        took, latencies = self._load.run(iter(lambda: self._request, None), 200, seconds)
+        return Slice(len(latencies), took, self._load.server.cpu() - cpu, latencies)
+
+
+@dataclass
+class Contest:
+    """One operation, and all who play it."""
+
+    operation: Operation
+    hello: Hello
+    entries: list[Entry]
+    hellos: list[Slice] = field(default_factory=list)
+
+    def warm_up(self) -> None:
+        self.hello.run(WARM_UP)
+        for entry in self.entries:
+            entry.try_once()
+            entry.run(WARM_UP)
+
+    def play(self, seconds: float) -> None:
+        """Measure everyone once; who goes first changes from round to round."""
+        turn = len(self.hellos) % (len(self.entries) + 1)
+        players: list[Hello | Entry] = [self.hello, *self.entries]
+        slices = {id(each): each.run(seconds) for each in players[turn:] + players[:turn]}
+        hello = slices[id(self.hello)]
+        self.hellos.append(hello)
+        for entry in self.entries:
+            entry.slices.append(slices[id(entry)])
+            entry.ratios.append(entry.slices[-1].cpu_ms / hello.cpu_ms)
 
 
 def hold(
@@ -120,24 +122,17 @@ def hold(
 ) -> None:
     """Play all rounds: operations that read or change users first, then those that add them."""
     for phase in _phases(contests):
+        for contest in phase:
+            contest.warm_up()
+        names = ", ".join(contest.operation.name for contest in phase)
         for number in range(rounds):
-            progress(f"round {number + 1} of {rounds}: {', '.join(_names(phase))}")
+            progress(f"round {number + 1} of {rounds}: {names}")
             for contest in phase:
                 contest.play(seconds)
 
 
 def _phases(contests: Sequence[Contest]) -> Iterator[list[Contest]]:
-    for creating in (False, True):
-        phase = [c for c in contests if (c.operation.name == "create") == creating]
+    for adding in (False, True):
+        phase = [contest for contest in contests if contest.operation.adds_users == adding]
         if phase:
             yield phase
-
-
-def _names(contests: Sequence[Contest]) -> list[str]:
-    return list(dict.fromkeys(contest.operation.name for contest in contests))
-
-
-def growth(small: Contest, large: Contest) -> float:
-    """Return how the product's CPU grew from one size to another, the median of the rounds."""
-    pairs = zip(small.products(), large.products(), strict=True)
-    return statistics.median(after.cpu_ms / before.cpu_ms for before, after in pairs)

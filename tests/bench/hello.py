@@ -1,32 +1,18 @@
-"""The bare Flask application: parses JSON bodies and answers prepared bytes."""
+"""The bare Flask application that everything is compared with, under gunicorn as it comes.
 
-import os
-from pathlib import Path
-from typing import Any
+gunicorn -k gthread --workers 2 --threads 4 tests.bench.hello:app
+"""
 
-import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response
 
-ANSWERS = "BENCH_ANSWERS"  # the variable that names the file of prepared answers
+from tests.bench import people, wire
 
+BODY = wire.json_bytes(people.created(1))  # about 1 KB
 
-def create_app() -> Flask:
-    """Return the application; each prepared answer has an address of its own."""
-    app = Flask("hello", static_folder=None)
-    for place, prepared in orjson.loads(Path(os.environ[ANSWERS]).read_bytes()).items():
-        _add(app, place, prepared)
-    return app
+app = Flask("hello", static_folder=None)
 
 
-def _add(app: Flask, place: str, prepared: dict[str, Any]) -> None:
-    body, status = prepared["body"].encode(), prepared["status"]
-    content_type, reads = prepared["content_type"], prepared["method"] in ("POST", "PUT", "PATCH")
-
-    def hello(id_: str = "") -> Response:
-        if reads:
-            orjson.loads(request.get_data(cache=False))
-        return Response(body, status, content_type=content_type)
-
-    for endpoint in ("Users", "Groups"):
-        rule = f"/{place}/{endpoint}" + ("/<id_>" if prepared["names_one"] else "")
-        app.add_url_rule(rule, f"{place}{endpoint}", hello, methods=[prepared["method"]])
+@app.get("/hello")
+def hello() -> Response:
+    """Answer bytes that are there already."""
+    return Response(BODY, content_type="application/json")

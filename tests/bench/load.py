@@ -85,20 +85,28 @@ def _length(head: bytearray) -> int:
 def connect_evenly(server: Server, each: int) -> list[Connection]:
     """Open `each` connections to every worker: the kernel deals them out by chance."""
     held: dict[int, list[Connection]] = {pid: [] for pid in server.workers}
-    opened: list[Connection] = []
-    while any(len(connections) < each for connections in held.values()):
-        if len(opened) == _ATTEMPTS:
-            raise RuntimeError(f"one of the workers of {server.name} takes no connections")
+    for _ in range(_ATTEMPTS):
         before = server.sockets()
-        opened.append(Connection(server.port))
-        opened[-1].exchange(b"GET /nothing HTTP/1.1\r\nHost: bench\r\n\r\n")
+        opened = Connection(server.port)
+        opened.exchange(b"GET /nothing HTTP/1.1\r\nHost: bench\r\n\r\n")
         after = server.sockets()
-        taker = next(pid for pid in server.workers if after[pid] > before[pid])
-        held[taker].append(opened[-1])
-    kept = [connection for connections in held.values() for connection in connections[:each]]
-    for spare in set(opened) - set(kept):
-        spare.socket.close()
-    return kept
+        [taker] = [pid for pid in server.workers if after[pid] > before[pid]]
+        if len(held[taker]) < each:
+            held[taker].append(opened)
+        else:
+            opened.socket.close()
+            _wait(lambda: server.sockets()[taker] < after[taker])  # noqa: B023
+        if all(len(connections) == each for connections in held.values()):
+            return [connection for connections in held.values() for connection in connections]
+    raise RuntimeError(f"one of the workers of {server.name} takes no connections")
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    """Wait a moment for a server to notice something."""
+    for _ in range(100):
+        if done():
+            return
+        time.sleep(0.01)
 
 
 class Load:
@@ -117,12 +125,16 @@ class Load:
         for connection in self.connections:
             connection.socket.close()
 
-    def run(self, requests: Iterator[bytes], status: int, seconds: float) -> Slice:
-        """Send requests for some seconds, one after the other on each connection."""
-        cpu, started = self.server.cpu(), time.perf_counter()
+    def run(
+        self, requests: Iterator[bytes], status: int, seconds: float
+    ) -> tuple[float, list[float]]:
+        """Send requests for some seconds, one after the other on each connection.
+
+        Return how long it took, and how long each answer took.
+        """
+        started = time.perf_counter()
         latencies = self._drive(requests, _expecting(status), started + seconds)
-        took = time.perf_counter() - started
-        return Slice(len(latencies), took, self.server.cpu() - cpu, latencies)
+        return time.perf_counter() - started, latencies
 
     def _drive(
         self, requests: Iterator[bytes], check: Callable[[Response], None], deadline: float

@@ -26,6 +26,11 @@ def user_name(number: int) -> str:
     return f"user.{number:07d}@example.com"
 
 
+def external_id(number: int) -> str:
+    """Return the externalId of a numbered user: Okta's own id of it."""
+    return f"00ub{number:016d}"
+
+
 def created(number: int) -> Body:
     """Return Okta's POST that creates a numbered user: a mapped profile, about 1 KB."""
     given, family = _GIVEN[number % len(_GIVEN)], _FAMILY[number // 7 % len(_FAMILY)]
@@ -38,7 +43,7 @@ def created(number: int) -> Body:
         "displayName": f"{given} {family}",
         "title": _title(number, 0),
         "locale": "en-US",
-        "externalId": f"00ub{number:016d}",
+        "externalId": external_id(number),
         "groups": [],
         "password": f"pass-{number}",
         "active": True,

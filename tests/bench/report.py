@@ -6,69 +6,84 @@ from dataclasses import asdict
 from typing import Any
 
 from tests.bench.circumstances import Circumstances
-from tests.bench.contest import Contest, growth
+from tests.bench.contest import Contest, Contestant, Entry
 from tests.bench.load import Slice
 
-MAY_GROW = 1.10  # what passes for no growth: a tree of 100,000 keys is a level deeper
+MAY_GROW = 0.15  # of the ratio at the smallest size: what passes for no growth
 
-_COLUMNS = "{:<19} {:>8} {:>8} {:>6} {:>12} {:>7} {:>11} {:>8} {:>8} {:>13} {:>13}"
-_HEADINGS = (
-    "operation",
-    "product",
-    "hello",
-    "ratio",
-    "of rounds",
-    "target",
-    "met?",
-    "product",
-    "hello",
-    "product",
-    "hello",
-)
+_COLUMNS = "{:<25} {:>6} {:>12} {:>7} {:>12} {:>8} {:>8} {:>13} {:>13} {:>10}"
+_UNITS = ("", "", "of rounds", "", "", "CPU ms", "req/s", "p50/p99 ms", "hello's", "+ fsync")
+_HEADINGS = "operation|ratio|least-most|target|met?||||p50/p99 ms|p99 met?".split("|")
+
+
+def text(run: Circumstances, contests: Sequence[Contest]) -> str:
+    """Return everything, for a terminal."""
+    sizes = sizes_of(contests)
+    parts = [heading(run)]
+    parts += [table(contests, contestant, run.fsync_ms) for contestant in contestants(contests)]
+    if len(sizes) > 1:
+        parts.append(growth_table(contests, sizes))
+    return "\n\n".join([*parts, verdicts(contests)])
 
 
 def heading(run: Circumstances) -> str:
     """Say what was measured on what."""
     return (
-        f"scim-ledger {run.commit} beside a bare Flask application answering the same bytes.\n"
-        f"{run.date}, {run.cores} cores, Python {run.python}; each under gunicorn gthread,"
-        f" workers x threads {run.workers} x {run.threads}, connections kept alive:"
-        f" {run.connections};\n{run.rounds} rounds of {run.seconds} s; other processes took"
-        f" {run.others:.0%} of the machine meanwhile.\n"
-        "CPU is that of the server, milliseconds a request, user and system; the ratio is the"
-        " median of the rounds."
+        f"scim-ledger {run.commit} next to a bare Flask application under gunicorn as it comes:"
+        f" a GET costs {run.hello_ms:.3f} ms.\n"
+        f"{run.date}, {run.cores} cores, Python {run.python}; gthread, workers x threads"
+        f" {run.workers} x {run.threads}, connections kept alive: {run.connections};\n"
+        f"{run.rounds} rounds of {run.seconds} s; other processes took {run.others:.0%} of the"
+        f" machine meanwhile; an fsync took {run.fsync_ms:.2f} ms, one in a hundred"
+        f" {run.fsync_p99_ms:.2f}.\n"
+        "CPU is that of the server with its background jobs, user and system, a request; the"
+        " ratio is to a GET of\nthe bare application in the same round, the median of the rounds."
     )
 
 
-def size_table(contests: Sequence[Contest]) -> str:
-    """Return the table of one size."""
-    units = ("CPU ms", "CPU ms", "", "", "", "", "req/s", "req/s", "p50/p99 ms", "p50/p99 ms")
-    rows = [_COLUMNS.format(*_row(contest)) for contest in contests]
-    title = f"{contests[0].population.size:,} users"
-    return "\n".join([title, _COLUMNS.format("", *units), _COLUMNS.format(*_HEADINGS), *rows])
+def contestants(contests: Sequence[Contest]) -> list[Contestant]:
+    """Return all who took part, the product first, by size."""
+    return list(dict.fromkeys(entry.contestant for each in contests for entry in each.entries))
 
 
-def _row(contest: Contest) -> list[str]:
-    products, hellos = contest.products(), contest.hellos()
+def sizes_of(contests: Sequence[Contest]) -> list[int]:
+    """Return the numbers of users at which the product was measured."""
+    return [each.population.size for each in contestants(contests) if not each.is_peer]
+
+
+def table(contests: Sequence[Contest], contestant: Contestant, fsync_ms: float) -> str:
+    """Return the table of one contestant."""
+    rows = [
+        _COLUMNS.format(*_row(contest, entry, fsync_ms)).rstrip()
+        for contest in contests
+        for entry in contest.entries
+        if entry.contestant is contestant
+    ]
+    title = f"{contestant.name}, {contestant.population.size:,} users"
+    heads = [_COLUMNS.format(*each).rstrip() for each in (_UNITS, _HEADINGS)]
+    return "\n".join([title, *heads, *rows])
+
+
+def _row(contest: Contest, entry: Entry, fsync_ms: float) -> list[str]:
+    hello, own = percentiles(contest.hellos), percentiles(entry.slices)
     return [
         contest.operation.title,
-        f"{cpu_ms(products):.3f}",
-        f"{cpu_ms(hellos):.3f}",
-        f"{contest.ratio:.2f}",
-        f"{min(contest.ratios):.2f}-{max(contest.ratios):.2f}",
+        f"{entry.ratio:.2f}",
+        f"{min(entry.ratios):.2f}-{max(entry.ratios):.2f}",
         f"{contest.operation.target:.1f}",
-        _verdict(contest),
-        f"{per_second(products):.0f}",
-        f"{per_second(hellos):.0f}",
-        "{:.1f}/{:.1f}".format(*percentiles(products)),
-        "{:.1f}/{:.1f}".format(*percentiles(hellos)),
+        verdict(entry),
+        f"{cpu_ms(entry.slices):.3f}",
+        f"{per_second(entry.slices):.0f}",
+        "{:.1f}/{:.1f}".format(*own),
+        "{:.1f}/{:.1f}".format(*hello),
+        "yes" if own[1] <= hello[1] + fsync_ms else f"+{own[1] - hello[1] - fsync_ms:.1f} ms",
     ]
 
 
-def _verdict(contest: Contest) -> str:
-    if contest.met:
+def verdict(entry: Entry) -> str:
+    if entry.met:
         return "yes"
-    return f"no, +{contest.ratio / contest.operation.target - 1:.0%}"
+    return f"no, +{entry.ratio / entry.operation.target - 1:.0%}"
 
 
 def cpu_ms(slices: Sequence[Slice]) -> float:
@@ -87,42 +102,41 @@ def percentiles(slices: Sequence[Slice]) -> tuple[float, float]:
     return times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
 
 
-def growth_table(small: Sequence[Contest], large: Sequence[Contest]) -> str:
-    """Return how the cost of each operation grew with the number of users."""
-    sizes = small[0].population.size, large[0].population.size
-    columns = "{:<19} {:>14} {:>14} {:>14}  {}"
-    labels = [f"ratio at {size:,}" for size in sizes]
+def growth(contest: Contest) -> float | None:
+    """Return by which part the ratio grew from the smallest to the largest size."""
+    own = [entry for entry in contest.entries if not entry.contestant.is_peer]
+    return own[-1].ratio / own[0].ratio - 1 if len(own) > 1 else None
+
+
+def growth_table(contests: Sequence[Contest], sizes: Sequence[int]) -> str:
+    """Return how the ratio of each operation grew with the number of users."""
+    columns = "{:<25}" + " {:>10}" * (len(sizes) + 1) + "  {}"
     rows = [
         columns.format(
-            before.operation.title,
-            f"{before.ratio:.2f}",
-            f"{after.ratio:.2f}",
-            f"{growth(before, after):.2f}",
-            _grows(before, after),
+            contest.operation.title,
+            *(f"{entry.ratio:.2f}" for entry in contest.entries if not entry.contestant.is_peer),
+            f"{grown:+.0%}",
+            "" if grown <= MAY_GROW else "GROWS",
         ).rstrip()
-        for before, after in zip(small, large, strict=True)
+        for contest in contests
+        if (grown := growth(contest)) is not None
     ]
-    title = f"From {sizes[0]:,} to {sizes[1]:,} users (growth: of the product's CPU a request)"
-    return "\n".join([title, columns.format("operation", *labels, "growth", "").rstrip(), *rows])
-
-
-def _grows(before: Contest, after: Contest) -> str:
-    if not before.operation.must_not_grow:
-        return ""
-    return "does not grow" if growth(before, after) <= MAY_GROW else "GROWS"
+    head = columns.format("ratio at", *(f"{size:,}" for size in sizes), "growth", "").rstrip()
+    return "\n".join([head, *rows])
 
 
 def missed(contests: Sequence[Contest]) -> Iterator[str]:
-    """Yield a sentence for each target that was not met."""
+    """Yield a sentence for each target that the product did not meet."""
     for contest in contests:
-        if not contest.met:
-            over = contest.ratio - contest.operation.target
-            yield (
-                f"{contest.operation.title} at {contest.population.size:,} users:"
-                f" {contest.ratio:.2f} times the bare application, target"
-                f" {contest.operation.target:.1f}; {over:.2f} over"
-                f" ({over * cpu_ms(contest.hellos()) * 1000:.0f} us a request)"
-            )
+        for entry in contest.entries:
+            if not entry.contestant.is_peer and not entry.met:
+                over = entry.ratio - contest.operation.target
+                yield (
+                    f"{contest.operation.title} at {entry.contestant.population.size:,} users:"
+                    f" {entry.ratio:.2f} times the bare application, target"
+                    f" {contest.operation.target:.1f}; {over:.2f} over"
+                    f" ({over * cpu_ms(contest.hellos) * 1000:.0f} us a request)"
+                )
 
 
 def verdicts(contests: Sequence[Contest]) -> str:
@@ -135,30 +149,34 @@ def verdicts(contests: Sequence[Contest]) -> str:
 
 def as_json(run: Circumstances, contests: Sequence[Contest]) -> dict[str, Any]:
     """Return all measurements except the times of single answers."""
-    return {**asdict(run), "results": [_result(contest) for contest in contests]}
+    results = [_result(contest, entry) for contest in contests for entry in contest.entries]
+    return {**asdict(run), "results": results}
 
 
-def _result(contest: Contest) -> dict[str, Any]:
+def _result(contest: Contest, entry: Entry) -> dict[str, Any]:
     return {
         "operation": contest.operation.name,
-        "users": contest.population.size,
-        "answer_bytes": len(contest.answer["body"].encode()),
-        "ratio": contest.ratio,
+        "contestant": entry.contestant.name,
+        "peer": entry.contestant.is_peer,
+        "users": entry.contestant.population.size,
+        "ratio": entry.ratio,
         "target": contest.operation.target,
-        "met": contest.met,
-        "ratios": contest.ratios,
-        "product": _figures(contest.products()),
-        "hello": _figures(contest.hellos()),
+        "met": entry.met,
+        "ratios": entry.ratios,
+        "own": _figures(entry.slices),
+        "hello": _figures(contest.hellos),
     }
 
 
 def _figures(slices: Sequence[Slice]) -> dict[str, Any]:
     p50, p99 = percentiles(slices)
+    requests = sum(one.requests for one in slices)
     return {
         "cpu_ms": cpu_ms(slices),
+        "cpu_ms_mean": sum(one.cpu for one in slices) * 1000 / requests,
         "cpu_ms_rounds": [one.cpu_ms for one in slices],
         "requests_per_second": per_second(slices),
-        "requests": sum(one.requests for one in slices),
+        "requests": requests,
         "p50_ms": p50,
         "p99_ms": p99,
     }

@@ -1,15 +1,18 @@
 """A ledger with many users, written with the product's own append before its server starts."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import app
 from ledger import clock
-from ledger.contract import NO_STREAM, Append
+from ledger.contract import NO_STREAM, Append, LedgerError
 from ledger.events import Metadata
+from ledger.sqlite.connection import connect_read_only, driver
+from projections.history.history import HISTORY_FILE
 from scim_api import settings, wiring
 from scim_api.auth.credentials import issue
 from scim_api.protocol.body import load_resource
@@ -20,11 +23,12 @@ from tests.bench import people
 
 BATCH = 500  # users a transaction
 NAME = "bench"
+_PATIENCE = 900.0  # seconds, for a first history of millions of events
 
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Population:
     """The users of a ledger at the start; the place in `ids` is the user's number."""
 
@@ -106,6 +110,27 @@ def opened(population: Population) -> Iterator[Tenant]:
         yield tenant
     finally:
         tenant.close()
+
+
+def wait_for_history(population: Population) -> None:
+    """Wait until the service's background job has followed the ledger to its end."""
+    folder = population.data_dir / NAME
+    deadline = time.monotonic() + _PATIENCE
+    with closing(connect_read_only(folder / "ledger.db")) as ledger:
+        [end] = ledger.execute("SELECT max(position) FROM event").fetchone()
+    while _followed(folder / HISTORY_FILE) < end:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the history does not follow the ledger")
+        time.sleep(0.02)
+
+
+def _followed(history: Path) -> int:
+    """Return the position that the history has reached."""
+    try:
+        with closing(connect_read_only(history)) as connection:
+            return int(connection.execute("SELECT max(position) FROM checkpoint").fetchone()[0])
+    except (driver.OperationalError, LedgerError, TypeError):
+        return 0  # there is none yet
 
 
 def events_of(population: Population) -> int:

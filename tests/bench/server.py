@@ -1,16 +1,17 @@
-"""Servers under test: gunicorn as the product runs it, its CPU time, its end."""
+"""Servers under test: how each starts, its CPU time and memory, its end."""
 
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-THREADS = 4  # of each worker, for both
+THREADS = 4  # of each worker
+KEEP_ALIVE = 75  # seconds: the connections are kept between the rounds
 ROOT = Path(__file__).parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START, _STOP = 30.0, 15.0  # seconds
@@ -18,20 +19,28 @@ _START, _STOP = 30.0, 15.0  # seconds
 
 @dataclass(frozen=True)
 class Server:
-    """A gunicorn that runs: its port, and the processes whose time counts."""
+    """A server that runs: its port, and the processes whose time counts."""
 
     name: str
     port: int
     master: int
     workers: tuple[int, ...]
 
+    @property
+    def processes(self) -> tuple[int, ...]:
+        return (self.master, *(pid for pid in self.workers if pid != self.master))
+
     def cpu(self) -> float:
-        """Return the seconds of CPU used so far by master and workers, user and system."""
-        return sum(_ticks(pid) for pid in (self.master, *self.workers)) / _TICKS
+        """Return the seconds of CPU used so far by all its processes, user and system."""
+        return sum(_cpu_of(pid) for pid in self.processes)
 
     def sockets(self) -> dict[int, int]:
         """Return how many sockets each worker has open."""
         return {pid: _sockets(pid) for pid in self.workers}
+
+    def memory(self) -> int:
+        """Return the bytes that its processes have for themselves; shared pages are divided."""
+        return sum(_memory_of(pid) for pid in self.processes)
 
 
 def machine() -> tuple[float, float]:
@@ -41,10 +50,16 @@ def machine() -> tuple[float, float]:
     return (sum(ticks) - idle) / _TICKS, sum(ticks) / _TICKS
 
 
-def _ticks(pid: int) -> int:
-    """Read utime and stime (proc(5)), which include all threads, also ended ones."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+def _cpu_of(pid: int) -> float:
+    """Read a process's clock (clock_getcpuclockid(3)), to the nanosecond, ended threads too."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def _memory_of(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def _sockets(pid: int) -> int:
@@ -60,36 +75,55 @@ def _link(path: str) -> str:
 
 
 @contextmanager
-def serving(
-    name: str, target: str, settings: Mapping[str, str], log: Path, workers: int
+def product(name: str, data_dir: Path, log: Path, workers: int) -> Iterator[Server]:
+    """Run the product over a data directory, as the Procfile does."""
+    command = ["-c", "python:scim_api.server.gunicorn_conf", "app:create_app()"]
+    settings = {"SCIM_DATA_DIR": str(data_dir), "WEB_CONCURRENCY": str(workers)}
+    with _gunicorn(name, command, {**settings, "SCIM_THREADS": str(THREADS)}, log, workers) as it:
+        yield it
+
+
+@contextmanager
+def stock(
+    name: str, target: str, log: Path, workers: int, settings: Mapping[str, str] | None = None
 ) -> Iterator[Server]:
-    """Run an application under the product's own gunicorn configuration."""
-    port = _free_port()
-    configuration = "python:scim_api.server.gunicorn_conf"
-    command = [sys.executable, "-m", "gunicorn", "-c", configuration, target]
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=_environment(port, settings, workers),
-            stdout=stderr,
-            stderr=stderr,
-        )
-        pids: tuple[int, ...] = ()
-        try:
-            pids = _started(name, process, port, log, workers)
-            yield Server(name, port, process.pid, pids)
-        finally:
-            _stop(process, pids)
+    """Run an application under gunicorn as it comes, with its parser in Python."""
+    shape = ["--workers", str(workers), "--threads", str(THREADS)]
+    kept = ["--keep-alive", str(KEEP_ALIVE)]
+    command = ["-k", "gthread", "--http-parser", "python", *shape, *kept, target]
+    with _gunicorn(name, command, settings or {}, log, workers) as server:
+        yield server
 
 
-def _environment(port: int, settings: Mapping[str, str], workers: int) -> dict[str, str]:
+@contextmanager
+def _gunicorn(
+    name: str, command: Sequence[str], settings: Mapping[str, str], log: Path, workers: int
+) -> Iterator[Server]:
+    port = free_port()
+    bound = ["--bind", f"127.0.0.1:{port}"]
+    with running(
+        [sys.executable, "-m", "gunicorn", *bound, *command], settings | {"PORT": str(port)}, log
+    ) as process:
+        yield _started(name, process, port, log, workers)
+
+
+@contextmanager
+def running(
+    command: Sequence[str], settings: Mapping[str, str], log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program until the end of the block, then ask it to stop, or make it."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SCIM_", "GUNICORN"))}
-    size = {"PORT": str(port), "WEB_CONCURRENCY": str(workers), "SCIM_THREADS": str(THREADS)}
-    return {**inherited, **size, **settings}
+    environment = {**inherited, **settings}
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stderr, stderr=stderr)
+        try:
+            yield process
+        finally:
+            _stop(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -98,14 +132,14 @@ def _free_port() -> int:
 
 def _started(
     name: str, process: subprocess.Popen[bytes], port: int, log: Path, workers: int
-) -> tuple[int, ...]:
+) -> Server:
     """Wait until every worker is there and one answers; raises RuntimeError."""
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline and process.poll() is None:
         pids = _children(process.pid)
-        if len(pids) == workers and _listens(port):
+        if len(pids) == workers and listens(port):
             time.sleep(0.5)  # for the other worker's socket
-            return pids
+            return Server(name, port, process.pid, pids)
         time.sleep(0.1)
     raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
@@ -114,7 +148,8 @@ def _children(pid: int) -> tuple[int, ...]:
     return tuple(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Return whether a server takes connections at a port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -122,7 +157,8 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _stop(process: subprocess.Popen[bytes], workers: tuple[int, ...]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    workers = _children(process.pid) if process.poll() is None else ()
     process.terminate()
     try:
         process.wait(_STOP)
