@@ -33,14 +33,15 @@ def load_resource(
     urns = _schemas(resource_type, given.pop("schemas", None), tolerances)
     attributes, faults = _read(resource_type, given, tolerances)
     _check_extensions(resource_type, (*attributes, *faults), urns, tolerances)
-    for key, declared in resource_type.writable.items():
-        if declared.attribute.required and key not in (*attributes, *faults, "schemas"):
+    for key, declared in resource_type.required.items():
+        if key not in attributes and key not in faults:
             faults[key] = faults_of_missing(declared.attribute)
     if faults:
         raise refusal("", {key: faults[key] for key in resource_type.writable if key in faults})
     for key, value in attributes.items():
-        attribute = resource_type.declared[key].attribute
-        attributes[key] = with_values(attribute, settled(attribute, value, key), tolerances)
+        if key in resource_type.structured:
+            attribute = resource_type.declared[key].attribute
+            attributes[key] = with_values(attribute, settled(attribute, value, key), tolerances)
     return assigned(attributes)
 
 
@@ -56,10 +57,13 @@ def _read(
             check_secret(declared, value)
         elif not declared.attribute.read_only:
             try:
-                attributes[key] = field_of(declared).deserialize(value, tolerances=tolerances)
+                normal = field_of(declared).read(value, tolerances)
             except ValidationError as error:
                 faults[key] = error.messages
-    return assigned(attributes), faults
+            else:
+                if normal is not None:
+                    attributes[key] = normal
+    return attributes, faults
 
 
 def check_secret(declared: AttributeAt, value: Any) -> None:

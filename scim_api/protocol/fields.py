@@ -44,6 +44,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+={0,2}\s*", re.ASCII)
 _HALF_OF_PAIR = re.compile("[\ud800-\udfff]")
 _BOOLEANS = {"true": True, "false": False}
 _ROLES = ("roles", "entitlements")  # what Okta may map to one text
+_NO_BASE64 = "must be base64 text in quotes"
 _NOT_A_TIME = "must be a date and time in quotes, such as 2026-11-22T20:15:30Z"
 _UNSTORABLE = "must not contain the character U+0000 or half of a surrogate pair"
 
@@ -56,28 +57,49 @@ class _Declared(fields.Field[Any]):
         self.declaration = attribute
         self.path = path
 
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
+        return self.read(value, **kwargs)
+
+    def read(
+        self, value: Any, tolerances: Tolerances, *, partial: bool = False, some: bool = False
+    ) -> Any:
+        """Return the normal form of what was given; raises ValidationError.
+
+        With `partial` it may lack parts that are required, with `some` other values stay. What
+        `deserialize` does around it, for validators that no field has, takes as long again.
+        """
+        raise NotImplementedError
+
 
 class Single(_Declared):
     """One value of a simple type."""
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        tolerances: Tolerances = kwargs["tolerances"]
+    def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
+        super().__init__(attribute, path, required=required)
+        self._of_type = self._reader_of(attribute.type)
+
+    def _reader_of(self, type_: Type) -> Callable[[Any, Tolerances], Any]:
+        match type_:
+            case Type.BOOLEAN:
+                return _boolean
+            case Type.INTEGER:
+                return _integer
+            case Type.DECIMAL:
+                return self._decimal
+            case Type.DATE_TIME:
+                return lambda value, _: self._text(value, _NOT_A_TIME, _is_time)
+            case Type.BINARY:  # novelty.py is strict with new ones
+                return lambda value, _: self._text(value, _NO_BASE64, _BASE64.fullmatch)
+        return lambda value, _: self._text(value, "must be text in quotes")
+
+    def read(
+        self, value: Any, tolerances: Tolerances, *, partial: bool = False, some: bool = False
+    ) -> Any:
         if isinstance(value, list):
             value = _plain(out_of_list(value, tolerances))
-        if is_unassigned(value, tolerances):
+        if not value and is_unassigned(value, tolerances):
             return None
-        match self.declaration.type:
-            case Type.BOOLEAN:
-                return _boolean(value, tolerances)
-            case Type.INTEGER:
-                return _integer(value)
-            case Type.DECIMAL:
-                return self._decimal(value, tolerances)
-            case Type.DATE_TIME:
-                return self._text(value, _NOT_A_TIME, _is_time)
-            case Type.BINARY:  # novelty.py is strict with new ones
-                return self._text(value, "must be base64 text in quotes", _BASE64.fullmatch)
-        return self._text(value, "must be text in quotes")
+        return self._of_type(value, tolerances)
 
     def _text(
         self, value: Any, expected: str, has_form: Callable[[str], object] | None = None
@@ -117,7 +139,7 @@ def _boolean(value: Any, tolerances: Tolerances) -> bool:
     return value
 
 
-def _integer(value: Any) -> int:
+def _integer(value: Any, _: Tolerances) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValidationError("must be a whole number, without quotes")
     if abs(value) >= _INTEGER_LIMIT:
@@ -141,19 +163,22 @@ class Complex(_Declared):
         writable = [sub for sub in attribute.sub_attributes if not sub.read_only]
         self.parts = {sub.name: _field(sub, f"{path}.{sub.name}") for sub in writable}
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        tolerances: Tolerances = kwargs["tolerances"]
-        if not isinstance(value, dict) and not self.declaration.multi_valued:
-            value = self._alone(value, tolerances)
-        if is_unassigned(value, tolerances):
-            return None
+    def read(
+        self, value: Any, tolerances: Tolerances, *, partial: bool = False, some: bool = False
+    ) -> Any:
         if not isinstance(value, dict):
-            raise ValidationError(self.expected)
-        parts, errors = self._read(value, tolerances)
-        if not kwargs.get("partial"):
+            if not self.declaration.multi_valued:
+                value = self._alone(value, tolerances)
+            if is_unassigned(value, tolerances):
+                return None
+            if not isinstance(value, dict):
+                raise ValidationError(self.expected)
+        parts, errors = self._parts_of(value, tolerances)
+        if not partial:
             if self.required and not is_given(self.declaration, parts):
                 raise ValidationError(faults_of_missing(self.declaration))
-            errors |= lacking(self.declaration, parts)
+            if self.declaration.required_parts:
+                errors |= lacking(self.declaration, parts)
         if errors:
             raise ValidationError(errors)
         return parts
@@ -168,7 +193,7 @@ class Complex(_Declared):
             return {"value": value}
         return value
 
-    def _read(
+    def _parts_of(
         self, value: Mapping[str, Any], tolerances: Tolerances
     ) -> tuple[dict[str, Any], dict[Any, Any]]:
         """Return the parts, as they were sent where they are faulty, and the faults."""
@@ -182,7 +207,8 @@ class Complex(_Declared):
                 raise given_twice(f"{self.path}.{sub.name}")
             elif not sub.read_only:  # RFC 7644 §3.3, §3.5.1: ignored
                 try:
-                    parts[sub.name] = self.parts[sub.name].deserialize(item, tolerances=tolerances)
+                    field = self.parts[sub.name]
+                    parts[sub.name] = field.read(item, tolerances)
                 except ValidationError as error:
                     parts[sub.name], errors[sub.name] = item, error.messages
         return parts, errors
@@ -205,29 +231,37 @@ class Values(_Declared):
         self.entry = _single(attribute, path)
         self.expected = expected_list(attribute)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
-        tolerances: Tolerances = kwargs["tolerances"]
-        value = decoded(value, tolerances, self.path)
-        if value == [] or is_nothing(value, tolerances):  # unassigned as well (RFC 7643 §2.5)
-            return None
-        if isinstance(value, str | dict) and tolerances.allow(self._alone(value)):
-            value = [value]
+    def read(
+        self, value: Any, tolerances: Tolerances, *, partial: bool = False, some: bool = False
+    ) -> Any:
         if not isinstance(value, list):
-            raise ValidationError([self.expected])
+            value = self._listed(value, tolerances)
+        if not value:  # unassigned as well (RFC 7643 §2.5)
+            return None
         check_number(value, self.path)
         values: list[Any] = []
         errors: dict[Any, Any] = {}
         for place, item in enumerate(value):
             try:
-                values.append(self.read_entry(item, **kwargs))
+                values.append(self.read_entry(item, tolerances, partial=partial, some=some))
             except ValidationError as error:
                 errors[place] = error.messages
         if errors:
             raise ValidationError(errors)
-        some = kwargs.get("partial") or kwargs.get("some")
-        if self.required and not some and not is_given(self.declaration, values):
+        if self.required and not (partial or some) and not is_given(self.declaration, values):
             raise ValidationError(REQUIRED)
         return values
+
+    def _listed(self, value: Any, tolerances: Tolerances) -> list[Any] | None:
+        """Return the list that something else stands for, by policy; None for nothing."""
+        value = decoded(value, tolerances, self.path)
+        if is_nothing(value, tolerances):
+            return None
+        if isinstance(value, str | dict) and tolerances.allow(self._alone(value)):
+            value = [value]
+        if not isinstance(value, list):
+            raise ValidationError([self.expected])
+        return value
 
     def _alone(self, value: str | dict[str, Any]) -> str:
         """Return the setting that tolerates one value without a list where a list is due."""
@@ -235,15 +269,22 @@ class Values(_Declared):
             return "values_as_strings"
         return "roles_as_text" if self.declaration.name in _ROLES else "text_as_list"
 
-    def read_entry(self, value: Any, **kwargs: Any) -> Any:
+    def read_entry(
+        self, value: Any, tolerances: Tolerances, *, partial: bool = False, some: bool = False
+    ) -> Any:
         """Return one of the values; raises ValidationError."""
-        tolerances: Tolerances = kwargs["tolerances"]
+        if not isinstance(value, dict):
+            value = self._as_entry(value, tolerances)
+        return self.entry.read(value, tolerances, partial=partial, some=some)
+
+    def _as_entry(self, value: Any, tolerances: Tolerances) -> Any:
+        """Return the entry that a text stands for, by policy; any other value as it is."""
         if self.declaration.type is Type.COMPLEX:
             value = decoded(value, tolerances, self.path)
         takes_text = "value" in self.declaration.subs and isinstance(value, str) and value
         if takes_text and tolerances.allow("values_as_strings"):
             value = {"value": value}
-        return self.entry.deserialize(value, **kwargs)
+        return value
 
 
 def _single(attribute: Attribute, path: str, *, required: bool = False) -> Single | Complex:
@@ -251,7 +292,7 @@ def _single(attribute: Attribute, path: str, *, required: bool = False) -> Singl
     return made(attribute, path, required=required)
 
 
-def _field(attribute: Attribute, path: str) -> fields.Field[Any]:
+def _field(attribute: Attribute, path: str) -> _Declared:
     if attribute.multi_valued:
         return Values(attribute, path, required=attribute.required)
     return _single(attribute, path, required=attribute.required)
@@ -263,7 +304,7 @@ def field_of(declared: AttributeAt, sub: Attribute | None = None) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _field_at(key: str, attribute: Attribute, sub: Attribute | None) -> fields.Field[Any]:
+def _field_at(key: str, attribute: Attribute, sub: Attribute | None) -> _Declared:
     return _field(sub, f"{key}.{sub.name}") if sub else _field(attribute, key)
 
 

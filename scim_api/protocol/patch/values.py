@@ -55,7 +55,7 @@ def read_parts(declared: AttributeAt, value: Any, tolerances: Tolerances) -> dic
     try:
         if isinstance(field, Values):
             value = one_object(value, tolerances, field.path)
-            parts = field.read_entry(value, tolerances=tolerances, partial=True)
+            parts = field.read_entry(value, tolerances, partial=True)
         else:
             parts = field.deserialize(value, tolerances=tolerances, partial=True)
     except ValidationError as error:
@@ -67,7 +67,7 @@ def read_entry(declared: AttributeAt, value: Any, tolerances: Tolerances) -> lis
     """Return the plain value a PATCH gives one place in a list; none where it unassigns it."""
     field = field_of(declared)
     try:
-        normal = field.read_entry(value, tolerances=tolerances)
+        normal = field.read_entry(value, tolerances)
     except ValidationError as error:
         raise refusal(field.path, {0: error.messages}) from None
     return [] if normal is None else [normal]

@@ -207,6 +207,21 @@ class ResourceType:
         return {key: item for key, item in self.declared.items() if not item.attribute.read_only}
 
     @cached_property
+    def required(self) -> dict[str, AttributeAt]:
+        """What a client must give, by payload key; `schemas` has rules of its own."""
+        found = self.writable.items()
+        return {key: item for key, item in found if item.attribute.required and key != "schemas"}
+
+    @cached_property
+    def structured(self) -> frozenset[str]:
+        """The keys of attributes with several values or parts."""
+        return frozenset(
+            key
+            for key, item in self.declared.items()
+            if item.attribute.multi_valued or item.attribute.type is Type.COMPLEX
+        )
+
+    @cached_property
     def reshaped(self) -> bool:
         """Whether answers differ from the stored document."""
         return bool(self.withheld) or self.has_decimals
