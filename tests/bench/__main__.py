@@ -20,6 +20,7 @@ from tests.bench.load import Load
 from tests.bench.operations import OPERATIONS, Operation
 from tests.bench.seed import Population, events_of, populate
 from tests.bench.server import Server, product, stock
+from tests.bench.story import Story
 
 HELLO = "tests.bench.hello:app"
 QUICK = {"sizes": [1000], "rounds": 5, "seconds": 0.3}
@@ -100,7 +101,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[Circumstances, l
 
 def _populated(folder: Path, size: int) -> Population:
     started = time.monotonic()
-    population = populate(folder / str(size), size, lambda _: None)
+    population = populate(folder / str(size), Story(size))
     _say(f"{size:,} users written in {time.monotonic() - started:.1f} s")
     return population
 

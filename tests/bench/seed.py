@@ -1,31 +1,39 @@
-"""A ledger with many users, written with the product's own append before its server starts."""
+"""Ledgers with many users and events, written by the store itself before a server starts.
 
+`python -m tests.bench.seed FOLDER --users N --events N` makes one to keep.
+"""
+
+import argparse
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+
+import orjson
 
 import app
 from ledger import clock
-from ledger.contract import NO_STREAM, Append, LedgerError
+from ledger.contract import LedgerError
 from ledger.events import Metadata
 from ledger.sqlite.connection import connect_read_only, driver
+from ledger.sqlite.ledger import SQLiteLedger, append_events, draft_of
+from ledger.sqlite.reads import end
 from projections.history.history import HISTORY_FILE
+from projections.runner import StoredProjection
 from scim_api import settings, wiring
 from scim_api.auth.credentials import issue
-from scim_api.protocol.body import load_resource
-from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER
-from scim_api.protocol.to_events import creation, membership
 from scim_api.tenants.tenants import Tenant
 from tests.bench import people
+from tests.bench.story import Step, Story
 
-BATCH = 500  # users a transaction
-NAME = "bench"
+NAME = "default"
+_AT_ONCE = 5000  # requests a transaction: nobody waits for them
 _PATIENCE = 900.0  # seconds, for a first history of millions of events
-
-Progress = Callable[[int], None]
+_SPEED = ("PRAGMA synchronous=OFF", "PRAGMA cache_size=-500000", "PRAGMA wal_autocheckpoint=50000")
+_TOKEN, _PEOPLE = "token.txt", "people.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,84 +49,56 @@ class Population:
     def size(self) -> int:
         return len(self.ids)
 
+    @property
+    def ledger(self) -> Path:
+        return self.data_dir / NAME / "ledger.db"
 
-def populate(data_dir: Path, users: int, progress: Progress) -> Population:
-    """Make a ledger with so many users, as if each had been created over HTTP."""
+
+def populate(data_dir: Path, story: Story, changes: int = 0) -> Population:
+    """Make a ledger of what a story tells, as if each step had been a request.
+
+    Events go in by the store's own append; the projections are built at the end, as a rebuild.
+    """
     console = app.console()
     console.settings = settings.load({"SCIM_DATA_DIR": str(data_dir)})
     tenant = console.create(NAME)
-    token = issue(tenant, _metadata(), "okta").token
-    ids: list[str] = []
-    for first in range(0, users, BATCH):
-        ids += _create(tenant, range(first, min(first + BATCH, users)))
-        progress(len(ids))
-    group = _create_group(tenant, ids)
+    token = issue(tenant, Metadata("operator", "cli", clock.uuid7()), "okta").token
+    _write(tenant.ledger.path, story.beginning())
+    _write(tenant.ledger.path, story.changes(changes))
+    _build(tenant)
+    tenant.heads.sign()
     tenant.close()
-    return Population(data_dir, token, ids, group)
+    return Population(data_dir, token, story.ids, story.group)
 
 
-def _create(tenant: Tenant, numbers: range) -> list[str]:
-    """Create users in one transaction; return their ids."""
-    _must_be_what_the_door_makes(numbers[0])
-    ids = [clock.uuid7() for _ in numbers]
-    appends = [
-        Append(f"User-{id_}", NO_STREAM, creation({"active": True} | _attributes(number)))
-        for id_, number in zip(ids, numbers, strict=True)
-    ]
-    tenant.ledger.append(appends, _metadata())
-    return ids
+def _write(path: Path, steps: Iterable[Step]) -> None:
+    """Append the events of each step; the tables of projections stay as they are."""
+    steps, ledger = iter(steps), SQLiteLedger(path)
+    with ledger.reading() as connection:
+        for setting in _SPEED:
+            connection.execute(setting)
+    while some := list(islice(steps, _AT_ONCE)):
+        with ledger.writing() as connection:
+            last = end(connection)
+            for append, metadata in some:
+                drafts = [draft_of(append, metadata)]
+                recorded = append_events(connection, ledger.origin, last, drafts, metadata)
+                last = recorded[-1].position, recorded[-1].at
+    ledger.close()
 
 
-def _create_group(tenant: Tenant, ids: list[str]) -> str:
-    """Create a group of all users; return its id."""
-    id_ = clock.uuid7()
-    events = creation({"displayName": "Everyone"}) + membership(dict.fromkeys(ids, "User"), ())
-    tenant.ledger.append([Append(f"Group-{id_}", NO_STREAM, events)], _metadata())
-    return id_
-
-
-def _attributes(number: int) -> dict[str, Any]:
-    """Return a user's attributes as the service would store them, without checks."""
-    body = people.created(number)
-    extension = body.pop(ENTERPRISE_URN)
-    for key in ("schemas", "groups", "password"):
-        del body[key]
-    return body | {f"{ENTERPRISE_URN}:{name}": value for name, value in extension.items()}
-
-
-def _must_be_what_the_door_makes(number: int) -> None:
-    if _attributes(number) != load_resource(USER, people.created(number)):
-        raise RuntimeError("the seeded users are not those that POST /Users would make")
-
-
-def _metadata() -> Metadata:
-    request = {
-        "method": "POST",
-        "path": "/scim/v2/Users",
-        "client": "Okta SCIM Client 1.0.0",
-        "address": "127.0.0.1",
-        "id": clock.uuid7(),
-    }
-    return Metadata(clock.uuid7(), "scim.post", clock.uuid7(), request)
-
-
-@contextmanager
-def opened(population: Population) -> Iterator[Tenant]:
-    """Open the ledger of a population."""
-    tenant = wiring.open_tenant(population.data_dir / NAME / "ledger.db")
-    try:
-        yield tenant
-    finally:
-        tenant.close()
+def _build(tenant: Tenant) -> None:
+    with tenant.ledger.reading() as connection:
+        for setting in _SPEED:
+            connection.execute(setting)
+    for projection in wiring.projections_of(tenant):
+        StoredProjection(tenant.ledger, projection).rebuild()
 
 
 def wait_for_history(population: Population) -> None:
     """Wait until the service's background job has followed the ledger to its end."""
-    folder = population.data_dir / NAME
-    deadline = time.monotonic() + _PATIENCE
-    with closing(connect_read_only(folder / "ledger.db")) as ledger:
-        [end] = ledger.execute("SELECT max(position) FROM event").fetchone()
-    while _followed(folder / HISTORY_FILE) < end:
+    deadline, last = time.monotonic() + _PATIENCE, events_of(population)
+    while _followed(population.ledger.with_name(HISTORY_FILE)) < last:
         if time.monotonic() > deadline:
             raise RuntimeError("the history does not follow the ledger")
         time.sleep(0.02)
@@ -135,5 +115,47 @@ def _followed(history: Path) -> int:
 
 def events_of(population: Population) -> int:
     """Return the number of events in the ledger."""
-    with opened(population) as tenant:
-        return tenant.ledger.last_position()
+    with closing(connect_read_only(population.ledger)) as connection:
+        return int(connection.execute("SELECT max(position) FROM event").fetchone()[0])
+
+
+def keep(population: Population) -> None:
+    """Write down what a later run has to know, next to the ledger's folder."""
+    (population.data_dir / _TOKEN).write_text(population.token)
+    (population.data_dir / _PEOPLE).write_bytes(
+        orjson.dumps({"group": population.group, "ids": population.ids})
+    )
+
+
+def kept(data_dir: Path) -> Population:
+    """Return a population that was kept."""
+    found = orjson.loads((data_dir / _PEOPLE).read_bytes())
+    return Population(data_dir, (data_dir / _TOKEN).read_text(), found["ids"], found["group"])
+
+
+def main() -> None:
+    """Make a ledger, its history too, and say what it took."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.seed", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a data directory that is not there yet")
+    parser.add_argument("--users", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=0, help="at least: others are changes")
+    parser.add_argument("--small", action="store_true", help="profiles of 1 KB, not all of Okta's")
+    options = parser.parse_args()
+    started = time.monotonic()
+    story = Story(options.users, people.created if options.small else people.full)
+    population = populate(options.folder, story, max(0, options.events - options.users))
+    keep(population)
+    took, events = time.monotonic() - started, events_of(population)
+    print(f"{events:,} events in {took:.1f} s, {events / took:,.0f}/s", flush=True)
+    started = time.monotonic()
+    tenant = wiring.open_tenant(population.ledger)
+    tenant.history.catch_up()
+    tenant.close()
+    took = time.monotonic() - started
+    print(f"their history in {took:.1f} s, {events / took:,.0f}/s")
+    for file in sorted(population.ledger.parent.iterdir()):
+        print(f"{os.path.getsize(file):>15,} {file.name}")
+
+
+if __name__ == "__main__":
+    main()
