@@ -123,10 +123,10 @@ def _split(attributes: Attributes) -> tuple[dict[str, Any], dict[str, dict[str, 
 _LOCATION = b'"location":"'
 
 
-def located(document: bytes, base_url: bytes) -> bytes:
-    """Put the base URL before a stored document's location."""
+def located(document: bytes, base_url: bytes, more: bytes = b"") -> bytes:
+    """Put the base URL before a stored document's location, and `more` before its last brace."""
     before, _, after = document.rpartition(_LOCATION)
-    return b"".join((before, _LOCATION, base_url, after))
+    return b"".join((before, _LOCATION, base_url, after[:-1], more, b"}"))
 
 
 def resource_of(document: bytes) -> Resource:

@@ -100,9 +100,8 @@ class ResourceReader:
             skip -= blocks[at][1]
             at += 1
         rows = connection.execute(
-            f"SELECT {self._columns} FROM {self._table} AS resource WHERE position IN ("
-            f"SELECT position FROM {self._table} WHERE type = ? AND position >= ?"
-            " ORDER BY position LIMIT ? OFFSET ?) ORDER BY position",
+            f"SELECT {self._columns} FROM {self._table} AS resource"
+            " WHERE type = ? AND position >= ? ORDER BY position LIMIT ? OFFSET ?",
             (type_, blocks[at][0] * BLOCK, query.count, skip),
         )
         return Page(total, query.start_index, _taken(rows, query.count)[0])
@@ -153,10 +152,10 @@ class ResourceReader:
 def _taken(rows: Iterable[Any], count: int) -> tuple[list[Any], bool]:
     """Return the rows of a page, and whether there are more: it ends at a count or MOST_BYTES."""
     page: list[Any] = []
-    size = 0
+    room = MOST_BYTES
     for row in rows:
-        if len(page) == count or size > MOST_BYTES:
-            return page, True
+        if room < 0:
+            return page[:count], True
         page.append(row)
-        size += len(row[3])  # the document
-    return page, False
+        room -= len(row[3])  # the document
+    return page[:count], len(page) > count

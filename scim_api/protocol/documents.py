@@ -153,21 +153,13 @@ def answer(
     base_url: bytes,
     resource_type: ResourceType,
     chosen: Selection | None,
-    relations: Sequence[Relation] | None = None,
+    more: bytes = b"",
 ) -> bytes:
-    """Return the answer's bytes for one resource.
-
-    `relations` are its members, or its groups; None where they are not shown.
-    """
-    document = located(document, base_url)
-    if chosen is not None:
-        document = chosen.apply(document, resource_type)
-    if relations is not None:
-        name = kind_of(resource_type).relation or ""
-        declared = resource_type.declared[name]
-        parts = chosen.parts(declared) if chosen else _default_parts(declared)
-        document = _related(document, base_url.decode(), relations, name, parts)
-    return document
+    """Return the answer's bytes for one resource; `more` is what `related` returned for it."""
+    if chosen is None:
+        return located(document, base_url, more)
+    shown = chosen.apply(located(document, base_url), resource_type)
+    return b"".join((shown[:-1], more, b"}")) if more else shown
 
 
 _default_parts = lru_cache(maxsize=64)(DEFAULT.parts)
@@ -187,21 +179,25 @@ def relation_of(resource_type: ResourceType, chosen: Selection | None) -> str | 
     return name if name and (chosen is None or chosen.shows(name)) else None
 
 
-def _related(
-    document: bytes, base: str, relations: Sequence[Relation], name: str, parts: frozenset[str]
+def related(
+    resource_type: ResourceType,
+    chosen: Selection | None,
+    relations: Sequence[Relation],
+    base_url: bytes,
 ) -> bytes:
-    """Add members or groups at the end of a document, with the parts that are shown.
+    """Return members or groups as they stand at the end of an answer, with the parts shown.
 
     A group without members says so: a client that finds no list takes it for one not shown.
     """
-    if name == "groups":
-        values = _known_groups(tuple(relations), base, parts)
-    else:
-        values = _values(relations, base, parts)
+    name = kind_of(resource_type).relation or ""
+    declared = resource_type.declared[name]
+    parts = chosen.parts(declared) if chosen else _default_parts(declared)
+    shown = _known_groups if name == "groups" else _values
+    values = shown(tuple(relations), base_url.decode(), parts)
     empty = name == "members" and not relations
     if not values and not empty:  # no part of any is shown
-        return document
-    return b"".join((document[:-1], f',"{name}":['.encode(), values, b"]}"))
+        return b""
+    return b"".join((f',"{name}":['.encode(), values, b"]"))
 
 
 @lru_cache(maxsize=1024)
@@ -238,4 +234,4 @@ def list_response(
         f'{{"schemas":["{LIST_URN}"],"totalResults":{total},{place}{following}'
         f'"itemsPerPage":{len(items)},"Resources":['
     )
-    return head.encode() + b",".join(items) + b"]}"
+    return b"".join((head.encode(), b",".join(items), b"]}"))

@@ -1,9 +1,10 @@
 """Lists of one resource type, or of all: GET with parameters, POST /.search (RFC 7644 §3.4.2-3)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from flask import Response, request
 
+from ledger.contract import Connection
 from projections.current.memberships import Relation
 from projections.query.model import Listed
 from projections.state import located
@@ -12,6 +13,7 @@ from scim_api.protocol.documents import (
     answer,
     list_response,
     names_members,
+    related,
     relation_of,
 )
 from scim_api.protocol.list_query import Parameters, list_query, search_parameters, shown
@@ -51,7 +53,7 @@ def _answered(name: str | None, parameters: Parameters) -> Response:
     source, readings = exchange.source
     with source.reading() as connection:
         page = readings.search(connection, name, query)
-    resources = _documents(exchange, types, parameters, page.rows)
+        resources = _documents(exchange, connection, types, parameters, page.rows)
     if is_walk:
         following = cursors.following(page, query, parameters, *sealed)
         body = list_response(page.total, resources, next_cursor=following)
@@ -62,39 +64,56 @@ def _answered(name: str | None, parameters: Parameters) -> Response:
 
 def _documents(
     exchange: Exchange,
+    connection: Connection,
     types: Sequence[ResourceType],
     parameters: Parameters,
     rows: Sequence[Listed],
 ) -> list[bytes]:
     """Return the resources of a page as they are shown, in its order."""
     if len(types) == 1:
-        return _of_type(exchange, types[0], parameters, rows)
+        return _of_type(exchange, connection, types[0], parameters, rows)
     found: dict[int, bytes] = {}
     for resource_type in types:
         own = [row for row in rows if row[1] == resource_type.name]
-        documents = _of_type(exchange, resource_type, parameters, own) if own else []
+        documents = _of_type(exchange, connection, resource_type, parameters, own) if own else []
         found.update(zip((position for position, *_ in own), documents, strict=True))
     return [found[position] for position, *_ in rows]
 
 
 def _of_type(
     exchange: Exchange,
+    connection: Connection,
     resource_type: ResourceType,
     parameters: Parameters,
     rows: Sequence[Listed],
 ) -> list[bytes]:
     selection = shown(parameters, resource_type)
     base = exchange.base_url.encode()
-    relations: Mapping[int, Sequence[Relation]] = {}
-    related = relation_of(resource_type, selection) is not None
-    if related:
-        places = [(position, groups) for position, _, groups, _ in rows]
-        reader = exchange.reader(resource_type)
-        relations = reader.relations(places, named=names_members(selection))
-    if not relations and selection is None:  # the common case, and a hundred of them
-        return [located(row[3], base) for row in rows]
-    nobody = () if related else None
+    relation, memberships = relation_of(resource_type, selection), exchange.source[1].memberships
+
+    def more(relations: Sequence[Relation]) -> bytes:
+        return related(resource_type, selection, relations, base)
+
+    if relation == "members":  # one group's at a time: there may be very many
+        named = names_members(selection)
+        return [
+            answer(
+                document,
+                base,
+                resource_type,
+                selection,
+                more(memberships.members(connection, position, named=named)),
+            )
+            for position, _, _, document in rows
+        ]
+    # Many users are in the same groups: what is added to their documents is made once.
+    grouped = {row[2] for row in rows if row[2]} if relation else set[str]()
+    groups = memberships.groups(connection, grouped) if grouped else {}
+    added: dict[str | None, bytes] = dict.fromkeys((row[2] for row in rows), b"")
+    added.update((text, more(relations)) for text, relations in groups.items())
+    if selection is None:  # the common case, and a hundred of them
+        return [located(document, base, added[text]) for _, _, text, document in rows]
     return [
-        answer(document, base, resource_type, selection, relations.get(position, nobody))
-        for position, _, _, document in rows
+        answer(document, base, resource_type, selection, added[text])
+        for _, _, text, document in rows
     ]

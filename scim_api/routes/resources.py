@@ -1,13 +1,19 @@
 """The operations on one resource, of any type, or on /Me: HTTP in, the service, HTTP out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from flask import Response, request
 
-from projections.current.memberships import Relation
-from scim_api.protocol.documents import DEFAULT, Selection, answer, names_members, relation_of
+from scim_api.protocol.documents import (
+    DEFAULT,
+    Selection,
+    answer,
+    names_members,
+    related,
+    relation_of,
+)
 from scim_api.protocol.errors import NotServed
 from scim_api.protocol.list_query import shown
 from scim_api.protocol.schema.attributes import ResourceType
@@ -146,10 +152,9 @@ class ResourceRequest:
         chosen, row = self.selection, found.row
         if chosen and found.written:
             chosen = replace(chosen, specified=found.written)
-        relations: Sequence[Relation] | None = None
+        base, more = self.exchange.base_url.encode(), b""
         if relation_of(self.type, chosen) is not None:
-            related = self.reader.relations([row.place], named=names_members(chosen))
-            relations = related.get(row.position, ())
-        base = self.exchange.base_url.encode()
-        body = answer(row.document, base, self.type, chosen, relations)
+            relations = self.reader.relations([row.place], named=names_members(chosen))
+            more = related(self.type, chosen, relations.get(row.position, ()), base)
+        body = answer(row.document, base, self.type, chosen, more)
         return json_response(self.exchange, body, status, self.headers(found, status))
