@@ -215,7 +215,11 @@ class Ledger(Protocol):
         returns. All events of a call MUST bear the same time, which MUST NOT be earlier than that
         of the event before. It MUST write nothing when it raises: WrongExpectedVersion,
         StreamErased, LedgerBusy, LedgerUnavailable, or what `check` or a projector raised.
-        `check` is called under the write lock, before anything is written.
+        `check` is called under the write lock, before anything of this append is written.
+
+        Appends of several threads MAY be committed together. Each MUST do what it would do alone,
+        after those before it, and fail alone; only where the store fails MAY all of them fail.
+        `check` and the projectors MAY run in another thread than the caller's.
 
         With an Erased event the payloads of all earlier events of its stream MUST be forgotten in
         the same transaction, and the erasure MUST be among the unfinished ones. Only users are

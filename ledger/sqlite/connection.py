@@ -237,6 +237,12 @@ def ledger_error_from(path: Path, error: BaseException) -> LedgerError | None:
     return unavailable(path, code, error)
 
 
+def undoes_all(connection: Connection, error: Exception) -> bool:
+    """Return whether an error of one work is one of the file: all of its transaction is undone."""
+    of_the_file = code_of(error) in _REASONS or isinstance(error, UnicodeDecodeError)
+    return of_the_file or not connection.in_transaction
+
+
 def code_of(error: BaseException) -> int:
     """Return SQLite's primary result code; 0 for an error of the driver's own."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -10,7 +10,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from ledger.contract import UNWRITABLE, LedgerBusy, LedgerUnavailable, LogStuck
+from ledger.contract import UNWRITABLE, LedgerBusy, LedgerError, LedgerUnavailable, LogStuck
 from ledger.open_files import OPEN
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import (
@@ -20,10 +20,16 @@ from ledger.sqlite.connection import (
     connect_read_only,
     driver,
     execute_when_free,
+    ledger_error_from,
     roll_back,
     translate_errors,
     unavailable,
+    undoes_all,
 )
+from ledger.sqlite.turns import Queue, SharedTurn, Turn, Work
+
+GROUP = 64  # works that are committed together with another, at most
+GROUP_TIME = 0.01  # seconds after which no more work joins a group
 
 RECHECK = 10.0  # seconds at the least between two checks of a whole file
 SHARE = 100  # times as long as a check took are between two
@@ -59,7 +65,7 @@ class DatabaseFile:
         self.path = path
         self._open_one = open_one
         self._timeout = timeout
-        self._queue = threading.Lock()
+        self._queue = Queue()
         self._place = place
         self._local = threading.local()
         self._opening = threading.Lock()
@@ -119,14 +125,14 @@ class DatabaseFile:
         if connection is not None:
             self._local.connection = None
             self._close_one(connection)
-        if self._writer is not None and self._queue.acquire(blocking=False):
+        if self._writer is not None and self._queue.enter_at_once(Turn()):
             try:
                 writer = self._writer
                 if writer is not None and self._opened == [writer]:
                     self._writer = None
                     self._close_one(writer)
             finally:
-                self._queue.release()
+                self._queue.pass_on()
 
     def _close_one(self, connection: Connection) -> None:
         if self._opened == [connection]:
@@ -154,45 +160,96 @@ class DatabaseFile:
         return file.st_ino, file.st_size, file.st_mtime_ns
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, patience: float | None = None) -> Iterator[Connection]:
         """Give the writing connection for one transaction, which an error undoes.
 
-        Fair between threads, and nearly so between processes: a thread queues behind its siblings
-        first, so that a process competes as one. SQLite's own busy handler makes eight processes
-        wait up to 3.5 s, retrying every millisecond up to 0.06 s (measured). Raises LedgerBusy.
+        `patience` is the longest wait for it, in place of the usual. Raises LedgerBusy.
         """
-        deadline = time.monotonic() + self._timeout
+        with self._noting_refusals():
+            patience = self._timeout if patience is None else patience
+            deadline = time.monotonic() + patience
+            with self._queue.turn(patience), self._transaction(deadline) as writer:
+                yield writer
+
+    def together(self, work: Work) -> Any:
+        """Do a work in a transaction and return its result once that is committed.
+
+        It may be done by another thread, in a transaction with the works of others. Of those it
+        sees what they did; what it fails with is undone and raised for it alone. What SQLite
+        undoes as a whole, such as on a full disk, fails for all. Raises LedgerBusy.
+        """
+        with self._noting_refusals():
+            deadline, turn = time.monotonic() + self._timeout, SharedTurn(work)
+            if self._queue.enter(turn, self._timeout):
+                try:
+                    turn.result = self._lead(work, deadline)
+                finally:
+                    self._queue.pass_on()
+            elif turn.error:
+                with _Translating(self):
+                    raise turn.error
+        return turn.result
+
+    def _lead(self, work: Work, deadline: float) -> Any:
+        """Do a work, and those of the threads that wait by then, in one transaction.
+
+        Alone it costs nothing more than a transaction of its own.
+        """
+        others: list[SharedTurn] = []
+        try:
+            with self._transaction(deadline) as writer:
+                result, until = work(writer), time.monotonic() + GROUP_TIME
+                while len(others) < GROUP and (turn := self._queue.next_shared()):
+                    others.append(turn)
+                    _do_within(writer, turn)
+                    if time.monotonic() > until:
+                        break
+        except BaseException as error:
+            for turn in others:
+                turn.error = _error_of_all(self.path, error)
+            raise
+        finally:
+            for turn in others:
+                turn.is_done = True
+                turn.call()
+        return result
+
+    @contextmanager
+    def _noting_refusals(self) -> Iterator[None]:
+        """Note why a write failed; it is not tried while the file is damaged."""
         OPEN.touch(self._reference)
         self._must_be_sound()
         if self.refusal == UNWRITABLE and os.access(self.path, os.W_OK):
             self._generation += 1  # a connection that was opened read-only stays read-only
         try:
-            with _Translating(self):
-                self.check_place()
-                with self._only_thread():
-                    writer = self._only_writer()
-                    execute_when_free(writer, "BEGIN IMMEDIATE", deadline)
-                    try:
-                        yield writer
-                        writer.execute("COMMIT")
-                    except BaseException:
-                        roll_back(writer)
-                        raise
-                self.check_place(_MAIN_FILE)  # what went elsewhere is not acknowledged
+            yield
         except LedgerUnavailable as trouble:
             self.refusal = trouble.reason
             raise
         self.refusal = None
 
     @contextmanager
-    def _only_thread(self) -> Iterator[None]:
-        """Keep the other threads of this process from writing; raises LedgerBusy."""
-        if not self._queue.acquire(timeout=self._timeout):
-            raise LedgerBusy("no turn to write came in time")
+    def _transaction(self, deadline: float) -> Iterator[Connection]:
+        """Give the writing connection for one transaction; only whose turn it is may ask.
+
+        SQLite's own busy handler makes eight processes wait up to 3.5 s, retrying every
+        millisecond up to 0.06 s (measured). What went elsewhere is not acknowledged.
+        """
         try:
-            yield
-        finally:
-            self._queue.release()
+            with _Translating(self):
+                writer = self._only_writer()
+                execute_when_free(writer, "BEGIN IMMEDIATE", deadline)
+                try:
+                    self._must_be_in_place(_ALL_FILES)
+                    yield writer
+                    writer.execute("COMMIT")
+                except BaseException:
+                    roll_back(writer)
+                    raise
+                self._must_be_in_place(_MAIN_FILE)
+        except Misplaced:
+            self._save_log()
+            raise
 
     def _must_be_sound(self) -> None:
         """Raise LedgerUnavailable once a page proved damaged, until a check finds nothing wrong.
@@ -210,13 +267,16 @@ class DatabaseFile:
 
     def check_place(self, names: Sequence[str] = _ALL_FILES) -> None:
         """Raise LedgerUnavailable unless what was opened is what is there; see Place."""
-        if self._place is None:
-            return
         try:
-            self._place.check(names)
-        except LedgerUnavailable:
-            self._save_log()
+            self._must_be_in_place(names)
+        except Misplaced:
+            with suppress(LedgerBusy), self._queue.turn(self._timeout):
+                self._save_log()
             raise
+
+    def _must_be_in_place(self, names: Sequence[str]) -> None:
+        if self._place:
+            self._place.check(names)
 
     def prepare_rewrite(self, deadline: float) -> None:
         if self.path.exists():
@@ -245,10 +305,13 @@ class DatabaseFile:
             )
 
     def _save_log(self) -> None:
-        """Copy the log into the file that was opened: another log may be next to it later."""
+        """Copy the log into the file that was opened: another log may be next to it later.
+
+        Only the thread whose turn it is may do it.
+        """
         connection = self._writer or getattr(self._local, "connection", None)
         if connection is not None:
-            with suppress(driver.Error, LedgerBusy), self._only_thread():
+            with suppress(driver.Error):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _only_writer(self) -> Connection:
@@ -304,6 +367,33 @@ class DatabaseFile:
         self._files = files
 
 
+def _do_within(writer: Connection, turn: SharedTurn) -> None:
+    """Do a work in the open transaction; what it fails with by itself is undone and kept."""
+    writer.execute("SAVEPOINT work")
+    try:
+        turn.result = turn.work(writer)
+    except Exception as error:
+        if undoes_all(writer, error):
+            raise
+        writer.execute("ROLLBACK TO work")
+        turn.error = error
+    writer.execute("RELEASE work")
+
+
+def _error_of_all(path: Path, error: BaseException) -> BaseException:
+    """Return what one more work failed with when the transaction of all failed.
+
+    An error for each: one that is raised keeps the frames of every raise.
+    """
+    if isinstance(error, LedgerError):
+        return copy(error)
+    return ledger_error_from(path, error) or LedgerUnavailable(
+        f"the process was interrupted while it wrote to {path}; whether this was recorded is not"
+        " known",
+        reason="interrupted",
+    )
+
+
 class _Translating(translate_errors):
     """Names SQLite's errors; once a page proved damaged, nothing more is written."""
 
@@ -329,6 +419,10 @@ class Reading(_Translating):
 
     def __enter__(self) -> Connection:
         return self._file.reader()
+
+
+class Misplaced(LedgerUnavailable):
+    """A file that was opened is not at its path any more."""
 
 
 class Place:
@@ -371,8 +465,8 @@ class Place:
             raise self._unavailable(name, MISSING, f"is not there ({error.strerror})") from None
         return found.st_dev, found.st_ino
 
-    def _unavailable(self, name: str, reason: str, says: str) -> LedgerUnavailable:
-        return LedgerUnavailable(
+    def _unavailable(self, name: str, reason: str, says: str) -> Misplaced:
+        return Misplaced(
             f"{self._names[name]} {says}; nothing more is written. Put the file and its log back as"
             " they were, or stop the service, put the ledger in its place and start it",
             reason=reason,

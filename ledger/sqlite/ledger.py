@@ -70,6 +70,7 @@ class SQLiteLedger(LedgerReads):
         self._connect = connect_read_only if read_only else connect
         self.projectors = tuple(projectors)
         self._reached = 0  # the last position that this process recorded
+        self._reaching = threading.Lock()
         self._trial = threading.Lock()
         self._tried: tuple[float, str | None] = -RETRIAL, None  # a write, when and with what result
         self._glanced: object = None  # the stamp of the files when a glance found nothing wrong
@@ -104,38 +105,45 @@ class SQLiteLedger(LedgerReads):
     ) -> Appended:
         drafts = [draft_of(append, metadata) for append in appends]  # before the lock is taken
 
-        def decide(connection: Connection) -> Sequence[Draft]:
+        def record(connection: Connection) -> Appended:
             check(connection)
-            return drafts
+            return self._record(connection, drafts, metadata)
 
-        return self._append(decide, metadata)
+        return self._reach(self.together(record))
 
     def append_decided(self, decide: Decide, metadata: Metadata) -> list[Recorded]:
-        return self._append(
-            lambda connection: [draft_of(append, metadata) for append in decide(connection)],
-            metadata,
-        )
+        with self.writing() as connection:
+            drafts = [draft_of(append, metadata) for append in decide(connection)]
+            recorded = self._record(connection, drafts, metadata)
+        return self._reach(recorded)
 
     def rename(self, origin: str, append: Append, metadata: Metadata) -> None:
-        self._append(lambda _: [draft_of(append, metadata)], metadata, origin)
+        with self.writing() as connection:
+            drafts = [draft_of(append, metadata)]
+            recorded = self._record(connection, drafts, metadata, origin)
+            connection.execute("UPDATE ledger SET origin = ?", (origin,))
+        self._reach(recorded)
         self.origin = origin
 
-    def _append(
+    def _record(
         self,
-        decide: Callable[[Connection], Sequence["Draft"]],
+        connection: Connection,
+        drafts: Sequence["Draft"],
         metadata: Metadata,
-        origin: str | None = None,
+        origin: str = "",
     ) -> Appended:
-        with self.writing() as connection:  # takes the lock; commits, or undoes all on an error
-            drafts = decide(connection)
-            last = end(connection)
-            self._must_have_kept(last[0])
-            recorded = append_events(
-                connection, origin or self.origin, last, drafts, metadata, self.projectors
-            )
-            if origin:
-                connection.execute("UPDATE ledger SET origin = ?", (origin,))
-        self._reached = max(self._reached, recorded[-1].position if recorded else 0)
+        """Append events in the open transaction, in which others may have been appended before."""
+        last = end(connection)
+        self._must_have_kept(last[0])
+        return append_events(
+            connection, origin or self.origin, last, drafts, metadata, self.projectors
+        )
+
+    def _reach(self, recorded: Appended) -> Appended:
+        """Note what was committed, and return it."""
+        if recorded:
+            with self._reaching:
+                self._reached = max(self._reached, recorded[-1].position)
         return recorded
 
     def _must_have_kept(self, position: int) -> None:
