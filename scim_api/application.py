@@ -17,6 +17,7 @@ from scim_api.server import health
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.lean_flask import LeanFlask
 from scim_api.web.messages import json_response, refusal_of
 from scim_api.web.proxies import WsgiApp, behind
 from scim_api.web.request_logging import RequestLogger, known_paths
@@ -24,7 +25,7 @@ from scim_api.web.request_logging import RequestLogger, known_paths
 
 def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     """Return the application that serves SCIM over the given ledgers."""
-    app = Flask("scim_ledger", static_folder=None)
+    app = LeanFlask("scim_ledger")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.merge_slashes = False  # would redirect; clients do not follow
     app.url_map.strict_slashes = False
@@ -56,7 +57,7 @@ def _surrounded(wsgi_app: WsgiApp, settings: Settings, logger: RequestLogger) ->
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             headers.append(("X-Request-Id", exchange.id))
-            if not any(name == "Cache-Control" for name, _ in headers):
+            if "Cache-Control" not in dict(headers):
                 headers.append(("Cache-Control", "no-store"))
             if exchange.past:
                 headers.append(("Ledger-Position", str(exchange.past.position)))

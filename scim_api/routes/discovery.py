@@ -72,8 +72,10 @@ def _schemas() -> list[Schema]:
 
 def _document(document: dict[str, Any]) -> Response:
     _refuse_filter()
-    where = {"Content-Location": document["meta"]["location"]}  # RFC 7643 §3.1
-    return json_response(exchange_of(request), orjson.dumps(document), headers=where)
+    exchange = exchange_of(request)
+    below = document["meta"]["location"].removeprefix(exchange.base_url)
+    where = {"Content-Location": exchange.base_uri + below}  # RFC 7643 §3.1
+    return json_response(exchange, orjson.dumps(document), headers=where)
 
 
 def _listed(documents: Iterable[dict[str, Any]]) -> Response:

@@ -104,7 +104,7 @@ def locate(response: Response) -> Response:
     exchange = exchange_of(request)
     who = exchange.authenticated
     if who and who.credential.user:
-        response.headers["Location"] = f"{exchange.base_url}/Users/{who.credential.user}"
+        response.headers["Location"] = f"{exchange.base_uri}/Users/{who.credential.user}"
     return response
 
 
@@ -143,7 +143,7 @@ class ResourceRequest:
 
     def headers(self, found: Answer, status: int) -> dict[str, str]:
         """Return the headers that name the resource and its version (RFC 7643 §3.1)."""
-        location = f"{self.exchange.base_url}{self.type.endpoint}/{found.id}"
+        location = f"{self.exchange.base_uri}{self.type.endpoint}/{found.id}"
         headers = {"ETag": found.etag, "Content-Location": location}
         return headers | {"Location": location} if status == 201 else headers
 

@@ -2,9 +2,11 @@
 
 import re
 import time
+from functools import lru_cache
 from typing import Any
 
 from flask import Request
+from werkzeug.urls import iri_to_uri
 
 from ledger import clock
 from ledger.events import Metadata
@@ -24,6 +26,7 @@ from scim_api.web.proxies import is_host
 
 _KEY = "scim_ledger.exchange"
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_uri = lru_cache(maxsize=256)(iri_to_uri)  # every client knows the service by one name
 _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
 
 
@@ -114,6 +117,11 @@ class Exchange:
         if not self._base_url:
             self._base_url = self._origin() + self.settings.base_path
         return self._base_url
+
+    @property
+    def base_uri(self) -> str:
+        """The SCIM base URL as headers have it: its host is in small letters there."""
+        return _uri(self.base_url)
 
     @property
     def root_url(self) -> str:

@@ -21,6 +21,7 @@ from scim_api.protocol.errors import (
 )
 from scim_api.protocol.values import MAX_DEPTH, count_objects, deeper_than
 from scim_api.web.context import Exchange
+from scim_api.web.lean_flask import Prepared
 
 SCIM_JSON = "application/scim+json"
 JSON = "application/json"
@@ -50,19 +51,18 @@ def json_response(
     """
     accept = exchange.environ.get("HTTP_ACCEPT", "")
     plain = JSON in accept and SCIM_JSON not in accept
-    return Response(body, status, headers, content_type=JSON if plain else SCIM_JSON)
+    kind = {"Content-Type": JSON if plain else SCIM_JSON}
+    return Prepared(status, {**headers, **kind} if headers else kind, body)
 
 
 def empty_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer without a body, and so without a media type."""
-    response = Response(status=status, headers=headers)
-    del response.headers["Content-Type"]
-    return response
+    return Prepared(status, headers or {})
 
 
 def plain_json(document: Any) -> Response:
     """Return a document as plain JSON, which the ledger's own API answers."""
-    return Response(orjson.dumps(document), content_type=JSON)
+    return Prepared(200, {"Content-Type": JSON}, orjson.dumps(document))
 
 
 def read_json(request: Request, most: int | None = None) -> Any:

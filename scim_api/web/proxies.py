@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 WsgiApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
@@ -21,6 +22,7 @@ _HOST = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def is_host(text: str) -> bool:
     """Return whether a text is a host that can be asked, with a port or without (RFC 9110 §7.2).
 
