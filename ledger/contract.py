@@ -237,7 +237,10 @@ class Ledger(Protocol):
         """Record a Restored event under a new origin, which the ledger has from then on."""
 
     def settle(self) -> None:
-        """Wait for the append that is under way, if one is: its events may bear an earlier time."""
+        """Wait for the append that is under way, if one is: its events may bear an earlier time.
+
+        It waits for a moment only, then raises LedgerBusy.
+        """
 
     # Reading events
 
@@ -420,8 +423,13 @@ class Ledger(Protocol):
     def fault(self) -> str | None:
         """Return in a few words why requests cannot be served now, None if they can.
 
-        Reading and writing MUST have been tried, not long ago.
+        Reading and writing MUST have been tried, not long ago. It waits for a moment only: that
+        others write is no fault, and `is_busy` says so.
         """
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether others wrote when `fault` last tried to write, for longer than it waited."""
 
     def glance(self) -> str | None:
         """Return in a few words what is visibly wrong with the files; None is no proof of health.

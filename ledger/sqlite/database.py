@@ -34,6 +34,8 @@ GROUP_TIME = 0.01  # seconds after which no more work joins a group
 RECHECK = 10.0  # seconds at the least between two checks of a whole file
 SHARE = 100  # times as long as a check took are between two
 
+MOMENT = 0.25  # seconds that what only reads waits for a turn to write, at most
+
 LARGE_LOG = 64 * 1024 * 1024  # bytes; SQLite cuts a log that was written back down to so many
 
 UNCHECKED = "not checked since"
@@ -163,10 +165,10 @@ class DatabaseFile:
     def writing(self, patience: float | None = None) -> Iterator[Connection]:
         """Give the writing connection for one transaction, which an error undoes.
 
-        `patience` is the longest wait for it, in place of the usual. Raises LedgerBusy.
+        `patience` is the longest wait for it, where that is less than usual. Raises LedgerBusy.
         """
         with self._noting_refusals():
-            patience = self._timeout if patience is None else patience
+            patience = self._timeout if patience is None else min(patience, self._timeout)
             deadline = time.monotonic() + patience
             with self._queue.turn(patience), self._transaction(deadline) as writer:
                 yield writer
@@ -270,7 +272,7 @@ class DatabaseFile:
         try:
             self._must_be_in_place(names)
         except Misplaced:
-            with suppress(LedgerBusy), self._queue.turn(self._timeout):
+            with suppress(LedgerBusy), self._queue.turn(MOMENT):
                 self._save_log()
             raise
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from ledger import clock, codec
 from ledger.contract import (
-    BUSY,
     UNWRITABLE,
     Append,
     Appended,
@@ -36,7 +35,7 @@ from ledger.sqlite.connection import (
     json_list,
     translate_errors,
 )
-from ledger.sqlite.database import Place
+from ledger.sqlite.database import MOMENT, Place
 from ledger.sqlite.reads import (
     AT_POSITIONS,
     LedgerReads,
@@ -73,6 +72,7 @@ class SQLiteLedger(LedgerReads):
         self._reaching = threading.Lock()
         self._trial = threading.Lock()
         self._tried: tuple[float, str | None] = -RETRIAL, None  # a write, when and with what result
+        self.is_busy = False  # whether that write found no turn
         self._glanced: object = None  # the stamp of the files when a glance found nothing wrong
         schema.look_at(path)
         try:
@@ -215,25 +215,29 @@ class SQLiteLedger(LedgerReads):
         """Return why nothing can be written: tried, at most once a second.
 
         It is tried again at once after a write of a request had another result. A transaction
-        without a change would never touch the log, and so prove nothing.
+        without a change would never touch the log, and so prove nothing. Where no turn comes in a
+        moment, what was known still holds.
         """
         with self._trial:
             at, found = self._tried
-            if time.monotonic() < at + RETRIAL and found in (self.refusal, BUSY):
+            if time.monotonic() < at + RETRIAL and found == self.refusal:
                 return found
+            self.is_busy = False
             try:
-                with self.writing() as connection:
+                with self.writing(MOMENT) as connection:
                     self._must_have_kept(end(connection)[0])
                     version = connection.execute("PRAGMA user_version").fetchone()[0]
                     connection.execute(f"PRAGMA user_version={version}")
                 found = None
+            except LedgerBusy:
+                found, self.is_busy = self.refusal, True
             except LedgerError as trouble:
                 found = trouble.reason
             self._tried = time.monotonic(), found
             return found
 
     def settle(self) -> None:
-        with self.writing():
+        with self.writing(MOMENT):
             pass
 
     # The tree and its heads

@@ -173,6 +173,8 @@ def _warnings(tenants: Tenants, *, stuck: bool) -> list[str]:
         warnings.append(f"log not writable: {lines:,} lines dropped")
     if stuck:
         warnings.append("ledger's log not written back")
+    if any(each.ledger.is_busy for each in tenants):
+        warnings.append("ledger busy")
     faults = {fault for each in tenants if (fault := each.history.fault)}
     return warnings + [f"history not usable: {fault}" for fault in sorted(faults)]
 

@@ -138,6 +138,30 @@ def test_a_waiting_writer_gets_the_lock_once_it_is_released(
     assert recorded.position == 2
 
 
+@pytest.mark.parametrize("ask", [SQLiteLedger.settle, SQLiteLedger.fault])
+def test_what_only_reads_waits_a_moment_for_the_lock_however_patient_writers_are(
+    ledger_path: Path, ask: Callable[[SQLiteLedger], object]
+) -> None:
+    ledger, told = SQLiteLedger(ledger_path, timeout=3600), []
+
+    def tell() -> None:
+        try:
+            told.append(ask(ledger))
+        except LedgerBusy:
+            told.append("busy")
+
+    with start("hold", ledger_path) as holder:
+        assert holder.stdout.readline() == "held\n"
+        asking = threading.Thread(target=tell, daemon=True)
+        asking.start()
+        asking.join(20)
+        holder.stdin.close()
+
+    assert told in (["busy"], [None])
+    assert ledger.is_busy == (told == [None])  # to be busy is no fault
+    ledger.close()
+
+
 def test_readers_read_on_while_another_process_holds_the_lock(tenant: Tenant) -> None:
     with start("hold", tenant.ledger.path) as holder:
         assert holder.stdout.readline() == "held\n"
