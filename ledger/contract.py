@@ -102,11 +102,16 @@ class LedgerMisnamed(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Events for one stream, and the version the stream must have for them to be written."""
+    """Events for one stream, and the version the stream must have for them to be written.
+
+    `before` is what the caller read of the stream at that version: what a projector returned after
+    its last event. It spares projectors the same look; None says nothing.
+    """
 
     stream: str
     expected_version: int
     events: Sequence[Event]
+    before: Any = None
 
 
 class RawEvent(NamedTuple):
@@ -155,13 +160,14 @@ class Projector(Protocol):
     """Follows the ledger inside the append's transaction.
 
     `project` gets each event in order. What it raises undoes the whole append; what it returns,
-    such as the row it wrote, is handed to the caller of the append.
+    such as the row it wrote, is handed to the caller of the append, and before that to the
+    projectors as what was `before` the stream's next event.
     """
 
     @property
     def name(self) -> str: ...
 
-    def project(self, connection: Connection, recorded: Recorded) -> Any: ...
+    def project(self, connection: Connection, recorded: Recorded, before: Any) -> Any: ...
 
 
 class Appended(list[Recorded]):

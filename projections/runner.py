@@ -38,8 +38,11 @@ class Projection:
     def prepare(self, connection: Connection) -> None:
         """Register the functions that the projection's statements call."""
 
-    def project(self, connection: Connection, recorded: Recorded) -> Any:
-        """Follow one event; what it returns is handed to whoever appended it."""
+    def project(self, connection: Connection, recorded: Recorded, before: Any = None) -> Any:
+        """Follow one event; what it returns is handed to whoever appended it.
+
+        `before` is what it returned after the stream's last event, if somebody knows.
+        """
         raise NotImplementedError
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:

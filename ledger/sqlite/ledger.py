@@ -354,9 +354,11 @@ def append_events(
             header = codec.header_bytes(origin, new, len(payload), commitment)
             _insert(connection, new, header, salt)
             recorded.append(new)
+    known = {draft.append.stream: draft.append.before for draft in reversed(drafts)}
     for new in recorded:
         for projector in projectors:
-            if (row := projector.project(connection, new)) is not None:
+            before = recorded.rows.get(new.stream, known[new.stream])
+            if (row := projector.project(connection, new, before)) is not None:
                 recorded.rows[new.stream] = row
         if new.type == ERASED:
             _forget(connection, new)

@@ -44,7 +44,7 @@ class Configuration(Projection):
     # As a part of another statement: the version of the settings in force.
     VERSION = "SELECT coalesce(max(version), 0) FROM configuration"
 
-    def project(self, connection: Connection, recorded: Recorded) -> None:
+    def project(self, connection: Connection, recorded: Recorded, before: Any = None) -> None:
         if recorded.type != SETTINGS_CHANGED:
             return
         connection.executemany(

@@ -43,7 +43,7 @@ class Credentials(Projection):
     scripts = ("current/credentials.sql",)
     tables: Mapping[str, str] = {"credential": "id"}
 
-    def project(self, connection: Connection, recorded: Recorded) -> None:
+    def project(self, connection: Connection, recorded: Recorded, before: Any = None) -> None:
         if recorded.type == CREDENTIAL_ISSUED:
             effects = recorded.effects
             connection.execute(

@@ -18,6 +18,7 @@ from projections.state import (
     Resource,
     document_of,
     evolve,
+    is_active,
     resource_of,
 )
 from projections.tables import Tables
@@ -25,9 +26,16 @@ from projections.tables import Tables
 ACTIVE = "active"
 
 
-class _Current(NamedTuple):
-    position: int
+class Current(NamedTuple):
+    """A resource as it is: its row, and what the row's document says."""
+
+    row: Stored
     resource: Resource
+
+    @classmethod
+    def of(cls, row: Stored) -> "Current":
+        """Read a row's document."""
+        return cls(row, resource_of(row.document))
 
 
 class Resources(ResourceReader, Projection):
@@ -65,42 +73,47 @@ class Resources(ResourceReader, Projection):
     def prepare(self, connection: Connection) -> None:
         sql.register(connection)
 
-    def project(self, connection: Connection, recorded: Recorded) -> Stored | None:
-        """Follow one event and return the row written, without groups; None where there is none.
+    def project(
+        self, connection: Connection, recorded: Recorded, before: Current | None = None
+    ) -> Current | None:
+        """Follow one event and return what was written; None where nothing is left of it.
 
         Raises NotUnique, or StillMember.
         """
-        kind, row = self._kinds.get(recorded.category), None
+        kind, written = self._kinds.get(recorded.category), None
         if recorded.payload is None:
             return None  # forgotten; the Erased event of its stream comes later
         if kind is None:
             if recorded.type == SETTINGS_CHANGED:
                 self.uniqueness.follow_settings(connection, recorded.effects)
             return None
-        old = self._current(connection, recorded.subject)
+        old = before
+        if old is None and recorded.version > 1:
+            old = self._current(connection, recorded.subject)
         new = evolve(old.resource if old else None, recorded)
         if old and new:
-            row = self._update(connection, kind, old, new)
-            self._follow_active(connection, old.position, recorded)
+            written = self._update(connection, kind, old, new)
+            self._follow_active(connection, old, recorded)
         elif new:
-            row = self._insert(connection, kind, recorded.position, new)
+            written = self._insert(connection, kind, recorded.position, new)
         elif old:
             self._delete(connection, old)
         elif recorded.type == ERASED:  # deleted before, or unknown because of what was erased
             self.memberships.forget(connection, recorded.subject)
         if old and recorded.type != DELETED:
-            self.memberships.change(connection, old.position, recorded.payload)
-        return row
+            self.memberships.change(connection, old.row.position, recorded.payload)
+        return written
 
-    def _current(self, connection: Connection, id_: str) -> _Current | None:
+    def _current(self, connection: Connection, id_: str) -> Current | None:
         row = connection.execute(
-            f"SELECT position, document FROM {self._table} WHERE id = ?", (id_,)
+            f"SELECT position, id, type, version, NULL, document FROM {self._table} WHERE id = ?",
+            (id_,),
         ).fetchone()
-        return _Current(row[0], resource_of(row[1])) if row else None
+        return Current.of(Stored(*row)) if row else None
 
     def _insert(
         self, connection: Connection, kind: ResourceKind, position: int, resource: Resource
-    ) -> Stored:
+    ) -> Current:
         document = document_of(resource, kind.schema, kind.endpoint)
         key = self.uniqueness.claim_name(connection, kind, resource)
         connection.execute(
@@ -118,11 +131,12 @@ class Resources(ResourceReader, Projection):
         )
         self._index(connection, position, resource, {}, resource.attributes)
         self._count(connection, resource.type, position, +1)
-        return Stored(position, resource.id, kind.type, resource.version, None, document)
+        row = Stored(position, resource.id, kind.type, resource.version, None, document)
+        return Current(row, resource)
 
     def _update(
-        self, connection: Connection, kind: ResourceKind, old: _Current, new: Resource
-    ) -> Stored:
+        self, connection: Connection, kind: ResourceKind, old: Current, new: Resource
+    ) -> Current:
         document = document_of(new, kind.schema, kind.endpoint)
         values: dict[str, Any] = {"version": new.version, "document": document}
         before, after = old.resource.attributes, new.attributes
@@ -135,13 +149,13 @@ class Resources(ResourceReader, Projection):
         columns = ", ".join(f"{column} = ?" for column in values)
         connection.execute(
             f"UPDATE {self._table} SET {columns} WHERE position = ?",
-            (*values.values(), old.position),
+            (*values.values(), old.row.position),
         )
-        self._index(connection, old.position, new, before, after)
-        return Stored(old.position, new.id, kind.type, new.version, None, document)
+        self._index(connection, old.row.position, new, before, after)
+        return Current(old.row._replace(version=new.version, document=document), new)
 
-    def _delete(self, connection: Connection, old: _Current) -> None:
-        position, gone = old
+    def _delete(self, connection: Connection, old: Current) -> None:
+        position, gone = old.row.position, old.resource
         self.memberships.forget(connection, gone.id)
         self.memberships.dissolve(connection, position)
         connection.execute(
@@ -151,13 +165,15 @@ class Resources(ResourceReader, Projection):
         connection.execute(f"DELETE FROM {self._table} WHERE position = ?", (position,))
         self._count(connection, gone.type, position, -1)
 
-    def _follow_active(self, connection: Connection, position: int, recorded: Recorded) -> None:
+    def _follow_active(self, connection: Connection, old: Current, recorded: Recorded) -> None:
         """Keep the event that unassigned the `active` of a user, until one sets it again."""
-        if ACTIVE not in STANDING.get(recorded.category, {}) or ACTIVE not in recorded.effects:
+        payload = recorded.payload or {}
+        if ACTIVE not in payload or ACTIVE not in STANDING.get(recorded.category, {}):
             return
-        table = self._tables.unassigned
-        connection.execute(f"DELETE FROM {table} WHERE resource_position = ?", (position,))
-        if recorded.effects[ACTIVE] is None:
+        table, position = self._tables.unassigned, old.row.position
+        if is_active(old.resource.attributes):  # as it is without `active`
+            connection.execute(f"DELETE FROM {table} WHERE resource_position = ?", (position,))
+        if payload[ACTIVE] is None:
             row = position, recorded.position
             connection.execute(f"INSERT INTO {table} VALUES (?, ?)", row)
 

@@ -77,7 +77,8 @@ class Uniqueness:
         after: Attributes,
     ) -> None:
         """Follow a change of a resource at a `place` (position, id); raises NotUnique."""
-        if not any(":" in key for key in (*before, *after)):
+        changed = before.keys() | after.keys()
+        if not any(":" in key and before.get(key) != after.get(key) for key in changed):
             return  # the common case: only extensions have such attributes
         rows = connection.execute(
             f"SELECT type, key, form FROM {self._attribute} WHERE type = ?", (type_,)

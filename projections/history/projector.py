@@ -74,7 +74,7 @@ class HistoryProjector(Projection):
         self._known.clear()
         self._clear()
 
-    def project(self, connection: Connection, recorded: Recorded) -> None:
+    def project(self, connection: Connection, recorded: Recorded, before: Any = None) -> None:
         self.project_all(connection, [recorded])
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:

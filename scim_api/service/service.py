@@ -18,10 +18,10 @@ from ledger.contract import (
 )
 from ledger.events import DELETED, Event, Metadata
 from projections.current.memberships import StillMember
-from projections.current.resources import Resources
+from projections.current.resources import Current, Resources
 from projections.current.uniqueness import NotUnique
 from projections.query.model import Stored
-from projections.state import Attributes, is_active, resource_of
+from projections.state import Attributes, is_active
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.conditions import Conditions
 from scim_api.protocol.errors import PreconditionFailed, TooManyRequests, Uniqueness
@@ -108,7 +108,7 @@ class Service(Reader):
         Okta sends back what it read, so a missing `active` keeps its value; so do, by policy, the
         members of a group whose body does not name them.
         """
-        self._row(id_)
+        found = self._row(id_)
         given = self._split(body)
         desired = load_resource(self._type, given.body, self._tolerances)
         cleared = emptied(self._type, given.body, self._tolerances)
@@ -121,7 +121,7 @@ class Service(Reader):
                 members.replace({})
             return replaced(self._type, before, desired, self._tolerances, cleared)
 
-        return self._change(id_, desired_of, conditions, metadata)
+        return self._change(id_, desired_of, conditions, metadata, found)
 
     def patch(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2)."""
@@ -157,7 +157,7 @@ class Service(Reader):
                 leaving = leave_groups(self._resources, connection, id_)
             itself = leaving.pop(id_, None)  # a group can be a member of itself
             left = itself.events if itself else ()
-            own = Append(self._stream(id_), row.version, [*left, Event(DELETED)])
+            own = Append(self._stream(id_), row.version, [*left, Event(DELETED)], Current.of(row))
             self._ledger.append([*leaving.values(), own], metadata, self._check)
 
         _repeated(deleted, conditions, self._stream(id_))
@@ -177,14 +177,24 @@ class Service(Reader):
         return member_types(self._ledger, self._resources, joining, expected, self._tolerances)
 
     def _change(
-        self, id_: str, decide: Decide, conditions: Conditions, metadata: Metadata
+        self,
+        id_: str,
+        decide: Decide,
+        conditions: Conditions,
+        metadata: Metadata,
+        found: Stored | None = None,
     ) -> Answer:
-        """Read a resource, decide what it is to be, and append what that changes."""
+        """Decide what a resource is to be, and append what that changes.
+
+        It is read first, again after each lost race; `found` was read a moment ago.
+        """
+        first = [found] if found else []
 
         def changed() -> Answer:
-            row = self._row(id_)
+            row = first.pop() if first else self._row(id_)
             conditions.check_change(row.etag)
-            before = with_canonical_decimals(self._type, resource_of(row.document).attributes)
+            current = Current.of(row)
+            before = with_canonical_decimals(self._type, current.resource.attributes)
             members = MemberChanges(StoredMembers(self._ledger, self._resources, row.position))
             after = decide(before, members)
             check_new(self._type, before, after, self._tolerances)
@@ -198,18 +208,25 @@ class Service(Reader):
             if not events:
                 return Answer(row, written, repeated=True)
             try:
-                new = self._append(id_, row.version, events, metadata)
+                new = self._append(id_, row.version, events, metadata, current)
             except NotUnique as fault:
                 raise self._not_unique(fault) from fault
-            return Answer(new._replace(grouped=row.grouped), written)
+            return Answer(new, written)
 
         return _repeated(changed, conditions, self._stream(id_))
 
-    def _append(self, id_: str, version: int, events: list[Event], metadata: Metadata) -> Stored:
+    def _append(
+        self,
+        id_: str,
+        version: int,
+        events: list[Event],
+        metadata: Metadata,
+        before: Current | None = None,
+    ) -> Stored:
         """Append to the resource's stream; return its row as the projection wrote it."""
-        append = Append(self._stream(id_), version, events)
-        row: Stored = self._ledger.append([append], metadata, self._check).rows[append.stream]
-        return row
+        append = Append(self._stream(id_), version, events, before)
+        written: Current = self._ledger.append([append], metadata, self._check).rows[append.stream]
+        return written.row
 
     def _not_unique(self, fault: NotUnique) -> Uniqueness:
         """Return the error for a value that another resource has."""

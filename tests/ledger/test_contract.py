@@ -55,7 +55,7 @@ class Follower:
         self.seen: list[Recorded] = []
         self._refused = refused
 
-    def project(self, connection: Connection, recorded: Recorded) -> None:
+    def project(self, connection: Connection, recorded: Recorded, before: Any) -> None:
         if recorded.type == self._refused:
             raise Refused(recorded.type)
         self.seen.append(recorded)
@@ -232,11 +232,11 @@ def test_a_projectors_writes_are_rolled_back_with_the_append(
     open_ledger: Open, metadata: Metadata
 ) -> None:
     class Counter(Follower):
-        def project(self, connection: Connection, recorded: Recorded) -> None:
+        def project(self, connection: Connection, recorded: Recorded, before: Any) -> None:
             connection.execute(
                 "INSERT INTO checkpoint VALUES (?, 1, ?)", (recorded.id, recorded.position)
             )
-            super().project(connection, recorded)
+            super().project(connection, recorded, before)
 
     ledger = open_ledger([Counter(refused=events.UPDATED)])
     with pytest.raises(Refused):
@@ -247,11 +247,29 @@ def test_a_projectors_writes_are_rolled_back_with_the_append(
     assert checkpoints(ledger) == {r.id for r in kept}
 
 
+def test_a_projector_is_told_what_was_before_each_event(
+    open_ledger: Open, metadata: Metadata
+) -> None:
+    class Listener(Follower):
+        def project(self, connection: Connection, recorded: Recorded, before: Any) -> str:
+            told.append(before)
+            return f"after {recorded.version}"
+
+    told: list[Any] = []
+    ledger = open_ledger([Listener()])
+    ledger.append([Append("User-1", NO_STREAM, [CREATED, UPDATED])], metadata)
+
+    known = [Append("User-1", 2, [UPDATED, UPDATED], "read"), Append("User-2", 0, [CREATED])]
+    ledger.append(known, metadata)
+
+    assert told == [None, "after 1", "read", "after 3", None]
+
+
 def test_a_projectors_results_are_returned_per_stream(
     open_ledger: Open, metadata: Metadata
 ) -> None:
     class Writer(Follower):
-        def project(self, connection: Connection, recorded: Recorded) -> int:
+        def project(self, connection: Connection, recorded: Recorded, before: Any) -> int:
             return recorded.position
 
     ledger = open_ledger([Follower(), Writer()])

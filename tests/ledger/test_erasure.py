@@ -151,7 +151,7 @@ def test_memberships_end_before_the_erased_event_in_one_transaction(jane, ledger
 class Refusing:
     name = "refusing"
 
-    def project(self, connection, recorded):
+    def project(self, connection, recorded, before):
         if recorded.type == events.ERASED:
             raise RuntimeError
 
