@@ -1,4 +1,4 @@
-"""Servers under test: how each starts, its CPU time and memory, its end."""
+"""Servers under test: how each starts, its CPU time, its end."""
 
 import os
 import socket
@@ -38,10 +38,6 @@ class Server:
         """Return how many sockets each worker has open."""
         return {pid: _sockets(pid) for pid in self.workers}
 
-    def memory(self) -> int:
-        """Return the bytes that its processes have for themselves; shared pages are divided."""
-        return sum(_memory_of(pid) for pid in self.processes)
-
 
 def machine() -> tuple[float, float]:
     """Return the seconds all cores together were busy, and the seconds there were, since boot."""
@@ -53,13 +49,6 @@ def machine() -> tuple[float, float]:
 def _cpu_of(pid: int) -> float:
     """Read a process's clock (clock_getcpuclockid(3)), to the nanosecond, ended threads too."""
     return time.clock_gettime(~pid << 3 | 2)
-
-
-def _memory_of(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    return 0
 
 
 def _sockets(pid: int) -> int:
