@@ -60,8 +60,10 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
 
 def parents(nodes: Sequence[bytes]) -> list[bytes]:
     """Return the hashes above pairs of nodes; one that is left over has none yet."""
-    pairs = range(0, len(nodes) - 1, 2)
-    return [sha256(b"\x01" + nodes[i] + nodes[i + 1]).digest() for i in pairs]
+    each = iter(nodes)
+    return [
+        sha256(b"\x01" + left + right).digest() for left, right in zip(each, each, strict=False)
+    ]
 
 
 def levels(leaves: Sequence[bytes]) -> list[list[bytes]]:

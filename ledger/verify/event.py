@@ -13,7 +13,7 @@ import orjson
 
 from ledger import codec
 from ledger.contract import StoredEvent, StoredRows
-from ledger.events import ERASABLE, ERASED, NO_RESOURCES, REVISIONS, STREAMS, Recorded
+from ledger.events import ERASABLE, ERASED, NO_RESOURCES, REVISIONS, STREAMS
 from ledger.findings import Finding, Kind, short
 from ledger.merkle import leaf_hash
 from ledger.signing.identity import IDENTITY_TYPES
@@ -45,15 +45,17 @@ class EventCheck:
         return leaf, findings
 
     def _findings(self, row: StoredEvent, leaf: bytes) -> list[Finding]:
-        header = _parsed(row.header)
-        if header is None:
-            found = _finding(row, "header", "a JSON object", short(row.header))
-            return [*self._check_place(row), *_check_leaf(row, leaf, as_made=False), found]
         payload: list[Finding] = []
-        size, commitment = self._hashed(row, header, payload)
-        via: Any = header.get("via")  # no column has it
-        recorded = Recorded(*row[:9], via, None)
-        made = codec.header_bytes(self.origin, recorded, size, commitment)
+        hashed, header = self._hashed(row, payload), dict[str, Any]()
+        made = codec.header_of(row, self.origin, *hashed, _last(row.header)) if hashed else b""
+        if made != row.header:  # parsed only where that says more
+            parsed = _parsed(row.header)
+            if parsed is None:
+                found = _finding(row, "header", "a JSON object", short(row.header))
+                return [*self._check_place(row), *_check_leaf(row, leaf, as_made=False), found]
+            header = parsed
+            hashed = hashed or (header.get("attributes"), header.get("commitment"))
+            made = codec.header_of(row, self.origin, *hashed, header.get("via"))
         findings: list[Finding] = []
         if row.position != self._position + 1:
             findings += self._check_place(row)
@@ -73,8 +75,8 @@ class EventCheck:
         if row.at != self._time:
             findings += self._check_time(row)
         findings += payload
-        if made != row.header:
-            findings += _compare_hashed(row, header, size, commitment)
+        if made != row.header and hashed:
+            findings += _compare_hashed(row, header, *hashed)
         return findings
 
     def _check_place(self, row: StoredEvent) -> Iterator[Finding]:
@@ -99,14 +101,11 @@ class EventCheck:
         else:
             self._time = row.at
 
-    def _hashed(
-        self, row: StoredEvent, header: dict[str, Any], findings: list[Finding]
-    ) -> tuple[Any, Any]:
+    def _hashed(self, row: StoredEvent, findings: list[Finding]) -> tuple[Any, Any] | None:
         """Return how many entries the payload has, and its commitment.
 
-        Those in the header where the payload cannot be read or was erased.
+        None where it was erased or cannot be read: only the header says so then.
         """
-        stated = header.get("attributes"), header.get("commitment")
         if row.payload_position is None:
             findings.append(_finding(row, "payload", "a row", "none"))
         elif row.body is None and row.salt is None:
@@ -121,7 +120,7 @@ class EventCheck:
             if codec.canonical(payload) != row.body:
                 findings.append(_finding(row, "payload form", "canonical JSON", "other bytes"))
             return len(payload), codec.commitment(payload, row.salt).hex()
-        return stated
+        return None
 
     def _was_erased(self, row: StoredEvent) -> bool:
         by = row.erased_by or 0
@@ -130,6 +129,14 @@ class EventCheck:
             and row.stream.startswith(ERASABLE)
             and self._rows.type_and_stream(by) == (ERASED, row.stream)
         )
+
+
+def _last(header: object) -> str:
+    """Return what a header says of `via`, which no column has and which stands last in it.
+
+    It need not be read right: the header that is made with it is compared as a whole.
+    """
+    return _bytes(header).rpartition(b'"via":"')[2][:-2].decode(errors="replace")
 
 
 def _check_leaf(row: StoredEvent, leaf: bytes, *, as_made: bool) -> Iterator[Finding]:
