@@ -1,6 +1,6 @@
 """The tables of projections: names, creation, and replacement after a rebuild."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from itertools import zip_longest
 from typing import Any
@@ -10,6 +10,7 @@ import orjson
 from ledger.contract import Connection
 from ledger.sqlite.schema import CHECKPOINT, definitions, schema_sql, statements
 
+BLOCK, LARGE_BLOCK = 1024, 65_536  # positions whose resources are counted together
 SWEEP = 500  # rows deleted at once
 
 Row = dict[str, Any]
@@ -73,12 +74,15 @@ def replace_tables(connection: Connection, tables: Sequence[str], suffix: str) -
         connection.execute(f"ALTER TABLE {table}{suffix} RENAME TO {table}")
 
 
-def leftovers(connection: Connection, tables: Mapping[str, str]) -> dict[str, str]:
-    """Return replaced tables and those of an interrupted rebuild, with their key columns."""
+def leftovers(connection: Connection, tables: Iterable[str]) -> dict[str, str]:
+    """Return replaced tables and those of an interrupted rebuild, with their key columns.
+
+    Those of another revision may have others.
+    """
     return {
-        name: key
+        name: _key_of(connection, name)
         for name in _existing(connection)
-        for table, key in tables.items()
+        for table in tables
         if name.startswith((f"{table}_building_", f"{table}_retired_"))
     }
 
@@ -120,6 +124,13 @@ def differing_rows(
         if pair[0] != pair[1]:
             one, other = (dict(zip(columns, row, strict=True)) if row else None for row in pair)
             yield one, other
+
+
+def _key_of(connection: Connection, table: str) -> str:
+    columns = connection.execute(
+        "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk", (table,)
+    )
+    return ", ".join(column for (column,) in columns) or "rowid"
 
 
 def _existing(connection: Connection) -> set[str]:

@@ -1,5 +1,6 @@
 """Reads of resources: current ones, or those of a past position, by the given tables."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,8 @@ from projections.query.documents import Documents
 from projections.query.effort import bounded
 from projections.query.model import START, Mark, Page, Query, Stored
 from projections.state import Resource, resource_of
-from projections.tables import Tables
+from projections.tables import BLOCK, LARGE_BLOCK, Tables
 
-BLOCK = 1024  # positions counted together in the census
 MOST_BYTES = 16_777_216  # of documents, after which a page ends
 
 Place = tuple[int, str | None]  # a resource's position, and those of its groups
@@ -75,7 +75,11 @@ class ResourceReader:
 
     def total(self, connection: Connection, type_: str) -> int:
         """Return how many resources of a type there are."""
-        return sum(live for _, live in self._blocks(connection, type_))
+        found: int = connection.execute(
+            f"SELECT coalesce(sum(live), 0) FROM {self._tables.census} WHERE type = ? AND size = ?",
+            (type_, LARGE_BLOCK),
+        ).fetchone()[0]
+        return found
 
     def search(self, connection: Connection, type_: str | None, query: Query) -> Page:
         """Return one page of a list, of all types if None; raises as effort.bounded does.
@@ -91,18 +95,14 @@ class ResourceReader:
 
     def _whole_list(self, connection: Connection, type_: str, query: Query) -> Page:
         """Seek the first resource of the page by the census, so that every page costs the same."""
-        blocks = self._blocks(connection, type_)
-        total = sum(live for _, live in blocks)
+        total = self.total(connection, type_)
         if query.start_index > total:
             return Page(total, query.start_index, [])
-        skip, at = query.start_index - 1, 0
-        while skip >= blocks[at][1]:
-            skip -= blocks[at][1]
-            at += 1
+        first, skip = self._skipped(connection, type_, query.start_index - 1)
         rows = connection.execute(
             f"SELECT {self._columns} FROM {self._table} AS resource"
             " WHERE type = ? AND position >= ? ORDER BY position LIMIT ? OFFSET ?",
-            (type_, blocks[at][0] * BLOCK, query.count, skip),
+            (type_, first, query.count, skip),
         )
         return Page(total, query.start_index, _taken(rows, query.count)[0])
 
@@ -141,12 +141,21 @@ class ResourceReader:
         mark = Mark(page[-1][0], page[-1][-1]) if page and more else None
         return Page(total, 1, [row[:-1] for row in page], mark)
 
-    def _blocks(self, connection: Connection, type_: str) -> list[tuple[int, int]]:
-        rows: list[tuple[int, int]] = connection.execute(
-            f"SELECT block, live FROM {self._tables.census} WHERE type = ? ORDER BY block",
-            (type_,),
-        ).fetchall()
-        return rows
+    def _skipped(self, connection: Connection, type_: str, skip: int) -> tuple[int, int]:
+        """Skip whole blocks; return the position from which to skip how many one by one."""
+        first, end = 0, sys.maxsize
+        for size in (LARGE_BLOCK, BLOCK) if skip else ():
+            blocks = connection.execute(
+                f"SELECT block, live FROM {self._tables.census}"
+                " WHERE type = ? AND size = ? AND block >= ? AND block < ? ORDER BY block",
+                (type_, size, first // size, end // size),
+            )
+            for block, live in blocks:
+                if skip < live:
+                    first, end = block * size, (block + 1) * size
+                    break
+                skip -= live
+        return first, skip
 
 
 def _taken(rows: Iterable[Any], count: int) -> tuple[list[Any], bool]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from ledger.contract import Connection
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
-from projections.current.reader import BLOCK, ResourceReader
+from projections.current.reader import ResourceReader
 from projections.current.uniqueness import Uniqueness
 from projections.kinds import ResourceKind
 from projections.query import sql
@@ -21,7 +21,7 @@ from projections.state import (
     is_active,
     resource_of,
 )
-from projections.tables import Tables
+from projections.tables import BLOCK, LARGE_BLOCK, Tables
 
 ACTIVE = "active"
 
@@ -42,12 +42,12 @@ class Resources(ResourceReader, Projection):
     """The current-state projection; reads take a ledger's reading connection."""
 
     name = "resources"
-    revision = 4
+    revision = 5
     scripts = ("current/resources.sql",)
     tables: Mapping[str, str] = {
         "resource": "position",
         "resource_email": "email_key, position",
-        "resource_census": "type, block",
+        "resource_census": "type, size, block",
         "member": "group_position, member_id",
         "former_member": "member_id",
         "unique_attribute": "type, key",
@@ -200,15 +200,17 @@ class Resources(ResourceReader, Projection):
         )
 
     def _count(self, connection: Connection, type_: str, position: int, change: int) -> None:
-        table, block = self._tables.census, (type_, position // BLOCK)
+        table = self._tables.census
+        blocks = [(type_, size, position // size) for size in (LARGE_BLOCK, BLOCK)]
         connection.execute(
-            f"INSERT INTO {table} VALUES (?, ?, ?)"
+            f"INSERT INTO {table} VALUES (?, ?, ?, ?), (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET live = live + excluded.live",
-            (*block, change),
+            [value for block in blocks for value in (*block, change)],
         )
         if change < 0:  # an empty block is like one that never had a resource
-            connection.execute(
-                f"DELETE FROM {table} WHERE type = ? AND block = ? AND live = 0", block
+            connection.executemany(
+                f"DELETE FROM {table} WHERE type = ? AND size = ? AND block = ? AND live = 0",
+                blocks,
             )
 
     def unassigned_active(

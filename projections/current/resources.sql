@@ -23,13 +23,14 @@ CREATE TABLE resource_email{s} (
   PRIMARY KEY (email_key, position)
 ) STRICT, WITHOUT ROWID;
 
--- How many resources of a type were created in each block of positions: totals without counting,
--- and deep pages without skipping row by row.
+-- How many resources of a type were created in each block of so many positions, in small blocks and
+-- large ones: totals without counting, and deep pages without skipping row by row.
 CREATE TABLE resource_census{s} (
   type TEXT NOT NULL,
-  block INTEGER NOT NULL,
+  size INTEGER NOT NULL,         -- of the block
+  block INTEGER NOT NULL,        -- its first position, divided by its size
   live INTEGER NOT NULL,
-  PRIMARY KEY (type, block)
+  PRIMARY KEY (type, size, block)
 ) STRICT, WITHOUT ROWID;
 
 -- Who is a member of which group; a change of one member is a change of one row.

@@ -4,7 +4,7 @@ They have the columns of the current ones, so that all reads of those read the p
 position is part of the queries' text: it is a number of ours, and never a client's text.
 """
 
-from projections.tables import Tables
+from projections.tables import BLOCK, LARGE_BLOCK, Tables
 
 
 def latest(column: str, at: int | str) -> str:
@@ -34,11 +34,16 @@ class PastTables(Tables):
         self.by_name = f"position IN (SELECT born FROM {keys('name')} AND key = ?)"
         self.by_external_id = f"position IN (SELECT born FROM {keys('external')} AND key = ?)"
         self.email = f"(SELECT key AS email_key, born AS position FROM {keys('email')})"
-        self.census = (
-            "(SELECT type, block, coalesce((SELECT live FROM life_census AS seen"
+        small = (
+            "SELECT type, block, coalesce((SELECT live FROM life_census AS seen"
             " WHERE seen.type = known.type AND seen.block = known.block"
             f" AND seen.position <= {at} ORDER BY seen.position DESC LIMIT 1), 0) AS live"
-            " FROM census_block AS known)"
+            " FROM census_block AS known"
+        )
+        self.census = (
+            f"(SELECT type, {BLOCK} AS size, block, live FROM ({small}) UNION ALL"
+            f" SELECT type, {LARGE_BLOCK}, block / {LARGE_BLOCK // BLOCK}, sum(live) FROM ({small})"
+            " GROUP BY 1, 3)"
         )
         self.member = (
             "(SELECT group_born AS group_position, member_id, member_type FROM membership"

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from ledger.contract import Connection
 from ledger.events import CREATED, ERASED, Recorded
-from projections.current.reader import BLOCK
 from projections.current.resources import email_keys
 from projections.current.uniqueness import name_key
 from projections.history.event_index import EventIndex, index_row
@@ -14,6 +13,7 @@ from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.runner import STRANGE, CannotFollow, Projection
 from projections.state import MEMBER, Attributes, Resource, document_of, evolve, resource_of
+from projections.tables import BLOCK
 
 NEVER = 2**63 - 1  # the end of a row that still holds
 USER = "User"

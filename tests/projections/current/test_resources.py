@@ -9,7 +9,8 @@ import app
 from ledger.clock import uuid7
 from ledger.contract import Append
 from ledger.events import CREATED, DELETED, Event, Metadata
-from projections.current import reader
+from projections.current import reader, resources
+from projections.history import past_tables
 from projections.query import effort
 from projections.query.model import START, Query
 from projections.state import resource_of
@@ -47,14 +48,23 @@ def page_ids(tenant, **query) -> list[str]:
     return [resource_of(document).id for document in page.documents]
 
 
-def test_pages_are_the_same_as_slices_of_the_whole_list_across_blocks_and_gaps(tenant) -> None:
+def test_pages_are_the_same_as_slices_of_the_whole_list_across_blocks_and_gaps(
+    tenant, monkeypatch
+) -> None:
+    for module in (resources, reader, past_tables):
+        monkeypatch.setattr(module, "LARGE_BLOCK", 2048)
     ids = add_users(tenant, 3000)
     for id_ in ids[100:1200:7]:
         delete(tenant, id_)
     left = [id_ for id_ in ids if id_ not in set(ids[100:1200:7])]
 
     for start in (1, 2, 90, 700, 900, 1024, 2000, len(left) - 5, len(left), len(left) + 1):
-        assert page_ids(tenant, start_index=start, count=60) == left[start - 1 : start + 59]
+        query = Query(start_index=start, count=60)
+        with tenant.ledger.reading() as now, tenant.history.caught_up() as then:
+            past = tenant.history.at(tenant.ledger.last_position()).search(then, "User", query)
+            assert past == tenant.resources.search(now, "User", query)
+        assert [resource_of(each).id for each in past.documents] == left[start - 1 : start + 59]
+        assert past.total == len(left)
 
 
 def test_the_total_counts_existing_resources(tenant) -> None:
