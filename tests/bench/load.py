@@ -82,6 +82,24 @@ def _length(head: bytearray) -> int:
     return int(rest.partition(b"\r\n")[0]) if found else 0
 
 
+class WrongAnswer(Exception):
+    """A server did not do what was asked of it."""
+
+
+Accepts = Callable[[Response], None]
+
+
+def accepting(status: int | None) -> Accepts:
+    """Return a check that raises WrongAnswer for another status; None stands for any success."""
+
+    def accepts(response: Response) -> None:
+        right = response.status == status if status else 200 <= response.status < 300
+        if not right:
+            raise WrongAnswer(f"{response.status}: {response.head!r} {response.body[:500]!r}")
+
+    return accepts
+
+
 def connect_evenly(server: Server, each: int) -> list[Connection]:
     """Open `each` connections to every worker: the kernel deals them out by chance."""
     held: dict[int, list[Connection]] = {pid: [] for pid in server.workers}
@@ -126,19 +144,17 @@ class Load:
             connection.socket.close()
 
     def run(
-        self, requests: Iterator[bytes], status: int, seconds: float
+        self, requests: Iterator[bytes], accepts: Accepts, seconds: float
     ) -> tuple[float, list[float]]:
         """Send requests for some seconds, one after the other on each connection.
 
         Return how long it took, and how long each answer took.
         """
         started = time.perf_counter()
-        latencies = self._drive(requests, _expecting(status), started + seconds)
+        latencies = self._drive(requests, accepts, started + seconds)
         return time.perf_counter() - started, latencies
 
-    def _drive(
-        self, requests: Iterator[bytes], check: Callable[[Response], None], deadline: float
-    ) -> list[float]:
+    def _drive(self, requests: Iterator[bytes], accepts: Accepts, deadline: float) -> list[float]:
         """Return how long each answer took; the last ones come after the deadline."""
         latencies: list[float] = []
         for connection in self.connections:
@@ -147,7 +163,7 @@ class Load:
         while under_way:
             for connection, response in self._answers():
                 latencies.append(time.perf_counter() - connection.sent_at)
-                check(response)
+                accepts(response)
                 if time.perf_counter() < deadline:
                     connection.send(next(requests))
                 else:
@@ -162,11 +178,3 @@ class Load:
         for key, _ in ready:
             if response := key.data.receive():
                 yield key.data, response
-
-
-def _expecting(status: int) -> Callable[[Response], None]:
-    def check(response: Response) -> None:
-        if response.status != status:
-            raise RuntimeError(f"expected {status}: {response.head!r} {response.body[:500]!r}")
-
-    return check

@@ -1,0 +1,1 @@
+"""Other SCIM servers, where they are installed: `make .venv/peers` tries to."""
