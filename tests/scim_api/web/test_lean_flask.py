@@ -2,16 +2,17 @@
 
 import pytest
 from flask import Blueprint, Flask, Response
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import EnvironBuilder
 
 from scim_api.web.lean_flask import LeanFlask, Prepared
 
-WORDS = "scim v2 Users Groups Me .search Bulk ledger v1 events tlog tile 0 checkpoint x".split()
-SEGMENTS = st.one_of(st.sampled_from(WORDS), st.text(max_size=3))
-PATHS = st.lists(SEGMENTS, max_size=6).map(lambda parts: "/" + "/".join(parts))
+BEGINNINGS = "/scim/v2/Users /scim/v2/Me /scim/v2 /ledger/v1/events /ledger/v1/tlog /livez".split()
+SEGMENTS = st.one_of(st.sampled_from([".search", "Users", "checkpoint", "x"]), st.text(max_size=3))
+ENDS = st.lists(SEGMENTS, max_size=3).map(lambda parts: "".join(f"/{part}" for part in parts))
+PATHS = st.builds(str.__add__, st.sampled_from(BEGINNINGS), ENDS)
 METHODS = st.sampled_from(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get"])
 
 
@@ -32,6 +33,9 @@ def found(create, app, environ):
 
 
 @given(method=METHODS, path=PATHS, upgrade=st.booleans())
+@example(method="GET", path="/scim/v2/Users/é", upgrade=False)
+@example(method="GET", path="/scim/v2/Users/", upgrade=False)
+@example(method="GET", path="/scim/v2/Users/1", upgrade=True)
 def test_a_request_goes_where_werkzeug_would_send_it(served, method, path, upgrade):
     environ = EnvironBuilder("/", method=method).get_environ()
     environ["PATH_INFO"] = path.encode().decode("latin1")
