@@ -41,6 +41,8 @@ Connection: TypeAlias = Any  # pysqlite3 has no type stubs; its API is the stand
 # Several connections to one WAL file can corrupt it in SQLite 3.7.0 to 3.51.2.
 SQLITE, SAFE_SQLITE = driver.sqlite_version_info, (3, 51, 3)
 
+MOST_REMEMBERED = 1000  # things noted of one state of a file
+
 APPLICATION_ID = 0x53434C47  # "SCLG"
 SCHEMA_VERSION = 3
 
@@ -70,6 +72,12 @@ _SETTINGS = (
     "PRAGMA cache_size=-16000",
     "PRAGMA wal_autocheckpoint=4000",  # pages; a tenth less CPU a write than every 1000
 )
+
+
+class _Connection(driver.Connection):  # type: ignore[misc]
+    """A connection with a place for what `remembered` returns."""
+
+    memory: "tuple[int, dict[Any, Any]] | None" = None
 
 
 def connect(path: Path) -> Connection:
@@ -131,6 +139,7 @@ def _open(path: Path, mode: str, settings: tuple[str, ...]) -> Connection:
             isolation_level=None,
             check_same_thread=False,  # the thread that closes at exit is not the one that opened
             timeout=5,
+            factory=_Connection,
         )
         try:
             for statement in settings:
@@ -364,6 +373,26 @@ def within(connection: Connection, is_over: Callable[[], bool]) -> Iterator[None
         raise TimeoutError("the bound of a read was reached") from error
     finally:
         connection.set_progress_handler(None, 0)
+
+
+def remember(connection: Connection) -> None:
+    """Let a connection that never writes keep what is noted of the state of its file."""
+    connection.memory = -1, {}
+
+
+def remembered(connection: Connection) -> dict[Any, Any]:
+    """Return what was noted of the file as it is now: nothing, once anybody committed since.
+
+    Add to it only what the connection reads after this call. One that may write keeps nothing: it
+    would not be told of its own changes.
+    """
+    memory: tuple[int, dict[Any, Any]] | None = getattr(connection, "memory", None)
+    if memory is None:
+        return {}
+    [version] = connection.execute("PRAGMA data_version").fetchone()
+    if version != memory[0] or len(memory[1]) > MOST_REMEMBERED:
+        memory = connection.memory = version, {}
+    return memory[1]
 
 
 @contextmanager

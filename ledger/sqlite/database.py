@@ -21,6 +21,7 @@ from ledger.sqlite.connection import (
     driver,
     execute_when_free,
     ledger_error_from,
+    remember,
     roll_back,
     translate_errors,
     unavailable,
@@ -111,6 +112,7 @@ class DatabaseFile:
             connection = None
         if connection is None:
             connection, local.generation = self._open(), self._generation
+            remember(connection)
             local.connection = connection
         OPEN.touch(self._reference)
         return connection

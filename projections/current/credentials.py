@@ -7,6 +7,7 @@ from typing import Any
 
 from ledger.contract import Connection
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
+from ledger.sqlite.connection import remembered
 from projections.current.configuration import Configuration
 from projections.runner import Projection
 from projections.tables import json_list
@@ -70,11 +71,16 @@ class Credentials(Projection):
 
         With it the version of the ledger's settings: a request needs both, and asks once.
         """
-        row = connection.execute(
-            f"SELECT {_COLUMNS}, ({Configuration.VERSION}) FROM credential WHERE sha256 = ?",
-            (sha256,),
-        ).fetchone()
-        return (_credential(row[:-1]), row[-1]) if row else None
+        memory = remembered(connection)
+        found: tuple[Credential, int] | None = memory.get(sha256)
+        if found is None:
+            row = connection.execute(
+                f"SELECT {_COLUMNS}, ({Configuration.VERSION}) FROM credential WHERE sha256 = ?",
+                (sha256,),
+            ).fetchone()
+            if row:
+                found = memory[sha256] = _credential(row[:-1]), row[-1]
+        return found
 
     def names(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
         rows = connection.execute(

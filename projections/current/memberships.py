@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ledger.contract import Connection
+from ledger.sqlite.connection import remembered
 from projections.state import MEMBER
 from projections.tables import Tables, json_list
 
@@ -152,9 +153,13 @@ class Memberships:
         `direct` are lists of positions as `grouped_in` gives them. Each group is looked up once,
         with those it belongs to: there are few, compared with members.
         """
-        places = {text: tuple(map(int, text.split(","))) for text in set(direct)}
-        known = self._climb(connection, set[int]().union(*places.values()))
-        return {text: _relations(groups, known) for text, groups in places.items()}
+        memory, table = remembered(connection), self._member  # of which moment, says the table
+        new = [text for text in set(direct) if (table, text) not in memory]
+        if new:
+            places = {text: tuple(map(int, text.split(","))) for text in new}
+            known = self._climb(connection, set[int]().union(*places.values()))
+            memory |= {(table, text): _relations(at, known) for text, at in places.items()}
+        return {text: memory[table, text] for text in direct}
 
     def _climb(self, connection: Connection, places: set[int]) -> dict[int, "_Group"]:
         """Return groups by their positions, and all those they belong to."""

@@ -1,6 +1,7 @@
 """Bearer tokens: how clients send them, when they are refused, what is stored."""
 
 import hashlib
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -13,6 +14,7 @@ from ledger.contract import Append
 from ledger.events import Event
 from scim_api.auth import tokens
 from tests.scim_api.client import Api, patch, refusal, replace, user
+from tests.scim_api.process import PROGRAM, environment
 
 CHALLENGE = 'Bearer realm="SCIM"'
 REFUSED = 'Bearer realm="SCIM", error="invalid_token"'
@@ -173,6 +175,16 @@ def test_a_revoked_token_is_refused_at_once_and_the_others_are_not(api):
     assert "revoked" in refusal(second.get("/Users"))[2]
     assert second.get("/Users").headers["WWW-Authenticate"] == REFUSED
     assert api.get("/Users").status_code == 200
+
+
+def test_a_token_that_another_process_revokes_is_refused_at_the_next_request(api):
+    second = Api(api.site, "default", api.site.issue(called="second").token)
+    assert [second.get("/Users").status_code for _ in range(2)] == [200, 200]
+
+    revocation = [*PROGRAM, "token", "revoke", "second"]
+    subprocess.run(revocation, env=environment(api.site.data_dir), check=True, capture_output=True)
+
+    assert "revoked" in refusal(second.get("/Users"))[2]
 
 
 def test_an_expired_token_is_refused_from_its_moment_on(api):

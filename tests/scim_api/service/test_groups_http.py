@@ -109,6 +109,17 @@ def test_groups_of_groups_are_indirect(api, jane, staff, company):
     }
 
 
+def test_a_group_shows_its_new_name_at_once_whoever_renamed_it(api, jane, staff):
+    for version, name in enumerate(("Crew", "Team"), 2):
+        event = "Updated", {"displayName": name}
+        api.site.append("default", f"Group-{staff['id']}", version, event)
+        assert [group["display"] for group in api.get(f"/Users/{jane['id']}").json["groups"]] == [
+            name
+        ]
+        listed = api.get("/Users").json["Resources"]
+        assert {group["display"] for each in listed for group in each.get("groups", [])} == {name}
+
+
 def test_a_group_that_is_both_is_direct(api, jane, staff, company):
     api.patch(company, add(jane))
 
