@@ -46,17 +46,12 @@ _UPDATES = {
 
 def evolve(resource: Resource | None, recorded: Recorded) -> Resource | None:
     """Return the resource after an event; None once it is deleted. Raises UnknownChange."""
-    before: Attributes
-    type_ = recorded.type
-    if type_ in (events.DELETED, events.ERASED):
+    if recorded.type in (events.DELETED, events.ERASED):
         return None
-    if type_ == events.CREATED:
-        created, before = recorded.at, {}
-    elif type_ not in _UPDATES:
-        raise UnknownChange(f"an event of type {type_} says nothing about a resource")
-    elif resource is None:
-        raise UnknownChange(f"{type_} at position {recorded.position} changes nothing known")
-    else:
+    must_fit(recorded, resource is not None)
+    before: Attributes = {}
+    created = recorded.at
+    if resource and recorded.type != events.CREATED:
         created, before = resource.created, resource.attributes
     return Resource(
         type=recorded.category,
@@ -66,6 +61,17 @@ def evolve(resource: Resource | None, recorded: Recorded) -> Resource | None:
         last_modified=recorded.at,
         attributes=laid_over(before, recorded.effects, recorded.category),
     )
+
+
+def must_fit(recorded: Recorded, exists: bool) -> None:
+    """Raise UnknownChange unless an event says something about a resource that it can be about."""
+    if recorded.type == events.CREATED:
+        return
+    if recorded.type not in _UPDATES:
+        raise UnknownChange(f"an event of type {recorded.type} says nothing about a resource")
+    if not exists:
+        at = recorded.position
+        raise UnknownChange(f"{recorded.type} at position {at} changes nothing known")
 
 
 def is_active(attributes: Attributes) -> bool:

@@ -1,9 +1,13 @@
 """The index of events: pages of those that satisfy a filter, in either direction."""
 
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
 
 from ledger.contract import Connection
 from ledger.events import REQUEST_PREFIX, Recorded
@@ -23,25 +27,87 @@ from projections.query.model import (
     mapped,
     reduce,
 )
-from projections.query.sql import Column, Columns, compiled
+from projections.query.sql import Column, Columns, Sql, compiled
+from projections.state import Attributes
+
+
+def _word(column: str) -> str:
+    return f"(SELECT text FROM word WHERE word.id = entry.{column})"
+
+
+_USER_NAME = (  # of the user it is about, in force after it, or last before its deletion
+    "(SELECT name_key FROM life JOIN life_name USING (born) WHERE life.stream = entry.stream"
+    " AND life.type = 'User' AND since <= entry.position ORDER BY since DESC LIMIT 1)"
+)
 
 # The attributes of an event, by the name that filters know.
 COLUMNS = {
-    **{
-        name: Column(name, nullable=False)
-        for name in ("position", "at", "type", "stream", "actor", "via", "txn")
-    },
-    "resourceType": Column("category", nullable=False),
+    "position": Column("position", nullable=False),
+    "at": Column("at", nullable=False),
+    "stream": Column("(SELECT name FROM stream WHERE number = entry.stream)", nullable=False),
+    "type": Column(_word("type"), nullable=False),
+    "resourceType": Column(_word("category"), nullable=False),
+    "actor": Column(_word("actor"), nullable=False),
+    "via": Column(_word("via"), nullable=False),
+    "txn": Column("scim_unpacked(txn)", nullable=False),
     "client": Column("client"),
-    "requestId": Column("request_id"),
+    "requestId": Column("scim_unpacked(request_id)"),
     "operator": Column("operator"),
-    "userName": Column("user_name", folded=True),
+    "userName": Column(_USER_NAME, folded=True),
 }
 
 # Where few events have a value, SQLite, which keeps no statistics here, must use that index and
-# not one of these (measured at a million events: 1 ms instead of 150).
-_WIDE = ("type", "resourceType", "actor")
-_WITHOUT_WIDE = COLUMNS | {key: replace(COLUMNS[key], sql=f"+{COLUMNS[key].sql}") for key in _WIDE}
+# not one of the wide ones (measured at a million events: 1 ms instead of 150): {} is + then.
+_IS_WORD = "{}{column} = coalesce((SELECT id FROM word WHERE text = ?), 0)"
+_INDEXED = {  # by an index: the condition for eq
+    "type": _IS_WORD.replace("{column}", "type"),
+    "resourceType": _IS_WORD.replace("{column}", "category"),
+    "actor": _IS_WORD.replace("{column}", "actor"),
+    "stream": "stream = coalesce((SELECT number FROM stream WHERE name = ?), 0)",
+    "txn": "txn = ?",
+    "requestId": "(request_id IS NOT NULL AND request_id = ?)",
+}
+_NAMED = (
+    "stream IN (SELECT stream FROM resource_key JOIN life USING (born)"
+    " WHERE kind = 'name' AND key = ? AND life.type = 'User')"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EventColumns(Columns):
+    """The columns of entries; `sparing` the wide indexes where another finds few events."""
+
+    sparing: bool = False
+
+    def compare(self, compare: Compare) -> Sql:
+        key, value = compare.path.key, compare.value
+        if compare.operator is Operator.EQ and isinstance(value, str):
+            if key in _INDEXED:
+                return _INDEXED[key].format("+" if self.sparing else ""), [packed(key, value)]
+            if key == "userName":
+                test, values = Columns.compare(self, compare)
+                return f"({_NAMED} AND {test})", [fold(value), *values]
+        return Columns.compare(self, compare)
+
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+
+
+def packed(column: str, text: str) -> str | bytes:
+    """Return a text as its column holds it: the UUIDs of most requests in 16 bytes."""
+    if column in ("txn", "requestId") and _UUID.fullmatch(text):
+        return bytes.fromhex(text.replace("-", ""))
+    return text
+
+
+def unpacked(value: str | bytes | None) -> str | None:
+    return str(UUID(bytes=value)) if isinstance(value, bytes) else value
+
+
+def register(connection: Any) -> None:
+    """Register the function that filters over events call."""
+    connection.create_function("scim_unpacked", 1, unpacked, deterministic=True)
+
 
 POSITION = Path("position", ("position",), None, Type.INTEGER, many=False, case_exact=False)
 
@@ -51,25 +117,6 @@ FEW = frozenset({"position", "stream", "txn", "requestId", "userName"})
 FirstAt = Callable[[str, bool], int]
 
 Positions = Callable[[range, int], Sequence[int]]  # the first few of a span, as it is searched
-
-
-def index_row(recorded: Recorded, user_name: str | None) -> tuple[Any, ...]:
-    """Return an event's row; `user_name` is that of the user that it is about, if any."""
-    payload = recorded.payload or {}
-    client = family(payload.get(f"{REQUEST_PREFIX}client", ""))
-    return (
-        recorded.position,
-        recorded.at,
-        recorded.type,
-        recorded.stream,
-        recorded.actor,
-        recorded.via,
-        recorded.txn,
-        None if client == UNKNOWN else client,
-        payload.get(f"{REQUEST_PREFIX}id"),
-        payload.get(f"{REQUEST_PREFIX}operator"),
-        None if user_name is None else fold(user_name),
-    )
 
 
 class Found(NamedTuple):
@@ -126,24 +173,73 @@ class EventQuery:
 
 
 class EventIndex:
-    """The table of entries; reads need a connection with sql.register."""
+    """The table of entries; writing them is one chunk's work."""
 
-    tables: Mapping[str, str] = {"entry": "position"}
+    tables: Mapping[str, str] = {"word": "id", "stream": "number", "entry": "position"}
 
     def __init__(self, suffix: str = "") -> None:
+        self._suffix = suffix
         self._table = f"entry{suffix}"
 
-    def add(self, connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Add the rows of events; positions stay dense from 1."""
-        connection.executemany(
-            f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+    def begin(self, connection: Connection) -> None:
+        """Begin a chunk of events: know the words there are."""
+        words = connection.execute(f"SELECT text, id FROM word{self._suffix}")
+        self._words: dict[str, int] = dict(words)
+        self._known = len(self._words)
+        self._streams: list[tuple[int, str]] = []
+        self._rows: list[tuple[Any, ...]] = []
+
+    def add(self, recorded: Recorded, stream: int, content: str | None) -> None:
+        """Take an event, of a stream by its number; positions stay dense from 1."""
+        payload = recorded.payload or {}
+        client = family(payload.get(f"{REQUEST_PREFIX}client", ""))
+        request_id = payload.get(f"{REQUEST_PREFIX}id")
+        if stream == recorded.position:
+            self._streams.append((stream, recorded.stream))
+        self._rows.append(
+            (
+                recorded.position,
+                recorded.at,
+                stream,
+                recorded.version,
+                self._word(recorded.category),
+                self._word(recorded.type),
+                self._word(recorded.actor),
+                self._word(recorded.via),
+                packed("txn", recorded.txn),
+                None if request_id is None else packed("requestId", request_id),
+                None if client == UNKNOWN else client,
+                payload.get(f"{REQUEST_PREFIX}operator"),
+                content,
+            )
         )
 
-    def forget(self, connection: Connection, stream: str, before: int) -> None:
+    def _word(self, text: str) -> int:
+        return self._words.setdefault(text, len(self._words) + 1)
+
+    def write(self, connection: Connection) -> None:
+        """Write what was taken since the chunk began, or was written before."""
+        many, s = connection.executemany, self._suffix
+        words = list(self._words.items())[self._known :]
+        many(f"INSERT INTO word{s} (text, id) VALUES (?, ?)", words)
+        many(f"INSERT INTO stream{s} VALUES (?, ?)", self._streams)
+        marks = ", ".join("?" * 13)
+        many(f"INSERT INTO {self._table} VALUES ({marks})", self._rows)
+        self._known = len(self._words)
+        self._streams, self._rows = [], []
+
+    def contents(self, connection: Connection, stream: int) -> list[Attributes]:
+        """Return what the events of a stream ever set."""
+        rows = connection.execute(
+            f"SELECT content FROM {self._table} WHERE stream = ? AND content IS NOT NULL", (stream,)
+        )
+        return [orjson.loads(content) for (content,) in rows]
+
+    def forget(self, connection: Connection, stream: int, before: int) -> None:
         """Clear what an erasure takes from a stream's events before a position."""
         connection.execute(
             f"UPDATE {self._table} SET client = NULL, request_id = NULL, operator = NULL,"
-            " user_name = NULL WHERE stream = ? AND position < ?",
+            " content = NULL WHERE stream = ? AND position < ?",
             (stream, before),
         )
 
@@ -164,7 +260,7 @@ class EventIndex:
             filter = query.filter and by_position(query.filter, first_at)
             where, parameters = "1", list[Any]()
             if filter:  # as SQL such that the best index serves it
-                columns = Columns(_WITHOUT_WIDE if finds_few(filter) else COLUMNS)
+                columns = EventColumns(COLUMNS, sparing=finds_few(filter))
                 where, parameters = compiled(filter, columns)
 
             def positions(span: range, limit: int) -> list[int]:

@@ -1,20 +1,32 @@
--- The index of events: one row an event, for filters over them. {s} is empty, or the suffix of
--- tables being rebuilt. Each index is for eq in order of position, which SQLite adds to its key.
+-- One row an event: what filters over events ask for, and what the event changed. {s} is empty, or
+-- the suffix of tables being rebuilt.
 
+-- Words that many events share: types, kinds of streams, actors, ways.
+CREATE TABLE word{s} (
+  id INTEGER PRIMARY KEY,
+  text TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE stream{s} (
+  number INTEGER PRIMARY KEY,    -- the position of its first event
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+
+-- What each index is for stands in order of position, which SQLite adds to its key.
 CREATE TABLE entry{s} (
   position INTEGER PRIMARY KEY,
   at TEXT NOT NULL,              -- grows with position, so it needs no index
-  type TEXT NOT NULL,
-  stream TEXT NOT NULL,
-  actor TEXT NOT NULL,
-  via TEXT NOT NULL,
-  txn TEXT NOT NULL,
+  stream INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  category INTEGER NOT NULL,     -- a word: what the stream is about, User of User-<id>
+  type INTEGER NOT NULL,         -- a word, as the next two
+  actor INTEGER NOT NULL,
+  via INTEGER NOT NULL,
+  txn ANY NOT NULL,              -- a UUID in 16 bytes, or text that is none, as the request's id
+  request_id ANY,
   client TEXT,                   -- the family of the User-Agent; NULL if unknown or erased
-  request_id TEXT,
   operator TEXT,
-  user_name TEXT,                -- folded: of the user it is about, in force after it
-  category TEXT NOT NULL         -- what the stream is about: User of User-<id>
-    GENERATED ALWAYS AS (substr(stream, 1, instr(stream || '-', '-') - 1)) VIRTUAL
+  content TEXT                   -- JSON: the attributes of a resource that it set, or all (contents)
 ) STRICT;
 CREATE INDEX entry{s}_stream ON entry{s} (stream);
 CREATE INDEX entry{s}_category ON entry{s} (category);
@@ -22,4 +34,3 @@ CREATE INDEX entry{s}_type ON entry{s} (type);
 CREATE INDEX entry{s}_actor ON entry{s} (actor);
 CREATE INDEX entry{s}_txn ON entry{s} (txn);
 CREATE INDEX entry{s}_request ON entry{s} (request_id) WHERE request_id IS NOT NULL;
-CREATE INDEX entry{s}_user ON entry{s} (user_name) WHERE user_name IS NOT NULL;

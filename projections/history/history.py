@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ledger.contract import (
     SideFileUnavailable,
     no_progress,
 )
-from ledger.sqlite.connection import connect, connect_read_only
+from ledger.sqlite.connection import LOG_FILES, connect, connect_read_only, driver
 from ledger.sqlite.database import DatabaseFile
 from projections.current.reader import ResourceReader
 from projections.history.lifetimes import Lifetimes
@@ -88,12 +88,12 @@ class History(StoredProjection):
         self._following = threading.Lock()
         self.reached = 0  # the position that the history has reached, as this process knows
         self._inode: int | None = None  # of the file that has reached it
-        self._remembered = 0  # the position that the projector's memory is of
 
     def _connect(self) -> Any:
         if self._read_only:
             connection = connect_read_only(self.file.path)
         else:
+            _discard_other_format(self.file.path, self.projection.revision)
             connection = _opened(self.file.path, time.monotonic() + self._patience)
             connection.execute("PRAGMA synchronous=NORMAL")  # what is lost is followed again
         self.projection.prepare(connection)
@@ -150,13 +150,9 @@ class History(StoredProjection):
         with self._following:
             if 0 < end <= self.reached:  # by another thread, while this one waited
                 return self.reached
-            try:
-                with self.file.writing() as connection:
-                    reached = self._follow(connection, end)
-            except BaseException:
-                self.projection.forget()
-                raise
-            self._remembered = self.reached = reached  # only now others can read it
+            with self.file.writing() as connection:
+                reached = self._follow(connection, end)
+            self.reached = reached  # only now others can read it
         return reached
 
     def _follow(self, connection: Connection, end: int) -> int:
@@ -164,8 +160,6 @@ class History(StoredProjection):
         position = self._begin(connection)
         pages = 16000 if end - position > CHUNK else 4000  # a first build writes all over the file
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
-        if position != self._remembered:  # another process went on with it
-            self.projection.forget()
         if position >= end:
             return position
         events = self.ledger.read_chunk(position, min(position + CHUNK, end))
@@ -257,6 +251,20 @@ def position_of(connection: Connection) -> int:
     """Return the position that a history's tables have reached."""
     row = connection.execute("SELECT position FROM checkpoint").fetchone()
     return row[0] if row else 0
+
+
+def _discard_other_format(path: Path, revision: int) -> None:
+    """Remove a file that another version of the program made; it is built again.
+
+    To drop its tables would take minutes, and the file would keep its size.
+    """
+    with suppress(LedgerError, OSError, driver.Error):  # whoever opens it next says what is wrong
+        inode = os.stat(path).st_ino
+        with closing(connect_read_only(path)) as connection:
+            [(found,)] = connection.execute("SELECT revision FROM checkpoint").fetchall() or [(0,)]
+        if found not in (0, revision) and os.stat(path).st_ino == inode:
+            for name in (*LOG_FILES, ""):  # logs first: none is played into the next file
+                Path(f"{path}{name}").unlink(missing_ok=True)
 
 
 def _opened(path: Path, deadline: float) -> Any:

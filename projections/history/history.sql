@@ -1,27 +1,28 @@
--- The history: every version of every resource and membership. {s} is empty, or the suffix of tables
--- being rebuilt. A row holds from the position `since` to before the position `until`; what holds
--- still has 9223372036854775807 there.
+-- The history: when which resources lived, with which names and keys, in which groups. What they were
+-- is in the entries of their events. {s} is empty, or the suffix of tables being rebuilt. A row holds
+-- from the position `since` to before the position `until`; what holds still has
+-- 9223372036854775807 there.
 
 -- One row a life: from the Created event of a resource to its Deleted event.
 CREATE TABLE life{s} (
   born INTEGER PRIMARY KEY,      -- position of the Created event: the order of every list
+  stream INTEGER NOT NULL,
   id TEXT NOT NULL,
   type TEXT NOT NULL,
   died INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX life{s}_id ON life{s} (id, born);
+CREATE INDEX life{s}_stream ON life{s} (stream, born, died);
 CREATE INDEX life{s}_type ON life{s} (type, born, died);
 
--- One row a version: it holds until the next one of the same life.
-CREATE TABLE resource_version{s} (
-  position INTEGER PRIMARY KEY,  -- of the event that made it
+-- The names of a life: each holds until the next one.
+CREATE TABLE life_name{s} (
   born INTEGER NOT NULL,
-  version INTEGER NOT NULL,
-  name_key TEXT NOT NULL,
-  display TEXT NOT NULL,
-  document BLOB NOT NULL         -- as in the current state
-) STRICT;
-CREATE INDEX resource_version{s}_born ON resource_version{s} (born, position);
+  since INTEGER NOT NULL,
+  name_key TEXT NOT NULL,        -- the unique name, folded
+  display TEXT NOT NULL,         -- what others show of it
+  PRIMARY KEY (born, since)
+) STRICT, WITHOUT ROWID;
 
 -- What resources were looked up by, and when.
 CREATE TABLE resource_key{s} (

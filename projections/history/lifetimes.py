@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ledger.sqlite.database import DatabaseFile
-from projections.history.past_tables import PastTables, latest
+from projections.history.contents import document_at
+from projections.history.past_tables import PastTables, name_at
 from projections.history.projector import NEVER
 from projections.query.comparison import fold
 from projections.state import Attributes, Resource, resource_of
@@ -66,13 +67,14 @@ class Lifetimes:
 
     def attributes_at(self, born: int, position: int) -> Attributes:
         """Return the attributes of a lifetime at a position, none before it began."""
-        rows = self._rows(
-            "SELECT document FROM resource_version WHERE born = ? AND position <= ?"
-            " ORDER BY position DESC LIMIT 1",
-            *(born, position),
-        )
+        rows = self._rows(f"SELECT {document_at(position)} FROM life WHERE born = ?", born)
         with self._file.reading():  # names the file that held what cannot be read
-            return resource_of(rows[0][0]).attributes if rows else {}
+            return {
+                key: value
+                for (document,) in rows
+                if document
+                for key, value in resource_of(document).attributes.items()
+            }
 
     def resources_at(self, ids: Iterable[str], position: int) -> dict[str, Resource]:
         """Return the resources that existed at a position, of some ids."""
@@ -87,16 +89,16 @@ class Lifetimes:
     def transient(self, ids: Iterable[str], start: int, end: int) -> dict[str, Resource]:
         """Return the last version of the resources created and deleted between two positions."""
         rows = self._rows(
-            "SELECT id, max(position), document FROM life JOIN resource_version USING (born)"
-            " WHERE id IN (SELECT value FROM json_each(?)) AND born > ? AND died <= ? GROUP BY id",
+            f"SELECT id, {document_at(end)} FROM life WHERE born IN (SELECT max(born) FROM life"
+            " WHERE id IN (SELECT value FROM json_each(?)) AND born > ? AND died <= ? GROUP BY id)",
             *(json_list(ids), start, end),
         )
         with self._file.reading():
-            return {id_: resource_of(document) for id_, _, document in rows}
+            return {id_: resource_of(document) for id_, document in rows}
 
     def last_known(self, asked: Sequence[PositionAndId]) -> dict[int, Resource]:
         """Return the resource of each id as it was at a position, or last before, by position."""
-        document = _LAST_KNOWN.format(latest("document", "asked.value ->> 0"), "asked.value ->> 1")
+        document = _LAST_KNOWN.format(document_at("(asked.value ->> 0)"), "asked.value ->> 1")
         rows = self._rows(
             f"SELECT asked.value ->> 0, {document} FROM json_each(?) AS asked", json_list(asked)
         )
@@ -138,7 +140,7 @@ class Lifetimes:
 
     def group_at(self, born: int, position: int) -> dict[str, str]:
         """Return a group with its name at a position, as a user's `groups` have it."""
-        display = latest("display", "?")
+        display = name_at("display", "?")
         with self._file.reading():
             found = self._rows(f"SELECT id, {display} FROM life WHERE born = ?", position, born)
             [(id_, name)] = found
@@ -151,7 +153,7 @@ class Lifetimes:
 
         As position, id, type, `since`, `until`, and the name at that position or last before.
         """
-        name = _LAST_KNOWN.format(latest("display", "asked.value ->> 0"), "member_id")
+        name = _LAST_KNOWN.format(name_at("display", "(asked.value ->> 0)"), "member_id")
         return self._rows(
             f"SELECT asked.value ->> 0 AS at, member_id, member_type, since, until, {name}"
             " FROM json_each(?) AS asked CROSS JOIN membership"

@@ -4,14 +4,15 @@ They have the columns of the current ones, so that all reads of those read the p
 position is part of the queries' text: it is a number of ours, and never a client's text.
 """
 
+from projections.history.contents import document_at, version_at
 from projections.tables import BLOCK, LARGE_BLOCK, Tables
 
 
-def latest(column: str, at: int | str) -> str:
-    """Return SQL for a column of the newest version of a row of `life`, at a position."""
+def name_at(column: str, at: int | str) -> str:
+    """Return SQL for a name of a row of `life`, at a position or last before it."""
     return (
-        f"(SELECT seen.{column} FROM resource_version AS seen WHERE seen.born = life.born"
-        f" AND seen.position <= {at} ORDER BY seen.position DESC LIMIT 1)"
+        f"(SELECT named.{column} FROM life_name AS named WHERE named.born = life.born"
+        f" AND named.since <= {at} ORDER BY named.since DESC LIMIT 1)"
     )
 
 
@@ -24,12 +25,11 @@ class PastTables(Tables):
         def keys(kind: str) -> str:
             return f"resource_key WHERE kind = '{kind}' AND {then}"
 
-        # Each column of a version costs a seek where it is used.
-        names = ("name_key", "display", "version", "document")
-        columns = ", ".join(f"{latest(name, at)} AS {name}" for name in names)
+        # Each of these columns costs a seek or more where it is used.
         self.resource = (
-            f"(SELECT born AS position, id, type, {columns} FROM life"
-            f" WHERE born <= {at} AND died > {at})"
+            f"(SELECT born AS position, id, type, {name_at('name_key', at)} AS name_key,"
+            f" {name_at('display', at)} AS display, {version_at(at)} AS version,"
+            f" {document_at(at)} AS document FROM life WHERE born <= {at} AND died > {at})"
         )
         self.by_name = f"position IN (SELECT born FROM {keys('name')} AND key = ?)"
         self.by_external_id = f"position IN (SELECT born FROM {keys('external')} AND key = ?)"

@@ -1,41 +1,65 @@
-"""The history projector: every version of every resource and membership, by position."""
+"""The history projector: the lives, names, keys, memberships and contents of every resource."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from ledger.contract import Connection
-from ledger.events import CREATED, ERASED, Recorded
+from ledger.events import CREATED, DELETED, ERASED, Recorded
 from projections.current.resources import email_keys
 from projections.current.uniqueness import name_key
-from projections.history.event_index import EventIndex, index_row
+from projections.history import contents, event_index
+from projections.history.event_index import EventIndex
 from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.runner import STRANGE, CannotFollow, Projection
-from projections.state import MEMBER, Attributes, Resource, document_of, evolve, resource_of
-from projections.tables import BLOCK
+from projections.state import MEMBER, Attributes, laid_over, must_fit
+from projections.tables import BLOCK, json_list
 
 NEVER = 2**63 - 1  # the end of a row that still holds
-USER = "User"
-_KNOWN = 20_000  # resources kept in memory between chunks
+SHOWN = "displayName"  # a name that is no key
+
+Key = tuple[str, str]  # kind and key
 
 
-class ResourceVersion(NamedTuple):
-    """The newest version of an existing resource, and the position of its Created event."""
+class Stream:
+    """A stream through a chunk: its number, and the resource that lives there, if any."""
 
-    born: int
-    resource: Resource
+    __slots__ = ("_read", "_set", "born", "number")
+
+    def __init__(self, number: int, born: int | None = None) -> None:
+        self.number = number
+        self.born = born
+        self._read: Attributes | None = None
+        self._set: dict[str, Any] = {}  # by events of this chunk, and not in `_read`
+
+    def begin(self, born: int, attributes: Attributes) -> None:
+        self.born, self._read, self._set = born, attributes, {}
+
+    def end(self) -> None:
+        self.born, self._read, self._set = None, None, {}
+
+    def change(self, effects: Attributes) -> None:
+        self._set |= effects
+
+    def attributes(self, connection: Connection, suffix: str, type_: str) -> Attributes:
+        """Return the attributes as of now; they are read when first needed."""
+        if self._read is None and self.born is not None:
+            found = contents.versions(connection, suffix, self.number, self.born)
+            self._read = contents.attributes_of(type_, found)
+        if self._set:
+            self._read, self._set = laid_over(self._read or {}, self._set, type_), {}
+        return self._read or {}
 
 
 class HistoryProjector(Projection):
-    """Follows chunks of events, each in one transaction."""
+    """Follows chunks of events, each in one transaction; it remembers nothing between them."""
 
     name = "history"
-    revision = 2
+    revision = 3
     scripts = ("history/history.sql", "history/event_index.sql")
     tables: Mapping[str, str] = {
         "life": "born",
-        "resource_version": "position",
+        "life_name": "born, since",
         "resource_key": "kind, key, born, since",
         "membership": "group_born, member_id, since",
         "life_census": "type, block, position",
@@ -49,123 +73,146 @@ class HistoryProjector(Projection):
         self._index = EventIndex(suffix)
         self._keys = Intervals(f"resource_key{suffix}", ("kind", "key", "born"))
         self._members = Intervals(f"membership{suffix}", ("group_born", "member_id"), 1)
-        self._known: dict[str, ResourceVersion | None] = {}  # by id; None: it does not exist
-        self._clear()
-
-    def _clear(self) -> None:
-        """Begin a chunk: its changes are gathered here, then written table by table."""
-        self._versions: list[tuple[Any, ...]] = []
-        self._lives: dict[int, list[Any]] = {}  # begun in this chunk
-        self._deaths: list[tuple[int, int]] = []  # of those begun before
-        self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
-        self._census: list[tuple[str, int, int, int]] = []
-        self._entries: list[tuple[Any, ...]] = []
-        self._keys.clear()
-        self._members.clear()
 
     def twin(self, suffix: str) -> "HistoryProjector":
         return HistoryProjector(self._kinds, suffix)
 
     def prepare(self, connection: Connection) -> None:
         sql.register(connection)
-
-    def forget(self) -> None:
-        """Clear the memory: another process wrote, or a transaction was undone."""
-        self._known.clear()
-        self._clear()
+        event_index.register(connection)
+        contents.register(connection, self._kinds)
 
     def project(self, connection: Connection, recorded: Recorded, before: Any = None) -> None:
         self.project_all(connection, [recorded])
 
     def project_all(self, connection: Connection, events: Sequence[Recorded]) -> None:
         """Follow events; the more at once, the faster."""
-        if len(self._known) > _KNOWN:
-            self._known.clear()
+        self._begin(connection, events)
         for recorded in events:
             try:
-                resource = self._follow(connection, recorded)
-                user = resource if resource and resource.type == USER else None
-                user_name = user.attributes["userName"] if user else None
-                self._entries.append(index_row(recorded, user_name))
+                stream = self._streams.setdefault(recorded.stream, Stream(recorded.position))
+                content = self._follow(connection, recorded, stream)
+                self._index.add(recorded, stream.number, content)
             except STRANGE as error:
                 raise CannotFollow(self.name, recorded, error) from error
             if recorded.type == ERASED:
-                self._erase(connection, recorded)
+                self._erase(connection, recorded, stream)
         self._write(connection)
 
-    def _follow(self, connection: Connection, recorded: Recorded) -> Resource | None:
-        """Return the resource that an event is about, as it is then, or was before its deletion.
+    def _begin(self, connection: Connection, events: Sequence[Recorded]) -> None:
+        """Begin a chunk: its changes are gathered here, then written table by table."""
+        s = self._suffix
+        rows = connection.execute(
+            f"SELECT name, number, (SELECT max(born) FROM life{s} AS life"
+            f" WHERE life.stream = number AND died = {NEVER})"
+            f" FROM stream{s} WHERE name IN (SELECT value FROM json_each(?))",
+            (json_list({recorded.stream for recorded in events}),),
+        )
+        self._streams = {name: Stream(number, born) for name, number, born in rows}
+        self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
+        self._index.begin(connection)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._lives: dict[int, list[Any]] = {}  # begun in this chunk
+        self._deaths: list[tuple[int, int]] = []  # of those begun before
+        self._names: list[tuple[Any, ...]] = []
+        self._census: list[tuple[str, int, int, int]] = []
+        self._blocks: list[tuple[str, int]] = []
+        self._keys.clear()
+        self._members.clear()
+
+    def _follow(self, connection: Connection, recorded: Recorded, stream: Stream) -> str | None:
+        """Follow what an event says of a resource; return the content of the new version.
 
         An event whose payload was forgotten changes nothing: the Erased event of its stream does.
         """
         kind = self._kinds.get(recorded.category)
         if kind is None or recorded.payload is None or recorded.type == ERASED:
             return None
-        old = None if recorded.type == CREATED else self._current(connection, recorded.subject)
-        attributes = _without_members(recorded) if kind.relation == "members" else recorded
-        new = evolve(old.resource if old else None, attributes)
-        if new:
-            self._change(connection, kind, recorded, old, new)
-        elif old:
-            self._delete(connection, kind, recorded, old)
-        return new or (old.resource if old else None)
+        if recorded.type == DELETED:
+            self._delete(connection, kind, recorded.position, stream)
+            return None
+        must_fit(recorded, stream.born is not None)
+        effects = contents.without_members(recorded.effects)
+        if recorded.type == CREATED:
+            return self._create(connection, kind, recorded, stream, effects)
+        if kind.relation == "members":
+            self._change_members(recorded, stream.born or 0)
+        return self._change(connection, kind, recorded, stream, effects)
 
-    def _current(self, connection: Connection, id_: str) -> ResourceVersion | None:
-        if id_ not in self._known:
-            row = connection.execute(
-                f"SELECT born, (SELECT document FROM resource_version{self._suffix} AS seen"
-                " WHERE seen.born = life.born ORDER BY position DESC LIMIT 1)"
-                f" FROM life{self._suffix} AS life WHERE id = ? AND died = {NEVER}",
-                (id_,),
-            ).fetchone()
-            self._known[id_] = ResourceVersion(row[0], resource_of(row[1])) if row else None
-        return self._known[id_]
+    def _create(
+        self,
+        connection: Connection,
+        kind: ResourceKind,
+        recorded: Recorded,
+        stream: Stream,
+        effects: Attributes,
+    ) -> str | None:
+        born = recorded.position
+        attributes = laid_over({}, effects, kind.type)
+        self._name(kind, born, born, {}, attributes)
+        stream.begin(born, attributes)
+        self._lives[born] = [born, stream.number, recorded.subject, kind.type, NEVER]
+        self._count(connection, kind.type, born, born, +1)
+        if kind.relation == "members":
+            self._change_members(recorded, born)
+        return contents.content_of(attributes)
 
     def _change(
         self,
         connection: Connection,
         kind: ResourceKind,
         recorded: Recorded,
-        old: ResourceVersion | None,
-        new: Resource,
-    ) -> None:
-        at, payload = recorded.position, recorded.payload or {}
-        born = old.born if old else at
-        if old is None:
-            self._lives[born] = [born, new.id, new.type, NEVER]
-            self._count(connection, new.type, born, at, +1)
-        name, display = name_key(kind, new.attributes), kind.display(new.attributes)
-        document = document_of(new, kind.schema, kind.endpoint)
-        self._versions.append((at, born, new.version, name, display, document))
-        self._known[new.id] = ResourceVersion(born, new)
-        if old is None or not payload.keys().isdisjoint(kind.keys):
-            before = _keys_of(kind, old.resource.attributes) if old else set()
-            after = _keys_of(kind, new.attributes)
-            for key in before - after:
-                self._keys.end((*key, born), at)
-            for key in after - before:
-                self._keys.begin((*key, born), at)
-        if kind.relation == "members":
-            for path, value in payload.items():
-                if path.startswith(MEMBER):
-                    member = (born, path.removeprefix(MEMBER))
-                    self._members.end(member, at)
-                    if value is not None:
-                        self._members.begin(member, at, value["type"])
+        stream: Stream,
+        effects: Attributes,
+    ) -> str | None:
+        """Follow a change; only one of names and keys needs to know what there was before."""
+        is_named = SHOWN in effects or not effects.keys().isdisjoint(kind.keys)
+        before = stream.attributes(connection, self._suffix, kind.type) if is_named else {}
+        stream.change(effects)
+        if not (is_named or contents.has_all(recorded.version)):
+            return contents.content_of(effects)
+        after = stream.attributes(connection, self._suffix, kind.type)
+        if is_named:
+            self._name(kind, stream.born or 0, recorded.position, before, after)
+        return contents.content_of(after if contents.has_all(recorded.version) else effects)
 
-    def _delete(
-        self, connection: Connection, kind: ResourceKind, recorded: Recorded, old: ResourceVersion
+    def _name(
+        self, kind: ResourceKind, born: int, at: int, before: Attributes, after: Attributes
     ) -> None:
-        at, born = recorded.position, old.born
+        """Follow a change of names and keys."""
+        names = name_key(kind, after), kind.display(after)
+        if not before or names != (name_key(kind, before), kind.display(before)):
+            self._names.append((born, at, *names))
+        had = _keys_of(kind, before) if before else set()
+        has = _keys_of(kind, after)
+        for key in had - has:
+            self._keys.end((*key, born), at)
+        for key in has - had:
+            self._keys.begin((*key, born), at)
+
+    def _change_members(self, recorded: Recorded, group: int) -> None:
+        for path, value in (recorded.payload or {}).items():
+            if path.startswith(MEMBER):
+                member = (group, path.removeprefix(MEMBER))
+                self._members.end(member, recorded.position)
+                if value is not None:
+                    self._members.begin(member, recorded.position, value["type"])
+
+    def _delete(self, connection: Connection, kind: ResourceKind, at: int, stream: Stream) -> None:
+        born = stream.born
+        if born is None:
+            return
+        for key in _keys_of(kind, stream.attributes(connection, self._suffix, kind.type)):
+            self._keys.end((*key, born), at)
+        stream.end()
         if born in self._lives:
             self._lives[born][-1] = at
         else:
             self._deaths.append((at, born))
-        for key in _keys_of(kind, old.resource.attributes):
-            self._keys.end((*key, born), at)
         self._members.end((born,), at)
         self._count(connection, kind.type, born, at, -1)
-        self._known[recorded.subject] = None  # the row does not say so yet
 
     def _count(self, connection: Connection, type_: str, born: int, at: int, change: int) -> None:
         block = type_, born // BLOCK
@@ -176,32 +223,37 @@ class HistoryProjector(Projection):
                 block,
             ).fetchone()
             self._live[block] = row[0] if row else 0
+            self._blocks.append(block)
         self._live[block] += change
         self._census.append((*block, at, self._live[block]))
 
     def _write(self, connection: Connection) -> None:
         many, s = connection.executemany, self._suffix
         many(f"UPDATE life{s} SET died = ? WHERE born = ?", self._deaths)
-        many(f"INSERT INTO life{s} VALUES (?, ?, ?, ?)", list(self._lives.values()))
-        many(f"INSERT INTO resource_version{s} VALUES (?, ?, ?, ?, ?, ?)", self._versions)
+        many(f"INSERT INTO life{s} VALUES (?, ?, ?, ?, ?)", list(self._lives.values()))
+        many(f"INSERT INTO life_name{s} VALUES (?, ?, ?, ?)", self._names)
         many(f"INSERT INTO life_census{s} VALUES (?, ?, ?, ?)", self._census)
-        many(f"INSERT OR IGNORE INTO census_block{s} VALUES (?, ?)", list(self._live))
-        self._index.add(connection, self._entries)
+        many(f"INSERT OR IGNORE INTO census_block{s} VALUES (?, ?)", self._blocks)
+        self._index.write(connection)
         self._keys.write(connection)
         self._members.write(connection)
         self._clear()
 
-    def _erase(self, connection: Connection, recorded: Recorded) -> None:
+    def _erase(self, connection: Connection, recorded: Recorded, stream: Stream) -> None:
         """Remove every trace of a resource: at no instant is it found, counted or a member."""
-        id_ = recorded.subject
         self._write(connection)
-        self._index.forget(connection, recorded.stream, recorded.position)
-        self._known.pop(id_, None)
-        execute, s = connection.execute, self._suffix
+        execute, s, id_ = connection.execute, self._suffix, recorded.subject
+        kind = self._kinds[recorded.category]
         lives = execute(f"SELECT born, type, died FROM life{s} WHERE id = ?", (id_,)).fetchall()
+        changes = self._index.contents(connection, stream.number)
+        keys = set[Key]().union(*(_keys_in(kind, each) for each in changes))
         for born, type_, died in lives:
-            for table in ("life", "resource_version", "resource_key"):
+            for table in ("life", "life_name"):
                 execute(f"DELETE FROM {table}{s} WHERE born = ?", (born,))
+            connection.executemany(
+                f"DELETE FROM resource_key{s} WHERE kind = ? AND key = ? AND born = ?",
+                [(*key, born) for key in keys],
+            )
             execute(f"DELETE FROM membership{s} WHERE group_born = ?", (born,))
             block = type_, born // BLOCK
             execute(
@@ -219,6 +271,9 @@ class HistoryProjector(Projection):
                 (*block, *block),
             )
         execute(f"DELETE FROM membership{s} WHERE member_id = ?", (id_,))
+        self._index.forget(connection, stream.number, recorded.position)
+        stream.end()
+        self._live.clear()
 
 
 class Intervals:
@@ -262,18 +317,16 @@ class Intervals:
         self.clear()
 
 
-def _without_members(recorded: Recorded) -> Recorded:
-    """Return an event without its members: they are rows, no attributes."""
-    payload = recorded.payload or {}
-    if not any(path.startswith(MEMBER) for path in payload):
-        return recorded
-    kept = {path: value for path, value in payload.items() if not path.startswith(MEMBER)}
-    return replace(recorded, payload=kept)
+def _keys_of(kind: ResourceKind, attributes: Attributes) -> set[Key]:
+    """Return the keys by which a resource is looked up; raises KeyError if it has no name."""
+    return {("name", name_key(kind, attributes))} | _keys_in(kind, attributes)
 
 
-def _keys_of(kind: ResourceKind, attributes: Attributes) -> set[tuple[str, str]]:
-    """Return the keys by which a resource is looked up: kind and key."""
-    keys = {("email", key) for key in email_keys(attributes)}
-    keys.add(("name", name_key(kind, attributes)))
-    external = attributes.get("externalId")
+def _keys_in(kind: ResourceKind, attributes: Attributes) -> set[Key]:
+    """Return the keys among some attributes."""
+    given = {key: value for key, value in attributes.items() if value is not None}
+    keys = {("email", key) for key in email_keys(given)}
+    if kind.name_attribute in given:
+        keys.add(("name", name_key(kind, given)))
+    external = given.get("externalId")
     return keys | {("external", external)} if external else keys

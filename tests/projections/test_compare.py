@@ -55,7 +55,7 @@ def test_a_broken_history_is_called_the_history(damage: str, history: Path) -> N
     file = history.parent / "history.db"
     raw = bytearray(file.read_bytes())
     if damage == "a page":
-        [(root,)] = _rows(file, "SELECT rootpage FROM sqlite_master WHERE name='resource_version'")
+        [(root,)] = _rows(file, "SELECT rootpage FROM sqlite_master WHERE name='entry'")
         begin = (root - 1) * 4096
         raw[begin : begin + 100] = bytes(100)
     else:
@@ -65,7 +65,7 @@ def test_a_broken_history_is_called_the_history(damage: str, history: Path) -> N
     [fault] = faults(history, few=30)
 
     assert fault.startswith("projection history: ")
-    assert ("table resource_version cannot be read after" in fault) == (damage == "a page")
+    assert ("table entry cannot be read after" in fault) == (damage == "a page")
 
 
 def _rows(file: Path, statement: str) -> list[tuple[int]]:

@@ -164,11 +164,17 @@ def test_a_chunk_that_was_cut_off_leaves_nothing(tenant, people, record, monkeyp
 
 
 def test_a_history_of_another_program_version_is_rebuilt(tenant, people, monkeypatch):
+    """In a new file: the one before keeps no page of it."""
     tenant.history.catch_up()
+    with tenant.history.file.writing() as connection:
+        connection.execute("CREATE TABLE of_before (x)")
     monkeypatch.setattr(HistoryProjector, "revision", HistoryProjector.revision + 1)
 
     other = History(tenant.ledger, KINDS)
     assert total(other, 5) == 4
+    with other.file.reading() as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    assert "entry" in tables and "of_before" not in tables
     assert reached(tenant.ledger.path) == tenant.ledger.last_position()
     other.close()
 

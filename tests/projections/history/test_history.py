@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from ledger.events import Event
 from ledger.sqlite.connection import Connection
 from projections.current.reader import ResourceReader
+from projections.history import contents
 from projections.history.past_tables import PastTables
 from projections.history.projector import HistoryProjector, Intervals
 from projections.query.model import START, Query
@@ -89,10 +90,17 @@ class Followed(Lived):
         self.seen[self._end] = everything(self.connection, self.resources)
 
 
+@pytest.fixture(autouse=True)
+def few_versions_between_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "EVERY", 3)
+
+
 @pytest.fixture
 def both(database: Connection) -> Connection:
     """Return one database with the tables of the current state and of the history."""
-    HistoryProjector(KINDS).create_tables(database)
+    history = HistoryProjector(KINDS)
+    history.create_tables(database)
+    history.prepare(database)
     return database
 
 

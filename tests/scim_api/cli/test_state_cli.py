@@ -95,7 +95,7 @@ def test_the_history_is_listed_once_it_is_built(shell, jane):
     *_, listed = shell("projections", "list", "--json").json
 
     assert (listed["name"], listed["position"]) == ("history", 5)
-    assert listed["rows"]["resource_version"] == 3
+    assert listed["rows"]["entry"] == 5
 
 
 @pytest.mark.parametrize("first", [["user", "history"], ["projections", "rebuild", "history"]])
@@ -103,13 +103,13 @@ def test_a_history_that_was_tampered_with_is_found_and_rebuilt(shell, jane, firs
     shell(*first, *([jane["id"]] if first[0] == "user" else []))
     assert shell("projections", "check", "history").code == 0
     connection = connect(shell.data_dir / "default" / "history.db")
-    connection.execute("UPDATE resource_version SET version = 7 WHERE position = 3")
+    connection.execute("UPDATE entry SET version = 7 WHERE position = 3")
     connection.close()
 
     said = shell("projections", "check", "history", code=3).out
     found = shell("verify", "--json", code=3).json["findings"]
 
-    assert said.startswith("projection history: table resource_version differs from a rebuild")
+    assert said.startswith("projection history: table entry differs from a rebuild")
     assert [one["found"] for one in found] == [said.strip()]
     shell("projections", "rebuild", "history")
     assert shell("projections", "check", "history").code == 0

@@ -137,8 +137,8 @@ def a_folder(path):
     path.mkdir()
 
 
-TABLES = ("checkpoint", "source", "life", "resource_version", "resource_key", "membership")
-MORE_TABLES = ("life_census", "census_block", "entry")
+TABLES = ("checkpoint", "source", "life", "life_name", "resource_key", "membership")
+MORE_TABLES = ("life_census", "census_block", "word", "stream", "entry")
 HISTORIES = {
     "missing": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
@@ -154,7 +154,7 @@ HISTORIES = {
     "of another ledger": sql("UPDATE source SET origin = 'evil/0'"),
     "of another history": sql("UPDATE source SET leaf_hash = zeroblob(32)"),
     "of a ledger that was longer": sql("UPDATE source SET position = 100000"),
-    "of documents that are none": sql("UPDATE resource_version SET document = x'78'"),
+    "of documents that are none": sql("UPDATE entry SET content = 'x'"),
     **{f"pages {seed}": random_pages(seed) for seed in range(2)},
     **{f"bits {seed}": random_bits(seed) for seed in range(5)},
     **{f"without {t}": sql(f"DROP TABLE {t}") for t in (*TABLES, *MORE_TABLES)},
