@@ -2,56 +2,72 @@
 
 import argparse
 import signal
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
-from tests.bench import report
-from tests.bench.circumstances import Circumstances, Watch
-from tests.bench.contest import Contest, Contestant, Entry, Hello, hold
-from tests.bench.load import Load
+from tests.bench import check, page, report, year
+from tests.bench.field import Shape, measure
+from tests.bench.figures import Figures
 from tests.bench.operations import OPERATIONS, Operation
-from tests.bench.seed import Population, events_of, populate
-from tests.bench.server import Server, product, stock
-from tests.bench.story import Story
 
-HELLO = "tests.bench.hello:app"
-QUICK = {"sizes": [1000], "rounds": 5, "seconds": 0.3}
+FULL = {
+    "sizes": [1000, 10_000, 100_000],
+    "rounds": 10,
+    "seconds": 0.5,
+    "peers": True,
+    "year": 20_000,
+}
+QUICK = {"sizes": [1000], "rounds": 5, "seconds": 0.3, "peers": False, "year": 4000}
+MILLION = 1_000_000
 
 
 def main() -> None:
     """Measure and print; what was started is stopped and what was written removed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="scim-bench-") as folder:
-        run, contests = measure(options, Path(folder))
-    print(report.text(run, contests))
-    if options.json:
-        figures = report.as_json(run, contests)
-        options.json.write_bytes(orjson.dumps(figures, option=orjson.OPT_INDENT_2))
+    if options.render:
+        page.write(orjson.loads(options.render.read_bytes()))
+    elif options.record:
+        check.record([_Bench(options).quick(OPERATIONS, 1) for _ in range(check.RUNS)])
+    elif options.check:
+        _check(options)
+    else:
+        _run(options)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     names = ",".join(operation.name for operation in OPERATIONS)
-    parser.add_argument("--sizes", type=_sizes, default=[1000, 100_000], metavar="N,N")
-    parser.add_argument("--rounds", type=int, default=10, help="how often each is measured")
-    parser.add_argument("--seconds", type=float, default=0.5, help="how long each time")
+    parser.add_argument("--quick", action="store_true", help="1,000 users, two minutes")
+    parser.add_argument("--million", action="store_true", help="1,000,000 users too")
+    parser.add_argument("--sizes", type=_sizes, metavar="N,N", help="default: 1000,10000,100000")
+    parser.add_argument("--rounds", type=int, help="how often each is measured")
+    parser.add_argument("--seconds", type=float, help="how long each time")
+    parser.add_argument("--only", type=_operations, default=OPERATIONS, metavar=names)
+    parser.add_argument("--year", type=int, metavar="REQUESTS", help="0 leaves the year out")
+    parser.add_argument(
+        "--peers", action=argparse.BooleanOptionalAction, help="default: unless quick"
+    )
     parser.add_argument("--workers", type=int, default=2, help="gunicorn workers of each server")
     parser.add_argument("--each", type=int, default=2, help="connections to each worker")
-    parser.add_argument("--only", type=_operations, default=OPERATIONS, metavar=names)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
-    parser.add_argument("--quick", action="store_true", help="1,000 users, five short rounds")
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md and .svg")
+    parser.add_argument("--render", type=Path, metavar="FILE", help="write them from such figures")
+    parser.add_argument("--record", action="store_true", help="record ratios for --check")
+    parser.add_argument("--check", action="store_true", help="fail where one became worse")
     options = parser.parse_args()
-    if options.quick:
-        vars(options).update(QUICK)
+    if options.only != OPERATIONS:  # whoever looks at one operation wants to know that alone
+        options.peers, options.year = bool(options.peers), options.year or 0
+    for name, value in (QUICK if options.quick else FULL).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if options.million:
+        options.sizes = sorted({*options.sizes, MILLION})
     return options
 
 
@@ -70,73 +86,60 @@ def _operations(text: str) -> tuple[Operation, ...]:
     return tuple(operation for name, operation in known.items() if name in text.split(","))
 
 
-def measure(options: argparse.Namespace, folder: Path) -> tuple[Circumstances, list[Contest]]:
-    """Fill the ledgers, start the servers, play all rounds."""
-    populations = [_populated(folder, size) for size in options.sizes]
-    before = [events_of(population) for population in populations]
-    with ExitStack() as stack:
-        field = Field(stack, options.workers, options.each, folder)
-        contestants = [field.product(population) for population in populations]
-        hello = field.load(stock("hello", HELLO, folder / "hello.log", options.workers))
-        contests = [
-            Contest(operation, Hello(hello), [Entry(operation, each) for each in contestants])
-            for operation in options.only
-        ]
-        _say("waiting for the histories")
-        for each in contestants:
-            each.settle()
-        watch = Watch([hello.server, *(each.load.server for each in contestants)], folder)
-        hold(contests, options.rounds, options.seconds, _say)
-        run = watch.end(
-            statistics.median(one.cpu_ms for contest in contests for one in contest.hellos),
-            workers=options.workers,
-            each=options.each,
-            rounds=options.rounds,
-            seconds=options.seconds,
-        )
-    for population, events in zip(populations, before, strict=True):
-        _must_have_written(contests, population, events_of(population) - events)
-    return run, contests
-
-
-def _populated(folder: Path, size: int) -> Population:
-    started = time.monotonic()
-    population = populate(folder / str(size), Story(size))
-    _say(f"{size:,} users written in {time.monotonic() - started:.1f} s")
-    return population
-
-
 @dataclass(frozen=True)
-class Field:
-    """Where the contests take place: servers of one shape, each with its load."""
+class _Bench:
+    """Measures in a folder that is removed afterwards."""
 
-    stack: ExitStack
-    workers: int
-    each: int
-    folder: Path
+    options: argparse.Namespace
 
-    def product(self, population: Population) -> Contestant:
-        """Start the product over the ledger of a population."""
-        log = self.folder / f"product-{population.size}.log"
-        server = product(f"product-{population.size}", population.data_dir, log, self.workers)
-        return Contestant("scim-ledger", self.load(server), population)
+    def full(self) -> Figures:
+        """Measure what the options say."""
+        options = self.options
+        shape = Shape(
+            options.only,
+            options.sizes,
+            options.rounds,
+            options.seconds,
+            options.workers,
+            options.each,
+            options.peers,
+        )
+        with _scratch() as folder:
+            found = measure(shape, Path(folder), _say)
+        if options.year:
+            with _scratch() as folder:
+                people = max(100, options.year // 20)
+                found["year"] = year.as_json(year.replay(Path(folder), people, options.year))
+        return found
 
-    def load(self, server: AbstractContextManager[Server]) -> Load:
-        """Start a server and connect to it."""
-        started = self.stack.enter_context(server)
-        return self.stack.enter_context(closing(Load(started, self.each)))
+    def quick(self, operations: Sequence[Operation], times: int) -> Figures:
+        """Measure some operations of the product at 1,000 users, with some times the rounds."""
+        rounds, seconds = QUICK["rounds"] * times, QUICK["seconds"]
+        with _scratch() as folder:
+            return measure(Shape(operations, QUICK["sizes"], rounds, seconds), Path(folder), _say)
 
 
-def _must_have_written(contests: Sequence[Contest], population: Population, events: int) -> None:
-    """Make sure that what was measured recorded all its events, and nothing else."""
-    expected = sum(
-        entry.sent * entry.operation.events
-        for contest in contests
-        for entry in contest.entries
-        if entry.contestant.population is population
-    )
-    if events != expected:
-        raise RuntimeError(f"{expected} events should have been recorded, but {events} were")
+def _scratch() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="scim-bench-")
+
+
+def _run(options: argparse.Namespace) -> None:
+    found = _Bench(options).full()
+    print(report.text(found))
+    if found.get("year"):
+        print(f"\n{year.text(found['year'])}")
+    if options.json:
+        options.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    if options.docs:
+        page.write(found)
+    sys.exit(bool(found.get("year")) and not found["year"]["holds"])
+
+
+def _check(options: argparse.Namespace) -> None:
+    found, regressions = check.check(_Bench(options).quick)
+    print(report.text(found))
+    print("\n".join(["", *regressions]) if regressions else "\nNo ratio is worse than recorded.")
+    sys.exit(bool(regressions))
 
 
 def _say(text: str) -> None:

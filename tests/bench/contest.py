@@ -1,6 +1,5 @@
 """The contest: everyone in turns, in short slices, next to the bare application."""
 
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -62,15 +61,6 @@ class Entry:
             self.contestant.settle()
         self.sent += len(latencies)
         return Slice(len(latencies), took, load.server.cpu() - cpu, latencies)
-
-    @property
-    def ratio(self) -> float:
-        """The median of the rounds' ratios: what disturbs one round does not move it."""
-        return statistics.median(self.ratios)
-
-    @property
-    def met(self) -> bool:
-        return self.ratio <= self.operation.target
 
 
 class Hello:

@@ -108,12 +108,12 @@ def connect_evenly(server: Server, each: int) -> list[Connection]:
         opened = Connection(server.port)
         opened.exchange(b"GET /nothing HTTP/1.1\r\nHost: bench\r\n\r\n")
         after = server.sockets()
-        [taker] = [pid for pid in server.workers if after[pid] > before[pid]]
-        if len(held[taker]) < each:
-            held[taker].append(opened)
-        else:
+        takers = [pid for pid in server.workers if after[pid] > before[pid]]
+        if len(takers) == 1 and len(held[takers[0]]) < each:
+            held[takers[0]].append(opened)
+        else:  # this worker has enough, or an earlier connection ended meanwhile
             opened.socket.close()
-            _wait(lambda: server.sockets()[taker] < after[taker])  # noqa: B023
+            _wait(lambda: sum(server.sockets().values()) < sum(after.values()))  # noqa: B023
         if all(len(connections) == each for connections in held.values()):
             return [connection for connections in held.values() for connection in connections]
     raise RuntimeError(f"one of the workers of {server.name} takes no connections")

@@ -27,6 +27,7 @@ from ledger.sqlite.ledger import SQLiteLedger
 from scim_api import settings
 from scim_api.auth.credentials import issue
 from scim_api.auth.scopes import Scope
+from tests.bench.figures import percentiles
 from tests.bench.load import connect_evenly
 from tests.bench.seed import NAME, Population, events_of, wait_for_history
 from tests.bench.server import ROOT, machine, product
@@ -188,18 +189,13 @@ def _row(year: Year, latencies: Latencies) -> dict[str, Any]:
     pairs = list(zip(latencies.at, latencies.took, strict=True))
     return {
         "requests": len(pairs),
-        "first": _percentiles([took for at, took in pairs if at <= first]),
-        "last": _percentiles([took for at, took in pairs if at >= last]),
+        "first": percentiles([took for at, took in pairs if at <= first]),
+        "last": percentiles([took for at, took in pairs if at >= last]),
     }
 
 
-def _percentiles(times: list[float]) -> tuple[float, float]:
-    times.sort()
-    return times[len(times) // 2] * 1000, times[len(times) * 99 // 100] * 1000
-
-
-def text(year: Year) -> str:
-    """Return the year for a terminal."""
+def text(year: dict[str, Any]) -> str:
+    """Return the figures of a year for a terminal."""
     columns = "{:<18} {:>9} {:>15} {:>15}"
     rows = [
         columns.format(
@@ -208,34 +204,34 @@ def text(year: Year) -> str:
             "{:.1f}/{:.1f}".format(*row["first"]),
             "{:.1f}/{:.1f}".format(*row["last"]),
         )
-        for kind, row in as_json(year)["kinds"].items()
+        for kind, row in year["kinds"].items()
     ]
-    start, end = year.memory[0][1], year.memory[-1][1]
-    most = [max(each[i] for _, each in year.memory) for i in range(len(start))]
-    mb = [
-        "-".join(f"{each / 1e6:.0f}" for each in process)
-        for process in zip(start, most, end, strict=True)
-    ]
-    problems = [*year.failures, *year.lost]
+    sent, seconds = year["requests"], year["seconds"]
+    logs = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in year["logs"].items())
+    wrong = ["NOT AS IT SHOULD BE", *year["failures"], *year["lost"]]
     return "\n".join(
         [
-            f"A year of {year.people:,} people: {year.requests:,} requests in {year.seconds:.0f} s,"
-            f" {year.requests / year.seconds:,.0f}/s; 2,000,000 would take"
-            f" {2e6 / year.requests * year.seconds / 60:.0f} minutes.",
-            f"{year.events:,} events recorded, {year.expected:,} acknowledged, {year.fed:,} came by"
-            f" the feed. {year.verified}",
-            f"CPU: {year.server_cpu / year.requests * 1000:.2f} ms a request (server with its jobs,"
-            f" feed and auditor), {year.client_cpu / year.requests * 1000:.3f} ms the client; the"
-            f" machine was idle for {year.idle:.0%}.",
-            f"Memory, MB at the start, at most, at the end (master, workers): {', '.join(mb)}.",
-            "Largest logs: "
-            + ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in year.logs.items())
-            + ".",
+            f"A year of {year['people']:,} people: {sent:,} requests in {seconds:.0f} s,"
+            f" {sent / seconds:,.0f}/s; 2,000,000 would take {2e6 / sent * seconds / 60:.0f} min.",
+            f"{year['events']:,} events recorded, {year['expected']:,} acknowledged,"
+            f" {year['fed']:,} came by the feed. {year['verified']}",
+            f"CPU: {year['server_cpu'] / sent * 1000:.2f} ms a request (server with its jobs, feed"
+            f" and auditor), {year['client_cpu'] / sent * 1000:.3f} ms the client; the machine was"
+            f" idle for {year['idle']:.0%}.",
+            f"Memory, MB at the start, at most, at the end: {_memory(year['memory'])}.",
+            f"Largest logs: {logs}.",
             columns.format("p50/p99 ms", "requests", "first minute", "last minute"),
             *rows,
-            *(["NOT AS IT SHOULD BE", *problems] if not year.holds else []),
+            *([] if year["holds"] else wrong),
         ]
     )
+
+
+def _memory(samples: list[tuple[float, list[int]]]) -> str:
+    """Return the memory of master and workers."""
+    processes = zip(*(sizes for _, sizes in samples), strict=True)
+    told = [(sizes[0], max(sizes), sizes[-1]) for sizes in processes]
+    return ", ".join("-".join(f"{size / 1e6:.0f}" for size in each) for each in told)
 
 
 def _say(now: float, requests: int) -> None:
@@ -263,7 +259,7 @@ def main() -> None:
         folder = options.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         year = replay(folder, people, options.requests, options.workers, options.each)
-    print(text(year))
+    print(text(as_json(year)))
     if options.json:
         options.json.write_bytes(orjson.dumps(as_json(year), option=orjson.OPT_INDENT_2))
     sys.exit(not year.holds)

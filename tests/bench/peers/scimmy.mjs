@@ -28,7 +28,12 @@ function declare(type) {
         if (!found) throw new SCIMMY.Types.Error(404, null, `no ${resource.id}`);
         return found;
       }
-      return [...kept.values()];
+      const { filter, constraints } = resource;
+      const found = filter ? filter.match([...kept.values()]) : [...kept.values()];
+      if (!constraints || constraints.sortBy) return found;
+      constraints.totalResults = found.length; // only what is shown is rendered
+      const first = (constraints.startIndex ?? 1) - 1;
+      return found.slice(first, first + (constraints.count ?? 20));
     })
     .degress((resource) => { // codespell:ignore degress
       kept.delete(resource.id);
