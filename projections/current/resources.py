@@ -1,6 +1,7 @@
 """The current state of resources, projected in the append's transaction."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ledger.contract import Connection
@@ -13,6 +14,7 @@ from projections.query.comparison import fold
 from projections.query.model import Stored
 from projections.runner import Projection
 from projections.state import (
+    MEMBER,
     STANDING,
     Attributes,
     Resource,
@@ -91,6 +93,8 @@ class Resources(ResourceReader, Projection):
         if old is None and recorded.version > 1:
             old = self._current(connection, recorded.subject)
         new = evolve(old.resource if old else None, recorded)
+        if new and kind.relation == "members":
+            new = _without_members(new)
         if old and new:
             written = self._update(connection, kind, old, new)
             self._follow_active(connection, old, recorded)
@@ -229,6 +233,12 @@ class Resources(ResourceReader, Projection):
             (most,),
         )
         return count, [(resource_of(document), position) for document, position in rows]
+
+
+def _without_members(group: Resource) -> Resource:
+    """Return a group without the members that an event named: they are rows of their own."""
+    own = {key: value for key, value in group.attributes.items() if not key.startswith(MEMBER)}
+    return replace(group, attributes=own)
 
 
 def email_keys(attributes: Attributes) -> set[str]:

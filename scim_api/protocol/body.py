@@ -90,13 +90,14 @@ def by_key(
 def _declared(
     resource_type: ResourceType, body: Mapping[str, Any], tolerances: Tolerances
 ) -> Iterator[tuple[AttributeAt, Any]]:
+    find = resource_type.find
     for name, value in body.items():
-        if declared := resource_type.find(name):
+        if declared := find(name):
             yield declared, value
         elif extension := resource_type.find_extension(name):
             for inner, item in _object_of(extension, value, tolerances).items():
                 key = f"{extension.id}:{inner}"
-                if declared := resource_type.find(key):
+                if declared := find(key):
                     yield declared, item
                 else:
                     ignore(key, tolerances)

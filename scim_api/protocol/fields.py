@@ -7,7 +7,7 @@ ValidationErrors; what makes the rest unreadable, or a policy refuses, is raised
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -44,6 +44,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]*+={0,2}\s*", re.ASCII)
 _HALF_OF_PAIR = re.compile("[\ud800-\udfff]")
 _BOOLEANS = {"true": True, "false": False}
 _ROLES = ("roles", "entitlements")  # what Okta may map to one text
+_NO_TEXT = "must be text in quotes"
 _NO_BASE64 = "must be base64 text in quotes"
 _NOT_A_TIME = "must be a date and time in quotes, such as 2026-11-22T20:15:30Z"
 _UNSTORABLE = "must not contain the character U+0000 or half of a surrogate pair"
@@ -87,10 +88,10 @@ class Single(_Declared):
             case Type.DECIMAL:
                 return self._decimal
             case Type.DATE_TIME:
-                return lambda value, _: self._text(value, _NOT_A_TIME, _is_time)
+                return partial(self._text, expected=_NOT_A_TIME, has_form=_is_time)
             case Type.BINARY:  # novelty.py is strict with new ones
-                return lambda value, _: self._text(value, _NO_BASE64, _BASE64.fullmatch)
-        return lambda value, _: self._text(value, "must be text in quotes")
+                return partial(self._text, expected=_NO_BASE64, has_form=_BASE64.fullmatch)
+        return self._text
 
     def read(
         self, value: Any, tolerances: Tolerances, *, partial: bool = False, some: bool = False
@@ -102,7 +103,11 @@ class Single(_Declared):
         return self._of_type(value, tolerances)
 
     def _text(
-        self, value: Any, expected: str, has_form: Callable[[str], object] | None = None
+        self,
+        value: Any,
+        _: Tolerances,
+        expected: str = _NO_TEXT,
+        has_form: Callable[[str], object] | None = None,
     ) -> str:
         """Return a text of a form, as it is, if it can be stored and hashed again."""
         if not isinstance(value, str):
@@ -119,7 +124,7 @@ class Single(_Declared):
         """Return a decimal number as text: as JSON it would not be exact."""
         number = decimal_of(value)
         if number is None:
-            self._text(value, numbers.EXPECTED)
+            self._text(value, tolerances, numbers.EXPECTED)
             raise ValidationError(numbers.EXPECTED)
         if isinstance(value, str) and not tolerances.allow("decimal_strings"):
             raise InvalidValue(
@@ -200,7 +205,7 @@ class Complex(_Declared):
         parts: dict[str, Any] = {}
         errors: dict[Any, Any] = {}
         for name, item in value.items():
-            sub = self._part(name, value, tolerances)
+            sub = self.declaration.subs.get(name.lower()) or self._older(name, value, tolerances)
             if sub is None:
                 ignore(f"{self.path}.{name}", tolerances)
             elif sub.name in parts:
@@ -213,14 +218,13 @@ class Complex(_Declared):
                     parts[sub.name], errors[sub.name] = item, error.messages
         return parts, errors
 
-    def _part(
+    def _older(
         self, name: str, siblings: Mapping[str, Any], tolerances: Tolerances
     ) -> Attribute | None:
-        """Find a sub-attribute; under an older name only where the present one is not given."""
-        sub = self.declaration.subs.get(name.lower())
-        if sub is None and not any(sibling.lower() == "value" for sibling in siblings):
-            return part_of(self.declaration, name, tolerances)
-        return sub
+        """Find a sub-attribute by an older name, where the present one is not given."""
+        if any(sibling.lower() == "value" for sibling in siblings):
+            return None
+        return part_of(self.declaration, name, tolerances)
 
 
 class Values(_Declared):

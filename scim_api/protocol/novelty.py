@@ -55,6 +55,8 @@ def _check(
     key, attribute = declared.key, declared.attribute
     if isinstance(after, list) and len(after) > len(before or ()):
         check_number(after, key)
+    if key != resource_type.name_attribute and _is_ordinary(attribute, after):
+        return
     recorded: set[str] | None = None
     for path, part, text in _texts(attribute, after, key):
         fault = _fault(resource_type, declared, part, text, tolerances)
@@ -66,6 +68,22 @@ def _check(
             )
 
 
+def _is_ordinary(attribute: Attribute, value: Any) -> bool:
+    """Return whether there is nothing to look for in any text of a value, as nearly always."""
+    if isinstance(value, str):
+        return value.isascii() and len(value) <= MAX_NAME and attribute.type not in FORMED
+    if isinstance(value, list):
+        return all(_is_ordinary(attribute, item) for item in value)
+    if isinstance(value, Mapping):
+        subs = attribute.subs
+        return all(
+            _is_ordinary(sub, item)
+            for name, item in value.items()
+            if (sub := subs.get(name.lower()))
+        )
+    return True
+
+
 def _fault(
     resource_type: ResourceType,
     declared: AttributeAt,
@@ -75,8 +93,6 @@ def _fault(
 ) -> str | None:
     """Return what is wrong with a new text, or None."""
     is_name = declared.key == resource_type.name_attribute
-    if text.isascii() and len(text) <= MAX_NAME and not (is_name or part.type in FORMED):
-        return None  # as nearly all are
     looked_up = declared.key in kind_of(resource_type).keys and part.name in (declared.key, "value")
     if looked_up or declared.key == "displayName" or part.uniqueness != "none":
         most = MAX_NAME

@@ -33,7 +33,10 @@ def replaced(
     desired = _with_unshown(resource_type, before, desired, cleared)
     after = dict(desired)
     for key, value in before.items():
-        declared, given = resource_type.declared.get(key), desired.get(key)
+        given = desired.get(key)
+        if given == value:
+            continue
+        declared = resource_type.declared.get(key)
         if stands(resource_type, key):
             after.setdefault(key, value)
         elif declared is None or declared.attribute.mutability in _FIXED:

@@ -23,6 +23,8 @@ def difference(before: Attributes, after: Attributes) -> list[Event]:
     Becoming active or inactive is an event of its own, after that of the other attributes. A
     resource is active unless `active` is false.
     """
+    if before == after:
+        return []
     changed = {
         key: after.get(key)
         for key in sorted(before.keys() | after.keys())

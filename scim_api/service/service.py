@@ -197,7 +197,8 @@ class Service(Reader):
             before = with_canonical_decimals(self._type, current.resource.attributes)
             members = MemberChanges(StoredMembers(self._ledger, self._resources, row.position))
             after = decide(before, members)
-            check_new(self._type, before, after, self._tolerances)
+            if after != before:
+                check_new(self._type, before, after, self._tolerances)
             changes = members.changes()
             joining = self._typed(changes.joining, {})
             events = difference(before, after) + membership(joining, changes.leaving)

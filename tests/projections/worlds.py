@@ -149,6 +149,7 @@ class Lived:
         self.resources = Resources(KINDS)
         self.streams: defaultdict[str, list[Recorded]] = defaultdict(list)
         self._end = 0
+        self._before: dict[str, Any] = {}
         for table in self.resources.tables:
             connection.execute(f"DELETE FROM {table}")
         for step in history:
@@ -175,7 +176,8 @@ class Lived:
             via="test",
             payload={**event.effects, "request.method": "POST"},
         )
-        self.resources.project(self.connection, recorded)
+        before = self._before.pop(stream, None) if self._end % 2 else None  # or read again
+        self._before[stream] = self.resources.project(self.connection, recorded, before)
         known.append(recorded)
         return recorded
 

@@ -68,6 +68,15 @@ def lives(tenant: Tenant) -> World:
     return world
 
 
+def test_what_is_handed_on_of_a_group_grows_with_no_member(tenant: Tenant) -> None:
+    joins = [Event(events.MEMBERS_ADDED, {f"{MEMBER}{n}": {"type": "User"}}) for n in range(3)]
+    created = Event(events.CREATED, {"displayName": "Staff"})
+
+    written = tenant.ledger.append([Append("Group-1", 0, [created, *joins])], METADATA)
+
+    assert written.rows["Group-1"].resource.attributes == {"displayName": "Staff"}
+
+
 def rows(connection: Connection, table: str) -> list[tuple[Any, ...]]:
     order = Resources.tables[table]
     return connection.execute(f"SELECT * FROM {table} ORDER BY {order}").fetchall()
