@@ -15,7 +15,7 @@ from tests.bench.figures import (
 )
 
 WIDTH, TOP, ROW = 1080, 64, 30
-_LEFT, _BARS = 190, 350  # where the bars begin, and how wide the widest can be
+_LEFT, _BARS = 222, 330  # where the bars begin, and how wide the widest can be
 _GROWTH, _GROWN = 620, 270  # where the curves begin, and how wide they are
 _COLOURS = (
     *("#0b6e99", "#c2571a", "#3d8b37", "#8e3b8e", "#b03a48", "#5c6ac4", "#8a6d1b", "#2a9d8f"),
@@ -63,13 +63,13 @@ def _bars(found: Figures, product: dict[str, list[Result]]) -> Iterator[str]:
             yield _text(x, bottom + 16, f"{tick:,}", "s", "middle")
     for row, (title, results) in enumerate(product.items()):
         y, result = TOP + ROW * row, results[0]
-        yield _text(_LEFT - 10, y + 17, title, "", "end")
+        yield _text(_LEFT - 48, y + 17, title, "", "end")
+        yield _text(_LEFT - 8, y + 17, f"{result['ratio']:.2f}", "", "end")
         end, goal = scale(result["ratio"]), scale(result["target"])
         yield (
             f'<rect x="{_LEFT}" y="{y + 5}" width="{end - _LEFT:.1f}" height="16"'
             f' fill="{_COLOURS[row % len(_COLOURS)]}"/>'
         )
-        yield _text(end + 5, y + 17, f"{result['ratio']:.2f}")
         yield (
             f'<line x1="{goal:.1f}" y1="{y + 1}" x2="{goal:.1f}" y2="{y + 25}"'
             ' style="stroke:#000;stroke-width:2"/>'

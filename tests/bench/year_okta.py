@@ -45,6 +45,7 @@ class Okta:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self.people: dict[int, str] = {}
+        self.ids: list[str] = []  # of people, as they came to be known
         self.teams: dict[int, str] = {}
         self.versions: dict[str, int] = defaultdict(int)  # the highest acknowledged, by stream
         self._says: Mapping[str, Callable[[Happening], Conversation]] = {
@@ -77,6 +78,7 @@ class Okta:
         body = people.full(person)
         reply = yield self._ask("POST user", "POST", "/Users", body, (201,), events=1)
         self.people[person] = id_ = orjson.loads(reply.body)["id"]
+        self.ids.append(id_)
         self.versions[f"User-{id_}"] = reply.version
 
     def _push(self, happening: Happening) -> Conversation:

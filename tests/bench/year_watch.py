@@ -70,8 +70,7 @@ class Auditor:
         if self._random.random() < 0.5:
             path = f"{SCIM}/Users?startIndex=1&count=100&asOf={position}"
             return Ask("as-of page", self._wire.bytes(Request("GET", path)))
-        id_ = self._okta.people[self._random.randrange(len(self._okta.people))]
-        path = f"{SCIM}/Users/{id_}?asOf={position}"
+        path = f"{SCIM}/Users/{self._random.choice(self._okta.ids)}?asOf={position}"
         return Ask("as-of user", self._wire.bytes(Request("GET", path)), (200, 404))
 
     def arrived(self) -> None:
