@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -34,7 +35,7 @@ class Table:
     def prepare(self, connection: Connection) -> None:
         connection.execute("CREATE TEMP TABLE followed (position)")
 
-    def project(self, connection: Connection, recorded: Recorded) -> str:
+    def project(self, connection: Connection, recorded: Recorded, before: Any) -> str:
         connection.execute("INSERT INTO followed VALUES (?)", (recorded.position,))
         if recorded.type == events.DEACTIVATED:
             raise Refused(recorded.stream)
