@@ -1,11 +1,8 @@
 """Background jobs. One worker process runs them for each ledger."""
 
-import errno
 import fcntl
 import hashlib
 import math
-import os
-import struct
 import threading
 import time
 from collections import defaultdict
@@ -15,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Generic, Protocol, TypeVar
 
-from ledger import clock, owners
+from ledger import byte_locks, clock, owners
 from ledger.contract import Ledger, LedgerBusy, LedgerError
 from ledger.open_files import OPEN
 
@@ -221,24 +218,13 @@ class LedgerLocks:
         if folder not in self._files:
             owners.create_missing(folder / self._name)
             self._files[folder] = open(folder / self._name, "ab")  # noqa: SIM115 (see close)
-        if not self._set(ledger, fcntl.F_WRLCK):
+        file, place = self._files[folder], _place_of(ledger)
+        if not byte_locks.take(file, place):
             return False
         if _is_locked_by_earlier_program(ledger.with_name(self._name)):
-            self._set(ledger, fcntl.F_UNLCK)
+            byte_locks.release(file, place)
             return False
         self._taken.add(ledger)
-        return True
-
-    def _set(self, ledger: Path, kind: int) -> bool:
-        digest = hashlib.sha256(ledger.parent.name.encode("utf-8", "surrogateescape")).digest()
-        place = int.from_bytes(digest[:7], "big")
-        wanted = struct.pack("hhqqi4x", kind, os.SEEK_SET, place, 1, 0)
-        try:
-            fcntl.fcntl(self._files[ledger.parent.parent], fcntl.F_OFD_SETLK, wanted)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES):
-                return False
-            raise
         return True
 
     def close(self) -> None:
@@ -247,6 +233,11 @@ class LedgerLocks:
             file.close()
         self._files.clear()
         self._taken.clear()
+
+
+def _place_of(ledger: Path) -> int:
+    digest = hashlib.sha256(ledger.parent.name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:7], "big")
 
 
 def _is_locked_by_earlier_program(file: Path) -> bool:

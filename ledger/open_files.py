@@ -16,7 +16,7 @@ from typing import Any
 TOO_MANY = "too many open files"  # the reason for anyone
 
 MOST = 1000  # files for ledgers, whatever the limit: each connection costs memory too
-FOR_ONE = 13  # files that one request or job may open: of the ledger, its history, a side file
+FOR_ONE = 14  # files that one request or job may open: of the ledger, its history, a side file
 FOR_WAITER = 3  # files that a client who waits for events needs before it waits
 _SPARE = 64  # for standard streams, listeners, locks and what a library opens
 _PROBE = 4  # files that opening a database needs at once

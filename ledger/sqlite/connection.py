@@ -343,16 +343,21 @@ def execute_when_free(connection: Connection, statement: str, deadline: float) -
 
     The connection must not wait by itself (busy_timeout 0): its waits grow, and are unfair.
     """
-    while True:
-        try:
-            connection.execute(statement)
-            return
-        except driver.OperationalError as error:
-            if code_of(error) not in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED):
-                raise
+    while not execute_if_free(connection, statement):
         if time.monotonic() > deadline:
             raise LedgerBusy("another process kept the ledger's write lock too long")
-        time.sleep(random.uniform(0.0005, 0.0015))
+        time.sleep(random.uniform(0.0003, 0.0007))
+
+
+def execute_if_free(connection: Connection, statement: str) -> bool:
+    """Execute a statement unless another connection has the write lock; return whether it was."""
+    try:
+        connection.execute(statement)
+    except driver.OperationalError as error:
+        if code_of(error) not in (driver.SQLITE_BUSY, driver.SQLITE_LOCKED):
+            raise
+        return False
+    return True
 
 
 def roll_back(connection: Connection) -> None:

@@ -19,7 +19,6 @@ from ledger.sqlite.connection import (
     Connection,
     connect_read_only,
     driver,
-    execute_when_free,
     ledger_error_from,
     remember,
     roll_back,
@@ -27,6 +26,7 @@ from ledger.sqlite.connection import (
     unavailable,
     undoes_all,
 )
+from ledger.sqlite.line import LOCK_FILE, Line
 from ledger.sqlite.turns import Queue, SharedTurn, Turn, Work
 
 GROUP = 64  # works that are committed together with another, at most
@@ -69,6 +69,7 @@ class DatabaseFile:
         self._open_one = open_one
         self._timeout = timeout
         self._queue = Queue()
+        self._line = Line(path.with_name(LOCK_FILE) if place else None)
         self._place = place
         self._local = threading.local()
         self._opening = threading.Lock()
@@ -91,6 +92,7 @@ class DatabaseFile:
             for connection in self._opened:
                 connection.close()
             self._opened.clear()
+            self._line.close()
             self._count()
         self._writer = self._left = None
         self._local = threading.local()
@@ -134,6 +136,7 @@ class DatabaseFile:
                 writer = self._writer
                 if writer is not None and self._opened == [writer]:
                     self._writer = None
+                    self._line.close()
                     self._close_one(writer)
             finally:
                 self._queue.pass_on()
@@ -242,7 +245,7 @@ class DatabaseFile:
         try:
             with _Translating(self):
                 writer = self._only_writer()
-                execute_when_free(writer, "BEGIN IMMEDIATE", deadline)
+                self._line.begin(writer, deadline)
                 try:
                     self._must_be_in_place(_ALL_FILES)
                     yield writer
@@ -325,6 +328,7 @@ class DatabaseFile:
             self._forget(stale)
             stale.close()
         if self._writer is None:
+            self._line.open()
             writer, self._written_by = self._open(), self._generation
             writer.execute("PRAGMA busy_timeout=0")  # `writing` waits better
             self._writer = writer
@@ -367,6 +371,7 @@ class DatabaseFile:
         now = len(self._opened)
         self._most_opened = max(self._most_opened, now) if now else 0
         files = self._most_opened + now + 1 if now else 0
+        files += self._line.files
         OPEN.count(files - self._files)
         self._files = files
 

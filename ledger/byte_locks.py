@@ -1,0 +1,31 @@
+"""Locks on single bytes of a file, held by whoever has the file open (fcntl(2), F_OFD_SETLK)."""
+
+import errno
+import fcntl
+import os
+import struct
+from typing import IO
+
+
+def take(file: IO[bytes], place: int) -> bool:
+    """Lock a byte, unless it is locked by another open file; return whether it is locked here.
+
+    The file has to be open for writing. The lock ends with it, at the latest.
+    """
+    try:
+        _set(file, fcntl.F_WRLCK, place)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def release(file: IO[bytes], place: int) -> None:
+    """Unlock a byte."""
+    _set(file, fcntl.F_UNLCK, place)
+
+
+def _set(file: IO[bytes], kind: int, place: int) -> None:
+    wanted = struct.pack("hhqqi4x", kind, os.SEEK_SET, place, 1, 0)
+    fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)

@@ -1,0 +1,78 @@
+"""The line of the processes that want to write one ledger: whoever is first in it is next.
+
+SQLite's lock goes to whoever tries at the right moment, which is most often the process that has
+just released it. So only the first in line tries, and whoever has written stands in line again.
+"""
+
+import random
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from ledger import byte_locks, owners
+from ledger.contract import LedgerBusy
+from ledger.sqlite.connection import Connection, execute_if_free, execute_when_free
+
+LOCK_FILE = "ledger.lock"  # in the ledger's folder; its first byte is that of the first in line
+BURST = 0.005  # seconds in which a process goes on writing without standing in line again
+_PAUSE = 0.001, 0.002  # seconds between two looks at whether one is first
+_FIRST = 0
+_BEGIN = "BEGIN IMMEDIATE"
+
+
+class Line:
+    """A process's place in the line of a ledger; used by the thread whose turn it is to write."""
+
+    def __init__(self, file: Path | None) -> None:
+        """`file` is the one with the lock; without it nobody waits for others in a line."""
+        self._path = file
+        self._file: IO[bytes] | None = None
+        self._until = 0.0  # monotonic seconds: the end of this process's burst
+
+    def open(self) -> None:
+        """Open the file, unless it is; one that cannot be opened is no reason not to write."""
+        if self._path and self._file is None:
+            with suppress(OSError):
+                owners.create_missing(self._path)
+                self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 (see close)
+
+    def begin(self, writer: Connection, deadline: float) -> None:
+        """Begin a transaction that writes as soon as it is this process's turn.
+
+        Raises LedgerBusy at the deadline.
+        """
+        if time.monotonic() < self._until and execute_if_free(writer, _BEGIN):
+            return
+        file = self._enter(deadline)
+        try:
+            execute_when_free(writer, _BEGIN, deadline)
+        finally:
+            if file:
+                byte_locks.release(file, _FIRST)
+        self._until = time.monotonic() + BURST
+
+    def _enter(self, deadline: float) -> IO[bytes] | None:
+        """Wait until this process is first; return the file that says so, None if none can."""
+        if self._file is None:
+            return None
+        try:
+            while not byte_locks.take(self._file, _FIRST):
+                if time.monotonic() > deadline:
+                    raise LedgerBusy("other processes stood first in line for too long")
+                time.sleep(random.uniform(*_PAUSE))
+        except OSError:
+            return None
+        return self._file
+
+    @property
+    def files(self) -> int:
+        """How many files are open for it."""
+        return int(self._file is not None)
+
+    def close(self) -> None:
+        """Close what is open; it may be used again."""
+        file, self._file = self._file, None
+        if file:
+            with suppress(OSError):
+                file.close()
