@@ -2,7 +2,7 @@
 
 import random
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ledger import clock
@@ -10,7 +10,7 @@ from ledger.contract import NO_STREAM, Append
 from ledger.events import DEACTIVATED, REACTIVATED, UPDATED, Event, Metadata
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER
-from scim_api.protocol.to_events import creation, membership
+from scim_api.protocol.to_events import MOST_MEMBERS, creation, membership
 from tests.bench import people
 
 Profile = Callable[[int], dict[str, Any]]
@@ -40,7 +40,11 @@ class Story:
                 self._must_be_what_the_door_makes(number)
             events = creation({"active": True} | self._attributes(number))
             yield Append(f"User-{id_}", NO_STREAM, events), _by("POST", "/scim/v2/Users")
-        yield self._created_group(self.group, "Everyone", self.ids)
+        yield self._created_group(self.group, "Everyone")
+        for version, first in enumerate(range(0, len(self.ids), MOST_MEMBERS), 1):
+            events = membership(dict.fromkeys(self.ids[first : first + MOST_MEMBERS], "User"), ())
+            append = Append(f"Group-{self.group}", version, events)
+            yield append, _by("PATCH", f"/scim/v2/Groups/{self.group}")
 
     def changes(self, count: int) -> Iterator[Step]:
         """Change so many things: mostly profiles, and people who leave, return, or join groups."""
@@ -48,7 +52,7 @@ class Story:
         count = max(0, count - len(groups))
         versions = array("L", [1]) * len(groups)
         for number, id_ in enumerate(groups):
-            yield self._created_group(id_, f"Team {number:05d}", [])
+            yield self._created_group(id_, f"Team {number:05d}")
         members: set[tuple[int, int]] = set()
         for turn in range(count):
             number = self._random.randrange(len(self.ids))
@@ -80,8 +84,8 @@ class Story:
             return Event(DEACTIVATED, {"active": False})
         return Event(REACTIVATED, {"active": True})
 
-    def _created_group(self, id_: str, name: str, members: Sequence[str]) -> Step:
-        events = creation({"displayName": name}) + membership(dict.fromkeys(members, "User"), ())
+    def _created_group(self, id_: str, name: str) -> Step:
+        events = creation({"displayName": name})
         return Append(f"Group-{id_}", NO_STREAM, events), _by("POST", "/scim/v2/Groups")
 
     def _attributes(self, number: int) -> dict[str, Any]:
