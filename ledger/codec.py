@@ -133,13 +133,27 @@ def decode(header: bytes, body: bytes | None) -> Recorded:
         written = (*_of_header(orjson.loads(header)), payload)
         recorded = Recorded(*written)
     except (ValueError, KeyError, TypeError) as error:
-        raise LedgerUnavailable(
-            "an event is damaged; `scim-ledger verify` says what is wrong", reason="damaged file"
-        ) from error
+        raise _damaged() from error
     revision, payload = upcast(recorded.type, recorded.revision, payload)
     if revision == recorded.revision:
         return recorded
     return replace(recorded, revision=revision, payload=payload)
+
+
+def payload_from(type_: str, revision: int, body: bytes | None) -> Payload | None:
+    """Read a payload back, upcast to the newest revision of its type; raises as `decode` does."""
+    if body is None:
+        return None
+    try:
+        payload: Payload = orjson.loads(body)
+    except ValueError as error:
+        raise _damaged() from error
+    return upcast(type_, revision, payload)[1]
+
+
+def _damaged() -> LedgerUnavailable:
+    says = "an event is damaged; `scim-ledger verify` says what is wrong"
+    return LedgerUnavailable(says, reason="damaged file")
 
 
 def upcast(type_: str, revision: int, payload: Payload | None) -> tuple[int, Payload | None]:

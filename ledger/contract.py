@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from ledger.events import Event, Metadata, Recorded
+from ledger.events import Change, Event, Metadata, Recorded
 from ledger.findings import Finding
 
 NO_STREAM = 0
@@ -295,6 +295,15 @@ class Ledger(Protocol):
 
     def read_category(self, category: str) -> list[Recorded]:
         """Return the events of all streams of a category (`User` of `User-<id>`) by position."""
+
+    def read_changes(
+        self, category: str, upto: int, *, after: tuple[str, int] | None = None, count: int
+    ) -> list[Change]:
+        """Return changes up to a position of a category's streams, by stream and version.
+
+        The first `count`, or those that follow a version of a stream: for whoever folds all of a
+        category, for it costs a look-up for each event.
+        """
 
     def version(self, stream: str) -> int:
         """Return the version of a stream, NO_STREAM where there is none."""

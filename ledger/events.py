@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 Payload = Mapping[str, Any]
 
@@ -90,6 +90,20 @@ class Metadata:
     via: str
     txn: str
     request: Mapping[str, str] = field(default_factory=dict)
+
+
+class Change(NamedTuple):
+    """What an event changed and when, without what caused it: all that its stream is folded from.
+
+    `payload` is None once it is erased.
+    """
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    at: str
+    payload: Payload | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,22 @@
 """Projections as a whole: building their tables, rebuilding next to the live ones, checking."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ledger.background import file_lock
 from ledger.contract import Connection, Ledger, LedgerError, NotMigrated, Progress, no_progress
 from ledger.events import Recorded
-from ledger.sqlite.connection import driver, scratch, snapshot
+from ledger.sqlite.connection import driver, scratch, snapshot, temporary
 from projections import tables
 from projections.state import UnknownChange
 
 CHUNK = 500  # events a transaction while rebuilding: writers wait for one chunk at the most
+
+
+OpenTables = Callable[[], AbstractContextManager[Connection]]  # a transaction
 
 
 class Projection:
@@ -23,6 +26,7 @@ class Projection:
     revision: int
     scripts: Sequence[str]  # create the tables
     tables: Mapping[str, str]  # table -> the columns that order it
+    category: str | None = None  # whose streams it follows; None: all
 
     def __init__(self, suffix: str = "") -> None:
         self._suffix = suffix
@@ -34,6 +38,33 @@ class Projection:
     def create_tables(self, connection: Connection) -> None:
         for script in self.scripts:
             tables.create_tables(connection, script, self._suffix)
+
+    def build(self, opened: OpenTables, ledger: Ledger, end: int, progress: Progress) -> None:
+        """Create the tables and follow all events up to a position; raises CannotFollow.
+
+        Each part is a short transaction, and nothing is read in one.
+        """
+        with opened() as connection:
+            self.create_tables(connection)
+        for events in self._parts(ledger, end):
+            with opened() as connection:
+                self.project_all(connection, events)
+            progress(events[-1].position, end)
+
+    def _parts(self, ledger: Ledger, end: int) -> Iterator[Sequence[Recorded]]:
+        if self.category is None:
+            for first in range(0, end, CHUNK):
+                yield ledger.read_chunk(first, min(first + CHUNK, end))
+        elif events := [e for e in ledger.read_category(self.category) if e.position <= end]:
+            yield events  # few: what an operator did
+
+    def blame(self, ledger: Ledger, stream: str, end: int) -> None:
+        """Raise CannotFollow for the first event of a stream that cannot be followed, if one is."""
+        with closing(temporary()) as alone:
+            twin = self.twin("")
+            twin.prepare(alone)
+            twin.create_tables(alone)
+            twin.project_all(alone, [e for e in ledger.read_stream(stream) if e.position <= end])
 
     def prepare(self, connection: Connection) -> None:
         """Register the functions that the projection's statements call."""
@@ -174,8 +205,7 @@ class StoredProjection:
             twin = self.projection.twin(suffix)
             with self.file.writing() as connection:
                 twin.prepare(connection)
-                twin.create_tables(connection)
-            position = self._replay(twin, self.file.writing, self.ledger.last_position, progress)
+            position = self._build(twin, self.file.writing, self.ledger.last_position, progress)
             with self.file.writing() as connection:
                 end = self.ledger.last_position()
                 twin.project_all(connection, self.ledger.read_chunk(position, end))
@@ -199,36 +229,38 @@ class StoredProjection:
 
     def check(self, progress: Progress = no_progress) -> Difference | None:
         """Prove that a rebuild gives the same rows; return the first difference."""
-        end = self.stands_at()
-        if not end:
+        if not self.stands_at():
             return None
         with scratch() as rebuilt:
             self.projection.prepare(rebuilt)
-            twin = self.projection.twin("")
-            twin.create_tables(rebuilt)
             rebuilt.execute("BEGIN")
-            position = self._replay(twin, lambda: nullcontext(rebuilt), lambda: end, progress)
+            twin = self.projection.twin("")
+            position = self._build(twin, lambda: nullcontext(rebuilt), self.stands_at, progress)
             with self.file.reading() as connection, snapshot(connection):
                 rest = self.ledger.read_chunk(position, self._position(connection))
                 twin.project_all(rebuilt, rest)
                 return _difference(connection, rebuilt, self.projection)
 
-    def _replay(
+    def _build(
         self,
         twin: Projection,
-        opened: Callable[[], AbstractContextManager[Connection]],
+        opened: OpenTables,
         last_position: Callable[[], int],
         progress: Progress,
     ) -> int:
-        """Project all but the last chunk; return the position reached."""
-        position, end = 0, last_position()
-        while end - position > CHUNK:
+        """Build up to the end, then follow what was written meanwhile up to the last chunk.
+
+        Return the position reached.
+        """
+        end = last_position()
+        twin.build(opened, self.ledger, end, progress)
+        while (last := last_position()) - end > CHUNK:
+            events = self.ledger.read_chunk(end, end + CHUNK)
             with opened() as connection:
-                twin.project_all(connection, self.ledger.read_chunk(position, position + CHUNK))
-            position += CHUNK
-            end = last_position()
-            progress(position, end)
-        return position
+                twin.project_all(connection, events)
+            end += CHUNK
+            progress(end, last)
+        return end
 
     def _set_checkpoint(self, connection: Connection, position: int) -> None:
         tables.set_checkpoint(connection, self.name, self.projection.revision, position)

@@ -45,9 +45,14 @@ def json_list(values: Iterable[Any]) -> str:
 
 def create_tables(connection: Connection, script: str, suffix: str) -> None:
     """Run a script of this package, with `suffix` in place of each {s}."""
-    text = files("projections").joinpath(script).read_text()
-    for statement in statements(text.replace("{s}", suffix)):
+    for statement in statements_of(script, suffix):
         connection.execute(statement)
+
+
+def statements_of(script: str, suffix: str) -> list[str]:
+    """Return the statements of a script of this package, with `suffix` in place of each {s}."""
+    text = files("projections").joinpath(script).read_text()
+    return list(statements(text.replace("{s}", suffix)))
 
 
 def built(connection: Connection) -> dict[str, int]:

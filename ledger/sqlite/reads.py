@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger import codec
 from ledger.contract import LedgerUnavailable, RawEvent, StoredHead
-from ledger.events import Recorded
+from ledger.events import Change, Recorded
 from ledger.sqlite.connection import Connection, driver, json_list
 from ledger.sqlite.database import DatabaseFile
 from ledger.sqlite.schema import has_tiles
@@ -23,6 +23,12 @@ HEADERS = "SELECT header FROM event WHERE position BETWEEN ? AND ? ORDER BY posi
 TILE = "SELECT hashes FROM tile WHERE level = ? AND number = ?"
 HEAD = "SELECT number, size, signed_at, note FROM tree_head"
 _EVENT = "SELECT header, body FROM event LEFT JOIN payload USING (position)"
+_CHANGES = (
+    "SELECT position, stream, version, type, revision, recorded_at, body"
+    " FROM event LEFT JOIN payload USING (position)"
+    " WHERE (stream, version) > (?, ?) AND stream < ? AND +position <= ?"
+    " ORDER BY stream, version LIMIT ?"
+)
 _POSITION = "SELECT position FROM event WHERE stream = ? AND version = ?"
 AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
 
@@ -115,6 +121,16 @@ class LedgerReads(DatabaseFile):
     def read_category(self, category: str) -> list[Recorded]:
         where = "stream > ? AND stream < ? ORDER BY position"  # by the index of streams
         return self._events(where, f"{category}-", f"{category}.")
+
+    def read_changes(
+        self, category: str, upto: int, *, after: tuple[str, int] | None = None, count: int
+    ) -> list[Change]:
+        stream, version = after or (f"{category}-", 0)
+        rows = self._rows(_CHANGES, stream, version, f"{category}.", upto, count)
+        return [
+            Change(position, stream, version, type_, at, codec.payload_from(type_, revision, body))
+            for position, stream, version, type_, revision, at, body in rows
+        ]
 
     def version(self, stream: str) -> int:
         with self.reading() as connection:

@@ -10,6 +10,8 @@ from ledger.contract import Connection
 from ledger.events import SETTINGS_CHANGED, Recorded
 from projections.runner import Projection
 
+SETTINGS = "Settings"  # the category of their stream
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -21,7 +23,7 @@ class Settings:
 
 def stream_of(tenant: str) -> str:
     """Return the stream of a ledger's settings; `tenant` is the ledger's own id."""
-    return f"Settings-{tenant}"
+    return f"{SETTINGS}-{tenant}"
 
 
 def settings_of(changes: Iterable[Recorded]) -> Settings:
@@ -39,6 +41,7 @@ class Configuration(Projection):
     name = "configuration"
     revision = 1
     scripts = ("current/configuration.sql",)
+    category = SETTINGS
     tables: Mapping[str, str] = {"configuration": "key"}
 
     # As a part of another statement: the version of the settings in force.

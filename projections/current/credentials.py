@@ -42,6 +42,7 @@ class Credentials(Projection):
     name = "credentials"
     revision = 3
     scripts = ("current/credentials.sql",)
+    category = "Credential"
     tables: Mapping[str, str] = {"credential": "id"}
 
     def project(self, connection: Connection, recorded: Recorded, before: Any = None) -> None:

@@ -70,6 +70,19 @@ class Memberships:
             f"INSERT OR IGNORE INTO {self._former} VALUES (?)", [(id_,) for id_ in removed]
         )
 
+    def write_all(
+        self, connection: Connection, changes: Mapping[tuple[int, str], str | None]
+    ) -> None:
+        """Write what became of members, by group and id: their type, None for those who left."""
+        connection.executemany(
+            f"INSERT OR REPLACE INTO {self._member} VALUES (?, ?, ?)",
+            [(*key, type_) for key, type_ in sorted(changes.items()) if type_ is not None],
+        )
+        connection.executemany(
+            f"DELETE FROM {self._member} WHERE group_position = ? AND member_id = ?",
+            [key for key, type_ in changes.items() if type_ is None],
+        )
+
     def dissolve(self, connection: Connection, group: int) -> None:
         """Remove every member of a deleted group."""
         connection.execute(
@@ -77,6 +90,9 @@ class Memberships:
             f" SELECT member_id FROM {self._member} WHERE group_position = ?",
             (group,),
         )
+        self.clear(connection, group)
+
+    def clear(self, connection: Connection, group: int) -> None:
         connection.execute(f"DELETE FROM {self._member} WHERE group_position = ?", (group,))
 
     def forget(self, connection: Connection, id_: str) -> None:

@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from ledger.contract import Connection
+from ledger.contract import Connection, Ledger, Progress
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
+from projections.current.configuration import SETTINGS
 from projections.current.reader import ResourceReader
+from projections.current.replay import CannotFold, Replay
+from projections.current.rows import blocks_of, email_keys, resource_row
 from projections.current.uniqueness import Uniqueness
 from projections.kinds import ResourceKind
 from projections.query import sql
-from projections.query.comparison import fold
 from projections.query.model import Stored
-from projections.runner import Projection
+from projections.runner import OpenTables, Projection
 from projections.state import (
+    ACTIVE,
     MEMBER,
     STANDING,
     Attributes,
@@ -23,9 +26,7 @@ from projections.state import (
     is_active,
     resource_of,
 )
-from projections.tables import BLOCK, LARGE_BLOCK, Tables
-
-ACTIVE = "active"
+from projections.tables import Tables, statements_of
 
 
 class Current(NamedTuple):
@@ -71,6 +72,30 @@ class Resources(ResourceReader, Projection):
 
     def twin(self, suffix: str) -> "Resources":
         return Resources(self._kinds, suffix, replaying=True)
+
+    def build(self, opened: OpenTables, ledger: Ledger, end: int, progress: Progress) -> None:
+        """See Projection.build; each row is written once, and the indexes are made of whole tables.
+
+        Writers wait for an index of 1,000,000 resources about a second.
+        """
+        made = [each for script in self.scripts for each in statements_of(script, self._suffix)]
+        indexes = [each for each in made if not each.startswith("CREATE TABLE")]
+        with opened() as connection:
+            for statement in made:
+                if statement not in indexes:
+                    connection.execute(statement)
+            for recorded in ledger.read_category(SETTINGS):
+                if recorded.position <= end:
+                    self.project_all(connection, [recorded])
+        replay = Replay(self._kinds, self._tables, self.uniqueness, self.memberships)
+        try:
+            replay.run(opened, ledger, end, progress)
+        except CannotFold as error:
+            self.blame(ledger, error.stream, end)
+            raise
+        for statement in indexes:
+            with opened() as connection:
+                connection.execute(statement)
 
     def prepare(self, connection: Connection) -> None:
         sql.register(connection)
@@ -119,19 +144,10 @@ class Resources(ResourceReader, Projection):
         self, connection: Connection, kind: ResourceKind, position: int, resource: Resource
     ) -> Current:
         document = document_of(resource, kind.schema, kind.endpoint)
-        key = self.uniqueness.claim_name(connection, kind, resource)
+        self.uniqueness.claim_name(connection, kind, resource)
         connection.execute(
             f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                position,
-                resource.id,
-                resource.type,
-                key,
-                resource.attributes.get("externalId"),
-                kind.display(resource.attributes),
-                resource.version,
-                document,
-            ),
+            resource_row(kind, position, resource, document),
         )
         self._index(connection, position, resource, {}, resource.attributes)
         self._count(connection, resource.type, position, +1)
@@ -205,7 +221,7 @@ class Resources(ResourceReader, Projection):
 
     def _count(self, connection: Connection, type_: str, position: int, change: int) -> None:
         table = self._tables.census
-        blocks = [(type_, size, position // size) for size in (LARGE_BLOCK, BLOCK)]
+        blocks = blocks_of(type_, position)
         connection.execute(
             f"INSERT INTO {table} VALUES (?, ?, ?, ?), (?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET live = live + excluded.live",
@@ -239,9 +255,3 @@ def _without_members(group: Resource) -> Resource:
     """Return a group without the members that an event named: they are rows of their own."""
     own = {key: value for key, value in group.attributes.items() if not key.startswith(MEMBER)}
     return replace(group, attributes=own)
-
-
-def email_keys(attributes: Attributes) -> set[str]:
-    """Return all e-mail addresses, folded: clients look users up by any of them."""
-    emails = attributes.get("emails", ())
-    return {fold(email["value"]) for email in emails if email.get("value")}

@@ -1,6 +1,6 @@
 """Unique values: the name of each resource, and the unique attributes of the operator's schemas."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -95,6 +95,14 @@ class Uniqueness:
                 )
             if new is not None:
                 self._claim(connection, unique, new, place)
+
+    def claim_all(self, connection: Connection, born: Sequence[tuple[int, Resource]]) -> None:
+        """Write the unique values of resources that are recorded already, by their positions."""
+        table = self._attribute
+        if born and connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone():
+            for position, resource in born:
+                place = position, resource.id
+                self.follow(connection, resource.type, place, {}, resource.attributes)
 
     def follow_settings(self, connection: Connection, effects: Mapping[str, Any]) -> None:
         """Follow a change of schemas; raises NotUnique when existing resources contradict it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from ledger.contract import Connection
 from ledger.events import CREATED, DELETED, ERASED, Recorded
-from projections.current.resources import email_keys
+from projections.current.rows import email_keys
 from projections.current.uniqueness import name_key
 from projections.history import contents, event_index
 from projections.history.event_index import EventIndex

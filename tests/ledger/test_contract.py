@@ -576,6 +576,31 @@ def test_a_category_is_read_by_position(mixed: Ledger, metadata: Metadata) -> No
     assert mixed.read_category("Group") == []
 
 
+def test_changes_of_a_category_are_read_by_stream(mixed: Ledger, metadata: Metadata) -> None:
+    mixed.append([Append("Users-1", NO_STREAM, [CREATED])], metadata)
+
+    def read(upto: int, count: int = 9, **after: tuple[str, int]) -> list[tuple[str, int, int]]:
+        changes = mixed.read_changes("User", upto, count=count, **after)
+        return [(each.stream, each.version, each.position) for each in changes]
+
+    assert read(7) == [
+        *(("User-1", n, at) for n, at in enumerate((2, 4, 5, 6), 1)),
+        ("User-2", 1, 3),
+    ]
+    assert read(4) == [("User-1", 1, 2), ("User-1", 2, 4), ("User-2", 1, 3)]
+    assert read(7, 1, after=("User-1", 4)) == [("User-2", 1, 3)]
+    assert read(7, after=("User-2", 1)) == []
+
+
+def test_a_change_says_what_its_event_says(mixed: Ledger) -> None:
+    changes = mixed.read_changes("User", 6, count=9)
+
+    for recorded in mixed.read_category("User"):
+        [change] = [each for each in changes if each.position == recorded.position]
+        assert (change.type, change.at) == (recorded.type, recorded.at)
+        assert change.payload == recorded.payload
+
+
 def test_events_are_read_at_positions(mixed: Ledger) -> None:
     assert {at: each.stream for at, each in mixed.read_at([3, 2, 99]).items()} == {
         2: "User-1",

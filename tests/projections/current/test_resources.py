@@ -9,7 +9,7 @@ import app
 from ledger.clock import uuid7
 from ledger.contract import Append
 from ledger.events import CREATED, DELETED, Event, Metadata
-from projections.current import reader, resources
+from projections.current import reader, rows
 from projections.history import past_tables
 from projections.query import effort
 from projections.query.model import START, Query
@@ -51,7 +51,7 @@ def page_ids(tenant, **query) -> list[str]:
 def test_pages_are_the_same_as_slices_of_the_whole_list_across_blocks_and_gaps(
     tenant, monkeypatch
 ) -> None:
-    for module in (resources, reader, past_tables):
+    for module in (rows, reader, past_tables):
         monkeypatch.setattr(module, "LARGE_BLOCK", 2048)
     ids = add_users(tenant, 3000)
     for id_ in ids[100:1200:7]:
