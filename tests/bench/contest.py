@@ -1,5 +1,6 @@
 """The contest: everyone in turns, in short slices, next to the bare application."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -11,6 +12,7 @@ from tests.bench.wire import Request, Wire
 
 SCIM_BASE = "/scim/v2"
 WARM_UP = 0.25  # seconds
+NOTES = 0.6  # seconds within which the service writes its notes of requests
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,7 @@ class Contestant:
     def settle(self) -> None:
         """Wait until the work that writes leave for later is done."""
         if not self.is_peer:
+            time.sleep(NOTES)
             wait_for_history(self.population)
 
     def wire(self) -> Wire:
@@ -57,7 +60,7 @@ class Entry:
         load = self.contestant.load
         cpu = load.server.cpu()
         took, latencies = load.run(self._requests, self._accepts, seconds)
-        if self.operation.events:
+        if self.operation.writes:
             self.contestant.settle()
         self.sent += len(latencies)
         return Slice(len(latencies), took, load.server.cpu() - cpu, latencies)

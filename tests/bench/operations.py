@@ -24,7 +24,7 @@ class Operation:
     requests: Callable[[Population], Iterator[Request]]
     status: int = 200
     events: int = 0
-    in_group: bool = False  # it is about the group of everyone
+    writes: bool = False
 
     @property
     def adds_users(self) -> bool:
@@ -113,9 +113,9 @@ OPERATIONS = (
     Operation("external", "look-up by externalId", 1.1, _EXTERNAL),
     Operation("page", "first page of 100", 1.8, _first_page),
     Operation("deep", "page at nine tenths", 2.0, _deep_page),
-    Operation("patch", "PATCH active", 2.2, _patch, events=1),
-    Operation("same", "PUT that changes nothing", 1.6, _put(1, changes=False)),
-    Operation("put", "PUT title", 2.6, _put(2, changes=True), events=1),
-    Operation("member", "PATCH member of everyone", 2.6, _member, events=1, in_group=True),
-    Operation("create", "POST", 3.0, _create, 201, events=1),
+    Operation("patch", "PATCH active", 2.2, _patch, events=1, writes=True),
+    Operation("same", "PUT that changes nothing", 1.6, _put(1, changes=False), writes=True),
+    Operation("put", "PUT title", 2.6, _put(2, changes=True), events=1, writes=True),
+    Operation("member", "PATCH member of everyone", 2.6, _member, events=1, writes=True),
+    Operation("create", "POST", 3.0, _create, 201, events=1, writes=True),
 )
