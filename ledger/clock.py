@@ -32,8 +32,8 @@ def pretending(moment: datetime) -> Iterator[None]:
 
 def timestamp(moment: datetime | None = None) -> str:
     """Return a moment (now by default) as RFC 3339 in UTC with six decimals and Z."""
-    text = (moment or now()).astimezone(UTC).isoformat(timespec="microseconds")
-    return text.removesuffix("+00:00") + "Z"
+    moment = moment.astimezone(UTC) if moment else now()
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def from_iso(text: str) -> datetime:
@@ -52,9 +52,23 @@ def uuid7() -> str:
 
     Ordered keys write a third less to disk than random ones.
     """
-    milliseconds = int(now().timestamp() * 1000)
-    bits = milliseconds << 80 | int.from_bytes(os.urandom(10))
-    bits = bits & ~(0xF << 76) | 0x7 << 76
-    bits = bits & ~(0x3 << 62) | 0x2 << 62
-    digits = f"{bits:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    milliseconds = f"{int(now().timestamp() * 1000):012x}"
+    random = _random_bytes()
+    digits, variant = random[:9].hex(), "89ab"[random[9] & 3]
+    return (
+        f"{milliseconds[:8]}-{milliseconds[8:]}-7{digits[:3]}-{variant}{digits[3:6]}-{digits[6:]}"
+    )
+
+
+_pool: list[bytes] = []  # each is used for one id
+os.register_at_fork(after_in_child=_pool.clear)
+
+
+def _random_bytes() -> bytes:
+    """Return ten random bytes; the system is asked for those of 256 ids at once."""
+    while True:
+        try:
+            return _pool.pop()
+        except IndexError:
+            drawn = os.urandom(2560)
+            _pool.extend(drawn[at : at + 10] for at in range(0, len(drawn), 10))

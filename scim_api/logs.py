@@ -6,8 +6,10 @@ import select
 import stat
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +21,8 @@ from ledger import clock, owners
 from ledger.background import Job
 
 PATIENCE = 100  # milliseconds to wait for a full pipe to be read; after one in vain, none
+PAUSE = 0.05  # seconds in which lines of requests are gathered, to be written together
+AT_ONCE = 4096  # bytes that go into a pipe without those of another process between them
 
 Outlet = Callable[[bytes], int]  # writes as many bytes as it can, and returns how many
 
@@ -57,7 +61,7 @@ def outlet(stream: TextIO | None) -> Outlet:
 
 
 class LineHandler(logging.Handler):
-    """Writes each record as one line, whole or not at all."""
+    """Writes each record as one line, whole or not at all; lines of requests some at a time."""
 
     def __init__(self, stream: TextIO | None) -> None:
         super().__init__()
@@ -65,37 +69,100 @@ class LineHandler(logging.Handler):
         self._outlet = outlet(stream)
         self._torn = False  # a line was cut off by what stopped it
         self._turn = threading.Lock()
+        self._gathered: deque[bytes] = deque()
+        self._gathering = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._wrote = -PAUSE  # monotonic seconds
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record's line; one that cannot be formatted counts as dropped too."""
+        """Write a record's line at once; one that cannot be formatted counts as dropped too."""
         try:
-            line = self.format(record)
+            line = self.format(record).encode()
         except Exception:
             with self._turn:
                 self.dropped += 1
         else:
             self.write(line)
 
-    def write(self, line: str) -> None:
-        """Write a line; the first after dropped ones comes with a line that says how many."""
-        with self._turn:
-            dropped = self.dropped
-            if dropped:
-                line = json_line("warning", "log lines dropped", dropped=dropped) + "\n" + line
-            written = self._put(line + "\n")
-            self.dropped = 0 if written else dropped + 1
+    def write(self, line: bytes) -> None:
+        """Write a line, and before it what is gathered."""
+        self._gathered.append(line)
+        self.flush()
 
-    def _put(self, text: str) -> bool:
-        data = f"\n{text}".encode() if self._torn else text.encode()
-        written = self._outlet(data)
+    def gather(self, line: bytes) -> None:
+        """Write a line: at once after a pause, else with those that come before the next one."""
+        self._gathered.append(line)
+        if self._gathering.is_set():
+            return
+        if time.monotonic() - self._wrote >= PAUSE or not self._can_wait():
+            self.flush()
+        else:
+            self._gathering.set()
+
+    def _can_wait(self) -> bool:
+        """Return whether a thread writes what is gathered: none outlives a fork."""
+        if not isinstance(self._outlet, Descriptor):
+            return False
+        if self._thread is None or not self._thread.is_alive():
+            thread = threading.Thread(target=self._run, name="log", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no thread can be started
+                return False
+            self._thread = thread
+        return True
+
+    def _run(self) -> None:
+        while self._gathering.wait():
+            time.sleep(PAUSE)
+            self._gathering.clear()
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all gathered lines, as many at once as surely stay together."""
+        with self._turn:
+            lines = [self._gathered.popleft() for _ in range(len(self._gathered))]
+            self._wrote = time.monotonic()
+            for some in _parts(lines):
+                self._write(some)
+
+    def _write(self, lines: Sequence[bytes]) -> None:
+        """Write lines; the first after dropped ones comes with a line that says how many."""
+        dropped, whole = self.dropped, [*lines, b""]
+        if dropped:
+            told = json_line("warning", "log lines dropped", dropped=dropped).encode()
+            whole = [told, *whole]
+        if self._torn:
+            whole = [b"", *whole]
+        data = b"\n".join(whole)
+        written = data[: self._outlet(data)]
         if written:
-            self._torn = not data[:written].endswith(b"\n")
-        return written == len(data)
+            self._torn = not written.endswith(b"\n")
+        missing = data.count(b"\n") - written.count(b"\n")
+        self.dropped = min(missing, len(lines)) + (dropped if missing > len(lines) else 0)
+
+    def start_over(self) -> None:
+        """Begin as after a fork: what was gathered, and the thread, stay with the other process."""
+        self._turn, self._gathering, self._thread = threading.Lock(), threading.Event(), None
+        self._gathered.clear()
 
     def turn_to(self, descriptor: int) -> None:
         """Write to another open file from now on."""
         with self._turn:
             self._outlet, self._torn = Descriptor(descriptor), False
+
+
+def _parts(lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Yield lines in parts of AT_ONCE bytes at most, or of one line that is longer."""
+    part, size = list[bytes](), 0
+    for line in lines:
+        if part and size + len(line) >= AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(line)
+        size += len(line) + 1
+    if part:
+        yield part
 
 
 _handler_of = lru_cache(maxsize=1)(LineHandler)
@@ -123,6 +190,7 @@ def open_file(path: Path) -> int:
 def into_file(path: Path) -> None:
     """Send stderr to a file, opened by its name; again, after it was renamed. Raises OSError."""
     descriptor = open_file(path)
+    flush()
     os.dup2(descriptor, 2)
     os.close(descriptor)
     stderr_handler().turn_to(2)
@@ -144,6 +212,20 @@ def json_line(level: str, message: str, **fields: Any) -> str:
     """Return one line of the log."""
     line = {"time": clock.timestamp(), "level": level, "message": message, **fields}
     return orjson.dumps(line, default=str).decode()
+
+
+def flush() -> None:
+    """Write what is gathered of the log; at the end of a process logging does it too."""
+    if _handler_of.cache_info().currsize:
+        stderr_handler().flush()
+
+
+def _after_fork() -> None:
+    if _handler_of.cache_info().currsize:
+        stderr_handler().start_over()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class JsonFormatter(logging.Formatter):
@@ -174,10 +256,11 @@ def configure(level: str) -> None:
 def log_request(line: dict[str, Any]) -> None:
     """Write the line of a request directly, without a log record."""
     if LOGGER.isEnabledFor(logging.INFO):
-        text = json_line("info", "request", **line)
+        now = {"time": clock.timestamp(), "level": "info", "message": "request"}
+        data = orjson.dumps(now | line)
         for handler in LOGGER.handlers:
             if isinstance(handler, LineHandler):
-                handler.write(text)
+                handler.gather(data)
 
 
 class JobLog:

@@ -36,8 +36,9 @@ class Runtime:
             self._anchors.start()
 
     def close(self) -> None:
-        """Stop the jobs and the feeds, then close the ledgers."""
+        """Stop the jobs and the feeds, then close the ledgers and write what the log lacks."""
         self.feeds.close()
         self._jobs.end(self._seconds)
         self._anchors.end(self._seconds)
         self.tenants.close()
+        logs.flush()

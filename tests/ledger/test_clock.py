@@ -1,5 +1,6 @@
 """The one clock and the one generator of ids."""
 
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
 
@@ -55,6 +56,17 @@ def test_an_id_is_a_uuid_of_version_7_and_its_variant() -> None:
 
     assert {(id_.version, id_.variant) for id_ in ids} == {(7, "specified in RFC 4122")}
     assert len(set(ids)) == 100
+
+
+def test_no_id_is_given_twice_by_two_processes() -> None:
+    clock.uuid7()
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        os.write(writes, "".join(clock.uuid7()[14:] for _ in range(300)).encode())
+        os._exit(0)
+    os.wait()
+    theirs = os.read(reads, 65536).decode()
+    assert not any(clock.uuid7()[14:] in theirs for _ in range(300))
 
 
 def test_an_id_is_written_as_a_uuid_is() -> None:

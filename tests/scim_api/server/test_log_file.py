@@ -44,7 +44,7 @@ def test_a_renamed_log_gets_nothing_more_after_usr1_and_no_line_is_lost(start, t
 
     assert server.workers() == workers
     assert old.read_bytes() == before
-    assert asked <= {each.get("request_id") for each in lines(old) + lines(log)}
+    assert wait_until(lambda: asked <= {each.get("request_id") for each in lines(old) + lines(log)})
     assert log.stat().st_mode & 0o777 == 0o640
     first = json.loads(before.splitlines()[0])["message"]
     assert first != "request"  # that the service began is in it, too

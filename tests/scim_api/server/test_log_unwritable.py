@@ -8,6 +8,7 @@ import resource
 import threading
 from contextlib import contextmanager, suppress
 
+import orjson
 import pytest
 
 from scim_api.logs import JsonFormatter, LineHandler
@@ -107,11 +108,11 @@ def test_the_first_line_that_can_be_written_again_says_how_many_were_dropped(han
     with open(writes, "w") as file:
         log = handler(file)
         for n in range(3):
-            log.write(json.dumps({"message": str(n)}))
+            log.write(orjson.dumps({"message": str(n)}))
         dropped = log.dropped
         drain(reads)
-        log.write(json.dumps({"message": "again"}))
-        log.write(json.dumps({"message": "and again"}))
+        log.write(orjson.dumps({"message": "again"}))
+        log.write(orjson.dumps({"message": "and again"}))
         notice, *lines = told(drain(reads))
 
     assert dropped == notice["dropped"] == 3
@@ -128,10 +129,10 @@ def test_a_line_cut_off_spoils_no_other(handler, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1200, before[1]))
         try:
             for _ in range(4):
-                log.write(line)
+                log.write(line.encode())
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        log.write(line)
+        log.write(line.encode())
 
     first, second, cut, *rest = path.read_text().splitlines()
     assert [first, second] == [line, line]
@@ -151,7 +152,7 @@ def test_a_line_longer_than_a_pipe_holds_is_written_whole_to_a_slow_reader(handl
     reader = threading.Thread(target=read)
     reader.start()
     with open(writes, "w") as file:
-        handler(file).write(json.dumps({"message": "x" * 50_000}))
+        handler(file).write(orjson.dumps({"message": "x" * 50_000}))
     reader.join(10)
 
     assert told(bytes(got))[0]["message"] == "x" * 50_000
