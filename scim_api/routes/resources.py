@@ -122,7 +122,8 @@ class ResourceRequest:
         """Return the current request, about a resource type of a name."""
         exchange = exchange_of(request)
         type_ = exchange.principal.catalogue.by_name[name]
-        return cls(exchange, type_, exchange.reader(type_), shown(request.args, type_))
+        parameters = request.args if exchange.environ.get("QUERY_STRING") else {}
+        return cls(exchange, type_, exchange.reader(type_), shown(parameters, type_))
 
     def body(self) -> Any:
         """Read the body of a write; raises ScimError."""

@@ -7,8 +7,10 @@ in a table, the hooks of an endpoint are collected at its first request, and the
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response
+from flask.globals import request_ctx
 from flask.sessions import NullSession, SessionInterface
+from flask.signals import appcontext_tearing_down, request_tearing_down
 from werkzeug.datastructures import Headers
 from werkzeug.routing import MapAdapter, Rule
 from werkzeug.routing.converters import UnicodeConverter
@@ -39,10 +41,11 @@ class LeanFlask(Flask):
 
     def preprocess_request(self) -> Any:
         """Call the hooks before a view: the application's, then its blueprint's."""
-        endpoint = request.endpoint
+        current = request_ctx.request
+        endpoint = current.endpoint
         hooks = self._before.get(endpoint)
         if hooks is None:
-            names = (None, *reversed(request.blueprints))
+            names = (None, *reversed(current.blueprints))
             hooks = [each for name in names for each in self.before_request_funcs.get(name, ())]
             self._before[endpoint] = hooks
         for hook in hooks:
@@ -53,15 +56,26 @@ class LeanFlask(Flask):
 
     def process_response(self, response: Response) -> Response:
         """Call the hooks after a view: its blueprint's, then the application's."""
-        endpoint = request.endpoint
+        current = request_ctx.request
+        endpoint = current.endpoint
         hooks = self._after.get(endpoint)
         if hooks is None:
-            names = (*request.blueprints, None)
+            names = (*current.blueprints, None)
             found = (reversed(self.after_request_funcs.get(name, ())) for name in names)
             hooks = self._after[endpoint] = [each for some in found for each in some]
         for hook in hooks:
             response = hook(response)
         return response
+
+    def do_teardown_request(self, *error: Any) -> None:
+        """Call what is to be called after a request, if there is anything."""
+        if self.teardown_request_funcs or request_tearing_down.receivers:
+            super().do_teardown_request(*error)
+
+    def do_teardown_appcontext(self, *error: Any) -> None:
+        """Call what is to be called after a context, if there is anything."""
+        if self.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
+            super().do_teardown_appcontext(*error)
 
     def ensure_sync(self, func: F) -> F:
         """Return a function as it is: none here is asynchronous."""
@@ -128,14 +142,12 @@ class Prepared(Response):
     """
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes | None = None) -> None:
+        length = () if body is None else (("Content-Length", str(len(body))),)
         self.headers = Headers()
-        self.headers[:] = headers.items()
+        self.headers[:] = (*headers.items(), *length)
         self.status = status
         self._on_close = []
-        self.response = []
-        if body is not None:
-            self.response = [body]
-            self.headers.add("Content-Length", str(len(body)))
+        self.response = [] if body is None else [body]
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         start_response(self.status, self.headers.to_wsgi_list())
