@@ -4,12 +4,14 @@
 """
 
 import argparse
+import multiprocessing
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import orjson
@@ -19,7 +21,7 @@ from ledger import clock
 from ledger.contract import LedgerError
 from ledger.events import Metadata
 from ledger.sqlite.connection import connect_read_only, driver
-from ledger.sqlite.ledger import SQLiteLedger, append_events, draft_of
+from ledger.sqlite.ledger import Draft, SQLiteLedger, append_events, draft_of
 from ledger.sqlite.reads import end
 from projections.history.history import HISTORY_FILE
 from projections.runner import StoredProjection
@@ -30,9 +32,10 @@ from tests.bench import people
 from tests.bench.story import Step, Story
 
 NAME = "default"
-_AT_ONCE = 5000  # requests a transaction: nobody waits for them
+_AT_ONCE = 2000  # requests a transaction: nobody waits for them
 _PATIENCE = 900.0  # seconds, for a first history of millions of events
 _SPEED = ("PRAGMA synchronous=OFF", "PRAGMA cache_size=-500000", "PRAGMA wal_autocheckpoint=50000")
+_FORK = multiprocessing.get_context("fork")
 _TOKEN, _PEOPLE = "token.txt", "people.json"
 
 
@@ -63,28 +66,44 @@ def populate(data_dir: Path, story: Story, changes: int = 0) -> Population:
     console.settings = settings.load({"SCIM_DATA_DIR": str(data_dir)})
     tenant = console.create(NAME)
     token = issue(tenant, Metadata("operator", "cli", clock.uuid7()), "okta").token
-    _write(tenant.ledger.path, story.beginning())
-    _write(tenant.ledger.path, story.changes(changes))
+    tenant.close()  # the story is told in another process: no connection crosses a fork
+    _write(tenant.ledger.path, chain(story.beginning(), story.changes(changes)))
     _build(tenant)
     tenant.heads.sign()
     tenant.close()
     return Population(data_dir, token, story.ids, story.group)
 
 
-def _write(path: Path, steps: Iterable[Step]) -> None:
+def _write(path: Path, steps: Iterator[Step]) -> None:
     """Append the events of each step; the tables of projections stay as they are."""
-    steps, ledger = iter(steps), SQLiteLedger(path)
-    with ledger.reading() as connection:
-        for setting in _SPEED:
-            connection.execute(setting)
+    with closing(SQLiteLedger(path)) as ledger:
+        with ledger.reading() as connection:
+            for setting in _SPEED:
+                connection.execute(setting)
+        for some in _drafted(steps):
+            with ledger.writing() as connection:
+                last = end(connection)
+                for draft, metadata in some:
+                    recorded = append_events(connection, ledger.origin, last, [draft], metadata)
+                    last = recorded[-1].position, recorded[-1].at
+
+
+def _drafted(steps: Iterator[Step]) -> Iterator[list[tuple[Draft, Metadata]]]:
+    """Tell the story and compute what needs no lock in another process."""
+    receiver, sender = _FORK.Pipe(duplex=False)
+    teller = _FORK.Process(target=_tell, args=(steps, sender))
+    teller.start()
+    sender.close()
+    with receiver:
+        while (some := receiver.recv()) is not None:
+            yield some
+    teller.join()
+
+
+def _tell(steps: Iterator[Step], sender: Connection) -> None:
     while some := list(islice(steps, _AT_ONCE)):
-        with ledger.writing() as connection:
-            last = end(connection)
-            for append, metadata in some:
-                drafts = [draft_of(append, metadata)]
-                recorded = append_events(connection, ledger.origin, last, drafts, metadata)
-                last = recorded[-1].position, recorded[-1].at
-    ledger.close()
+        sender.send([(draft_of(append, metadata), metadata) for append, metadata in some])
+    sender.send(None)
 
 
 def _build(tenant: Tenant) -> None:
