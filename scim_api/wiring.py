@@ -1,5 +1,6 @@
 """Opens a ledger with its projections, side files, tree heads and background jobs."""
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
@@ -42,8 +43,9 @@ SERVICE_ENDS = 3.0  # seconds, for workers whose master was killed
 
 def jobs_of(tenant: Tenant) -> Sequence[Job]:
     """Return the background jobs of a ledger."""
-    heads, history = tenant.heads, tenant.history
-    return Upkeep(tenant.ledger), HistoryJob(history), Signer(heads), Purges(tenant)
+    ledger, heads = tenant.ledger, tenant.heads
+    command = (sys.executable, "-m", "scim_api.server.build_history", str(ledger.path))
+    return Upkeep(ledger), HistoryJob(tenant.history, command), Signer(heads), Purges(tenant)
 
 
 def open_tenants(settings: Settings) -> Tenants:

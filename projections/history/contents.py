@@ -10,8 +10,11 @@ from typing import Any
 import orjson
 
 from ledger.contract import Connection
+from ledger.events import REQUEST_PREFIX
 from projections.kinds import ResourceKind
 from projections.state import MEMBER, Attributes, Resource, document_of, laid_over
+
+_NO_ATTRIBUTES = (REQUEST_PREFIX, MEMBER)
 
 EVERY = 16  # versions of a stream, the first of which has all attributes
 
@@ -23,9 +26,9 @@ def has_all(version: int) -> bool:
     return version % EVERY == 1
 
 
-def without_members(effects: Attributes) -> Attributes:
-    """Return an event's effects without members: they are rows, no attributes."""
-    return {key: value for key, value in effects.items() if not key.startswith(MEMBER)}
+def effects_of(payload: Attributes) -> dict[str, Any]:
+    """Return the attributes that an event sets, without members: they are rows, no attributes."""
+    return {key: value for key, value in payload.items() if not key.startswith(_NO_ATTRIBUTES)}
 
 
 def content_of(attributes: Attributes) -> str | None:

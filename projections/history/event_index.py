@@ -83,7 +83,8 @@ class EventColumns(Columns):
         key, value = compare.path.key, compare.value
         if compare.operator is Operator.EQ and isinstance(value, str):
             if key in _INDEXED:
-                return _INDEXED[key].format("+" if self.sparing else ""), [packed(key, value)]
+                stored = packed(value) if key in ("txn", "requestId") else value
+                return _INDEXED[key].format("+" if self.sparing else ""), [stored]
             if key == "userName":
                 test, values = Columns.compare(self, compare)
                 return f"({_NAMED} AND {test})", [fold(value), *values]
@@ -93,11 +94,9 @@ class EventColumns(Columns):
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 
 
-def packed(column: str, text: str) -> str | bytes:
-    """Return a text as its column holds it: the UUIDs of most requests in 16 bytes."""
-    if column in ("txn", "requestId") and _UUID.fullmatch(text):
-        return bytes.fromhex(text.replace("-", ""))
-    return text
+def packed(text: str) -> str | bytes:
+    """Return an id as it is stored: a UUID in 16 bytes."""
+    return bytes.fromhex(text.replace("-", "")) if _UUID.fullmatch(text) else text
 
 
 def unpacked(value: str | bytes | None) -> str | None:
@@ -172,6 +171,11 @@ class EventQuery:
         return self.paged(positions, end)
 
 
+def _known_family(client: str) -> str | None:
+    known = family(client)
+    return None if known == UNKNOWN else known
+
+
 class EventIndex:
     """The table of entries; writing them is one chunk's work."""
 
@@ -189,33 +193,34 @@ class EventIndex:
         self._streams: list[tuple[int, str]] = []
         self._rows: list[tuple[Any, ...]] = []
 
-    def add(self, recorded: Recorded, stream: int, content: str | None) -> None:
+    def add(self, recorded: Recorded, stream: int, category: str, content: str | None) -> None:
         """Take an event, of a stream by its number; positions stay dense from 1."""
         payload = recorded.payload or {}
-        client = family(payload.get(f"{REQUEST_PREFIX}client", ""))
+        client = payload.get(f"{REQUEST_PREFIX}client")
         request_id = payload.get(f"{REQUEST_PREFIX}id")
         if stream == recorded.position:
             self._streams.append((stream, recorded.stream))
+        word = self._words
         self._rows.append(
             (
                 recorded.position,
                 recorded.at,
                 stream,
                 recorded.version,
-                self._word(recorded.category),
-                self._word(recorded.type),
-                self._word(recorded.actor),
-                self._word(recorded.via),
-                packed("txn", recorded.txn),
-                None if request_id is None else packed("requestId", request_id),
-                None if client == UNKNOWN else client,
+                word.get(category) or self._new(category),
+                word.get(recorded.type) or self._new(recorded.type),
+                word.get(recorded.actor) or self._new(recorded.actor),
+                word.get(recorded.via) or self._new(recorded.via),
+                packed(recorded.txn),
+                None if request_id is None else packed(request_id),
+                None if client is None else _known_family(client),
                 payload.get(f"{REQUEST_PREFIX}operator"),
                 content,
             )
         )
 
-    def _word(self, text: str) -> int:
-        return self._words.setdefault(text, len(self._words) + 1)
+    def _new(self, word: str) -> int:
+        return self._words.setdefault(word, len(self._words) + 1)
 
     def write(self, connection: Connection) -> None:
         """Write what was taken since the chunk began, or was written before."""

@@ -1,9 +1,10 @@
 """The history of a ledger, in a file of its own next to it: reads as of any past position."""
 
 import os
+import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,11 @@ from projections.runner import StoredProjection
 from projections.tables import set_checkpoint
 
 HISTORY_FILE = "history.db"
-CHUNK = 2000  # events a transaction while following, at the most
+CHUNK = 2000  # events projected at once, and in one transaction
+STEP = 250  # and in the background: a few milliseconds in which requests share the interpreter
+TOGETHER = 50_000  # events a transaction where more are to come: each writes all over the file
+FAR = 20_000  # events, to follow which another process is started: it takes half a second
+GLANCE = 0.05  # seconds between two looks at how far that is
 PATIENCE = 10.0  # seconds that a read waits for the history to catch up
 
 _TABLES = (
@@ -86,6 +91,7 @@ class History(StoredProjection):
         self._read_only = read_only
         self._patience = patience
         self._following = threading.Lock()
+        self._builder: subprocess.Popen[bytes] | None = None
         self.reached = 0  # the position that the history has reached, as this process knows
         self._inode: int | None = None  # of the file that has reached it
 
@@ -132,9 +138,25 @@ class History(StoredProjection):
         while self.reached < end:
             if time.monotonic() > deadline:
                 raise HistoryBehind(self.reached, end)
-            self.follow(end)
+            if self.is_built_elsewhere():
+                time.sleep(GLANCE)
+                self.reached = self.stands_at()
+            else:
+                self.follow(end)
             progress(self.reached, end)
         return end
+
+    def build_elsewhere(self, command: Sequence[str]) -> bool:
+        """Start a program that follows the ledger to its end; return False if it failed before."""
+        if self._builder is not None and self._builder.returncode:
+            return False
+        self._builder = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        return True
+
+    def is_built_elsewhere(self) -> bool:
+        return self._builder is not None and self._builder.poll() is None
 
     def _notice_another_file(self) -> None:
         """Look up what a file has reached that is not the one before: it is closed when idle."""
@@ -145,27 +167,30 @@ class History(StoredProjection):
         if inode is None or inode != self._inode:
             self._inode, self.reached = inode, 0
 
-    def follow(self, end: int) -> int:
-        """Follow one chunk of events towards a position; return the position reached."""
+    def follow(self, end: int, most: int | None = None) -> int:
+        """Follow a chunk of events, or `most`, towards a position; return the one reached."""
         with self._following:
             if 0 < end <= self.reached:  # by another thread, while this one waited
                 return self.reached
             with self.file.writing() as connection:
-                reached = self._follow(connection, end)
+                reached = self._follow(connection, end, most or CHUNK)
             self.reached = reached  # only now others can read it
         return reached
 
-    def _follow(self, connection: Connection, end: int) -> int:
+    def _follow(self, connection: Connection, end: int, most: int) -> int:
         connection.execute("PRAGMA cache_size=-64000")  # for the writer: indexes all over
         position = self._begin(connection)
         pages = 16000 if end - position > CHUNK else 4000  # a first build writes all over the file
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
         if position >= end:
             return position
-        events = self.ledger.read_chunk(position, min(position + CHUNK, end))
-        self.projection.project_all(connection, events)
-        self._set_checkpoint(connection, events[-1].position)
-        return events[-1].position
+        upto = min(end, position + (TOGETHER if end - position > TOGETHER else most))
+        while position < upto:
+            events = self.ledger.read_chunk(position, min(position + most, upto))
+            self.projection.project_all(connection, events)
+            position = events[-1].position
+        self._set_checkpoint(connection, position)
+        return position
 
     def _begin(self, connection: Connection) -> int:
         """Return the position of the tables; create them unless they are right for the ledger."""
@@ -229,19 +254,29 @@ class History(StoredProjection):
 
 
 class HistoryJob:
-    """Keeps the history of a ledger up to date, chunk by chunk, in the background."""
+    """Keeps the history of a ledger up to date in the background.
 
-    def __init__(self, history: History) -> None:
+    It follows chunk by chunk. What takes long, as a first history, is done by another process.
+    """
+
+    def __init__(self, history: History, command: Sequence[str] = ()) -> None:
+        """`command` starts a program that follows the ledger to its end, if there is one."""
         self._history = history
+        self._command = command
         self.path = history.ledger.path
 
     def step(self) -> bool:
         """Follow one chunk of events; return whether there are more."""
-        end = self._history.ledger.last_position()
-        return self._history.reached < end and self._history.follow(end) < end
+        history, end = self._history, self._history.ledger.last_position()
+        if history.reached >= end or history.is_built_elsewhere():
+            return False
+        is_far = end - history.reached > FAR and end - history.stands_at() > FAR
+        if is_far and self._command and history.build_elsewhere(self._command):
+            return False
+        return history.follow(end, STEP) < end
 
     def settled(self) -> bool:
-        return True
+        return not self._history.is_built_elsewhere()
 
     def finish(self) -> None:
         """Do nothing: what was not followed yet is followed later."""

@@ -24,9 +24,10 @@ Key = tuple[str, str]  # kind and key
 class Stream:
     """A stream through a chunk: its number, and the resource that lives there, if any."""
 
-    __slots__ = ("_read", "_set", "born", "number")
+    __slots__ = ("_read", "_set", "born", "category", "number", "subject")
 
-    def __init__(self, number: int, born: int | None = None) -> None:
+    def __init__(self, name: str, number: int, born: int | None = None) -> None:
+        self.category, _, self.subject = name.partition("-")
         self.number = number
         self.born = born
         self._read: Attributes | None = None
@@ -90,9 +91,12 @@ class HistoryProjector(Projection):
         self._begin(connection, events)
         for recorded in events:
             try:
-                stream = self._streams.setdefault(recorded.stream, Stream(recorded.position))
+                stream = self._streams.get(recorded.stream)
+                if stream is None:
+                    stream = Stream(recorded.stream, recorded.position)
+                    self._streams[recorded.stream] = stream
                 content = self._follow(connection, recorded, stream)
-                self._index.add(recorded, stream.number, content)
+                self._index.add(recorded, stream.number, stream.category, content)
             except STRANGE as error:
                 raise CannotFollow(self.name, recorded, error) from error
             if recorded.type == ERASED:
@@ -108,7 +112,7 @@ class HistoryProjector(Projection):
             f" FROM stream{s} WHERE name IN (SELECT value FROM json_each(?))",
             (json_list({recorded.stream for recorded in events}),),
         )
-        self._streams = {name: Stream(number, born) for name, number, born in rows}
+        self._streams = {name: Stream(name, number, born) for name, number, born in rows}
         self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
         self._index.begin(connection)
         self._clear()
@@ -127,14 +131,14 @@ class HistoryProjector(Projection):
 
         An event whose payload was forgotten changes nothing: the Erased event of its stream does.
         """
-        kind = self._kinds.get(recorded.category)
+        kind = self._kinds.get(stream.category)
         if kind is None or recorded.payload is None or recorded.type == ERASED:
             return None
         if recorded.type == DELETED:
             self._delete(connection, kind, recorded.position, stream)
             return None
         must_fit(recorded, stream.born is not None)
-        effects = contents.without_members(recorded.effects)
+        effects = contents.effects_of(recorded.payload)
         if recorded.type == CREATED:
             return self._create(connection, kind, recorded, stream, effects)
         if kind.relation == "members":
@@ -153,7 +157,7 @@ class HistoryProjector(Projection):
         attributes = laid_over({}, effects, kind.type)
         self._name(kind, born, born, {}, attributes)
         stream.begin(born, attributes)
-        self._lives[born] = [born, stream.number, recorded.subject, kind.type, NEVER]
+        self._lives[born] = [born, stream.number, stream.subject, kind.type, NEVER]
         self._count(connection, kind.type, born, born, +1)
         if kind.relation == "members":
             self._change_members(recorded, born)
@@ -242,11 +246,11 @@ class HistoryProjector(Projection):
     def _erase(self, connection: Connection, recorded: Recorded, stream: Stream) -> None:
         """Remove every trace of a resource: at no instant is it found, counted or a member."""
         self._write(connection)
-        execute, s, id_ = connection.execute, self._suffix, recorded.subject
-        kind = self._kinds[recorded.category]
+        execute, s, id_ = connection.execute, self._suffix, stream.subject
+        kind = self._kinds[stream.category]
         lives = execute(f"SELECT born, type, died FROM life{s} WHERE id = ?", (id_,)).fetchall()
         changes = self._index.contents(connection, stream.number)
-        keys = set[Key]().union(*(_keys_in(kind, each) for each in changes))
+        keys = set[Key]().union(*(_keys_set(kind, each) for each in changes))
         for born, type_, died in lives:
             for table in ("life", "life_name"):
                 execute(f"DELETE FROM {table}{s} WHERE born = ?", (born,))
@@ -319,14 +323,14 @@ class Intervals:
 
 def _keys_of(kind: ResourceKind, attributes: Attributes) -> set[Key]:
     """Return the keys by which a resource is looked up; raises KeyError if it has no name."""
-    return {("name", name_key(kind, attributes))} | _keys_in(kind, attributes)
+    keys = {("email", key) for key in email_keys(attributes)}
+    keys.add(("name", name_key(kind, attributes)))
+    if external := attributes.get("externalId"):
+        keys.add(("external", external))
+    return keys
 
 
-def _keys_in(kind: ResourceKind, attributes: Attributes) -> set[Key]:
-    """Return the keys among some attributes."""
-    given = {key: value for key, value in attributes.items() if value is not None}
-    keys = {("email", key) for key in email_keys(given)}
-    if kind.name_attribute in given:
-        keys.add(("name", name_key(kind, given)))
-    external = given.get("externalId")
-    return keys | {("external", external)} if external else keys
+def _keys_set(kind: ResourceKind, effects: Attributes) -> set[Key]:
+    """Return the keys among the attributes that an event set."""
+    given = {key: value for key, value in effects.items() if value is not None}
+    return _keys_of(kind, {kind.name_attribute: "", **given})

@@ -122,7 +122,7 @@ def fill(database: Any, documents: list[Document]) -> EventIndex:
     for version, document in enumerate(documents, 1):
         position, stream = document["position"], document["stream"]
         number = streams.setdefault(stream, position)
-        entries.add(event_of(document, version), number, None)
+        entries.add(event_of(document, version), number, stream.partition("-")[0], None)
         if document["userName"] is not None:
             name(database, number, position, fold(document["userName"]))
     entries.write(database)

@@ -257,6 +257,29 @@ def history_job(tenant):
     return [HistoryJob(tenant.history)]
 
 
+def test_a_long_history_is_built_by_another_process(tenant, people, monkeypatch):
+    monkeypatch.setattr(history_, "FAR", 3)
+    end, job = tenant.ledger.last_position(), wiring.jobs_of(tenant)[1]
+
+    assert not job.step()
+    assert not job.settled()
+    assert tenant.history.catch_up() == end  # waits for it
+    assert wait_until(job.settled)
+    assert tenant.history._builder.returncode == 0
+    assert faults(tenant) is None
+
+
+def test_a_history_that_no_other_process_can_build_is_built_here(tenant, people, monkeypatch):
+    monkeypatch.setattr(history_, "FAR", 3)
+    job = HistoryJob(tenant.history, [sys.executable, "-c", "raise SystemExit(1)"])
+    job.step()
+    assert wait_until(job.settled)
+
+    job.step()
+
+    assert tenant.history.reached == tenant.ledger.last_position()
+
+
 def test_one_follower_follows_and_another_waits_for_its_turn(tenant, people):
     first, second = (JobRunner(lambda: [tenant], history_job) for _ in range(2))
 
