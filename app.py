@@ -23,7 +23,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or settings_.load(os.environ)
     logs.configure(settings.log_level)
     effort.allow(settings.threads)
-    OPEN.divide(settings.threads + OTHER_THREADS, settings.feeds + REFUSING)
+    OPEN.divide(
+        2 * settings.threads + OTHER_THREADS,  # half of them write
+        settings.feeds + REFUSING,
+    )
     tenants, feeds = open_tenants(settings), Feeds(settings.feeds)
     app = application(settings, tenants, feeds)
     app.extensions[EXTENSION] = Runtime(settings, tenants, feeds)

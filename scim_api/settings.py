@@ -126,11 +126,21 @@ class Settings:
     bind: str = _setting("SCIM_BIND", _read(str, "127.0.0.1"), "address to listen on")
     port: int = _setting("PORT", _number(8000, 1, 65535), "port to listen on")
     workers: int = _setting("WEB_CONCURRENCY", _number(2, 1, 64), "worker processes")
-    threads: int = _setting("SCIM_THREADS", _number(4, 1, 128), "threads of each worker process")
+    threads: int = _setting(
+        "SCIM_THREADS",
+        _number(4, 1, 128),
+        "threads of each worker process that answer reads, and as many more that write",
+    )
     feeds: int = _setting(
         "SCIM_FEEDS",
         _number(64, 0, 512),
         "clients of each worker process that may wait for events, beside its threads",
+    )
+    address_connections: int = _setting(
+        "SCIM_ADDRESS_CONNECTIONS",
+        _number(100, 1, 10_000),
+        "connections that each worker process keeps of one address; behind trusted proxies,"
+        " requests under way",
     )
     base_path: str = _setting(
         "SCIM_BASE_PATH", _read(_path, "/scim/v2"), "path of the SCIM base on this server"

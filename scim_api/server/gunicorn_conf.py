@@ -1,6 +1,7 @@
 """gunicorn's configuration, from the environment (see the Procfile)."""
 
 import os
+import select
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ _host = f"[{_checked.bind}]" if ":" in _checked.bind else _checked.bind
 bind = f"{_host}:{_checked.port}"
 workers = _checked.workers
 threads = _checked.threads
-worker_class = "scim_api.server.worker.ScimWorker"
+worker_class = "scim_api.server.worker.ScimWorker" if hasattr(select, "epoll") else "gthread"
 preload_app = False  # no SQLite connection crosses a fork
 worker_connections = connections()  # the rest of the open files is for ledgers
 keepalive = 75  # Okta keeps its connections
@@ -63,12 +64,19 @@ def post_fork(server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """Start the background jobs: one of the workers does them for each ledger."""
-    if worker.runtime:
-        worker.runtime.start()
+    runtime = _runtime_of(worker)
+    if runtime:
+        runtime.start()
     tell_ready(worker)
     last_of_first = worker.age == workers
-    if worker.runtime and last_of_first and not _checked.production:
+    if runtime and last_of_first and not _checked.production:
         _show_how_to_call(_problems(worker.wsgi))
+
+
+def _runtime_of(worker: Any) -> Any:
+    from scim_api.server.runtime import runtime_of  # with the application; not in the master
+
+    return runtime_of(worker)
 
 
 def _problems(app: Any) -> list[str]:
@@ -103,5 +111,5 @@ def _show_how_to_call(problems: list[str]) -> None:
 
 def worker_exit(server: Any, worker: Any) -> None:
     """Write what is kept in memory before a worker ends."""
-    if worker.runtime:
-        worker.runtime.close()
+    if runtime := _runtime_of(worker):
+        runtime.close()

@@ -1,5 +1,7 @@
 """What a worker process starts and closes together with its application."""
 
+from typing import Any
+
 from ledger.background import JobRunner
 from ledger.signing.anchors import LOCK_FILE as ANCHORS_LOCK
 from scim_api import logs
@@ -42,3 +44,10 @@ class Runtime:
         self._anchors.end(self._seconds)
         self.tenants.close()
         logs.flush()
+
+
+def runtime_of(worker: Any) -> Runtime | None:
+    """Return that of a worker's application; None while it is being loaded, and for any other."""
+    extensions = getattr(getattr(worker, "wsgi", None), "extensions", {})
+    runtime: Runtime | None = extensions.get(EXTENSION)
+    return runtime

@@ -54,9 +54,13 @@ def behind(count: int, wsgi_app: WsgiApp) -> WsgiApp:
 
 
 def _hop(environ: dict[str, Any], name: str, count: int) -> str:
-    """Return what the outermost trusted proxy wrote into a header, "" if it wrote nothing."""
-    hops = environ.get(f"HTTP_X_FORWARDED_{name}", "").split(",")
-    return str(hops[-count]).strip() if len(hops) >= count else ""
+    return hop(environ.get(f"HTTP_X_FORWARDED_{name}", ""), count)
+
+
+def hop(header: str, count: int) -> str:
+    """Return what the outermost of so many proxies wrote into a header, "" if it wrote nothing."""
+    hops = header.split(",")
+    return hops[-count].strip() if len(hops) >= count else ""
 
 
 def address_of(hop: str) -> str | None:

@@ -1,0 +1,131 @@
+"""Answers to requests: the application's, and those that refuse what is no request."""
+
+from typing import Any
+
+import orjson
+from gunicorn.http import wsgi
+from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
+from gunicorn.util import unquote_to_wsgi_str
+
+from ledger import clock
+from scim_api.logs import LOGGER
+from scim_api.protocol.errors import ScimError, error_document
+from scim_api.server.connection import Connection
+from scim_api.server.parsing import Head
+from scim_api.web.messages import SCIM_JSON
+
+_REASONS = {
+    400: "Bad Request",
+    414: "URI Too Long",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+}
+
+
+class Nameless(wsgi.Response):  # type: ignore[misc]
+    """An answer that does not say which software gives it."""
+
+    def default_headers(self) -> list[str]:
+        """Return the lines before the application's headers."""
+        return [line for line in super().default_headers() if not line.startswith("Server:")]
+
+
+class Collected(Nameless):
+    """An answer that is sent in one piece once it is complete."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.parts: list[bytes] = []
+        self.headers_sent: bool = False
+
+    def send_headers(self) -> None:
+        if not self.headers_sent:
+            lines = [*self.default_headers(), *(f"{k}: {v}\r\n" for k, v in self.headers), "\r\n"]
+            self.parts.append("".join(lines).encode("latin-1"))
+            self.headers_sent = True
+
+    def _emit_body(self, data: bytes) -> None:
+        self.parts.append(b"%X\r\n%s\r\n" % (len(data), data) if self.chunked else data)
+
+    def close(self) -> None:
+        self.send_headers()
+        if self.chunked:
+            self.parts.append(b"0\r\n\r\n")
+
+
+def respond(
+    application: Any, connection: Connection, cfg: Any, *, close: bool, at_once: bool = False
+) -> Any:
+    """Have the application answer a request; return its response.
+
+    With `at_once` each part is sent when it is there, and otherwise nothing is.
+    """
+    request = connection.request
+    assert request
+    response, environ = _prepared(request, connection, cfg, Nameless if at_once else Collected)
+    environ["wsgi.multithread"] = True
+    if close:
+        response.force_close()
+    parts = application(environ, response.start_response)
+    try:
+        for part in parts:
+            response.write(part)
+        response.close()
+    finally:
+        if hasattr(parts, "close"):
+            parts.close()
+    return response
+
+
+def _prepared(
+    request: Head, connection: Connection, cfg: Any, response_class: Any
+) -> tuple[Any, dict[str, Any]]:
+    """Return the response to fill, and what WSGI says of a request.
+
+    The headers of the request before mean the same again.
+    """
+    last = request.last
+    if last and last.environ and last.headers is request.headers:
+        environ = last.environ | {
+            "wsgi.input": request.body,
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": request.query,
+            "RAW_URI": request.uri,
+            "PATH_INFO": unquote_to_wsgi_str(request.path),
+        }
+        return response_class(request, connection.sock, cfg), environ
+    response, environ = wsgi.create(
+        request, connection.sock, connection.client, connection.server, cfg, response_class
+    )
+    del environ["wsgi.early_hints"]
+    if last and last.headers is request.headers and not environ["SCRIPT_NAME"]:
+        last.environ = environ.copy()
+    return response, environ
+
+
+def refusal(error: Exception) -> bytes:
+    """Return the answer to what is no HTTP, or too long for this server, and log it."""
+    status, detail = _meaning(error)
+    request_id = clock.uuid7()
+    body = orjson.dumps(error_document(status, detail))
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\nConnection: close\r\n"
+        f"Content-Type: {SCIM_JSON}\r\nContent-Length: {len(body)}\r\n"
+        f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\n\r\n"
+    )
+    fields = {"request_id": request_id, "status": status, "error": type(error).__name__}
+    LOGGER.info("request refused", extra={"fields": fields})
+    return head.encode() + body
+
+
+def _meaning(error: Exception) -> tuple[int, str]:
+    if isinstance(error, LimitRequestLine):
+        return 414, "The address is longer than 8190 bytes. Shorten the filter."
+    if isinstance(error, LimitRequestHeaders):
+        return 431, "The headers are longer or more than this service takes."
+    if isinstance(error, ScimError):
+        return error.status, error.detail
+    if type(error).__module__.startswith("gunicorn.http"):
+        return 400, "This is not a well-formed HTTP request."
+    return 500, "Something went wrong in the service before the request was read."

@@ -1,0 +1,180 @@
+"""A client's connection: what has arrived on it, and whether that is a whole request."""
+
+import io
+import select
+import socket
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from scim_api.server.chunks import Chunks
+from scim_api.server.parsing import Block, Head, Incomplete
+
+ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
+STALL = 10.0  # seconds within which a client takes 64 KiB of its answer, or all of it
+LINGER = 2.0  # seconds for which a closed connection's client may still send
+PIECE = 65_536  # bytes read at once
+LARGE_PIECE = 524_288  # of the body of a request
+
+
+class Connection:
+    """What is known of a connection. Whoever holds it works on it: one thread, or the poller."""
+
+    def __init__(self, sock: socket.socket, client: Any, rules: Any, most: int) -> None:
+        """`most` is how many bytes of a body are waited for; of a larger one they are enough."""
+        self.sock, self.client, self.server = sock, client, sock.getsockname()
+        self.descriptor: int = sock.fileno()
+        self.received = bytearray()  # and not yet taken
+        self.outgoing = memoryview(b"")  # what the client still has to take of its answer
+        self.request: Head | None = None  # the one whose head has arrived
+        self.error: Exception | None = None  # why what has arrived is no request
+        self.last: Block | None = None
+        self.deadline = time.monotonic() + ARRIVAL
+        self.held = False  # by a thread, or by one of the queues
+        self.ended = False  # nothing more comes: the client has hung up, or was too slow
+        self.closing = False  # it will be closed once all is sent
+        self.answered = 0  # requests
+        self.drained = 0  # bytes that came after the last answer
+        self.lane = 0
+        self.source: str | None = None  # whose connections it counts to
+        self._rules, self._most = rules, most
+        self._looked = 0  # bytes in which there is no end of a head
+        self._enough = 1  # bytes from which on the parser is asked about a part of a head
+        self._chunks = Chunks()
+        self._taken = 0  # bytes of an answer, since the client was given time
+
+    # Arriving
+
+    def receive(self) -> bool:
+        """Take what has arrived; return whether there is something to answer."""
+        begun = bool(self.received) or self.request is not None
+        try:
+            size = LARGE_PIECE if self.request else PIECE
+            data = self.sock.recv(size, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if data and not begun:
+            self.deadline = time.monotonic() + ARRIVAL
+        self.ended = not data
+        self.received += data
+        return self.advance()
+
+    def advance(self) -> bool:
+        """Look at what was received; return whether there is something to answer."""
+        if self.request is None and self.error is None and self.received:
+            self._read_head()
+        return self.error is not None or (self.request is not None and self._has_body())
+
+    def _read_head(self) -> None:
+        """Read a head that is there; of a part, see now and then whether it can become one."""
+        end = self.received.find(b"\r\n\r\n", max(0, self._looked - 3))
+        self._looked = len(self.received)
+        if end < 0 and len(self.received) < self._enough:
+            return
+        data = bytes(self.received if end < 0 else self.received[: end + 4])
+        try:
+            self.request = Head(self._rules, data, self.client, self.last)
+        except Incomplete:
+            self._enough = 2 * len(data)
+        except Exception as error:
+            self.error = error
+        else:
+            self.last = self.request.last
+            del self.received[: len(data)]
+
+    def _has_body(self) -> bool:
+        """Return whether the body is there, or as much as is waited for."""
+        request = self.request
+        assert request
+        if not request.chunked:
+            there = len(self.received) >= request.length or request.length > self._most
+        else:
+            there = self._chunks.end(self.received) is not None or len(self.received) > self._most
+        if not (there or self.ended) and request.expects_continue:
+            with suppress(OSError):
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n", socket.MSG_DONTWAIT)
+            request.has_continued()
+        return there or self.ended
+
+    # Answering
+
+    def take_body(self) -> None:
+        """Give the request the body that has arrived; what is after it belongs to the next."""
+        request = self.request
+        assert request
+        size = self._chunks.end(self.received) if request.chunked else request.length
+        whole = size is not None and len(self.received) >= size
+        taken = bytes(self.received[:size])
+        del self.received[: len(taken)]
+        if request.chunked or not whole:
+            request.arrived.unread(taken)
+            request.arrived.more = bytes if whole or self.ended else partial(_more, self)
+            self.closing |= not whole
+        elif size:
+            request.body = io.BytesIO(taken)
+
+    def must_close(self) -> bool:
+        """Return whether nobody can know where the next request begins, or none may follow."""
+        request = self.request
+        if self.closing or self.ended or request is None or request.should_close():
+            return True
+        if not request.chunked:
+            return False
+        with suppress(Exception):
+            while request.body.read(PIECE):
+                pass
+        return bool(request.body.failed or request.arrived.take_buffered())
+
+    def is_answered(self, data: bytes, *, close: bool) -> None:
+        """Send an answer, as far as the client takes it at once, and be ready for the next."""
+        self.request = self.error = None
+        self._looked, self._enough, self._chunks = 0, 1, Chunks()
+        self.answered += 1
+        self.closing = close
+        self.outgoing = memoryview(data)
+        self.deadline, self._taken = time.monotonic() + STALL, 0
+        self.send()
+
+    def send(self) -> None:
+        """Send what the client takes now; raises nothing, and what cannot be sent is dropped."""
+        try:
+            sent = self.sock.send(self.outgoing, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.outgoing, self.closing, self.ended = self.outgoing[:0], True, True
+            return
+        self.outgoing = self.outgoing[sent:]
+        self._taken += sent
+        if not self.outgoing:
+            self.deadline = time.monotonic() + (LINGER if self.closing else self._rules.keepalive)
+        elif self._taken >= PIECE:
+            self.deadline, self._taken = time.monotonic() + STALL, 0
+
+    def send_all(self) -> None:
+        """Wait until the client has taken all, or too long for it."""
+        poll = select.poll()
+        poll.register(self.descriptor, select.POLLOUT)
+        while self.outgoing and not self.ended:
+            left = self.deadline - time.monotonic()
+            self.ended = left <= 0 or not poll.poll(left * 1000)
+            if not self.ended:
+                self.send()
+
+    def end(self) -> None:
+        """Say that nothing more is sent."""
+        with suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+
+def _more(connection: Connection) -> bytes:
+    """Wait for more of a body, in a thread and no longer than a request may take to arrive."""
+    left = connection.deadline - time.monotonic()
+    poll = select.poll()
+    poll.register(connection.descriptor, select.POLLIN)
+    if left > 0 and poll.poll(left * 1000):
+        return connection.sock.recv(LARGE_PIECE)
+    return b""

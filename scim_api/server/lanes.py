@@ -1,0 +1,153 @@
+"""The lanes of a worker: requests of a kind share threads, and never take another kind's."""
+
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scim_api.audit.feeds import waits
+from scim_api.server.connection import Connection
+
+READS, WRITES, WAITS = range(3)
+
+STAY = 20  # milliseconds for which a thread waits for the next request of its connection
+
+_READING = frozenset(("GET", "HEAD", "OPTIONS"))
+
+
+def lane_of(request: Any) -> int:
+    """Return the lane of a request: whether it may write, or wait for an event."""
+    if request is None or request.method in _READING:
+        return WAITS if request and waits(request.path, request.query) else READS
+    return READS if request.path.rstrip("/").endswith("/.search") else WRITES
+
+
+class Seat:
+    """Where a thread waits: until it is called, or for a moment until a client says something."""
+
+    def __init__(self) -> None:
+        self.job: Connection | None = None  # what it was called for
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poll = select.poll()
+        self._poll.register(self._bell, select.POLLIN)
+
+    def call(self, job: Connection) -> None:
+        """Give the thread something to do."""
+        self.job = job
+        os.eventfd_write(self._bell, 1)
+
+    def take(self) -> Connection | None:
+        """Return what the thread was called for, and make ready for the next call."""
+        job, self.job = self.job, None
+        if job:
+            os.eventfd_read(self._bell)
+        return job
+
+    def wait(self) -> None:
+        """Wait until the thread is called."""
+        self._poll.poll()
+
+    def stay(self, connection: Connection) -> bool:
+        """Wait a moment; return whether something has arrived on a connection."""
+        self._poll.register(connection.descriptor, select.POLLIN)
+        found = self._poll.poll(STAY)
+        self._poll.unregister(connection.descriptor)
+        return any(descriptor == connection.descriptor for descriptor, _ in found)
+
+
+class Lanes:
+    """Threads that answer requests: so many of each lane at once, and the others queue.
+
+    A thread that has answered waits a moment for the next request of the same connection: to hand
+    it back and to be called again costs as much as a whole answer. It leaves at once when called.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        answer: Callable[[Connection], None],
+        give_back: Callable[[Connection], None],
+    ) -> None:
+        self._answer, self._give_back = answer, give_back
+        self._free = list(sizes)
+        self._queues: tuple[deque[Connection], ...] = tuple(deque() for _ in sizes)
+        self._ready: deque[Connection] = deque()  # let in, and no thread has them yet
+        self._idle: dict[Seat, None] = {}
+        self._staying: dict[Seat, None] = {}
+        self._busy = self._threads = 0
+        self._usual = sizes[READS] + sizes[WRITES]
+        self._lock = threading.Lock()
+
+    def enter(self, connection: Connection) -> None:
+        """Have a request answered as soon as its lane has room."""
+        with self._lock:
+            if self._is_let_in(connection):
+                self._hand_over(connection)
+
+    def _is_let_in(self, connection: Connection) -> bool:
+        lane = connection.lane = lane_of(connection.request)
+        if not self._free[lane]:
+            self._queues[lane].append(connection)
+            return False
+        self._free[lane] -= 1
+        self._busy += 1
+        return True
+
+    def _hand_over(self, connection: Connection) -> None:
+        """Give a request to a thread that is idle, a new one, or one that stays elsewhere."""
+        if not self._idle and (self._threads < self._usual or self._threads < self._busy):
+            self._threads += 1
+            threading.Thread(target=self._work, args=(connection,), daemon=True).start()
+        elif waiting := self._idle or self._staying:
+            seat, _ = waiting.popitem()
+            seat.call(connection)
+        else:
+            self._ready.append(connection)  # some thread is just about to look
+
+    def _work(self, job: Connection | None) -> None:
+        seat = Seat()
+        while True:
+            while job:
+                job = self._serve(job, seat)
+            with self._lock:
+                job = self._ready.popleft() if self._ready else None
+                if job is None:
+                    self._idle[seat] = None
+            if job is None:
+                seat.wait()
+                job = seat.take()
+
+    def _serve(self, connection: Connection, seat: Seat) -> Connection | None:
+        """Answer a request; return what this thread answers next, if that is known."""
+        self._answer(connection)
+        stays = not (connection.closing or connection.outgoing or connection.received)
+        with self._lock:
+            successor = self._leave(connection.lane)
+            if stays and not successor:
+                self._staying[seat] = None
+        if successor or not stays:
+            self._give_back(connection)
+            return successor
+        whole = seat.stay(connection) and connection.receive()
+        with self._lock:
+            job = seat.take()
+            if job is None:
+                del self._staying[seat]
+            if whole and self._is_let_in(connection):
+                if job is None:
+                    job = connection
+                else:
+                    self._hand_over(connection)
+        if not whole:
+            self._give_back(connection)
+        return job
+
+    def _leave(self, lane: int) -> Connection | None:
+        """Return the request that gets the place in a lane, or else one without a thread."""
+        if self._queues[lane]:
+            return self._queues[lane].popleft()
+        self._free[lane] += 1
+        self._busy -= 1
+        return self._ready.popleft() if self._ready else None

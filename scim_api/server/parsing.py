@@ -1,0 +1,100 @@
+"""gunicorn's parser as the judge of what is a request, given the bytes that have arrived."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import Unreader
+
+from scim_api.protocol.errors import ScimError
+
+Headers = list[tuple[str, str]]
+
+
+class Incomplete(Exception):
+    """The bytes that have arrived are no reason to refuse a request, and not all of it."""
+
+
+class Arrived(Unreader):  # type: ignore[misc]
+    """The bytes that have arrived, and then what `more` brings."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.buf.write(data)
+        self.more: Callable[[], bytes] = _nothing
+
+    def chunk(self, size_hint: int | None = None) -> bytes:
+        """Return further bytes, none when there are no more."""
+        return self.more()
+
+
+def _nothing() -> bytes:
+    raise Incomplete
+
+
+@dataclass(slots=True)
+class Block:
+    """The headers of the last request of a connection, which the next often repeats."""
+
+    data: bytes
+    version: tuple[int, int]
+    headers: Headers
+    environ: dict[str, Any] = field(default_factory=dict)  # what WSGI is told with them
+
+
+class Head(Request):  # type: ignore[misc]
+    """A request whose head has arrived; reading its body is another matter."""
+
+    def __init__(self, rules: Any, data: bytes, client: Any, last: Block | None) -> None:
+        """Read the head; raises Incomplete, and whatever gunicorn refuses a request with."""
+        self.last = last
+        self.arrived = Arrived(data)
+        super().__init__(rules, self.arrived, client)
+        if last is None or self.headers is not last.headers:
+            _must_name_its_host(self)
+        reader = self.body.reader
+        self.chunked = isinstance(reader, ChunkedReader)
+        self.length: int = 0 if self.chunked else reader.length
+
+    def parse_headers(self, data: bytes, from_trailer: bool = False) -> Headers:
+        """Return the headers; those of the request before need not be read twice.
+
+        What they say depends on nothing but the block, the version and who is asking.
+        """
+        last = self.last
+        if last and not from_trailer and last.data == data and last.version == self.version:
+            return last.headers
+        headers: Headers = super().parse_headers(data, from_trailer)
+        if not (from_trailer or self._expected_100_continue or self.scheme == "https"):
+            self.last = Block(data, self.version, headers)
+        return headers
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for a word before it sends the body."""
+        return bool(self._expected_100_continue)
+
+    def has_continued(self) -> None:
+        """Note that the client was told to send the body."""
+        self._expected_100_continue = False
+
+
+def rules_of(cfg: Any) -> Any:
+    """Return what the parser asks of gunicorn's configuration, each setting looked up once."""
+    settings = {name: setting.get() for name, setting in cfg.settings.items()}
+    return SimpleNamespace(
+        **settings,
+        is_ssl=False,
+        forwarded_allow_networks=cfg.forwarded_allow_networks,
+        proxy_allow_networks=cfg.proxy_allow_networks,
+    )
+
+
+def _must_name_its_host(request: Any) -> None:
+    """Refuse a request of HTTP/1.1 without its one Host (RFC 9112 §3.2); raises ScimError."""
+    hosts = [value for name, value in request.headers if name == "HOST"]
+    if request.version >= (1, 1) and not (len(hosts) == 1 and hosts[0]):
+        raise ScimError("host.number", "An HTTP/1.1 request has exactly one Host header.")
