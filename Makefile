@@ -20,7 +20,7 @@ lint: .venv/dev
 
 # What a request costs (docs/performance.md): everything, with the peers that can be installed.
 bench: .venv/dev .venv/peers
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --json bench.json
 
 bench-quick: .venv/dev
 	$(BIN)/python -m tests.bench --quick
@@ -34,7 +34,7 @@ bench-record: .venv/dev
 
 # The same as bench, with 1,000,000 users too; brings docs/performance.md and its picture up to date.
 bench-docs: .venv/dev .venv/peers
-	$(BIN)/python -m tests.bench --million --docs --json bench.json
+	$(BIN)/python -m tests.bench --million --large --docs --json bench.json
 
 # 100,000 people, 2,000,000 requests: up to an hour.
 bench-year: .venv/dev

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import orjson
 
-from tests.bench import check, page, report, year
+from tests.bench import check, large, page, report, year
 from tests.bench.field import Shape, measure
 from tests.bench.figures import Figures
 from tests.bench.operations import OPERATIONS, Operation
@@ -24,6 +24,7 @@ FULL = {
 }
 QUICK = {"sizes": [1000], "rounds": 5, "seconds": 0.3, "peers": False, "year": 4000}
 MILLION = 1_000_000
+LARGE = MILLION, 2 * MILLION  # users, events
 
 
 def main() -> None:
@@ -110,6 +111,9 @@ class _Bench:
             with _scratch() as folder:
                 people = max(100, options.year // 20)
                 found["year"] = year.as_json(year.replay(Path(folder), people, options.year))
+        if options.large:
+            with _scratch() as folder:
+                found["large"] = large.make_and_measure(Path(folder), *LARGE)
         return found
 
     def quick(self, operations: Sequence[Operation], times: int) -> Figures:
@@ -128,6 +132,8 @@ def _run(options: argparse.Namespace) -> None:
     print(report.text(found))
     if found.get("year"):
         print(f"\n{year.text(found['year'])}")
+    if found.get("large"):
+        print(f"\n{large.text(found['large'])}")
     if options.json:
         options.json.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     if options.docs:

@@ -102,6 +102,7 @@ def accepting(status: int | None) -> Accepts:
 
 def connect_evenly(server: Server, each: int) -> list[Connection]:
     """Open `each` connections to every worker: the kernel deals them out by chance."""
+    time.sleep(0.5)  # for the socket of the other worker
     held: dict[int, list[Connection]] = {pid: [] for pid in server.workers}
     for _ in range(_ATTEMPTS):
         before = server.sockets()

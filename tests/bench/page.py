@@ -15,6 +15,7 @@ from tests.bench.figures import (
     peer_names,
     sizes,
 )
+from tests.bench.large import WORKS
 from tests.bench.server import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -29,6 +30,8 @@ def write(found: Figures) -> None:
     page = _between(page, "peers", _peers(found))
     if found.get("year"):
         page = _between(page, "year", _year(found["year"]))
+    if found.get("large"):
+        page = _between(page, "large", _large(found["large"]))
     PAGE.write_text(page)
     PICTURE.write_text(svg(found))
 
@@ -121,6 +124,34 @@ def _year(year: dict[str, Any]) -> str:
 
 
 _ENDS = ("first", "last")
+
+
+def _large(found: dict[str, Any]) -> str:
+    """Return what a large ledger costs."""
+    says = (
+        f"{found['users']:,} users and {found['events']:,} events. Bytes an event:"
+        f" {found['ledger_bytes'] / found['events']:,.0f} in the ledger with its projections,"
+        f" {found['history_bytes'] / found['events']:,.0f} in the history. The service is ready"
+        f" {found['start_seconds']:.1f} s after its start."
+    )
+    works = [
+        [title, f"{took['per_second']:,.0f}", f"{took['seconds']:,.1f}", f"{took['megabytes']:.0f}"]
+        for name, title in WORKS.items()
+        for took in [found[name]]
+    ]
+    slowest = found["rebuild"]["slowest_get_ms"]
+    during = f"The slowest GET while the current state was rebuilt took {slowest:.0f} ms."
+    answers = [
+        [name, f"{p50:,.1f}", f"{p99:,.1f}"] for name, (p50, p99) in found["milliseconds"].items()
+    ]
+    return "\n\n".join(
+        [
+            _wrapped(says),
+            _markdown(["work", "events/s", "seconds", "MB, all processes"], works),
+            during,
+            _markdown(["one answer", "p50 ms", "p99 ms"], answers),
+        ]
+    )
 
 
 def _mb(sizes_: Iterable[float]) -> str:

@@ -127,9 +127,8 @@ def _started(
     while time.monotonic() < deadline and process.poll() is None:
         pids = _children(process.pid)
         if len(pids) == workers and listens(port):
-            time.sleep(0.5)  # for the other worker's socket
             return Server(name, port, process.pid, pids)
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise RuntimeError(f"{name} did not start:\n{log.read_text(errors='replace')[-2000:]}")
 
 
