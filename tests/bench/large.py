@@ -5,17 +5,14 @@ adds a few events, and builds its projections and its history once more.
 """
 
 import argparse
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 from urllib.parse import quote
 
@@ -28,28 +25,18 @@ from scim_api import settings
 from scim_api.auth.credentials import issue
 from scim_api.auth.scopes import Scope
 from tests.bench import people
+from tests.bench.commands import Commands, Took
 from tests.bench.contest import SCIM_BASE
 from tests.bench.figures import percentiles
 from tests.bench.load import Connection
 from tests.bench.seed import NAME, Population, events_of, keep, kept, populate
-from tests.bench.server import ROOT, Server, product
+from tests.bench.server import Server, product
 from tests.bench.story import Story
 from tests.bench.wire import Request, Wire
 
 _ASKED = 200  # times, of what is quick
 _SCANS = 3  # times, of what reads everyone
-_SAMPLE = 0.2  # seconds between two looks at the memory
 _PACE = 0.05  # seconds between two requests while something else goes on
-
-
-@dataclass(frozen=True, slots=True)
-class Took:
-    """How long a command took, how much memory it had at most, and how others fared meanwhile."""
-
-    seconds: float
-    per_second: float  # events
-    megabytes: float  # of all its processes
-    slowest_get_ms: float | None = None  # of a client that goes on asking meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +67,7 @@ def measure(data_dir: Path) -> Large:
     """Measure everything, on a ledger that nobody else uses."""
     population = kept(data_dir)
     events, folder = events_of(population), population.ledger.parent
-    command = _Commands(data_dir, events)
+    command = Commands(data_dir, events)
     with TemporaryDirectory(prefix="scim-large-", dir=data_dir.parent) as scratch:
         log = Path(scratch) / "product.log"
         with _served(population, log) as (_, connection, wire):
@@ -147,7 +134,7 @@ def _answers(
     """Return how long the answers to some questions take, in milliseconds."""
     draw = random.Random(3)
     moment = lambda: draw.randint(population.size + 10, events)  # noqa: E731 (everyone is there)
-    nobody = quote('title eq "No such title"', safe="")
+    nobody = lambda: quote(f'title eq "Title {draw.random()}"', safe="")  # noqa: E731
     questions: dict[str, tuple[int, Callable[[], str]]] = {
         "get by id": (_ASKED, lambda: f"/Users/{draw.choice(population.ids)}"),
         "get by id, as of": (
@@ -155,7 +142,7 @@ def _answers(
             lambda: f"/Users/{draw.choice(population.ids)}?asOf={moment()}",
         ),
         "page of 100, as of": (_ASKED, lambda: f"/Users?count=100&asOf={moment()}"),
-        "filter without an index": (_SCANS, lambda: f"/Users?filter={nobody}"),
+        "filter without an index": (_SCANS, lambda: f"/Users?filter={nobody()}"),
         "sort without an index": (_SCANS, lambda: "/Users?sortBy=title&count=100"),
     }
     found = {}
@@ -183,65 +170,6 @@ def _asking(population: Population, wire: Wire, connection: Connection) -> Calla
         return slowest * 1000
 
     return ask
-
-
-# Commands
-
-
-@dataclass(frozen=True, slots=True)
-class _Commands:
-    """Runs commands on a data directory."""
-
-    data_dir: Path
-    events: int
-
-    def run(self, *words: str, meanwhile: Callable[[Event], float] | None = None) -> Took:
-        """Run a command to its end; raises RuntimeError where it fails."""
-        ended, slowest = Event(), list[float]()
-        other = Thread(target=lambda: slowest.append(meanwhile(ended)) if meanwhile else None)
-        other.start()
-        try:
-            seconds, most = self._watched([str(_PROGRAM), *words])
-        finally:
-            ended.set()
-            other.join()
-        return Took(seconds, self.events / seconds, most / 1e6, *slowest)
-
-    def _watched(self, command: list[str]) -> tuple[float, int]:
-        environment = {**os.environ, "SCIM_DATA_DIR": str(self.data_dir)}
-        started, most = time.perf_counter(), 0
-        with subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        ) as process:
-            reader = Thread(target=process.stderr.read, daemon=True)  # else it may wait for us
-            reader.start()
-            while process.poll() is None:
-                most = max(most, sum(map(_memory, _family(process.pid))))
-                time.sleep(_SAMPLE)
-        if process.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-        return time.perf_counter() - started, most
-
-
-_PROGRAM = Path(sys.executable).with_name("scim-ledger")
-
-
-def _family(pid: int) -> list[int]:
-    """Return a process and all that descend from it."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(each for child in children for each in _family(int(child)))]
-
-
-def _memory(pid: int) -> int:
-    """Return the bytes of a process; those of pages that it shares are divided."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
 # What is shown

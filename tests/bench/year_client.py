@@ -94,7 +94,6 @@ class Replay:
         self._okta, self._happenings = okta, happenings
         self._idle = [Line(each) for each in sockets]
         self._look = look
-        self._waiting: list[Callable[[], None]] = []
         self._ready = selectors.EpollSelector()
         for line in self._idle:
             self._ready.register(line.socket, selectors.EVENT_READ, line)
@@ -153,16 +152,24 @@ class Replay:
         latencies.at.append(now - self.done.started)
         latencies.took.append(now - line.sent_at)
         self.done.requests += 1
-        try:
-            if reply.status not in ask.status:
-                self._fail(ask, reply)
-                raise StopIteration
-            self._count(ask, reply)
-            line.send(line.conversation.send(reply))
-        except StopIteration:
+        following = self._following(line.conversation, ask, reply)
+        if following:
+            line.send(following)
+        else:
             self._busy -= 1
             self._idle.append(line)
             self._begin_some()
+
+    def _following(self, conversation: Conversation, ask: Ask, reply: Reply) -> Ask | None:
+        """Return what Okta asks next; nothing at the end, and after an answer that is wrong."""
+        if reply.status not in ask.status:
+            self._fail(ask, reply)
+            return None
+        self._count(ask, reply)
+        try:
+            return conversation.send(reply)
+        except StopIteration:
+            return None
 
     def _count(self, ask: Ask, reply: Reply) -> None:
         self.done.events += ask.events
