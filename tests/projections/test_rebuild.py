@@ -67,7 +67,7 @@ def create(name: str, **attributes: Any) -> Append:
 
 
 def faults(tenant: Tenant) -> list[runner.Difference | None]:
-    return [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)]
+    return [p.check() for p in wiring.projections_of(tenant)]
 
 
 # The same bytes
@@ -77,7 +77,7 @@ def test_a_rebuild_gives_the_same_bytes(projected: Tenant) -> None:
     before = contents(projected.ledger)
 
     for projection in wiring.projections_of(projected):
-        StoredProjection(projected.ledger, projection).rebuild()
+        projection.rebuild()
 
     assert contents(projected.ledger) == before
     assert all(before.values())
@@ -331,10 +331,8 @@ def test_projections_that_were_never_built_are_outdated(ledger: SQLiteLedger) ->
 
 
 def test_the_status_tells_revision_position_and_rows(projected: Tenant) -> None:
-    projections = wiring.projections_of(projected)
-
-    [credentials, configuration, resources] = [
-        StoredProjection(projected.ledger, each).status() for each in projections
+    [credentials, configuration, resources, indexes] = [
+        each.status() for each in wiring.projections_of(projected)
     ]
 
     assert (credentials.name, credentials.rows) == ("credentials", {"credential": 3})
@@ -346,6 +344,7 @@ def test_the_status_tells_revision_position_and_rows(projected: Tenant) -> None:
         "resource_census": 2,
     }
     assert set(resources.rows) == set(Resources.tables)
+    assert (indexes.name, set(indexes.rows.values())) == ("indexes", {0})
 
 
 # What was cut off
