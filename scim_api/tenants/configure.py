@@ -109,6 +109,7 @@ def _check(tenant: Tenant, values: Values, effects: Values, progress: Progress) 
             if after[type_name].find_path(name) is None:
                 raise ConfigurationRefused(
                     f"{name} is indexed; first: scim-ledger attribute unindex {name}"
+                    f" --resource-type {type_name}"
                 )
     with tenant.ledger.reading() as connection:
         for name, new_type in after.items():

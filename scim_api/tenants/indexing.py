@@ -99,7 +99,7 @@ def _indexable(resource_type: ResourceType, name: str) -> Path:
     if path.key in ("id", "externalId", resource_type.name_attribute) and not path.sub:
         raise ConfigurationRefused(f"{name} is always indexed")
     if path.key in (META, "schemas") or is_joined(path):
-        raise ConfigurationRefused(f"{name} cannot be indexed: no document holds it")
+        raise ConfigurationRefused(f"{name} cannot be indexed")
     if path.type is Type.COMPLEX:
         raise ConfigurationRefused(f"{name} has parts: name one of them, such as name.familyName")
     if path.type is Type.BOOLEAN and path.many:
