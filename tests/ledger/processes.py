@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from ledger import clock, events
@@ -58,6 +59,18 @@ def append_for_ever(path: str) -> None:
     ledger = open_ledger(path)
     while True:
         say(*append_user(ledger))
+
+
+def append_together(path: str) -> None:
+    """Append from eight threads at once, without an end."""
+    ledger = open_ledger(path)
+
+    def append_on() -> None:
+        while True:
+            say(*append_user(ledger))
+
+    for _ in range(8):
+        threading.Thread(target=append_on).start()
 
 
 def hold(path: str) -> None:

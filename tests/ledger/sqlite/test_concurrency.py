@@ -13,6 +13,7 @@ from ledger.contract import NO_STREAM, Append, LedgerBusy, WrongExpectedVersion
 from ledger.events import Event, Metadata
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
+from projections import runner
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
 
@@ -104,7 +105,7 @@ def test_processes_that_migrate_at_once_do_not_collide(ledger_path: Path) -> Non
 
     tenant = wiring.open_tenant(ledger_path)
     assert done == [(("", ""), 0)] * 3
-    assert wiring.outdated(tenant) == []
+    assert runner.outdated(tenant.ledger, wiring.projections_of(tenant)) == []
     tenant.close()
 
 
