@@ -188,21 +188,21 @@ class DatabaseFile:
         with self._noting_refusals():
             deadline, turn = time.monotonic() + self._timeout, SharedTurn(work)
             if self._queue.enter(turn, self._timeout):
+                others: list[SharedTurn] = []
                 try:
-                    turn.result = self._lead(work, deadline)
+                    turn.result = self._lead(work, others, deadline)
                 finally:
-                    self._queue.pass_on()
+                    self._queue.pass_on(others)
             elif turn.error:
                 with _Translating(self):
                     raise turn.error
         return turn.result
 
-    def _lead(self, work: Work, deadline: float) -> Any:
-        """Do a work, and those of the threads that wait by then, in one transaction.
+    def _lead(self, work: Work, others: list[SharedTurn], deadline: float) -> Any:
+        """Do a work, and those of the `others` that wait by then, in one transaction.
 
         Alone it costs nothing more than a transaction of its own.
         """
-        others: list[SharedTurn] = []
         try:
             with self._transaction(deadline) as writer:
                 result, until = work(writer), time.monotonic() + GROUP_TIME
@@ -215,10 +215,6 @@ class DatabaseFile:
             for turn in others:
                 turn.error = _error_of_all(self.path, error)
             raise
-        finally:
-            for turn in others:
-                turn.is_done = True
-                turn.call()
         return result
 
     @contextmanager

@@ -24,7 +24,7 @@ from ledger.contract import (
     WrongExpectedVersion,
     unchecked,
 )
-from ledger.events import ERASABLE, ERASED, REVISIONS, Metadata, Payload, Recorded
+from ledger.events import ERASABLE, ERASED, REVISIONS, Event, Metadata, Payload, Recorded
 from ledger.merkle import leaf_hash
 from ledger.sqlite import schema
 from ledger.sqlite.connection import (
@@ -273,13 +273,21 @@ class SQLiteLedger(LedgerReads):
             connection.execute(f"DELETE FROM purge WHERE {AT_POSITIONS}", (json_list(positions),))
 
 
+class DraftedEvent(NamedTuple):
+    """An event to be recorded, with all that can be computed before the lock is taken."""
+
+    type: str
+    payload: Payload
+    body: bytes
+    salt: bytes
+    commitment: str
+
+
 class Draft(NamedTuple):
-    """An append with all that can be computed before the lock is taken."""
+    """An append, and its events as far as they can be computed before the lock is taken."""
 
     append: Append
-    payloads: Sequence[Payload]
-    salts: list[bytes]
-    commitments: list[str]
+    events: list[DraftedEvent]
 
 
 def initialise(
@@ -307,12 +315,13 @@ def draft_of(append: Append, metadata: Metadata) -> Draft:
     """Compute the payloads, salts and commitments of an append; raises ValueError."""
     if not append.stream.startswith(ERASABLE) and any(e.type == ERASED for e in append.events):
         raise ValueError(f"only the stream of a user is erased, not {append.stream}")
-    payloads = [codec.payload_of(event, metadata) for event in append.events]
-    salts = [os.urandom(codec.SALT_SIZE) for _ in append.events]
-    commitments = [
-        codec.commitment(payload, salt).hex() for payload, salt in zip(payloads, salts, strict=True)
-    ]
-    return Draft(append, payloads, salts, commitments)
+    return Draft(append, [_drafted(event, metadata) for event in append.events])
+
+
+def _drafted(event: Event, metadata: Metadata) -> DraftedEvent:
+    payload, salt = codec.payload_of(event, metadata), os.urandom(codec.SALT_SIZE)
+    commitment = codec.commitment(payload, salt).hex()
+    return DraftedEvent(event.type, payload, codec.canonical(payload), salt, commitment)
 
 
 def append_events(
@@ -330,29 +339,28 @@ def append_events(
     """
     position, at = last[0], max(clock.timestamp(), last[1])
     recorded = Appended()
-    for append, payloads, salts, commitments in drafts:
-        version = version_of(connection, append.stream)
-        if version != append.expected_version:
-            raise WrongExpectedVersion(append.stream, append.expected_version, version)
-        for event, payload, salt, commitment in zip(
-            append.events, payloads, salts, commitments, strict=True
-        ):
+    for append, events in drafts:
+        version = append.expected_version
+        if not events:
+            _must_be_of_version(connection, append.stream, version)
+        for drafted in events:
             position, version = position + 1, version + 1
             new = Recorded(
                 position=position,
                 id=clock.uuid7(),
                 stream=append.stream,
                 version=version,
-                type=event.type,
-                revision=REVISIONS[event.type],
+                type=drafted.type,
+                revision=REVISIONS[drafted.type],
                 at=at,
                 txn=metadata.txn,
                 actor=metadata.actor,
                 via=metadata.via,
-                payload=payload,
+                payload=drafted.payload,
             )
-            header = codec.header_bytes(origin, new, len(payload), commitment)
-            _insert(connection, new, header, salt)
+            size = len(drafted.payload)
+            header = codec.header_bytes(origin, new, size, drafted.commitment)
+            _insert(connection, new, header, drafted)
             recorded.append(new)
     known = {draft.append.stream: draft.append.before for draft in reversed(drafts)}
     for new in recorded:
@@ -365,18 +373,25 @@ def append_events(
     return recorded
 
 
-def _insert(connection: Connection, new: Recorded, header: bytes, salt: bytes) -> None:
+def _insert(connection: Connection, new: Recorded, header: bytes, drafted: DraftedEvent) -> None:
     columns = (new.position, new.id, new.stream, new.version, new.type, new.revision, new.at)
     row = (*columns, new.txn, new.actor, header, leaf_hash(header))
     try:
         connection.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    except driver.IntegrityError as error:  # a trigger's: asked for only now, as it is rare
+    except driver.IntegrityError as error:  # a trigger's, which looked: why is asked only now
+        _must_be_of_version(connection, new.stream, new.version - 1)
         erased = "SELECT 1 FROM event WHERE stream = ? AND type = ?"
         if connection.execute(erased, (new.stream, ERASED)).fetchone():
             raise StreamErased(new.stream) from error
         raise
-    body = codec.canonical(new.payload)
-    connection.execute("INSERT INTO payload VALUES (?, ?, ?, NULL)", (new.position, salt, body))
+    payload = new.position, drafted.salt, drafted.body
+    connection.execute("INSERT INTO payload VALUES (?, ?, ?, NULL)", payload)
+
+
+def _must_be_of_version(connection: Connection, stream: str, expected: int) -> None:
+    version = version_of(connection, stream)
+    if version != expected:
+        raise WrongExpectedVersion(stream, expected, version)
 
 
 def _forget(connection: Connection, erased: Recorded) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -100,14 +100,17 @@ class Queue:
             self._waiting.popleft()
         return turn
 
-    def pass_on(self) -> None:
-        """End a turn: the next one has come."""
+    def pass_on(self, done: Iterable[SharedTurn] = ()) -> None:
+        """End a turn: the next one has come, and those are called whose works were done in it."""
         with self._mutex:
             self._is_busy = bool(self._waiting)
             if self._waiting:
                 turn = self._waiting.popleft()
                 turn.is_held = True
                 turn.call()
+        for each in done:
+            each.is_done = True
+            each.call()
 
     def _withdraw(self, turn: Turn) -> bool:
         """Give up waiting; return False if it is too late for that."""
