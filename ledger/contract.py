@@ -301,8 +301,8 @@ class Ledger(Protocol):
     ) -> list[Change]:
         """Return changes up to a position of a category's streams, by stream and version.
 
-        The first `count`, or those that follow a version of a stream: for whoever folds all of a
-        category, for it costs a look-up for each event.
+        The first `count`, or those that follow a version of a stream; fewer where they are large,
+        but one at least. For whoever folds all of a category: each event costs a look-up.
         """
 
     def version(self, stream: str) -> int:

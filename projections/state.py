@@ -91,15 +91,15 @@ class Fold:
 
     def follow(self, change: Change, payload: Payload) -> None:
         """Follow an event with its payload, which was not forgotten; raises UnknownChange."""
-        if change.type in (events.DELETED, events.ERASED):
+        if self.born is not None and change.type in _UPDATES:
+            self._effects.update(payload)
+        elif change.type in (events.DELETED, events.ERASED):
             self.born = None
             return
-        must_fit(change, self.born is not None)
-        if change.type == events.CREATED:
+        else:
+            must_fit(change, self.born is not None)
             self.born = self.born or change.position
             self._created, self._effects = change.at, dict(payload)
-        else:
-            self._effects.update(payload)
         self._version, self._at = change.version, change.at
 
     def resource(self) -> Resource:

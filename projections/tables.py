@@ -11,7 +11,7 @@ from ledger.contract import Connection
 from ledger.sqlite.schema import CHECKPOINT, definitions, schema_sql, statements
 
 BLOCK, LARGE_BLOCK = 1024, 65_536  # positions whose resources are counted together
-SWEEP = 500  # rows deleted at once
+SWEEP = 1000  # rows deleted at once
 
 Row = dict[str, Any]
 
@@ -93,10 +93,14 @@ def leftovers(connection: Connection, tables: Iterable[str]) -> dict[str, str]:
 
 
 def drop_some(connection: Connection, table: str, key: str) -> bool:
-    """Delete some rows of a table, and the table once it is empty; return whether rows are left.
+    """Drop an index of a table or some rows, at last the table; return whether something is left.
 
     Deleted pages are overwritten (secure_delete): to drop a large table takes long.
     """
+    of_it = "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql NOT NULL"
+    if index := connection.execute(of_it, (table,)).fetchone():
+        connection.execute(f"DROP INDEX {index[0]}")
+        return True
     deleted = connection.execute(
         f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT {SWEEP})"
     ).rowcount

@@ -78,7 +78,8 @@ class Export:
         first, last = self.first, self.last
         for event in self._heads.ledger.raw_events(first, last):
             line = line_of(event, self._disclosure)
-            self.unseen -= {name for name in self.unseen if _names(line, name)}
+            if self.unseen:
+                self.unseen -= {name for name in self.unseen if _names(line, name)}
             yield line
             if event.position % CHUNK == 0:
                 progress(event.position - first + 1, last - first + 1)

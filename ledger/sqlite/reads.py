@@ -16,6 +16,7 @@ from ledger.sqlite.schema import has_tiles
 
 CHUNK = 1000  # events read at once
 TICK = 0.1  # seconds between two looks at the end, however many wait for it
+MOST_BYTES = 2**20  # of payloads read at once: an event can name a thousand members
 BELIEVED = 1.0  # seconds for which an end counts while the files' times stay the same
 
 RAW = "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
@@ -31,6 +32,9 @@ _CHANGES = (
 )
 _POSITION = "SELECT position FROM event WHERE stream = ? AND version = ?"
 AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
+
+
+Row = tuple[Any, ...]
 
 
 class LedgerReads(DatabaseFile):
@@ -126,7 +130,9 @@ class LedgerReads(DatabaseFile):
         self, category: str, upto: int, *, after: tuple[str, int] | None = None, count: int
     ) -> list[Change]:
         stream, version = after or (f"{category}-", 0)
-        rows = self._rows(_CHANGES, stream, version, f"{category}.", upto, count)
+        parameters = stream, version, f"{category}.", upto, count
+        with self.reading() as connection:
+            rows = list(_up_to(MOST_BYTES, connection.execute(_CHANGES, parameters)))
         return [
             Change(position, stream, version, type_, at, codec.payload_from(type_, revision, body))
             for position, stream, version, type_, revision, at, body in rows
@@ -215,7 +221,7 @@ class LedgerReads(DatabaseFile):
             for row in rows or [(None,)]:
                 if row[0] != first:
                     raise self._missing(first)
-                yield RawEvent(*row)
+                yield RawEvent._make(row)
                 first += 1
 
     def _missing(self, position: int) -> LedgerUnavailable:
@@ -271,6 +277,16 @@ class LedgerReads(DatabaseFile):
             " WHERE type = 'Erased' AND position > ?"
         )
         return dict(self._rows(erased, self.position_at(at)))
+
+
+def _up_to(most: int, rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield rows, whose last column is a payload, until the payloads have so many bytes."""
+    size = 0
+    for row in rows:
+        yield row
+        size += len(row[-1] or b"")
+        if size > most:
+            return
 
 
 def end(connection: Connection) -> tuple[int, str]:

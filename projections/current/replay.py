@@ -98,30 +98,34 @@ class Replay:
     def _follow_one(
         self, kind: ResourceKind, fold: Fold, change: Change, payload: Mapping[str, Any]
     ) -> None:
-        born, position = fold.born, change.position
-        if kind.relation == "members" and any(path.startswith(MEMBER) for path in payload):
-            if born is not None and change.type != DELETED:
-                self._follow_members(born, position, payload)
-            payload = {p: value for p, value in payload.items() if not p.startswith(MEMBER)}
+        born = fold.born
+        if kind.relation == "members":
+            payload = self._follow_members(born, change, payload)
         fold.follow(change, payload)
-        if fold.born is None:
-            if born is not None:
-                self._now.dissolved.append((born, position))
-            if born is not None or change.type == ERASED:
-                self._now.gone.append((fold.id, position))
-        if born is None or fold.born is None:
+        if fold.born != born:  # begun or ended
             self._unassigned = None
         elif ACTIVE in payload:
-            self._unassigned = position if payload[ACTIVE] is None else None
+            self._unassigned = change.position if payload[ACTIVE] is None else None
+        if fold.born is None:
+            if born is not None:
+                self._now.dissolved.append((born, change.position))
+            if born is not None or change.type == ERASED:
+                self._now.gone.append((fold.id, change.position))
 
-    def _follow_members(self, group: int, position: int, payload: Mapping[str, Any]) -> None:
-        now = self._now
+    def _follow_members(
+        self, group: int | None, change: Change, payload: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Follow the members that an event of an existing group sets; return the other entries."""
+        others, now, exists = {}, self._now, group is not None and change.type != DELETED
         for path, value in payload.items():
-            if path.startswith(MEMBER):
+            if not path.startswith(MEMBER):
+                others[path] = value
+            elif group is not None and exists:
                 id_ = path.removeprefix(MEMBER)
                 now.members[group, id_] = value["type"] if value is not None else None
                 if value is None:
-                    now.left[id_] = max(position, now.left.get(id_, 0))
+                    now.left[id_] = max(change.position, now.left.get(id_, 0))
+        return others
 
     def _finish(self, kind: ResourceKind) -> None:
         """Make the rows of the resource whose stream has ended."""

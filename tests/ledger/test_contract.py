@@ -592,6 +592,17 @@ def test_changes_of_a_category_are_read_by_stream(mixed: Ledger, metadata: Metad
     assert read(7, after=("User-2", 1)) == []
 
 
+def test_large_changes_are_read_one_at_a_time(ledger: Ledger, metadata: Metadata) -> None:
+    large = Event(events.UPDATED, {"title": "x" * 2**20})
+    ledger.append([Append("User-1", NO_STREAM, [CREATED, large, large])], metadata)
+
+    def read(**after: tuple[str, int]) -> list[int]:
+        return [each.version for each in ledger.read_changes("User", 9, count=9, **after)]
+
+    assert read() == [1, 2]
+    assert read(after=("User-1", 2)) == [3]
+
+
 def test_a_change_says_what_its_event_says(mixed: Ledger) -> None:
     changes = mixed.read_changes("User", 6, count=9)
 
