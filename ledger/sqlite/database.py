@@ -38,6 +38,8 @@ SHARE = 100  # times as long as a check took are between two
 MOMENT = 0.25  # seconds that what only reads waits for a turn to write, at most
 
 LARGE_LOG = 64 * 1024 * 1024  # bytes; SQLite cuts a log that was written back down to so many
+LOOK = 1.0  # seconds between two looks at the size of a log
+READERS_LEAVE = 100  # milliseconds that a writer waits for readers of a large log
 
 UNCHECKED = "not checked since"
 MISSING = "file missing"
@@ -80,6 +82,7 @@ class DatabaseFile:
         self._left: Any = None  # what the file held when its last connection was closed
         self._generation = 0  # of connections; those of an earlier one are opened again
         self._written_by = 0  # the generation of the writer
+        self._next_look = 0.0  # at the size of the log, monotonic seconds
         self.inspection = Inspection(path)
         self.damage: LedgerUnavailable | None = None
         self.damaged_at = 0.0  # monotonic seconds
@@ -250,9 +253,25 @@ class DatabaseFile:
                     roll_back(writer)
                     raise
                 self._must_be_in_place(_MAIN_FILE)
+                self._shorten_log(writer)
         except Misplaced:
             self._save_log()
             raise
+
+    def _shorten_log(self, writer: Connection) -> None:
+        """Begin a large log again; where there are always readers, SQLite never finds the moment.
+
+        New readers do not need what is written back, so it is enough to wait for the old ones.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK
+        if self.log_size() > LARGE_LOG:
+            writer.execute(f"PRAGMA busy_timeout={READERS_LEAVE}")
+            with suppress(driver.Error):  # what was committed is in the log
+                writer.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+            writer.execute("PRAGMA busy_timeout=0")
 
     def _must_be_sound(self) -> None:
         """Raise LedgerUnavailable once a page proved damaged, until a check finds nothing wrong.

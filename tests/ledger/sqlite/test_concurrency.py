@@ -3,7 +3,9 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from ledger import events
 from ledger.contract import NO_STREAM, Append, LedgerBusy, WrongExpectedVersion
 from ledger.events import Event, Metadata
+from ledger.sqlite import database
+from ledger.sqlite.connection import connect, roll_back
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
 from projections import runner
@@ -248,3 +252,28 @@ def test_readers_never_see_half_of_an_append(ledger: SQLiteLedger, metadata: Met
     reader.join()
 
     assert {position % 10 for position in seen} == {1}
+
+
+def test_the_log_stays_short_though_somebody_always_reads(
+    ledger: SQLiteLedger, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LARGE_LOG", 200_000)
+    monkeypatch.setattr(database, "LOOK", 0.0)
+    done = threading.Event()
+
+    def read_on() -> None:
+        with closing(connect(ledger.path)) as one, closing(connect(ledger.path)) as other:
+            while not done.is_set():
+                for reader, before in ((one, other), (other, one)):
+                    reader.execute("BEGIN")
+                    reader.execute("SELECT count(*) FROM event").fetchone()
+                    roll_back(before)  # at no moment nobody reads
+                    time.sleep(0.01)
+
+    reading = threading.Thread(target=read_on)
+    reading.start()
+    appends(ledger, metadata, "Note-1", 80)
+    done.set()
+    reading.join()
+
+    assert ledger.log_size() < 1_000_000
