@@ -51,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="how long each time")
     parser.add_argument("--only", type=_operations, default=OPERATIONS, metavar=names)
     parser.add_argument("--year", type=int, metavar="REQUESTS", help="0 leaves the year out")
+    parser.add_argument("--large", action="store_true", help="what a large ledger costs, too")
     parser.add_argument(
         "--peers", action=argparse.BooleanOptionalAction, help="default: unless quick"
     )
