@@ -138,7 +138,7 @@ class Settings:
     )
     address_connections: int = _setting(
         "SCIM_ADDRESS_CONNECTIONS",
-        _number(100, 1, 10_000),
+        _number(250, 1, 10_000),
         "connections that each worker process keeps of one address; behind trusted proxies,"
         " requests under way",
     )

@@ -1,11 +1,13 @@
 """Answers to requests: the application's, and those that refuse what is no request."""
 
+import time
+from functools import lru_cache
 from typing import Any
 
 import orjson
 from gunicorn.http import wsgi
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
-from gunicorn.util import unquote_to_wsgi_str
+from gunicorn.util import http_date, unquote_to_wsgi_str
 
 from ledger import clock
 from scim_api.logs import LOGGER
@@ -23,12 +25,23 @@ _REASONS = {
 }
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return str(http_date(second))
+
+
 class Nameless(wsgi.Response):  # type: ignore[misc]
     """An answer that does not say which software gives it."""
 
     def default_headers(self) -> list[str]:
         """Return the lines before the application's headers."""
-        return [line for line in super().default_headers() if not line.startswith("Server:")]
+        major, minor = self.req.version
+        lines = [
+            f"HTTP/{major}.{minor} {self.status}\r\n",
+            f"Date: {_date(int(time.time()))}\r\n",
+            f"Connection: {'close' if self.should_close() else 'keep-alive'}\r\n",
+        ]
+        return [*lines, "Transfer-Encoding: chunked\r\n"] if self.chunked else lines
 
 
 class Collected(Nameless):
@@ -54,6 +67,10 @@ class Collected(Nameless):
             self.parts.append(b"0\r\n\r\n")
 
 
+class Interrupted(Exception):
+    """The application failed when a part of its answer was sent already."""
+
+
 def respond(
     application: Any, connection: Connection, cfg: Any, *, close: bool, at_once: bool = False
 ) -> Any:
@@ -72,6 +89,10 @@ def respond(
         for part in parts:
             response.write(part)
         response.close()
+    except Exception as error:
+        if at_once and response.headers_sent:
+            raise Interrupted from error
+        raise
     finally:
         if hasattr(parts, "close"):
             parts.close()

@@ -21,9 +21,11 @@ LARGE_PIECE = 524_288  # of the body of a request
 class Connection:
     """What is known of a connection. Whoever holds it works on it: one thread, or the poller."""
 
-    def __init__(self, sock: socket.socket, client: Any, rules: Any, most: int) -> None:
+    def __init__(
+        self, sock: socket.socket, client: Any, server: Any, rules: Any, most: int
+    ) -> None:
         """`most` is how many bytes of a body are waited for; of a larger one they are enough."""
-        self.sock, self.client, self.server = sock, client, sock.getsockname()
+        self.sock, self.client, self.server = sock, client, server
         self.descriptor: int = sock.fileno()
         self.received = bytearray()  # and not yet taken
         self.outgoing = memoryview(b"")  # what the client still has to take of its answer
@@ -37,12 +39,24 @@ class Connection:
         self.answered = 0  # requests
         self.drained = 0  # bytes that came after the last answer
         self.lane = 0
-        self.source: str | None = None  # whose connections it counts to
+        self.source: str | None = (
+            None  # whose it is; what a proxy sends is one client's after another
+        )
+        self._own: str | None = None
         self._rules, self._most = rules, most
         self._looked = 0  # bytes in which there is no end of a head
         self._enough = 1  # bytes from which on the parser is asked about a part of a head
         self._chunks = Chunks()
         self._taken = 0  # bytes of an answer, since the client was given time
+
+    def counts_to(self, source: str) -> None:
+        """Note whose connection it is, whatever is sent on it."""
+        self.source = self._own = source
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the next that happens is that the client sends a request, or more of one."""
+        return not (self.outgoing or self.closing)
 
     # Arriving
 
@@ -107,7 +121,7 @@ class Connection:
         assert request
         size = self._chunks.end(self.received) if request.chunked else request.length
         whole = size is not None and len(self.received) >= size
-        taken = bytes(self.received[:size])
+        taken = bytes(self.received if size == len(self.received) else self.received[:size])
         del self.received[: len(taken)]
         if request.chunked or not whole:
             request.arrived.unread(taken)
@@ -117,12 +131,10 @@ class Connection:
             request.body = io.BytesIO(taken)
 
     def must_close(self) -> bool:
-        """Return whether nobody can know where the next request begins, or none may follow."""
+        """Return whether nothing follows the request, or nobody can know where that begins."""
         request = self.request
-        if self.closing or self.ended or request is None or request.should_close():
-            return True
-        if not request.chunked:
-            return False
+        if self.closing or self.ended or request is None or not request.chunked:
+            return self.closing or self.ended
         with suppress(Exception):
             while request.body.read(PIECE):
                 pass
@@ -131,6 +143,7 @@ class Connection:
     def is_answered(self, data: bytes, *, close: bool) -> None:
         """Send an answer, as far as the client takes it at once, and be ready for the next."""
         self.request = self.error = None
+        self.source = self._own
         self._looked, self._enough, self._chunks = 0, 1, Chunks()
         self.answered += 1
         self.closing = close

@@ -10,11 +10,12 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.open_files import shortage_of
 from scim_api.protocol.errors import TooManyRequests
 from scim_api.server.connection import PIECE, Connection
 from scim_api.web.proxies import address_of, hop
@@ -67,7 +68,8 @@ class Poller:
 
     def listen_no_more(self) -> None:
         """Take no further connection, and leave those that wait for one to others at once."""
-        for listener in self._listeners.values():
+        for descriptor, listener in self._listeners.items():
+            self._epoll.unregister(descriptor)  # the master has it too
             listener.close()
         self._listeners.clear()
 
@@ -75,7 +77,8 @@ class Poller:
         """Wait for something to happen, and do what is to be done."""
         for descriptor, _ in self._epoll.poll(timeout):
             if connection := self._connections.get(descriptor):
-                self._go_on(connection)
+                if not connection.held:  # else the event was another's, of the same number
+                    self._go_on(connection)
             elif listener := self._listeners.get(descriptor):
                 self._accept_from(listener)
             elif descriptor in self._bells:
@@ -123,14 +126,17 @@ class Poller:
     # Connections
 
     def _accept_from(self, listener: socket.socket) -> None:
+        server = listener.getsockname()
         for _ in range(AT_ONCE):
             try:
-                accepted, address = listener.accept()
-            except OSError:
-                return  # nobody is waiting any more, or no file can be opened
-            connection = Connection(accepted, address, self._rules, self._limits.body)
+                accepted, client = listener.accept()
+            except OSError as error:
+                if shortage_of(error):
+                    self._close_one_of(self._connections.values())
+                return  # or nobody waits any more
+            connection = Connection(accepted, client, server, self._rules, self._limits.body)
             if not self._limits.proxies:
-                connection.source = source_of(address[0])
+                connection.counts_to(source_of(client[0]))
             self._connections[connection.descriptor] = connection
             self._epoll.register(connection.descriptor, _ONCE)
             self._make_room_for(connection)
@@ -142,8 +148,8 @@ class Poller:
     def _make_room_for(self, connection: Connection) -> None:
         """Keep to the limits: close what has waited longest, or else refuse the new one.
 
-        First those are closed that never sent a whole request, of the same address where that has
-        too many. A connection is refused only when all the others are being answered.
+        It is of the same address where that has too many. A connection is refused only when all the
+        others are being answered.
         """
         others = [each for each in self._connections.values() if each is not connection]
         if len(others) >= self._limits.connections:
@@ -154,11 +160,26 @@ class Poller:
             alike = [each for each in others if each.source == connection.source]
             if len(alike) < self._limits.per_address:
                 return
-        if waiting := [each for each in alike if not each.held]:
-            self._close(min(waiting, key=lambda each: (each.answered > 0, each.deadline)))
-        else:
+        if not self._close_one_of(alike):
             says = "This address has too many connections open, or requests under way."
             connection.error = TooManyRequests("crowded.address", says)
+
+    def _close_one_of(self, connections: Iterable[Connection]) -> bool:
+        """Close the connection that has waited longest, first of those that never had an answer.
+
+        One whose request is there all the same, and only not read yet, is spared. Return whether
+        there is one to close.
+        """
+        waiting = {each for each in connections if not each.held}
+        while waiting:
+            oldest = min(waiting, key=lambda each: (each.answered > 0, each.deadline))
+            if oldest.is_reading and oldest.receive():
+                self._hand_over(oldest)
+                waiting.remove(oldest)
+            else:
+                self._close(oldest)
+                return True
+        return False
 
     def _go_on(self, connection: Connection) -> None:
         """Do what has become possible on a connection."""
@@ -221,13 +242,13 @@ class Poller:
                 continue
             if now > connection.deadline:
                 self._end(connection)
-            elif len(connection.received) >= SMALL and not connection.closing:
+            elif len(connection.received) >= SMALL and connection.is_reading:
                 with self._turn, suppress(OSError, ValueError):
                     self._arm(connection)
 
     def _end(self, connection: Connection) -> None:
         """Answer a request whose body did not arrive in time; close all else."""
-        if connection.request and not (connection.outgoing or connection.closing):
+        if connection.request and connection.is_reading:
             connection.ended = True
             self._hand_over(connection)
         else:
@@ -236,6 +257,7 @@ class Poller:
     def _close(self, connection: Connection) -> None:
         with self._turn:
             del self._connections[connection.descriptor]
+            self._epoll.unregister(connection.descriptor)
             connection.sock.close()
 
 
@@ -244,4 +266,4 @@ def source_of(address: str) -> str:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if ip.version == 4 or ip.ipv4_mapped:
         return address
-    return str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
+    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))

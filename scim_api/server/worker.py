@@ -13,7 +13,8 @@ from gunicorn.workers.base import Worker
 from ledger.open_files import OPEN
 from scim_api import settings as settings_
 from scim_api.audit.feeds import REFUSING
-from scim_api.server.answers import refusal, respond
+from scim_api.logs import LOGGER
+from scim_api.server.answers import Interrupted, refusal, respond
 from scim_api.server.connection import STALL, Connection
 from scim_api.server.lanes import WAITS, Lanes
 from scim_api.server.parsing import rules_of
@@ -73,11 +74,10 @@ class ScimWorker(Worker):  # type: ignore[misc]
             data, close = self._answer_to(connection)
         except Exception as error:
             data, close = refusal(error), True
-        finally:
-            OPEN.tidy(*(0,) if connection.lane == WAITS else ())
         connection.is_answered(data, close=close)
         if connection.outgoing and self._poller.is_crowded():
             connection.send_all()
+        _tidy(keep_nothing=connection.lane == WAITS)
 
     def _answer_to(self, connection: Connection) -> tuple[bytes, bool]:
         """Return the bytes of an answer, and whether it is the last of its connection."""
@@ -103,7 +103,9 @@ class ScimWorker(Worker):  # type: ignore[misc]
             )
             connection.sock.settimeout(None)
             return bool(response.should_close() or connection.must_close())
-        except OSError:
+        except (OSError, Interrupted) as error:
+            if not isinstance(error.__cause__ or error, OSError):
+                self.log.exception("Error handling request")
             return True  # the client is gone, or was cut off
 
     def _release_waiting(self) -> None:
@@ -122,3 +124,11 @@ class ScimWorker(Worker):  # type: ignore[misc]
     def is_parent_alive(self) -> bool:
         """Return whether gunicorn's master lives; without it nobody would end this worker."""
         return bool(self.ppid == os.getppid())
+
+
+def _tidy(*, keep_nothing: bool) -> None:
+    """Leave the files that a request used; the next does not have to suffer if that fails."""
+    try:
+        OPEN.tidy(*(0,) if keep_nothing else ())
+    except Exception as error:
+        LOGGER.error("files not left", exc_info=error)

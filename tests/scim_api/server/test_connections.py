@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from ledger.sqlite.connection import driver
+from scim_api.server.poller import source_of
 from tests.scim_api.client import BASE, user
 from tests.scim_api.process import PATIENCE, Server, wait_until
 
@@ -200,8 +201,9 @@ def narrow(tmp_path_factory):
 def test_of_too_many_connections_of_one_address_those_that_waited_longest_are_closed(narrow):
     asking = head(narrow, "GET", f"{BASE}/Users?count=0")
 
-    with clients(narrow, asking) as [known], clients(narrow, *[b"GET"] * 20) as strangers:
+    with clients(narrow, asking) as [known], ExitStack() as later:
         assert read(known)[0][0] == 200
+        strangers = later.enter_context(clients(narrow, *[b"GET"] * 20))
         assert wait_until(lambda: sum(map(is_open, strangers)) <= 4)
         known.sendall(asking)
         again = read(known)[0][0]
@@ -222,6 +224,34 @@ def test_behind_a_proxy_requests_are_counted_by_the_address_that_it_names(start_
         assert wait_until(lambda: sum(map(is_open, connections[2:])) <= 3)
         assert all(map(is_open, [*connections[:2], *idle]))
         assert server.ask("GET", "/livez", base="").status == 200
+
+
+def test_a_connection_of_a_proxy_counts_to_the_client_of_its_request_and_no_longer(start_made):
+    server = start_made(WEB_CONCURRENCY=1, SCIM_ADDRESS_CONNECTIONS=1, SCIM_TRUSTED_PROXIES=1)
+    asking = head(server, "GET", f"{BASE}/Users?count=0", "X-Forwarded-For: 198.51.100.7")
+
+    with clients(server, *[b""] * 5) as connections:
+        answers = []
+        for connection in connections:
+            connection.sendall(asking)
+            answers += read(connection)
+        assert all(map(is_open, connections))
+
+    assert [status for status, _ in answers] == [200] * 5
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "::ffff:192.0.2.7"),
+        ("::1", "::/64"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_connections_count_by_the_address_or_the_network_of_ipv6(address, source):
+    assert source_of(address) == source
 
 
 @pytest.mark.slow
