@@ -3,7 +3,7 @@
 What was recorded before can be sent back unchanged, or made less.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -28,12 +28,17 @@ def check_new(
     resource_type: ResourceType,
     before: Mapping[str, Any],
     after: Mapping[str, Any],
+    changed: Collection[str],
     tolerances: Tolerances,
 ) -> None:
-    """Refuse new texts and values that are too large, misleading or malformed: InvalidValue."""
+    """Refuse new texts and values that are too large, misleading or malformed: InvalidValue.
+
+    `changed` are the keys of what is not the same before and after.
+    """
+    if not changed:
+        return
     for key, value in after.items():
-        declared = resource_type.declared.get(key)
-        if declared and value != before.get(key):
+        if key in changed and (declared := resource_type.declared.get(key)):
             _check(resource_type, declared, before.get(key), value, tolerances)
     size = len(orjson.dumps(after))
     if size > MAX_RESOURCE and size > len(orjson.dumps(before)):

@@ -23,13 +23,10 @@ def difference(before: Attributes, after: Attributes) -> list[Event]:
     Becoming active or inactive is an event of its own, after that of the other attributes. A
     resource is active unless `active` is false.
     """
-    if before == after:
-        return []
-    changed = {
-        key: after.get(key)
-        for key in sorted(before.keys() | after.keys())
-        if not _same(before.get(key), after.get(key))
-    }
+    get = before.get
+    keys = [key for key, value in after.items() if not _same(get(key), value)]
+    keys += [key for key, value in before.items() if key not in after and value is not None]
+    changed = {key: after.get(key) for key in sorted(keys)}
     flipped = []
     if is_active(before) != is_active(after):
         flipped = [Event(_FLIPS[is_active(after)], {"active": changed.pop("active")})]
@@ -53,7 +50,7 @@ def _split(type_: str, entries: Sequence[tuple[str, Any]]) -> list[Event]:
 
 def _same(before: Any, after: Any) -> bool:
     """Return whether a value is unchanged, whatever the order of many values (RFC 7643 §2.4)."""
-    if before == after:
+    if before is after or before == after:
         return True
     if not (isinstance(before, list) and isinstance(after, list)):
         return False

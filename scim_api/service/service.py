@@ -72,7 +72,7 @@ class Service(Reader):
         role = self._catalogue.default_role if "roles" in self._type.declared else None
         granted = {"roles": [dict(role)]} if role else {}
         attributes = {**self._type.defaults, **granted, **loaded}
-        check_new(self._type, {}, attributes, self._tolerances)
+        check_new(self._type, {}, attributes, attributes, self._tolerances)
         id_ = id_ or clock.uuid7()
         itself = {id_: self._kind.type}  # a bulk request can name it before it exists
         joining = self._typed(given.members or {}, itself)
@@ -197,12 +197,13 @@ class Service(Reader):
             before = with_canonical_decimals(self._type, current.resource.attributes)
             members = MemberChanges(StoredMembers(self._ledger, self._resources, row.position))
             after = decide(before, members)
-            if after != before:
-                check_new(self._type, before, after, self._tolerances)
-            changes = members.changes()
-            joining = self._typed(changes.joining, {})
-            events = difference(before, after) + membership(joining, changes.leaving)
+            events = difference(before, after)
             written = frozenset(key for event in events for key in event.effects)
+            check_new(self._type, before, after, written, self._tolerances)
+            if self._has_members:
+                changes = members.changes()
+                joining = self._typed(changes.joining, {})
+                events += membership(joining, changes.leaving)
             # Members are read after the row: those that nothing changed may be of a later version.
             if not events and self._has_members and self._row(id_).version != row.version:
                 raise WrongExpectedVersion(self._stream(id_), row.version, self._row(id_).version)
