@@ -78,15 +78,13 @@ def _is_ordinary(attribute: Attribute, value: Any) -> bool:
     if isinstance(value, str):
         return value.isascii() and len(value) <= MAX_NAME and attribute.type not in FORMED
     if isinstance(value, list):
-        return all(_is_ordinary(attribute, item) for item in value)
-    if isinstance(value, Mapping):
+        parts = [(attribute, item) for item in value]
+    elif isinstance(value, dict):
         subs = attribute.subs
-        return all(
-            _is_ordinary(sub, item)
-            for name, item in value.items()
-            if (sub := subs.get(name.lower()))
-        )
-    return True
+        parts = [(sub, value[name]) for name in value if (sub := subs.get(name.lower()))]
+    else:
+        return True
+    return all(_is_ordinary(part, item) for part, item in parts)
 
 
 def _fault(

@@ -4,9 +4,13 @@ import json
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ledger.events import CREATED
+from projections.query.comparison import decimal_of
 from projections.runner import StoredProjection
+from scim_api.protocol.numbers import loads
 from scim_api.protocol.schema.resource_types import USER_URN
 from scim_api.wiring import projections_of
 from tests.scim_api.client import patch, refusal, user
@@ -344,6 +348,19 @@ def test_a_long_number_where_none_is_due_is_refused_as_any_other(api, number):
 )
 def test_json_with_a_long_number_is_parsed_as_strictly(api, body):
     assert refusal(api.ask("POST", "/Users", data=body))[:2] == (400, "invalidSyntax")
+
+
+JSON_NUMBER = r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?"
+BEFORE, AFTER = ('{"a":', '{"a": ', "[1,", "[", "[\n\t"), ("}", "}", "]", "]", "]")
+
+
+@given(number=st.from_regex(JSON_NUMBER, fullmatch=True), place=st.integers(0, 4))
+@settings(max_examples=300, deadline=None)
+def test_every_number_of_json_is_read_exactly(number: str, place: int):
+    read = loads(f"{BEFORE[place]}{number}{AFTER[place]}".encode())
+
+    value = read["a"] if isinstance(read, dict) else read[-1]
+    assert decimal_of(value) == Decimal(number)
 
 
 def test_json_as_text_keeps_every_digit_too(working):
