@@ -48,26 +48,39 @@ class Memberships:
 
     # Writing
 
-    def change(self, connection: Connection, group: int, effects: Mapping[str, Any]) -> None:
-        """Follow the members that an event sets; `group` is the group's position."""
+    def change(self, connection: Connection, group: int, effects: Mapping[str, Any]) -> int:
+        """Follow the members that an event sets; return how many more the group has then.
+
+        `group` is the group's position.
+        """
         named = [
             (key.removeprefix(MEMBER), value)
             for key, value in effects.items()
             if key.startswith(MEMBER)
         ]
         if not named:
-            return
+            return 0
+        added = [(group, id_, value["type"]) for id_, value in named if value is not None]
         removed = [id_ for id_, value in named if value is None]
-        connection.executemany(
-            f"INSERT OR REPLACE INTO {self._member} VALUES (?, ?, ?)",
-            [(group, id_, value["type"]) for id_, value in named if value is not None],
-        )
-        connection.executemany(
-            f"DELETE FROM {self._member} WHERE group_position = ? AND member_id = ?",
-            [(group, id_) for id_ in removed],
-        )
-        connection.executemany(
-            f"INSERT OR IGNORE INTO {self._former} VALUES (?)", [(id_,) for id_ in removed]
+        more, many = 0, connection.executemany
+        if added:
+            more = many(f"INSERT OR IGNORE INTO {self._member} VALUES (?, ?, ?)", added).rowcount
+        if more < len(added):  # an event named somebody who was a member already
+            many(f"REPLACE INTO {self._member} VALUES (?, ?, ?)", added)
+        if removed:
+            more -= many(
+                f"DELETE FROM {self._member} WHERE group_position = ? AND member_id = ?",
+                [(group, id_) for id_ in removed],
+            ).rowcount
+            many(f"INSERT OR IGNORE INTO {self._former} VALUES (?)", [(id_,) for id_ in removed])
+        return more
+
+    def count(self, connection: Connection) -> None:
+        """Count the members of every group, after a rebuild."""
+        connection.execute(
+            f"UPDATE {self._resource} SET members = seen.number FROM (SELECT group_position,"
+            f" count(*) AS number FROM {self._member} GROUP BY group_position) AS seen"
+            " WHERE position = seen.group_position"
         )
 
     def write_all(
@@ -130,12 +143,11 @@ class Memberships:
         return {row[0]: Relation(*row) for row in rows}
 
     def more_than(self, connection: Connection, group: int, number: int) -> bool:
-        """Return whether a group has more members than a number, without counting all."""
+        """Return whether a group has more members than a number."""
         row = connection.execute(
-            f"SELECT 1 FROM {self._member} WHERE group_position = ? LIMIT 1 OFFSET ?",
-            (group, number),
+            f"SELECT members > ? FROM {self._resource} WHERE position = ?", (number, group)
         ).fetchone()
-        return row is not None
+        return bool(row and row[0])
 
     def members(self, connection: Connection, group: int, *, named: bool = True) -> list[Relation]:
         """Return the members of a group, in the order of their ids.

@@ -81,6 +81,7 @@ class Replay:
         with opened() as connection:
             self._write(connection)
             self._write_former(connection)
+            self._memberships.count(connection)
 
     def _follow(self, kind: ResourceKind, changes: Sequence[Change]) -> None:
         fold = self._fold
@@ -149,7 +150,7 @@ class Replay:
     def _write(self, connection: Connection) -> None:
         now, self._now, many = self._now, _Written(), connection.executemany
         tables = self._tables
-        many(f"INSERT INTO {tables.resource} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", now.resources)
+        many(f"INSERT INTO {tables.resource} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", now.resources)
         many(f"INSERT INTO {tables.email} VALUES (?, ?)", sorted(now.emails))
         many(
             f"INSERT INTO {tables.census} VALUES (?, ?, ?, ?)"

@@ -45,7 +45,7 @@ class Resources(ResourceReader, Projection):
     """The current-state projection; reads take a ledger's reading connection."""
 
     name = "resources"
-    revision = 5
+    revision = 6
     scripts = ("current/resources.sql",)
     tables: Mapping[str, str] = {
         "resource": "position",
@@ -107,7 +107,7 @@ class Resources(ResourceReader, Projection):
 
         Raises NotUnique, or StillMember.
         """
-        kind, written = self._kinds.get(recorded.category), None
+        kind, written, more = self._kinds.get(recorded.category), None, 0
         if recorded.payload is None:
             return None  # forgotten; the Erased event of its stream comes later
         if kind is None:
@@ -120,8 +120,10 @@ class Resources(ResourceReader, Projection):
         new = evolve(old.resource if old else None, recorded)
         if new and kind.relation == "members":
             new = _without_members(new)
+        if old and recorded.type != DELETED:
+            more = self.memberships.change(connection, old.row.position, recorded.payload)
         if old and new:
-            written = self._update(connection, kind, old, new)
+            written = self._update(connection, kind, old, new, more)
             self._follow_active(connection, old, recorded)
         elif new:
             written = self._insert(connection, kind, recorded.position, new)
@@ -129,8 +131,6 @@ class Resources(ResourceReader, Projection):
             self._delete(connection, old)
         elif recorded.type == ERASED:  # deleted before, or unknown because of what was erased
             self.memberships.forget(connection, recorded.subject)
-        if old and recorded.type != DELETED:
-            self.memberships.change(connection, old.row.position, recorded.payload)
         return written
 
     def _current(self, connection: Connection, id_: str) -> Current | None:
@@ -146,7 +146,7 @@ class Resources(ResourceReader, Projection):
         document = document_of(resource, kind.schema, kind.endpoint)
         self.uniqueness.claim_name(connection, kind, resource)
         connection.execute(
-            f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {self._table} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             resource_row(kind, position, resource, document),
         )
         self._index(connection, position, resource, {}, resource.attributes)
@@ -155,7 +155,12 @@ class Resources(ResourceReader, Projection):
         return Current(row, resource)
 
     def _update(
-        self, connection: Connection, kind: ResourceKind, old: Current, new: Resource
+        self,
+        connection: Connection,
+        kind: ResourceKind,
+        old: Current,
+        new: Resource,
+        more_members: int,
     ) -> Current:
         document = document_of(new, kind.schema, kind.endpoint)
         values: dict[str, Any] = {"version": new.version, "document": document}
@@ -166,9 +171,12 @@ class Resources(ResourceReader, Projection):
             values["external_id"] = after.get("externalId")
         if (display := kind.display(after)) != kind.display(before):
             values["display"] = display
-        columns = ", ".join(f"{column} = ?" for column in values)
+        columns = [f"{column} = ?" for column in values]
+        if more_members:
+            values["members"] = more_members
+            columns.append("members = members + ?")
         connection.execute(
-            f"UPDATE {self._table} SET {columns} WHERE position = ?",
+            f"UPDATE {self._table} SET {', '.join(columns)} WHERE position = ?",
             (*values.values(), old.row.position),
         )
         self._index(connection, old.row.position, new, before, after)

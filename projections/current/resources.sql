@@ -9,6 +9,7 @@ CREATE TABLE resource{s} (
   external_id TEXT,
   display TEXT NOT NULL,         -- what others show of it: displayName, or else the name
   version INTEGER NOT NULL,
+  members INTEGER NOT NULL,      -- how many it has, as a group
   document BLOB NOT NULL         -- the answer's bytes, but for base URL, groups, members
 ) STRICT;
 CREATE UNIQUE INDEX resource{s}_id ON resource{s} (id);

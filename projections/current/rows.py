@@ -22,6 +22,7 @@ def resource_row(
         attributes.get("externalId"),
         kind.display(attributes),
         resource.version,
+        0,  # members: they join later
         document,
     )
 

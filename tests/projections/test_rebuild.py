@@ -222,7 +222,7 @@ EDITS = {
     "DELETE FROM resource WHERE position = 5": (
         "table resource differs from a rebuild at position 5 (the whole row)"
     ),
-    "INSERT INTO resource VALUES (99, 'i', 'User', 'n', NULL, 'n', 1, x'7b7d')": (
+    "INSERT INTO resource VALUES (99, 'i', 'User', 'n', NULL, 'n', 1, 0, x'7b7d')": (
         "table resource differs from a rebuild at position 99 (the whole row)"
     ),
     "INSERT INTO resource_email VALUES ('zoe@example.com', 4)": (
@@ -454,7 +454,7 @@ def test_whatever_happened_the_live_rows_are_those_of_a_rebuild(
 
     assert rebuilt == live
     assert {r.id: r for r in folded if r} == {
-        row[1]: resource_of(row[7]) for row in live["resource"]
+        row[1]: resource_of(row[8]) for row in live["resource"]
     }
     assert what_the_documents_say(live["resource"]) == {
         "resource": [row[:7] for row in live["resource"]],

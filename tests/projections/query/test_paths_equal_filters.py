@@ -193,7 +193,7 @@ def stored(database: Any, declared: AttributeAt, values: Any) -> None:
             "INSERT INTO resource_email VALUES (?, 1)", [(fold(one["value"]),) for one in values]
         )
     database.execute(
-        "INSERT INTO resource VALUES (1, 'a', 'User', 'a', NULL, '', 1, ?)",
+        "INSERT INTO resource VALUES (1, 'a', 'User', 'a', NULL, '', 1, 0, ?)",
         (orjson.dumps(document),),
     )
 

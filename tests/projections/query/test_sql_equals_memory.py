@@ -30,7 +30,7 @@ def store(database: Any, documents: Documents) -> None:
     database.execute("DELETE FROM resource_email")
     for position, document in enumerate(documents):
         database.execute(
-            "INSERT INTO resource VALUES (?, ?, 'User', ?, ?, '', 1, ?)",
+            "INSERT INTO resource VALUES (?, ?, 'User', ?, ?, '', 1, 0, ?)",
             (
                 position,
                 document["id"],
