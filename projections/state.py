@@ -127,8 +127,11 @@ def laid_over(attributes: Attributes, effects: Attributes, type_: str) -> dict[s
     null unassigns; an attribute in STANDING then has its value there.
     """
     after = {**attributes, **effects}
-    given = {key: value for key, value in after.items() if value is not None}
-    return {**STANDING.get(type_, {}), **given}
+    if None in after.values():
+        after = {key: value for key, value in after.items() if value is not None}
+    for key, value in STANDING.get(type_, {}).items():
+        after.setdefault(key, value)
+    return after
 
 
 def document_of(resource: Resource, schema: str, endpoint: str) -> bytes:

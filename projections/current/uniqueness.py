@@ -77,8 +77,8 @@ class Uniqueness:
         after: Attributes,
     ) -> None:
         """Follow a change of a resource at a `place` (position, id); raises NotUnique."""
-        changed = before.keys() | after.keys()
-        if not any(":" in key and before.get(key) != after.get(key) for key in changed):
+        extended = [key for key in before.keys() | after.keys() if ":" in key]
+        if all(before.get(key) == after.get(key) for key in extended):
             return  # the common case: only extensions have such attributes
         rows = connection.execute(
             f"SELECT type, key, form FROM {self._attribute} WHERE type = ?", (type_,)
