@@ -38,13 +38,14 @@ from scim_api.tenants.tenants import Tenant, Tenants, ledger_names
 from scim_api.tenants.usage import USAGE_FILE, Usage
 
 DEFAULTS = settings_.load({})
+BUILDER = "scim_api.server.build_history"  # a program of its own, which nothing imports
 SERVICE_ENDS = 3.0  # seconds, for workers whose master was killed
 
 
 def jobs_of(tenant: Tenant) -> Sequence[Job]:
     """Return the background jobs of a ledger."""
     ledger, heads = tenant.ledger, tenant.heads
-    command = (sys.executable, "-m", "scim_api.server.build_history", str(ledger.path))
+    command = (sys.executable, "-m", BUILDER, str(ledger.path))
     return Upkeep(ledger), HistoryJob(tenant.history, command), Signer(heads), Purges(tenant)
 
 

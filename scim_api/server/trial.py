@@ -14,7 +14,7 @@ from scim_api.server.checks import sqlite_check
 from scim_api.server.master import Master
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import ledger_names, ledger_path
-from scim_api.wiring import must_be_migrated
+from scim_api.wiring import BUILDER, must_be_migrated
 
 MOST_NAMED = 10  # ledgers
 ROOMS = (ledger, projections, scim_api)
@@ -59,6 +59,7 @@ def load_all(application: WSGIApplication) -> Any:
     for room in ROOMS:
         for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
             import_module(module.name)
+    import_module(BUILDER)
     Master(application)
     app = _load(application)
     answer = app.test_client().get("/livez")
