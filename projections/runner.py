@@ -239,7 +239,7 @@ class StoredProjection:
             with self.file.reading() as connection, snapshot(connection):
                 rest = self.ledger.read_chunk(position, self._position(connection))
                 twin.project_all(rebuilt, rest)
-                return _difference(connection, rebuilt, self.projection)
+                return first_difference(connection, rebuilt, self.projection)
 
     def _build(
         self,
@@ -266,7 +266,9 @@ class StoredProjection:
         tables.set_checkpoint(connection, self.name, self.projection.revision, position)
 
 
-def _difference(live: Connection, rebuilt: Connection, projection: Projection) -> Difference | None:
+def first_difference(
+    live: Connection, rebuilt: Connection, projection: Projection
+) -> Difference | None:
     """Return the first row that differs, by the smaller key of the two sides."""
     for table, order in projection.tables.items():
         keys, last = order.split(", "), tables.Row()

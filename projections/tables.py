@@ -26,6 +26,7 @@ class Tables:
     # Conditions on rows of `resource`, by index; the parameter is a folded name or an external id.
     by_name = "name_key = ?"
     by_external_id = "(external_id IS NOT NULL AND external_id = ?)"
+    are_indexed = True  # by attributes that the operator chose
 
     def __init__(self, suffix: str = "") -> None:
         self.resource = f"resource{suffix}"
@@ -36,6 +37,8 @@ class Tables:
         self.unique_attribute = f"unique_attribute{suffix}"
         self.unique_value = f"unique_value{suffix}"
         self.unassigned = f"unassigned_active{suffix}"
+        self.attribute_index = f"attribute_index{suffix}"
+        self.attribute_value = f"attribute_value{suffix}"
 
 
 def json_list(values: Iterable[Any]) -> str:

@@ -25,6 +25,7 @@ from projections.compare import compare
 from projections.current.configuration import Configuration
 from projections.current.credentials import Credentials
 from projections.current.resources import Resources
+from projections.current.stored_indexes import StoredIndexes
 from projections.history.history import History, HistoryJob
 from projections.runner import StoredProjection
 from projections.tree import StoredTree
@@ -86,7 +87,7 @@ def open_tenant(path: Path, settings: Settings = DEFAULTS, *, ask: Ask | None = 
 
 def _must_be_built(tenant: Tenant) -> None:
     """Raise NotMigrated unless the projections are those of this version."""
-    if runner.outdated(tenant.ledger, projections_of(tenant)):
+    if outdated(tenant):
         raise NotMigrated(tenant.ledger.path)
 
 
@@ -177,9 +178,21 @@ def wire(
     )
 
 
-def projections_of(tenant: Tenant) -> Sequence[runner.Projection]:
-    """Return a ledger's projections, in the order in which they are built."""
-    return [tenant.credentials, tenant.configuration, tenant.resources]
+def projections_of(tenant: Tenant) -> Sequence[StoredProjection]:
+    """Return the projections in a ledger's own file, in the order in which they are built."""
+    return [
+        StoredProjection(tenant.ledger, tenant.credentials),
+        StoredProjection(tenant.ledger, tenant.configuration),
+        StoredProjection(tenant.ledger, tenant.resources),
+        StoredIndexes(tenant.ledger),
+    ]
+
+
+def outdated(tenant: Tenant) -> list[StoredProjection]:
+    """Return the projections that have no tables yet, or tables of another revision."""
+    return [
+        each for each in projections_of(tenant) if runner.outdated(tenant.ledger, [each.projection])
+    ]
 
 
 def stored_projections(
@@ -187,8 +200,7 @@ def stored_projections(
 ) -> Sequence[StoredProjection]:
     """Return a ledger's projections, the history too, whatever their state."""
     tenant = wire(path, settings, read_only=read_only)
-    inline = (StoredProjection(tenant.ledger, each) for each in projections_of(tenant))
-    return [*inline, tenant.history]
+    return [*projections_of(tenant), tenant.history]
 
 
 def rebuildable(
@@ -215,9 +227,7 @@ def _is_unfinished(path: Path, settings: Settings) -> bool:
         return False
     tenant = wire(path, settings, read_only=True)
     with suppress(LedgerError), closing(tenant):
-        return tenant.ledger.last_position() == 1 and bool(
-            runner.outdated(tenant.ledger, projections_of(tenant))
-        )
+        return tenant.ledger.last_position() == 1 and bool(outdated(tenant))
     return False
 
 
@@ -243,8 +253,8 @@ def wire_up_to_date(
     """Bring a ledger's tables and projections up to date and open it; return what was done too."""
     steps = migrate(path)
     tenant = wire(path, settings, keys=keys)
-    for projection in runner.outdated(tenant.ledger, projections_of(tenant)):
-        StoredProjection(tenant.ledger, projection).rebuild()
+    for projection in outdated(tenant):
+        projection.rebuild()
         steps.append(f"built projection {projection.name}")
     return tenant, steps
 

@@ -2,14 +2,16 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ledger.contract import Connection
 from ledger.sqlite.connection import snapshot
+from projections.current.indexes import AttributeIndexes
 from projections.current.memberships import Memberships, Relation, grouped_in
 from projections.kinds import ResourceKind
 from projections.query.comparison import fold
-from projections.query.documents import Documents
+from projections.query.documents import Documents, after_in_index
 from projections.query.effort import bounded
 from projections.query.model import START, Mark, Page, Query, Stored
 from projections.state import Resource, resource_of
@@ -88,10 +90,21 @@ class ResourceReader:
         """
         if type_ and query.filter is None and query.sort_by is None:
             with snapshot(connection):
-                read = self._page if query.after else self._whole_list
-                return read(connection, type_, query)
-        with bounded(connection):
-            return self._page(connection, type_, query)
+                if query.after is None:
+                    return self._whole_list(connection, type_, query)
+                return self._page(connection, type_, query, self._documents[type_])
+        documents = self._documents[type_]
+        if documents.is_sought(query):  # the most frequent one: one seek, of one row or a few
+            with bounded(connection):
+                return self._page(connection, type_, query, documents)
+        with bounded(connection), snapshot(connection):
+            if type_ and self._tables.are_indexed:
+                ready = AttributeIndexes(self._tables).ready(connection, type_)
+                documents = replace(documents, indexes=ready)
+            number = documents.sorting_index(query)
+            if number is None or type_ is None:
+                return self._page(connection, type_, query, documents)
+            return self._by_index(connection, type_, query, number)
 
     def _whole_list(self, connection: Connection, type_: str, query: Query) -> Page:
         """Seek the first resource of the page by the census, so that every page costs the same."""
@@ -106,9 +119,10 @@ class ResourceReader:
         )
         return Page(total, query.start_index, _taken(rows, query.count)[0])
 
-    def _page(self, connection: Connection, type_: str | None, query: Query) -> Page:
+    def _page(
+        self, connection: Connection, type_: str | None, query: Query, documents: Documents
+    ) -> Page:
         """Seek what follows the query's mark, which writes by others cannot move, or its index."""
-        documents = self._documents[type_]
         where, values = ("type = ?", [type_]) if type_ else ("1", list[Any]())
         if query.filter:
             condition, more_values = documents.where(query.filter)
@@ -136,10 +150,24 @@ class ResourceReader:
             total = connection.execute(
                 f"SELECT count(*) FROM {self._table} AS resource WHERE {where}", values
             ).fetchone()[0]
-        if query.after is None:
-            return Page(total, query.start_index, page)
-        mark = Mark(page[-1][0], page[-1][-1]) if page and more else None
-        return Page(total, 1, [row[:-1] for row in page], mark)
+        return _page_of(query, total, page, more)
+
+    def _by_index(self, connection: Connection, type_: str, query: Query, number: int) -> Page:
+        """Walk the index of the attribute that the whole list is sorted by."""
+        after, values = after_in_index(query)
+        way = "DESC" if query.descending else "ASC"
+        key = ", CASE WHEN value_key < x'' THEN value_key END" if query.after else ""
+        skip = 0 if query.after else query.start_index - 1
+        rows = connection.execute(
+            f"SELECT {self._columns}{key} FROM ("
+            f"SELECT position AS place, value_key FROM {self._tables.attribute_value}"
+            f" WHERE number = ? AND {after} ORDER BY value_key {way}, position LIMIT ? OFFSET ?"
+            f") CROSS JOIN {self._table} AS resource ON position = place"
+            f" ORDER BY value_key {way}, place",
+            (number, *values, query.count + 1, skip),
+        )
+        page, more = _taken(rows, query.count)
+        return _page_of(query, self.total(connection, type_), page, more)
 
     def _skipped(self, connection: Connection, type_: str, skip: int) -> tuple[int, int]:
         """Skip whole blocks; return the position from which to skip how many one by one."""
@@ -156,6 +184,14 @@ class ResourceReader:
                     break
                 skip -= live
         return first, skip
+
+
+def _page_of(query: Query, total: int, rows: list[Any], more: bool) -> Page:
+    """Return a page; rows of a walk end with their sort key."""
+    if query.after is None:
+        return Page(total, query.start_index, rows)
+    mark = Mark(rows[-1][0], rows[-1][-1]) if rows and more else None
+    return Page(total, 1, [row[:-1] for row in rows], mark)
 
 
 def _taken(rows: Iterable[Any], count: int) -> tuple[list[Any], bool]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from ledger.contract import Connection, Ledger, Progress
 from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
 from projections.current.configuration import SETTINGS
+from projections.current.indexes import AttributeIndexes
 from projections.current.reader import ResourceReader
 from projections.current.replay import CannotFold, Replay
 from projections.current.rows import blocks_of, email_keys, resource_row
@@ -64,11 +65,12 @@ class Resources(ResourceReader, Projection):
         """`kinds` by resource type; `suffix` names tables other than the live ones.
 
         With `replaying` no value of an operator's unique attribute is refused: the events are
-        recorded already.
+        recorded already. Indexes are not followed then, but built when all is replayed.
         """
         ResourceReader.__init__(self, kinds, Tables(suffix))
         Projection.__init__(self, suffix)
         self.uniqueness = Uniqueness(self._tables, replaying=replaying)
+        self._indexes = None if replaying else AttributeIndexes(self._tables)
 
     def twin(self, suffix: str) -> "Resources":
         return Resources(self._kinds, suffix, replaying=True)
@@ -113,6 +115,8 @@ class Resources(ResourceReader, Projection):
         if kind is None:
             if recorded.type == SETTINGS_CHANGED:
                 self.uniqueness.follow_settings(connection, recorded.effects)
+                if self._indexes:
+                    self._indexes.follow_settings(connection, recorded.effects)
             return None
         old = before
         if old is None and recorded.version > 1:
@@ -131,6 +135,9 @@ class Resources(ResourceReader, Projection):
             self._delete(connection, old)
         elif recorded.type == ERASED:  # deleted before, or unknown because of what was erased
             self.memberships.forget(connection, recorded.subject)
+        if self._indexes:
+            position = old.row.position if old else recorded.position
+            self._indexes.follow(connection, position, old.resource if old else None, new)
         return written
 
     def _current(self, connection: Connection, id_: str) -> Current | None:

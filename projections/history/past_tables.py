@@ -19,6 +19,8 @@ def name_at(column: str, at: int | str) -> str:
 class PastTables(Tables):
     """The current-state tables, seen at a position."""
 
+    are_indexed = False
+
     def __init__(self, at: int) -> None:
         then = f"since <= {at} AND until > {at}"
 

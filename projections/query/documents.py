@@ -4,12 +4,12 @@ The common look-ups become index seeks. Every JSON path is a bound parameter. No
 U+0000 (a request with it is refused): text given to SQL functions would end there.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from projections.query import joins
-from projections.query.comparison import by_instant, comparable, fold, missing
+from projections.query.comparison import SUBSTRING, by_instant, comparable, fold, missing
 from projections.query.model import (
     START,
     And,
@@ -52,16 +52,18 @@ class Documents:
     """The rows of the resource table, called `resource` in statements.
 
     `unique_name` is the attribute whose folded value is `name_key`; None for several types at once.
+    `indexes` are numbers of attributes that the operator had indexed for the one type that is read.
     """
 
     tables: Tables = LIVE
     unique_name: str | None = "userName"
+    indexes: Mapping[Path, int] = field(default_factory=dict)
 
     def where(self, filter: Filter) -> Sql:
         return compiled(filter, self)
 
     def compare(self, compare: Compare) -> Sql:
-        indexed = self._indexed(compare)
+        indexed = self.indexed(compare) or self._by_index(compare)
         if indexed:
             return indexed
         path, test = compare.path, _test(compare, _value_of(compare.path))
@@ -73,6 +75,12 @@ class Documents:
             absent = f"NOT EXISTS (SELECT 1 FROM {rows})"
             return f"({absent} OR {exists})", [*row_parameters, *parameters]
         return exists, parameters
+
+    def is_sought(self, query: Query) -> bool:
+        """Return whether a query is a look-up by an index that every ledger has."""
+        if query.sort_by is not None or not isinstance(query.filter, Compare):
+            return False
+        return self.indexed(query.filter) is not None
 
     def present(self, path: Path) -> Sql:
         if path.many and path.steps and joins.is_joined(path) and path.sub is None:
@@ -106,7 +114,7 @@ class Documents:
             return joins.rows(path, self.tables), []
         return _VALUES, [_json_path(path.steps)]
 
-    def _indexed(self, compare: Compare) -> Sql | None:
+    def indexed(self, compare: Compare) -> Sql | None:
         """Use a column where it says exactly the same as the document."""
         path, value = compare.path, compare.value
         if compare.operator is not Operator.EQ or not isinstance(value, str):
@@ -131,6 +139,26 @@ class Documents:
             return f"position IN ({by_key})", [fold(value)]
         return None
 
+    def _by_index(self, compare: Compare) -> Sql | None:
+        """Find resources by the index of an attribute: its keys compare as the values do."""
+        path, operator = compare.path, compare.operator
+        number = self.indexes.get(path)
+        is_by_part = operator in SUBSTRING and by_instant(path, Operator.EQ)
+        if number is None or compare.value is None or is_by_part:
+            return None
+        wanted = comparable(path, operator, compare.value)
+        if wanted is None:
+            return "0", []
+        test, bounds = TESTS[operator].format("value_key"), [wanted]
+        if operator is Operator.SW and isinstance(wanted, str):
+            test, bounds = f"{test} AND value_key >= ?", [*bounds, wanted]
+            if end := after_prefix(wanted):
+                test, bounds = f"{test} AND value_key < ?", [*bounds, end]
+        if operator is not Operator.EQ:
+            test += " AND value_key < x''"  # which stands for no value, and is larger than any
+        found = f"SELECT position FROM {self.tables.attribute_value} WHERE number = ? AND {test}"
+        return f"position IN ({found})", [number, *bounds]
+
     # The order of lists
 
     def sort_key(self, path: Path | None) -> Sql:
@@ -148,6 +176,13 @@ class Documents:
             " ORDER BY json_type(v.object, '$.primary') IS 'true' DESC, v.key LIMIT 1)"
         )
         return preferred, [*parameters, *row_parameters]
+
+    def sorting_index(self, query: Query) -> int | None:
+        """Return the number of an index that has a whole list in the order of a query."""
+        path = query.sort_by
+        if query.filter is not None or path is None or path.many:
+            return None
+        return self.indexes.get(path)
 
     def order_by(self, query: Query) -> Sql:
         """Return the terms of ORDER BY and their parameters; ties are in order of position.
@@ -182,6 +217,28 @@ class Documents:
         if query.descending:
             return f"({further} OR {tie})", values
         return f"({further} OR {tie} OR {key} IS NULL)", [*values, *parameters]
+
+
+def after_in_index(query: Query) -> Sql:
+    """Return the condition that a row of an index comes after the query's mark."""
+    mark = query.after
+    if mark is None or mark == START:
+        return "1", []
+    further = "<" if query.descending else ">"
+    key = b"" if mark.key is None else mark.key
+    return (
+        f"value_key {further}= ? AND (value_key {further} ? OR position > ?)",
+        [key, key, mark.position],
+    )
+
+
+def after_prefix(prefix: str) -> str | None:
+    """Return the first text, by code points, after all that begin with a prefix; None if none."""
+    stem = prefix.rstrip("\U0010ffff")
+    if not stem:
+        return None
+    following = ord(stem[-1]) + 1
+    return stem[:-1] + chr(0xE000 if following == 0xD800 else following)  # no surrogate is text
 
 
 def _is_core(path: Path, key: str | None) -> bool:

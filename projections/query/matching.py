@@ -48,10 +48,10 @@ def matcher(filter: Filter) -> Test:
     def leaf(leaf: Leaf) -> Test:
         if isinstance(leaf, Compare):
             absent = None if leaf.value is None else missing(leaf.path)
-            return lambda subject: _compare(leaf, _values(leaf.path, subject, absent))
+            return lambda subject: _compare(leaf, values(leaf.path, subject, absent))
         path = leaf.path
         if isinstance(leaf, Present):
-            return lambda subject: any(map(_is_present, _values(path, subject)))
+            return lambda subject: any(map(_is_present, values(path, subject)))
         inner = matcher(leaf.filter)
         return lambda subject: any(map(inner, _entries(_reach(path, subject))))
 
@@ -85,7 +85,7 @@ def _is_present(value: Any) -> bool:
     return value is not None and value != ""
 
 
-def _values(path: Path, subject: Any, absent: Any = None) -> Sequence[Any]:
+def values(path: Path, subject: Any, absent: Any = None) -> Sequence[Any]:
     """Return the values a path leads to; an absent attribute is one absent value.
 
     `absent` is the value of a missing part of a value that is there.

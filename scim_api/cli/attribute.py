@@ -1,21 +1,23 @@
-"""attribute: which attributes a user must have."""
+"""attribute: which attributes a user must have, and which are indexed."""
 
 from collections.abc import Iterator
 
 import click
 
 from scim_api.cli.console import Console, command, group
+from scim_api.cli.lookup import TYPES
 from scim_api.cli.terminal import Progress
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.schema.resource_types import USER
-from scim_api.tenants import configure
+from scim_api.tenants import configure, indexing
 from scim_api.tenants.catalogue import REQUIRED
 
 attribute = group(
     "attribute",
-    """Declare which attributes a user must have.
+    """Declare which attributes a user must have, and which are indexed.
 
-    A request without one of them is refused, with an error in Okta that names it.
+    A request without a required one is refused, with an error in Okta that names it. Filters and
+    sorts by an indexed one do not read every resource.
     """,
 )
 names_argument = click.argument("names", nargs=-1, required=True, metavar="NAME...")
@@ -68,3 +70,51 @@ def _required_names(user: ResourceType, own: set[str]) -> Iterator[str]:
             yield key
         if declared.attribute.required:
             yield from subs
+
+
+type_option = click.option(
+    "--resource-type",
+    type=click.Choice(TYPES),
+    default=USER.name,
+    show_default=True,
+    help="Whose attributes they are.",
+)
+
+
+@command(
+    "index",
+    "name.familyName",
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+    "displayName --resource-type Group",
+    group=attribute,
+)
+@names_argument
+@type_option
+def index_attributes(console: Console, names: tuple[str, ...], resource_type: str) -> None:
+    """Index attributes: filters and sorts by them find what they want without reading the rest.
+
+    An index is built while the service runs; if that is cut off, the same command goes on. Every
+    later write of such a value costs a little more.
+    """
+    with Progress("indexing recorded resources") as progress:
+        new = indexing.index(console.tenant(), names, resource_type, console.metadata(), progress)
+    console.change(bool(new), f"indexed: {', '.join(new)}", "indexed before")
+
+
+@command("unindex", "name.familyName", "displayName --resource-type Group", group=attribute)
+@names_argument
+@type_option
+def unindex_attributes(console: Console, names: tuple[str, ...], resource_type: str) -> None:
+    """Drop the indexes of attributes."""
+    with Progress("dropping indexes") as progress:
+        gone = indexing.unindex(
+            console.tenant(), names, resource_type, console.metadata(), progress
+        )
+    now = f"not indexed any more: {', '.join(gone)}"
+    console.change(bool(gone), now, "none of them was indexed")
+
+
+@command("indexes", "", "--json", group=attribute)
+def list_indexes(console: Console) -> None:
+    """List the indexed attributes. An index that is building is not used yet."""
+    console.rows(indexing.indexes(console.tenant()), "nothing is indexed")

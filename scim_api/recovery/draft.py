@@ -13,7 +13,6 @@ from ledger.sqlite.connection import how_to_make_whole
 from ledger.sqlite.schema import look_at
 from ledger.verify.report import Options, Report
 from ledger.verify.verifier import verify
-from projections.runner import StoredProjection
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import LEDGER_FILE, Tenant, ledger_names, ledger_path
 from scim_api.wiring import projections_of, wire
@@ -84,7 +83,7 @@ def make_draft(
     tenant = wire(draft, settings, keys=keys)
     try:
         for projection in projections_of(tenant):  # all: a backup may have been changed
-            StoredProjection(tenant.ledger, projection).rebuild(progress)
+            projection.rebuild(progress)
         _must_be_only(tenant, path, settings)
     except BaseException:
         tenant.close()

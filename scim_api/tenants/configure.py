@@ -6,6 +6,7 @@ from typing import Any
 from ledger.contract import Append, LedgerError, Progress, WrongExpectedVersion
 from ledger.events import SETTINGS_CHANGED, Event, Metadata
 from projections.current.configuration import Settings, stream_of
+from projections.current.indexes import INDEX
 from projections.current.uniqueness import NotUnique
 from scim_api.protocol.discovery import declaration
 from scim_api.protocol.policy import PRESETS, with_settings
@@ -102,6 +103,14 @@ def _check(tenant: Tenant, values: Values, effects: Values, progress: Progress) 
             raise ConfigurationRefused(
                 f"{name} is declared required; first: scim-ledger attribute release {name}"
             )
+    for setting in changed:
+        if setting.startswith(INDEX):
+            type_name, _, name = setting.removeprefix(INDEX).partition(":")
+            if after[type_name].find_path(name) is None:
+                raise ConfigurationRefused(
+                    f"{name} is indexed; first: scim-ledger attribute unindex {name}"
+                    f" --resource-type {type_name}"
+                )
     with tenant.ledger.reading() as connection:
         for name, new_type in after.items():
             refuse_contradictions(connection, tenant.resources, before[name], new_type, progress)
