@@ -54,9 +54,9 @@ def uuid7() -> str:
     """
     milliseconds = f"{int(now().timestamp() * 1000):012x}"
     random = _random_bytes()
-    digits, variant = random[:9].hex(), "89ab"[random[9] & 3]
+    digits, variant = random.hex(), "89ab"[random[2] >> 4 & 3]
     return (
-        f"{milliseconds[:8]}-{milliseconds[8:]}-7{digits[:3]}-{variant}{digits[3:6]}-{digits[6:]}"
+        f"{milliseconds[:8]}-{milliseconds[8:]}-7{digits[1:4]}-{variant}{digits[5:8]}-{digits[8:]}"
     )
 
 

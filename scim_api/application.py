@@ -16,7 +16,7 @@ from scim_api.routes.blueprint import scim_blueprint
 from scim_api.server import health
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange, current_exchange, entered, left
 from scim_api.web.lean_flask import LeanFlask
 from scim_api.web.messages import json_response, refusal_of
 from scim_api.web.proxies import WsgiApp, behind
@@ -34,7 +34,7 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.register_blueprint(tlog_blueprint(settings, tenants))
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_blueprint(tenants))
-    app.before_request(lambda: exchange_of(request).check_host())
+    app.before_request(lambda: current_exchange().check_host())
     app.register_error_handler(Exception, _failed)
     rules = (rule.rule for rule in app.url_map.iter_rules())
     logger = RequestLogger(tenants, known_paths(rules, settings.base_path, BASE))
@@ -64,7 +64,11 @@ def _surrounded(wsgi_app: WsgiApp, settings: Settings, logger: RequestLogger) ->
             _account(exchange, int(status[:3]), logger)
             return start_response(status, headers, *error)
 
-        return wsgi_app(environ, start)
+        token = entered(exchange)
+        try:
+            return wsgi_app(environ, start)
+        finally:
+            left(token)
 
     return exchanged
 
@@ -91,7 +95,7 @@ def _tidied(path: str) -> str:
 
 def _failed(error: Exception) -> Response:
     """Return the answer to a request that failed, whatever went wrong: SCIM JSON."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     for_scim = f"{request.path}/".startswith(f"{exchange.settings.base_path}/")
     refusal = refusal_of(error, okta=exchange.is_okta, scim=for_scim)
     exchange.outcome = refusal

@@ -17,7 +17,7 @@ from scim_api.auth.credentials import names_of
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.list_query import Parameters, descending, whole_number
 from scim_api.tenants.tenants import Tenants
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange, current_exchange
 from scim_api.web.messages import JSON
 
 LONGEST_WAIT = 60  # seconds; proxies cut what says nothing for longer
@@ -26,7 +26,7 @@ SOCKET = "gunicorn.socket"
 
 def page(feeds: Feeds) -> Response:
     """GET a page of events, waiting for one if need be."""
-    exchange, parameters = exchange_of(request), request.args
+    exchange, parameters = current_exchange(), request.args
     events = Events(exchange.principal.tenant)
     query = _query(parameters, events)
     given = {k: v for k, v in parameters.items() if k not in ("after", "before")}
@@ -43,7 +43,7 @@ def page(feeds: Feeds) -> Response:
 
 
 def one(position: str) -> Response:
-    events = Events(exchange_of(request).principal.tenant)
+    events = Events(current_exchange().principal.tenant)
     if not _is_position(position):
         raise NotFound("event.position", "The position of an event is a whole number, such as 42.")
     return Response(events.one(int(position)).json, content_type=JSON)
@@ -51,7 +51,7 @@ def one(position: str) -> Response:
 
 def feed(tenants: Tenants, feeds: Feeds) -> Response:
     """GET events without end, as Server-Sent Events."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     header = exchange.environ.get("HTTP_AUTHORIZATION")
     events = Events(exchange.principal.tenant)
     query = EventQuery(filter=_filter(request.args, events), newest_first=False, count=CHUNK)

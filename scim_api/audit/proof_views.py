@@ -9,7 +9,7 @@ from ledger.signing.tree_heads import TreeHeads
 from scim_api.audit.parameters import number
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.tenants.tenants import Tenant, Tenants
-from scim_api.web.context import exchange_of
+from scim_api.web.context import current_exchange
 from scim_api.web.messages import plain_json
 
 TEXT = "text/plain; charset=utf-8"
@@ -111,7 +111,7 @@ def tile(tenants: Tenants, ledger: str | None, level: str, number: str) -> Respo
 
 
 def _heads() -> TreeHeads:
-    return exchange_of(request).principal.tenant.heads
+    return current_exchange().principal.tenant.heads
 
 
 def _newest_of(heads: TreeHeads) -> StoredHead:
@@ -166,7 +166,7 @@ def _size(heads: TreeHeads, name: str) -> int | None:
 
 def _log(tenants: Tenants, named: str | None) -> TreeHeads:
     """Return the heads of the token's ledger, or of the one that is named; raises NotFound."""
-    principal = exchange_of(request).authenticated
+    principal = current_exchange().authenticated
     if principal:
         found: Tenant | None = principal.tenant
     elif named is None:
@@ -190,7 +190,7 @@ def _id(tenant: Tenant) -> str:
 
 def _cacheable(content: str | bytes, content_type: str, how: str) -> Response:
     """Return an answer that shared caches may keep, too, unless a token was needed."""
-    shared = "private" if exchange_of(request).authenticated else "public"
+    shared = "private" if current_exchange().authenticated else "public"
     response = Response(content, content_type=content_type)
     response.headers["Cache-Control"] = f"{shared}, {how}"
     return response

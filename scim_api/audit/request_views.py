@@ -10,13 +10,13 @@ from scim_api.protocol.filter import parse_filter
 from scim_api.request_log.queries import REQUEST, explained, shown
 from scim_api.request_log.queries import page as page_of
 from scim_api.request_log.records import Record
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange, current_exchange
 from scim_api.web.messages import plain_json
 
 
 def page() -> Response:
     """GET a page of requests, newest first."""
-    exchange, parameters = exchange_of(request), request.args
+    exchange, parameters = current_exchange(), request.args
     text = parameters.get("filter")
     found = page_of(
         exchange.principal.tenant.requests,
@@ -36,7 +36,7 @@ def page() -> Response:
 
 def one(id_: str) -> Response:
     """GET a request by its id, or how that begins, with what each record of it means."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     records = exchange.principal.tenant.requests.of_request(id_)
     ids = {record.request_id.lower() for record in records}
     if not records:

@@ -17,13 +17,13 @@ from scim_api.protocol.documents import answer, selection
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.schema.resource_types import RESOURCE_TYPES, kind_of
 from scim_api.web import as_of
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange, current_exchange
 from scim_api.web.messages import plain_json
 
 
 def timeline(type_: str, id_: str) -> Response:
     """GET a page of a resource's events, each with what it changed."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     window = parameters.window(request.args)
     found = Timeline(archive_of(exchange.principal.tenant), type_, id_)
     if not found.exists():
@@ -39,7 +39,7 @@ def timeline(type_: str, id_: str) -> Response:
 
 def blame(type_: str, id_: str) -> Response:
     """GET the event that set each value that a resource has, or had."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     archive = archive_of(exchange.principal.tenant)
     as_of.enter(exchange, as_of.asked(request) or str(archive.end()))
     position = exchange.past.position if exchange.past else 0
@@ -65,7 +65,7 @@ def blame(type_: str, id_: str) -> Response:
 
 def difference(type_: str, id_: str) -> Response:
     """GET the differences of a resource between two moments."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     archive, span = _asked_span(exchange)
     found = Differences(archive, span).of(type_, id_)
     if found.shown is None:
@@ -81,7 +81,7 @@ def difference(type_: str, id_: str) -> Response:
 
 def differences() -> Response:
     """GET a page of the resources that differ between two moments."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     archive, span = _asked_span(exchange)
     after, count = parameters.position(request.args, "after") or 0, parameters.count(request.args)
     names = [resource_type.name for resource_type in RESOURCE_TYPES]

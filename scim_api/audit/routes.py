@@ -13,7 +13,7 @@ from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web import as_of
-from scim_api.web.context import exchange_of
+from scim_api.web.context import current_exchange
 from scim_api.web.guard import guard, route
 from scim_api.web.messages import plain_json
 
@@ -69,6 +69,6 @@ def _refuse_as_of() -> None:
 
 def _status() -> Response:
     """GET the ledger's name and how far it goes."""
-    ledger = exchange_of(request).principal.tenant.ledger
+    ledger = current_exchange().principal.tenant.ledger
     position, at = ledger.end()
     return plain_json({"ledger": ledger.origin, "position": position, "at": at})

@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass
 
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]  # two digits, by their value
 _SHAPE = re.compile(r"scl_([0-9a-f]{16})_([0-9A-Za-z]{43})([0-9A-Za-z]{6})")
 
 
@@ -45,7 +46,9 @@ def digest(text: str) -> str:
 
 
 def _checksum(text: str) -> str:
-    return _base62(zlib.crc32(text.encode()), 6)
+    rest, last = divmod(zlib.crc32(text.encode()), len(_PAIRS))
+    first, middle = divmod(rest, len(_PAIRS))
+    return _PAIRS[first] + _PAIRS[middle] + _PAIRS[last]
 
 
 def _base62(number: int, width: int) -> str:

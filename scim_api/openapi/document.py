@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from scim_api.auth.authenticate import authenticate
 from scim_api.auth.scopes import RequiredScopes, scopes_for_ledger, scopes_for_scim
@@ -22,7 +22,7 @@ from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.settings import Settings
 from scim_api.tenants.catalogue import BUILT_IN, Catalogue
 from scim_api.tenants.tenants import Tenants
-from scim_api.web.context import exchange_of
+from scim_api.web.context import current_exchange
 from scim_api.web.guard import route
 from scim_api.web.messages import plain_json
 
@@ -45,7 +45,7 @@ def openapi_blueprint(tenants: Tenants) -> Blueprint:
 
 def _openapi_json(tenants: Tenants) -> Response:
     """GET the document of the token's ledger, or what every ledger has."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     header = exchange.environ.get("HTTP_AUTHORIZATION")
     catalogue = authenticate(header, tenants, exchange.at).catalogue if header else BUILT_IN
     return plain_json(document(catalogue, exchange.settings, exchange.root_url))

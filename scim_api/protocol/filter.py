@@ -43,6 +43,8 @@ _OPERATORS = {operator.value: operator for operator in Operator}
 _PATH = re.compile(
     r'\s*+([^\W\d]|\$)[^\s\[\]()"]*+\s*+(\[.*\]\s*+(\.([^\W\d]|\$)[\w$-]*+\s*+)?)?', re.DOTALL
 )
+# What clients ask before nearly every write, and what can be said of it without the parser.
+_LOOK_UP = re.compile(r'([A-Za-z]+) eq "([^"\\\x00-\x1f\ud800-\udfff]*+)"')
 _DEFAULT = Tolerances()
 
 
@@ -64,6 +66,9 @@ def parse_filter(
     text: str, resource_type: ResourceType, tolerances: Tolerances = _DEFAULT
 ) -> model.Filter:
     """Read a filter; raises InvalidFilter."""
+    look_up = _LOOK_UP.fullmatch(text) if len(text) <= MAX_LENGTH else None
+    if look_up and (path := resource_type.plain.get(look_up[1].lower())):
+        return model.Compare(path, Operator.EQ, look_up[2])
     return _Parser(text, resource_type, tolerances, InvalidFilter).filter()
 
 

@@ -8,7 +8,7 @@ from scim_api.routes import bulk, discovery, lists, resources
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web import as_of
-from scim_api.web.context import exchange_of
+from scim_api.web.context import current_exchange
 from scim_api.web.guard import guard, route
 
 BY_METHOD = {
@@ -51,6 +51,6 @@ def scim_blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
 
 
 def _enter_the_past() -> None:
-    moment = as_of.asked(request)
-    if moment is not None:
-        as_of.enter(exchange_of(request), moment)
+    exchange = current_exchange()
+    if exchange.environ.get("QUERY_STRING") and (moment := as_of.asked(request)) is not None:
+        as_of.enter(exchange, moment)

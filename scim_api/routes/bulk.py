@@ -11,12 +11,12 @@ from scim_api.protocol.bulk import MAX_PAYLOAD, BulkOperation, bulk_request
 from scim_api.protocol.errors import Refusal
 from scim_api.request_log.records import MAX_METHOD, MAX_PATH, MOST_PARTS, NoChange, Part
 from scim_api.service.bulk import BulkContext, carry_out
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange, current_exchange
 from scim_api.web.messages import json_response, read_json, refusal_of
 
 
 def bulk() -> Response:
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     body = read_json(request, MAX_PAYLOAD)
     answer = carry_out(*bulk_request(body, exchange.tolerances), _context(exchange))
     return json_response(exchange, orjson.dumps(answer))

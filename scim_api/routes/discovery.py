@@ -13,13 +13,13 @@ from scim_api.protocol.errors import Forbidden, NotFound
 from scim_api.protocol.policy import OKTA, Policy, Tolerances
 from scim_api.protocol.schema.attributes import Schema
 from scim_api.tenants.tenants import Tenants
-from scim_api.web.context import exchange_of
+from scim_api.web.context import current_exchange
 from scim_api.web.messages import json_response
 
 
 def config(tenants: Tenants) -> Response:
     """GET what the service can do."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     settings = exchange.settings
     document = discovery.service_provider_config(
         Tolerances(_policy(tenants), exchange.tolerated.add),
@@ -32,7 +32,7 @@ def config(tenants: Tenants) -> Response:
 
 def _policy(tenants: Tenants) -> Policy:
     """Return the token's policy; without a token that of the only ledger, or the default."""
-    who = exchange_of(request).authenticated
+    who = current_exchange().authenticated
     if who:
         return who.policy
     tenants.opened()
@@ -41,13 +41,13 @@ def _policy(tenants: Tenants) -> Policy:
 
 
 def resource_types() -> Response:
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     types, base = exchange.principal.catalogue.resource_types, exchange.base_url
     return _listed(discovery.resource_type_document(each, base) for each in types)
 
 
 def resource_type(name: str) -> Response:
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     found = exchange.principal.catalogue.by_name.get(name)
     if found is None:
         raise NotFound("resource_type.unknown", "There is no resource type with this name here.")
@@ -55,7 +55,7 @@ def resource_type(name: str) -> Response:
 
 
 def schemas() -> Response:
-    base = exchange_of(request).base_url
+    base = current_exchange().base_url
     return _listed(discovery.schema_document(each, base) for each in _schemas())
 
 
@@ -63,16 +63,16 @@ def schema(urn: str) -> Response:
     found = next((each for each in _schemas() if each.id.lower() == urn.lower()), None)
     if found is None:
         raise NotFound("schema.unknown", "There is no schema with this URN here.")
-    return _document(discovery.schema_document(found, exchange_of(request).base_url))
+    return _document(discovery.schema_document(found, current_exchange().base_url))
 
 
 def _schemas() -> list[Schema]:
-    return discovery.schemas_of(exchange_of(request).principal.catalogue.resource_types)
+    return discovery.schemas_of(current_exchange().principal.catalogue.resource_types)
 
 
 def _document(document: dict[str, Any]) -> Response:
     _refuse_filter()
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     below = document["meta"]["location"].removeprefix(exchange.base_url)
     where = {"Content-Location": exchange.base_uri + below}  # RFC 7643 §3.1
     return json_response(exchange, orjson.dumps(document), headers=where)
@@ -81,7 +81,7 @@ def _document(document: dict[str, Any]) -> Response:
 def _listed(documents: Iterable[dict[str, Any]]) -> Response:
     _refuse_filter()
     items = [orjson.dumps(document) for document in documents]
-    return json_response(exchange_of(request), list_response(len(items), items, start_index=1))
+    return json_response(current_exchange(), list_response(len(items), items, start_index=1))
 
 
 def _refuse_filter() -> None:

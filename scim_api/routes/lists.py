@@ -19,18 +19,18 @@ from scim_api.protocol.documents import (
 from scim_api.protocol.list_query import Parameters, list_query, search_parameters, shown
 from scim_api.protocol.schema.attributes import AllTypes, ResourceType
 from scim_api.web import as_of
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange, current_exchange
 from scim_api.web.messages import MAX_WITHOUT_MEMBERS, json_response, read_json
 
 
 def read(name: str | None) -> Response:
     """GET a page of resources, across all types if none is named."""
-    return _answered(name, request.args)
+    return _answered(name, current_exchange().parameters)
 
 
 def search(name: str | None) -> Response:
     """POST a SearchRequest for a page of resources."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     body = read_json(request, MAX_WITHOUT_MEMBERS)
     moment = as_of.asked_in(body)
     if moment is not None:
@@ -39,16 +39,16 @@ def search(name: str | None) -> Response:
 
 
 def _answered(name: str | None, parameters: Parameters) -> Response:
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     by_name, past = exchange.principal.catalogue.by_name, exchange.past
     types = (by_name[name],) if name else tuple(by_name.values())
     bound = types[0] if name else AllTypes.of(types)
     most = exchange.settings.max_results
     query = list_query(parameters, bound, exchange.tolerances, max_results=most)
-    about = ",".join(each.name for each in types) + (f"@{past.position}" if past else "")
-    sealed = about, bytes.fromhex(exchange.principal.token_sha256)  # a cursor's place and key
     is_walk = cursors.is_walk(parameters)
     if is_walk:
+        about = ",".join(each.name for each in types) + (f"@{past.position}" if past else "")
+        sealed = about, bytes.fromhex(exchange.principal.token_sha256)  # a cursor's place and key
         query = cursors.resumed(query, parameters, *sealed)
     source, readings = exchange.source
     with source.reading() as connection:

@@ -19,7 +19,7 @@ from scim_api.protocol.list_query import shown
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.request_log.records import NoChange
 from scim_api.service.reader import Answer, Reader
-from scim_api.web.context import Exchange, exchange_of
+from scim_api.web.context import Exchange, current_exchange
 from scim_api.web.messages import MAX_WITHOUT_MEMBERS, empty_response, json_response, read_json
 
 MOST_SHOWN = 1000  # members that a PATCH answers with, unless it is asked for more
@@ -84,7 +84,7 @@ def delete(name: str, id_: str) -> Response:
 
 def own(view: Callable[[str, str], Response]) -> Response:
     """Serve /Me by the view of a user: the one whose own the credential is (RFC 7644 §3.11)."""
-    user = exchange_of(request).principal.credential.user
+    user = current_exchange().principal.credential.user
     if user is None:
         raise NotServed(
             "me.no_user",
@@ -101,7 +101,7 @@ def no_sign_up() -> NoReturn:
 
 def locate(response: Response) -> Response:
     """Add to every answer of /Me the URI of the user, once it is known."""
-    exchange = exchange_of(request)
+    exchange = current_exchange()
     who = exchange.authenticated
     if who and who.credential.user:
         response.headers["Location"] = f"{exchange.base_uri}/Users/{who.credential.user}"
@@ -120,10 +120,9 @@ class ResourceRequest:
     @classmethod
     def of(cls, name: str) -> "ResourceRequest":
         """Return the current request, about a resource type of a name."""
-        exchange = exchange_of(request)
+        exchange = current_exchange()
         type_ = exchange.principal.catalogue.by_name[name]
-        parameters = request.args if exchange.environ.get("QUERY_STRING") else {}
-        return cls(exchange, type_, exchange.reader(type_), shown(parameters, type_))
+        return cls(exchange, type_, exchange.reader(type_), shown(exchange.parameters, type_))
 
     def body(self) -> Any:
         """Read the body of a write; raises ScimError."""

@@ -2,10 +2,12 @@
 
 import re
 import time
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
 from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
-from flask import Request
 from werkzeug.urls import iri_to_uri
 
 from ledger import clock
@@ -24,7 +26,7 @@ from scim_api.service.service import Service
 from scim_api.settings import Settings
 from scim_api.web.proxies import is_host
 
-_KEY = "scim_ledger.exchange"
+_EXCHANGE: ContextVar["Exchange"] = ContextVar("exchange")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _uri = lru_cache(maxsize=256)(iri_to_uri)  # every client knows the service by one name
 _REQUEST_ID = re.compile(r"(?=.*\d)[A-Za-z0-9-]{16,64}")  # no person's name has a digit
@@ -42,7 +44,7 @@ class Exchange:
     )
 
     def __init__(self, environ: dict[str, Any], settings: Settings) -> None:
-        """Begin an exchange and put it into the environment; the caller's request id is kept."""
+        """Begin an exchange; the caller's request id is kept."""
         given = environ.get("HTTP_X_REQUEST_ID", "")
         self.environ = environ
         self.settings = settings
@@ -54,7 +56,6 @@ class Exchange:
         self.outcome: Outcome | None = None  # for the request log, where it is kept
         self._base_url = settings.base_url
         self._started = time.perf_counter()
-        environ[_KEY] = self
 
     @property
     def tolerances(self) -> Tolerances:
@@ -99,6 +100,17 @@ class Exchange:
     def is_okta(self) -> bool:
         """Whether the caller is Okta, as far as its User-Agent says so."""
         return family(self.client) == OKTA
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the address, of several of a name the first: as Werkzeug reads them."""
+        found: dict[str, str] = {}
+        query = self.environ.get("QUERY_STRING", "")
+        for part in query.encode("latin1").decode().split("&") if query else ():
+            if part:
+                name, _, value = part.partition("=")
+                found.setdefault(_unquoted(name), _unquoted(value))
+        return found
 
     def conditions(self) -> Conditions:
         """Return what If-Match and If-None-Match ask for."""
@@ -177,7 +189,13 @@ class Exchange:
         return line
 
 
-def exchange_of(request: Request) -> Exchange:
-    """Return the exchange of a request."""
-    exchange: Exchange = request.environ[_KEY]
-    return exchange
+def _unquoted(text: str) -> str:
+    return unquote(text.replace("+", " "), errors="werkzeug.url_quote")
+
+
+def entered(exchange: Exchange) -> Token[Exchange]:
+    """Make an exchange that of this thread, until `left` is called."""
+    return _EXCHANGE.set(exchange)
+
+
+left, current_exchange = _EXCHANGE.reset, _EXCHANGE.get

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from scim_api.auth.authenticate import authenticate
 from scim_api.auth.scopes import RequiredScopes, require
 from scim_api.tenants.tenants import Tenants
-from scim_api.web.context import exchange_of
+from scim_api.web.context import current_exchange
 
 
 def route(
@@ -47,7 +47,7 @@ def guard(
 
     @blueprint.before_request
     def _admit() -> None:
-        exchange = exchange_of(request)
+        exchange = current_exchange()
         header = exchange.environ.get("HTTP_AUTHORIZATION")
         allowed, for_all = rule_of(exchange.environ["REQUEST_METHOD"], str(request.url_rule))
         if for_all and not header:

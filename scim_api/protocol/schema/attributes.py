@@ -174,6 +174,18 @@ class ResourceType:
     def _extensions_by_urn(self) -> dict[str, Schema]:
         return {extension.id.lower(): extension for extension in self.extensions}
 
+    @cached_property
+    def plain(self) -> dict[str, Path]:
+        """The paths of attributes that are one text each, by name in small letters."""
+        return {
+            name: item.path()
+            for name, item in self._by_folded_key.items()
+            for attribute in [item.attribute]
+            if attribute.type is Type.STRING
+            and not (attribute.multi_valued or attribute.sub_attributes or attribute.write_only)
+            and attribute.returned is not Returned.NEVER
+        }
+
     def find(self, name: str) -> AttributeAt | None:
         """Find an attribute by name or by URN and name, in any case (RFC 7643 §2.1, §3.10)."""
         return self._by_folded_key.get(name.lower())

@@ -5,6 +5,8 @@ import time
 from dataclasses import replace
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from projections.query.model import (
     And,
@@ -711,3 +713,31 @@ def test_sorting_goes_by_a_simple_attribute(text: str, key: str, sub: str | None
 def test_sorting_by_anything_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match="sortBy"):
         parse_sort(text, USER)
+
+
+NAMES = sorted(
+    {name for each in RESOURCE_TYPES for name in each.plain} | {"active", "emails", "password"}
+)
+
+
+@given(
+    resource_type=st.sampled_from([*RESOURCE_TYPES, AllTypes.of(RESOURCE_TYPES)]),
+    name=st.sampled_from(NAMES),
+    value=st.text(max_size=5),
+    policy=st.sampled_from([OKTA, STRICT]),
+)
+@example(resource_type=USER, name="userName", value="jane@example.com", policy=STRICT)
+@example(resource_type=USER, name="USERNAME", value="\x00", policy=OKTA)
+@example(resource_type=USER, name="title", value="\\u0041", policy=OKTA)
+@example(resource_type=USER, name="password", value="x", policy=OKTA)
+@example(resource_type=USER, name="externalid", value="a" * 11_000, policy=OKTA)
+def test_a_look_up_is_read_as_any_filter_is(resource_type, name, value, policy):
+    def read(text):
+        used = []
+        try:
+            found = parse_filter(text, resource_type, Tolerances(policy, used.append))
+        except InvalidFilter as error:
+            return error.code, used
+        return found, used
+
+    assert read(f'{name} eq "{value}"') == read(f'{name}  eq "{value}"')
