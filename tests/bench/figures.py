@@ -11,6 +11,7 @@ from tests.bench.load import Slice
 
 Figures = dict[str, Any]
 Result = dict[str, Any]
+QUIET = 0.10  # of the machine may be others': what waits for a disk suffers first
 MAY_GROW = 0.15  # of the ratio at the smallest size: what passes for no growth
 
 
@@ -83,6 +84,17 @@ def by_operation(results: Sequence[Result]) -> dict[str, list[Result]]:
     """Return results by the title of their operation, in order."""
     titles = dict.fromkeys(result["title"] for result in results)
     return {title: [each for each in results if each["title"] == title] for title in titles}
+
+
+def warning(found: Figures) -> str:
+    """Return what has to be said of figures from a machine that others used."""
+    if found["others"] <= QUIET:
+        return ""
+    return (
+        f"Other processes took {found['others']:.0%} of the machine: writes, which wait for the"
+        " disk and then find the processor's caches full of something else, cost more than on a"
+        " quiet one, and 99th percentiles say nothing."
+    )
 
 
 def met(result: Result) -> bool:

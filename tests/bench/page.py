@@ -14,6 +14,7 @@ from tests.bench.figures import (
     of_product,
     peer_names,
     sizes,
+    warning,
 )
 from tests.bench.large import WORKS
 from tests.bench.server import ROOT
@@ -51,7 +52,7 @@ def _circumstances(found: Figures) -> str:
         f"{found['date']}, commit {found['commit']}, {found['cores']} cores, Python"
         f" {found['python']}; {found['workers']} workers of {found['threads']} threads,"
         f" {found['connections']} connections; the median of {found['rounds']} rounds of"
-        f" {found['seconds']} s. Other processes took {found['others']:.0%} of the machine."
+        f" {found['seconds']} s. {warning(found) or 'The machine had nothing else to do.'}"
         f" hello's GET took {found['hello_ms']:.3f} ms of CPU, an fsync"
         f" {found['fsync_ms']:.2f} ms (one in a hundred {found['fsync_p99_ms']:.2f})."
     )

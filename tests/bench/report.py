@@ -14,6 +14,7 @@ from tests.bench.figures import (
     of_product,
     peer_names,
     sizes,
+    warning,
 )
 
 _COLUMNS = "{:<25} {:>6} {:>12} {:>7} {:>12} {:>8} {:>8} {:>13} {:>13} {:>10}"
@@ -32,6 +33,7 @@ def text(found: Figures) -> str:
     if of_peers(found):
         parts.append(_peers(found))
     parts += [f"Left out: {reason[:200]}" for reason in found["skipped"]]
+    parts += [warning(found)] if warning(found) else []
     return "\n\n".join([*parts, verdicts(product)])
 
 
