@@ -74,10 +74,23 @@ _SETTINGS = (
 )
 
 
+class Memory:
+    """What was noted of the state of a file at a version (of SQLite's, for one connection).
+
+    `holds` is asked after a commit whether it still does; it gets what it returned last, `mark`.
+    """
+
+    __slots__ = ("holds", "mark", "notes", "version")
+
+    def __init__(self, holds: "Callable[[Connection, Any], tuple[bool, Any]]") -> None:
+        self.version, self.mark, self.holds = -1, None, holds
+        self.notes: dict[Any, Any] = {}
+
+
 class _Connection(driver.Connection):  # type: ignore[misc]
     """A connection with a place for what `remembered` returns."""
 
-    memory: "tuple[int, dict[Any, Any]] | None" = None
+    memory: Memory | None = None
 
 
 def connect(path: Path) -> Connection:
@@ -380,24 +393,25 @@ def within(connection: Connection, is_over: Callable[[], bool]) -> Iterator[None
         connection.set_progress_handler(None, 0)
 
 
-def remember(connection: Connection) -> None:
-    """Let a connection that never writes keep what is noted of the state of its file."""
-    connection.memory = -1, {}
-
-
 def remembered(connection: Connection) -> dict[Any, Any]:
     """Return what was noted of the file as it is now: nothing, once anybody committed since.
 
-    Add to it only what the connection reads after this call. One that may write keeps nothing: it
-    would not be told of its own changes.
+    Of a ledger it is kept while nothing but events about users is committed, so nothing may be
+    noted that these change. Add to it only what the connection reads after this call. One that may
+    write keeps nothing: it would not be told of its own changes.
     """
-    memory: tuple[int, dict[Any, Any]] | None = getattr(connection, "memory", None)
+    memory: Memory | None = getattr(connection, "memory", None)
     if memory is None:
         return {}
     [version] = connection.execute("PRAGMA data_version").fetchone()
-    if version != memory[0] or len(memory[1]) > MOST_REMEMBERED:
-        memory = connection.memory = version, {}
-    return memory[1]
+    if version != memory.version:
+        memory.version = version
+        still, memory.mark = memory.holds(connection, memory.mark)
+        if not still:
+            memory.notes = {}
+    if len(memory.notes) > MOST_REMEMBERED:
+        memory.notes = {}
+    return memory.notes
 
 
 @contextmanager

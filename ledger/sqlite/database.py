@@ -17,10 +17,10 @@ from ledger.sqlite.connection import (
     DAMAGED,
     LOG_FILES,
     Connection,
+    Memory,
     connect_read_only,
     driver,
     ledger_error_from,
-    remember,
     roll_back,
     translate_errors,
     unavailable,
@@ -117,10 +117,18 @@ class DatabaseFile:
             connection = None
         if connection is None:
             connection, local.generation = self._open(), self._generation
-            remember(connection)
+            connection.memory = Memory(self._still_holds)
             local.connection = connection
         OPEN.touch(self._reference)
         return connection
+
+    @staticmethod
+    def _still_holds(connection: Connection, mark: Any) -> tuple[bool, Any]:
+        """Return whether what was noted of the file still holds after a commit, and a mark.
+
+        See connection.Memory. Of a file of which nothing is known, nothing does.
+        """
+        return False, None
 
     @property
     def is_read_here(self) -> bool:

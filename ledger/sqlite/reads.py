@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger import codec
 from ledger.contract import LedgerUnavailable, RawEvent, StoredHead
-from ledger.events import Change, Recorded
+from ledger.events import ERASABLE, Change, Recorded
 from ledger.sqlite.connection import Connection, driver, json_list
 from ledger.sqlite.database import DatabaseFile
 from ledger.sqlite.schema import has_tiles
@@ -17,6 +17,7 @@ from ledger.sqlite.schema import has_tiles
 CHUNK = 1000  # events read at once
 TICK = 0.1  # seconds between two looks at the end, however many wait for it
 MOST_BYTES = 2**20  # of payloads read at once: an event can name a thousand members
+FEW = 100  # events that are looked at to keep what was noted before them
 BELIEVED = 1.0  # seconds for which an end counts while the files' times stay the same
 
 RAW = "SELECT position, header, leaf_hash, salt, body FROM event LEFT JOIN payload USING (position)"
@@ -30,6 +31,11 @@ _CHANGES = (
     " WHERE (stream, version) > (?, ?) AND stream < ? AND +position <= ?"
     " ORDER BY stream, version LIMIT ?"
 )
+_SINCE = (
+    "SELECT (SELECT max(position) FROM event), min(stream), max(stream)"
+    " FROM event WHERE position > ? AND position <= ?"
+)
+_AFTER_USERS = "User."  # the first text after all streams of users
 _POSITION = "SELECT position FROM event WHERE stream = ? AND version = ?"
 AT_POSITIONS = "position IN (SELECT value FROM json_each(?))"
 
@@ -47,6 +53,17 @@ class LedgerReads(DatabaseFile):
         self._seen = 0  # the end at the last look of the thread that watches
         self._watched = False
         self._looked: tuple[object, int, float] = (None, 0, 0.0)  # stamp, end, monotonic seconds
+
+    @staticmethod
+    def _still_holds(connection: Connection, mark: Any) -> tuple[bool, Any]:
+        """Return whether a few events about users were recorded since a position, and nothing else.
+
+        The mark is the position. A commit without an event may have changed anything.
+        """
+        after = mark or 0
+        newest, first, last = connection.execute(_SINCE, (after, after + FEW)).fetchone()
+        few = mark is not None and newest is not None and after < newest <= after + FEW
+        return few and first >= ERASABLE and last < _AFTER_USERS, newest
 
     def _rows(self, statement: str, *parameters: object) -> list[Any]:
         with self.reading() as connection:
