@@ -24,7 +24,6 @@ from ledger.sqlite.connection import connect_read_only, driver
 from ledger.sqlite.ledger import Draft, SQLiteLedger, append_events, draft_of
 from ledger.sqlite.reads import end
 from projections.history.history import HISTORY_FILE
-from projections.runner import StoredProjection
 from scim_api import settings, wiring
 from scim_api.auth.credentials import issue
 from scim_api.tenants.tenants import Tenant
@@ -111,7 +110,7 @@ def _build(tenant: Tenant) -> None:
         for setting in _SPEED:
             connection.execute(setting)
     for projection in wiring.projections_of(tenant):
-        StoredProjection(tenant.ledger, projection).rebuild()
+        projection.rebuild()
 
 
 def wait_for_history(population: Population) -> None:
