@@ -11,8 +11,8 @@ from ledger.events import Recorded
 from projections.audit.archive import Archive, Change, Changes, move_of, values_set
 from projections.audit.cause import Cause
 from projections.current.reader import MOST_BYTES
+from projections.history.contents import NEVER
 from projections.history.lifetimes import Lifetime, MembershipInterval
-from projections.history.projector import NEVER
 from projections.state import MEMBER, Attributes
 
 MOST_CHANGES = 20_000  # on a page: one that would have more ends early

@@ -1,11 +1,11 @@
 """What resources were: the attributes that each event set, and all of them now and then.
 
-A version costs what its event changed. Every sixteenth has all attributes, so a version of any
-resource is made of sixteen rows at the most, and to follow an event costs no look at its resource.
+A version costs what its event changed. Every eighth has all attributes, so a version of any
+resource is made of eight rows at the most, and to follow an event costs no look at its resource.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,16 +14,16 @@ from ledger.events import REQUEST_PREFIX
 from projections.kinds import ResourceKind
 from projections.state import MEMBER, Attributes, Resource, document_of, laid_over
 
+NEVER = 2**63 - 1  # the end of a row that still holds
+
 _NO_ATTRIBUTES = (REQUEST_PREFIX, MEMBER)
 
-EVERY = 16  # versions of a stream, the first of which has all attributes
-
-Version = tuple[int, str | None]  # its number, and the JSON of what its event set
+EVERY = 8  # versions of a stream, the first of which has all attributes
 
 
 def has_all(version: int) -> bool:
     """Return whether a version of a stream has all attributes; so has a first one of a life."""
-    return version % EVERY == 1
+    return version % EVERY == 1 % EVERY
 
 
 def effects_of(payload: Attributes) -> dict[str, Any]:
@@ -31,57 +31,66 @@ def effects_of(payload: Attributes) -> dict[str, Any]:
     return {key: value for key, value in payload.items() if not key.startswith(_NO_ATTRIBUTES)}
 
 
-def content_of(attributes: Attributes) -> str | None:
-    """Return attributes as they are stored, None for none."""
-    if not attributes:
-        return None
-    return orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS).decode()
+class Content(NamedTuple):
+    """The attributes that an event set, as JSON, or all of them; None for no attribute."""
+
+    json: str | None
+    whole: bool
+
+    @classmethod
+    def of(cls, attributes: Attributes, *, whole: bool = False) -> "Content":
+        json = (
+            orjson.dumps(attributes, option=orjson.OPT_SORT_KEYS).decode() if attributes else None
+        )
+        return cls(json, whole)
 
 
-def attributes_of(type_: str, newest_first: Iterable[Version]) -> Attributes:
-    """Return the attributes after the versions of a life: of all, or of enough of them."""
-    changes = list[dict[str, Any]]()
-    for version, content in newest_first:
-        if content is not None:
-            changes.append(orjson.loads(content))
-        if has_all(version):
-            break
+NOTHING = Content(None, whole=False)
+
+
+def attributes_of(type_: str, newest_first: Sequence[str | None]) -> Attributes:
+    """Return the attributes after contents, the last of which has all."""
     merged: dict[str, Any] = {}
-    for change in reversed(changes):
-        merged |= change
+    for content in reversed(newest_first):
+        if content:
+            merged |= orjson.loads(content)
     return laid_over({}, merged, type_)
 
 
-# The events of a life up to a position, newest first.
-_SEEN = (
-    "FROM entry{s} WHERE stream = life.stream"
-    " AND position BETWEEN life.born AND min({at}, life.died - 1) ORDER BY position DESC LIMIT "
+# The events of a stream up to a position, newest first: the last one, or back to all attributes.
+_LAST = "FROM entry{s} WHERE stream = {stream} AND position <= {at} ORDER BY position DESC LIMIT 1"
+_BACK = (
+    "FROM entry{s} WHERE stream = {stream} AND position <= {at} AND position >= (SELECT position"
+    " FROM entry{s} WHERE stream = {stream} AND position <= {at} AND whole"
+    " ORDER BY position DESC LIMIT 1) ORDER BY position DESC"
 )
 
 
+def _of_life(rows: str, at: int | str) -> str:
+    """Return SQL for the events of a row of `life`; its last one, Deleted, made no version."""
+    return rows.format(s="", stream="life.stream", at=f"min({at}, life.died - 1)")
+
+
 def version_at(at: int | str) -> str:
-    """Return SQL for the version of a row of `life` at a position."""
-    return f"(SELECT version {_SEEN.format(s='', at=at)} 1)"
+    """Return SQL for the version of a row of `life` at a position, not before it began."""
+    return f"(SELECT version {_of_life(_LAST, at)})"
 
 
 def document_at(at: int | str) -> str:
-    """Return SQL for the document of a row of `life` at a position, for `register`."""
-    line = "version || ' ' || at || coalesce(' ' || content, '')"
-    lines = f"(SELECT {line} AS line {_SEEN.format(s='', at=at)} {EVERY})"
+    """Return SQL for the document of a row of `life` at such a position, for `register`."""
+    line = "version || ' ' || at || ' ' || coalesce(content, '')"
+    lines = f"(SELECT {line} AS line {_of_life(_BACK, at)})"
     return (
         "scim_document(life.type, life.id, (SELECT at FROM entry WHERE position = life.born),"
         f" (SELECT group_concat(line, char(10)) FROM {lines}))"
     )
 
 
-def versions(connection: Connection, suffix: str, stream: int, born: int) -> Iterable[Version]:
-    """Return the newest versions of a life that has not ended, as far as they are needed."""
-    found: Iterable[Version] = connection.execute(
-        f"SELECT version, content FROM entry{suffix} WHERE stream = ? AND position >= ?"
-        f" ORDER BY position DESC LIMIT {EVERY}",
-        (stream, born),
-    ).fetchall()
-    return found
+def newest(connection: Connection, suffix: str, stream: int) -> list[str | None]:
+    """Return the contents of a stream back to one that has all attributes, newest first."""
+    back = _BACK.format(s=suffix, stream="?1", at=NEVER)
+    rows = connection.execute(f"SELECT content {back}", (stream,))
+    return [content for (content,) in rows]
 
 
 def register(connection: Any, kinds: Mapping[str, ResourceKind]) -> None:
@@ -107,8 +116,7 @@ def register(connection: Any, kinds: Mapping[str, ResourceKind]) -> None:
 
 def _document(kind: ResourceKind, id_: str, created: str, lines: str) -> bytes:
     seen = [line.split(" ", 2) for line in lines.split("\n")]
-    newest = seen[0]
-    changes = ((int(version), rest[0] if rest else None) for version, _, *rest in seen)
-    attributes = attributes_of(kind.type, changes)
-    resource = Resource(kind.type, id_, int(newest[0]), created, newest[1], attributes)
+    version, at, _ = seen[0]
+    attributes = attributes_of(kind.type, [content for _, _, content in seen])
+    resource = Resource(kind.type, id_, int(version), created, at, attributes)
     return document_of(resource, kind.schema, kind.endpoint)

@@ -12,6 +12,7 @@ import orjson
 from ledger.contract import Connection
 from ledger.events import REQUEST_PREFIX, Recorded
 from ledger.user_agents import UNKNOWN, family
+from projections.history.contents import Content
 from projections.query.comparison import SUBSTRING, fold
 from projections.query.effort import bounded
 from projections.query.model import (
@@ -193,7 +194,7 @@ class EventIndex:
         self._streams: list[tuple[int, str]] = []
         self._rows: list[tuple[Any, ...]] = []
 
-    def add(self, recorded: Recorded, stream: int, category: str, content: str | None) -> None:
+    def add(self, recorded: Recorded, stream: int, category: str, content: Content) -> None:
         """Take an event, of a stream by its number; positions stay dense from 1."""
         payload = recorded.payload or {}
         client = payload.get(f"{REQUEST_PREFIX}client")
@@ -215,7 +216,7 @@ class EventIndex:
                 None if request_id is None else packed(request_id),
                 None if client is None else _known_family(client),
                 payload.get(f"{REQUEST_PREFIX}operator"),
-                content,
+                *content,
             )
         )
 
@@ -228,7 +229,7 @@ class EventIndex:
         words = list(self._words.items())[self._known :]
         many(f"INSERT INTO word{s} (text, id) VALUES (?, ?)", words)
         many(f"INSERT INTO stream{s} VALUES (?, ?)", self._streams)
-        marks = ", ".join("?" * 13)
+        marks = ", ".join("?" * 14)
         many(f"INSERT INTO {self._table} VALUES ({marks})", self._rows)
         self._known = len(self._words)
         self._streams, self._rows = [], []
@@ -244,7 +245,7 @@ class EventIndex:
         """Clear what an erasure takes from a stream's events before a position."""
         connection.execute(
             f"UPDATE {self._table} SET client = NULL, request_id = NULL, operator = NULL,"
-            " content = NULL WHERE stream = ? AND position < ?",
+            " content = NULL, whole = 0 WHERE stream = ? AND position < ?",
             (stream, before),
         )
 

@@ -26,7 +26,8 @@ CREATE TABLE entry{s} (
   request_id ANY,
   client TEXT,                   -- the family of the User-Agent; NULL if unknown or erased
   operator TEXT,
-  content TEXT                   -- JSON: the attributes of a resource that it set, or all (contents)
+  content TEXT,                  -- JSON: the attributes of a resource that it set
+  whole INTEGER NOT NULL         -- 1: or rather all attributes (contents.py)
 ) STRICT;
 CREATE INDEX entry{s}_stream ON entry{s} (stream);
 CREATE INDEX entry{s}_category ON entry{s} (category);
@@ -34,3 +35,4 @@ CREATE INDEX entry{s}_type ON entry{s} (type);
 CREATE INDEX entry{s}_actor ON entry{s} (actor);
 CREATE INDEX entry{s}_txn ON entry{s} (txn);
 CREATE INDEX entry{s}_request ON entry{s} (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX entry{s}_whole ON entry{s} (stream) WHERE whole;

@@ -44,16 +44,19 @@ CREATE TABLE membership{s} (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX membership{s}_member ON membership{s} (member_id, group_born, since, until);
 
--- How many resources of a type that were born in a block of positions lived, after each change.
+-- How many resources of a type that were born in a block of positions lived, after each change; blocks
+-- are of two sizes, as in the current state.
 CREATE TABLE life_census{s} (
   type TEXT NOT NULL,
+  size INTEGER NOT NULL,
   block INTEGER NOT NULL,
   position INTEGER NOT NULL,     -- of the change
   live INTEGER NOT NULL,
-  PRIMARY KEY (type, block, position)
+  PRIMARY KEY (type, size, block, position)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE census_block{s} (
   type TEXT NOT NULL,
+  size INTEGER NOT NULL,
   block INTEGER NOT NULL,
-  PRIMARY KEY (type, block)
+  PRIMARY KEY (type, size, block)
 ) STRICT, WITHOUT ROWID;

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ledger.sqlite.database import DatabaseFile
-from projections.history.contents import document_at
+from projections.history.contents import NEVER, document_at
 from projections.history.past_tables import PastTables, name_at
-from projections.history.projector import NEVER
 from projections.query.comparison import fold
 from projections.state import Attributes, Resource, resource_of
 from projections.tables import json_list
@@ -67,14 +66,11 @@ class Lifetimes:
 
     def attributes_at(self, born: int, position: int) -> Attributes:
         """Return the attributes of a lifetime at a position, none before it began."""
-        rows = self._rows(f"SELECT {document_at(position)} FROM life WHERE born = ?", born)
+        rows = self._rows(
+            f"SELECT {document_at(position)} FROM life WHERE born = ? AND born <= ?", born, position
+        )
         with self._file.reading():  # names the file that held what cannot be read
-            return {
-                key: value
-                for (document,) in rows
-                if document
-                for key, value in resource_of(document).attributes.items()
-            }
+            return resource_of(rows[0][0]).attributes if rows else {}
 
     def resources_at(self, ids: Iterable[str], position: int) -> dict[str, Resource]:
         """Return the resources that existed at a position, of some ids."""

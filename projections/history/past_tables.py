@@ -5,7 +5,7 @@ position is part of the queries' text: it is a number of ours, and never a clien
 """
 
 from projections.history.contents import document_at, version_at
-from projections.tables import BLOCK, LARGE_BLOCK, Tables
+from projections.tables import Tables
 
 
 def name_at(column: str, at: int | str) -> str:
@@ -36,16 +36,11 @@ class PastTables(Tables):
         self.by_name = f"position IN (SELECT born FROM {keys('name')} AND key = ?)"
         self.by_external_id = f"position IN (SELECT born FROM {keys('external')} AND key = ?)"
         self.email = f"(SELECT key AS email_key, born AS position FROM {keys('email')})"
-        small = (
-            "SELECT type, block, coalesce((SELECT live FROM life_census AS seen"
-            " WHERE seen.type = known.type AND seen.block = known.block"
-            f" AND seen.position <= {at} ORDER BY seen.position DESC LIMIT 1), 0) AS live"
-            " FROM census_block AS known"
-        )
         self.census = (
-            f"(SELECT type, {BLOCK} AS size, block, live FROM ({small}) UNION ALL"
-            f" SELECT type, {LARGE_BLOCK}, block / {LARGE_BLOCK // BLOCK}, sum(live) FROM ({small})"
-            " GROUP BY 1, 3)"
+            "(SELECT type, size, block, coalesce((SELECT live FROM life_census AS seen"
+            " WHERE seen.type = known.type AND seen.size = known.size AND seen.block = known.block"
+            f" AND seen.position <= {at} ORDER BY seen.position DESC LIMIT 1), 0) AS live"
+            " FROM census_block AS known)"
         )
         self.member = (
             "(SELECT group_born AS group_position, member_id, member_type FROM membership"

@@ -8,17 +8,20 @@ from ledger.events import CREATED, DELETED, ERASED, Recorded
 from projections.current.rows import email_keys
 from projections.current.uniqueness import name_key
 from projections.history import contents, event_index
+from projections.history.contents import NEVER, NOTHING, Content
 from projections.history.event_index import EventIndex
 from projections.kinds import ResourceKind
 from projections.query import sql
 from projections.runner import STRANGE, CannotFollow, Projection
 from projections.state import MEMBER, Attributes, laid_over, must_fit
-from projections.tables import BLOCK, json_list
+from projections.tables import BLOCK, LARGE_BLOCK, json_list
 
-NEVER = 2**63 - 1  # the end of a row that still holds
 SHOWN = "displayName"  # a name that is no key
 
 Key = tuple[str, str]  # kind and key
+Block = tuple[str, int, int]  # type, size in positions, number
+
+_OF_BLOCK = "type = ? AND size = ? AND block = ?"
 
 
 class Stream:
@@ -45,7 +48,7 @@ class Stream:
     def attributes(self, connection: Connection, suffix: str, type_: str) -> Attributes:
         """Return the attributes as of now; they are read when first needed."""
         if self._read is None and self.born is not None:
-            found = contents.versions(connection, suffix, self.number, self.born)
+            found = contents.newest(connection, suffix, self.number)
             self._read = contents.attributes_of(type_, found)
         if self._set:
             self._read, self._set = laid_over(self._read or {}, self._set, type_), {}
@@ -56,15 +59,15 @@ class HistoryProjector(Projection):
     """Follows chunks of events, each in one transaction; it remembers nothing between them."""
 
     name = "history"
-    revision = 3
+    revision = 4
     scripts = ("history/history.sql", "history/event_index.sql")
     tables: Mapping[str, str] = {
         "life": "born",
         "life_name": "born, since",
         "resource_key": "kind, key, born, since",
         "membership": "group_born, member_id, since",
-        "life_census": "type, block, position",
-        "census_block": "type, block",
+        "life_census": "type, size, block, position",
+        "census_block": "type, size, block",
         **EventIndex.tables,
     }
 
@@ -113,7 +116,7 @@ class HistoryProjector(Projection):
             (json_list({recorded.stream for recorded in events}),),
         )
         self._streams = {name: Stream(name, number, born) for name, number, born in rows}
-        self._live: dict[tuple[str, int], int] = {}  # resources in each block, now
+        self._live: dict[Block, int] = {}  # resources in each block, now
         self._index.begin(connection)
         self._clear()
 
@@ -121,22 +124,22 @@ class HistoryProjector(Projection):
         self._lives: dict[int, list[Any]] = {}  # begun in this chunk
         self._deaths: list[tuple[int, int]] = []  # of those begun before
         self._names: list[tuple[Any, ...]] = []
-        self._census: list[tuple[str, int, int, int]] = []
-        self._blocks: list[tuple[str, int]] = []
+        self._census: list[tuple[Any, ...]] = []
+        self._new_blocks: list[Block] = []
         self._keys.clear()
         self._members.clear()
 
-    def _follow(self, connection: Connection, recorded: Recorded, stream: Stream) -> str | None:
-        """Follow what an event says of a resource; return the content of the new version.
+    def _follow(self, connection: Connection, recorded: Recorded, stream: Stream) -> Content:
+        """Follow what an event says of a resource; return what it set.
 
         An event whose payload was forgotten changes nothing: the Erased event of its stream does.
         """
         kind = self._kinds.get(stream.category)
         if kind is None or recorded.payload is None or recorded.type == ERASED:
-            return None
+            return NOTHING
         if recorded.type == DELETED:
             self._delete(connection, kind, recorded.position, stream)
-            return None
+            return NOTHING
         must_fit(recorded, stream.born is not None)
         effects = contents.effects_of(recorded.payload)
         if recorded.type == CREATED:
@@ -152,7 +155,7 @@ class HistoryProjector(Projection):
         recorded: Recorded,
         stream: Stream,
         effects: Attributes,
-    ) -> str | None:
+    ) -> Content:
         born = recorded.position
         attributes = laid_over({}, effects, kind.type)
         self._name(kind, born, born, {}, attributes)
@@ -161,7 +164,7 @@ class HistoryProjector(Projection):
         self._count(connection, kind.type, born, born, +1)
         if kind.relation == "members":
             self._change_members(recorded, born)
-        return contents.content_of(attributes)
+        return Content.of(attributes, whole=True)
 
     def _change(
         self,
@@ -170,17 +173,18 @@ class HistoryProjector(Projection):
         recorded: Recorded,
         stream: Stream,
         effects: Attributes,
-    ) -> str | None:
+    ) -> Content:
         """Follow a change; only one of names and keys needs to know what there was before."""
         is_named = SHOWN in effects or not effects.keys().isdisjoint(kind.keys)
+        whole = contents.has_all(recorded.version)
         before = stream.attributes(connection, self._suffix, kind.type) if is_named else {}
         stream.change(effects)
-        if not (is_named or contents.has_all(recorded.version)):
-            return contents.content_of(effects)
+        if not (is_named or whole):
+            return Content.of(effects)
         after = stream.attributes(connection, self._suffix, kind.type)
         if is_named:
             self._name(kind, stream.born or 0, recorded.position, before, after)
-        return contents.content_of(after if contents.has_all(recorded.version) else effects)
+        return Content.of(after, whole=True) if whole else Content.of(effects)
 
     def _name(
         self, kind: ResourceKind, born: int, at: int, before: Attributes, after: Attributes
@@ -219,25 +223,25 @@ class HistoryProjector(Projection):
         self._count(connection, kind.type, born, at, -1)
 
     def _count(self, connection: Connection, type_: str, born: int, at: int, change: int) -> None:
-        block = type_, born // BLOCK
-        if block not in self._live:
-            row = connection.execute(
-                f"SELECT live FROM life_census{self._suffix} WHERE type = ? AND block = ?"
-                " ORDER BY position DESC LIMIT 1",
-                block,
-            ).fetchone()
-            self._live[block] = row[0] if row else 0
-            self._blocks.append(block)
-        self._live[block] += change
-        self._census.append((*block, at, self._live[block]))
+        for block in _blocks(type_, born):
+            if block not in self._live:
+                row = connection.execute(
+                    f"SELECT live FROM life_census{self._suffix} WHERE {_OF_BLOCK}"
+                    " ORDER BY position DESC LIMIT 1",
+                    block,
+                ).fetchone()
+                self._live[block] = row[0] if row else 0
+                self._new_blocks.append(block)
+            self._live[block] += change
+            self._census.append((*block, at, self._live[block]))
 
     def _write(self, connection: Connection) -> None:
         many, s = connection.executemany, self._suffix
         many(f"UPDATE life{s} SET died = ? WHERE born = ?", self._deaths)
         many(f"INSERT INTO life{s} VALUES (?, ?, ?, ?, ?)", list(self._lives.values()))
         many(f"INSERT INTO life_name{s} VALUES (?, ?, ?, ?)", self._names)
-        many(f"INSERT INTO life_census{s} VALUES (?, ?, ?, ?)", self._census)
-        many(f"INSERT OR IGNORE INTO census_block{s} VALUES (?, ?)", self._blocks)
+        many(f"INSERT INTO life_census{s} VALUES (?, ?, ?, ?, ?)", self._census)
+        many(f"INSERT OR IGNORE INTO census_block{s} VALUES (?, ?, ?)", self._new_blocks)
         self._index.write(connection)
         self._keys.write(connection)
         self._members.write(connection)
@@ -259,21 +263,18 @@ class HistoryProjector(Projection):
                 [(*key, born) for key in keys],
             )
             execute(f"DELETE FROM membership{s} WHERE group_born = ?", (born,))
-            block = type_, born // BLOCK
-            execute(
-                f"DELETE FROM life_census{s} WHERE type = ? AND block = ? AND position IN (?, ?)",
-                (*block, born, died),
-            )
-            execute(
-                f"UPDATE life_census{s} SET live = live - 1"
-                " WHERE type = ? AND block = ? AND position > ? AND position < ?",
-                (*block, born, died),
-            )
-            execute(
-                f"DELETE FROM census_block{s} WHERE type = ? AND block = ? AND NOT EXISTS"
-                f" (SELECT 1 FROM life_census{s} WHERE type = ? AND block = ?)",
-                (*block, *block),
-            )
+            for block in _blocks(type_, born):
+                census = f"life_census{s} {{}} WHERE {_OF_BLOCK} AND position"
+                execute(f"DELETE FROM {census.format('')} IN (?, ?)", (*block, born, died))
+                execute(
+                    f"UPDATE {census.format('SET live = live - 1')} > ? AND position < ?",
+                    (*block, born, died),
+                )
+                execute(
+                    f"DELETE FROM census_block{s} WHERE {_OF_BLOCK} AND NOT EXISTS"
+                    f" (SELECT 1 FROM life_census{s} WHERE {_OF_BLOCK})",
+                    (*block, *block),
+                )
         execute(f"DELETE FROM membership{s} WHERE member_id = ?", (id_,))
         self._index.forget(connection, stream.number, recorded.position)
         stream.end()
@@ -319,6 +320,10 @@ class Intervals:
         marks = ", ".join("?" * (len(self._keys) + self._others + 2))
         connection.executemany(f"INSERT INTO {self._table} VALUES ({marks})", self._rows)
         self.clear()
+
+
+def _blocks(type_: str, born: int) -> list[Block]:
+    return [(type_, size, born // size) for size in (BLOCK, LARGE_BLOCK)]
 
 
 def _keys_of(kind: ResourceKind, attributes: Attributes) -> set[Key]:

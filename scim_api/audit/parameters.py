@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from projections.audit.blame import BEGINNING, Place
 from projections.audit.timeline import Window
-from projections.history.projector import NEVER
+from projections.history.contents import NEVER
 from scim_api.protocol.errors import InvalidValue
 from scim_api.protocol.list_query import DEFAULT_COUNT, Parameters, descending, whole_number
 from scim_api.protocol.schema.resource_types import KINDS

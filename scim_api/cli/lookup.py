@@ -13,8 +13,8 @@ from projections.audit.cause import Cause
 from projections.audit.timeline import Timeline
 from projections.current.memberships import Relation
 from projections.current.reader import ResourceReader
+from projections.history.contents import NEVER
 from projections.history.history import History
-from projections.history.projector import NEVER
 from projections.query.model import START, Mark, Query
 from projections.state import Resource
 from scim_api.audit.documents import archive_of

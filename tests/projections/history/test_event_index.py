@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ledger import events
 from ledger.events import Recorded
 from ledger.sqlite.connection import temporary
+from projections.history.contents import NOTHING
 from projections.history.event_index import EventIndex, EventQuery, bounds
 from projections.history.projector import HistoryProjector
 from projections.query.comparison import fold
@@ -122,7 +123,7 @@ def fill(database: Any, documents: list[Document]) -> EventIndex:
     for version, document in enumerate(documents, 1):
         position, stream = document["position"], document["stream"]
         number = streams.setdefault(stream, position)
-        entries.add(event_of(document, version), number, stream.partition("-")[0], None)
+        entries.add(event_of(document, version), number, stream.partition("-")[0], NOTHING)
         if document["userName"] is not None:
             name(database, number, position, fold(document["userName"]))
     entries.write(database)
