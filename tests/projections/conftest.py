@@ -6,6 +6,7 @@ import pytest
 
 from ledger.sqlite.connection import Connection, temporary
 from projections.current.resources import Resources
+from projections.current.stored_indexes import Indexes
 from scim_api.protocol.schema.resource_types import KINDS
 
 
@@ -14,6 +15,7 @@ def database() -> Iterator[Connection]:
     connection = temporary()
     projection = Resources(KINDS)
     projection.create_tables(connection)
+    Indexes().create_tables(connection)
     projection.prepare(connection)
     yield connection
     connection.close()

@@ -79,5 +79,5 @@ def test_a_history_that_was_not_compared_is_said_to_be_none(history: Path) -> No
 
     compared = compare(opened, 30, lambda *each: None)
 
-    assert sorted(compared.standing) == ["configuration", "credentials", "resources"]
+    assert sorted(compared.standing) == ["configuration", "credentials", "indexes", "resources"]
     assert "the history was not compared" in compared.missing[0]

@@ -17,7 +17,6 @@ from ledger.sqlite import database
 from ledger.sqlite.connection import connect, roll_back
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
-from projections import runner
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
 
@@ -109,7 +108,7 @@ def test_processes_that_migrate_at_once_do_not_collide(ledger_path: Path) -> Non
 
     tenant = wiring.open_tenant(ledger_path)
     assert done == [(("", ""), 0)] * 3
-    assert runner.outdated(tenant.ledger, wiring.projections_of(tenant)) == []
+    assert wiring.outdated(tenant) == []
     tenant.close()
 
 

@@ -22,7 +22,6 @@ from ledger.events import Event, Metadata
 from ledger.sqlite.connection import Connection, driver
 from ledger.sqlite.ledger import SQLiteLedger
 from ledger.verify.verifier import verify
-from projections import runner
 from projections.runner import StoredProjection
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
@@ -90,9 +89,7 @@ def test_acknowledged_events_survive_sigkill(work: str, tenant: Tenant, metadata
     assert left_behind == []
     assert integrity(path) == ["ok"]
     assert whole_users(tenant)
-    assert [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)] == [
-        None
-    ] * 3
+    assert [p.check() for p in wiring.projections_of(tenant)] == [None] * 4
     [recorded] = tenant.ledger.append(
         [Append("Note-1", NO_STREAM, [Event(events.CREATED)])], metadata
     )
@@ -196,7 +193,7 @@ def test_a_migration_cut_off_is_finished_by_the_next(
             app.console().migrate("acme")
 
             tenant = wiring.open_tenant(many_users)
-            assert runner.outdated(tenant.ledger, wiring.projections_of(tenant)) == []
+            assert wiring.outdated(tenant) == []
             assert StoredProjection(tenant.ledger, tenant.resources).check() is None
             StoredProjection(tenant.ledger, tenant.resources).sweep()
             assert remains(foreign(many_users)) == []

@@ -57,9 +57,7 @@ def test_a_rebuild_gives_the_same_rows_and_version(tenant: Tenant, change) -> No
     StoredProjection(tenant.ledger, tenant.configuration).rebuild()
 
     assert tenant.settings() == before
-    assert [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)] == [
-        None
-    ] * 3
+    assert [p.check() for p in wiring.projections_of(tenant)] == [None] * 4
 
 
 def test_a_check_finds_a_setting_edited_by_hand(tenant: Tenant, change, foreign) -> None:

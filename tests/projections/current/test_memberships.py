@@ -110,7 +110,7 @@ def former(tenant: Tenant) -> list[str]:
 
 
 def faults(tenant: Tenant) -> list[runner.Difference | None]:
-    return [StoredProjection(tenant.ledger, p).check() for p in wiring.projections_of(tenant)]
+    return [p.check() for p in wiring.projections_of(tenant)]
 
 
 # What the events add up to
@@ -187,7 +187,7 @@ def test_whatever_happened_a_rebuild_gives_the_same_rows(empty: Path, history: l
         tenant.close()
 
     assert after == before
-    assert checked == [None, None, None]
+    assert not any(checked)
 
 
 def contents(tenant: Tenant) -> dict[str, list[tuple[Any, ...]]]:
@@ -308,7 +308,7 @@ def test_a_deleted_user_is_in_no_group_and_leaves_no_row(tenant: Tenant, lives: 
 
     assert (members(tenant, "g0"), members(tenant, "g1")) == (["u1"], [])
     assert former(tenant) == []
-    assert faults(tenant) == [None, None, None]
+    assert not any(faults(tenant))
 
 
 def test_a_group_in_itself_can_be_deleted_once_it_left_itself(tenant: Tenant, lives: World) -> None:
@@ -328,7 +328,7 @@ def test_everyone_leaves_a_group_that_is_deleted(tenant: Tenant, lives: World) -
     assert groups(tenant, "u0") == []
     assert groups(tenant, "u1") == [("g1", "direct")]
     assert former(tenant) == ["g1", "u0", "x0"]
-    assert faults(tenant) == [None, None, None]
+    assert not any(faults(tenant))
 
 
 def test_former_members_are_known_even_while_in_another_group(tenant: Tenant, lives: World) -> None:

@@ -1,6 +1,10 @@
-"""A compiled filter finds what the filter means in memory, and sorts as memory sorts."""
+"""A compiled filter finds what the filter means in memory, and sorts as memory sorts.
+
+So it does by the indexes of attributes that an operator chose.
+"""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -8,13 +12,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from projections.current.indexes import definition_of, keys_of, text_of
+from projections.current.resources import Resources
 from projections.query.comparison import fold
 from projections.query.documents import Documents as Table
 from projections.query.matching import matches
-from projections.query.model import Compare, Filter, Operator, Path, Query, Type
+from projections.query.model import START, Compare, Filter, Mark, Operator, Path, Query, Type
+from projections.state import Resource
 from projections.tables import Tables
 from scim_api.protocol.filter import parse_filter, parse_sort
-from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, KINDS, USER, USER_URN
 from tests.projections.filters_drawn import combined
 from tests.projections.sorting import sort_key
 
@@ -22,13 +29,24 @@ PROPERTY = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+RESOURCES = Resources(KINDS)
+
 Documents = list[dict[str, Any]]
 
 
 def store(database: Any, documents: Documents) -> None:
     database.execute("DELETE FROM resource")
     database.execute("DELETE FROM resource_email")
-    for position, document in enumerate(documents):
+    database.execute("DELETE FROM attribute_value")
+    for position, document in enumerate(documents, 1):
+        database.executemany(
+            "INSERT INTO attribute_value VALUES (?, ?, ?)",
+            [
+                (number, key, position)
+                for path, number in INDEXED.items()
+                for key in keys_of(path, stored(document))
+            ],
+        )
         database.execute(
             "INSERT INTO resource VALUES (?, ?, 'User', ?, ?, '', 1, 0, ?)",
             (
@@ -50,15 +68,34 @@ def store(database: Any, documents: Documents) -> None:
         )
 
 
+def stored(document: dict[str, Any]) -> Resource:
+    """Return a document as a resource, however unsound its values are."""
+    attributes = {key: value for key, value in document.items() if ":" not in key}
+    for urn, extension in document.items():
+        if ":" in urn and isinstance(extension, dict):
+            attributes |= {f"{urn}:{name}": value for name, value in extension.items()}
+    times = document.get("meta", {})
+    return Resource(
+        "User", document["id"], 1, times.get("created"), times.get("lastModified"), attributes
+    )
+
+
 def selected(database: Any, filter: Filter) -> list[int]:
-    where, parameters = Table().where(filter)
+    """Return what is found without the indexes that an operator chose; with them it is the same."""
+    found = found_by(database, Table(), filter)
+    assert found_by(database, Table(indexes=INDEXED), filter) == found
+    return found
+
+
+def found_by(database: Any, table: Table, filter: Filter) -> list[int]:
+    where, parameters = table.where(filter)
     values = database.execute(f"SELECT DISTINCT {where} FROM resource", parameters).fetchall()
     assert {value for (value,) in values} <= {0, 1}
     rows = database.execute(
         f"SELECT position FROM resource WHERE type = 'User' AND {where} ORDER BY position",
         parameters,
     )
-    return [position for (position,) in rows]
+    return [position - 1 for (position,) in rows]
 
 
 def expected(documents: Documents, filter: Filter) -> list[int]:
@@ -118,6 +155,18 @@ ANYTHING = st.recursive(
     ),
     max_leaves=4,
 )
+
+
+INDEXED = {
+    parse_sort(name, USER): number
+    for number, name in enumerate(
+        [
+            *("title", "name.familyName", "emails.value", "emails.type", "active", "meta.created"),
+            *("x509Certificates", f"{ENTERPRISE_URN}:department"),
+            *(f"{ENTERPRISE_URN}:manager.value", f"{ENTERPRISE_URN}:manager.$ref"),
+        ]
+    )
+}
 
 
 def several(
@@ -229,7 +278,8 @@ def test_resources_sort_the_same(
     database: Any, documents: Documents, text: str, descending: bool
 ) -> None:
     path = parse_sort(text, USER)
-    order, parameters = Table().order_by(Query(sort_by=path, descending=descending))
+    query = Query(sort_by=path, descending=descending)
+    order, parameters = Table().order_by(query)
 
     store(database, documents)
     rows = database.execute(f"SELECT position FROM resource ORDER BY {order}", parameters)
@@ -237,7 +287,33 @@ def test_resources_sort_the_same(
     by_key = sorted(
         range(len(documents)), key=lambda at: sort_key(path, documents[at]), reverse=descending
     )
-    assert [position for (position,) in rows] == by_key
+    assert [position - 1 for (position,) in rows] == by_key
+    with_indexes(database)
+    for state in ("building", "ready"):
+        database.execute("UPDATE attribute_index SET state = ?", (state,))
+        assert walked(database, query) == by_key
+        pages = [replace(query, start_index=n, count=2) for n in (1, 3)]
+        found = (RESOURCES.search(database, "User", page).rows for page in pages)
+        assert [row[0] - 1 for rows in found for row in rows] == by_key
+
+
+def with_indexes(database: Any) -> None:
+    database.execute("DELETE FROM attribute_index")
+    database.executemany(
+        "INSERT INTO attribute_index VALUES (?, 'User', ?, 'ready')",
+        [(number, text_of(definition_of("User", path))) for path, number in INDEXED.items()],
+    )
+
+
+def walked(database: Any, query: Query) -> list[int]:
+    """Return the places of what a walk by cursor finds."""
+    found: list[int] = []
+    after: Mark | None = START
+    while after:
+        page = RESOURCES.search(database, "User", replace(query, after=after, count=1))
+        found += [row[0] - 1 for row in page.rows]
+        after = page.next
+    return found
 
 
 @pytest.mark.parametrize("value", [True, 1, 1.5, 2, "one", None])
@@ -253,6 +329,17 @@ def test_numbers_compare_the_same(
 
     if operator not in (Operator.CO, Operator.SW, Operator.EW):
         assert selected(database, filter) == expected(documents, filter)
+
+
+@pytest.mark.parametrize("prefix", ["a", "\ud7ff", "\U0010ffff", "a\U0010ffff", "é", ""])
+def test_what_begins_with_a_text_is_one_range_of_an_index(database: Any, prefix: str) -> None:
+    texts = ["", prefix, prefix + "\U0010ffff\U0010ffff", prefix + "\ue000", "b", "\ue000", "😀"]
+    documents = [{"id": str(n), "userName": str(n), "title": text} for n, text in enumerate(texts)]
+    filter = Compare(parse_sort("title", USER), Operator.SW, prefix)
+
+    store(database, documents)
+
+    assert selected(database, filter) == expected(documents, filter)
 
 
 @pytest.mark.parametrize("operator", list(Operator))

@@ -166,6 +166,53 @@ def test_a_required_attribute_can_be_released(shell, api):
     assert "nothing changed" in shell("attribute", "release", "emails").err
 
 
+DEPARTMENT = f"{ENTERPRISE_URN}:department"
+
+
+def test_attributes_are_indexed_listed_and_dropped(shell, api):
+    api.create(title="Boss")
+
+    said = shell("attribute", "index", "TITLE", "name.familyname", DEPARTMENT).err
+
+    assert said == f"indexed: title, name.familyName, {DEPARTMENT}\n"
+    assert shell("attribute", "indexes", "--json").json == [
+        {"attribute": name, "resource_type": "User", "state": "ready"}
+        for name in ("title", "name.familyName", DEPARTMENT)
+    ]
+    assert api.get('/Users?filter=title sw "bo"&sortBy=title').json["totalResults"] == 1
+    assert "nothing changed" in shell("attribute", "index", "title").err
+    assert shell("attribute", "unindex", "title").err == "not indexed any more: title\n"
+    assert "nothing changed" in shell("attribute", "unindex", "title").err
+    shell("verify")
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nothing", "is no attribute of a User"),
+        ("userName", "is always indexed"),
+        ("externalId", "is always indexed"),
+        ("name", "name one of them"),
+        ("groups.value", "cannot be indexed"),
+        ("meta.version", "cannot be indexed"),
+        ("password", "is never returned"),
+        ("emails.primary", "two values only"),
+    ],
+)
+def test_an_attribute_that_cannot_be_indexed_is_refused(shell, name, sentence):
+    assert sentence in shell("attribute", "index", name, code=1).err
+
+
+def test_the_schema_of_an_indexed_attribute_cannot_be_removed(shell, badge):
+    shell("schema", "add", badge)
+    name = f"{BADGE_URN}:badge.colour"
+    shell("attribute", "index", name)
+
+    said = shell("schema", "remove", BADGE_URN, code=1).err
+
+    assert f"first: scim-ledger attribute unindex {name}" in said
+
+
 # role, entitlement
 
 

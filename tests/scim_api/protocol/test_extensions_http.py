@@ -353,8 +353,8 @@ def test_a_rebuild_gives_the_same_rows(extended):
 
     with opened(extended.site) as (tenant, _):
         for projection in projections_of(tenant):
-            StoredProjection(tenant.ledger, projection).rebuild()
-        faults = [StoredProjection(tenant.ledger, p).check() for p in projections_of(tenant)]
+            projection.rebuild()
+        faults = [p.check() for p in projections_of(tenant)]
 
     assert not any(faults)
     assert extended.get("/Users").json == before
@@ -423,7 +423,7 @@ def test_a_rebuild_accepts_two_holders_of_a_unique_value(doubled):
         id_of(second),
     }
     with opened(api.site) as (tenant, _):
-        assert not any(StoredProjection(tenant.ledger, p).check() for p in projections_of(tenant))
+        assert not any(p.check() for p in projections_of(tenant))
 
 
 def test_a_shared_value_is_free_only_when_nobody_has_it(doubled):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from ledger.events import CREATED
 from projections.query.comparison import decimal_of
-from projections.runner import StoredProjection
 from scim_api.protocol.numbers import loads
 from scim_api.protocol.schema.resource_types import USER_URN
 from scim_api.wiring import projections_of
@@ -292,7 +291,7 @@ def test_with_a_recorded_spelling_only_changes_are_recorded(older):
     last = api.site.events()[-1]
     assert last.effects == {"title": "T"}
     with opened(api.site) as (tenant, _):
-        assert not any(StoredProjection(tenant.ledger, p).check() for p in projections_of(tenant))
+        assert not any(p.check() for p in projections_of(tenant))
 
 
 def test_a_recorded_number_beyond_the_bound_is_shown_and_stays(working):

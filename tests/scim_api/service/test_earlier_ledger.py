@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from ledger.verify.verifier import verify
-from projections.runner import StoredProjection
 from scim_api.wiring import projections_of
 from tests.scim_api.client import Api, Site, replace
 from tests.scim_api.schemas_of_operators import opened
@@ -48,11 +47,7 @@ def listed(api: Api, kind: str, **parameters) -> list[dict]:
 
 def test_its_events_are_whole_and_its_tables_are_those_of_a_rebuild(earlier):
     with opened(earlier.site) as (tenant, _):
-        assert [
-            check
-            for p in projections_of(tenant)
-            if (check := StoredProjection(tenant.ledger, p).check())
-        ] == []
+        assert [check for p in projections_of(tenant) if (check := p.check())] == []
         assert verify(tenant.ledger.path).findings == []
 
 
