@@ -76,3 +76,6 @@ class Line:
         if file:
             with suppress(OSError):
                 file.close()
+
+    def __del__(self) -> None:
+        self.close()  # a command leaves its ledger to the end of the process
