@@ -25,7 +25,7 @@ class Tables:
 
     # Conditions on rows of `resource`, by index; the parameter is a folded name or an external id.
     by_name = "name_key = ?"
-    by_external_id = "(external_id IS NOT NULL AND external_id = ?)"
+    by_external_id = "(external_id IS NOT NULL AND likelihood(external_id = ?, 0.00001))"  # few
     are_indexed = True  # by attributes that the operator chose
 
     def __init__(self, suffix: str = "") -> None:

@@ -15,7 +15,9 @@ CREATE TABLE resource{s} (
 CREATE UNIQUE INDEX resource{s}_id ON resource{s} (id);
 CREATE UNIQUE INDEX resource{s}_name ON resource{s} (type, name_key);
 CREATE INDEX resource{s}_external ON resource{s} (external_id) WHERE external_id IS NOT NULL;
-CREATE INDEX resource{s}_type ON resource{s} (type, position);
+-- It ends with the position as every index does; named here as well, the position would be sought in
+-- every combination of two lists of positions.
+CREATE INDEX resource{s}_type ON resource{s} (type);
 
 -- Every e-mail address of a resource, folded: clients look users up by any of them.
 CREATE TABLE resource_email{s} (

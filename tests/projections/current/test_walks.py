@@ -293,4 +293,4 @@ def deep(lived: Lived, query: Query) -> list[str]:
 def test_a_walk_by_age_seeks_its_place(six: Lived) -> None:
     plan = deep(six, Query(count=2, after=START))
 
-    assert "SEARCH resource USING INDEX resource_type (type=? AND position>?)" in plan
+    assert "SEARCH resource USING INDEX resource_type (type=? AND rowid>?)" in plan

@@ -377,10 +377,11 @@ def test_no_client_text_becomes_part_of_the_statement() -> None:
         ('userName eq "A"', "resource_name (type=? AND name_key=?)"),
         ('userName eq "A" and active eq true', "resource_name (type=? AND name_key=?)"),
         ('externalId eq "A"', "resource_external (external_id=?)"),
+        ('externalId eq "A" and active eq true', "resource_external (external_id=?)"),
         ('id eq "A"', "resource_id (id=?)"),
-        ('emails eq "A"', "position=?"),
-        ('emails[type eq "work" and value eq "A"]', "position=?"),
-        ('emails[type eq "work"].value eq "A"', "position=?"),
+        ('emails eq "A"', "rowid=?"),
+        ('emails[type eq "work" and value eq "A"]', "rowid=?"),
+        ('emails[type eq "work"].value eq "A"', "rowid=?"),
     ],
 )
 def test_common_look_ups_seek_an_index(database: Any, text: str, index: str) -> None:
@@ -391,6 +392,21 @@ def test_common_look_ups_seek_an_index(database: Any, text: str, index: str) -> 
     ).fetchall()
 
     assert any(index in step[3] for step in plan)
+
+
+@pytest.mark.parametrize(
+    "text", ['emails eq "A" and emails eq "B"', 'title eq "A" and active eq true']
+)
+def test_of_two_lists_of_positions_one_is_sought_and_the_other_asked(
+    database: Any, text: str
+) -> None:
+    where, parameters = Table(indexes=INDEXED).where(parse_filter(text, USER))
+
+    plan = database.execute(
+        f"EXPLAIN QUERY PLAN SELECT * FROM resource WHERE type = 'User' AND {where}", parameters
+    ).fetchall()
+
+    assert "(type=? AND rowid=?)" in plan[0][3]
 
 
 def test_the_tables_and_the_unique_name_are_the_callers_choice() -> None:

@@ -162,7 +162,7 @@ def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, ja
 def test_a_projection_that_is_not_there_ends_with_5(shell):
     for what in ("check", "rebuild"):
         assert (
-            "credentials, configuration, resources, history"
+            "credentials, configuration, resources, indexes, history"
             in shell("projections", what, "none", code=5).err
         )
 
