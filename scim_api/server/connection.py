@@ -86,7 +86,7 @@ class Connection:
         """Read a head that is there; of a part, see now and then whether it can become one."""
         end = self.received.find(b"\r\n\r\n", max(0, self._looked - 3))
         self._looked = len(self.received)
-        if end < 0 and len(self.received) < self._enough:
+        if end < 0 and len(self.received) < self._enough and not self.ended:
             return
         data = bytes(self.received if end < 0 else self.received[: end + 4])
         try:
