@@ -320,8 +320,8 @@ def draft_of(append: Append, metadata: Metadata) -> Draft:
 
 def _drafted(event: Event, metadata: Metadata) -> DraftedEvent:
     payload, salt = codec.payload_of(event, metadata), os.urandom(codec.SALT_SIZE)
-    body, commitment = codec.sealed(payload, salt)
-    return DraftedEvent(event.type, payload, body, salt, commitment)
+    commitment = codec.commitment(payload, salt).hex()
+    return DraftedEvent(event.type, payload, codec.canonical(payload), salt, commitment)
 
 
 def append_events(

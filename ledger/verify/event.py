@@ -117,10 +117,9 @@ class EventCheck:
         elif (payload := _parsed(row.body)) is None:
             findings.append(_finding(row, "payload", "a JSON object", short(row.body)))
         else:
-            body, commitment = codec.sealed(payload, row.salt)
-            if body != row.body:
+            if codec.canonical(payload) != row.body:
                 findings.append(_finding(row, "payload form", "canonical JSON", "other bytes"))
-            return len(payload), commitment
+            return len(payload), codec.commitment(payload, row.salt).hex()
         return None
 
     def _was_erased(self, row: StoredEvent) -> bool:

@@ -82,8 +82,8 @@ def _stored(event: Document) -> RawEvent | None:
     """Return an event as it was stored, if its payload is the one that its header binds."""
     try:
         raw, payload, salt = event["header"].encode(), event["payload"], event["salt"]
-        header, (body, bound) = json.loads(raw), codec.sealed(payload, bytes.fromhex(salt))
-        position = header["position"]
+        header, bound = json.loads(raw), codec.commitment(payload, bytes.fromhex(salt)).hex()
+        position, body = header["position"], codec.canonical(payload)
         fit = header["commitment"] == bound and type(position) is int
     except _UNFIT:
         return None
