@@ -268,6 +268,7 @@ def test_the_check_command_exits_with_3_and_names_the_row(
         "credentials: the same rows as a rebuild gives",
         "configuration: the same rows as a rebuild gives",
         "projection resources: table resource differs from a rebuild at position 4 (version)",
+        "indexes: the same rows as a rebuild gives",
         "history: not built yet",
     ]
 
