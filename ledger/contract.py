@@ -204,6 +204,13 @@ class Ledger(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """Give access to the tables; each statement sees the newest state."""
 
+    def remembered(self) -> dict[Any, Any]:
+        """Return what this thread noted of the tables as they are now.
+
+        It MUST NOT hold what a commit may have changed since, unless that was of users only. Add to
+        it what is read after this call, and nothing that depends on users.
+        """
+
     def writing(self) -> AbstractContextManager[Connection]:
         """Give a transaction; it MUST commit at its end, and undo everything after an error.
 

@@ -21,6 +21,7 @@ from ledger.sqlite.connection import (
     connect_read_only,
     driver,
     ledger_error_from,
+    remembered,
     roll_back,
     translate_errors,
     unavailable,
@@ -107,6 +108,10 @@ class DatabaseFile:
 
     def reading(self) -> "Reading":
         return Reading(self)
+
+    def remembered(self) -> dict[Any, Any]:
+        with self.reading() as connection:
+            return remembered(connection)
 
     def reader(self) -> Connection:
         """Return this thread's connection for reading; `reading` also names its errors."""

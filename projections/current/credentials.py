@@ -7,7 +7,6 @@ from typing import Any
 
 from ledger.contract import Connection
 from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, Recorded
-from ledger.sqlite.connection import remembered
 from projections.current.configuration import Configuration
 from projections.runner import Projection
 from projections.tables import json_list
@@ -67,12 +66,15 @@ class Credentials(Projection):
                 (recorded.at, recorded.subject),
             )
 
-    def by_hash(self, connection: Connection, sha256: str) -> tuple[Credential, int] | None:
+    def by_hash(
+        self, connection: Connection, sha256: str, memory: dict[Any, Any] | None = None
+    ) -> tuple[Credential, int] | None:
         """Return the credential whose token has this hash, live or not.
 
-        With it the version of the ledger's settings: a request needs both, and asks once.
+        With it the version of the ledger's settings: a request needs both, and asks once. `memory`
+        is what is remembered of the ledger as it is now.
         """
-        memory = remembered(connection)
+        memory = {} if memory is None else memory
         found: tuple[Credential, int] | None = memory.get(sha256)
         if found is None:
             row = connection.execute(

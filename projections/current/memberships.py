@@ -174,14 +174,19 @@ class Memberships:
         return rows
 
     def groups(
-        self, connection: Connection, direct: Collection[str]
+        self,
+        connection: Connection,
+        direct: Collection[str],
+        memory: dict[Any, Any] | None = None,
     ) -> dict[str, tuple[Relation, ...]]:
         """Return the groups of resources, nested ones too, by their direct ones.
 
         `direct` are lists of positions as `grouped_in` gives them. Each group is looked up once,
-        with those it belongs to: there are few, compared with members.
+        with those it belongs to: there are few, compared with members. `memory` is what is
+        remembered of the state that the caller wants; by default, of the newest.
         """
-        memory, table = remembered(connection), self._member  # of which moment, says the table
+        memory = remembered(connection) if memory is None else memory
+        table = self._member  # of which moment, says the table
         new = [text for text in set(direct) if (table, text) not in memory]
         if new:
             places = {text: tuple(map(int, text.split(","))) for text in new}

@@ -60,17 +60,23 @@ class ResourceReader:
         return resource_of(row[0]) if row else None
 
     def relations(
-        self, connection: Connection, type_: str, places: Sequence[Place], *, named: bool = True
+        self,
+        connection: Connection,
+        type_: str,
+        places: Sequence[Place],
+        *,
+        named: bool = True,
+        memory: dict[Any, Any] | None = None,
     ) -> Mapping[int, Sequence[Relation]]:
         """Return the members or groups that documents of a type show, by position.
 
-        Without `named` the name of an existing member may be "".
+        Without `named` the name of an existing member may be "". See `groups` about `memory`.
         """
         relation = self._kinds[type_].relation
         if relation == "members":
             return {at: self.memberships.members(connection, at, named=named) for at, _ in places}
         grouped = {at: groups for at, groups in places if groups} if relation else {}
-        found = self.memberships.groups(connection, grouped.values()) if grouped else {}
+        found = self.memberships.groups(connection, grouped.values(), memory) if grouped else {}
         return {at: found[groups] for at, groups in grouped.items()}
 
     # Lists: pages by index and by cursor, within bounded time

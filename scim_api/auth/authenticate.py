@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ledger import clock
 from ledger.contract import Connection
@@ -27,6 +28,7 @@ class Principal:
     catalogue: Catalogue
     policy: Policy  # the credential's own, or else the ledger's
     token_sha256: str  # seals what only this client may send back (RFC 9865)
+    memory: dict[Any, Any]  # what was remembered of the ledger as it was when the token was found
 
     def under(self, catalogue: Catalogue) -> "Principal":
         """Return the same principal under the rules of another time."""
@@ -63,7 +65,8 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
             headers=_REFUSED,
         )
     tenant = tenants.find(token.tenant)
-    admitted = tenant.find_credential(token.sha256) if tenant else None
+    memory = tenant.ledger.remembered() if tenant else {}
+    admitted = tenant.find_credential(token.sha256, memory) if tenant else None
     if tenant is None or admitted is None:
         raise Unauthorized(
             "token.unknown",
@@ -76,7 +79,7 @@ def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
         with tenant.ledger.reading() as connection:
             _must_have_its_user(tenant, connection, credential.user)
     policy = preset(credential.policy) if credential.policy else catalogue.policy
-    return Principal(tenant, credential, catalogue, policy, token.sha256)
+    return Principal(tenant, credential, catalogue, policy, token.sha256, memory)
 
 
 def no_token() -> Unauthorized:

@@ -108,7 +108,7 @@ def _of_type(
         ]
     # Many users are in the same groups: what is added to their documents is made once.
     grouped = {row[2] for row in rows if row[2]} if relation else set[str]()
-    groups = memberships.groups(connection, grouped) if grouped else {}
+    groups = memberships.groups(connection, grouped, exchange.memory) if grouped else {}
     added: dict[str | None, bytes] = dict.fromkeys((row[2] for row in rows), b"")
     added.update((text, more(relations)) for text, relations in groups.items())
     if selection is None:  # the common case, and a hundred of them

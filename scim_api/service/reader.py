@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ledger.contract import Connection
 from projections.current.memberships import Relation
@@ -53,9 +53,15 @@ class Reader:
     """Reads resources of one type."""
 
     def __init__(
-        self, source: Source, readings: ResourceReader, resource_type: ResourceType
+        self,
+        source: Source,
+        readings: ResourceReader,
+        resource_type: ResourceType,
+        memory: dict[Any, Any] | None = None,
     ) -> None:
+        """`memory` is what is remembered of the state that is read, if that is known."""
         self._source = source
+        self._memory = memory
         self._readings = readings
         self._type = resource_type
         self._kind: ResourceKind = kind_of(resource_type)
@@ -69,7 +75,9 @@ class Reader:
     ) -> Mapping[int, Sequence[Relation]]:
         """Return the members or groups that documents show, by position; see ResourceReader."""
         with self._source.reading() as connection:
-            return self._readings.relations(connection, self._kind.type, places, named=named)
+            return self._readings.relations(
+                connection, self._kind.type, places, named=named, memory=self._memory
+            )
 
     def never_grouped(self, row: Stored) -> bool:
         """Return whether a resource was never in a group, so that its version says all of it."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ledger.contract import UNUSABLE, Connection, Ledger, LedgerError, LedgerUnavailable
 from ledger.create import may_name_a_ledger
@@ -82,10 +83,15 @@ class Tenant:
     anchors: Sequence[Anchor] = ()
     catalogues: CatalogueCache = field(default_factory=CatalogueCache, repr=False)
 
-    def find_credential(self, sha256: str) -> tuple[Credential, Catalogue] | None:
-        """Return the credential of a token's hash, and what the ledger serves now."""
+    def find_credential(
+        self, sha256: str, memory: dict[Any, Any] | None = None
+    ) -> tuple[Credential, Catalogue] | None:
+        """Return the credential of a token's hash, and what the ledger serves now.
+
+        `memory` is what is remembered of the ledger as it is now.
+        """
         with self.ledger.reading() as connection:
-            found = self.credentials.by_hash(connection, sha256)
+            found = self.credentials.by_hash(connection, sha256, memory)
         return (found[0], self.catalogues.at(found[1], self.settings)) if found else None
 
     def settings(self) -> Settings:

@@ -71,7 +71,14 @@ class Exchange:
 
     def reader(self, resource_type: ResourceType) -> Reader:
         """Return what reads a resource type: as it is, or as it was at the position asked for."""
-        return (PastReader if self.past else Reader)(*self.source, resource_type)
+        kind = PastReader if self.past else Reader
+        return kind(*self.source, resource_type, self.memory)
+
+    @property
+    def memory(self) -> dict[Any, Any] | None:
+        """What is remembered of the state that is read, where it is that of the beginning."""
+        reads = self.environ["REQUEST_METHOD"] in ("GET", "HEAD") and not self.past
+        return self.principal.memory if reads else None
 
     @property
     def source(self) -> tuple[Source, ResourceReader]:
