@@ -17,7 +17,7 @@ from typing import Any
 
 from ledger.open_files import shortage_of
 from scim_api.protocol.errors import TooManyRequests
-from scim_api.server.connection import PIECE, Connection
+from scim_api.server.connection import ARRIVAL, PIECE, Connection
 from scim_api.web.proxies import address_of, hop
 
 AT_ONCE = 64  # connections taken at once, so that those there are get their turn
@@ -191,12 +191,12 @@ class Poller:
                 return
         elif connection.closing:
             self._drain(connection)
-        elif self._is_room_for_more(connection):
-            if self._receive(connection):
-                self._hand_over(connection)
-                return
-        else:
-            return  # it is looked at again
+        elif not self._is_room_for_more(connection):
+            connection.deadline = time.monotonic() + ARRIVAL
+            return  # until the next look
+        elif self._receive(connection):
+            self._hand_over(connection)
+            return
         if connection.ended:
             self._close(connection)
         else:
@@ -216,8 +216,11 @@ class Poller:
         return source_of(address) if address else None
 
     def _is_room_for_more(self, connection: Connection) -> bool:
-        """Return whether there is memory for more of a large body."""
-        return len(connection.received) < SMALL or not self.is_crowded()
+        """Return whether there is memory for more of a large body; the first always goes on."""
+        if len(connection.received) < SMALL or not self.is_crowded():
+            return True
+        large = (each for each in self._connections.values() if len(each.received) >= SMALL)
+        return connection is min(large, key=lambda each: each.deadline)
 
     def is_crowded(self) -> bool:
         """Return whether large bodies and answers take the memory that there is for them."""

@@ -254,6 +254,21 @@ def test_connections_count_by_the_address_or_the_network_of_ipv6(address, source
     assert source_of(address) == source
 
 
+def test_large_bodies_wait_for_memory_that_others_take(start_made):
+    server = start_made(WEB_CONCURRENCY=1, SCIM_THREADS=1, SCIM_MAX_BODY=300_000)
+    whole, body = create(server, "patient")
+    large = whole.replace(f": {len(body)}".encode(), b": 300000") + body.ljust(299_999)
+
+    with clients(server, large, large, large) as greedy, clients(server, large) as [patient]:
+        small = server.ask("POST", "/Users", user("small@example.com"), timeout=LONGER).status
+        for each in greedy:
+            each.close()
+        patient.sendall(b" ")
+        [(status, _)] = read(patient)
+
+    assert (small, status) == (201, 201)
+
+
 @pytest.mark.slow
 def test_what_does_not_arrive_in_time_is_over(small):
     whole, body = create(small, "late")
