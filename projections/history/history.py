@@ -142,9 +142,18 @@ class History(StoredProjection):
                 time.sleep(GLANCE)
                 self.reached = self.stands_at()
             else:
-                self.follow(end)
+                self._follow_unless_busy(end, patience)
             progress(self.reached, end)
         return end
+
+    def _follow_unless_busy(self, end: int, patience: float | None) -> None:
+        """Follow, or see how far the process is that has kept the file for so long."""
+        try:
+            self.follow(end)
+        except LedgerBusy:
+            if patience is None:
+                raise
+            self.reached = self.stands_at()
 
     def build_elsewhere(self, command: Sequence[str]) -> bool:
         """Start a program that follows the ledger to its end; return False if it failed before."""

@@ -210,6 +210,18 @@ def test_a_reader_that_cannot_wait_gets_the_progress(tenant, people, monkeypatch
     impatient.close()
 
 
+def test_a_reader_waits_for_another_that_builds_and_then_gets_the_progress(tenant, people, foreign):
+    tenant.history.follow(5)
+    impatient = History(tenant.ledger, KINDS, patience=0.1)
+    builder = foreign(tenant.history.file.path)
+    builder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(HistoryBehind) as behind:
+        impatient.past(1)
+    assert behind.value.reached == tenant.history.reached > 0
+    impatient.close()
+
+
 def test_a_rebuild_leaves_the_same_rows_while_reads_go_on(tenant, people):
     history = tenant.history
     before = total(history, 6)
