@@ -104,11 +104,11 @@ def _prepared(
 ) -> tuple[Any, dict[str, Any]]:
     """Return the response to fill, and what WSGI says of a request.
 
-    The headers of the request before mean the same again.
+    Headers that came before mean the same again.
     """
-    last = request.last
-    if last and last.environ and last.headers is request.headers:
-        environ = last.environ | {
+    block = request.block
+    if block and block.environ:
+        environ = block.environ | {
             "wsgi.input": request.body,
             "REQUEST_METHOD": request.method,
             "QUERY_STRING": request.query,
@@ -120,8 +120,8 @@ def _prepared(
         request, connection.sock, connection.client, connection.server, cfg, response_class
     )
     del environ["wsgi.early_hints"]
-    if last and last.headers is request.headers and not environ["SCRIPT_NAME"]:
-        last.environ = environ.copy()
+    if block and not environ["SCRIPT_NAME"]:
+        block.environ = environ.copy()
     return response, environ
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from scim_api.server.chunks import Chunks
-from scim_api.server.parsing import Block, Head, Incomplete
+from scim_api.server.parsing import Blocks, Head, Incomplete
 
 ARRIVAL = 10.0  # seconds within which a request, once begun, has to have arrived
 STALL = 10.0  # seconds within which a client takes 64 KiB of its answer, or all of it
@@ -31,7 +31,6 @@ class Connection:
         self.outgoing = memoryview(b"")  # what the client still has to take of its answer
         self.request: Head | None = None  # the one whose head has arrived
         self.error: Exception | None = None  # why what has arrived is no request
-        self.last: Block | None = None
         self.deadline = time.monotonic() + ARRIVAL
         self.held = False  # by a thread, or by one of the queues
         self.ended = False  # nothing more comes: the client has hung up, or was too slow
@@ -44,6 +43,7 @@ class Connection:
         )
         self._own: str | None = None
         self._rules, self._most = rules, most
+        self._blocks: Blocks = {}
         self._looked = 0  # bytes in which there is no end of a head
         self._enough = 1  # bytes from which on the parser is asked about a part of a head
         self._chunks = Chunks()
@@ -90,13 +90,12 @@ class Connection:
             return
         data = bytes(self.received if end < 0 else self.received[: end + 4])
         try:
-            self.request = Head(self._rules, data, self.client, self.last)
+            self.request = Head(self._rules, data, self.client, self._blocks)
         except Incomplete:
             self._enough = 2 * len(data)
         except Exception as error:
             self.error = error
         else:
-            self.last = self.request.last
             del self.received[: len(data)]
 
     def _has_body(self) -> bool:

@@ -35,41 +35,49 @@ def _nothing() -> bytes:
     raise Incomplete
 
 
+MOST_BLOCKS = 8  # that are remembered of a connection: a client has a few kinds of requests
+
+
 @dataclass(slots=True)
 class Block:
-    """The headers of the last request of a connection, which the next often repeats."""
+    """The headers of an earlier request of the same connection, which later ones repeat."""
 
-    data: bytes
-    version: tuple[int, int]
     headers: Headers
     environ: dict[str, Any] = field(default_factory=dict)  # what WSGI is told with them
+
+
+Blocks = dict[tuple[bytes, tuple[int, int]], Block]  # by their bytes and the version of HTTP
 
 
 class Head(Request):  # type: ignore[misc]
     """A request whose head has arrived; reading its body is another matter."""
 
-    def __init__(self, rules: Any, data: bytes, client: Any, last: Block | None) -> None:
+    def __init__(self, rules: Any, data: bytes, client: Any, blocks: Blocks) -> None:
         """Read the head; raises Incomplete, and whatever gunicorn refuses a request with."""
-        self.last = last
+        self.block: Block | None = None
+        self._blocks = blocks
         self.arrived = Arrived(data)
         super().__init__(rules, self.arrived, client)
-        if last is None or self.headers is not last.headers:
-            _must_name_its_host(self)
+        if not (self.block and self.block.environ):
+            _must_name_its_host(self)  # else the same headers were taken before
         reader = self.body.reader
         self.chunked = isinstance(reader, ChunkedReader)
         self.length: int = 0 if self.chunked else reader.length
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> Headers:
-        """Return the headers; those of the request before need not be read twice.
+        """Return the headers; what was read before need not be read again.
 
-        What they say depends on nothing but the block, the version and who is asking.
+        It depends on nothing but the bytes, the version and who is asking.
         """
-        last = self.last
-        if last and not from_trailer and last.data == data and last.version == self.version:
-            return last.headers
+        key = data, self.version
+        if not from_trailer and (known := self._blocks.get(key)):
+            self.block = known
+            return known.headers
         headers: Headers = super().parse_headers(data, from_trailer)
         if not (from_trailer or self._expected_100_continue or self.scheme == "https"):
-            self.last = Block(data, self.version, headers)
+            if len(self._blocks) == MOST_BLOCKS:
+                self._blocks.clear()
+            self.block = self._blocks[key] = Block(headers)
         return headers
 
     @property
