@@ -97,17 +97,26 @@ class Lanes:
 
     def _hand_over(self, connection: Connection) -> None:
         """Give a request to a thread that is idle, a new one, or one that stays elsewhere."""
-        if not self._idle and (self._threads < self._usual or self._threads < self._busy):
-            self._threads += 1
-            threading.Thread(target=self._work, args=(connection,), daemon=True).start()
-        elif waiting := self._idle or self._staying:
+        enough = self._idle or self._threads >= max(self._usual, self._busy)
+        if not enough and self._is_started_with(connection):
+            return
+        if waiting := self._idle or self._staying:
             seat, _ = waiting.popitem()
             seat.call(connection)
         else:
             self._ready.append(connection)  # some thread is just about to look
 
-    def _work(self, job: Connection | None) -> None:
-        seat = Seat()
+    def _is_started_with(self, connection: Connection) -> bool:
+        """Return whether there could be another thread, which begins with a request."""
+        try:
+            arguments = Seat(), connection
+            threading.Thread(target=self._work, args=arguments, daemon=True).start()
+        except (OSError, RuntimeError):  # too many open files, or threads: others will come to it
+            return False
+        self._threads += 1
+        return True
+
+    def _work(self, seat: Seat, job: Connection | None) -> None:
         while True:
             while job:
                 job = self._serve(job, seat)
