@@ -50,7 +50,7 @@ class Projection:
         for events in self._parts(ledger, end):
             with opened() as connection:
                 self.project_all(connection, events)
-            progress(events[-1].position, end)
+            progress(end if self.category else events[-1].position, end)
 
     def _parts(self, ledger: Ledger, end: int) -> Iterator[Sequence[Recorded]]:
         if self.category is None:
