@@ -21,11 +21,11 @@ def take(file: IO[bytes], place: int) -> bool:
     return True
 
 
-def release(file: IO[bytes], place: int) -> None:
-    """Unlock a byte."""
-    _set(file, fcntl.F_UNLCK, place)
+def release(file: IO[bytes], place: int, count: int = 1) -> None:
+    """Unlock so many bytes, those of them that are locked here."""
+    _set(file, fcntl.F_UNLCK, place, count)
 
 
-def _set(file: IO[bytes], kind: int, place: int) -> None:
-    wanted = struct.pack("hhqqi4x", kind, os.SEEK_SET, place, 1, 0)
+def _set(file: IO[bytes], kind: int, place: int, count: int = 1) -> None:
+    wanted = struct.pack("hhqqi4x", kind, os.SEEK_SET, place, count, 0)
     fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)

@@ -14,10 +14,10 @@ from ledger import byte_locks, owners
 from ledger.contract import LedgerBusy
 from ledger.sqlite.connection import Connection, execute_if_free, execute_when_free
 
-LOCK_FILE = "ledger.lock"  # in the ledger's folder; its first byte is that of the first in line
+LOCK_FILE = "ledger.lock"  # in the ledger's folder; its first bytes are the places, from the front
+PLACES = 3  # at which nobody is overtaken; who comes when all are taken waits for the last
 BURST = 0.005  # seconds in which a process goes on writing without standing in line again
-_PAUSE = 0.001, 0.002  # seconds between two looks at whether one is first
-_FIRST = 0
+_PAUSE = 0.001, 0.002  # seconds between two looks at whether the next place is free
 _BEGIN = "BEGIN IMMEDIATE"
 
 
@@ -44,26 +44,29 @@ class Line:
         """
         if time.monotonic() < self._until and execute_if_free(writer, _BEGIN):
             return
-        file = self._enter(deadline)
         try:
+            self._move_up(deadline)
             execute_when_free(writer, _BEGIN, deadline)
         finally:
-            if file:
-                byte_locks.release(file, _FIRST)
+            self._leave()
         self._until = time.monotonic() + BURST
 
-    def _enter(self, deadline: float) -> IO[bytes] | None:
-        """Wait until this process is first; return the file that says so, None if none can."""
+    def _move_up(self, deadline: float) -> None:
+        """Stand in line until this process is first, if there is a line."""
         if self._file is None:
-            return None
-        try:
-            while not byte_locks.take(self._file, _FIRST):
-                if time.monotonic() > deadline:
-                    raise LedgerBusy("other processes stood first in line for too long")
-                time.sleep(random.uniform(*_PAUSE))
-        except OSError:
-            return None
-        return self._file
+            return
+        with suppress(OSError):
+            for place in reversed(range(PLACES)):
+                while not byte_locks.take(self._file, place):
+                    if time.monotonic() > deadline:
+                        raise LedgerBusy("other processes stood in line for too long")
+                    time.sleep(random.uniform(*_PAUSE))
+                byte_locks.release(self._file, place + 1)
+
+    def _leave(self) -> None:
+        if self._file:
+            with suppress(OSError):
+                byte_locks.release(self._file, 0, PLACES)
 
     @property
     def files(self) -> int:

@@ -4,8 +4,10 @@ Locks belong to open files, so two ledgers that are opened in one process are li
 """
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -34,6 +36,14 @@ def append(ledger: SQLiteLedger, metadata: Metadata, stream: str) -> int:
     return ledger.append([Append(stream, NO_STREAM, [event])], metadata)[0].position
 
 
+def wait_until_taken(looking: IO[bytes], place: int) -> None:
+    until = time.monotonic() + 20
+    while byte_locks.take(looking, place):
+        byte_locks.release(looking, place)
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
 def test_nobody_writes_before_the_first_in_line(
     open_ledger: Open, ledger_path: Path, metadata: Metadata
 ) -> None:
@@ -55,13 +65,32 @@ def test_whoever_has_written_for_a_while_lets_the_first_in_line_write(
         thread = threading.Thread(target=append, args=(waiting, metadata, "Note-1"))
         thread.start()
         with open(ledger_path.with_name(LOCK_FILE), "ab") as looking:
-            while byte_locks.take(looking, 0):
-                byte_locks.release(looking, 0)
+            wait_until_taken(looking, 0)
 
     position = append(writing, metadata, "Note-2")
 
     assert position == 3
     thread.join()
+
+
+def test_nobody_in_line_is_overtaken(
+    open_ledger: Open, ledger_path: Path, metadata: Metadata
+) -> None:
+    recorded: dict[str, int] = {}
+    waiting = [open_ledger() for _ in range(3)]
+
+    def write(number: int) -> None:
+        recorded[f"Note-{number}"] = append(waiting[number], metadata, f"Note-{number}")
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    with open_ledger().writing(), open(ledger_path.with_name(LOCK_FILE), "ab") as looking:
+        for place, thread in enumerate(threads):
+            thread.start()
+            wait_until_taken(looking, place)
+    for thread in threads:
+        thread.join()
+
+    assert recorded == {"Note-0": 2, "Note-1": 3, "Note-2": 4}
 
 
 def test_a_process_goes_on_for_a_moment_without_standing_in_line_again(
