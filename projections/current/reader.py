@@ -19,6 +19,9 @@ from projections.tables import BLOCK, LARGE_BLOCK, Tables
 
 MOST_BYTES = 16_777_216  # of documents, after which a page ends
 
+# Of a bare parameter of LIMIT, SQLite uses the value to plan, and plans again with every other.
+_SOME = "LIMIT ? + 0 OFFSET ?"
+
 Place = tuple[int, str | None]  # a resource's position, and those of its groups
 
 
@@ -100,7 +103,9 @@ class ResourceReader:
                     return self._whole_list(connection, type_, query)
                 return self._page(connection, type_, query, self._documents[type_])
         documents = self._documents[type_]
-        if documents.is_sought(query):  # the most frequent one: one seek, of one row or a few
+        if documents.finds_one(query):  # the most frequent one: there is nothing to bound
+            return self._page(connection, type_, query, documents)
+        if documents.is_sought(query):  # one seek, of a few rows
             with bounded(connection):
                 return self._page(connection, type_, query, documents)
         with bounded(connection), snapshot(connection):
@@ -120,7 +125,7 @@ class ResourceReader:
         first, skip = self._skipped(connection, type_, query.start_index - 1)
         rows = connection.execute(
             f"SELECT {self._columns} FROM {self._table} AS resource"
-            " WHERE type = ? AND position >= ? ORDER BY position LIMIT ? OFFSET ?",
+            f" WHERE type = ? AND position >= ? ORDER BY position {_SOME}",
             (type_, first, query.count, skip),
         )
         return Page(total, query.start_index, _taken(rows, query.count)[0])
@@ -144,7 +149,7 @@ class ResourceReader:
         order, order_values = documents.order_by(query)
         rows = connection.execute(
             f"SELECT {columns} FROM {self._table} AS resource WHERE {selected}"
-            f" ORDER BY {order} LIMIT ? OFFSET ?",
+            f" ORDER BY {order} {_SOME}",
             (*parameters, *order_values, query.count + 1, skip),
         )
         page, more = _taken(rows, query.count)
@@ -167,7 +172,7 @@ class ResourceReader:
         rows = connection.execute(
             f"SELECT {self._columns}{key} FROM ("
             f"SELECT position AS place, value_key FROM {self._tables.attribute_value}"
-            f" WHERE number = ? AND {after} ORDER BY value_key {way}, position LIMIT ? OFFSET ?"
+            f" WHERE number = ? AND {after} ORDER BY value_key {way}, position {_SOME}"
             f") CROSS JOIN {self._table} AS resource ON position = place"
             f" ORDER BY value_key {way}, place",
             (number, *values, query.count + 1, skip),

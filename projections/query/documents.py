@@ -27,6 +27,8 @@ from projections.tables import Tables
 
 LIVE = Tables()
 
+_BY_ID = "id = ?"
+
 # The values of one multi-valued attribute, as rows v. An integer key says that it is an array;
 # `object` keeps JSON functions from reading a plain text value as JSON.
 _VALUES = (
@@ -78,9 +80,17 @@ class Documents:
 
     def is_sought(self, query: Query) -> bool:
         """Return whether a query is a look-up by an index that every ledger has."""
+        return self._sought(query) is not None
+
+    def finds_one(self, query: Query) -> bool:
+        """Return whether a query is a look-up of the one resource with an id or a unique name."""
+        sought = self._sought(query)
+        return sought is not None and sought[0] in (_BY_ID, self.tables.by_name)
+
+    def _sought(self, query: Query) -> Sql | None:
         if query.sort_by is not None or not isinstance(query.filter, Compare):
-            return False
-        return self.indexed(query.filter) is not None
+            return None
+        return self.indexed(query.filter)
 
     def present(self, path: Path) -> Sql:
         if path.many and path.steps and joins.is_joined(path) and path.sub is None:
@@ -123,7 +133,7 @@ class Documents:
             return self._seek(path, value)
         if path.case_exact:
             if _is_core(path, "id"):
-                return "id = ?", [value]
+                return _BY_ID, [value]
             if _is_core(path, "externalId"):
                 return self.tables.by_external_id, [value]
         elif _is_core(path, self.unique_name):
