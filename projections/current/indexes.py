@@ -89,12 +89,17 @@ def keys_of(path: Path, resource: Resource | None) -> set[Key]:
     """Return the keys under which an index finds a resource; those of none are none."""
     if resource is None:
         return set()
-    found = resource.attributes.get(path.key)
-    if path.key == META:
-        found = dict(zip(TIMES, (resource.created, resource.last_modified), strict=True))
+    found = _value(path, resource)
     comparables = (comparable(path, Operator.EQ, v) for v in values(replace(path, steps=()), found))
     keys: set[Key] = {_stored(each) for each in comparables if each is not None}
     return keys or (set() if path.many else {NOTHING})
+
+
+def _value(path: Path, resource: Resource) -> Any:
+    """Return the value of the whole attribute."""
+    if path.key == META:
+        return dict(zip(TIMES, (resource.created, resource.last_modified), strict=True))
+    return resource.attributes.get(path.key)
 
 
 def _stored(key: Any) -> Key:
@@ -136,6 +141,8 @@ class AttributeIndexes:
         resource = after or before
         for number, _, definition, _ in self.every(connection, resource.type if resource else ""):
             path = path_of(definition)
+            if before and after and _value(path, before) == _value(path, after):
+                continue
             old, new = keys_of(path, before), keys_of(path, after)
             if gone := old - new:
                 connection.executemany(

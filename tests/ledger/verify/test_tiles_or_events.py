@@ -45,6 +45,7 @@ def test_wrong_tiles_are_told_from_wrong_events_and_rebuilt(
         "credentials": True,
         "configuration": True,
         "resources": True,
+        "indexes": True,
         "history": True,  # there is none yet
     }
     assert run("projections", "rebuild", "tree").exit_code == 0

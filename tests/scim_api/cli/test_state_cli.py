@@ -83,7 +83,7 @@ def test_projections_are_listed_with_rows(shell, jane):
 
     assert {each["name"]: each["rows"] for each in listed}["resources"]["resource"] == 1
     assert {each["name"]: each["position"] for each in listed} == {
-        **dict.fromkeys(("credentials", "configuration", "resources"), 5),
+        **dict.fromkeys(("credentials", "configuration", "resources", "indexes"), 5),
         "history": 0,  # built when it is asked
         "tree": 0,  # of so few events it has no tiles
     }
@@ -153,6 +153,7 @@ def test_a_check_ends_with_3_when_a_row_differs_and_a_rebuild_mends_it(shell, ja
         "credentials": True,
         "configuration": True,
         "resources": False,
+        "indexes": True,
         "history": True,
     }
     shell("projections", "rebuild", "resources")
