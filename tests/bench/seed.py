@@ -93,10 +93,12 @@ def _drafted(steps: Iterator[Step]) -> Iterator[list[tuple[Draft, Metadata]]]:
     teller = _FORK.Process(target=_tell, args=(steps, sender))
     teller.start()
     sender.close()
-    with receiver:
+    try:
         while (some := receiver.recv()) is not None:
             yield some
-    teller.join()
+    finally:
+        teller.terminate()  # it has ended, unless this was cut off
+        teller.join()
 
 
 def _tell(steps: Iterator[Step], sender: Connection) -> None:
