@@ -10,7 +10,7 @@ from ledger.clock import uuid7
 from ledger.contract import Append
 from ledger.events import CREATED, DELETED, Event, Metadata
 from projections.current import reader, rows
-from projections.history import past_tables
+from projections.history import projector
 from projections.query import effort
 from projections.query.model import START, Query
 from projections.state import resource_of
@@ -51,7 +51,7 @@ def page_ids(tenant, **query) -> list[str]:
 def test_pages_are_the_same_as_slices_of_the_whole_list_across_blocks_and_gaps(
     tenant, monkeypatch
 ) -> None:
-    for module in (rows, reader, past_tables):
+    for module in (rows, reader, projector):
         monkeypatch.setattr(module, "LARGE_BLOCK", 2048)
     ids = add_users(tenant, 3000)
     for id_ in ids[100:1200:7]:
