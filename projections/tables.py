@@ -75,9 +75,9 @@ def set_checkpoint(connection: Connection, projector: str, revision: int, positi
 
 def replace_tables(connection: Connection, tables: Sequence[str], suffix: str) -> None:
     """Put the tables with a suffix in place of the live ones, which `leftovers` then returns."""
-    existing = _existing(connection)
+    live = existing(connection)
     for table in tables:
-        if table in existing:
+        if table in live:
             connection.execute(f"ALTER TABLE {table} RENAME TO {table}_retired{suffix}")
         connection.execute(f"ALTER TABLE {table}{suffix} RENAME TO {table}")
 
@@ -89,7 +89,7 @@ def leftovers(connection: Connection, tables: Iterable[str]) -> dict[str, str]:
     """
     return {
         name: _key_of(connection, name)
-        for name in _existing(connection)
+        for name in existing(connection)
         for table in tables
         if name.startswith((f"{table}_building_", f"{table}_retired_"))
     }
@@ -145,6 +145,7 @@ def _key_of(connection: Connection, table: str) -> str:
     return ", ".join(column for (column,) in columns) or "rowid"
 
 
-def _existing(connection: Connection) -> set[str]:
+def existing(connection: Connection) -> set[str]:
+    """Return the names of all tables."""
     rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     return {name for (name,) in rows}

@@ -62,9 +62,11 @@ class StoredIndexes(StoredProjection):
     def rebuild(self, progress: Progress = no_progress) -> int:
         """Build each index once more next to the one in use, which it then replaces."""
         with self.file.writing() as connection:
-            if self.name not in tables.built(connection):
+            if not self.projection.tables.keys() <= tables.existing(connection):
+                for table in self.projection.tables:
+                    connection.execute(f"DROP TABLE IF EXISTS {table}")
                 self.projection.create_tables(connection)
-                self._set_checkpoint(connection, self.ledger.last_position())
+            self._set_checkpoint(connection, self.ledger.last_position())
             wanted = _wanted(connection)
             for index in self._rows.every(connection):
                 if index.setting not in wanted or index.state == BUILDING:
