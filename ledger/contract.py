@@ -220,7 +220,11 @@ class Ledger(Protocol):
     # Appending
 
     def append(
-        self, appends: Sequence[Append], metadata: Metadata, check: Check = unchecked
+        self,
+        appends: Sequence[Append],
+        metadata: Metadata,
+        check: Check = unchecked,
+        decide: Decide | None = None,
     ) -> Appended:
         """Record events of one or several streams in one transaction.
 
@@ -230,9 +234,14 @@ class Ledger(Protocol):
         StreamErased, LedgerBusy, LedgerUnavailable, or what `check` or a projector raised.
         `check` is called under the write lock, before anything of this append is written.
 
+        With `decide`, what that returns is recorded where there are no `appends`, or a stream has
+        another version than they expect. It is called under the lock, after `check`; what its
+        connection reads MUST be the newest state, with all appends before this one. What it raises
+        is raised here.
+
         Appends of several threads MAY be committed together. Each MUST do what it would do alone,
         after those before it, and fail alone; only where the store fails MAY all of them fail.
-        `check` and the projectors MAY run in another thread than the caller's.
+        `check`, `decide` and the projectors MAY run in another thread than the caller's.
 
         With an Erased event the payloads of all earlier events of its stream MUST be forgotten in
         the same transaction, and the erasure MUST be among the unfinished ones. Only users are

@@ -101,25 +101,31 @@ class SQLiteLedger(LedgerReads):
     # Appending
 
     def append(
-        self, appends: Sequence[Append], metadata: Metadata, check: Check = unchecked
+        self,
+        appends: Sequence[Append],
+        metadata: Metadata,
+        check: Check = unchecked,
+        decide: Decide | None = None,
     ) -> Appended:
-        drafts = [draft_of(append, metadata) for append in appends]  # before the lock is taken
+        ready = _drafts_of(appends, metadata)  # before the lock is taken
 
         def record(connection: Connection) -> Appended:
             check(connection)
+            drafts = ready
+            if decide and not (appends and _are_expected(connection, appends)):
+                drafts = _drafts_of(decide(connection), metadata)
             return self._record(connection, drafts, metadata)
 
         return self._reach(self.together(record))
 
     def append_decided(self, decide: Decide, metadata: Metadata) -> list[Recorded]:
         with self.writing() as connection:
-            drafts = [draft_of(append, metadata) for append in decide(connection)]
-            recorded = self._record(connection, drafts, metadata)
+            recorded = self._record(connection, _drafts_of(decide(connection), metadata), metadata)
         return self._reach(recorded)
 
     def rename(self, origin: str, append: Append, metadata: Metadata) -> None:
         with self.writing() as connection:
-            drafts = [draft_of(append, metadata)]
+            drafts = _drafts_of([append], metadata)
             recorded = self._record(connection, drafts, metadata, origin)
             connection.execute("UPDATE ledger SET origin = ?", (origin,))
         self._reach(recorded)
@@ -300,7 +306,7 @@ def initialise(
     with translate_errors(path), closing(connect(path)) as connection:  # closing removes the log
         schema.migrate(connection)
         connection.execute("BEGIN IMMEDIATE")
-        drafts = [draft_of(opened, metadata)]
+        drafts = _drafts_of([opened], metadata)
         [first] = append_events(connection, origin, (0, ""), drafts, metadata)
         connection.execute(
             "INSERT INTO ledger VALUES (1, ?, ?, ?)", (origin, first.at, codec.FORMAT)
@@ -309,6 +315,10 @@ def initialise(
         connection.execute("INSERT INTO tree_head VALUES (1, 1, ?, ?)", (first.at, head))
         connection.execute("COMMIT")
     return head
+
+
+def _drafts_of(appends: Sequence[Append], metadata: Metadata) -> list[Draft]:
+    return [draft_of(append, metadata) for append in appends]
 
 
 def draft_of(append: Append, metadata: Metadata) -> Draft:
@@ -386,6 +396,12 @@ def _insert(connection: Connection, new: Recorded, header: bytes, drafted: Draft
         raise
     payload = new.position, drafted.salt, drafted.body
     connection.execute("INSERT INTO payload VALUES (?, ?, ?, NULL)", payload)
+
+
+def _are_expected(connection: Connection, appends: Sequence[Append]) -> bool:
+    """Return whether every stream has the version that the first append to it expects."""
+    expected = {append.stream: append.expected_version for append in reversed(appends)}
+    return all(version_of(connection, stream) == v for stream, v in expected.items())
 
 
 def _must_be_of_version(connection: Connection, stream: str, expected: int) -> None:

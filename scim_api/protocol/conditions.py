@@ -15,11 +15,6 @@ class Conditions:
     if_match: frozenset[str] | None = None
     if_none_match: frozenset[str] | None = None
 
-    @property
-    def exact(self) -> bool:
-        """Whether the client insists on a version, so that a lost race is not to be retried."""
-        return self.if_match is not None and "*" not in self.if_match
-
     def check_match(self, etag: str) -> None:
         """Raise PreconditionFailed unless If-Match allows this version (RFC 9110 §13.1.1)."""
         if self.if_match is not None and not _names(self.if_match, etag):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ledger.contract import Append, Connection, Ledger
+from ledger.contract import Append, Connection
 from projections.current.memberships import Relation
 from projections.current.resources import Resources
 from scim_api.protocol.errors import InvalidValue, Quoted
@@ -11,6 +11,7 @@ from scim_api.protocol.patch.members import TYPE, TYPES
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.to_events import membership
 from scim_api.protocol.values import resembles_json
+from scim_api.service.reader import Source
 
 SHOWN_IDS = 5
 
@@ -19,28 +20,28 @@ SHOWN_IDS = 5
 class StoredMembers:
     """The current members of one group (CurrentMembers of patch/members.py)."""
 
-    ledger: Ledger
+    source: Source
     resources: Resources
     group: int  # its position
 
     def among(self, ids: Collection[str]) -> Mapping[str, str]:
         """Return which of the ids are members, with their types."""
-        with self.ledger.reading() as connection:
+        with self.source.reading() as connection:
             return self.resources.memberships.among(connection, self.group, ids)
 
     def all(self) -> list[Relation]:
         """Return every member."""
-        with self.ledger.reading() as connection:
+        with self.source.reading() as connection:
             return self.resources.memberships.members(connection, self.group)
 
     def known(self, ids: Collection[str]) -> Mapping[str, Relation]:
         """Return, of those ids that resources have, what each would be as a member."""
-        with self.ledger.reading() as connection:
+        with self.source.reading() as connection:
             return self.resources.memberships.known(connection, ids)
 
 
 def member_types(
-    ledger: Ledger,
+    source: Source,
     resources: Resources,
     joining: Mapping[str, str | None],
     expected: Mapping[str, str],
@@ -55,7 +56,7 @@ def member_types(
         return {}
     json_texts = [id_ for id_ in joining if resembles_json(id_)]
     _refuse(json_texts, "member.json", "is JSON text, not the id of a member")
-    with ledger.reading() as connection:
+    with source.reading() as connection:
         known = resources.memberships.known(connection, joining.keys())
     types = {**{id_: one.type for id_, one in known.items()}, **expected}
     found = {id_: types.get(id_) for id_ in joining}

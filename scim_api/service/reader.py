@@ -1,9 +1,9 @@
 """Reading the resources of one type, with the members or groups that answers add to them."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ledger.contract import Connection
 from projections.current.memberships import Relation
@@ -49,6 +49,15 @@ class Source(Protocol):
     def reading(self) -> AbstractContextManager[Connection]: ...
 
 
+class Held(NamedTuple):
+    """What one connection reads, as a source."""
+
+    connection: Connection
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        return nullcontext(self.connection)
+
+
 class Reader:
     """Reads resources of one type."""
 
@@ -71,10 +80,10 @@ class Reader:
         return Answer(self._row(id_))
 
     def relations(
-        self, places: Sequence[Place], *, named: bool
+        self, places: Sequence[Place], *, named: bool, source: Source | None = None
     ) -> Mapping[int, Sequence[Relation]]:
         """Return the members or groups that documents show, by position; see ResourceReader."""
-        with self._source.reading() as connection:
+        with (source or self._source).reading() as connection:
             return self._readings.relations(
                 connection, self._kind.type, places, named=named, memory=self._memory
             )
@@ -92,8 +101,8 @@ class Reader:
         with self._source.reading() as connection:
             return self._readings.memberships.more_than(connection, row.position, number)
 
-    def _row(self, id_: str) -> Stored:
-        with self._source.reading() as connection:
+    def _row(self, id_: str, source: Source | None = None) -> Stored:
+        with (source or self._source).reading() as connection:
             row = self._readings.row(connection, self._kind.type, id_)
         if row is None:
             raise self._absent()

@@ -1,30 +1,21 @@
 """The operations of SCIM: read, decide, append. No HTTP and no SQL here."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import orjson
 
 from ledger import clock
-from ledger.contract import (
-    NO_STREAM,
-    Append,
-    Check,
-    Ledger,
-    WrongExpectedVersion,
-    unchecked,
-)
+from ledger.contract import NO_STREAM, Append, Check, Connection, Ledger, unchecked
 from ledger.events import DELETED, Event, Metadata
-from projections.current.memberships import StillMember
 from projections.current.resources import Current, Resources
 from projections.current.uniqueness import NotUnique
 from projections.query.model import Stored
 from projections.state import Attributes, is_active
 from scim_api.protocol.body import load_resource
 from scim_api.protocol.conditions import Conditions
-from scim_api.protocol.errors import PreconditionFailed, TooManyRequests, Uniqueness
+from scim_api.protocol.errors import Uniqueness
 from scim_api.protocol.novelty import check_new
 from scim_api.protocol.numbers import with_canonical_decimals
 from scim_api.protocol.patch.members import BodyAndMembers, MemberChanges, split_members
@@ -35,14 +26,21 @@ from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.to_events import creation, difference, membership
 from scim_api.protocol.values import is_as_read
 from scim_api.service.members import StoredMembers, leave_groups, member_types
-from scim_api.service.reader import Answer, Reader
+from scim_api.service.reader import Answer, Held, Reader, Source
 from scim_api.tenants.catalogue import Catalogue
 
-ATTEMPTS = 50  # of a change that loses the race against other writers
-TIMEOUT = 5.0  # seconds of processor time for all of them
+Desired = Callable[[Attributes, MemberChanges, Source], Attributes]
 
-T = TypeVar("T")
-Decide = Callable[[Attributes, MemberChanges], Attributes]
+
+class Decided(NamedTuple):
+    """What a request comes to: what it appends, nothing if nothing changes, and to which row.
+
+    `written` are the payload keys of what changes.
+    """
+
+    row: Stored
+    written: frozenset[str]
+    appends: Sequence[Append]
 
 
 class Service(Reader):
@@ -75,13 +73,14 @@ class Service(Reader):
         check_new(self._type, {}, attributes, attributes, self._tolerances)
         id_ = id_ or clock.uuid7()
         itself = {id_: self._kind.type}  # a bulk request can name it before it exists
-        joining = self._typed(given.members or {}, itself)
+        joining = self._typed(given.members or {}, itself, self._ledger)
         events = creation(attributes) + membership(joining, ())
+        own = Append(self._stream(id_), NO_STREAM, events)
         try:
-            row = self._append(id_, NO_STREAM, events, metadata)
+            appended = self._ledger.append([own], metadata, self._check)
         except NotUnique as fault:
             return self._adopted(attributes, fault, metadata)
-        return Answer(row, frozenset(loaded))
+        return Answer(appended.rows[own.stream].row, frozenset(loaded))
 
     def _adopted(self, attributes: Attributes, fault: NotUnique, metadata: Metadata) -> Answer:
         """Reactivate the inactive user that a POST means, by policy; raises Uniqueness.
@@ -93,7 +92,7 @@ class Service(Reader):
         if not ("adopt" in self._tolerances.policy and same_name and external_id):
             raise self._not_unique(fault) from fault
 
-        def reactivated(before: Attributes, _: MemberChanges) -> Attributes:
+        def reactivated(before: Attributes, _: MemberChanges, __: Source) -> Attributes:
             stays_away = is_active(before) or not is_active(attributes)
             if stays_away or before.get("externalId") != external_id:
                 raise self._not_unique(fault) from fault
@@ -114,7 +113,7 @@ class Service(Reader):
         cleared = emptied(self._type, given.body, self._tolerances)
         keeps = self._tolerances.allow
 
-        def desired_of(before: Attributes, members: MemberChanges) -> Attributes:
+        def desired_of(before: Attributes, members: MemberChanges, _: Source) -> Attributes:
             if given.members is not None:
                 members.replace(given.members)
             elif self._has_members and not given.named and not keeps("put_keeps_members"):
@@ -126,8 +125,8 @@ class Service(Reader):
     def patch(self, id_: str, body: Any, conditions: Conditions, metadata: Metadata) -> Answer:
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2)."""
 
-        def desired_of(before: Attributes, members: MemberChanges) -> Attributes:
-            current = cache(partial(self._current, id_))
+        def desired_of(before: Attributes, members: MemberChanges, source: Source) -> Attributes:
+            current = cache(partial(self._current, id_, source))
 
             def is_current(key: str, value: Any) -> bool:
                 return id_ == value if key == "id" else is_as_read(value, current(key))
@@ -136,31 +135,32 @@ class Service(Reader):
 
         return self._change(id_, desired_of, conditions, metadata)
 
-    def _current(self, id_: str, key: str) -> Any:
+    def _current(self, id_: str, source: Source, key: str) -> Any:
         """Return the value of a readOnly attribute, `meta` or `groups`, as it is answered now."""
-        row = self._row(id_)
+        row = self._row(id_, source)
         if key != "groups":
             return orjson.loads(row.document).get(key)
-        groups = self.relations([row.place], named=True).get(row.position, ())
+        groups = self.relations([row.place], named=True, source=source).get(row.position, ())
         return [group.shown() for group in groups]
 
     def delete(self, id_: str, conditions: Conditions, metadata: Metadata) -> None:
         """Delete a resource (RFC 7644 §3.6): a tombstone, after which its name is free.
 
-        It leaves its groups in the same transaction.
+        It leaves its groups in the same transaction. They are looked up under the lock: one that
+        it joins meanwhile could not be told from its own version.
         """
 
-        def deleted() -> None:
-            row = self._row(id_)
+        def deleted(connection: Connection) -> Sequence[Append]:
+            row = self._row(id_, Held(connection))
             conditions.check_change(row.etag)
-            with self._ledger.reading() as connection:
-                leaving = leave_groups(self._resources, connection, id_)
+            leaving = leave_groups(self._resources, connection, id_)
             itself = leaving.pop(id_, None)  # a group can be a member of itself
             left = itself.events if itself else ()
             own = Append(self._stream(id_), row.version, [*left, Event(DELETED)], Current.of(row))
-            self._ledger.append([*leaving.values(), own], metadata, self._check)
+            return [*leaving.values(), own]
 
-        _repeated(deleted, conditions, self._stream(id_))
+        conditions.check_change(self._row(id_).etag)  # a refusal needs no lock
+        self._ledger.append((), metadata, self._check, deleted)
 
     @property
     def _has_members(self) -> bool:
@@ -172,63 +172,68 @@ class Service(Reader):
         return split_members(body, self._type.schema.id, self._tolerances)
 
     def _typed(
-        self, joining: Mapping[str, str | None], expected: Mapping[str, str]
+        self, joining: Mapping[str, str | None], expected: Mapping[str, str], source: Source
     ) -> dict[str, str]:
-        return member_types(self._ledger, self._resources, joining, expected, self._tolerances)
+        return member_types(source, self._resources, joining, expected, self._tolerances)
 
     def _change(
         self,
         id_: str,
-        decide: Decide,
+        desired: Desired,
         conditions: Conditions,
         metadata: Metadata,
         found: Stored | None = None,
     ) -> Answer:
         """Decide what a resource is to be, and append what that changes.
 
-        It is read first, again after each lost race; `found` was read a moment ago.
+        It is decided from what is read now; `found` was read a moment ago. If another request
+        changes the resource first, it is decided again under the write lock, once and for all.
         """
-        first = [found] if found else []
+        decide = partial(self._decided, id_, desired, conditions)
+        decided = decide(self._ledger, found)
 
-        def changed() -> Answer:
-            row = first.pop() if first else self._row(id_)
-            conditions.check_change(row.etag)
-            current = Current.of(row)
-            before = with_canonical_decimals(self._type, current.resource.attributes)
-            members = MemberChanges(StoredMembers(self._ledger, self._resources, row.position))
-            after = decide(before, members)
-            events = difference(before, after)
-            written = frozenset(key for event in events for key in event.effects)
-            check_new(self._type, before, after, written, self._tolerances)
-            if self._has_members:
-                changes = members.changes()
-                joining = self._typed(changes.joining, {})
-                events += membership(joining, changes.leaving)
-            # Members are read after the row: those that nothing changed may be of a later version.
-            if not events and self._has_members and self._row(id_).version != row.version:
-                raise WrongExpectedVersion(self._stream(id_), row.version, self._row(id_).version)
-            if not events:
-                return Answer(row, written, repeated=True)
+        def again(connection: Connection) -> Sequence[Append]:
+            nonlocal decided
+            decided = decide(Held(connection))
+            return decided.appends
+
+        new: Current | None = None
+        if decided.appends or self._has_moved(decided.row):
             try:
-                new = self._append(id_, row.version, events, metadata, current)
+                appended = self._ledger.append(decided.appends, metadata, self._check, again)
             except NotUnique as fault:
                 raise self._not_unique(fault) from fault
-            return Answer(new, written)
+            new = appended.rows.get(self._stream(id_))
+        return Answer(new.row if new else decided.row, decided.written, repeated=new is None)
 
-        return _repeated(changed, conditions, self._stream(id_))
+    def _has_moved(self, row: Stored) -> bool:
+        """Return whether members, which are read after the row, may be of a later version."""
+        return self._has_members and self._row(row.id).version != row.version
 
-    def _append(
+    def _decided(
         self,
         id_: str,
-        version: int,
-        events: list[Event],
-        metadata: Metadata,
-        before: Current | None = None,
-    ) -> Stored:
-        """Append to the resource's stream; return its row as the projection wrote it."""
-        append = Append(self._stream(id_), version, events, before)
-        written: Current = self._ledger.append([append], metadata, self._check).rows[append.stream]
-        return written.row
+        desired: Desired,
+        conditions: Conditions,
+        source: Source,
+        found: Stored | None = None,
+    ) -> Decided:
+        """Decide what a resource is to be from what the source says, or from the row found."""
+        row = found or self._row(id_, source)
+        conditions.check_change(row.etag)
+        current = Current.of(row)
+        before = with_canonical_decimals(self._type, current.resource.attributes)
+        members = MemberChanges(StoredMembers(source, self._resources, row.position))
+        after = desired(before, members, source)
+        events = difference(before, after)
+        written = frozenset(key for event in events for key in event.effects)
+        check_new(self._type, before, after, written, self._tolerances)
+        if self._has_members:
+            changes = members.changes()
+            joining = self._typed(changes.joining, {}, source)
+            events += membership(joining, changes.leaving)
+        own = Append(self._stream(id_), row.version, events, current)
+        return Decided(row, written, [own] if events else [])
 
     def _not_unique(self, fault: NotUnique) -> Uniqueness:
         """Return the error for a value that another resource has."""
@@ -244,29 +249,3 @@ class Service(Reader):
 
     def _stream(self, id_: str) -> str:
         return f"{self._kind.type}-{id_}"
-
-
-def _repeated(act: Callable[[], T], conditions: Conditions, stream: str) -> T:
-    """Retry, for a bounded time, when another writer won the race.
-
-    With If-Match, answer 412 instead, but only for a conflict on the resource itself, not on a
-    group that it leaves.
-    """
-    started = time.thread_time()
-    for _ in range(ATTEMPTS):
-        try:
-            return act()
-        except (WrongExpectedVersion, StillMember) as race:
-            if conditions.exact and getattr(race, "stream", None) == stream:
-                raise PreconditionFailed(
-                    "version.race",
-                    "The resource was changed by another request at the same moment."
-                    " Read it again, then repeat the change.",
-                ) from race
-        if time.thread_time() - started > TIMEOUT:
-            break
-    raise TooManyRequests(
-        "busy.resource",
-        "Many requests are changing this resource. Repeat this one in a few seconds.",
-        headers={"Retry-After": "2"},
-    )

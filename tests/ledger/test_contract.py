@@ -470,6 +470,68 @@ def test_a_check_that_raises_refuses_the_append(ledger: Ledger, metadata: Metada
     assert ledger.last_position() == 1
 
 
+@pytest.mark.parametrize(
+    "appends", [[], [Append("User-1", NO_STREAM, [CREATED])], [Append("User-1", 3, [CREATED])]]
+)
+def test_what_was_not_decided_from_the_newest_state_is_decided_under_the_lock(
+    open_ledger: Open, metadata: Metadata, appends: list[Append]
+) -> None:
+    ledger, other = open_ledger(), open_ledger()
+    other.append([Append("User-1", NO_STREAM, [CREATED])], metadata)
+
+    def decide(_: Connection) -> list[Append]:
+        with pytest.raises(LedgerBusy):
+            other.append([Append("User-2", NO_STREAM, [CREATED])], metadata)
+        return [Append("User-1", 1, [UPDATED])]
+
+    recorded = ledger.append(appends, metadata, decide=decide)
+
+    assert [(r.stream, r.version, r.type) for r in recorded] == [("User-1", 2, events.UPDATED)]
+    assert ledger.last_position() == 3
+
+
+def test_what_was_decided_from_the_newest_state_is_not_decided_again(
+    ledger: Ledger, metadata: Metadata
+) -> None:
+    def decide(_: Connection) -> list[Append]:
+        raise Refused
+
+    appends = [Append("User-1", NO_STREAM, [CREATED]), Append("User-1", 1, [UPDATED])]
+
+    recorded = ledger.append(appends, metadata, decide=decide)
+
+    assert [r.version for r in recorded] == [1, 2]
+
+
+def test_a_second_decision_can_refuse_or_come_to_nothing(
+    ledger: Ledger, metadata: Metadata
+) -> None:
+    def refuse(_: Connection) -> list[Append]:
+        raise Refused
+
+    with pytest.raises(Refused):
+        ledger.append([Append("User-1", 1, [UPDATED])], metadata, decide=refuse)
+
+    assert ledger.append([Append("User-1", 1, [UPDATED])], metadata, decide=lambda _: []) == []
+    assert ledger.last_position() == 1
+
+
+def test_nothing_is_decided_again_before_the_check(ledger: Ledger, metadata: Metadata) -> None:
+    decided = []
+
+    def check(_: Connection) -> None:
+        raise Refused
+
+    def decide(_: Connection) -> list[Append]:
+        decided.append("again")
+        return []
+
+    with pytest.raises(Refused):
+        ledger.append([], metadata, check, decide)
+
+    assert decided == []
+
+
 def test_settling_waits_for_the_append_that_is_under_way(
     open_ledger: Open, metadata: Metadata
 ) -> None:

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,12 +273,54 @@ def test_what_is_decided_under_the_lock_is_in_no_group(
     assert [each[0].version for each in outcomes] == [1, 2, 3]
 
 
-Plan = list[tuple[int, int, list[str]]]  # stream, expected version, types
+def at_newest(append: Append, connection: Connection) -> list[Append]:
+    """Decide an append again: the same events, of the newest version that the connection sees."""
+    [(version,)] = connection.execute(
+        "SELECT coalesce(max(version), 0) FROM event WHERE stream = ?", (append.stream,)
+    ).fetchall()
+    return [replace(append, expected_version=version)]
+
+
+def test_of_appends_to_one_stream_that_wait_none_is_lost(
+    ledger: SQLiteLedger, metadata: Metadata
+) -> None:
+    stale = Append("Note-1", NO_STREAM, [CREATED])
+    acts = [
+        lambda: ledger.append([stale], metadata, decide=partial(at_newest, stale)) for _ in range(8)
+    ]
+
+    outcomes = queued(ledger, acts)
+
+    assert [each[0].version for each in outcomes] == list(range(1, 9))
+    assert verify(ledger.path).findings == []
+
+
+def test_what_a_second_decision_raises_is_raised_for_its_own_append_only(
+    ledger: SQLiteLedger, metadata: Metadata
+) -> None:
+    def refuse(_: Connection) -> list[Append]:
+        raise Refused("again")
+
+    stale = Append("Note-1", NO_STREAM, [CREATED])
+    acts = [
+        lambda: ledger.append([stale], metadata),
+        lambda: ledger.append([stale], metadata, decide=refuse),
+        lambda: ledger.append([stale], metadata, decide=partial(at_newest, stale)),
+    ]
+
+    first, refused, last = queued(ledger, acts)
+
+    assert str(refused) == "again"
+    assert [first[0].version, last[0].version] == [1, 2]
+
+
+Plan = list[tuple[int, int, list[str], bool]]  # stream, expected version, types, decided again?
 PLANS = st.lists(
     st.tuples(
         st.integers(1, 3),
         st.integers(0, 3),
         st.lists(st.sampled_from([events.UPDATED, events.DEACTIVATED, events.ERASED]), max_size=3),
+        st.booleans(),
     ),
     max_size=8,
 )
@@ -299,9 +343,15 @@ def test_appends_in_a_group_do_what_they_do_one_after_the_other(
         create(path, "acme", software="test", metadata=metadata)
         ledger = SQLiteLedger(path, [Table()], timeout=DEADLINE)
         appends = [
-            Append(f"User-{s}", v, [Event(t, {"n": t}) for t in types]) for s, v, types in plan
+            (Append(f"User-{s}", v, [Event(t, {"n": t}) for t in types]), again)
+            for s, v, types, again in plan
         ]
-        acts = [lambda a=each: ledger.append([a], metadata) for each in appends]
+        acts = [
+            lambda a=each, d=again: ledger.append(
+                [a], metadata, decide=partial(at_newest, a) if d else None
+            )
+            for each, again in appends
+        ]
         outcomes = [
             repr(each) if isinstance(each, Exception) else [shown(r) for r in each]
             for each in do(ledger, acts)

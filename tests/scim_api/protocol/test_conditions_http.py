@@ -3,19 +3,10 @@
 import pytest
 
 from ledger.sqlite.ledger import SQLiteLedger
-from scim_api.protocol.conditions import conditions
-from scim_api.service import service
 from tests.scim_api.client import patch, refusal, replace, user
 
 CURRENT = ['W/"2"', '"2"', "*", 'W/"1", W/"2"', '"7","2"', "2"]
 OTHER = ['W/"1"', '"1"', 'W/"3"', 'W/"1", "3"', '""', "x", ""]
-
-
-@pytest.mark.parametrize(
-    ("if_match", "exact"), [(None, False), ("*", False), ('W/"1", *', False), ('W/"1"', True)]
-)
-def test_only_a_version_that_is_named_makes_a_lost_race_final(if_match, exact):
-    assert conditions(if_match, None).exact is exact
 
 
 @pytest.fixture
@@ -28,24 +19,70 @@ def change(api, method, resource, headers):
     return api.ask(method, api.path(resource), bodies.get(method), headers=headers)
 
 
-@pytest.mark.parametrize(("patience", "answer", "races"), [(5.0, 200, 2), (-1.0, 429, 1)])
-def test_a_change_that_loses_races_is_decided_again_for_a_bounded_time(
-    api, monkeypatch, patience, answer, races
+@pytest.fixture
+def overtaken(api, monkeypatch):
+    """Let another request be faster: it is recorded just before the next append takes the lock."""
+
+    def by(method, path, body=None):
+        appended, others = SQLiteLedger.append, [(method, path, body)]
+
+        def append(ledger, *given):
+            if others:
+                api.ask(*others.pop())
+            return appended(ledger, *given)
+
+        monkeypatch.setattr(SQLiteLedger, "append", append)
+
+    return by
+
+
+@pytest.mark.parametrize(("method", "answer"), [("PUT", 200), ("PATCH", 200), ("DELETE", 204)])
+@pytest.mark.parametrize("headers", [{}, {"If-Match": "*"}])
+def test_a_change_that_was_overtaken_is_decided_again_from_what_is_there(
+    api, second_version, overtaken, method, answer, headers
 ):
-    """Others are faster twice: each change is recorded while the other is being decided."""
-    path, appended, lost = api.path(api.create()), SQLiteLedger.append, []
+    overtaken("PATCH", api.path(second_version), patch(replace("Europe/Rome", "timezone")))
 
-    def append(ledger, appends, *others):
-        if len(lost) < 2 and "first" in str(appends):
-            lost.append("first")
-            api.ask("PATCH", path, patch(replace(f"faster {len(lost)}", "title")))
-        return appended(ledger, appends, *others)
+    response = change(api, method, second_version, headers)
 
-    monkeypatch.setattr(service, "TIMEOUT", patience)
-    monkeypatch.setattr(SQLiteLedger, "append", append)
+    assert response.status_code == answer
+    if method == "DELETE":
+        assert api.get(api.path(second_version)).status_code == 404
+    else:
+        timezone = "Europe/Rome" if method == "PATCH" else None  # a PUT replaces the whole
+        now = api.read(second_version)
+        assert now == response.json
+        assert (now["title"], now.get("timezone")) == ("Chief", timezone)
+        assert now["meta"]["version"] == 'W/"4"'
 
-    assert api.ask("PATCH", path, patch(replace("first", "title"))).status_code == answer
-    assert len(lost) == races
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_with_if_match_a_change_that_was_overtaken_is_refused(
+    api, second_version, overtaken, method
+):
+    overtaken("PATCH", api.path(second_version), patch(replace("Europe/Rome", "timezone")))
+
+    response = change(api, method, second_version, {"If-Match": 'W/"2"'})
+
+    assert response.status_code == 412
+    assert api.read(second_version)["title"] == "Boss"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_a_change_that_a_deletion_overtook_finds_nothing(api, second_version, overtaken, method):
+    overtaken("DELETE", api.path(second_version))
+
+    assert change(api, method, second_version, {}).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+def test_a_change_that_the_same_change_overtook_records_nothing(
+    api, second_version, overtaken, method
+):
+    overtaken("PATCH", api.path(second_version), patch(replace("Chief", "title")))
+
+    assert change(api, method, second_version, {}).headers["ETag"] == 'W/"3"'
+    assert api.read(second_version)["meta"]["version"] == 'W/"3"'
 
 
 @pytest.mark.parametrize("tag", CURRENT)

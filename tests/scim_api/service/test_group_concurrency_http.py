@@ -78,6 +78,33 @@ def test_no_change_of_eight_concurrent_clients_is_lost(service, name):
     assert members(service, place) == {"stays", *chain(*joining)}
 
 
+def test_each_change_of_one_group_and_one_user_is_recorded_once(service, name):
+    place = "/Groups/" + made(service, "/Groups", group(name))["id"]
+    person = "/Users/" + made(service, "/Users", user(f"{uuid4()}@example.com"))["id"]
+    names = [[f"{name}-{n}-{turn}" for turn in range(10)] for n in range(CLIENTS)]
+
+    def act(number):
+        return [
+            (
+                service.ask("PATCH", place, patch(add(each))).status,
+                service.ask("PATCH", person, patch(replace(each, "title"))).status,
+            )
+            for each in names[number]
+        ]
+
+    statuses = at_once(CLIENTS, act)
+
+    assert {status for each in statuses for status in each} == {(200, 200)}
+    events = Site(service.data_dir).events()
+    joined = [key for e in events if e.subject in place for key in e.effects if MEMBER in key]
+    titles = [e.effects["title"] for e in events if e.subject in person and "title" in e.effects]
+    asked = sorted(chain(*names))
+    assert (sorted(joined), sorted(titles)) == ([MEMBER + each for each in asked], asked)
+    for path in (place, person):
+        versions = [e.version for e in events if e.subject in path]
+        assert versions == list(range(1, len(versions) + 1))
+
+
 def test_batches_of_one_push_all_arrive_whatever_their_order(service, name):
     ids = people(service, 40)
     place = "/Groups/" + made(service, "/Groups", group(name))["id"]
