@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import orjson
-from flask import Flask, Response, request
+from flask import Flask, Response, has_request_context, request
 
 from scim_api.audit.feeds import Feeds
 from scim_api.audit.parameters import BASE
@@ -75,7 +75,7 @@ def _surrounded(wsgi_app: WsgiApp, settings: Settings, logger: RequestLogger) ->
 
 def _account(exchange: Exchange, status: int, logger: RequestLogger) -> None:
     """Log, count and note a request; if that fails, the answer is sent all the same."""
-    rule = request.url_rule if request else None
+    rule = request.url_rule if has_request_context() else None
     try:
         log_request(exchange.line(rule.rule if rule else None, status))
         exchange.count_use()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ledger.contract import Connection, Ledger, Progress
-from ledger.events import DELETED, ERASED, SETTINGS_CHANGED, Recorded
+from ledger.events import CREATED, DELETED, ERASED, SETTINGS_CHANGED, Payload, Recorded
 from projections.current.configuration import SETTINGS
 from projections.current.indexes import AttributeIndexes
 from projections.current.reader import ResourceReader
@@ -128,6 +128,14 @@ class Resources(ResourceReader, Projection):
             more = self.memberships.change(connection, old.row.position, recorded.payload)
         if old and new:
             written = self._update(connection, kind, old, new, more)
+            if recorded.type == CREATED or _touches_index(recorded.payload):
+                self._index(
+                    connection,
+                    old.row.position,
+                    new,
+                    old.resource.attributes,
+                    new.attributes,
+                )
             self._follow_active(connection, old, recorded)
         elif new:
             written = self._insert(connection, kind, recorded.position, new)
@@ -186,7 +194,6 @@ class Resources(ResourceReader, Projection):
             f"UPDATE {self._table} SET {', '.join(columns)} WHERE position = ?",
             (*values.values(), old.row.position),
         )
-        self._index(connection, old.row.position, new, before, after)
         return Current(old.row._replace(version=new.version, document=document), new)
 
     def _delete(self, connection: Connection, old: Current) -> None:
@@ -264,6 +271,11 @@ class Resources(ResourceReader, Projection):
             (most,),
         )
         return count, [(resource_of(document), position) for document, position in rows]
+
+
+def _touches_index(payload: Payload) -> bool:
+    """Return whether an event may change what has rows of its own: addresses, unique values."""
+    return "emails" in payload or any(":" in key for key in payload)
 
 
 def _without_members(group: Resource) -> Resource:

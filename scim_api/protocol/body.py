@@ -90,14 +90,14 @@ def by_key(
 def _declared(
     resource_type: ResourceType, body: Mapping[str, Any], tolerances: Tolerances
 ) -> Iterator[tuple[AttributeAt, Any]]:
-    find = resource_type.find
+    find, exact = resource_type.find, resource_type.declared.get
     for name, value in body.items():
-        if declared := find(name):
+        if declared := exact(name) or find(name):
             yield declared, value
         elif extension := resource_type.find_extension(name):
             for inner, item in _object_of(extension, value, tolerances).items():
                 key = f"{extension.id}:{inner}"
-                if declared := find(key):
+                if declared := exact(key) or find(key):
                     yield declared, item
                 else:
                     ignore(key, tolerances)

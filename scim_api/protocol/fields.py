@@ -78,6 +78,7 @@ class Single(_Declared):
     def __init__(self, attribute: Attribute, path: str, *, required: bool) -> None:
         super().__init__(attribute, path, required=required)
         self._of_type = self._reader_of(attribute.type)
+        self._is_free = self._of_type == self._text and not required  # any text will do
 
     def _reader_of(self, type_: Type) -> Callable[[Any, Tolerances], Any]:
         match type_:
@@ -96,7 +97,10 @@ class Single(_Declared):
     def read(
         self, value: Any, tolerances: Tolerances, *, partial: bool = False, some: bool = False
     ) -> Any:
-        if isinstance(value, list):
+        if self._is_free and value and isinstance(value, str):
+            if value.isascii() and "\0" not in value:  # as nearly always
+                return value
+        elif isinstance(value, list):
             value = _plain(out_of_list(value, tolerances))
         if not value and is_unassigned(value, tolerances):
             return None
@@ -205,18 +209,22 @@ class Complex(_Declared):
         parts: dict[str, Any] = {}
         errors: dict[Any, Any] = {}
         for name, item in value.items():
-            sub = self.declaration.subs.get(name.lower()) or self._older(name, value, tolerances)
-            if sub is None:
-                ignore(f"{self.path}.{name}", tolerances)
-            elif sub.name in parts:
-                raise given_twice(f"{self.path}.{sub.name}")
-            elif not sub.read_only:  # RFC 7644 §3.3, §3.5.1: ignored
+            known = name if name in self.parts else self._known(name, value, tolerances)
+            if known in parts:
+                raise given_twice(f"{self.path}.{known}")
+            if known:
                 try:
-                    field = self.parts[sub.name]
-                    parts[sub.name] = field.read(item, tolerances)
+                    parts[known] = self.parts[known].read(item, tolerances)
                 except ValidationError as error:
-                    parts[sub.name], errors[sub.name] = item, error.messages
+                    parts[known], errors[known] = item, error.messages
         return parts, errors
+
+    def _known(self, name: str, siblings: Mapping[str, Any], tolerances: Tolerances) -> str | None:
+        """Return the declared name of a part that a client may write; None for one to ignore."""
+        sub = self.declaration.subs.get(name.lower()) or self._older(name, siblings, tolerances)
+        if sub is None:
+            ignore(f"{self.path}.{name}", tolerances)
+        return None if sub is None or sub.read_only else sub.name  # RFC 7644 §3.3, §3.5.1
 
     def _older(
         self, name: str, siblings: Mapping[str, Any], tolerances: Tolerances

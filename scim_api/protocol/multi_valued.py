@@ -28,7 +28,7 @@ def settled(attribute: Attribute, value: Any, path: str) -> Any:
     """Return a value as it is kept: no empty parts, each entry once; None if nothing is left."""
     if not attribute.multi_valued:
         return _without_empty_parts(attribute, value)
-    left = (_without_empty_parts(attribute, item) for item in value or ())
+    left = [_without_empty_parts(attribute, item) for item in value or ()]
     values = distinct([item for item in left if item is not None])
     if len(values) > 1 and sum(is_primary(item) for item in values) > 1:
         raise InvalidValue(
@@ -50,6 +50,8 @@ def unassigned(attribute: Attribute) -> dict[str, Any]:
 
 def assigned(parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the sub-attributes that have a value."""
+    if None not in parts.values():
+        return dict(parts)
     return {name: part for name, part in parts.items() if part is not None}
 
 

@@ -24,7 +24,11 @@ def difference(before: Attributes, after: Attributes) -> list[Event]:
     resource is active unless `active` is false.
     """
     get = before.get
-    keys = [key for key, value in after.items() if not _same(get(key), value)]
+    keys = [
+        key
+        for key, value in after.items()
+        if (old := get(key)) is not value and not _same(old, value)
+    ]
     keys += [key for key, value in before.items() if key not in after and value is not None]
     changed = {key: after.get(key) for key in sorted(keys)}
     flipped = []
@@ -50,7 +54,7 @@ def _split(type_: str, entries: Sequence[tuple[str, Any]]) -> list[Event]:
 
 def _same(before: Any, after: Any) -> bool:
     """Return whether a value is unchanged, whatever the order of many values (RFC 7643 §2.4)."""
-    if before is after or before == after:
+    if before == after:
         return True
     if not (isinstance(before, list) and isinstance(after, list)):
         return False

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import orjson
-from flask import Response, request
+from flask import Response
 
 from ledger.events import Metadata
 from scim_api.logs import LOGGER
@@ -17,7 +17,7 @@ from scim_api.web.messages import json_response, read_json, refusal_of
 
 def bulk() -> Response:
     exchange = current_exchange()
-    body = read_json(request, MAX_PAYLOAD)
+    body = read_json(exchange, MAX_PAYLOAD)
     answer = carry_out(*bulk_request(body, exchange.tolerances), _context(exchange))
     return json_response(exchange, orjson.dumps(answer))
 

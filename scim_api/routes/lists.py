@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flask import Response, request
+from flask import Response
 
 from ledger.contract import Connection
 from projections.current.memberships import Relation
@@ -31,7 +31,7 @@ def read(name: str | None) -> Response:
 def search(name: str | None) -> Response:
     """POST a SearchRequest for a page of resources."""
     exchange = current_exchange()
-    body = read_json(request, MAX_WITHOUT_MEMBERS)
+    body = read_json(exchange, MAX_WITHOUT_MEMBERS)
     moment = as_of.asked_in(body)
     if moment is not None:
         as_of.enter(exchange, moment)

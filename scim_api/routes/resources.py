@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
-from flask import Response, request
+from flask import Response
 
 from scim_api.protocol.documents import (
     DEFAULT,
@@ -127,7 +127,7 @@ class ResourceRequest:
     def body(self) -> Any:
         """Read the body of a write; raises ScimError."""
         has_members = "members" in self.type.declared  # only the body of a group can be large
-        return read_json(request, None if has_members else MAX_WITHOUT_MEMBERS)
+        return read_json(self.exchange, None if has_members else MAX_WITHOUT_MEMBERS)
 
     def note(self, written: Answer) -> None:
         """Note for the request log that a write changed nothing."""

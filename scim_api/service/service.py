@@ -1,7 +1,7 @@
 """The operations of SCIM: read, decide, append. No HTTP and no SQL here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
@@ -126,10 +126,14 @@ class Service(Reader):
         """Apply a PATCH, whole or not at all (RFC 7644 §3.5.2)."""
 
         def desired_of(before: Attributes, members: MemberChanges, source: Source) -> Attributes:
-            current = cache(partial(self._current, id_, source))
+            known: dict[str, Any] = {}  # many operations may be about one attribute
 
             def is_current(key: str, value: Any) -> bool:
-                return id_ == value if key == "id" else is_as_read(value, current(key))
+                if key == "id":
+                    return bool(id_ == value)
+                if key not in known:
+                    known[key] = self._current(id_, source, key)
+                return is_as_read(value, known[key])
 
             return patched(self._type, before, body, self._tolerances, members, is_current)
 

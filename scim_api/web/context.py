@@ -98,10 +98,7 @@ class Exchange:
     @property
     def client(self) -> str:
         """The caller's User-Agent, as far as it is short and printable, without tokens."""
-        agent: str = self.environ.get("HTTP_USER_AGENT", "")[:120]
-        if not (agent.isascii() and agent.isprintable()):
-            agent = "".join(c for c in agent if c.isascii() and c.isprintable())
-        return without_tokens(agent) or "unknown"
+        return _client(self.environ.get("HTTP_USER_AGENT", "")[:120])
 
     @property
     def is_okta(self) -> bool:
@@ -194,6 +191,13 @@ class Exchange:
         if self.tolerated:
             line["tolerated"] = sorted(self.tolerated)
         return line
+
+
+@lru_cache(maxsize=256)
+def _client(agent: str) -> str:
+    if not (agent.isascii() and agent.isprintable()):
+        agent = "".join(c for c in agent if c.isascii() and c.isprintable())
+    return without_tokens(agent) or "unknown"
 
 
 def _unquoted(text: str) -> str:

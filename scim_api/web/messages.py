@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from flask import Request, Response
+from flask import Response, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
@@ -65,14 +65,15 @@ def plain_json(document: Any) -> Response:
     return Prepared(200, {"Content-Type": JSON}, orjson.dumps(document))
 
 
-def read_json(request: Request, most: int | None = None) -> Any:
+def read_json(exchange: Exchange, most: int | None = None) -> Any:
     """Return the body of a POST, PUT or PATCH; raises ScimError.
 
     It has `most` bytes at most, and never more than the setting allows.
     """
-    _check_media_type(request)
-    of_any = request.max_content_length or 0
-    raw = _read_whole(request, min(most or of_any, of_any)).removeprefix(_BYTE_ORDER_MARK)
+    _check_media_type(exchange.environ)
+    of_any = exchange.settings.max_body
+    raw = _read_whole(exchange.environ, min(most or of_any, of_any), of_any)
+    raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw:
         raise InvalidSyntax("body.missing", "The request has no body. It needs a JSON object.")
     objects = count_objects(raw)
@@ -87,19 +88,24 @@ def read_json(request: Request, most: int | None = None) -> Any:
     return body
 
 
-def _read_whole(request: Request, limit: int) -> bytes:
-    """Return a whole body; raises ScimError for one that breaks off or goes on."""
-    length = request.environ.get("CONTENT_LENGTH", "")
+def _read_whole(environ: Mapping[str, Any], limit: int, of_any: int) -> bytes:
+    """Return a whole body; raises ScimError for one that breaks off or goes on.
+
+    One larger than `limit`, but not than `of_any`, is read all the same: many clients read an
+    answer only once they could send all of their request.
+    """
+    length = environ.get("CONTENT_LENGTH", "")
     said = int(length) if length.isascii() and length.isdigit() else None
     if said is not None and said > limit:
-        _pass_over(request, said)
+        if said <= of_any:
+            _pass_over(environ["wsgi.input"])
         raise _too_large(limit)
     try:
         if said is None:
             request.max_content_length = limit + 1  # where Werkzeug cuts off a chunked body
             raw = request.get_data(cache=False)
         else:
-            raw = request.environ["wsgi.input"].read(said)
+            raw = environ["wsgi.input"].read(said)
     except RequestEntityTooLarge:
         raise _too_large(limit) from None
     except (ClientDisconnected, ParseException, OSError):
@@ -113,15 +119,10 @@ def _read_whole(request: Request, limit: int) -> bytes:
     return raw
 
 
-def _pass_over(request: Request, said: int) -> None:
-    """Read and discard a body, unless it is larger than any may be.
-
-    Many clients read an answer only once they could send all of their request.
-    """
-    if said > (request.max_content_length or 0):
-        return
+def _pass_over(body: Any) -> None:
+    """Read and discard a body."""
     with suppress(ClientDisconnected, ParseException, OSError):
-        while request.environ["wsgi.input"].read(65_536):
+        while body.read(65_536):
             pass
 
 
@@ -130,8 +131,7 @@ def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge("body.size", template, limit=limit)
 
 
-def _check_media_type(request: Request) -> None:
-    environ = request.environ
+def _check_media_type(environ: Mapping[str, Any]) -> None:
     mimetype, charset = _media_type(environ.get("CONTENT_TYPE", ""))
     if mimetype and mimetype not in (SCIM_JSON, JSON):
         template = "The body must be application/scim+json or application/json, in UTF-8."

@@ -64,7 +64,10 @@ def _completed(
     By policy entries left without a value are removed. A required list without a value in its
     entries is unassigned (RFC 7644 §3.5.2.2).
     """
-    changed = [key for key, value in after.items() if value != before.get(key)]
+    get = before.get
+    changed = [
+        key for key, value in after.items() if (old := get(key)) is not value and old != value
+    ]
     for key in changed:
         declared = resource_type.declared[key]
         left = with_values(declared.attribute, after[key], tolerances)
