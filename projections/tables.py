@@ -40,6 +40,13 @@ class Tables:
         self.attribute_index = f"attribute_index{suffix}"
         self.attribute_value = f"attribute_value{suffix}"
 
+    def part(self, key: str, sub: str | None) -> tuple[str, list[Any]] | None:
+        """Return SQL for JSON of a row of `resource` that has an attribute under its payload key.
+
+        It may have no more of it than a sub-attribute. None where the document costs no more.
+        """
+        return None
+
 
 def json_list(values: Iterable[Any]) -> str:
     """Return values as a parameter for json_each."""

@@ -12,7 +12,7 @@ import orjson
 from ledger.contract import Connection
 from ledger.events import REQUEST_PREFIX
 from projections.kinds import ResourceKind
-from projections.state import MEMBER, Attributes, Resource, document_of, laid_over
+from projections.state import MEMBER, STANDING, Attributes, Resource, document_of, laid_over
 
 NEVER = 2**63 - 1  # the end of a row that still holds
 
@@ -83,6 +83,39 @@ def document_at(at: int | str) -> str:
     return (
         "scim_document(life.type, life.id, (SELECT at FROM entry WHERE position = life.born),"
         f" (SELECT group_concat(line, char(10)) FROM {lines}))"
+    )
+
+
+def content_at(at: int, key: str) -> tuple[str, list[str]]:
+    """Return SQL for what the last event set that set an attribute, or that has all.
+
+    The events are those of a row of `resource`, up to a position. Where the event unassigned the
+    attribute, a row of a type for which it then has a value has that one.
+    """
+    place = f'$."{key}"'
+    content, parameters = "content", list[str]()
+    for type_, values in STANDING.items():
+        if key in values:
+            standing = orjson.dumps({key: values[key]}).decode()
+            content = (
+                "CASE WHEN json_type(content, ?) IS 'null' AND resource.type = ? THEN ?"
+                f" ELSE {content} END"
+            )
+            parameters = [place, type_, standing, *parameters]
+    rows = _of_row(at, "(whole OR json_type(content, ?) IS NOT NULL)")
+    return f"(SELECT {content} {rows})", [*parameters, place]
+
+
+def last_time(at: int) -> str:
+    """Return SQL for the time of the last event of a row of `resource`, up to a position."""
+    return f"(SELECT at {_of_row(at, '1')})"
+
+
+def _of_row(at: int, condition: str) -> str:
+    return (
+        "FROM entry WHERE stream = resource.stream"
+        f" AND position <= min({at}, resource.died - 1) AND {condition}"
+        " ORDER BY position DESC LIMIT 1"
     )
 
 

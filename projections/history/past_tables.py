@@ -4,7 +4,9 @@ They have the columns of the current ones, so that all reads of those read the p
 position is part of the queries' text: it is a number of ours, and never a client's text.
 """
 
-from projections.history.contents import document_at, version_at
+from typing import Any
+
+from projections.history.contents import content_at, document_at, last_time, version_at
 from projections.tables import Tables
 
 
@@ -22,6 +24,7 @@ class PastTables(Tables):
     are_indexed = False
 
     def __init__(self, at: int) -> None:
+        self._at = at
         then = f"since <= {at} AND until > {at}"
 
         def keys(kind: str) -> str:
@@ -29,9 +32,10 @@ class PastTables(Tables):
 
         # Each of these columns costs a seek or more where it is used.
         self.resource = (
-            f"(SELECT born AS position, id, type, {name_at('name_key', at)} AS name_key,"
-            f" {name_at('display', at)} AS display, {version_at(at)} AS version,"
-            f" {document_at(at)} AS document FROM life WHERE born <= {at} AND died > {at})"
+            "(SELECT born AS position, stream, died, id, type,"
+            f" {name_at('name_key', at)} AS name_key, {name_at('display', at)} AS display,"
+            f" {version_at(at)} AS version, {document_at(at)} AS document"
+            f" FROM life WHERE born <= {at} AND died > {at})"
         )
         self.by_name = f"position IN (SELECT born FROM {keys('name')} AND key = ?)"
         self.by_external_id = f"position IN (SELECT born FROM {keys('external')} AND key = ?)"
@@ -47,3 +51,16 @@ class PastTables(Tables):
             f" WHERE {then})"
         )
         self.former_member = f"(SELECT member_id FROM membership WHERE until <= {at})"
+
+    def part(self, key: str, sub: str | None) -> tuple[str, list[Any]] | None:
+        if key == "id":
+            return "json_object('id', resource.id)", []
+        if key != "meta":
+            return content_at(self._at, key)
+        if sub == "created":
+            time = "(SELECT at FROM entry WHERE position = resource.position)"
+        elif sub == "lastModified":
+            time = last_time(self._at)
+        else:
+            return None
+        return f"json_object('meta', json_object('{sub}', {time}))", []

@@ -29,11 +29,11 @@ LIVE = Tables()
 
 _BY_ID = "id = ?"
 
-# The values of one multi-valued attribute, as rows v. An integer key says that it is an array;
-# `object` keeps JSON functions from reading a plain text value as JSON.
+# The values of one multi-valued attribute, as rows v, of JSON that has it. An integer key says that
+# it is an array; `object` keeps JSON functions from reading a plain text value as JSON.
 _VALUES = (
     "(SELECT key, value, type, CASE type WHEN 'object' THEN value END AS object"
-    " FROM json_each(document, ?) WHERE typeof(key) = 'integer') AS v"
+    " FROM json_each({}, ?) WHERE typeof(key) = 'integer') AS v"
 )
 _WHOLE_VALUE = "CASE WHEN v.type IN ('object', 'array') THEN v.value ELSE json_array(v.value) END"
 
@@ -68,7 +68,7 @@ class Documents:
         indexed = self.indexed(compare) or self._by_index(compare)
         if indexed:
             return indexed
-        path, test = compare.path, _test(compare, _value_of(compare.path))
+        path, test = compare.path, _test(compare, self._value(compare.path))
         if not path.many:
             return test
         exists, parameters = self._exists(path, test)
@@ -96,10 +96,11 @@ class Documents:
         if path.many and path.steps and joins.is_joined(path) and path.sub is None:
             return f"EXISTS (SELECT 1 FROM {joins.rows(path, self.tables)})", []
         if path.steps and (path.sub is None or not path.many):
-            at, test = _document_path(path), _SOMETHING.format("document, ?")
+            json, at = self._place(path)
+            test = _SOMETHING.format(f"{json}, ?")
             if not path.many:
-                return test, [at]
-            return f"(json_type(document, ?) IS 'array' AND {test})", [at, at]
+                return test, at
+            return f"(json_type({json}, ?) IS 'array' AND {test})", at * 2
         if path.sub is None:
             return _SOMETHING.format(_WHOLE_VALUE), []
         here: Sql = _SOMETHING.format("v.object, ?"), [_json_path((path.sub,))]
@@ -122,7 +123,29 @@ class Documents:
         """Return the rows v of an attribute's values: from the document, or of memberships."""
         if joins.is_joined(path):
             return joins.rows(path, self.tables), []
-        return _VALUES, [_json_path(path.steps)]
+        json, at = self._place(path)
+        return _VALUES.format(json), at
+
+    def _place(self, path: Path) -> Sql:
+        """Return SQL for the JSON that has an attribute; its last parameter is the path there.
+
+        That is the document, or a part of it where the tables have one: less to read.
+        """
+        part = () if path.many or path.sub is None else (path.sub,)
+        found = self.tables.part(path.key, path.sub) if _is_under_its_key(path) else None
+        if found is None:
+            return "document", [_json_path((*path.steps, *part))]
+        json, parameters = found
+        return json, [*parameters, _json_path((path.key, *part))]
+
+    def _value(self, path: Path) -> _Value:
+        if path.steps and not path.many:
+            json, at = self._place(path)
+            return _Value(f"json_extract({json}, ?)", f"json_type({json}, ?)", at)
+        if path.sub is None:
+            return _Value("v.value", "v.type", [])
+        at = [_json_path((path.sub,))]
+        return _Value("json_extract(v.object, ?)", "json_type(v.object, ?)", at)
 
     def indexed(self, compare: Compare) -> Sql | None:
         """Use a column where it says exactly the same as the document."""
@@ -177,7 +200,7 @@ class Documents:
             return "NULL", []
         if _is_core(path, self.unique_name) and not path.case_exact:
             return "name_key", []
-        value, parameters = _sort_value(path)
+        value, parameters = _sort_value(path, self._value(path))
         if not path.many:
             return value, parameters
         rows, row_parameters = self._rows(path)
@@ -260,18 +283,9 @@ def _json_path(steps: Sequence[str]) -> str:
     return "$" + "".join(f'."{step}"' for step in steps)
 
 
-def _document_path(path: Path) -> str:
-    return _json_path((*path.steps, path.sub) if path.sub else path.steps)
-
-
-def _value_of(path: Path) -> _Value:
-    if path.steps and not path.many:
-        where = [_document_path(path)]
-        return _Value("json_extract(document, ?)", "json_type(document, ?)", where)
-    if path.sub is None:
-        return _Value("v.value", "v.type", [])
-    at = [_json_path((path.sub,))]
-    return _Value("json_extract(v.object, ?)", "json_type(v.object, ?)", at)
+def _is_under_its_key(path: Path) -> bool:
+    """Return whether a path leads to one attribute: `schemas` are made of the names of all."""
+    return ":".join(path.steps) == path.key and path.key != "schemas"
 
 
 def _test(compare: Compare, value: _Value) -> Sql:
@@ -308,8 +322,7 @@ def _json_types(path: Path) -> str:
     return "('integer', 'real')" if path.type is Type.INTEGER else "('text')"
 
 
-def _sort_value(path: Path) -> Sql:
-    value = _value_of(path)
+def _sort_value(path: Path, value: _Value) -> Sql:
     if path.type is Type.BOOLEAN:
         return f"CASE {value.type} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END", value.parameters
     form = _form_of(path, Operator.EQ, value)

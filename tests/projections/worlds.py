@@ -14,7 +14,7 @@ from projections.current.memberships import Relation
 from projections.current.resources import Resources
 from projections.query.comparison import fold as folded
 from projections.state import MEMBER, Resource, document_of, evolve
-from scim_api.protocol.schema.resource_types import KINDS
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, KINDS
 
 NAMED_BY = {"User": "userName", "Group": "displayName"}
 
@@ -28,7 +28,16 @@ Step = tuple[str, str, Any]
 _names = st.sampled_from(NAMES)
 _resources = st.sampled_from(USERS + GROUPS)
 _members = st.lists(st.sampled_from(USERS + GROUPS + STRANGERS), max_size=4, unique=True)
-_shown = st.fixed_dictionaries({}, optional={"displayName": st.none() | _names | st.just("")})
+_shown = st.fixed_dictionaries(
+    {},
+    optional={
+        "displayName": st.none() | _names | st.just(""),
+        "active": st.none() | st.booleans(),
+        "name": st.none() | st.fixed_dictionaries({}, optional={"givenName": _names}),
+        "phoneNumbers": st.none() | st.lists(st.fixed_dictionaries({"value": _names}), max_size=2),
+        f"{ENTERPRISE_URN}:department": st.none() | _names,
+    },
+)
 STEPS = st.one_of(
     st.tuples(st.just("name"), _resources, st.tuples(_names, _shown)),
     st.tuples(st.just("join"), st.sampled_from(GROUPS), _members),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from ledger.events import Event
 from ledger.sqlite.connection import Connection
@@ -14,7 +14,7 @@ from projections.history.past_tables import PastTables
 from projections.history.projector import HistoryProjector, Intervals
 from projections.query.model import START, Query
 from scim_api.protocol.filter import parse_filter, parse_sort
-from scim_api.protocol.schema.resource_types import KINDS, USER
+from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, KINDS, USER
 from tests.projections.worlds import (
     GROUPS,
     HISTORIES,
@@ -27,7 +27,7 @@ from tests.projections.worlds import (
 )
 
 PROPERTY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 FILTERS = [
     parse_filter(text, USER)
@@ -38,6 +38,13 @@ FILTERS = [
         'groups.value eq "g0"',
         'groups[value eq "g1" and type eq "direct"]',
         'meta.lastModified gt "2000-01-01T00:00:00Z"',
+        'meta.version eq "W/\\"2\\"" or meta.created lt "2000-01-01T00:00:00Z"',
+        'id ew "1" or schemas co "enterprise" or name pr',
+        "active ne false and active pr",
+        'name.givenName eq "ADA"',
+        'phoneNumbers.value eq "bob"',
+        "phoneNumbers pr",
+        f'{ENTERPRISE_URN}:department gt "b"',
     )
 ]
 
@@ -70,6 +77,9 @@ def queries(type_: str) -> Iterator[Query]:
             yield Query(filter=filter_)
         yield Query(sort_by=parse_sort("userName", USER))
         yield Query(sort_by=parse_sort("displayName", USER), descending=True, count=2)
+        yield Query(sort_by=parse_sort("active", USER), after=START, count=2)
+        yield Query(sort_by=parse_sort("phoneNumbers.value", USER))
+        yield Query(sort_by=parse_sort("meta.lastModified", USER), descending=True)
 
 
 class Followed(Lived):
@@ -119,6 +129,7 @@ def then(connection: Connection, position: int) -> Any:
 
 @PROPERTY
 @given(history=HISTORIES)
+@example(history=[("name", "u0", ("Ada", {})), ("name", "u0", ("bob", {"active": None}))])
 def test_every_position_answers_as_it_answered_then(both: Connection, history: list[Step]) -> None:
     world = Followed(both, history)
 
