@@ -38,6 +38,7 @@ TOGETHER = 50_000  # events a transaction where more are to come: each writes al
 FAR = 20_000  # events, to follow which another process is started: it takes half a second
 GLANCE = 0.05  # seconds between two looks at how far that is
 PATIENCE = 10.0  # seconds that a read waits for the history to catch up
+PROMPT = 1.0  # and where it is FAR behind: whoever asks is told at once how far it is
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS checkpoint"
@@ -132,27 +133,30 @@ class History(StoredProjection):
 
     def catch_up(self, *, patience: float | None = None, progress: Progress = no_progress) -> int:
         """Follow the ledger to its end and return it; raises HistoryBehind after `patience` s."""
-        end = self.ledger.last_position()
-        deadline = time.monotonic() + (patience or float("inf"))
+        end, started = self.ledger.last_position(), time.monotonic()
         self._notice_another_file()
         while self.reached < end:
-            if time.monotonic() > deadline:
-                raise HistoryBehind(self.reached, end)
+            left = None
+            if patience is not None:
+                most = min(patience, PROMPT) if end - self.reached > FAR else patience
+                left = started + most - time.monotonic()
+                if left < 0:
+                    raise HistoryBehind(self.reached, end)
             if self.is_built_elsewhere():
                 time.sleep(GLANCE)
                 self.reached = self.stands_at()
+            elif left is None:
+                self.follow(end)
             else:
-                self._follow_unless_busy(end, patience)
+                self._follow_within(end, left)
             progress(self.reached, end)
         return end
 
-    def _follow_unless_busy(self, end: int, patience: float | None) -> None:
-        """Follow, or see how far the process is that has kept the file for so long."""
+    def _follow_within(self, end: int, patience: float) -> None:
+        """Follow a chunk, or see how far the process is that keeps the file for so long."""
         try:
-            self.follow(end)
+            self.follow(end, CHUNK, patience)
         except LedgerBusy:
-            if patience is None:
-                raise
             self.reached = self.stands_at()
 
     def build_elsewhere(self, command: Sequence[str]) -> bool:
@@ -176,26 +180,34 @@ class History(StoredProjection):
         if inode is None or inode != self._inode:
             self._inode, self.reached = inode, 0
 
-    def follow(self, end: int, most: int | None = None) -> int:
-        """Follow a chunk of events, or `most`, towards a position; return the one reached."""
-        with self._following:
+    def follow(self, end: int, most: int | None = None, patience: float | None = None) -> int:
+        """Follow `most` events, or as many as are best, to a position; return the one reached.
+
+        Raises LedgerBusy where others follow for longer than `patience`, in seconds.
+        """
+        if not self._following.acquire(timeout=-1 if patience is None else patience):
+            raise LedgerBusy("the history is being followed")
+        try:
             if 0 < end <= self.reached:  # by another thread, while this one waited
                 return self.reached
-            with self.file.writing() as connection:
-                reached = self._follow(connection, end, most or CHUNK)
+            with self.file.writing(patience) as connection:
+                reached = self._follow(connection, end, most)
             self.reached = reached  # only now others can read it
+        finally:
+            self._following.release()
         return reached
 
-    def _follow(self, connection: Connection, end: int, most: int) -> int:
+    def _follow(self, connection: Connection, end: int, most: int | None) -> int:
         connection.execute("PRAGMA cache_size=-64000")  # for the writer: indexes all over
         position = self._begin(connection)
         pages = 16000 if end - position > CHUNK else 4000  # a first build writes all over the file
         connection.execute(f"PRAGMA wal_autocheckpoint={pages}")
         if position >= end:
             return position
-        upto = min(end, position + (TOGETHER if end - position > TOGETHER else most))
+        together = most or (TOGETHER if end - position > TOGETHER else CHUNK)
+        upto = min(end, position + together)
         while position < upto:
-            events = self.ledger.read_chunk(position, min(position + most, upto))
+            events = self.ledger.read_chunk(position, min(position + CHUNK, upto))
             self.projection.project_all(connection, events)
             position = events[-1].position
         self._set_checkpoint(connection, position)

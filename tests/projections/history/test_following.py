@@ -222,6 +222,21 @@ def test_a_reader_waits_for_another_that_builds_and_then_gets_the_progress(tenan
     impatient.close()
 
 
+def test_a_reader_of_a_history_that_is_far_behind_does_not_wait_for_it(
+    tenant, people, foreign, monkeypatch
+):
+    tenant.history.follow(5)
+    monkeypatch.setattr(history_, "FAR", 3)
+    monkeypatch.setattr(history_, "PROMPT", 0.1)
+    patient = History(tenant.ledger, KINDS, patience=3600)
+    builder = foreign(tenant.history.file.path)
+    builder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(HistoryBehind):
+        patient.past(1)
+    patient.close()
+
+
 def test_a_rebuild_leaves_the_same_rows_while_reads_go_on(tenant, people):
     history = tenant.history
     before = total(history, 6)
