@@ -78,13 +78,15 @@ def _is_ordinary(attribute: Attribute, value: Any) -> bool:
     if isinstance(value, str):
         return value.isascii() and len(value) <= MAX_NAME and attribute.type not in FORMED
     if isinstance(value, list):
-        parts = [(attribute, item) for item in value]
+        for item in value:
+            if not _is_ordinary(attribute, item):
+                return False
     elif isinstance(value, dict):
         subs = attribute.subs
-        parts = [(sub, value[name]) for name in value if (sub := subs.get(name.lower()))]
-    else:
-        return True
-    return all(_is_ordinary(part, item) for part, item in parts)
+        for name, part in value.items():
+            if (sub := subs.get(name.lower())) and not _is_ordinary(sub, part):
+                return False
+    return True
 
 
 def _fault(
