@@ -233,13 +233,12 @@ class Resources(ResourceReader, Projection):
         if before.get("emails") == after.get("emails"):
             return
         old, new, table = email_keys(before), email_keys(after), self._tables.email
-        connection.executemany(
-            f"DELETE FROM {table} WHERE email_key = ? AND position = ?",
-            [(key, position) for key in old - new],
-        )
-        connection.executemany(
-            f"INSERT INTO {table} VALUES (?, ?)", [(key, position) for key in new - old]
-        )
+        if gone := [(key, position) for key in old - new]:
+            connection.executemany(
+                f"DELETE FROM {table} WHERE email_key = ? AND position = ?", gone
+            )
+        if come := [(key, position) for key in new - old]:
+            connection.executemany(f"INSERT INTO {table} VALUES (?, ?)", come)
 
     def _count(self, connection: Connection, type_: str, position: int, change: int) -> None:
         table = self._tables.census
