@@ -17,6 +17,7 @@ from projections.state import MEMBER, Attributes, laid_over, must_fit
 from projections.tables import BLOCK, LARGE_BLOCK, json_list
 
 SHOWN = "displayName"  # a name that is no key
+MANY = 10_000  # changes of memberships, which are written before more are gathered
 
 Key = tuple[str, str]  # kind and key
 Block = tuple[str, int, int]  # type, size in positions, number
@@ -145,7 +146,7 @@ class HistoryProjector(Projection):
         if recorded.type == CREATED:
             return self._create(connection, kind, recorded, stream, effects)
         if kind.relation == "members":
-            self._change_members(recorded, stream.born or 0)
+            self._change_members(connection, recorded, stream.born or 0)
         return self._change(connection, kind, recorded, stream, effects)
 
     def _create(
@@ -163,7 +164,7 @@ class HistoryProjector(Projection):
         self._lives[born] = [born, stream.number, stream.subject, kind.type, NEVER]
         self._count(connection, kind.type, born, born, +1)
         if kind.relation == "members":
-            self._change_members(recorded, born)
+            self._change_members(connection, recorded, born)
         return Content.of(attributes, whole=True)
 
     def _change(
@@ -200,13 +201,16 @@ class HistoryProjector(Projection):
         for key in has - had:
             self._keys.begin((*key, born), at)
 
-    def _change_members(self, recorded: Recorded, group: int) -> None:
+    def _change_members(self, connection: Connection, recorded: Recorded, group: int) -> None:
+        """Follow what an event says of members; one may name a million."""
         for path, value in (recorded.payload or {}).items():
             if path.startswith(MEMBER):
                 member = (group, path.removeprefix(MEMBER))
                 self._members.end(member, recorded.position)
                 if value is not None:
                     self._members.begin(member, recorded.position, value["type"])
+                if self._members.gathered() >= MANY:
+                    self._members.write(connection)
 
     def _delete(self, connection: Connection, kind: ResourceKind, at: int, stream: Stream) -> None:
         born = stream.born
@@ -295,6 +299,10 @@ class Intervals:
         self._open: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # begun in this chunk
         self._rows: list[tuple[Any, ...]] = []  # begun and ended in this chunk
         self._ended: list[tuple[Any, ...]] = []  # begun before: the position and the key
+
+    def gathered(self) -> int:
+        """Return how many changes are not written yet."""
+        return len(self._open) + len(self._rows) + len(self._ended)
 
     def begin(self, key: tuple[Any, ...], at: int, *others: Any) -> None:
         self._open[key] = (*others, at)

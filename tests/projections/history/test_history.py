@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from ledger.events import Event
 from ledger.sqlite.connection import Connection
 from projections.current.reader import ResourceReader
-from projections.history import contents
+from projections.history import contents, projector
 from projections.history.past_tables import PastTables
 from projections.history.projector import HistoryProjector, Intervals
 from projections.query.model import START, Query
@@ -101,8 +101,11 @@ class Followed(Lived):
 
 
 @pytest.fixture(autouse=True)
-def few_versions_between_whole_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_versions_between_whole_ones_and_few_changes_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(contents, "EVERY", 3)
+    monkeypatch.setattr(projector, "MANY", 3)
 
 
 @pytest.fixture
