@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from gunicorn.http.errors import LimitRequestHeaders
+
 from scim_api.server.chunks import Chunks
 from scim_api.server.parsing import Blocks, Head, Incomplete
 
@@ -86,13 +88,16 @@ class Connection:
         """Read a head that is there; of a part, see now and then whether it can become one."""
         end = self.received.find(b"\r\n\r\n", max(0, self._looked - 3))
         self._looked = len(self.received)
-        if end < 0 and len(self.received) < self._enough and not self.ended:
+        too_long = self._looked > self._rules.longest_head
+        if end < 0 and self._looked < self._enough and not (self.ended or too_long):
             return
         data = bytes(self.received if end < 0 else self.received[: end + 4])
         try:
             self.request = Head(self._rules, data, self.client, self._blocks)
         except Incomplete:
             self._enough = 2 * len(data)
+            if too_long:
+                self.error = LimitRequestHeaders("the head does not end")
         except Exception as error:
             self.error = error
         else:
@@ -105,7 +110,12 @@ class Connection:
         if not request.chunked:
             there = len(self.received) >= request.length or request.length > self._most
         else:
-            there = self._chunks.end(self.received) is not None or len(self.received) > self._most
+            try:
+                there = self._chunks.end(self.received) is not None
+            except LimitRequestHeaders as error:
+                self.error = error
+                return True
+            there = there or len(self.received) > self._most
         if not (there or self.ended) and request.expects_continue:
             with suppress(OSError):
                 self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n", socket.MSG_DONTWAIT)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.message import Request
+from gunicorn.http.message import MAX_HEADERS, Request
 from gunicorn.http.unreader import Unreader
 
 from scim_api.protocol.errors import ScimError
@@ -93,8 +93,10 @@ class Head(Request):  # type: ignore[misc]
 def rules_of(cfg: Any) -> Any:
     """Return what the parser asks of gunicorn's configuration, each setting looked up once."""
     settings = {name: setting.get() for name, setting in cfg.settings.items()}
+    fields = (cfg.limit_request_fields or MAX_HEADERS) * (cfg.limit_request_field_size + 2)
     return SimpleNamespace(
         **settings,
+        longest_head=cfg.limit_request_line + 2 + fields + 4,  # bytes
         is_ssl=False,
         forwarded_allow_networks=cfg.forwarded_allow_networks,
         proxy_allow_networks=cfg.proxy_allow_networks,

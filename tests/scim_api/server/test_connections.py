@@ -188,6 +188,23 @@ def test_writers_that_wait_keep_no_reader_waiting(small):
     assert written == {201}
 
 
+def test_a_head_or_a_trailer_that_never_ends_is_refused_once_it_is_longer_than_any_may_be(small):
+    line = b"X: a\r\n"
+    chunked = head(small, "POST", f"{BASE}/Users", "Transfer-Encoding: chunked")
+    endless = [
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + line * 83_334,
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 500_000,
+        chunked + b"0\r\n" + line * 10_923,
+        chunked + b"1;" + b"x" * 8_190,
+        chunked + b"1;" + b"x" * 8_190 + b"\r\na\r\n0\r\n\r\n",
+    ]
+
+    for each in endless:
+        with clients(small, each) as [connection]:
+            connection.settimeout(LONGER)
+            assert [status for status, _ in read(connection)] == [431]
+
+
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
     """Return a running service that keeps few connections of one address."""
