@@ -208,7 +208,8 @@ class Memberships:
                 group = known.setdefault(place, _Group(id_, display, set()))
                 if above is not None:
                     group.above.add(above)
-            places = {above for place in places for above in known[place].above} - known.keys()
+            found = places & known.keys()  # one may be deleted since its position was read
+            places = {above for place in found for above in known[place].above} - known.keys()
         return known
 
 
@@ -220,9 +221,10 @@ class _Group(NamedTuple):
 
 def _relations(direct: tuple[int, ...], known: Mapping[int, _Group]) -> tuple[Relation, ...]:
     """Return the groups of a resource that is a direct member of some."""
-    reached, ahead = set(direct), set(direct)
+    reached = ahead = known.keys() & direct
     while ahead:
-        ahead = {above for place in ahead for above in known[place].above} - reached
+        above = {each for place in ahead for each in known[place].above}
+        ahead = (above & known.keys()) - reached
         reached |= ahead
     return tuple(
         Relation(known[place].id, "direct" if place in direct else "indirect", known[place].display)

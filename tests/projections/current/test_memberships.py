@@ -198,6 +198,26 @@ def contents(tenant: Tenant) -> dict[str, list[tuple[Any, ...]]]:
 # What can be asked
 
 
+def test_a_group_deleted_since_a_user_was_read_is_left_out(tenant: Tenant) -> None:
+    joins = Event(events.MEMBERS_ADDED, {f"{MEMBER}1": {"type": "User"}})
+    nests = Event(events.MEMBERS_ADDED, {f"{MEMBER}2": {"type": "Group"}})
+    named = Event(events.CREATED, {"userName": "jane"})
+    tenant.ledger.append([Append("User-1", 0, [named])], METADATA)
+    for stream, more in (("Group-2", [joins]), ("Group-3", [nests]), ("Group-4", [joins])):
+        created = Event(events.CREATED, {"displayName": stream})
+        tenant.ledger.append([Append(stream, 0, [created, *more])], METADATA)
+    with tenant.ledger.reading() as connection:
+        read = tenant.resources.row(connection, "User", "1")
+    assert read
+
+    for stream in ("Group-3", "Group-2"):
+        tenant.ledger.append([Append(stream, 2, [Event(events.DELETED)])], METADATA)
+    with tenant.ledger.reading() as connection:
+        found = tenant.resources.relations(connection, "User", [read.place])
+
+    assert [one.id for one in found[read.position]] == ["4"]
+
+
 @PROPERTY
 @given(HISTORIES)
 def test_members_and_groups_are_those_of_the_world(
