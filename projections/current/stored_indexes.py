@@ -78,7 +78,7 @@ class StoredIndexes(StoredProjection):
 
     def _fill(self, index: Index, progress: Progress) -> None:
         """Add the rows of the resources there are; those that change meanwhile are followed."""
-        position, end = 0, self.ledger.last_position()
+        position, newest = 0, self._newest(index)
         while True:
             with self.file.writing() as connection:
                 found = list(self._keys(connection, index, position, CHUNK))
@@ -89,7 +89,14 @@ class StoredIndexes(StoredProjection):
                     self._rows.finish(connection, index)
                     return
             position = found[-1][0]
-            progress(position, end)
+            progress(position, newest)
+
+    def _newest(self, index: Index) -> int:
+        """Return the position of the newest resource, near which building ends."""
+        newest = f"SELECT coalesce(max(position), 0) FROM {self._tables.resource} WHERE type = ?"
+        with self.file.reading() as connection:
+            position: int = connection.execute(newest, (index.type,)).fetchone()[0]
+        return position
 
     def _keys(
         self, connection: Connection, index: Index, after: int, most: int

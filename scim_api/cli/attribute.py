@@ -94,7 +94,7 @@ def index_attributes(console: Console, names: tuple[str, ...], resource_type: st
     """Index attributes: filters and sorts by them find what they want without reading the rest.
 
     An index is built while the service runs; if that is cut off, the same command goes on. Every
-    later write of such a value costs a little more.
+    later write of such a value costs a little more, so no more than 16 attributes can be indexed.
     """
     with Progress("indexing recorded resources") as progress:
         new = indexing.index(console.tenant(), names, resource_type, console.metadata(), progress)

@@ -42,7 +42,9 @@ def index(
     effects = {setting_of(type_name, path): definition_of(type_name, path) for path in paths}
     new = [setting for setting in effects if settings.values.get(setting) != effects[setting]]
     if len({*_settings(settings), *effects}) > MOST:
-        raise ConfigurationRefused(f"no more than {MOST} attributes can be indexed")
+        raise ConfigurationRefused(
+            f"no more than {MOST} attributes can be indexed; attribute unindex drops one"
+        )
     record(tenant, settings, effects, metadata)
     StoredIndexes(tenant.ledger).build(progress)
     return [name_of(path) for path in paths if setting_of(type_name, path) in new]
