@@ -33,7 +33,7 @@ class Connection:
         self.outgoing = memoryview(b"")  # what the client still has to take of its answer
         self.request: Head | None = None  # the one whose head has arrived
         self.error: Exception | None = None  # why what has arrived is no request
-        self.deadline = time.monotonic() + ARRIVAL
+        self.since = self.deadline = 0.0  # when it was last given time, and until when
         self.held = False  # by a thread, or by one of the queues
         self.ended = False  # nothing more comes: the client has hung up, or was too slow
         self.closing = False  # it will be closed once all is sent
@@ -50,10 +50,26 @@ class Connection:
         self._enough = 1  # bytes from which on the parser is asked about a part of a head
         self._chunks = Chunks()
         self._taken = 0  # bytes of an answer, since the client was given time
+        self.give_time(ARRIVAL)
 
     def counts_to(self, source: str) -> None:
         """Note whose connection it is, whatever is sent on it."""
         self.source = self._own = source
+
+    def give_time(self, seconds: float) -> None:
+        """Let the client take so long from now for what it has to do next."""
+        self.since = time.monotonic()
+        self.deadline = self.since + seconds
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Where it stands among those to close where there are too many: the least goes first.
+
+        Before what is in the middle of a body or an answer go those that wait for a request, and
+        before these those that never had an answer.
+        """
+        busy = self.outgoing or self.request
+        return 2 if busy else int(self.answered > 0), self.since
 
     @property
     def is_reading(self) -> bool:
@@ -73,7 +89,7 @@ class Connection:
         except OSError:
             data = b""
         if data and not begun:
-            self.deadline = time.monotonic() + ARRIVAL
+            self.give_time(ARRIVAL)
         self.ended = not data
         self.received += data
         return self.advance()
@@ -157,7 +173,8 @@ class Connection:
         self.answered += 1
         self.closing = close
         self.outgoing = memoryview(data)
-        self.deadline, self._taken = time.monotonic() + STALL, 0
+        self._taken = 0
+        self.give_time(STALL)
         self.send()
 
     def send(self) -> None:
@@ -172,9 +189,10 @@ class Connection:
         self.outgoing = self.outgoing[sent:]
         self._taken += sent
         if not self.outgoing:
-            self.deadline = time.monotonic() + (LINGER if self.closing else self._rules.keepalive)
+            self.give_time(LINGER if self.closing else self._rules.keepalive)
         elif self._taken >= PIECE:
-            self.deadline, self._taken = time.monotonic() + STALL, 0
+            self._taken = 0
+            self.give_time(STALL)
 
     def send_all(self) -> None:
         """Wait until the client has taken all, or too long for it."""

@@ -165,18 +165,19 @@ class Poller:
             connection.error = TooManyRequests("crowded.address", says)
 
     def _close_one_of(self, connections: Iterable[Connection]) -> bool:
-        """Close the connection that has waited longest, first of those that never had an answer.
+        """Close the connection that waits longest, of those of the least rank.
 
         One whose request is there all the same, and only not read yet, is spared. Return whether
         there is one to close.
         """
         waiting = {each for each in connections if not each.held}
         while waiting:
-            oldest = min(waiting, key=lambda each: (each.answered > 0, each.deadline))
+            oldest = min(waiting, key=lambda each: each.rank)
+            rank = oldest.rank
             if oldest.is_reading and oldest.receive():
                 self._hand_over(oldest)
                 waiting.remove(oldest)
-            else:
+            elif rank == oldest.rank or oldest.ended:
                 self._close(oldest)
                 return True
         return False
@@ -192,7 +193,7 @@ class Poller:
         elif connection.closing:
             self._drain(connection)
         elif not self._is_room_for_more(connection):
-            connection.deadline = time.monotonic() + ARRIVAL
+            connection.give_time(ARRIVAL)
             return  # until the next look
         elif self._receive(connection):
             self._hand_over(connection)
@@ -220,7 +221,7 @@ class Poller:
         if len(connection.received) < SMALL or not self.is_crowded():
             return True
         large = (each for each in self._connections.values() if len(each.received) >= SMALL)
-        return connection is min(large, key=lambda each: each.deadline)
+        return connection is min(large, key=lambda each: each.since)
 
     def is_crowded(self) -> bool:
         """Return whether large bodies and answers take the memory that there is for them."""

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
@@ -227,6 +228,26 @@ def test_of_too_many_connections_of_one_address_those_that_waited_longest_are_cl
         status = narrow.ask("GET", "/Users?count=0").status
 
     assert (again, status) == (200, 200)
+
+
+def test_of_too_many_connections_those_in_the_middle_of_something_are_closed_last(narrow):
+    asking = head(narrow, "GET", f"{BASE}/Users?count=0")
+    whole, body = create(narrow, "unhurried")
+
+    with clients(narrow, *[asking] * 3, whole + body[:5]) as [*idle, busy], ExitStack() as later:
+        assert [read(each)[0][0] for each in idle] == [200] * 3
+        kept = idle.pop()
+        kept.sendall(whole.replace(b"\r\n\r\n", b"\r\nX: y\r\n\r\n") + body[:5])
+        time.sleep(0.2)  # until no thread stays with an idle one
+        for _ in range(3):
+            [newer] = later.enter_context(clients(narrow, asking))
+            assert read(newer)[0][0] == 200
+        assert wait_until(lambda: not any(map(is_open, idle)))
+        busy.sendall(body[5:])
+        kept.sendall(body[5:])
+        statuses = [read(each)[0][0] for each in (busy, kept)]
+
+    assert statuses == [201, 409]
 
 
 def test_behind_a_proxy_requests_are_counted_by_the_address_that_it_names(start_made):

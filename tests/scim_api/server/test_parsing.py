@@ -164,3 +164,11 @@ def said(connection):
     _, environ = _prepared(connection.request, connection, rules(), Collected)
     own = {"wsgi.input", "wsgi.errors", "gunicorn.socket"}
     return {name: value for name, value in environ.items() if name not in own}
+
+
+def test_a_connection_that_has_to_take_its_answer_is_closed_after_those_that_are_idle():
+    with connected() as (busy, _), connected() as (idle, _), connected() as (new, _):
+        busy.is_answered(b"x" * 10_000_000, close=False)
+        idle.is_answered(b"", close=False)
+
+        assert sorted([busy, new, idle], key=lambda each: each.rank) == [new, idle, busy]
