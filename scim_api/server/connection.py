@@ -189,7 +189,8 @@ class Connection:
         self.outgoing = self.outgoing[sent:]
         self._taken += sent
         if not self.outgoing:
-            self.give_time(LINGER if self.closing else self._rules.keepalive)
+            idle = ARRIVAL if self.received else self._rules.keepalive  # or the next has begun
+            self.give_time(LINGER if self.closing else idle)
         elif self._taken >= PIECE:
             self._taken = 0
             self.give_time(STALL)

@@ -1,6 +1,7 @@
 """What arrives in pieces is read as gunicorn's parser reads it whole, and headers only once."""
 
 import socket
+import time
 from contextlib import contextmanager
 
 import hypothesis.strategies as st
@@ -10,11 +11,12 @@ from gunicorn.http.parser import RequestParser
 from hypothesis import example, given
 
 from scim_api.server.answers import Collected, _prepared
-from scim_api.server.connection import Connection
+from scim_api.server.connection import ARRIVAL, Connection
 from scim_api.server.parsing import rules_of
 
 CLIENT, SERVER = ("192.0.2.7", 50_000), ("192.0.2.1", 8000)
 MOST = 1_000_000  # bytes of a body
+KEPT = 75  # seconds for which a connection without a request is kept
 
 LINES = (
     b"GET /a?b=c HTTP/1.1\r\n",
@@ -62,6 +64,7 @@ REQUESTS = st.tuples(
 def rules():
     config = Config()
     config.set("forwarded_allow_ips", "")
+    config.set("keepalive", KEPT)
     return rules_of(config)
 
 
@@ -172,3 +175,13 @@ def test_a_connection_that_has_to_take_its_answer_is_closed_after_those_that_are
         idle.is_answered(b"", close=False)
 
         assert sorted([busy, new, idle], key=lambda each: each.rank) == [new, idle, busy]
+
+
+def test_a_part_of_a_request_that_came_with_the_one_before_has_no_longer_to_arrive_than_others():
+    with connected() as (connection, theirs):
+        theirs.sendall(GET + GET[:10])
+        connection.receive()
+        connection.take_body()
+        connection.is_answered(b"", close=False)
+
+        assert connection.deadline < time.monotonic() + ARRIVAL + 1 < time.monotonic() + KEPT
