@@ -12,6 +12,7 @@ from typing import Any
 
 from ledger.contract import UNWRITABLE, LedgerBusy, LedgerError, LedgerUnavailable, LogStuck
 from ledger.open_files import OPEN
+from ledger.patience import left_of
 from ledger.sqlite import scrub
 from ledger.sqlite.connection import (
     DAMAGED,
@@ -189,7 +190,8 @@ class DatabaseFile:
         `patience` is the longest wait for it, where that is less than usual. Raises LedgerBusy.
         """
         with self._noting_refusals():
-            patience = self._timeout if patience is None else min(patience, self._timeout)
+            longest = left_of(self._timeout)
+            patience = longest if patience is None else min(patience, longest)
             deadline = time.monotonic() + patience
             with self._queue.turn(patience), self._transaction(deadline) as writer:
                 yield writer
@@ -202,8 +204,9 @@ class DatabaseFile:
         undoes as a whole, such as on a full disk, fails for all. Raises LedgerBusy.
         """
         with self._noting_refusals():
-            deadline, turn = time.monotonic() + self._timeout, SharedTurn(work)
-            if self._queue.enter(turn, self._timeout):
+            patience, turn = left_of(self._timeout), SharedTurn(work)
+            deadline = time.monotonic() + patience
+            if self._queue.enter(turn, patience):
                 others: list[SharedTurn] = []
                 try:
                     turn.result = self._lead(work, others, deadline)

@@ -128,13 +128,15 @@ def _prepared(
 def refusal(error: Exception) -> bytes:
     """Return the answer to what is no HTTP, or too long for this server, and log it."""
     status, detail = _meaning(error)
+    own = error.refusal().headers if isinstance(error, ScimError) else {}
     request_id = clock.uuid7()
     body = orjson.dumps(error_document(status, detail))
     head = (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\nConnection: close\r\n"
         f"Content-Type: {SCIM_JSON}\r\nContent-Length: {len(body)}\r\n"
-        f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\n\r\n"
+        f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\n"
     )
+    head += "".join(f"{name}: {value}\r\n" for name, value in own.items()) + "\r\n"
     fields = {"request_id": request_id, "status": status, "error": type(error).__name__}
     LOGGER.info("request refused", extra={"fields": fields})
     return head.encode() + body

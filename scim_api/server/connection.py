@@ -40,6 +40,7 @@ class Connection:
         self.answered = 0  # requests
         self.drained = 0  # bytes that came after the last answer
         self.lane = 0
+        self.whole_at = 0.0  # when its request entered the lane
         self.source: str | None = (
             None  # whose it is; what a proxy sends is one client's after another
         )

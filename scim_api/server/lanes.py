@@ -3,6 +3,7 @@
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -88,6 +89,7 @@ class Lanes:
 
     def _is_let_in(self, connection: Connection) -> bool:
         lane = connection.lane = lane_of(connection.request)
+        connection.whole_at = time.monotonic()
         if not self._free[lane]:
             self._queues[lane].append(connection)
             return False
@@ -152,6 +154,16 @@ class Lanes:
         if not whole:
             self._give_back(connection)
         return job
+
+    def take_out(self, lane: int, patience: float) -> list[Connection]:
+        """Return the requests that have queued for a lane too long; they queue no more."""
+        queue, found = self._queues[lane], []
+        if queue:  # else the threads need not be kept from it
+            before = time.monotonic() - patience
+            with self._lock:
+                while queue and queue[0].whole_at < before:
+                    found.append(queue.popleft())
+        return found
 
     def _leave(self, lane: int) -> Connection | None:
         """Return the request that gets the place in a lane, or else one without a thread."""

@@ -10,13 +10,16 @@ from typing import Any
 
 from gunicorn.workers.base import Worker
 
+from ledger.contract import LedgerBusy
 from ledger.open_files import OPEN
+from ledger.patience import have_waited
 from scim_api import settings as settings_
 from scim_api.audit.feeds import REFUSING
 from scim_api.logs import LOGGER
+from scim_api.protocol.errors import answer_to
 from scim_api.server.answers import Interrupted, refusal, respond
 from scim_api.server.connection import STALL, Connection
-from scim_api.server.lanes import WAITS, Lanes
+from scim_api.server.lanes import WAITS, WRITES, Lanes
 from scim_api.server.parsing import rules_of
 from scim_api.server.poller import LOOK, Limits, Poller
 from scim_api.server.runtime import runtime_of
@@ -46,13 +49,15 @@ class ScimWorker(Worker):  # type: ignore[misc]
         self._rules = rules_of(self.cfg)
         self._poller = Poller(self._rules, limits, lambda connection: lanes.enter(connection))
         sizes = (self.cfg.threads, self.cfg.threads, settings.feeds + REFUSING)
-        lanes = Lanes(sizes, self._answer, self._poller.give_back)
+        lanes = self._lanes = Lanes(sizes, self._answer, self._poller.give_back)
+        self._patience = settings.write_patience
         self._poller.watch(self.PIPE[0])  # where signals are written
         for listener in self.sockets:
             self._poller.listen(listener)
         while self.alive and self.is_parent_alive():
             self.notify()
             self._poller.run(LOOK)
+            self._refuse_late()
         self._finish()
 
     def _finish(self) -> None:
@@ -66,7 +71,16 @@ class ScimWorker(Worker):  # type: ignore[misc]
             self.notify()
             self._poller.hurry(last)
             self._poller.run(min(LOOK, max(0.1, last - time.monotonic())))
+            self._refuse_late()
         self._poller.close()
+
+    def _refuse_late(self) -> None:
+        """Refuse the writes that have queued for their lane as long as any may wait."""
+        for connection in self._lanes.take_out(WRITES, self._patience):
+            error = answer_to(LedgerBusy("no thread was free in time"))
+            assert error
+            connection.is_answered(refusal(error), close=True)
+            self._poller.give_back(connection)
 
     def _answer(self, connection: Connection) -> None:
         """Answer a request, or refuse what is none; in one of the threads."""
@@ -84,6 +98,8 @@ class ScimWorker(Worker):  # type: ignore[misc]
         if connection.error:
             raise connection.error
         connection.take_body()
+        is_writer = connection.lane == WRITES
+        have_waited(time.monotonic() - connection.whole_at if is_writer else 0.0)
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")

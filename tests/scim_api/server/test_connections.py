@@ -189,6 +189,26 @@ def test_writers_that_wait_keep_no_reader_waiting(small):
     assert written == {201}
 
 
+def test_a_write_waits_no_longer_for_a_thread_and_its_turn_together_than_writes_may(start_made):
+    server = start_made(WEB_CONCURRENCY=1, SCIM_THREADS=2, SCIM_WRITE_PATIENCE=2)
+    holder = driver.connect(str(server.data_dir / "default" / "ledger.db"), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    def write(number):
+        began = time.monotonic()
+        reply = server.ask("POST", "/Users", user(f"queued{number}@x.org"))
+        return reply.status, reply.headers.get("Retry-After"), time.monotonic() - began
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(write, range(12)))
+    holder.execute("ROLLBACK")
+    holder.close()
+
+    assert {answer[:2] for answer in answers} == {(429, "2")}
+    assert max(took for _, _, took in answers) < 4  # one after another they took 12
+    assert server.ask("POST", "/Users", user("queued0@x.org")).status == 201
+
+
 def test_a_head_or_a_trailer_that_never_ends_is_refused_once_it_is_longer_than_any_may_be(small):
     line = b"X: a\r\n"
     chunked = head(small, "POST", f"{BASE}/Users", "Transfer-Encoding: chunked")
