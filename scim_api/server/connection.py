@@ -133,10 +133,11 @@ class Connection:
                 self.error = error
                 return True
             there = there or len(self.received) > self._most
-        if not (there or self.ended) and request.expects_continue:
-            with suppress(OSError):
-                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n", socket.MSG_DONTWAIT)
-            request.has_continued()
+        if request.expects_continue:
+            if not (there or self.ended):
+                with suppress(OSError):
+                    self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n", socket.MSG_DONTWAIT)
+            request.has_continued()  # or need not be told: gunicorn would tell it all the same
         return there or self.ended
 
     # Answering

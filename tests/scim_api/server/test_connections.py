@@ -131,6 +131,15 @@ def test_a_client_that_waits_for_a_word_before_it_sends_its_body_gets_it(small):
     assert status == 201
 
 
+def test_a_client_that_waits_for_a_word_with_too_large_a_body_is_refused_without_it(small):
+    headers = "Content-Type: application/scim+json", "Content-Length: 33554433"
+    expecting = head(small, "POST", f"{BASE}/Users", "Expect: 100-continue", *headers)
+
+    with clients(small, expecting) as [connection]:
+        connection.settimeout(LONGER)
+        assert [status for status, _ in read(connection)] == [413]
+
+
 def test_a_request_in_the_middle_of_a_conversation_may_change_its_headers(small):
     listing = head(small, "GET", f"{BASE}/Users?count=0")
     nobody = listing.replace(small.token.encode(), b"scl_nobody")
