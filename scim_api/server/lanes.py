@@ -70,8 +70,9 @@ class Lanes:
         sizes: Sequence[int],
         answer: Callable[[Connection], None],
         give_back: Callable[[Connection], None],
+        receive: Callable[[Connection], bool],
     ) -> None:
-        self._answer, self._give_back = answer, give_back
+        self._answer, self._give_back, self._receive = answer, give_back, receive
         self._free = list(sizes)
         self._queues: tuple[deque[Connection], ...] = tuple(deque() for _ in sizes)
         self._ready: deque[Connection] = deque()  # let in, and no thread has them yet
@@ -141,7 +142,7 @@ class Lanes:
         if successor or not stays:
             self._give_back(connection)
             return successor
-        whole = seat.stay(connection) and connection.receive()
+        whole = seat.stay(connection) and self._receive(connection)
         with self._lock:
             job = seat.take()
             if job is None:

@@ -24,6 +24,7 @@ AT_ONCE = 64  # connections taken at once, so that those there are get their tur
 LOOK = 1.0  # seconds between two looks at the deadlines
 DRAINED = 16 * 1024 * 1024  # bytes of a refused body that are read so that its client listens
 SMALL = 65_536  # bytes that a connection may always keep in memory
+CROWDED = "This address has too many connections open, or requests under way."
 
 _ONCE = select.EPOLLONESHOT  # after an event nobody is told of another until the poller asks
 
@@ -109,11 +110,36 @@ class Poller:
         if connection.closing and not connection.outgoing:
             connection.end()
         elif not connection.outgoing and connection.received and connection.advance():
+            self._count(connection)
             self._enter(connection)  # the next request came with the one before
             return
         with self._turn, suppress(OSError, ValueError):
             connection.held = False
             self._arm(connection)
+
+    def receive_for(self, connection: Connection) -> bool:
+        """Do what the poller does when something has arrived, for the thread that holds it."""
+        whole = connection.receive()
+        if whole:
+            self._count(connection)
+        return whole
+
+    def _count(self, connection: Connection) -> None:
+        """Count a whole request to the client that a proxy names; refuse it if that has too many.
+
+        Only the poller closes others for it, which are in the middle of a body.
+        """
+        if self._is_to_name(connection):
+            alike = self._alike(connection, list(self._connections.values()))
+            if len(alike) >= self._limits.per_address:
+                connection.error = TooManyRequests("crowded.address", CROWDED)
+
+    def _is_to_name(self, connection: Connection) -> bool:
+        """Note which client a proxy names, once that is known; return whether it is only now."""
+        if not self._limits.proxies or connection.source or not connection.request:
+            return False
+        connection.source = self._named_by_proxy(connection.request)
+        return connection.source is not None
 
     def _arm(self, connection: Connection) -> None:
         event = select.EPOLLOUT if connection.outgoing else select.EPOLLIN
@@ -157,12 +183,17 @@ class Poller:
         elif connection.source is None:
             return
         else:
-            alike = [each for each in others if each.source == connection.source]
+            alike = self._alike(connection, others)
             if len(alike) < self._limits.per_address:
                 return
         if not self._close_one_of(alike):
-            says = "This address has too many connections open, or requests under way."
-            connection.error = TooManyRequests("crowded.address", says)
+            connection.error = TooManyRequests("crowded.address", CROWDED)
+
+    @staticmethod
+    def _alike(connection: Connection, all_: Iterable[Connection]) -> list[Connection]:
+        """Return the other connections that count to the same client."""
+        own = connection.source
+        return [each for each in all_ if each.source == own and each is not connection]
 
     def _close_one_of(self, connections: Iterable[Connection]) -> bool:
         """Close the connection that waits longest, of those of the least rank.
@@ -174,7 +205,7 @@ class Poller:
         while waiting:
             oldest = min(waiting, key=lambda each: each.rank)
             rank = oldest.rank
-            if oldest.is_reading and oldest.receive():
+            if oldest.is_reading and self.receive_for(oldest):
                 self._hand_over(oldest)
                 waiting.remove(oldest)
             elif rank == oldest.rank or oldest.ended:
@@ -206,8 +237,7 @@ class Poller:
     def _receive(self, connection: Connection) -> bool:
         """Take what has arrived; return whether there is something to answer."""
         whole = connection.receive()
-        if self._limits.proxies and connection.request and connection.source is None:
-            connection.source = self._named_by_proxy(connection.request)
+        if self._is_to_name(connection):
             self._make_room_for(connection)
         return whole or connection.error is not None
 

@@ -49,7 +49,9 @@ class ScimWorker(Worker):  # type: ignore[misc]
         self._rules = rules_of(self.cfg)
         self._poller = Poller(self._rules, limits, lambda connection: lanes.enter(connection))
         sizes = (self.cfg.threads, self.cfg.threads, settings.feeds + REFUSING)
-        lanes = self._lanes = Lanes(sizes, self._answer, self._poller.give_back)
+        lanes = self._lanes = Lanes(
+            sizes, self._answer, self._poller.give_back, self._poller.receive_for
+        )
         self._patience = settings.write_patience
         self._poller.watch(self.PIPE[0])  # where signals are written
         for listener in self.sockets:

@@ -293,6 +293,28 @@ def test_behind_a_proxy_requests_are_counted_by_the_address_that_it_names(start_
         assert server.ask("GET", "/livez", base="").status == 200
 
 
+def test_a_request_that_follows_at_once_is_counted_by_the_address_that_a_proxy_names(start_made):
+    server = start_made(WEB_CONCURRENCY=1, SCIM_ADDRESS_CONNECTIONS=1, SCIM_TRUSTED_PROXIES=1)
+    asking = head(server, "GET", f"{BASE}/Users?count=0")
+    whole, body = create(server, "following")
+    writing = whole.replace(b"Host:", b"X-Forwarded-For: 198.51.100.7\r\nHost:") + body
+    holder = driver.connect(str(server.data_dir / "default" / "ledger.db"), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+
+    with clients(server, writing, b"", b"") as [first, together, at_once]:
+        time.sleep(0.3)
+        together.sendall(asking + writing)
+        at_once.sendall(asking)
+        statuses = [status for status, _ in read(at_once)]
+        at_once.sendall(writing)
+        statuses += [status for status, _ in [*read(at_once), *read(together, 2)]]
+        holder.execute("ROLLBACK")
+        holder.close()
+        [(written, _)] = read(first)
+
+    assert (statuses, written) == ([200, 429, 200, 429], 201)
+
+
 def test_a_connection_of_a_proxy_counts_to_the_client_of_its_request_and_no_longer(start_made):
     server = start_made(WEB_CONCURRENCY=1, SCIM_ADDRESS_CONNECTIONS=1, SCIM_TRUSTED_PROXIES=1)
     asking = head(server, "GET", f"{BASE}/Users?count=0", "X-Forwarded-For: 198.51.100.7")
