@@ -219,10 +219,10 @@ class LedgerLocks:
             owners.create_missing(folder / self._name)
             self._files[folder] = open(folder / self._name, "ab")  # noqa: SIM115 (see close)
         file, place = self._files[folder], _place_of(ledger)
-        if not byte_locks.take(file, place):
+        if not byte_locks.take(file.fileno(), place):
             return False
         if _is_locked_by_earlier_program(ledger.with_name(self._name)):
-            byte_locks.release(file, place)
+            byte_locks.release(file.fileno(), place)
             return False
         self._taken.add(ledger)
         return True

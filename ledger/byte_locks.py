@@ -4,16 +4,15 @@ import errno
 import fcntl
 import os
 import struct
-from typing import IO
 
 
-def take(file: IO[bytes], place: int) -> bool:
+def take(descriptor: int, place: int) -> bool:
     """Lock a byte, unless it is locked by another open file; return whether it is locked here.
 
     The file has to be open for writing. The lock ends with it, at the latest.
     """
     try:
-        _set(file, fcntl.F_WRLCK, place)
+        _set(descriptor, fcntl.F_WRLCK, place)
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
@@ -21,11 +20,11 @@ def take(file: IO[bytes], place: int) -> bool:
     return True
 
 
-def release(file: IO[bytes], place: int, count: int = 1) -> None:
+def release(descriptor: int, place: int, count: int = 1) -> None:
     """Unlock so many bytes, those of them that are locked here."""
-    _set(file, fcntl.F_UNLCK, place, count)
+    _set(descriptor, fcntl.F_UNLCK, place, count)
 
 
-def _set(file: IO[bytes], kind: int, place: int, count: int = 1) -> None:
+def _set(descriptor: int, kind: int, place: int, count: int = 1) -> None:
     wanted = struct.pack("hhqqi4x", kind, os.SEEK_SET, place, count, 0)
-    fcntl.fcntl(file, fcntl.F_OFD_SETLK, wanted)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)

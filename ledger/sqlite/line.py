@@ -4,11 +4,11 @@ SQLite's lock goes to whoever tries at the right moment, which is most often the
 just released it. So only the first in line tries, and whoever has written stands in line again.
 """
 
+import os
 import random
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 from ledger import byte_locks, owners
 from ledger.contract import LedgerBusy
@@ -27,15 +27,15 @@ class Line:
     def __init__(self, file: Path | None) -> None:
         """`file` is the one with the lock; without it nobody waits for others in a line."""
         self._path = file
-        self._file: IO[bytes] | None = None
+        self._descriptor: int | None = None
         self._until = 0.0  # monotonic seconds: the end of this process's burst
 
     def open(self) -> None:
         """Open the file, unless it is; one that cannot be opened is no reason not to write."""
-        if self._path and self._file is None:
+        if self._path and self._descriptor is None:
             with suppress(OSError):
                 owners.create_missing(self._path)
-                self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 (see close)
+                self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND)
 
     def begin(self, writer: Connection, deadline: float) -> None:
         """Begin a transaction that writes as soon as it is this process's turn.
@@ -53,32 +53,32 @@ class Line:
 
     def _move_up(self, deadline: float) -> None:
         """Stand in line until this process is first, if there is a line."""
-        if self._file is None:
+        if self._descriptor is None:
             return
         with suppress(OSError):
             for place in reversed(range(PLACES)):
-                while not byte_locks.take(self._file, place):
+                while not byte_locks.take(self._descriptor, place):
                     if time.monotonic() > deadline:
                         raise LedgerBusy("other processes stood in line for too long")
                     time.sleep(random.uniform(*_PAUSE))
-                byte_locks.release(self._file, place + 1)
+                byte_locks.release(self._descriptor, place + 1)
 
     def _leave(self) -> None:
-        if self._file:
+        if self._descriptor is not None:
             with suppress(OSError):
-                byte_locks.release(self._file, 0, PLACES)
+                byte_locks.release(self._descriptor, 0, PLACES)
 
     @property
     def files(self) -> int:
         """How many files are open for it."""
-        return int(self._file is not None)
+        return int(self._descriptor is not None)
 
     def close(self) -> None:
         """Close what is open; it may be used again."""
-        file, self._file = self._file, None
-        if file:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
             with suppress(OSError):
-                file.close()
+                os.close(descriptor)
 
     def __del__(self) -> None:
         self.close()  # a command leaves its ledger to the end of the process

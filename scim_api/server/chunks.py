@@ -2,7 +2,7 @@
 
 import re
 
-from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.errors import InvalidChunkExtension, LimitRequestHeaders
 
 LONGEST_LINE = 8190  # bytes of a line with a chunk's size
 LONGEST_TRAILERS = 65_536
@@ -25,14 +25,15 @@ class Chunks:
     def end(self, data: bytearray) -> int | None:
         """Return how long the body is, None while more of it has to come.
 
-        Raises LimitRequestHeaders where lines between the chunks, or trailers, go on too long.
+        Raises InvalidChunkExtension where a chunk's line goes on too long, LimitRequestHeaders
+        where the trailers do.
         """
         while not self._last:
             if self._line >= len(data):
                 return None
             eol = data.find(b"\r\n", self._line)
             if (len(data) if eol < 0 else eol) - self._line > LONGEST_LINE:
-                raise LimitRequestHeaders("a chunk's size does not end")
+                raise InvalidChunkExtension("it does not end")
             if eol < 0:
                 return None
             size = _SIZE.fullmatch(data, self._line, eol)

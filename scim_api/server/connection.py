@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from gunicorn.http.errors import LimitRequestHeaders
+from gunicorn.http.errors import LimitRequestHeaders, ParseException
 
 from scim_api.server.chunks import Chunks
 from scim_api.server.parsing import Blocks, Head, Incomplete
@@ -129,7 +129,7 @@ class Connection:
         else:
             try:
                 there = self._chunks.end(self.received) is not None
-            except LimitRequestHeaders as error:
+            except ParseException as error:
                 self.error = error
                 return True
             there = there or len(self.received) > self._most

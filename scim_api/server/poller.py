@@ -22,7 +22,7 @@ from scim_api.web.proxies import address_of, hop
 
 AT_ONCE = 64  # connections taken at once, so that those there are get their turn
 LOOK = 1.0  # seconds between two looks at the deadlines
-DRAINED = 16 * 1024 * 1024  # bytes of a refused body that are read so that its client listens
+DRAINED = 64 * 1024 * 1024  # bytes of a refused body that are read so that its client listens
 SMALL = 65_536  # bytes that a connection may always keep in memory
 CROWDED = "This address has too many connections open, or requests under way."
 

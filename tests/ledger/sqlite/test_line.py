@@ -38,8 +38,8 @@ def append(ledger: SQLiteLedger, metadata: Metadata, stream: str) -> int:
 
 def wait_until_taken(looking: IO[bytes], place: int) -> None:
     until = time.monotonic() + 20
-    while byte_locks.take(looking, place):
-        byte_locks.release(looking, place)
+    while byte_locks.take(looking.fileno(), place):
+        byte_locks.release(looking.fileno(), place)
         assert time.monotonic() < until
         time.sleep(0.005)
 
@@ -48,7 +48,7 @@ def test_nobody_writes_before_the_first_in_line(
     open_ledger: Open, ledger_path: Path, metadata: Metadata
 ) -> None:
     with open(ledger_path.with_name(LOCK_FILE), "ab") as first:
-        byte_locks.take(first, 0)
+        byte_locks.take(first.fileno(), 0)
 
         with pytest.raises(LedgerBusy):
             append(open_ledger(timeout=0.05), metadata, "Note-1")
@@ -101,7 +101,7 @@ def test_a_process_goes_on_for_a_moment_without_standing_in_line_again(
     append(ledger, metadata, "Note-1")
 
     with open(ledger_path.with_name(LOCK_FILE), "ab") as first:
-        byte_locks.take(first, 0)
+        byte_locks.take(first.fileno(), 0)
 
         assert append(ledger, metadata, "Note-2") == 3
 
