@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from ledger import clock
 from ledger.contract import NO_STREAM, Append
@@ -10,6 +11,13 @@ from projections.current.credentials import Credential
 from scim_api.auth import tokens
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.tenants.tenants import Tenant
+
+LIFETIME = timedelta(days=365)  # of a secret, unless something else is said (RFC 7644 §7.4)
+
+
+def usual_expiry() -> str:
+    """Return when a secret that is made now expires, if nothing else is said."""
+    return clock.timestamp(clock.now() + LIFETIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,10 @@ def issue(
     user: str | None = None,
     scopes: Iterable[Scope] = DEFAULT,
 ) -> Issued:
-    """Issue a credential; `user` is the id of the user it belongs to, if it is for /Me."""
+    """Issue a credential; `user` is the id of the user it belongs to, if it is for /Me.
+
+    Without `expires_at` it never expires.
+    """
     token, id_ = tokens.issue(tenant.ledger.tenant), clock.uuid7()
     allowed = tuple(sorted(set(scopes)))
     effects = {

@@ -132,14 +132,15 @@ def demo(console: Console) -> None:
     start = (clock.now() - timedelta(days=DAYS)).replace(hour=9, minute=0)
     with clock.pretending(start):
         tenant = console.create()
-        token = credentials.issue(tenant, console.metadata(), "demo").token
+        expiry = credentials.usual_expiry()
+        made = credentials.issue(tenant, console.metadata(), "demo", expires_at=expiry)
     app = console.web()
-    counts = _replay(Okta(app, console.settings.base_path, token), start)
+    counts = _replay(Okta(app, console.settings.base_path, made.token), start)
     app.extensions[EXTENSION].close()
     if console.as_json:
-        print_json({"ledger": console.name, "token": token, **counts})
+        print_json({"ledger": console.name, "token": made.token, **counts})
         return
-    say(f"token of the demo ledger (shown this once): {token}")
+    say(f"token of the demo ledger (shown this once): {made.token}")
     note(", ".join(f"{n} {action}" for action, n in counts.items()))
     note(f"look around: scim-ledger events list --ledger {console.name} --since 7d")
 

@@ -7,6 +7,7 @@ import click
 
 from ledger import clock
 from ledger.contract import Ledger
+from scim_api.auth.credentials import LIFETIME
 from scim_api.cli.terminal import note
 from scim_api.web.as_of import position_at
 
@@ -18,7 +19,7 @@ MOMENT = (
 NOW = "Today's date (UTC) and the future mean until now."
 EXPIRES = (
     "a date (2027-10-01: its first instant, UTC), an instant (2027-10-01T08:00:00Z) or a time"
-    f" from now ({AGES}; a year ends on the same day of the next)"
+    f" from now ({AGES}; a year ends on the same day of the next), or never"
 )
 
 _AGE = re.compile(r"([0-9]{1,9})([ywdhms])", re.ASCII)
@@ -49,13 +50,25 @@ since_option = click.option(
 )
 
 
-def expiry_of(text: str) -> str:
-    """Read when a token expires; raises UsageError for what is not in the future."""
+def expiry_of(text: str) -> str | None:
+    """Read when a secret expires, None for never; raises UsageError for what is not to come."""
+    if text.strip().lower() == "never":
+        return None
     wrong = f"--expires is {EXPIRES}; {text!r} is none of these"
     expires_at = _timestamp(text, wrong, before_now=False)
     if expires_at <= clock.timestamp():
         raise click.UsageError(f"--expires {text} is not in the future: {expires_at} has come")
     return expires_at
+
+
+expires_option = click.option(
+    "--expires",
+    type=expiry_of,
+    default=f"{LIFETIME.days}d",
+    show_default=True,
+    metavar="TIME",
+    help=f"When it expires: {EXPIRES}.",
+)
 
 
 def position_of(ledger: Ledger, text: str, option: str) -> int:

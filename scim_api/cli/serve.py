@@ -79,7 +79,9 @@ def _prepare_ledgers(console: Console) -> str | None:
     """Migrate the ledgers; where there is none, make the default one and return its token."""
     if not ledger_names(console.settings.data_dir):
         _must_be_new(console)
-        return credentials.issue(console.create("default"), console.metadata(), "first").token
+        expiry = credentials.usual_expiry()
+        made = console.create("default")
+        return credentials.issue(made, console.metadata(), "first", expires_at=expiry).token
 
     def prepare(name: str) -> Done:
         console.migrate(name)  # opens it, too
@@ -116,7 +118,7 @@ def _introduce(settings: Settings, token: str | None) -> None:
     if token:
         if not _print(f"Bearer token:  {token}"):
             _print("warning: the token could not be shown: make another", err=True)
-        _print("(shown this once)")
+        _print(f"(shown this once; it expires in {credentials.LIFETIME.days} days)")
         _print(
             "\nNext: in Okta open the app's Provisioning tab, choose Integration, and paste these"
             " two into\n  SCIM connector base URL: the base URL    Authorization (HTTP Header or"

@@ -13,7 +13,7 @@ from scim_api.auth.credentials import credentials_of
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.lookup import PastQuery
-from scim_api.cli.moments import EXPIRES, expiry_of
+from scim_api.cli.moments import expires_option
 from scim_api.cli.terminal import Exit, Failure, note, print_json, read_side_file, say
 from scim_api.protocol.policy import PRESETS
 from scim_api.tenants.tenants import Tenant
@@ -31,14 +31,14 @@ token = group(
 @command(
     "create",
     "okta",
-    "okta --expires 1y --json",
-    "okta --expires 2029-10-01",
+    "okta --expires 90d --json",
+    "okta --expires never",
     "entra --policy entra",
     "auditor --scope audit",
     group=token,
 )
 @click.argument("name")
-@click.option("--expires", type=expiry_of, metavar="TIME", help=f"When it expires: {EXPIRES}.")
+@expires_option
 @click.option(
     "--policy",
     type=click.Choice(list(PRESETS)),
@@ -91,8 +91,7 @@ def create_token(
     say(made.token)
     place = "paste it into Okta now" if Scope.PROVISION in made.scopes else "keep it now"
     note(f"shown this once; {place}")
-    if made.expires_at:
-        note(f"expires at {made.expires_at}")
+    note(f"expires at {made.expires_at}" if made.expires_at else "never expires")
 
 
 @command("list", "", "--json", group=token)

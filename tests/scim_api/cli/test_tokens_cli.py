@@ -17,7 +17,7 @@ def test_create_prints_the_token_alone_on_stdout(shell):
 
     assert made.out.startswith("scl_")
     assert len(made.out.split()) == 1
-    assert made.err == "shown this once; paste it into Okta now\n"
+    assert made.err.startswith("shown this once; paste it into Okta now\n")
 
 
 def test_create_can_answer_in_json(shell):
@@ -61,7 +61,7 @@ def test_scopes_are_shown_to_people_as_words(shell):
 def test_a_token_that_does_not_provision_is_not_for_okta(shell):
     made = shell("token", "create", "auditor", "--scope", "audit")
 
-    assert made.err == "shown this once; keep it now\n"
+    assert made.err.startswith("shown this once; keep it now\n")
 
 
 @pytest.mark.parametrize("scope", ["", "write", "Read", "read audit"])
@@ -102,6 +102,21 @@ def test_a_token_can_expire_after_some_time_or_at_a_moment(shell, credentials, t
 
     assert credentials()["okta"]["expires_at"] == f"{expires_at}.000000Z"
     assert f"expires at {expires_at}" in said
+
+
+def test_a_token_expires_after_365_days_unless_it_is_said_otherwise(shell, credentials):
+    with freeze_time("2028-02-29T12:00:00Z"):
+        said = shell("token", "create", "okta").err
+
+    assert credentials()["okta"]["expires_at"] == "2029-02-28T12:00:00.000000Z"
+    assert "expires at 2029-02-28T12:00:00.000000Z\n" in said
+
+
+def test_a_token_that_never_expires_must_be_asked_for(shell, credentials):
+    said = shell("token", "create", "okta", "--expires", "never").err
+
+    assert credentials()["okta"]["expires_at"] is None
+    assert said.endswith("never expires\n")
 
 
 @pytest.mark.parametrize(
