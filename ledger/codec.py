@@ -45,6 +45,7 @@ UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     (LEDGER_OPENED, 1): _unchanged,  # 2: `verifier_key`, that of the first tree heads
     (CREDENTIAL_ISSUED, 1): _unchanged,  # 2: `user` and `policy`
     (CREDENTIAL_ISSUED, 2): _unchanged,  # 3: `scopes`
+    (CREDENTIAL_ISSUED, 3): _unchanged,  # 4: `networks`
     (ERASED, 1): _unchanged,  # 2: why, on which ticket, how many payloads were forgotten
     (RESTORED, 1): _unchanged,  # 2: `changes` and `agreed`: what of the lost history matters
 }

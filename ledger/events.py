@@ -19,7 +19,18 @@ HOLD_PLACED = "HoldPlaced"
 HOLD_RELEASED = "HoldReleased"
 LEDGER_OPENED = "LedgerOpened"
 CREDENTIAL_ISSUED = "CredentialIssued"
+CREDENTIAL_ROTATED = "CredentialRotated"
+CREDENTIAL_CHANGED = "CredentialChanged"
 CREDENTIAL_REVOKED = "CredentialRevoked"
+CLIENT_REGISTERED = "ClientRegistered"
+CLIENT_CHANGED = "ClientChanged"
+CLIENT_REMOVED = "ClientRemoved"
+CONNECT_CODE_ISSUED = "ConnectCodeIssued"
+CONNECT_CODE_USED = "ConnectCodeUsed"
+CONSENT_GIVEN = "ConsentGiven"
+TOKENS_ISSUED = "TokensIssued"
+CONSENT_WITHDRAWN = "ConsentWithdrawn"
+REUSE_DETECTED = "ReuseDetected"
 SETTINGS_CHANGED = "SettingsChanged"
 KEY_ROTATED = "KeyRotated"
 EXPORTED = "Exported"
@@ -27,7 +38,11 @@ RESTORED = "Restored"
 
 TYPES = (
     *(CREATED, UPDATED, DEACTIVATED, REACTIVATED, DELETED, MEMBERS_ADDED, MEMBERS_REMOVED),
-    *(ERASED, HOLD_PLACED, HOLD_RELEASED, LEDGER_OPENED, CREDENTIAL_ISSUED, CREDENTIAL_REVOKED),
+    *(ERASED, HOLD_PLACED, HOLD_RELEASED, LEDGER_OPENED),
+    *(CREDENTIAL_ISSUED, CREDENTIAL_ROTATED, CREDENTIAL_CHANGED, CREDENTIAL_REVOKED),
+    *(CLIENT_REGISTERED, CLIENT_CHANGED, CLIENT_REMOVED),
+    *(CONNECT_CODE_ISSUED, CONNECT_CODE_USED),
+    *(CONSENT_GIVEN, TOKENS_ISSUED, CONSENT_WITHDRAWN, REUSE_DETECTED),
     *(SETTINGS_CHANGED, KEY_ROTATED, EXPORTED, RESTORED),
 )
 
@@ -35,7 +50,7 @@ TYPES = (
 REVISIONS: Mapping[str, int] = dict.fromkeys(TYPES, 1) | {
     ERASED: 2,
     LEDGER_OPENED: 2,
-    CREDENTIAL_ISSUED: 3,
+    CREDENTIAL_ISSUED: 4,
     RESTORED: 2,
 }
 
@@ -49,24 +64,43 @@ PROVING: Mapping[str, frozenset[str]] = {
 
 ERASABLE = "User-"  # how the streams begin that may be erased: people are forgotten, nothing else
 
+# The categories of what authenticates requests, and of the code that allows a client to ask for it.
+TOKEN, CLIENT, GRANT, CONNECT_CODE = "Credential", "Client", "Grant", "ConnectCode"
+
 # How the streams of a type begin. Types that are not here are about resources of any kind, and
 # stand in none of the streams that are about something else.
-STREAMS: Mapping[str, str] = {
-    **dict.fromkeys((DEACTIVATED, REACTIVATED), "User-"),
-    **dict.fromkeys((MEMBERS_ADDED, MEMBERS_REMOVED), "Group-"),
-    **dict.fromkeys((HOLD_PLACED, HOLD_RELEASED), "Hold-"),
-    **dict.fromkeys((LEDGER_OPENED, KEY_ROTATED, EXPORTED, RESTORED), "Ledger-"),
-    **dict.fromkeys((CREDENTIAL_ISSUED, CREDENTIAL_REVOKED), "Credential-"),
-    SETTINGS_CHANGED: "Settings-",
-    ERASED: ERASABLE,
+STREAMS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys((DEACTIVATED, REACTIVATED), ("User-",)),
+    **dict.fromkeys((MEMBERS_ADDED, MEMBERS_REMOVED), ("Group-",)),
+    **dict.fromkeys((HOLD_PLACED, HOLD_RELEASED), ("Hold-",)),
+    **dict.fromkeys((LEDGER_OPENED, KEY_ROTATED, EXPORTED, RESTORED), ("Ledger-",)),
+    **dict.fromkeys((CREDENTIAL_ISSUED, CREDENTIAL_REVOKED), ("Credential-",)),
+    CREDENTIAL_ROTATED: ("Credential-", "Client-"),
+    CREDENTIAL_CHANGED: ("Credential-", "Client-", "Grant-"),
+    **dict.fromkeys((CLIENT_REGISTERED, CLIENT_CHANGED, CLIENT_REMOVED), ("Client-",)),
+    **dict.fromkeys((CONNECT_CODE_ISSUED, CONNECT_CODE_USED), ("ConnectCode-",)),
+    **dict.fromkeys((CONSENT_GIVEN, CONSENT_WITHDRAWN, REUSE_DETECTED), ("Grant-",)),
+    TOKENS_ISSUED: ("Grant-", "Client-"),
+    SETTINGS_CHANGED: ("Settings-",),
+    ERASED: (ERASABLE,),
 }
-NO_RESOURCES = ("Hold-", "Ledger-", "Credential-", "Settings-")
+NO_RESOURCES = tuple(
+    sorted({each for some in STREAMS.values() for each in some} - {"User-", "Group-"})
+)
 
 REQUEST_PREFIX = "request."
 
-# Withheld wherever an event is shown: a token's hash is of no use to a reader. With the salt of
+# Withheld wherever an event is shown: a secret's hash is of no use to a reader. With the salt of
 # the event it could be tried, so that is withheld too.
-WITHHELD: Mapping[str, frozenset[str]] = {CREDENTIAL_ISSUED: frozenset({"sha256"})}
+_HASH = frozenset({"sha256"})
+WITHHELD: Mapping[str, frozenset[str]] = {
+    CREDENTIAL_ISSUED: _HASH,
+    CREDENTIAL_ROTATED: _HASH,
+    CLIENT_REGISTERED: _HASH,
+    CONNECT_CODE_ISSUED: _HASH,
+    CONSENT_GIVEN: _HASH | {"challenge"},
+    TOKENS_ISSUED: frozenset("access_sha256 refresh_sha256 redeems salt assertion_sha256".split()),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Projection:
     revision: int
     scripts: Sequence[str]  # create the tables
     tables: Mapping[str, str]  # table -> the columns that order it
-    category: str | None = None  # whose streams it follows; None: all
+    categories: Sequence[str] = ()  # whose streams it follows; none: all
 
     def __init__(self, suffix: str = "") -> None:
         self._suffix = suffix
@@ -50,14 +50,16 @@ class Projection:
         for events in self._parts(ledger, end):
             with opened() as connection:
                 self.project_all(connection, events)
-            progress(end if self.category else events[-1].position, end)
+            progress(end if self.categories else events[-1].position, end)
 
     def _parts(self, ledger: Ledger, end: int) -> Iterator[Sequence[Recorded]]:
-        if self.category is None:
+        if not self.categories:
             for first in range(0, end, CHUNK):
                 yield ledger.read_chunk(first, min(first + CHUNK, end))
-        elif events := [e for e in ledger.read_category(self.category) if e.position <= end]:
-            yield events  # few: what an operator did
+            return
+        found = (e for each in self.categories for e in ledger.read_category(each))
+        if events := sorted((e for e in found if e.position <= end), key=lambda e: e.position):
+            yield events  # few: what an operator or an OAuth client did
 
     def blame(self, ledger: Ledger, stream: str, end: int) -> None:
         """Raise CannotFollow for the first event of a stream that cannot be followed, if one is."""

@@ -68,7 +68,7 @@ class EventCheck:
             findings.append(_finding(row, "event type", known, f"{row.type} {row.revision}"))
         begins = STREAMS.get(row.type)
         if not row.stream.startswith(begins) if begins else row.stream.startswith(NO_RESOURCES):
-            expected = f"one that begins with {begins}" if begins else "a resource's"
+            expected = f"one that begins with {' or '.join(begins)}" if begins else "a resource's"
             findings.append(_finding(row, f"stream of {row.type}", expected, short(row.stream)))
         elif row.type in IDENTITY_TYPES:
             findings += self._check_stream(row)

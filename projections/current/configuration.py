@@ -41,7 +41,7 @@ class Configuration(Projection):
     name = "configuration"
     revision = 1
     scripts = ("current/configuration.sql",)
-    category = SETTINGS
+    categories = (SETTINGS,)
     tables: Mapping[str, str] = {"configuration": "key"}
 
     # As a part of another statement: the version of the settings in force.

@@ -1,13 +1,27 @@
--- Credentials issued and revoked. Only the SHA-256 of a token exists here.
+-- What authenticates requests: tokens, OAuth clients, and the grants that clients were given.
 CREATE TABLE credential{s} (
   id TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,    -- Credential (a token), Client, Grant or ConnectCode
   name TEXT NOT NULL,
-  sha256 TEXT NOT NULL,
+  issued_at TEXT NOT NULL,
+  revoked_at TEXT,       -- revoked, removed or withdrawn
+  user TEXT,             -- the id of the user whose own credential it is
+  policy TEXT,           -- instead of the ledger's
+  scopes TEXT NOT NULL,  -- what it may do, with spaces between
+  networks TEXT NOT NULL, -- the only ones that it may be used from, with spaces between; none: any
+  allows TEXT NOT NULL,  -- all, reads or nothing: whether it is paused
+  client TEXT,           -- of a grant or a code: the id of the client
+  details TEXT NOT NULL  -- JSON: what only its kind has
+) STRICT;
+-- What proves a credential. Only the SHA-256 of a secret exists here.
+CREATE TABLE secret{s} (
+  sha256 TEXT PRIMARY KEY,
+  credential TEXT NOT NULL,
+  use TEXT NOT NULL,     -- bearer, client_secret, access, refresh, code, connect or assertion
   issued_at TEXT NOT NULL,
   expires_at TEXT,
-  revoked_at TEXT,
-  user TEXT,           -- the id of the user whose own credential it is
-  policy TEXT,         -- instead of the ledger's
-  scopes TEXT NOT NULL -- what it may do, with spaces between
-) STRICT;
-CREATE UNIQUE INDEX credential{s}_sha256 ON credential{s} (sha256);
+  spent_at TEXT,         -- when it was redeemed, or replaced by another
+  scopes TEXT,           -- instead of the credential's
+  salt TEXT              -- of a redeemed one: its successors are derived with it
+) STRICT, WITHOUT ROWID;
+CREATE INDEX secret{s}_credential ON secret{s} (credential);
