@@ -336,7 +336,10 @@ def test_the_status_tells_revision_position_and_rows(projected: Tenant) -> None:
         each.status() for each in wiring.projections_of(projected)
     ]
 
-    assert (credentials.name, credentials.rows) == ("credentials", {"credential": 3})
+    assert (credentials.name, credentials.rows) == (
+        "credentials",
+        {"credential": 3, "secret": 3},
+    )
     assert (configuration.name, configuration.rows) == ("configuration", {"configuration": 0})
     assert (resources.revision, resources.position) == (Resources.revision, 30)
     assert {table: rows for table, rows in resources.rows.items() if rows} == {

@@ -188,13 +188,20 @@ STREAMS = {
     **dict.fromkeys(("HoldPlaced", "HoldReleased"), ("Hold",)),
     **dict.fromkeys(("LedgerOpened", "KeyRotated", "Exported", "Restored"), ("Ledger",)),
     **dict.fromkeys(("CredentialIssued", "CredentialRevoked"), ("Credential",)),
+    "CredentialRotated": ("Credential", "Client"),
+    "CredentialChanged": ("Credential", "Client", "Grant"),
+    **dict.fromkeys(("ClientRegistered", "ClientChanged", "ClientRemoved"), ("Client",)),
+    **dict.fromkeys(("ConnectCodeIssued", "ConnectCodeUsed"), ("ConnectCode",)),
+    **dict.fromkeys(("ConsentGiven", "ConsentWithdrawn", "ReuseDetected"), ("Grant",)),
+    "TokensIssued": ("Grant", "Client"),
     "SettingsChanged": ("Settings",),
 }
+OTHERS = ("Hold", "Ledger", "Credential", "Client", "Grant", "ConnectCode", "Settings")
 
 
 @pytest.mark.parametrize("type_", TYPES)
 def test_an_event_stands_in_a_stream_of_what_its_type_is_about(type_: str) -> None:
-    for kind in (*RESOURCES, "Hold", "Ledger", "Credential", "Settings"):
+    for kind in (*RESOURCES, *OTHERS):
         wrong = [] if kind in STREAMS[type_] else [f"stream of {type_}"]
 
         assert faults(happened(type_, f"{kind}-1")) == wrong, kind

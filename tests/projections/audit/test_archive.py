@@ -366,7 +366,8 @@ def test_a_cause_names_client_and_credential(telling: Telling) -> None:
     with telling([("name", "u0", ("Ada", {}))]) as told:
         with told.ledger.writing() as connection:
             connection.execute(
-                "INSERT INTO credential VALUES ('c1', 'okta', 'h', 'now', '', '', '', '', '')"
+                "INSERT INTO credential VALUES"
+                " ('c1', 'Credential', 'okta', 'now', '', '', '', '', '', 'all', '', '{}')"
             )
 
         [entry] = timeline(told, "User", "u0", 100, False)

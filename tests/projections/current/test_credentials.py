@@ -12,7 +12,7 @@ from ledger.events import Event, Recorded
 from ledger.sqlite import ledger
 from ledger.sqlite.connection import Connection
 from ledger.sqlite.ledger import SQLiteLedger
-from projections.current.credentials import Credential
+from projections.current.credentials import Credential, Use
 from projections.runner import StoredProjection
 from scim_api import wiring
 from scim_api.tenants.tenants import Tenant
@@ -102,3 +102,101 @@ def test_a_ledger_of_the_program_before_is_migrated_and_its_tokens_provision(
     migrated = wiring.open_tenant(path)
     assert scopes_of(migrated) == SCOPES
     migrated.close()
+
+
+CONSENT = {
+    "client": "c",
+    "name": "okta",
+    "scopes": ["provision", "read"],
+    "sha256": "code",
+    "expires_at": "2100",
+    "redirect_uri": "https://okta.example/callback",
+}
+
+
+def tokens(number: int, **more: object) -> dict[str, object]:
+    return {
+        "grant_type": "refresh_token",
+        "scopes": ["provision"],
+        "access_sha256": f"access {number}",
+        "access_expires_at": f"210{number}",
+        "refresh_sha256": f"refresh {number}",
+        "refresh_expires_at": f"220{number}",
+        **more,
+    }
+
+
+@pytest.fixture
+def granted(tenant: Tenant, recorder: Callable[[SQLiteLedger], Record]) -> Tenant:
+    """Return a ledger with a client and its grant, which was refreshed once."""
+    record = recorder(tenant.ledger)
+    client = {"name": "okta", "grants": ["refresh_token"], "scopes": [], "redirect_uris": []}
+    record("Client-c", Event(events.CLIENT_REGISTERED, {**client, "sha256": "secret"}))
+    record("Grant-g", Event(events.CONSENT_GIVEN, CONSENT))
+    record("Grant-g", Event(events.TOKENS_ISSUED, tokens(1, redeems="code")))
+    record("Grant-g", Event(events.TOKENS_ISSUED, tokens(2, redeems="refresh 1", salt="s")))
+    return tenant
+
+
+def presented(tenant: Tenant, sha256: str) -> Credential | None:
+    with tenant.ledger.reading() as connection:
+        found = tenant.credentials.by_hash(connection, sha256)
+    return found[0] if found else None
+
+
+def test_only_a_token_or_an_access_token_lets_a_request_in(granted: Tenant) -> None:
+    found = {each: presented(granted, each) for each in ("secret", "code", "refresh 2", "access 1")}
+
+    assert {each for each, credential in found.items() if credential} == {"access 1"}
+    access = presented(granted, "access 2")
+    assert access is not None
+    assert (access.id, access.client, access.expires_at) == ("g", "c", "2102")
+    assert access.scopes == {"provision"}  # narrower than its grant's
+
+
+def test_a_grant_is_allowed_no_more_than_its_client(
+    granted: Tenant, recorder: Callable[[SQLiteLedger], Record]
+) -> None:
+    paused = {"allows": "reads", "networks": ["192.0.2.0/24"]}
+    recorder(granted.ledger)("Client-c", Event(events.CREDENTIAL_CHANGED, paused))
+
+    access = presented(granted, "access 2")
+
+    assert access is not None
+    assert (access.allows, access.networks) == ("reads", ("192.0.2.0/24",))
+    recorder(granted.ledger)("Client-c", Event(events.CLIENT_REMOVED))
+    ended = presented(granted, "access 2")
+    assert ended is not None
+    assert ended.revoked_at
+
+
+def test_of_two_secrets_that_were_replaced_only_the_newest_goes_on_for_a_while(
+    tenant: Tenant, recorder: Callable[[SQLiteLedger], Record]
+) -> None:
+    record = recorder(tenant.ledger)
+    record("Credential-t", Event(events.CREDENTIAL_ISSUED, {"name": "t", "sha256": "1"}))
+    for number in (2, 3):
+        again = {"sha256": f"{number}", "former_until": f"210{number}"}
+        record("Credential-t", Event(events.CREDENTIAL_ROTATED, again))
+
+    now = tenant.ledger.end()[1]
+    found = [presented(tenant, each) for each in "123"]
+
+    assert [each and each.expires_at for each in found] == [now, "2103", None]
+
+
+def test_a_redeemed_secret_stays_known_until_its_grant_ends(
+    granted: Tenant, recorder: Callable[[SQLiteLedger], Record]
+) -> None:
+    def known() -> dict[str, bool]:
+        with granted.ledger.reading() as connection:
+            every = granted.credentials.secrets(connection, "g", Use.REFRESH)
+        return {each.sha256: each.spent_at is not None for each in every}
+
+    assert known() == {"refresh 1": True, "refresh 2": False}
+    recorder(granted.ledger)("Grant-g", Event(events.REUSE_DETECTED, {"of": "refresh_token"}))
+    assert known() == {"refresh 2": False}
+
+
+def test_a_rebuild_from_the_events_of_clients_and_grants_gives_the_same(granted: Tenant) -> None:
+    assert StoredProjection(granted.ledger, granted.credentials).check() is None
