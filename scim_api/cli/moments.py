@@ -71,6 +71,26 @@ expires_option = click.option(
 )
 
 
+def _end_of_overlap(text: str) -> str:
+    """Read until when a former secret works; raises UsageError for what is over."""
+    wrong = f"--overlap is a time from now ({AGES}) or an instant; {text!r} is neither"
+    now, until = clock.timestamp(), _timestamp(text, wrong, before_now=False)
+    if until < now:
+        raise click.UsageError(f"--overlap {text} is over: {until} has passed")
+    return until
+
+
+overlap_option = click.option(
+    "--overlap",
+    "former_until",
+    type=_end_of_overlap,
+    default="7d",
+    show_default=True,
+    metavar="TIME",
+    help="How long the former one still works; 0d: not at all.",
+)
+
+
 def position_of(ledger: Ledger, text: str, option: str) -> int:
     """Read a MOMENT as the position it stands for; raises UsageError or InvalidValue."""
     return position_at(ledger, _read(text), option)

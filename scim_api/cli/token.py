@@ -1,6 +1,6 @@
-"""token: the bearer tokens of clients."""
+"""token: the tokens of clients."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,20 +12,34 @@ from scim_api.auth import credentials
 from scim_api.auth.credentials import credentials_of
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.console import Console, command, group
+from scim_api.cli.credential import (
+    allow,
+    anywhere_option,
+    last_use,
+    networks_option,
+    pause,
+    reads_option,
+    resume,
+    state_of,
+    table_of,
+)
 from scim_api.cli.lookup import PastQuery
-from scim_api.cli.moments import expires_option
+from scim_api.cli.moments import expires_option, overlap_option
 from scim_api.cli.terminal import Exit, Failure, note, print_json, read_side_file, say
 from scim_api.protocol.policy import PRESETS
 from scim_api.tenants.tenants import Tenant
 
 token = group(
     "token",
-    """Make, list and revoke the bearer tokens of clients.
+    """Make, list, rotate, pause and revoke the tokens of clients.
 
-    Several tokens may be live at once, so you can replace one without a pause: make the new one,
-    paste it into Okta, then revoke the old one.
+    To replace one without a pause: rotate it and paste the new one into Okta; the former works for
+    another week.
     """,
 )
+
+
+ID = click.argument("token", metavar="ID|NAME")
 
 
 @command(
@@ -35,6 +49,7 @@ token = group(
     "okta --expires never",
     "entra --policy entra",
     "auditor --scope audit",
+    "okta --network 203.0.113.0/24 --network 2001:db8::/32",
     group=token,
 )
 @click.argument("name")
@@ -54,6 +69,7 @@ token = group(
     show_default=True,
     help="What it may do; can be repeated.",
 )
+@networks_option
 def create_token(
     console: Console,
     name: str,
@@ -61,6 +77,7 @@ def create_token(
     policy: str | None,
     user: str | None,
     scopes: tuple[str, ...],
+    networks: tuple[str, ...],
 ) -> None:
     """Make a token and print it, once; only its SHA-256 is kept.
 
@@ -75,23 +92,33 @@ def create_token(
         raise click.UsageError("a token's name consists of characters that can be printed")
     tenant = console.tenant()
     id_ = None if user is None else PastQuery(tenant).find("User", user, PastQuery(tenant).now())
-    own = {"policy": policy, "user": id_}
     made = credentials.issue(
         tenant,
         console.metadata(),
         name,
         expires_at=expires,
         scopes=map(Scope, scopes),
-        **own,
+        policy=policy,
+        user=id_,
+        networks=list(dict.fromkeys(networks)),
     )
+    shown = asdict(made)
+    for key in ("policy", "user", "networks"):
+        if not shown[key]:
+            del shown[key]
+    _show(console, shown, provisions=Scope.PROVISION in made.scopes)
+
+
+def _show(console: Console, made: Mapping[str, Any], *, provisions: bool) -> None:
+    """Print a new token, once."""
     if console.as_json:
-        left_out = {key for key, value in own.items() if value is None}
-        print_json({key: value for key, value in asdict(made).items() if key not in left_out})
+        print_json(made)
         return
-    say(made.token)
-    place = "paste it into Okta now" if Scope.PROVISION in made.scopes else "keep it now"
-    note(f"shown this once; {place}")
-    note(f"expires at {made.expires_at}" if made.expires_at else "never expires")
+    say(made["token"])
+    note(f"shown this once; {'paste it into Okta now' if provisions else 'keep it now'}")
+    note(f"expires at {made['expires_at']}" if made["expires_at"] else "never expires")
+    if made.get("former_until"):
+        note(f"the former token works until {made['former_until']}")
 
 
 @command("list", "", "--json", group=token)
@@ -99,7 +126,7 @@ def list_tokens(console: Console) -> None:
     """List all tokens ever issued, with state and last use."""
     rows = list(_token_rows(console.tenant()))
     if not console.as_json:
-        rows = [row | {"scopes": " ".join(row["scopes"])} for row in rows]
+        rows = table_of(rows)
     console.rows(rows, "no tokens yet; scim-ledger token create makes one")
 
 
@@ -107,33 +134,86 @@ def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
     now = clock.timestamp()
     uses = {u.credential: u for u in reversed(read_side_file(tenant.usage.last_uses, ()))}
     for credential in credentials_of(tenant):
-        use = uses.get(credential.id)
         yield {
             "id": credential.id,
             "name": credential.name,
-            "state": credential.state(now),
+            "state": state_of(credential, now),
             "scopes": sorted(credential.scopes),
             "policy": credential.policy,
             "user": credential.user,
+            "networks": [*credential.networks],
             "issued_at": credential.issued_at,
             "expires_at": credential.expires_at,
+            "former_until": credentials.former_until(tenant, credential, now),
             "revoked_at": credential.revoked_at,
-            "last_used_at": use and use.last_at,
-            "last_client": use and use.client,
+            **last_use(uses.get(credential.id)),
         }
 
 
+@command("rotate", "okta", "okta --overlap 1d --expires 90d", group=token)
+@ID
+@expires_option
+@overlap_option
+def rotate_token(console: Console, token: str, expires: str | None, former_until: str) -> None:
+    """Give a token a new secret and print it, once; the former works for a while.
+
+    Name, scopes, policy and networks stay. Where there are two already, the older one ends at once.
+    """
+    tenant = console.tenant()
+    found = _one_token(tenant, token)
+    secret = credentials.rotate(
+        tenant, console.metadata(), found, expires_at=expires, former_until=former_until
+    )
+    made = {
+        "id": found.id,
+        "name": found.name,
+        "ledger": tenant.name,
+        "expires_at": expires,
+        "former_until": credentials.former_until(tenant, found, clock.timestamp()),
+        "token": secret,
+    }
+    _show(console, made, provisions=Scope.PROVISION in found.scopes)
+
+
+@command("pause", "okta", "okta --reads", group=token)
+@ID
+@reads_option
+def pause_token(console: Console, token: str, reads: bool) -> None:
+    """Refuse what a token asks for, until it is resumed."""
+    tenant = console.tenant()
+    pause(console, tenant, _one_token(tenant, token), reads=reads)
+
+
+@command("resume", "okta", group=token)
+@ID
+def resume_token(console: Console, token: str) -> None:
+    """End the pause of a token."""
+    tenant = console.tenant()
+    resume(console, tenant, _one_token(tenant, token))
+
+
+@command("allow", "okta --network 203.0.113.0/24", "okta --anywhere", group=token)
+@ID
+@networks_option
+@anywhere_option
+def allow_token(console: Console, token: str, networks: tuple[str, ...], anywhere: bool) -> None:
+    """Set the networks a token may be used from, instead of those it had."""
+    tenant = console.tenant()
+    allow(console, tenant, _one_token(tenant, token), networks, anywhere=anywhere)
+
+
 @command("revoke", "okta", "019ab6d3-...", group=token, json=False)
-@click.argument("token", metavar="ID|NAME")
+@ID
 def revoke_token(console: Console, token: str) -> None:
     """Revoke a token: the next request with it is refused."""
     tenant = console.tenant()
-    credential = _one_token(credentials_of(tenant), token)
+    credential = _one_token(tenant, token)
     credentials.revoke(tenant, console.metadata(), credential.id)
     note(f"revoked {credential.name} ({credential.id})")
 
 
-def _one_token(every: list[Credential], token: str) -> Credential:
+def _one_token(tenant: Tenant, token: str) -> Credential:
+    every = credentials_of(tenant)
     by_id = [c for c in every if c.id == token]
     found = by_id or [c for c in every if c.name == token and not c.revoked_at]
     if not found:

@@ -1,4 +1,4 @@
-"""token create, list, revoke."""
+"""token create, list, rotate, pause, resume, allow, revoke."""
 
 import pytest
 from freezegun import freeze_time
@@ -269,3 +269,147 @@ def test_a_token_belongs_to_the_ledger_named(shell):
 def test_a_ledger_that_is_not_there_ends_with_5(empty):
     for words in (["create", "x"], ["list"], ["revoke", "x"]):
         assert "scim-ledger init" in empty("token", *words, code=5).err
+
+
+# Rotation
+
+
+def test_a_rotated_token_and_the_former_work_until_the_overlap_ends(shell, api):
+    rotated = shell("token", "rotate", "okta", "--json").json
+    new = Api(api.site, "default", rotated["token"])
+
+    assert new.get("/Users").status_code == api.get("/Users").status_code == 200
+    with freeze_time(rotated["former_until"]):
+        assert new.get("/Users").status_code == 200
+        assert api.get("/Users").status_code == 401
+
+
+def test_rotating_keeps_everything_but_the_secret_and_its_expiry(shell, credentials):
+    words = ("--scope", "read", "--policy", "entra", "--network", "192.0.2.0/24")
+    shell("token", "create", "x", *words, "--expires", "never")
+    before = credentials()["x"]
+
+    with freeze_time("2028-02-29T12:00:00Z"):
+        said = shell("token", "rotate", "x", "--overlap", "12h")
+        after = credentials()["x"]
+
+    new = {
+        "expires_at": "2029-02-28T12:00:00.000000Z",
+        "former_until": "2028-03-01T00:00:00.000000Z",
+    }
+    assert after == before | new
+    assert said.out.startswith("scl_") and len(said.out.split()) == 1
+    assert said.err.splitlines() == [
+        "shown this once; keep it now",
+        f"expires at {new['expires_at']}",
+        f"the former token works until {new['former_until']}",
+    ]
+
+
+def test_a_third_token_ends_the_oldest_at_once(shell, api):
+    tokens = [shell("token", "rotate", "okta").out.strip() for _ in range(2)]
+
+    clients = [api, *(Api(api.site, "default", token) for token in tokens)]
+
+    assert [each.get("/Users").status_code for each in clients] == [401, 200, 200]
+
+
+def test_without_overlap_the_former_token_ends_at_once(shell, api):
+    said = shell("token", "rotate", "okta", "--overlap", "0d").err
+
+    assert api.get("/Users").status_code == 401
+    assert "former" not in said
+
+
+def test_a_former_token_lives_no_longer_than_it_would_have(shell):
+    shell("token", "create", "x", "--expires", "2d")
+    expiry = shell("token", "list", "--json").json[0]["expires_at"]
+
+    assert shell("token", "rotate", "x", "--json").json["former_until"] == expiry
+
+
+@pytest.mark.parametrize("time", ["never", "soon", "-1d", "2020-01-01"])
+def test_an_overlap_that_is_no_time_to_come_is_a_usage_error(shell, credentials, time):
+    shell("token", "create", "x")
+    before = credentials()
+
+    assert "--overlap" in shell("token", "rotate", "x", "--overlap", time, code=2).err
+    assert credentials() == before
+
+
+def test_revoking_ends_a_rotated_token_and_the_former(shell, api):
+    new = Api(api.site, "default", shell("token", "rotate", "okta").out.strip())
+
+    shell("token", "revoke", "okta")
+
+    assert new.get("/Users").status_code == api.get("/Users").status_code == 401
+    for verb in (("rotate",), ("pause",), ("resume",), ("allow", "--anywhere")):
+        assert "no live token" in shell("token", *verb, "okta", code=5).err
+
+
+# Pauses and networks
+
+
+@pytest.mark.parametrize(
+    ("words", "state"), [([], "paused"), (["--reads"], "reads only")], ids=["nothing", "reads"]
+)
+def test_a_token_is_paused_and_resumed_by_events(shell, credentials, words, state):
+    shell("token", "create", "okta")
+
+    shell("token", "pause", "okta", *words)
+    paused = credentials()["okta"]["state"]
+    assert "nothing changed" in shell("token", "pause", "okta", *words).err
+    shell("token", "resume", "okta")
+    assert "nothing changed" in shell("token", "resume", "okta").err
+
+    assert (paused, credentials()["okta"]["state"]) == (state, "live")
+    events = [each["type"] for each in shell("events", "list", "--json").json]
+    assert events[2:] == ["CredentialChanged", "CredentialChanged"]
+
+
+def test_the_networks_of_a_token_are_set_whole(shell, credentials):
+    networks = (
+        "--network",
+        "192.0.2.0/24",
+        "--network",
+        "192.0.2.0/24",
+        "--network",
+        "2001:DB8::/32",
+    )
+    shell("token", "create", "okta", *networks)
+    assert credentials()["okta"]["networks"] == ["192.0.2.0/24", "2001:db8::/32"]
+
+    said = shell("token", "allow", "okta", "--network", "203.0.113.7").err
+    assert said == "okta may be used from 203.0.113.7/32\n"
+    assert credentials()["okta"]["networks"] == ["203.0.113.7/32"]
+
+    shell("token", "allow", "okta", "--anywhere")
+    assert credentials()["okta"]["networks"] == []
+    assert "nothing changed" in shell("token", "allow", "okta", "--anywhere").err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--anywhere", "--network", "192.0.2.0/24"],
+        ["--network", "192.0.2.1/24"],
+        ["--network", "x"],
+    ],
+    ids=" ".join,
+)
+def test_networks_that_are_none_or_contradict_are_a_usage_error(shell, credentials, words):
+    shell("token", "create", "okta")
+
+    shell("token", "allow", "okta", *words, code=2)
+
+    assert credentials()["okta"]["networks"] == []
+
+
+def test_a_table_of_tokens_leaves_out_what_no_token_has(shell):
+    shell("token", "create", "okta")
+    plain = shell("token", "list").out.splitlines()[0].split()
+    shell("token", "create", "entra", "--policy", "entra")
+
+    assert plain == ["id", "name", "state", "scopes", "issued_at", "expires_at"]
+    assert "policy" in shell("token", "list").out.splitlines()[0].split()

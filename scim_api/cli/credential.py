@@ -1,0 +1,89 @@
+"""What tokens and clients have in common: networks, pauses, how they are shown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from projections.current.credentials import ALL, NOTHING, READS, Credential
+from scim_api.auth import credentials
+from scim_api.auth.networks import NotANetwork, network
+from scim_api.cli.console import Console
+from scim_api.tenants.tenants import Tenant
+
+_PAUSED = {READS: "reads only", NOTHING: "paused"}
+
+
+def _network(text: str) -> str:
+    try:
+        return network(text)
+    except NotANetwork as error:
+        raise click.UsageError(f"--network: {error}") from None
+
+
+networks_option = click.option(
+    "--network",
+    "networks",
+    type=_network,
+    multiple=True,
+    metavar="CIDR",
+    help="A network it may be used from (203.0.113.0/24, 2001:db8::/32), instead of any; can be"
+    " repeated.",
+)
+anywhere_option = click.option("--anywhere", is_flag=True, help="It may be used from any network.")
+reads_option = click.option("--reads", is_flag=True, help="Let it go on reading.")
+
+
+def state_of(credential: Credential, now: str) -> str:
+    """Return live, expired or revoked; of one that is paused, how."""
+    state = credential.state(now)
+    return _PAUSED.get(credential.allows, state) if state == "live" else state
+
+
+def pause(console: Console, tenant: Tenant, credential: Credential, *, reads: bool) -> None:
+    """Let a credential only read, or nothing at all, until it is resumed."""
+    allows, how = (READS, "only reads") if reads else (NOTHING, "is refused everything")
+    changed = credentials.change(tenant, console.metadata(), credential.id, allows=allows)
+    console.change(changed, f"{credential.name} {how}", f"{credential.name} {how} already")
+
+
+def resume(console: Console, tenant: Tenant, credential: Credential) -> None:
+    """Let a paused credential do everything again that its scopes allow."""
+    changed = credentials.change(tenant, console.metadata(), credential.id, allows=ALL)
+    console.change(changed, f"{credential.name} works again", f"{credential.name} was not paused")
+
+
+def allow(
+    console: Console,
+    tenant: Tenant,
+    credential: Credential,
+    networks: Sequence[str],
+    *,
+    anywhere: bool,
+) -> None:
+    """Set the networks that a credential may be used from; raises UsageError."""
+    if anywhere == bool(networks):
+        raise click.UsageError("say either --network, once or more, or --anywhere")
+    listed = list(dict.fromkeys(networks))
+    changed = credentials.change(tenant, console.metadata(), credential.id, networks=listed)
+    where = ", ".join(listed) or "anywhere"
+    says = f"{credential.name} may be used from {where}"
+    console.change(changed, says, f"{says} already")
+
+
+def last_use(use: Any) -> dict[str, Any]:
+    """Return how a listing shows the last use of a credential, or that there was none."""
+    return {
+        "last_used_at": use and use.last_at,
+        "last_client": use and use.client,
+        "last_address": use and getattr(use, "address", None),
+    }
+
+
+def table_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows as a table shows them: lists as words, without what no row has."""
+    used = {key for row in rows for key, value in row.items() if value not in (None, [], False)}
+    return [
+        {key: " ".join(x) if isinstance(x, list) else x for key, x in row.items() if key in used}
+        for row in rows
+    ]
