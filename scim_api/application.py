@@ -11,13 +11,14 @@ from scim_api.audit.parameters import BASE
 from scim_api.audit.routes import audit_blueprint, tlog_blueprint
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi.document import openapi_blueprint
-from scim_api.protocol.errors import NotServed
+from scim_api.protocol.errors import NotServed, Refusal
 from scim_api.routes.blueprint import scim_blueprint
 from scim_api.server import health
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, current_exchange, entered, left
 from scim_api.web.lean_flask import LeanFlask
+from scim_api.web.limits import REFUSALS, Limits
 from scim_api.web.messages import json_response, refusal_of
 from scim_api.web.proxies import WsgiApp, behind
 from scim_api.web.request_logging import RequestLogger, known_paths
@@ -38,14 +39,16 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.register_error_handler(Exception, _failed)
     rules = (rule.rule for rule in app.url_map.iter_rules())
     logger = RequestLogger(tenants, known_paths(rules, settings.base_path, BASE))
-    wsgi_app: Any = _surrounded(app.wsgi_app, settings, logger)
+    wsgi_app: Any = _surrounded(app.wsgi_app, settings, Limits.of(settings), logger)
     if settings.trusted_proxies:
         wsgi_app = behind(settings.trusted_proxies, wsgi_app)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
 
 
-def _surrounded(wsgi_app: WsgiApp, settings: Settings, logger: RequestLogger) -> WsgiApp:
+def _surrounded(
+    wsgi_app: WsgiApp, settings: Settings, limits: Limits, logger: RequestLogger
+) -> WsgiApp:
     """Create the exchange before Flask, add headers to its answer, and log it.
 
     Here that costs a third of what Flask's hooks before and after a request cost.
@@ -53,7 +56,7 @@ def _surrounded(wsgi_app: WsgiApp, settings: Settings, logger: RequestLogger) ->
 
     def exchanged(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         environ["PATH_INFO"] = _tidied(environ["PATH_INFO"])
-        exchange = Exchange(environ, settings)
+        exchange = Exchange(environ, settings, limits)
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
             headers.append(("X-Request-Id", exchange.id))
@@ -77,13 +80,24 @@ def _account(exchange: Exchange, status: int, logger: RequestLogger) -> None:
     """Log, count and note a request; if that fails, the answer is sent all the same."""
     rule = request.url_rule if has_request_context() else None
     try:
-        log_request(exchange.line(rule.rule if rule else None, status))
+        _log(exchange, rule.rule if rule else None, status)
         exchange.count_use()
         if exchange.outcome is not None:
             logger.note(exchange, status)
     except Exception as error:
         fields = {"request_id": exchange.id}
         LOGGER.error("request not accounted for", exc_info=error, extra={"fields": fields})
+
+
+def _log(exchange: Exchange, route: str | None, status: int) -> None:
+    """Write the log line of a request; of refused attempts that repeat themselves, one a minute."""
+    line, outcome = exchange.line(route, status), exchange.outcome
+    if isinstance(outcome, Refusal) and (status == 401 or outcome.code == REFUSALS):
+        left_out = exchange.limits.lines_left_out(exchange.address, outcome.code)
+        if left_out is None:
+            return
+        line |= {"refused": outcome.code, "left_out": left_out}
+    log_request(line)
 
 
 def _tidied(path: str) -> str:
@@ -98,6 +112,8 @@ def _failed(error: Exception) -> Response:
     exchange = current_exchange()
     for_scim = f"{request.path}/".startswith(f"{exchange.settings.base_path}/")
     refusal = refusal_of(error, okta=exchange.is_okta, scim=for_scim)
+    if refusal.status == 401 and (too_many := exchange.limits.count_refusal(exchange.address)):
+        refusal = too_many.refusal()
     exchange.outcome = refusal
     if refusal.status >= 500 and not isinstance(error, NotServed):
         fields = {"request_id": exchange.id}

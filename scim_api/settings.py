@@ -170,6 +170,22 @@ class Settings:
         _number(33_554_432, 10_000, 100_000_000),
         "largest body of a group, in bytes",
     )
+    request_rate: int = _setting(
+        "SCIM_REQUEST_RATE",
+        _number(0, 0, 100_000),
+        "most requests of a credential in a minute, in all worker processes; 0 is no limit",
+    )
+    refusal_rate: int = _setting(
+        "SCIM_REFUSAL_RATE",
+        _number(300, 0, 100_000),
+        "most attempts of an address without a valid credential that are answered 401 in a minute;"
+        " more are answered 429; 0 is no limit",
+    )
+    unused_days: int = _setting(
+        "SCIM_UNUSED_DAYS",
+        _number(90, 1, 3650),
+        "days after which a credential that nobody used is shown as unused",
+    )
     max_results: int = _setting(
         "SCIM_MAX_RESULTS",
         _number(1000, 100, 10_000),

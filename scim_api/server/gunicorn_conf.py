@@ -10,6 +10,7 @@ from shutil import which
 from typing import Any
 
 from ledger.open_files import connections, raise_limit
+from scim_api import rates
 from scim_api import settings as _settings
 from scim_api.logs import gunicorn_logging, hold_standard_streams
 from scim_api.server.candidate import TRIAL
@@ -22,6 +23,7 @@ try:
     _checked = _settings.load(os.environ)
 except _settings.SettingsError as _error:
     raise SystemExit(f"Error: {_error}") from None
+rates.share()  # workers count together
 
 _host = f"[{_checked.bind}]" if ":" in _checked.bind else _checked.bind
 bind = f"{_host}:{_checked.port}"

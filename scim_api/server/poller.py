@@ -4,7 +4,6 @@ One thread does all of this and never waits for a client. Others hold a connecti
 answer its request, and give it back.
 """
 
-import ipaddress
 import os
 import select
 import socket
@@ -18,7 +17,7 @@ from typing import Any
 from ledger.open_files import shortage_of
 from scim_api.protocol.errors import TooManyRequests
 from scim_api.server.connection import ARRIVAL, PIECE, Connection
-from scim_api.web.proxies import address_of, hop
+from scim_api.web.proxies import address_of, hop, source_of
 
 AT_ONCE = 64  # connections taken at once, so that those there are get their turn
 LOOK = 1.0  # seconds between two looks at the deadlines
@@ -293,11 +292,3 @@ class Poller:
             del self._connections[connection.descriptor]
             self._epoll.unregister(connection.descriptor)
             connection.sock.close()
-
-
-def source_of(address: str) -> str:
-    """Return whose connections count together: an IPv4 address, or a network of IPv6."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if ip.version == 4 or ip.ipv4_mapped:
-        return address
-    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))

@@ -24,6 +24,7 @@ from scim_api.request_log.records import Outcome, known_method, without_tokens
 from scim_api.service.reader import PastReader, Reader, Source
 from scim_api.service.service import Service
 from scim_api.settings import Settings
+from scim_api.web.limits import Limits
 from scim_api.web.proxies import is_host
 
 _EXCHANGE: ContextVar["Exchange"] = ContextVar("exchange")
@@ -40,14 +41,15 @@ class Exchange:
 
     __slots__ = (
         *("_base_url", "_started", "at", "authenticated", "environ", "id"),
-        *("outcome", "past", "settings", "tolerated"),
+        *("limits", "outcome", "past", "settings", "tolerated"),
     )
 
-    def __init__(self, environ: dict[str, Any], settings: Settings) -> None:
+    def __init__(self, environ: dict[str, Any], settings: Settings, limits: Limits) -> None:
         """Begin an exchange; the caller's request id is kept."""
         given = environ.get("HTTP_X_REQUEST_ID", "")
         self.environ = environ
         self.settings = settings
+        self.limits = limits
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
         self.authenticated: Principal | None = None
@@ -99,6 +101,11 @@ class Exchange:
     def client(self) -> str:
         """The caller's User-Agent, as far as it is short and printable, without tokens."""
         return _client(self.environ.get("HTTP_USER_AGENT", "")[:120])
+
+    @property
+    def address(self) -> str:
+        """The caller's IP address, as far as trusted proxies know it."""
+        return str(self.environ.get("REMOTE_ADDR", ""))
 
     @property
     def is_okta(self) -> bool:
@@ -162,7 +169,7 @@ class Exchange:
                 "method": self.environ["REQUEST_METHOD"],
                 "path": self.environ["PATH_INFO"],
                 "client": self.client,
-                "address": self.environ.get("REMOTE_ADDR", ""),
+                "address": self.address,
                 "id": self.id,
             },
         )

@@ -53,5 +53,7 @@ def guard(
         if for_all and not header:
             return
         principal = exchange.authenticated = authenticate(header, tenants, exchange.at)
+        if exchange.limits.requests:
+            exchange.limits.count_request(principal.credential.id)
         if allowed is not None:
             require(principal, *allowed)

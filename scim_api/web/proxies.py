@@ -71,3 +71,15 @@ def address_of(hop: str) -> str | None:
     except ValueError:
         return None
     return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+@lru_cache(maxsize=256)
+def source_of(address: str) -> str:
+    """Return what counts as one client: an IPv4 address, or a network of IPv6."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:  # of a socket without addresses
+        return address
+    if ip.version == 4 or ip.ipv4_mapped:
+        return address
+    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from ledger.sqlite.connection import driver
-from scim_api.server.poller import source_of
+from scim_api.web.proxies import source_of
 from tests.scim_api.client import BASE, user
 from tests.scim_api.process import PATIENCE, Server, wait_until
 
