@@ -87,6 +87,7 @@ class _Exchange:
     request: Request
     display_name: str
     timeout: float  # seconds, for all of it
+    most: int  # bytes of the answer
     _sockets: list[socket.socket] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
     _answer: Future[bytes] = field(default_factory=Future)
@@ -113,7 +114,7 @@ class _Exchange:
     def _ask(self) -> bytes:
         try:
             with _opener(self._hold).open(self.request, timeout=self.timeout) as answer:
-                return _read(answer, self.display_name)
+                return _read(answer, self.display_name, self.most)
         except HTTPError as error:
             error.close()
             raise self._refused(error.code) from None
@@ -173,11 +174,12 @@ def fetch(
     body: bytes | None = None,
     display_name: str | None = None,
     timeout: float = TIMEOUT,
+    most: int = MOST,
 ) -> bytes:
     """GET a URL, or POST a text to it; return the body of a 2xx. Raises RemoteTrouble.
 
     `display_name` stands for the URL in errors, by default the URL without its query; `timeout`
-    bounds the whole exchange, in seconds.
+    bounds the whole exchange, in seconds, and `most` the answer, in bytes.
     """
     display_name = display_name or url.partition("?")[0]
     request = Request(must_be_url(url), body, headers=_HEADERS)
@@ -185,7 +187,7 @@ def fetch(
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     if body is not None:
         request.add_header("Content-Type", "text/plain; charset=utf-8")
-    return _Exchange(request, display_name, timeout).result()
+    return _Exchange(request, display_name, timeout, most).result()
 
 
 def _words(why: object) -> str:
@@ -206,12 +208,12 @@ def _authorities() -> str:
     return f"SSL_CERT_FILE is {own}" + ("" if os.access(own, os.R_OK) else ", which cannot be read")
 
 
-def _read(answer: HTTPResponse, display_name: str) -> bytes:
+def _read(answer: HTTPResponse, display_name: str, most: int) -> bytes:
     content = bytearray()
     while part := answer.read1(65536):
         content += part
-        if len(content) > MOST:
-            raise RemoteTrouble(f"{display_name} answered with more than {MOST:,} bytes")
+        if len(content) > most:
+            raise RemoteTrouble(f"{display_name} answered with more than {most:,} bytes")
     if answer.length:
         raise RemoteTrouble(f"the answer of {display_name} broke off")
     return bytes(content)

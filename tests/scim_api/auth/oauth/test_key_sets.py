@@ -1,0 +1,364 @@
+"""Keys are fetched from allowed hosts only, seldom, and kept for when the URL does not answer."""
+
+import re
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+
+from ledger import clock
+from ledger.http_client import RemoteTrouble
+from scim_api.auth.oauth.key_sets import (
+    MOST_BYTES,
+    MOST_KEYS,
+    PAUSE,
+    REFRESH,
+    KeySetJob,
+    KeySets,
+    KeySetUnfit,
+    KeysUnavailable,
+    must_be_key_set,
+    must_be_key_set_url,
+    read_key_set,
+)
+from tests.scim_api.auth.oauth.conftest import KeySetUrl
+from tests.scim_api.auth.oauth.signer import Signer, key_set
+
+HERE = ("127.0.0.1",)
+HOSTS = ("login.microsoftonline.com", "127.0.0.1", "localhost", "::1", "10.0.0.1")
+FIRST, SECOND = Signer("first", "ES256"), Signer("second", "ES256")
+
+
+def kids(keys: Any) -> list[str]:
+    return [key.kid for key in keys]
+
+
+# What a key set is
+
+
+def test_only_keys_for_signatures_are_read() -> None:
+    rsa, weak = Signer("rsa"), Signer("weak")
+    odd: list[Any] = [
+        FIRST.public(use="enc"),
+        FIRST.public(key_ops=["sign"]),
+        FIRST.public(kid=5),
+        FIRST.public(x="AA"),
+        FIRST.public(crv="P-384"),
+        FIRST.public(crv=["P-256"]),
+        weak.public(n="AQAB"),
+        weak.public(n="*"),
+        {"kty": "RSA"},
+        {"kty": "oct", "k": "c2VjcmV0"},
+        {"kty": ["RSA"]},
+        {"kty": "AKP"},
+        "x",
+        None,
+    ]
+
+    found = read_key_set({"keys": [*odd, FIRST.public(x5c=5, key_ops=["verify"]), rsa.public()]})
+
+    assert kids(found) == ["first", "rsa"]
+
+
+NO_KEY_SETS: list[Any] = [None, [], {}, "x", {"keys": {}}, {"keys": [{}] * (MOST_KEYS + 1)}]
+
+
+@pytest.mark.parametrize("document", NO_KEY_SETS, ids=range(len(NO_KEY_SETS)))
+def test_what_is_no_key_set_is_refused(document: Any) -> None:
+    with pytest.raises(KeySetUnfit):
+        read_key_set(document)
+
+
+def test_a_pasted_key_set_is_recorded_without_what_is_not_read() -> None:
+    recorded = must_be_key_set(
+        {"keys": [FIRST.public(x5c=["x"], extra=1), {"kty": "AKP"}], "more": 1}
+    )
+
+    assert recorded == {"keys": [{k: v for k, v in FIRST.public().items() if k != "use"}]}
+    assert kids(read_key_set(recorded)) == ["first"]
+
+
+def test_a_pasted_private_key_is_refused_and_not_repeated() -> None:
+    private = FIRST.key.as_dict(private=True)
+    for keys in ([private], [{"kty": "oct", "k": "c2VjcmV0"}], [FIRST.public(), private]):
+        with pytest.raises(KeySetUnfit, match="private or a shared key") as raised:
+            must_be_key_set({"keys": keys})
+        assert str(private["d"]) not in str(raised.value)
+
+
+def test_a_pasted_key_set_needs_a_key() -> None:
+    with pytest.raises(KeySetUnfit, match="no key"):
+        must_be_key_set({"keys": [{"kty": "AKP"}]})
+
+
+# Where it may be fetched
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://login.microsoftonline.com/common/discovery/v2.0/keys?appid=1",
+        "https://LOGIN.microsoftonline.com:443/keys",
+        "http://127.0.0.1:8080/keys",
+        "http://localhost/keys",
+        "http://[::1]:8080/keys",
+    ],
+)
+def test_an_allowed_host_may_be_asked(url: str) -> None:
+    assert must_be_key_set_url(url, HOSTS) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://login.microsoftonline.com.example.com/keys",
+        "https://login.microsoftonline.com./keys",
+        "https://xlogin.microsoftonline.com/keys",
+        "https://login.microsoftonline.com@example.com/keys",
+        "https://example.com/login.microsoftonline.com",
+        "https://example.com#login.microsoftonline.com",
+        "https://example.com\\@login.microsoftonline.com/keys",
+        "http://login.microsoftonline.com/keys",
+        "http://10.0.0.1/keys",
+        "https://127.0.0.2/keys",
+        "https://2130706433/keys",
+        "https://login.microsoftonline.com/keys#x",
+        "https://login.microsoftonline.com/" + "x" * 1000,
+        "ftp://login.microsoftonline.com/keys",
+        "file:///etc/passwd",
+        "login.microsoftonline.com/keys",
+        "https://",
+        "",
+    ],
+)
+def test_no_other_host_is_asked(url: str) -> None:
+    with pytest.raises(KeySetUnfit):
+        must_be_key_set_url(url, HOSTS)
+
+
+def test_a_host_that_is_no_longer_allowed_is_not_asked_nor_are_its_keys_used(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    key_set_url.document = key_set(FIRST)
+    KeySets(HERE).find(tmp_path, key_set_url.url, "first")
+
+    with pytest.raises(KeysUnavailable, match="SCIM_JWKS_HOSTS"):
+        KeySets(()).find(tmp_path, key_set_url.url, "first")
+    with pytest.raises(KeySetUnfit):
+        KeySets(()).refresh(tmp_path, key_set_url.url)
+
+    assert key_set_url.asked == 1
+
+
+# How often
+
+
+def test_a_known_key_is_not_asked_for(key_set_url: KeySetUrl, tmp_path: Path) -> None:
+    key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
+
+    for _ in range(3):
+        assert kids(sets.find(tmp_path, key_set_url.url, "first")) == ["first"]
+
+    assert key_set_url.asked == 1
+
+
+def test_a_new_key_is_fetched_at_once_and_then_not_for_half_a_minute(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    with freeze_time("2026-11-28") as frozen:
+        key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
+        sets.find(tmp_path, key_set_url.url, "first")
+        key_set_url.document = key_set(FIRST, SECOND)
+        assert sets.find(tmp_path, key_set_url.url, "second") == ()
+        assert KeySets(HERE).find(tmp_path, key_set_url.url, "second") == ()  # another process
+        assert key_set_url.asked == 1
+        frozen.tick(PAUSE)
+
+        assert kids(sets.find(tmp_path, key_set_url.url, "second")) == ["second"]
+        assert key_set_url.asked == 2
+
+
+def test_the_keys_that_another_process_fetched_are_used(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    with freeze_time("2026-11-28") as frozen:
+        one, other = KeySets(HERE), KeySets(HERE)
+        key_set_url.document = key_set(FIRST)
+        one.find(tmp_path, key_set_url.url, "first")
+        other.find(tmp_path, key_set_url.url, "first")
+        frozen.tick(PAUSE)
+        key_set_url.document = key_set(SECOND)
+        one.find(tmp_path, key_set_url.url, "second")
+
+        assert kids(other.find(tmp_path, key_set_url.url, "second")) == ["second"]
+        assert key_set_url.asked == 2
+
+
+def test_one_request_waits_for_the_answer_and_no_other(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
+    key_set_url.go_on.clear()
+    found = list[Any]()
+    waiting = threading.Thread(
+        target=lambda: found.append(sets.find(tmp_path, key_set_url.url, "first"))
+    )
+    waiting.start()
+    assert key_set_url.begun.wait(5)
+
+    with pytest.raises(KeysUnavailable) as raised:
+        sets.find(tmp_path, key_set_url.url, "first")
+    key_set_url.go_on.set()
+    waiting.join()
+
+    assert raised.value.retry_after == 1
+    assert kids(found[0]) == ["first"]
+    assert key_set_url.asked == 1
+
+
+def test_the_wait_is_bounded(key_set_url: KeySetUrl, tmp_path: Path) -> None:
+    key_set_url.go_on.clear()
+
+    with pytest.raises(KeysUnavailable, match="no answer in time"):
+        KeySets(HERE, timeout=0.1).find(tmp_path, key_set_url.url, "first")
+
+
+# What is kept
+
+
+@pytest.mark.parametrize(
+    ("status", "document"),
+    [
+        (500, {}),
+        (302, {}),
+        (200, b"<html>"),
+        (200, {"error": "x"}),
+        (200, b"[" * MOST_BYTES + b"["),
+    ],
+    ids=["down", "redirect", "no JSON", "no key set", "too long"],
+)
+def test_the_last_keys_stay_in_use_while_the_url_answers_nothing_of_use(
+    key_set_url: KeySetUrl, tmp_path: Path, status: int, document: Any
+) -> None:
+    with freeze_time("2026-11-28") as frozen:
+        key_set_url.document = key_set(FIRST)
+        key_set_url.headers = {"Location": key_set_url.url}
+        KeySets(HERE).find(tmp_path, key_set_url.url, "first")
+        key_set_url.status, key_set_url.document = status, document
+        frozen.tick(timedelta(days=3))
+        restarted = KeySets(HERE)
+        with pytest.raises((RemoteTrouble, KeySetUnfit)):
+            restarted.refresh(tmp_path, key_set_url.url)
+
+        assert kids(restarted.find(tmp_path, key_set_url.url, "first")) == ["first"]
+        with pytest.raises(KeysUnavailable) as raised:
+            restarted.find(tmp_path, key_set_url.url, "second")
+
+    assert raised.value.retry_after == PAUSE
+    assert key_set_url.asked == 2
+
+
+def test_a_key_that_is_withdrawn_is_forgotten_with_the_next_answer(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    with freeze_time("2026-11-28") as frozen:
+        key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
+        sets.find(tmp_path, key_set_url.url, "first")
+        key_set_url.document = key_set()
+        frozen.tick(REFRESH - 1)
+        sets.refresh(tmp_path, key_set_url.url)
+        assert key_set_url.asked == 1
+        frozen.tick(1)
+        sets.refresh(tmp_path, key_set_url.url)
+
+        assert sets.find(tmp_path, key_set_url.url, "first") == ()
+        assert KeySets(HERE).find(tmp_path, key_set_url.url, "first") == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"keys": []}', b'{"fetched_at": "x"}'])
+def test_a_damaged_file_is_as_good_as_none(
+    key_set_url: KeySetUrl, tmp_path: Path, content: bytes
+) -> None:
+    key_set_url.document = key_set(FIRST)
+    KeySets(HERE).find(tmp_path, key_set_url.url, "first")
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(content)
+    with freeze_time(clock.now() + timedelta(seconds=PAUSE)):
+        found = KeySets(HERE).find(tmp_path, key_set_url.url, "first")
+
+    assert kids(found) == ["first"]
+
+
+def test_a_folder_that_cannot_be_written_stops_nothing(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    key_set_url.document = key_set(FIRST)
+
+    found = KeySets(HERE).find(tmp_path / "missing", key_set_url.url, "first")
+
+    assert kids(found) == ["first"]
+
+
+def test_the_file_holds_public_keys_only(key_set_url: KeySetUrl, tmp_path: Path) -> None:
+    private = {**FIRST.key.as_dict(private=True), "kid": "first"}
+    key_set_url.document = {"keys": [private, {"kty": "oct", "k": "c2VjcmV0"}]}
+
+    assert kids(KeySets(HERE).find(tmp_path, key_set_url.url, "first")) == ["first"]
+    (file,) = tmp_path.iterdir()
+
+    assert str(private["d"]) not in file.read_text()
+    assert "c2VjcmV0" not in file.read_text()
+
+
+# In the background
+
+
+def test_the_job_fetches_each_set_once_an_hour(key_set_url: KeySetUrl, tmp_path: Path) -> None:
+    with freeze_time("2026-11-28") as frozen:
+        key_set_url.document = key_set(FIRST)
+        sets = KeySets(HERE)
+        job = KeySetJob(tmp_path / "ledger.db", sets, lambda: [key_set_url.url])
+        for _ in range(3):
+            assert not job.step()
+        assert key_set_url.asked == 1
+        frozen.tick(REFRESH)
+        job.step()
+
+        assert key_set_url.asked == 2
+        assert not job.settled()
+
+
+def test_the_job_asks_the_others_where_one_url_fails(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    key_set_url.document = key_set(FIRST)
+    urls = ["https://127.0.0.2/keys", key_set_url.url]
+    job = KeySetJob(tmp_path / "ledger.db", KeySets(HERE), lambda: urls)
+
+    for _ in range(2):  # the second is too early to ask, and nothing is better yet
+        with pytest.raises(RemoteTrouble, match=re.escape("127.0.0.2")):
+            job.step()
+
+    assert key_set_url.asked == 1
+
+
+def test_a_ledger_without_such_clients_needs_no_job(tmp_path: Path) -> None:
+    job = KeySetJob(tmp_path / "ledger.db", KeySets(HERE), list)
+
+    assert not job.step()
+    assert job.settled()
+
+
+def test_a_clock_that_was_put_back_does_not_stop_the_job(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    key_set_url.document = key_set(FIRST)
+    with freeze_time(clock.now() + timedelta(days=400)):
+        KeySets(HERE).refresh(tmp_path, key_set_url.url)
+
+    KeySets(HERE).refresh(tmp_path, key_set_url.url)
+
+    assert key_set_url.asked == 2
