@@ -11,6 +11,8 @@ from ledger import clock
 from ledger.contract import NO_STREAM, Append, Connection, LedgerError
 from ledger.events import (
     CLIENT,
+    CLIENT_REMOVED,
+    CONSENT_WITHDRAWN,
     CREDENTIAL_CHANGED,
     CREDENTIAL_ISSUED,
     CREDENTIAL_REVOKED,
@@ -27,6 +29,7 @@ from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.auth.tokens import Prefix
 from scim_api.tenants.tenants import Tenant
 
+ENDINGS = {TOKEN: CREDENTIAL_REVOKED, CLIENT: CLIENT_REMOVED, GRANT: CONSENT_WITHDRAWN}
 LIFETIME = timedelta(days=365)  # of a secret, unless something else is said (RFC 7644 §7.4)
 
 
@@ -123,9 +126,16 @@ def change(
     return _record(tenant, metadata, id_, event)
 
 
-def revoke(tenant: Tenant, metadata: Metadata, id_: str) -> None:
-    """Revoke a token: the next request with it is refused."""
-    _record(tenant, metadata, id_, lambda _: Event(CREDENTIAL_REVOKED))
+def revoke(tenant: Tenant, metadata: Metadata, id_: str, why: str = "operator") -> None:
+    """End a credential, of whatever kind: the next request with it is refused.
+
+    `why` is recorded of a grant, which others can end, too.
+    """
+
+    def event(found: Credential) -> Event:
+        return Event(ENDINGS[found.kind], {"why": why} if found.kind == GRANT else {})
+
+    _record(tenant, metadata, id_, event)
 
 
 def _record(

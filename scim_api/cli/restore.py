@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from ledger.events import CLIENT, GRANT, TOKEN
 from scim_api.cli.console import Console, command
 from scim_api.cli.terminal import Exit, Failure, Progress, note
-from scim_api.recovery.losses import MOST, in_words
+from scim_api.recovery.losses import CREDENTIALS, MOST, in_words
 from scim_api.recovery.restore import Restore, Restored, complete, finish_up, prepared
 from scim_api.recovery.survey import Survey
 
@@ -24,7 +25,9 @@ from scim_api.recovery.survey import Survey
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be lost; change nothing.")
 @click.option(
-    "--revoke-tokens", is_flag=True, help="Revoke every token that the backup has as live."
+    "--revoke-tokens",
+    is_flag=True,
+    help="Revoke every token, client and consent that the backup has as live.",
 )
 def restore(console: Console, backup: Path, yes: bool, dry_run: bool, revoke_tokens: bool) -> None:
     """Put a backup in place of a ledger.
@@ -101,7 +104,7 @@ def _lines(found: Restore, revoke_tokens: bool) -> Iterator[str]:
         yield "erasures and legal holds that came after the backup are not known: repeat them"
     for each in found.living_again:
         will = "is revoked" if revoke_tokens else "lives (again), if it was revoked meanwhile"
-        yield f"token {each.name} ({each.id}) {will}"
+        yield f"{CREDENTIALS[each.kind]} {each.name} ({each.id}) {will}"
     if found.living_again and not revoke_tokens:
         yield "revoke them all with --revoke-tokens, or one by one with scim-ledger token revoke"
     yield "the ledger will go on under a new origin and key, for all to see"
@@ -140,7 +143,10 @@ def _document(found: Restore) -> dict[str, Any]:
         "lost_to": lost.last and {"position": lost.last[0], "at": lost.last[1]},
         "concerned": [each.as_object() for each in list(lost.concerned.values())[:MOST]],
         "concerned_in_all": len(lost.concerned),
-        "tokens_gone": lost.tokens_gone,
+        **{
+            f"{key}_gone": {id_: name for id_, (kind, name) in lost.gone.items() if kind == of}
+            for of, key in ((TOKEN, "tokens"), (CLIENT, "clients"), (GRANT, "consents"))
+        },
         "tokens_living_again": {each.id: each.name for each in found.living_again},
         "compared_with": [
             {"source": each.source, "size": each.head.size} for each in survey.comparison.known

@@ -7,13 +7,29 @@ from typing import Any
 
 from ledger.contract import Ledger, LedgerError
 from ledger.erasure import HOLD
-from ledger.events import CREDENTIAL_ISSUED, CREDENTIAL_REVOKED, ERASED, Recorded
+from ledger.events import (
+    CLIENT,
+    CLIENT_REGISTERED,
+    CONNECT_CODE,
+    CONSENT_GIVEN,
+    CREDENTIAL_ISSUED,
+    ERASED,
+    GRANT,
+    REUSE_DETECTED,
+    TOKEN,
+    Recorded,
+)
+from scim_api.auth.credentials import ENDINGS
 from scim_api.tenants.tenants import Tenant
 
 SHOWN = 20  # people and groups in words; JSON has MOST
 MOST = 1000
 
+CREDENTIALS = {TOKEN: "token", CLIENT: "client", GRANT: "consent to"}  # in words
+
 _NAMES = {"User": "userName", "Group": "displayName"}
+_BEGINNINGS = (CREDENTIAL_ISSUED, CLIENT_REGISTERED, CONSENT_GIVEN)
+_ENDINGS = (*ENDINGS.values(), REUSE_DETECTED)
 
 
 @dataclass(slots=True)
@@ -39,8 +55,8 @@ class Concerned:
 class Losses:
     """The events of a replaced ledger that the backup does not have.
 
-    `trouble` says why not all could be read. What is to be repeated is in `revoked` (ids of
-    credentials), and in `holds_and_erasures`, in order.
+    `trouble` says why not all could be read. What is to be repeated is in `of_credentials`, unless
+    they are new, and in `holds_and_erasures`, in order. `ended` has the ids of credentials.
     """
 
     events: int = 0
@@ -48,8 +64,9 @@ class Losses:
     last: tuple[int, str] | None = None
     concerned: dict[str, Concerned] = field(default_factory=dict)
     other: Counter[str] = field(default_factory=Counter)
-    tokens_gone: dict[str, str] = field(default_factory=dict)  # name by id
-    revoked: list[str] = field(default_factory=list)
+    gone: dict[str, tuple[str, str]] = field(default_factory=dict)  # by id: kind, name
+    ended: list[str] = field(default_factory=list)
+    of_credentials: list[Recorded] = field(default_factory=list)
     holds_and_erasures: list[Recorded] = field(default_factory=list)
     trouble: str | None = None
 
@@ -58,10 +75,12 @@ class Losses:
         self.events += 1
         self.last = recorded.position, recorded.at
         self.first = self.first or self.last
-        if recorded.type == CREDENTIAL_ISSUED:
-            self.tokens_gone[recorded.subject] = str(recorded.effects.get("name"))
-        elif recorded.type == CREDENTIAL_REVOKED:
-            self.revoked.append(recorded.subject)
+        if recorded.type in _BEGINNINGS:
+            self.gone[recorded.subject] = recorded.category, str(recorded.effects.get("name"))
+        elif recorded.category in (*CREDENTIALS, CONNECT_CODE):
+            self.of_credentials.append(recorded)
+            if recorded.type in _ENDINGS:
+                self.ended.append(recorded.subject)
         if recorded.category == HOLD or recorded.type == ERASED:
             self.holds_and_erasures.append(recorded)
         if attribute := _NAMES.get(recorded.category):
@@ -111,5 +130,6 @@ def in_words(found: Losses) -> Iterator[str]:
         yield f"  and {len(found.concerned) - SHOWN:,} more; --json has {MOST:,}"
     for type_, count in found.other.items():
         yield f"  {type_}: {count:,}"
-    for id_, name in found.tokens_gone.items():
-        yield f"token {name} ({id_}) was made after the backup and is gone: make another"
+    for id_, (kind, name) in found.gone.items():
+        what = f"{CREDENTIALS[kind]} {name} ({id_})"
+        yield f"{what} was made after the backup and is gone: make another"

@@ -14,9 +14,16 @@ from pathlib import Path
 from ledger import clock, erasure
 from ledger.atomic_files import make_folder, new_file, sync_file, sync_folder, write_whole
 from ledger.background import exclusive_lock, file_lock
-from ledger.contract import LedgerBusy, LedgerError, LedgerUnavailable, Progress, no_progress
+from ledger.contract import (
+    Append,
+    LedgerBusy,
+    LedgerError,
+    LedgerUnavailable,
+    Progress,
+    no_progress,
+)
 from ledger.erasure import Justification
-from ledger.events import ERASED, HOLD_PLACED, Metadata, Recorded
+from ledger.events import CLIENT, ERASED, GRANT, HOLD_PLACED, TOKEN, Event, Metadata, Recorded
 from ledger.signing import renewal
 from ledger.signing.keys import HEAD_FILE, KEY_FILE, NEXT_FILE, Keys, KeyUnusable
 from ledger.signing.known_heads import HeadSources, newest_trusted
@@ -70,16 +77,16 @@ class Restore:
     draft: Tenant
     survey: Survey
     report: Report
-    live: Sequence[Credential]  # the tokens that live in the backup
+    live: Sequence[Credential]  # the credentials that live in the backup
     progress: Progress = no_progress
 
     @property
     def living_again(self) -> list[Credential]:
-        """Tokens of which nobody can tell whether they were revoked after the backup."""
+        """Credentials of which nobody can tell whether they were ended after the backup."""
         replaced = self.survey.replaced
         if self.survey.renewal is None or (replaced.there and replaced.trouble is None):
             return []
-        return [each for each in self.live if each.id not in replaced.losses.revoked]
+        return [each for each in self.live if each.id not in replaced.losses.ended]
 
     def carry_out(self, *, revoke_tokens: bool) -> Restored:
         """Finish the draft, verify it as it will be, and put it in place."""
@@ -89,10 +96,11 @@ class Restore:
             self._renew(decided)
         else:
             self._put_back_heads()
+        continued = self._continue_credentials()
         revoked = self._revoke(every=revoke_tokens)
         lost = self.survey.replaced.losses.holds_and_erasures
         repeated = [each for each in map(self._repeat, lost) if each]
-        if decided or revoked:
+        if decided or continued or revoked:
             heads.sign()
         verified = self._verify()
         origin, events = draft.ledger.origin, draft.ledger.last_position()
@@ -135,12 +143,29 @@ class Restore:
             if newest is None or newest.size < each.head.size:
                 ledger.add_head(each.head.size, str(each.note))
 
+    def _continue_credentials(self) -> bool:
+        """Repeat what happened after the backup to credentials that it has; return whether any did.
+
+        What was ended, paused or replaced stays so, and an OAuth client goes on with the refresh
+        token that it was given last. Credentials that were made after the backup are gone.
+        """
+        ledger = self.draft.ledger
+        events: dict[str, list[Event]] = {}
+        for each in self.survey.replaced.losses.of_credentials:
+            events.setdefault(each.stream, []).append(Event(each.type, each.effects))
+        versions = {stream: ledger.version(stream) for stream in events}
+        appends = [Append(s, versions[s], events[s]) for s in events if versions[s]]
+        if appends:
+            ledger.append(appends, self.metadata)
+        return bool(appends)
+
     def _revoke(self, *, every: bool) -> list[str]:
-        """Revoke what was revoked after the backup, or all tokens; return their names."""
-        after = self.survey.replaced.losses.revoked
+        """Revoke all that live, if asked to; name them, or those that ended after the backup."""
+        after = self.survey.replaced.losses.ended
         chosen = [each for each in self.live if every or each.id in after]
         for each in chosen:
-            revoke(self.draft, self.metadata, each.id)
+            if each.id not in after:
+                revoke(self.draft, self.metadata, each.id, "restore")
         return [f"{each.name} ({each.id})" for each in chosen]
 
     def _repeat(self, lost: Recorded) -> str | None:
@@ -219,7 +244,9 @@ def prepared(
             what = f"the backup {backup}"
             report = must_be_good(draft, progress, Options(copy=True), what)
             found = survey(path, draft, keys, settings)
-            live = [each for each in credentials_of(draft) if not each.revoked_at]
+            live = [
+                each for each in credentials_of(draft, TOKEN, GRANT, CLIENT) if not each.revoked_at
+            ]
             yield Restore(path, settings, metadata, draft, found, report, live, progress)
         finally:
             if draft:

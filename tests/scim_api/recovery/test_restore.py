@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from ledger.signing.anchors import FolderAnchor
 from ledger.signing.keys import Keys
 from ledger.signing.note import SigningKey, TreeHead
 from ledger.sqlite.backup import backup as copy
+from projections.current.credentials import Use
 from scim_api import settings, wiring
 from scim_api.auth import credentials
 from scim_api.tenants.tenants import Tenant
@@ -312,6 +314,42 @@ def test_revocations_holds_and_erasures_are_repeated(grown, backup, run) -> None
     assert f"erased {alice} again (PRIV-1)" in said["repeated"]
     assert said["unfinished"] is None
     assert b"alice" not in path.read_bytes()
+    all_is_well(run, path)
+
+
+def test_what_happened_to_the_credentials_of_the_backup_is_repeated(grown, recorder, run) -> None:
+    path, record = grown.ledger.path, recorder(grown.ledger)
+    client = {"name": "okta", "grants": ["refresh_token"], "scopes": [], "redirect_uris": []}
+    consent = {"client": "c", "name": "okta", "scopes": [], "sha256": "code", "expires_at": "2100"}
+    tokens = {"scopes": [], "access_sha256": "a", "access_expires_at": "2100", "redeems": "code"}
+    refresh = {"refresh_sha256": "r", "refresh_expires_at": "2100"}
+    record("Client-c", Event(events.CLIENT_REGISTERED, client | {"sha256": "secret"}))
+    record("Grant-g", Event(events.CONSENT_GIVEN, consent))
+    record("Grant-h", Event(events.CONSENT_GIVEN, consent | {"sha256": "code of h"}))
+    token = credentials.issue(grown, app.console().metadata(), "okta")
+    file = path.with_name("second.db")
+    grown.close()
+    run("backup", str(file))
+    with closing(wiring.open_tenant(path)) as tenant:
+        record = recorder(tenant.ledger)
+        record("Grant-g", Event(events.TOKENS_ISSUED, tokens | refresh))
+        record("Grant-h", Event(events.REUSE_DETECTED, {"of": "code"}))
+        record("Grant-new", Event(events.CONSENT_GIVEN, consent | {"sha256": "code of new"}))
+        credentials.change(tenant, app.console().metadata(), token.id, allows="reads")
+
+    said = restored(run, file)
+
+    with closing(wiring.open_tenant(path)) as tenant, tenant.ledger.reading() as connection:
+        found = tenant.credentials
+        assert found.secret(connection, "r", Use.REFRESH)
+        code = found.secret(connection, "code", Use.CODE)
+        assert code
+        assert code.spent_at
+        paused = found.get(connection, token.id)
+        assert paused
+        assert paused.allows == "reads"
+    assert said["tokens_revoked"] == ["okta (h)"]
+    assert said["consents_gone"] == {"new": "okta"}
     all_is_well(run, path)
 
 
