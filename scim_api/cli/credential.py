@@ -76,7 +76,7 @@ def last_use(use: Any) -> dict[str, Any]:
     return {
         "last_used_at": use and use.last_at,
         "last_client": use and use.client,
-        "last_address": use and getattr(use, "address", None),
+        "last_address": use and (use.address or None),
     }
 
 

@@ -1,15 +1,17 @@
 """The use of credentials: by which clients, when, how often, and which tolerances they needed.
 
-A User-Agent is kept as the request log keeps it; of each credential only the newest clients are.
+A User-Agent is kept as the request log keeps it; of each credential only the newest clients are,
+and of each of these the address of its last use, until somebody is erased.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ledger.contract import Ledger
 from ledger.sqlite.connection import Connection, connect, connect_read_only
 from ledger.user_agents import family
+from projections.current.credentials import Credential
 from scim_api.request_log.records import known_client
 from scim_api.side_file import Erasures, SideFile
 
@@ -21,7 +23,7 @@ MOST_CLIENTS = 50  # of a credential, the newest: anyone with a token can name n
 _TABLES = {"usage": ("credential", "client"), "tolerance": ("credential", "client", "name")}
 
 _Key = tuple[str, ...]
-_Pending = dict[_Key, tuple[str, int]]  # when it was last, and in how many requests
+_Pending = dict[_Key, tuple[str, int, str]]  # when it was last, how often, and from where at last
 _Row = tuple[_Key, str, int]
 
 
@@ -33,6 +35,7 @@ class Use(NamedTuple):
     last_at: str
     requests: int
     name: str = ""
+    address: str = ""
 
 
 class Usage(SideFile[_Pending]):
@@ -45,54 +48,77 @@ class Usage(SideFile[_Pending]):
         " requests INTEGER, PRIMARY KEY (credential, client)) STRICT",
         "CREATE TABLE IF NOT EXISTS tolerance (credential TEXT, client TEXT, name TEXT,"
         " last_at TEXT, requests INTEGER, PRIMARY KEY (credential, client, name)) STRICT",
+        "CREATE TABLE IF NOT EXISTS address (credential TEXT, client TEXT, last_at TEXT,"
+        " address TEXT, PRIMARY KEY (credential, client)) STRICT",  # an earlier version may write
     )
 
     def __init__(self, path: Path, ledger: Ledger) -> None:
         super().__init__(path, ledger, dict)
 
-    def note(self, credential: str, client: str, tolerances: Iterable[str], at: str) -> None:
-        """Note a request at a time (a timestamp), and the tolerances that it used."""
+    def note(
+        self, credential: str, client: str, tolerances: Iterable[str], at: str, address: str = ""
+    ) -> None:
+        """Note a request at a time (a timestamp), the tolerances that it used, and from where."""
         with self._lock:
-            self._add((credential, client), at)
+            self._add((credential, client), at, address=address)
             for name in tolerances:
                 self._add((credential, client, name), at)
             self._schedule()
 
-    def _add(self, key: _Key, at: str, requests: int = 1) -> None:
-        _, before = self._pending.get(key, ("", 0))
+    def _add(self, key: _Key, at: str, requests: int = 1, address: str = "") -> None:
+        _, before, _ = self._pending.get(key, ("", 0, ""))
         if before or len(self._pending) < MAX_PENDING:
-            self._pending[key] = at, before + requests
+            self._pending[key] = at, before + requests, address
 
     def _merge(self, newer: _Pending) -> None:
-        for key, (at, requests) in newer.items():
-            self._add(key, at, requests)
+        for key, use in newer.items():
+            self._add(key, *use)
 
     def _insert(self, connection: Connection, pending: _Pending) -> None:
         connection.create_function("known_client", 1, known_client)
-        erased = Erasures.since(self._ledger, min(at for at, _ in pending.values()))
+        erased = Erasures.since(self._ledger, min(at for at, *_ in pending.values()))
         rows = [
             _renamed((key, at, uses), family if at < erased.at else known_client)
-            for key, (at, uses) in pending.items()
+            for key, (at, uses, _) in pending.items()
         ]
         for table in _TABLES:
             _add_up(connection, table, rows)
             _prune(connection, table)
+        _keep_addresses(
+            connection,
+            (
+                (key[0], known_client(key[1]), at, address)
+                for key, (at, _, address) in pending.items()
+                if address and at >= erased.at
+            ),
+        )
 
     def coarsen(self) -> None:
-        """Keep only the family of every client; raises as `last_uses` does."""
+        """Keep only the family of every client, and no address; raises as `last_uses` does."""
         for table in _TABLES:
             with self._opened(table, connect) as connection:
                 if connection:
                     connection.execute("BEGIN IMMEDIATE")
                     _coarsen(connection, table)
                     connection.execute("COMMIT")
+        with self._opened("address", connect) as connection:
+            if connection:
+                connection.execute("DELETE FROM address")
 
     def last_uses(self) -> list[Use]:
         """Return the last request of each client with each credential, newest first.
 
         Raises SideFileUnavailable, as does `tolerance_uses`.
         """
-        return self._uses("usage", "credential, client, last_at, requests")
+        with self._opened("address", connect_read_only) as connection:
+            found = connection.execute("SELECT * FROM address") if connection else ()
+            addresses = {row[:3]: row[3] for row in found}  # by credential, client and time
+        uses = self._uses("usage", "credential, client, last_at, requests")
+        return [use._replace(address=addresses.get(use[:3], "")) for use in uses]
+
+    def last_use_of_each(self) -> dict[str, Use]:
+        """Return the last use of every credential that was used, by its id; raises as above."""
+        return {use.credential: use for use in reversed(self.last_uses())}
 
     def tolerance_uses(self) -> list[Use]:
         """Return the tolerances that each client used with each credential, newest first."""
@@ -104,6 +130,20 @@ class Usage(SideFile[_Pending]):
                 return []
             rows = connection.execute(f"SELECT {columns} FROM {table} ORDER BY last_at DESC")
             return [Use(*row) for row in rows]
+
+
+def unused(
+    credentials: Iterable[Credential], uses: Mapping[str, Use], now: str, since: str
+) -> list[Credential]:
+    """Return the live credentials that were neither issued nor used since a time.
+
+    `uses` are the last ones, by credential. A client is used where one of its grants is.
+    """
+    every = list(credentials)
+    used = {id_ for id_, use in uses.items() if use.last_at >= since}
+    used |= {each.client for each in every if each.client and each.id in used}
+    live = (each for each in every if each.state(now) == "live")
+    return [each for each in live if each.issued_at < since and each.id not in used]
 
 
 def _renamed(row: _Row, name: Callable[[str], str]) -> _Row:
@@ -120,6 +160,20 @@ def _add_up(connection: Connection, table: str, rows: Iterable[_Row]) -> None:
         " last_at = max(last_at, excluded.last_at),"
         " requests = requests + excluded.requests",
         [(*key, at, uses) for key, at, uses in rows if len(key) == width],
+    )
+
+
+def _keep_addresses(connection: Connection, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    """Keep from where each client last used a credential: other processes write too."""
+    connection.executemany(
+        "INSERT INTO address VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+        " last_at = excluded.last_at, address = excluded.address"
+        " WHERE excluded.last_at >= last_at",
+        rows,
+    )
+    connection.execute(
+        "DELETE FROM address WHERE (credential, client) NOT IN"
+        " (SELECT credential, client FROM usage)"
     )
 
 

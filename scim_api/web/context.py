@@ -177,7 +177,8 @@ class Exchange:
     def count_use(self) -> None:
         """Count the use of the credential and of tolerances, for the operator to see."""
         if who := self.authenticated:
-            who.tenant.usage.note(who.credential.id, self.client, self.tolerated, self.at)
+            usage, id_ = who.tenant.usage, who.credential.id
+            usage.note(id_, self.client, self.tolerated, self.at, self.address)
 
     @property
     def milliseconds(self) -> float:

@@ -80,7 +80,7 @@ def side_files(api):
 @pytest.mark.parametrize("written", [True, False], ids=["written before", "written afterwards"])
 def test_no_side_file_has_a_name_of_the_person(written, ours):
     id_ = ours.post(ann()).json["id"]
-    requests_of(ours, *NAMED)
+    requests_of(ours, *NAMED, "Okta")
     if written:
         tenant_of(ours).requests.flush()
         tenant_of(ours).usage.flush()
@@ -92,8 +92,9 @@ def test_no_side_file_has_a_name_of_the_person(written, ours):
     assert named_in(ours, *SIDE_FILES, "history.db") == []
     records, uses = side_files(ours)
     assert records
-    assert {each.client for each in records} == {"other", "Python"}
+    assert {each.client for each in records} == {"other", "Python", "Okta"}
     assert sum(each.requests for each in uses if each.client in ("other", "Python")) >= 8
+    assert {each.address for each in uses} == {""}
 
 
 def test_rows_about_the_person_that_are_written_afterwards_are_left_out(ours):
@@ -117,6 +118,7 @@ def test_what_a_client_is_called_after_the_erasure_is_kept_as_ever(ours):
     records, uses = side_files(ours)
     assert "Ann Lee" in {each.client for each in records}
     assert "Ann Lee" in {each.client for each in uses}
+    assert "127.0.0.1" in {each.address for each in uses}
 
 
 def test_uses_of_clients_that_become_one_are_added_up(ours):

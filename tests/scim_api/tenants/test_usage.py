@@ -2,19 +2,27 @@
 
 import re
 import stat
+from contextlib import closing
 
 import pytest
 
 from ledger.sqlite.connection import connect
-from scim_api.tenants.usage import USAGE_FILE, Usage
+from projections.current.credentials import Credential
+from scim_api.tenants.usage import USAGE_FILE, Usage, unused
 from tests.scim_api.client import patch
 
-AT = "2026-11-24T08:00:00Z"
+DAY = "2026-11-24T"
+AT = f"{DAY}08:00:00Z"
 
 
 @pytest.fixture
 def usage(tmp_path, ledger):
     return Usage(tmp_path / USAGE_FILE, ledger)
+
+
+def rows_of(folder, table):
+    with closing(connect(folder / USAGE_FILE)) as connection:
+        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
 
 
 def files_of(folder):
@@ -104,3 +112,83 @@ def test_uses_that_could_not_be_written_are_counted_with_those_that_came_after(u
     [use] = usage.last_uses()
     assert (use.last_at, use.requests) == ("2026-11-24T09:00:00Z", 2)
     assert [use.requests for use in usage.tolerance_uses()] == [2]
+
+
+def test_of_each_client_the_address_of_its_last_use_is_kept(usage, tmp_path, ledger):
+    usage.note("c1", "Okta", ["adopt"], f"{DAY}08:00:00Z", "192.0.2.1")
+    usage.note("c1", "Okta", (), f"{DAY}10:00:00Z", "192.0.2.2")
+    usage.note("c1", "curl", (), f"{DAY}09:00:00Z", "2001:db8::1")
+    usage.flush()
+    of_another_process = Usage(tmp_path / USAGE_FILE, ledger)
+    of_another_process.note("c1", "Okta", (), f"{DAY}09:30:00Z", "192.0.2.3")
+
+    of_another_process.flush()
+
+    found = [(use.client, use.address) for use in usage.last_uses()]
+    assert found == [("Okta", "192.0.2.2"), ("curl", "2001:db8::1")]
+    assert usage.last_use_of_each()["c1"].address == "192.0.2.2"
+
+
+def test_addresses_of_clients_that_are_no_longer_kept_go_with_them(usage, tmp_path):
+    for number in range(60):
+        at = f"{DAY}08:00:{number:02}Z"
+        usage.note("c1", f"client {number:02}", (), at, f"192.0.2.{number}")
+
+    assert [use.address for use in usage.last_uses()] == [f"192.0.2.{n}" for n in range(59, 9, -1)]
+    assert rows_of(tmp_path, "address") == 50
+
+
+def test_a_file_of_an_earlier_version_is_read_and_extended_and_that_version_can_go_on(
+    usage, tmp_path
+):
+    usage.note("c1", "Okta", (), AT)
+    usage.flush()
+    with closing(connect(tmp_path / USAGE_FILE)) as connection:
+        connection.execute("DROP TABLE address")
+
+    assert [use.address for use in usage.last_uses()] == [""]
+    usage.note("c1", "Okta", (), f"{DAY}09:00:00Z", "192.0.2.1")
+    assert [use.address for use in usage.last_uses()] == ["192.0.2.1"]
+    with closing(connect(tmp_path / USAGE_FILE)) as connection:
+        connection.execute(
+            "INSERT INTO usage VALUES ('c1', 'Okta', ?, 1) ON CONFLICT DO UPDATE SET"
+            " last_at = excluded.last_at",
+            (f"{DAY}10:00:00Z",),
+        )
+    assert [use.address for use in usage.last_uses()] == [""]
+
+
+def test_after_an_erasure_no_address_is_left(usage, tmp_path):
+    usage.note("c1", "Okta", (), AT, "192.0.2.1")
+    usage.flush()
+
+    usage.coarsen()
+
+    assert [use.address for use in usage.last_uses()] == [""]
+    assert rows_of(tmp_path, "address") == 0
+
+
+def credential(id_, issued_at="2026-01-01", **more):
+    return Credential(
+        id_, id_, issued_at, more.pop("expires_at", None), more.pop("revoked_at", None), **more
+    )
+
+
+def test_unused_is_what_is_live_and_was_neither_made_nor_used_lately(usage):
+    for id_, at in [("used", DAY), ("long ago", "2026-02-01"), ("grant", DAY)]:
+        usage.note(id_, "Okta", (), at)
+    every = [
+        credential("used"),
+        credential("long ago"),
+        credential("never"),
+        credential("new", "2026-11-01"),
+        credential("expired", expires_at="2026-03-01"),
+        credential("revoked", revoked_at="2026-03-01"),
+        credential("client"),
+        credential("grant", client="client"),
+        credential("client of nobody"),
+    ]
+
+    found = unused(every, usage.last_use_of_each(), now=DAY, since="2026-10-01")
+
+    assert [each.id for each in found] == ["long ago", "never", "client of nobody"]
