@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +30,8 @@ from scim_api.logs import LOGGER
 
 TIMEOUT = 5.0  # seconds for the whole answer of a URL, for which one request waits
 PAUSE = 30.0  # seconds between two requests for one URL, whatever came of the first
-REFRESH = 3600.0  # seconds after which the keys are fetched again in the background
+REFRESH = 3600.0  # seconds after which the keys are fetched again, while they are used
+OLDEST = 86400.0  # seconds after which they are fetched before they are used
 MOST_BYTES = 256 * 1024  # of a key set
 MOST_KEYS = 100
 RSA_BITS = range(2048, 8193)
@@ -177,8 +179,9 @@ class _Kept:
 class KeySets:
     """The key sets that are fetched by URL, each kept in a file of its ledger's folder.
 
-    A request waits for the network only when an assertion names a key that is not known, one
-    request for each URL at once and every half a minute at most.
+    A URL is asked by one request at a time and every half a minute at most; others go on with the
+    keys that are known. The one waits for the answer only if its key is not known, or if there was
+    none for a day.
     """
 
     def __init__(self, hosts: Collection[str], timeout: float = TIMEOUT) -> None:
@@ -193,44 +196,27 @@ class KeySets:
         """
         self._must_be_allowed(url)
         kept, file = self._known(folder, url)
-        if found := matching(kept.keys, kid):
+        found, age = matching(kept.keys, kid), _age(kept)
+        if found and age < REFRESH:
             return found
         if not kept.fetching.acquire(blocking=False):
-            raise KeysUnavailable("the keys are being fetched", 1)
-        try:
-            if not _tried_lately(kept):
-                self._fetch(url, kept, file)
-        except (RemoteTrouble, KeySetUnfit):
-            pass  # it is in `trouble`
-        finally:
+            if not found:
+                raise KeysUnavailable("the keys are being fetched", 1)
+        elif age < PAUSE or time.monotonic() < kept.tried_at + PAUSE:
             kept.fetching.release()
+        else:
+            kept.tried_at = time.monotonic()
+            ask = partial(self._ask, url, kept, file)
+            if not (found and age < OLDEST and _is_started(ask)):
+                ask()
         found = matching(kept.keys, kid)
         if not found and kept.trouble:
             wait = kept.tried_at + PAUSE - time.monotonic()
             raise KeysUnavailable(kept.trouble, max(1, math.ceil(wait)))
         return found
 
-    def refresh(self, folder: Path, url: str) -> None:
-        """Fetch a set again if that is due.
-
-        Raises RemoteTrouble or KeySetUnfit, again and again until the URL was asked with success.
-        """
-        must_be_key_set_url(url, self._hosts)
-        kept, file = self._known(folder, url)
-        age = clock.now().timestamp() - kept.fetched_at
-        if 0 <= age < REFRESH:
-            return
-        if _tried_lately(kept):
-            if kept.trouble:
-                raise RemoteTrouble(kept.trouble)
-        elif kept.fetching.acquire(blocking=False):
-            try:
-                self._fetch(url, kept, file)
-            finally:
-                kept.fetching.release()
-
     def _must_be_allowed(self, url: str) -> None:
-        """Raise KeysUnavailable for a host that the settings no longer allow, cached or not."""
+        """Raise KeysUnavailable for a host that the settings no longer allow, known or not."""
         try:
             must_be_key_set_url(url, self._hosts)
         except KeySetUnfit as error:
@@ -249,54 +235,22 @@ class KeySets:
             kept.stamp = stamp
         return kept, file
 
-    def _fetch(self, url: str, kept: _Kept, file: Path) -> None:
-        """Ask the URL; what it answered last stays in use where it answers nothing of use."""
-        kept.tried_at = time.monotonic()
+    def _ask(self, url: str, kept: _Kept, file: Path) -> None:
+        """Ask a URL and give up the turn, which the caller took.
+
+        What it answered last stays in use where it now answers nothing of use.
+        """
         try:
             document = _json(fetch(url, timeout=self._timeout, most=MOST_BYTES))
-            kept.keys = read_key_set(document)
+            kept.keys, kept.fetched_at = read_key_set(document), clock.now().timestamp()
+            kept.trouble = None
+            _save(url, document, kept, file)
         except (RemoteTrouble, KeySetUnfit) as error:
+            if kept.trouble != str(error):
+                _warn("keys not fetched", url, error)
             kept.trouble = str(error)
-            raise
-        kept.trouble, kept.fetched_at = None, clock.now().timestamp()
-        public = [each for each in map(_public_part, document["keys"]) if each]
-        saved = {"url": url, "fetched_at": kept.fetched_at, "keys": public}
-        try:
-            write_whole(file, orjson.dumps(saved))
-            kept.stamp = _stamp(file)
-        except OSError as error:
-            LOGGER.warning(
-                "keys not kept", extra={"fields": {"file": str(file), "says": str(error)}}
-            )
-
-
-class KeySetJob:
-    """Fetches the key sets of a ledger's clients again, about once an hour; a job."""
-
-    def __init__(
-        self, ledger: Path, key_sets: KeySets, urls: Callable[[], Collection[str]]
-    ) -> None:
-        """`urls` are those that the ledger's clients are registered with now."""
-        self.path = ledger
-        self._key_sets, self._urls = key_sets, urls
-
-    def step(self) -> bool:
-        """Ask every URL that is due; raise the first of what went wrong, a RemoteTrouble."""
-        troubles = list[str]()
-        for url in self._urls():
-            try:
-                self._key_sets.refresh(self.path.parent, url)
-            except (RemoteTrouble, KeySetUnfit) as error:
-                troubles.append(str(error))
-        if troubles:
-            raise RemoteTrouble(troubles[0])
-        return False
-
-    def settled(self) -> bool:
-        return not self._urls()
-
-    def finish(self) -> None:
-        """Do nothing: the next process asks again."""
+        finally:
+            kept.fetching.release()
 
 
 def file_of(folder: Path, url: str) -> Path:
@@ -304,10 +258,33 @@ def file_of(folder: Path, url: str) -> Path:
     return folder / f"jwks-{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
 
 
-def _tried_lately(kept: _Kept) -> bool:
-    """Return whether a URL was asked so lately that it is not asked again."""
+def _age(kept: _Kept) -> float:
+    """Return for how many seconds the keys are known; without end if the clock was put back."""
     age = clock.now().timestamp() - kept.fetched_at
-    return 0 <= age < PAUSE or time.monotonic() < kept.tried_at + PAUSE
+    return age if age >= 0 else math.inf
+
+
+def _is_started(ask: Callable[[], None]) -> bool:
+    """Return whether a thread is to be had for it."""
+    try:
+        threading.Thread(target=ask, name="keys", daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _save(url: str, document: Mapping[str, Any], kept: _Kept, file: Path) -> None:
+    public = [part for each in document["keys"] if (part := _public_part(each))]
+    try:
+        write_whole(file, orjson.dumps({"url": url, "fetched_at": kept.fetched_at, "keys": public}))
+        kept.stamp = _stamp(file)
+    except OSError as error:
+        _warn("keys not kept", url, error)
+
+
+def _warn(what: str, url: str, error: Exception) -> None:
+    fields = {"url": url.partition("?")[0], "says": str(error)}
+    LOGGER.warning(what, extra={"fields": fields})
 
 
 def _json(answer: bytes) -> Mapping[str, Any]:

@@ -250,7 +250,7 @@ def test_what_is_for_one_use_ends_within_a_day_and_is_known_until_it_is_refused(
         longest = believed(EC.sign(own_claims(exp=now + LONGEST)), private_key(EC))
         too_long = refused(EC.sign(own_claims(exp=now + LONGEST + 1)), private_key(EC))
 
-    assert longest.expires_at == "2026-11-29T12:01:00.000000Z"
+    assert longest.expires_at == "2026-11-29T12:02:00.000000Z"
     assert too_long == "assertion.long"
 
 

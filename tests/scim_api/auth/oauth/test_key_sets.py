@@ -1,6 +1,5 @@
 """Keys are fetched from allowed hosts only, seldom, and kept for when the URL does not answer."""
 
-import re
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +9,12 @@ import pytest
 from freezegun import freeze_time
 
 from ledger import clock
-from ledger.http_client import RemoteTrouble
 from scim_api.auth.oauth.key_sets import (
     MOST_BYTES,
     MOST_KEYS,
+    OLDEST,
     PAUSE,
     REFRESH,
-    KeySetJob,
     KeySets,
     KeySetUnfit,
     KeysUnavailable,
@@ -147,8 +145,6 @@ def test_a_host_that_is_no_longer_allowed_is_not_asked_nor_are_its_keys_used(
 
     with pytest.raises(KeysUnavailable, match="SCIM_JWKS_HOSTS"):
         KeySets(()).find(tmp_path, key_set_url.url, "first")
-    with pytest.raises(KeySetUnfit):
-        KeySets(()).refresh(tmp_path, key_set_url.url)
 
     assert key_set_url.asked == 1
 
@@ -250,8 +246,6 @@ def test_the_last_keys_stay_in_use_while_the_url_answers_nothing_of_use(
         key_set_url.status, key_set_url.document = status, document
         frozen.tick(timedelta(days=3))
         restarted = KeySets(HERE)
-        with pytest.raises((RemoteTrouble, KeySetUnfit)):
-            restarted.refresh(tmp_path, key_set_url.url)
 
         assert kids(restarted.find(tmp_path, key_set_url.url, "first")) == ["first"]
         with pytest.raises(KeysUnavailable) as raised:
@@ -259,23 +253,6 @@ def test_the_last_keys_stay_in_use_while_the_url_answers_nothing_of_use(
 
     assert raised.value.retry_after == PAUSE
     assert key_set_url.asked == 2
-
-
-def test_a_key_that_is_withdrawn_is_forgotten_with_the_next_answer(
-    key_set_url: KeySetUrl, tmp_path: Path
-) -> None:
-    with freeze_time("2026-11-28") as frozen:
-        key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
-        sets.find(tmp_path, key_set_url.url, "first")
-        key_set_url.document = key_set()
-        frozen.tick(REFRESH - 1)
-        sets.refresh(tmp_path, key_set_url.url)
-        assert key_set_url.asked == 1
-        frozen.tick(1)
-        sets.refresh(tmp_path, key_set_url.url)
-
-        assert sets.find(tmp_path, key_set_url.url, "first") == ()
-        assert KeySets(HERE).find(tmp_path, key_set_url.url, "first") == ()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"keys": []}', b'{"fetched_at": "x"}'])
@@ -316,49 +293,89 @@ def test_the_file_holds_public_keys_only(key_set_url: KeySetUrl, tmp_path: Path)
 # In the background
 
 
-def test_the_job_fetches_each_set_once_an_hour(key_set_url: KeySetUrl, tmp_path: Path) -> None:
-    with freeze_time("2026-11-28") as frozen:
-        key_set_url.document = key_set(FIRST)
-        sets = KeySets(HERE)
-        job = KeySetJob(tmp_path / "ledger.db", sets, lambda: [key_set_url.url])
-        for _ in range(3):
-            assert not job.step()
-        assert key_set_url.asked == 1
-        frozen.tick(REFRESH)
-        job.step()
-
-        assert key_set_url.asked == 2
-        assert not job.settled()
-
-
-def test_the_job_asks_the_others_where_one_url_fails(
+def test_keys_are_fetched_again_after_an_hour_and_nobody_waits(
     key_set_url: KeySetUrl, tmp_path: Path
 ) -> None:
-    key_set_url.document = key_set(FIRST)
-    urls = ["https://127.0.0.2/keys", key_set_url.url]
-    job = KeySetJob(tmp_path / "ledger.db", KeySets(HERE), lambda: urls)
+    with freeze_time("2026-11-28") as frozen:
+        key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
+        sets.find(tmp_path, key_set_url.url, "first")
+        frozen.tick(REFRESH - 1)
+        assert kids(sets.find(tmp_path, key_set_url.url, "first")) == ["first"]
+        assert key_set_url.asked == 1
 
-    for _ in range(2):  # the second is too early to ask, and nothing is better yet
-        with pytest.raises(RemoteTrouble, match=re.escape("127.0.0.2")):
-            job.step()
+        key_set_url.document = key_set()
+        key_set_url.go_on.clear()
+        frozen.tick(1)
+        for _ in range(2):
+            assert kids(sets.find(tmp_path, key_set_url.url, "first")) == ["first"]
+        key_set_url.go_on.set()
+        wait_for_keys()
 
-    assert key_set_url.asked == 1
+        assert sets.find(tmp_path, key_set_url.url, "first") == ()  # it was withdrawn
+        assert KeySets(HERE).find(tmp_path, key_set_url.url, "first") == ()
+    assert key_set_url.asked == 2
 
 
-def test_a_ledger_without_such_clients_needs_no_job(tmp_path: Path) -> None:
-    job = KeySetJob(tmp_path / "ledger.db", KeySets(HERE), list)
+def test_keys_older_than_a_day_are_fetched_before_they_are_used(
+    key_set_url: KeySetUrl, tmp_path: Path
+) -> None:
+    with freeze_time("2026-11-28") as frozen:
+        key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
+        sets.find(tmp_path, key_set_url.url, "first")
+        key_set_url.document = key_set(SECOND)
+        frozen.tick(OLDEST)
 
-    assert not job.step()
-    assert job.settled()
+        assert sets.find(tmp_path, key_set_url.url, "first") == ()
 
 
-def test_a_clock_that_was_put_back_does_not_stop_the_job(
+def test_keys_are_used_where_no_thread_is_to_be_had(
+    key_set_url: KeySetUrl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key_set_url.document, sets = key_set(FIRST), KeySets(HERE)
+    with freeze_time("2026-11-28") as frozen:
+        sets.find(tmp_path, key_set_url.url, "first")
+        frozen.tick(REFRESH)
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert kids(sets.find(tmp_path, key_set_url.url, "first")) == ["first"]
+        frozen.tick(PAUSE)
+        assert kids(sets.find(tmp_path, key_set_url.url, "first")) == ["first"]
+        wait_for_keys()
+
+    assert key_set_url.asked == 2
+
+
+def test_a_clock_that_was_put_back_does_not_keep_old_keys(
     key_set_url: KeySetUrl, tmp_path: Path
 ) -> None:
     key_set_url.document = key_set(FIRST)
     with freeze_time(clock.now() + timedelta(days=400)):
-        KeySets(HERE).refresh(tmp_path, key_set_url.url)
+        KeySets(HERE).find(tmp_path, key_set_url.url, "first")
+    key_set_url.document = key_set()
 
-    KeySets(HERE).refresh(tmp_path, key_set_url.url)
+    assert KeySets(HERE).find(tmp_path, key_set_url.url, "first") == ()
 
-    assert key_set_url.asked == 2
+
+def test_what_fails_is_logged_once_until_it_changes(
+    key_set_url: KeySetUrl, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key_set_url.status, sets = 500, KeySets(HERE)
+    with freeze_time("2026-11-28") as frozen:
+        for status in (500, 500, 503):
+            key_set_url.status = status
+            with pytest.raises(KeysUnavailable):
+                sets.find(tmp_path, key_set_url.url, "first")
+            frozen.tick(PAUSE)
+
+    assert [record.message for record in caplog.records] == ["keys not fetched"] * 2
+
+
+def wait_for_keys() -> None:
+    """Wait for the threads that ask."""
+    for thread in threading.enumerate():
+        if thread.name == "keys":
+            thread.join(10)
