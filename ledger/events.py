@@ -29,6 +29,7 @@ CONNECT_CODE_ISSUED = "ConnectCodeIssued"
 CONNECT_CODE_USED = "ConnectCodeUsed"
 CONSENT_GIVEN = "ConsentGiven"
 TOKENS_ISSUED = "TokensIssued"
+ACCESS_TOKEN_REVOKED = "AccessTokenRevoked"
 CONSENT_WITHDRAWN = "ConsentWithdrawn"
 REUSE_DETECTED = "ReuseDetected"
 SETTINGS_CHANGED = "SettingsChanged"
@@ -42,7 +43,7 @@ TYPES = (
     *(CREDENTIAL_ISSUED, CREDENTIAL_ROTATED, CREDENTIAL_CHANGED, CREDENTIAL_REVOKED),
     *(CLIENT_REGISTERED, CLIENT_CHANGED, CLIENT_REMOVED),
     *(CONNECT_CODE_ISSUED, CONNECT_CODE_USED),
-    *(CONSENT_GIVEN, TOKENS_ISSUED, CONSENT_WITHDRAWN, REUSE_DETECTED),
+    *(CONSENT_GIVEN, TOKENS_ISSUED, ACCESS_TOKEN_REVOKED, CONSENT_WITHDRAWN, REUSE_DETECTED),
     *(SETTINGS_CHANGED, KEY_ROTATED, EXPORTED, RESTORED),
 )
 
@@ -80,7 +81,7 @@ STREAMS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((CLIENT_REGISTERED, CLIENT_CHANGED, CLIENT_REMOVED), ("Client-",)),
     **dict.fromkeys((CONNECT_CODE_ISSUED, CONNECT_CODE_USED), ("ConnectCode-",)),
     **dict.fromkeys((CONSENT_GIVEN, CONSENT_WITHDRAWN, REUSE_DETECTED), ("Grant-",)),
-    TOKENS_ISSUED: ("Grant-", "Client-"),
+    **dict.fromkeys((TOKENS_ISSUED, ACCESS_TOKEN_REVOKED), ("Grant-", "Client-")),
     SETTINGS_CHANGED: ("Settings-",),
     ERASED: (ERASABLE,),
 }
@@ -99,6 +100,7 @@ WITHHELD: Mapping[str, frozenset[str]] = {
     CLIENT_REGISTERED: _HASH,
     CONNECT_CODE_ISSUED: _HASH,
     CONSENT_GIVEN: _HASH | {"challenge"},
+    ACCESS_TOKEN_REVOKED: _HASH,
     TOKENS_ISSUED: frozenset("access_sha256 refresh_sha256 redeems salt assertion_sha256".split()),
 }
 

@@ -52,9 +52,10 @@ class Credential:
     kind: str = TOKEN
     networks: tuple[str, ...] = ()  # the only ones that it may be used from; none: any
     allows: str = ALL
-    client: str | None = None  # of a grant or a code of `connect`: the id of the client
+    client: str | None = None  # of a grant or a code of `connect`: the client id of the client
     use: str = Use.BEARER  # of the secret that it was found by
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)  # what its kind has
+    version: int = 0  # of its stream, where it was not found by a secret
 
     def state(self, now: str) -> str:
         """Return live, expired or revoked at a moment (a timestamp)."""
@@ -93,7 +94,9 @@ class Credentials(Projection):
     def project(self, connection: Connection, recorded: Recorded, before: Any = None) -> None:
         follow = _FOLLOW.get(recorded.type)
         if follow:
-            follow(_Tables(connection, self._suffix), recorded, recorded.effects)
+            tables = _Tables(connection, self._suffix)
+            follow(tables, recorded, recorded.effects)
+            tables.set(recorded, "version", recorded.version)
 
     def by_hash(
         self, connection: Connection, sha256: str, memory: dict[Any, Any] | None = None
@@ -111,7 +114,7 @@ class Credentials(Projection):
                 "SELECT s.use, s.expires_at, s.scopes, p.revoked_at, p.policy, p.networks,"
                 f" p.allows, ({Configuration.VERSION}), {_of('c')}"
                 " FROM secret s JOIN credential c ON c.id = s.credential"
-                " LEFT JOIN credential p ON p.id = c.client"
+                " LEFT JOIN credential p ON p.id = substr(c.client, 18)"  # after home and hyphen
                 f" WHERE s.sha256 = ? AND s.use IN ('{Use.BEARER}', '{Use.ACCESS}')",
                 (sha256,),
             ).fetchone()
@@ -153,7 +156,7 @@ class Credentials(Projection):
         return self._where(connection, "kind IN (SELECT value FROM json_each(?))", among)
 
     def of_client(self, connection: Connection, client: str) -> list[Credential]:
-        """Return the grants that a client was given in this ledger, withdrawn ones too."""
+        """Return the grants that a client id was given in this ledger, withdrawn ones too."""
         return self._where(connection, f"kind = '{GRANT}' AND client = ?", client)
 
     def _where(self, connection: Connection, condition: str, parameter: str) -> list[Credential]:
@@ -161,10 +164,11 @@ class Credentials(Projection):
             "SELECT (SELECT expires_at FROM secret s WHERE s.credential = credential.id"
             f" AND s.use NOT IN ('{Use.ACCESS}', '{Use.ASSERTION}')"
             " ORDER BY s.issued_at DESC, s.sha256 LIMIT 1),"
-            f" details, {_COLUMNS} FROM credential WHERE {condition} ORDER BY issued_at, id",
+            f" details, version, {_COLUMNS} FROM credential WHERE {condition}"
+            " ORDER BY issued_at, id",
             (parameter,),
         )
-        return [_listed(row[0], row[1], row[2:]) for row in rows.fetchall()]
+        return [_listed(row[0], row[1], row[2], row[3:]) for row in rows.fetchall()]
 
 
 class _Tables:
@@ -179,7 +183,7 @@ class _Tables:
         effects = recorded.effects
         usual = _WITHOUT_SCOPES if recorded.category == TOKEN else ()
         self._execute(
-            f"INSERT INTO {self._credential} VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {self._credential} VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, 0)",
             (
                 recorded.subject,
                 recorded.category,
@@ -195,7 +199,7 @@ class _Tables:
             ),
         )
 
-    def set(self, recorded: Recorded, column: str, value: str) -> None:
+    def set(self, recorded: Recorded, column: str, value: str | int) -> None:
         """Set a column of a credential."""
         self._execute(
             f"UPDATE {self._credential} SET {column} = ? WHERE id = ?", (value, recorded.subject)
@@ -252,6 +256,10 @@ class _Tables:
             f"UPDATE {self._secret} SET spent_at = ? WHERE credential = ? AND use = ?",
             (recorded.at, recorded.subject, use),
         )
+
+    def drop_secret(self, sha256: str) -> None:
+        """Remove a secret."""
+        self._execute(f"DELETE FROM {self._secret} WHERE sha256 = ?", (sha256,))
 
     def forget_expired(self, recorded: Recorded) -> None:
         """Remove a credential's access tokens and assertions that have expired."""
@@ -330,6 +338,10 @@ def _tokens_issued(tables: _Tables, recorded: Recorded, effects: _Effects) -> No
             tables.add_secret(recorded, use, sha256, expires_at)
 
 
+def _token_revoked(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
+    tables.drop_secret(effects["sha256"])
+
+
 _FOLLOW: Mapping[str, _Follow] = {
     events.CREDENTIAL_ISSUED: _issued,
     events.CREDENTIAL_ROTATED: _rotated,
@@ -342,6 +354,7 @@ _FOLLOW: Mapping[str, _Follow] = {
     events.CONNECT_CODE_USED: _connect_code_used,
     events.CONSENT_GIVEN: _consented,
     events.TOKENS_ISSUED: _tokens_issued,
+    events.ACCESS_TOKEN_REVOKED: _token_revoked,
     events.CONSENT_WITHDRAWN: _ended,
     events.REUSE_DETECTED: _ended,
 }
@@ -378,7 +391,7 @@ def _presented(secret_and_client: tuple[Any, ...], row: tuple[Any, ...]) -> Cred
     )
 
 
-def _listed(expires_at: str | None, details: str, row: tuple[Any, ...]) -> Credential:
+def _listed(expires_at: str | None, details: str, version: int, row: tuple[Any, ...]) -> Credential:
     id_, kind, name, issued_at, revoked_at, user, policy, scopes, networks, allows, client = row
     return Credential(
         id_,
@@ -394,4 +407,5 @@ def _listed(expires_at: str | None, details: str, row: tuple[Any, ...]) -> Crede
         allows,
         client,
         details=orjson.loads(details),
+        version=version,
     )

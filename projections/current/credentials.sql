@@ -10,8 +10,9 @@ CREATE TABLE credential{s} (
   scopes TEXT NOT NULL,  -- what it may do, with spaces between
   networks TEXT NOT NULL, -- the only ones that it may be used from, with spaces between; none: any
   allows TEXT NOT NULL,  -- all, reads or nothing: whether it is paused
-  client TEXT,           -- of a grant or a code: the id of the client
-  details TEXT NOT NULL  -- JSON: what only its kind has
+  client TEXT,           -- of a grant or a code: the client id, which begins with the client's home
+  details TEXT NOT NULL, -- JSON: what only its kind has
+  version INTEGER NOT NULL -- of its stream
 ) STRICT;
 -- What proves a credential. Only the SHA-256 of a secret exists here.
 CREATE TABLE secret{s} (

@@ -193,7 +193,7 @@ STREAMS = {
     **dict.fromkeys(("ClientRegistered", "ClientChanged", "ClientRemoved"), ("Client",)),
     **dict.fromkeys(("ConnectCodeIssued", "ConnectCodeUsed"), ("ConnectCode",)),
     **dict.fromkeys(("ConsentGiven", "ConsentWithdrawn", "ReuseDetected"), ("Grant",)),
-    "TokensIssued": ("Grant", "Client"),
+    **dict.fromkeys(("TokensIssued", "AccessTokenRevoked"), ("Grant", "Client")),
     "SettingsChanged": ("Settings",),
 }
 OTHERS = ("Hold", "Ledger", "Credential", "Client", "Grant", "ConnectCode", "Settings")

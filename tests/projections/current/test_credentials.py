@@ -104,8 +104,9 @@ def test_a_ledger_of_the_program_before_is_migrated_and_its_tokens_provision(
     migrated.close()
 
 
+CLIENT_ID = "0123456789abcdef-c"
 CONSENT = {
-    "client": "c",
+    "client": CLIENT_ID,
     "name": "okta",
     "scopes": ["provision", "read"],
     "sha256": "code",
@@ -150,7 +151,7 @@ def test_only_a_token_or_an_access_token_lets_a_request_in(granted: Tenant) -> N
     assert {each for each, credential in found.items() if credential} == {"access 1"}
     access = presented(granted, "access 2")
     assert access is not None
-    assert (access.id, access.client, access.expires_at) == ("g", "c", "2102")
+    assert (access.id, access.client, access.expires_at) == ("g", CLIENT_ID, "2102")
     assert access.scopes == {"provision"}  # narrower than its grant's
 
 

@@ -1,13 +1,18 @@
-"""A key set's URL on this machine."""
+"""A key set's URL on this machine, and an authorization server of two ledgers."""
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.scim_api.auth.oauth.service import Service
+from tests.scim_api.client import Site
 
 
 @dataclass
@@ -56,3 +61,21 @@ def key_set_url() -> Iterator[KeySetUrl]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def two_ledgers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data directory with two empty ledgers, to be copied."""
+    site = Site(tmp_path_factory.mktemp("oauth") / "data")
+    for name in ("acme", "beta"):
+        site.console.create(name).close()
+    return site.data_dir
+
+
+@pytest.fixture
+def service(two_ledgers: Path, site: Site) -> Iterator[Service]:
+    """Return the authorization server of the ledgers acme and beta."""
+    shutil.copytree(two_ledgers, site.data_dir)
+    opened = Service(site)
+    yield opened
+    opened.close()

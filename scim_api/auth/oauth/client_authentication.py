@@ -1,0 +1,217 @@
+"""How a client proves to the authorization server that it is the one of its client id."""
+
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
+
+from ledger import clock
+from ledger.contract import Connection
+from projections.current.credentials import NOTHING, Use
+from scim_api.auth import tokens
+from scim_api.auth.networks import may_come_from
+from scim_api.auth.oauth import clients
+from scim_api.auth.oauth.assertions import AssertionRefused, Verified, subject_of, verify
+from scim_api.auth.oauth.clients import Client
+from scim_api.auth.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
+from scim_api.auth.oauth.key_sets import KeySets, KeysUnavailable
+from scim_api.auth.oauth.trust import Trust
+from scim_api.auth.tokens import Prefix
+from scim_api.protocol.errors import Unavailable
+from scim_api.tenants.tenants import Tenant, Tenants
+
+BASIC, POST, JWT = "client_secret_basic", "client_secret_post", "private_key_jwt"
+FEDERATED = "federated_jwt"  # an assertion that another service signed
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
+
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="OAuth", charset="UTF-8"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A client that proved who it is, and by what method."""
+
+    client: Client
+    method: str
+    assertion: Verified | None = None
+
+    def effects(self) -> dict[str, str | None]:
+        """Return what is recorded of the proof, with tokens that are issued for it."""
+        used = self.assertion
+        return {
+            "client_authentication": self.method,
+            "assertion_sha256": used.sha256 if used else None,
+            "assertion_expires_at": used.expires_at if used else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request presents to prove who sends it."""
+
+    client_id: str | None
+    secret: str | None
+    assertion: str | None
+    method: str
+    by_header: bool
+
+    def refusal(self, code: str, template: str) -> InvalidClient:
+        """Return the refusal of it (RFC 6749 §5.2)."""
+        return InvalidClient(code, template, headers=_CHALLENGE if self.by_header else None)
+
+
+def authenticate(
+    presented: Presented,
+    address: str,
+    endpoints: Sequence[str],
+    tenants: Tenants,
+    key_sets: KeySets,
+) -> Authenticated:
+    """Return the client that sends a request from an address; raises OAuthError.
+
+    An assertion of its own must be meant for one of our endpoints. Raises Unavailable where the
+    keys of an assertion cannot be had.
+    """
+    client_id = presented.client_id
+    if client_id is None and presented.assertion:
+        client_id = subject_of(presented.assertion)
+    client = clients.find(tenants, client_id) if client_id else None
+    if client is None:
+        raise presented.refusal(
+            "oauth.client_unknown",
+            "No client has this client id. Compare it with: scim-ledger client list."
+            if client_id
+            else "The request names no client: send client id and secret by Basic, or in the form.",
+        )
+    if presented.assertion is None:
+        _must_have_secret(presented, client)
+        proved = Authenticated(client, presented.method)
+    else:
+        proved = _asserted(presented.assertion, client, endpoints, key_sets)
+    _must_be_allowed(client, address)
+    return proved
+
+
+def presented(form: Mapping[str, str], authorization: str | None) -> Presented:
+    """Return what a request presents; raises InvalidRequest where that is more than one thing."""
+    user, password = _basic(authorization)
+    client_id, secret = form.get("client_id"), form.get("client_secret")
+    assertion = form.get("client_assertion")
+    by_header = bool(authorization and authorization.strip())
+    twice = user is not None and (client_id not in (None, user) or secret not in (None, password))
+    both = assertion is not None and (user is not None or secret is not None)
+    if twice or both:
+        raise InvalidRequest(
+            "oauth.two_proofs",
+            "The request has two client authentications: send one, by Basic or in the form.",
+        )
+    if assertion is not None and form.get("client_assertion_type") != ASSERTION_TYPE:
+        raise InvalidRequest(
+            "oauth.assertion_type", "client_assertion_type must be {type}.", type=ASSERTION_TYPE
+        )
+    if user is not None:
+        return Presented(user, password, None, BASIC, by_header)
+    method = JWT if assertion is not None else POST
+    return Presented(client_id, secret, assertion, method, by_header)
+
+
+def _basic(header: str | None) -> tuple[str | None, str | None]:
+    """Return user name and password of a header, which are form-encoded (RFC 6749 §2.3.1)."""
+    scheme, _, encoded = (header or "").strip().partition(" ")
+    if scheme.lower() != "basic":
+        return None, None
+    try:
+        user, colon, password = b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        user = colon = password = ""
+    if not colon:
+        raise InvalidClient(
+            "oauth.basic_form",
+            "The Authorization header is not Basic: client id, colon and secret in base64.",
+            headers=_CHALLENGE,
+        )
+    return unquote_plus(user), unquote_plus(password)
+
+
+def _asserted(
+    text: str, client: Client, endpoints: Sequence[str], key_sets: KeySets
+) -> Authenticated:
+    """Return a client that an assertion proves."""
+    if client.trust is None:
+        raise InvalidClient(
+            "oauth.assertion_unexpected",
+            "This client is not registered with assertions: it sends its client secret.",
+        )
+    trust = Trust.of(client.trust, client_id=client.client_id, endpoints=endpoints)
+    try:
+        verified = verify(text, trust, key_sets, client.tenant.ledger.path.parent)
+    except AssertionRefused as error:
+        raise InvalidClient(error.code, error.template, **error.arguments) from error
+    except KeysUnavailable as error:
+        raise Unavailable(
+            "oauth.keys",
+            "The keys that sign this client's assertions cannot be fetched now.",
+            headers={"Retry-After": str(error.retry_after)},
+        ) from error
+    return Authenticated(client, JWT if trust.once else FEDERATED, verified)
+
+
+def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -> int:
+    """Raise InvalidClient if the proof counts no more in the newest state of a ledger.
+
+    The client may have been removed, or its assertion used, since it was let in. Return the
+    version of the client's stream, 0 where that is in another ledger.
+    """
+    client, used = by.client, by.assertion.sha256 if by.assertion else None
+    known, is_home = tenant.credentials, tenant.ledger.tenant == client.tenant.ledger.tenant
+    if used and (not is_home or known.secret(connection, used, Use.ASSERTION)):
+        raise InvalidClient(
+            "oauth.assertion_used",
+            "The client assertion was used before, or in another ledger than the client's own:"
+            " each is good for one request.",
+        )
+    if not is_home:
+        return 0
+    found = known.get(connection, client.id)
+    if found is None or found.revoked_at:
+        raise InvalidClient("oauth.client_unknown", "The client was removed.")
+    return found.version
+
+
+def _must_have_secret(presented: Presented, client: Client) -> None:
+    if not presented.secret:
+        raise presented.refusal(
+            "oauth.secret_missing", "The request has no client secret, which this client needs."
+        )
+    token = tokens.parse(presented.secret.strip())
+    found = None
+    if token and token.prefix == Prefix.CLIENT_SECRET:
+        with client.tenant.ledger.reading() as connection:
+            found = client.tenant.credentials.secret(connection, token.sha256, Use.CLIENT_SECRET)
+    if found is None or found.credential != client.id:
+        raise presented.refusal(
+            "oauth.secret_wrong",
+            "The client secret is not one of this client: it begins with scls_ and must be pasted"
+            " whole.",
+        )
+    if not found.is_live(clock.timestamp()):
+        raise presented.refusal(
+            "oauth.secret_expired",
+            "The client secret has ended. Make a new one: scim-ledger client rotate.",
+        )
+
+
+def _must_be_allowed(client: Client, address: str) -> None:
+    """Raise UnauthorizedClient for a client that is paused, or in none of its networks."""
+    if not may_come_from(address, client.credential.networks):
+        raise UnauthorizedClient(
+            "oauth.network",
+            "This client may not be used from {address}. Its operator lists the networks:"
+            " scim-ledger client list.",
+            address=address,
+        )
+    if client.credential.allows == NOTHING:
+        raise UnauthorizedClient(
+            "oauth.paused",
+            "This client is paused. Its operator resumes it: scim-ledger client resume.",
+        )

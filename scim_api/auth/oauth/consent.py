@@ -1,0 +1,204 @@
+"""A client asks for access to a ledger, and whoever has a one-time code of it gives consent."""
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from ledger import clock
+from ledger.contract import NO_STREAM, Append, Connection
+from ledger.events import (
+    CONNECT_CODE,
+    CONNECT_CODE_USED,
+    CONSENT_GIVEN,
+    GRANT,
+    Event,
+    Metadata,
+)
+from scim_api.auth import tokens
+from scim_api.auth.oauth import clients, connect_codes
+from scim_api.auth.oauth.clients import Client
+from scim_api.auth.oauth.decisions import Decided, settle
+from scim_api.auth.oauth.errors import (
+    InvalidRequest,
+    OAuthError,
+    UnauthorizedClient,
+    UnsupportedResponseType,
+    description,
+)
+from scim_api.auth.oauth.scopes import granted
+from scim_api.auth.tokens import Prefix
+from scim_api.protocol.errors import Quoted
+from scim_api.tenants.tenants import Tenants
+
+CODE_LIFETIME = timedelta(seconds=60)
+
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636 §4.2: a SHA-256
+
+
+class NotAnswerable(InvalidRequest):
+    """Nobody may be sent anywhere: the client or the redirect URI is wrong (RFC 6749 §4.1.2.1)."""
+
+    def __init__(
+        self, code: str, template: str, /, *, received: str, client: Client | None = None
+    ) -> None:
+        super().__init__(code, template, received=Quoted(received, 300))
+        self.client = client
+        self.received = received  # the client id or the redirect URI
+        self.expected = client.redirect_uris if client else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, and to which of the client's addresses the answer goes."""
+
+    client: Client
+    redirect_uri: str
+    state: str | None
+
+    def answered(self, issuer: str, **parameters: str) -> str:
+        """Return the address that the browser is sent to with some parameters."""
+        given = {**parameters, "state": self.state, "iss": issuer}  # RFC 9207
+        query = urlencode({name: each for name, each in given.items() if each is not None})
+        between = "&" if urlsplit(self.redirect_uri).query else "?"
+        return f"{self.redirect_uri}{between}{query}"
+
+    def refused(self, issuer: str, error: OAuthError) -> str:
+        """Return the address that the browser is sent to with an error."""
+        says = description(error.detail)
+        return self.answered(issuer, error=error.error, error_description=says)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a client asks for, checked."""
+
+    by: Asking
+    scopes: tuple[str, ...]
+    challenge: str | None  # of a verifier (RFC 7636), always by S256
+    arrived: Mapping[str, Any]  # what came, by names and lengths: for the record
+
+
+def asking(tenants: Tenants, parameters: Mapping[str, str]) -> Asking:
+    """Return who asks; raises NotAnswerable, which must be shown and never sent anywhere."""
+    client_id = parameters.get("client_id", "")
+    client = clients.find(tenants, client_id.strip())
+    if client is None:
+        raise NotAnswerable(
+            "oauth.client_unknown",
+            "No client has the client id {received}. Compare it with: scim-ledger client list.",
+            received=client_id,
+        )
+    uri, known = parameters.get("redirect_uri"), client.redirect_uris
+    if uri is None and len(known) == 1:  # RFC 6749 §3.1.2.3
+        uri = known[0]
+    if uri is None or uri not in known:
+        raise NotAnswerable(
+            "oauth.redirect_uri",
+            "The redirect URI {received} is not one of this client's: register it, character by"
+            " character.",
+            received=uri or "",
+            client=client,
+        )
+    return Asking(client, uri, parameters.get("state"))
+
+
+def asked(by: Asking, parameters: Mapping[str, str]) -> Asked:
+    """Return what is asked for; raises OAuthError, which the client is to be told."""
+    response_type = parameters.get("response_type", "")
+    if response_type != "code":
+        raise UnsupportedResponseType(
+            "oauth.response_type",
+            "response_type must be code, not {received}.",
+            received=Quoted(response_type),
+        )
+    if clients.AUTHORIZATION_CODE not in by.client.grants:
+        raise UnauthorizedClient(
+            "oauth.grant_type",
+            "This client is not registered for authorization codes. Register another: scim-ledger"
+            " client add --grant authorization_code.",
+        )
+    scope = parameters.get("scope", "")
+    challenge = _challenge(parameters)
+    arrived: dict[str, Any] = {
+        "parameters": sorted(name for name in parameters if name in _KNOWN),
+        "scope": len(scope),
+        "state": len(by.state or ""),
+    }
+    if challenge:
+        arrived["pkce"] = "S256"
+    return Asked(by, granted(scope, by.client.credential.scopes), challenge, arrived)
+
+
+_KNOWN = (
+    *("client_id", "redirect_uri", "state", "response_type", "scope", "code_challenge"),
+    *("code_challenge_method", "nonce", "prompt", "response_mode", "resource", "login_hint"),
+)
+
+
+def _challenge(parameters: Mapping[str, str]) -> str | None:
+    challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
+    if challenge is None and method is None:
+        return None
+    if method != "S256" or not _CHALLENGE.fullmatch(challenge or ""):
+        raise InvalidRequest(
+            "oauth.challenge",
+            "code_challenge must be a SHA-256 in base64url, with code_challenge_method S256.",
+        )
+    return challenge
+
+
+def fits(challenge: str, verifier: str) -> bool:
+    """Return whether a verifier is that of a challenge (RFC 7636 §4.6)."""
+    made = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=")
+    return made.decode() == challenge
+
+
+def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) -> str:
+    """Give consent by a one-time code and return the authorization code; raises AccessDenied.
+
+    The ledger is that of the one-time code, whatever the client's home is.
+    """
+    client = asked.by.client
+    tenant, presented = connect_codes.ledger_of(connect_code, tenants)
+    grant, code = clock.uuid7(), tokens.issue(tenant.ledger.tenant, Prefix.CODE)
+
+    def decide(connection: Connection) -> Decided[str]:
+        try:
+            proof = connect_codes.usable(tenant, connection, presented, client)
+        except OAuthError as error:
+            return Decided(error)
+        effects = {
+            "client": client.client_id,
+            "name": client.name,
+            "scopes": list(asked.scopes),
+            "redirect_uri": asked.by.redirect_uri,
+            "connect_code": proof.id,
+            "sha256": tokens.digest(code),
+            "expires_at": clock.timestamp(clock.now() + CODE_LIFETIME),
+            "arrived": dict(asked.arrived),
+        }
+        if asked.challenge:
+            effects["challenge"] = asked.challenge
+        if client.tenant.ledger.tenant != tenant.ledger.tenant:
+            effects |= _limits(client)
+        used = Event(CONNECT_CODE_USED, {"grant": grant})
+        return Decided(
+            code,
+            [
+                Append(f"{CONNECT_CODE}-{proof.id}", proof.version, [used]),
+                Append(f"{GRANT}-{grant}", NO_STREAM, [Event(CONSENT_GIVEN, effects)]),
+            ],
+        )
+
+    return settle(tenant, decide, replace(metadata, actor=grant))
+
+
+def _limits(client: Client) -> dict[str, Any]:
+    """Return what a grant has of its client's where that is not registered in the same ledger."""
+    own = {"policy": client.credential.policy, "networks": list(client.credential.networks)}
+    return {name: value for name, value in own.items() if value}
