@@ -31,6 +31,7 @@ from projections.runner import StoredProjection
 from projections.tree import StoredTree
 from scim_api import logs
 from scim_api import settings as settings_
+from scim_api.auth.notices import ExpiryNotices
 from scim_api.erasure.purge import Purges
 from scim_api.protocol.schema.resource_types import KINDS
 from scim_api.request_log.store import REQUESTS_FILE, Bounds, RequestLog
@@ -47,7 +48,8 @@ def jobs_of(tenant: Tenant) -> Sequence[Job]:
     """Return the background jobs of a ledger."""
     ledger, heads = tenant.ledger, tenant.heads
     command = (sys.executable, "-m", BUILDER, str(ledger.path))
-    return Upkeep(ledger), HistoryJob(tenant.history, command), Signer(heads), Purges(tenant)
+    history = HistoryJob(tenant.history, command)
+    return Upkeep(ledger), history, Signer(heads), Purges(tenant), ExpiryNotices(tenant)
 
 
 def open_tenants(settings: Settings) -> Tenants:

@@ -10,6 +10,7 @@ from scim_api.auth import credentials
 from scim_api.auth.networks import NotANetwork, network
 from scim_api.cli.console import Console
 from scim_api.tenants.tenants import Tenant
+from scim_api.tenants.usage import Use
 
 _PAUSED = {READS: "reads only", NOTHING: "paused"}
 
@@ -71,7 +72,7 @@ def allow(
     console.change(changed, says, f"{says} already")
 
 
-def last_use(use: Any) -> dict[str, Any]:
+def last_use(use: Use | None) -> dict[str, Any]:
     """Return how a listing shows the last use of a credential, or that there was none."""
     return {
         "last_used_at": use and use.last_at,

@@ -1,13 +1,15 @@
 """status: each ledger in figures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from datetime import timedelta
 from typing import Any
 
 from ledger import clock
 from ledger.contract import LedgerError
-from projections.current.credentials import Credential
+from ledger.events import CLIENT, GRANT, TOKEN
+from projections.current.credentials import ALL, READS, Credential
+from scim_api.auth import notices
 from scim_api.auth.credentials import credentials_of
 from scim_api.cli.console import Console, command, failure_of
 from scim_api.cli.ledgers import Done, attempts, finish
@@ -21,17 +23,19 @@ from scim_api.cli.terminal import (
     read_side_file,
     say,
 )
+from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenant
 
-EXPIRES_SOON = timedelta(days=30)
 MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 
 
 @command("status", "", "--json", ledger=False)
 def status(console: Console) -> None:
-    """Show each ledger: size, users, clients, expiring tokens.
+    """Show each ledger: size, users, clients, credentials to look at.
 
-    A ledger that cannot be served is shown with the reason, as far as it can be read; exit 1 then.
+    Those are the ones that expire within 60 days, that were not used for SCIM_UNUSED_DAYS, or that
+    are paused. A ledger that cannot be served is shown with the reason, as far as it can be read;
+    exit 1 then.
     """
     if not console.names:
         raise Failure(
@@ -50,19 +54,22 @@ def _figures(console: Console, name: str) -> Done:
     """Return the figures of a ledger; of one that cannot be served, as far as it can be read."""
     try:
         with closing(console.tenant(name)) as tenant:
-            return Done({"ledger": name, "trouble": None, **_status(tenant)})
+            return Done({"ledger": name, "trouble": None, **_status(tenant, console.settings)})
     except (LedgerError, OSError) as error:
         failure = failure_of(console, error)
     record = {"ledger": name, "trouble": failure.message}
     with suppress(LedgerError, OSError), closing(console.unchecked(name)) as tenant:
-        record |= _status(tenant)
+        record |= _status(tenant, console.settings)
     return Done(record, code=Exit.FAILED, says=failure.message)
 
 
 def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
     for each in records:
         record = {key: value for key, value in each.items() if key != "trouble"}
-        clients, expiring = record.pop("clients", None), record.pop("tokens_expiring_soon", ())
+        clients = record.pop("clients", None)
+        warnings = [
+            line for key, warn in _WARNINGS.items() for line in map(warn, record.pop(key, ()))
+        ]
         print_record(record)
         if clients is None:
             say("")
@@ -71,19 +78,20 @@ def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
             note("no client has sent a request yet")
         if len(clients) > MOST_CLIENTS:
             say(f"and {len(clients) - MOST_CLIENTS} more; --json has all that are kept")
-        for item in expiring:
-            say(f"warning: token {item['name']} expires at {item['expires_at']}")
+        for line in warnings:
+            say(f"warning: {line}")
         say("")
 
 
-def _status(tenant: Tenant) -> dict[str, Any]:
+def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
     week_ago = clock.timestamp(clock.now() - timedelta(days=7))
     day_ago = clock.timestamp(clock.now() - timedelta(days=1))
     position, last_at = tenant.ledger.end()
     with tenant.ledger.reading() as connection:
         users = tenant.resources.total(connection, "User")
         groups = tenant.resources.total(connection, "Group")
-    credentials = {c.id: c for c in credentials_of(tenant)}
+    credentials = {c.id: c for c in credentials_of(tenant, TOKEN, CLIENT, GRANT)}
+    now = clock.timestamp()
     reached = read_side_file(tenant.history.stands_at, None)
     head = tenant.ledger.newest_head()
     return {
@@ -105,7 +113,19 @@ def _status(tenant: Tenant) -> dict[str, Any]:
         "history_behind": None if reached is None else max(position - reached, 0),
         "erasures_unfinished": len(tenant.ledger.unfinished_erasures()),
         "clients": read_side_file(lambda: _clients(tenant, credentials), ()),
-        "tokens_expiring_soon": _expiring_soon(credentials),
+        "credentials_expiring_soon": [
+            {**_named(each.credential), "expires_at": each.expires_at, "days": each.days}
+            for each in notices.expiring(tenant)
+        ],
+        "credentials_unused": [
+            {**_named(each), "days": settings.unused_days}
+            for each in read_side_file(lambda: notices.unused(tenant, settings.unused_days), ())
+        ],
+        "credentials_paused": [
+            {**_named(each), "allows": each.allows}
+            for each in credentials.values()
+            if each.allows != ALL and each.state(now) == "live"
+        ],
     }
 
 
@@ -116,7 +136,7 @@ def _clients(tenant: Tenant, credentials: dict[str, Credential]) -> list[dict[st
     return [
         {
             "client": use.client,
-            "token": credentials[use.credential].name,
+            "credential": credentials[use.credential].name,
             "last_request_at": use.last_at,
             "requests": use.requests,
             "forgiven": ", ".join(sorted(forgiven.get((use.credential, use.client), ()))),
@@ -126,10 +146,29 @@ def _clients(tenant: Tenant, credentials: dict[str, Credential]) -> list[dict[st
     ]
 
 
-def _expiring_soon(credentials: dict[str, Credential]) -> list[dict[str, Any]]:
-    now, soon = clock.timestamp(), clock.timestamp(clock.now() + EXPIRES_SOON)
-    return [
-        {"name": c.name, "id": c.id, "expires_at": c.expires_at}
-        for c in credentials.values()
-        if c.expires_at and c.expires_at < soon and c.state(now) == "live"
-    ]
+def _named(credential: Credential) -> dict[str, Any]:
+    return {
+        "kind": notices.WORDS[credential.kind],
+        "name": credential.name,
+        "id": credential.id,
+    }
+
+
+def _expires(item: Mapping[str, Any]) -> str:
+    return f"{item['kind']} {item['name']} expires in {item['days']} days, at {item['expires_at']}"
+
+
+def _is_unused(item: Mapping[str, Any]) -> str:
+    return f"{item['kind']} {item['name']} ({item['id']}) was not used for {item['days']} days"
+
+
+def _is_paused(item: Mapping[str, Any]) -> str:
+    how = "only reads" if item["allows"] == READS else "is refused everything"
+    return f"{item['kind']} {item['name']} is paused: it {how}"
+
+
+_WARNINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "credentials_expiring_soon": _expires,
+    "credentials_unused": _is_unused,
+    "credentials_paused": _is_paused,
+}

@@ -132,7 +132,7 @@ def list_tokens(console: Console) -> None:
 
 def _token_rows(tenant: Tenant) -> Iterator[dict[str, Any]]:
     now = clock.timestamp()
-    uses = {u.credential: u for u in reversed(read_side_file(tenant.usage.last_uses, ()))}
+    uses = read_side_file(tenant.usage.last_use_of_each, {})
     for credential in credentials_of(tenant):
         yield {
             "id": credential.id,

@@ -10,11 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger import clock, owners
-from ledger.contract import LedgerError
+from ledger.contract import LedgerError, SideFileUnavailable
 from ledger.signing.known_heads import newest_trusted
 from ledger.sqlite.connection import SAFE_SQLITE, SIDE_FILES, SQLITE
 from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
+from scim_api.auth import notices
 from scim_api.recovery.restore import left_of
 from scim_api.server.health import MIN_FREE
 from scim_api.server.rights import service_user, wrong_rights
@@ -25,6 +26,11 @@ from scim_api.wiring import head_sources, keys_of, known_names
 MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
 QUICK = 200 * 1024 * 1024  # bytes of a side file that is read whole
 
+_RENEW = {
+    "token": "scim-ledger token rotate",
+    "client secret": "scim-ledger client rotate",
+    "consent": "unless its client refreshes it, somebody has to consent again",
+}
 _UNASSIGNED = "active was unassigned, so that these users count as active"
 _SETTLE = (
     "scim-ledger user history ID shows whether one had been deactivated before. To make a user"
@@ -125,6 +131,7 @@ def _ledger(
         ("signing key", _signing_key(tenant)),
         ("newest tree head", _newest_head(tenant, last)),
         ("erasures", _erasures(tenant)),
+        ("credentials", _credentials(tenant, settings)),
         ("accounts", _accounts(tenant)),
         ("unique values", _shared_values(tenant)),
         ("heads of others", _heads_of_others(tenant, settings)),
@@ -247,6 +254,22 @@ def _erasures(tenant: Tenant) -> Iterator[Finding]:
             f"not finished: those by the events at {', '.join(map(str, pending))}. The service"
             " finishes them by itself; so does scim-ledger erase ID with the same id",
         )
+
+
+def _credentials(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
+    """Find credentials that expire within a week; name those that do later, or are unused."""
+    found = notices.expiring(tenant)
+    for each in found:
+        says = (
+            f"{each.kind} {each.credential.name} expires in {each.days} days: {_RENEW[each.kind]}"
+        )
+        yield each.days > min(notices.NOTICES), says
+    with suppress(SideFileUnavailable):  # the check of that file says so
+        for one in notices.unused(tenant, settings.unused_days):
+            named = f"{notices.WORDS[one.kind]} {one.name} ({one.id})"
+            yield True, f"{named} was not used for {settings.unused_days} days: is it needed?"
+    if not found:
+        yield True, f"none expires within {max(notices.NOTICES)} days"
 
 
 def _accounts(tenant: Tenant) -> Iterator[Finding]:

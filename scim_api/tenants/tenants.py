@@ -82,6 +82,7 @@ class Tenant:
     heads: TreeHeads
     anchors: Sequence[Anchor] = ()
     catalogues: CatalogueCache = field(default_factory=CatalogueCache, repr=False)
+    noticed: dict[str, Any] = field(default_factory=dict, repr=False)  # see auth.notices
 
     def find_credential(
         self, sha256: str, memory: dict[Any, Any] | None = None

@@ -178,17 +178,39 @@ def test_status_says_how_a_ledger_is(shell, api, jane):
     assert found["events_last_7_days"] == 5
     assert found["bytes"] > 0
     assert (found["history_position"], found["history_behind"]) == (0, 5)
-    assert [client["token"] for client in found["clients"]] == ["okta"]
+    assert [client["credential"] for client in found["clients"]] == ["okta"]
 
 
-def test_status_warns_of_tokens_that_expire_soon(shell):
-    shell("token", "create", "soon", "--expires", "29d")
-    shell("token", "create", "later", "--expires", "31d")
+def test_status_warns_60_days_before_a_token_expires(shell):
+    shell("token", "create", "soon", "--expires", "60d")
+    shell("token", "create", "later", "--expires", "61d")
+    shell("token", "create", "revoked", "--expires", "1d")
+    shell("token", "revoke", "revoked")
 
     [found] = shell("status", "--json").json
 
-    assert [each["name"] for each in found["tokens_expiring_soon"]] == ["soon"]
-    assert "warning: token soon expires at" in shell("status").out
+    expiring = [(each["name"], each["days"]) for each in found["credentials_expiring_soon"]]
+    assert expiring == [("soon", 60)]
+    assert "warning: token soon expires in 60 days, at " in shell("status").out
+
+
+def test_status_flags_what_nobody_used_and_what_is_paused(shell, api):
+    shell("token", "create", "idle")
+    shell("token", "create", "waits")
+    shell("token", "pause", "waits", "--reads")
+
+    with freeze_time(tick=True) as time:
+        time.tick(91 * 86_400)
+        shell("token", "create", "new")
+        api.get("/Users")
+        api.site.close()
+        [found] = shell("status", "--json").json
+        said = shell("status").out
+
+    assert [each["name"] for each in found["credentials_unused"]] == ["idle", "waits"]
+    assert [each["name"] for each in found["credentials_paused"]] == ["waits"]
+    assert f"warning: token idle ({found['credentials_unused'][0]['id']}) was not used for" in said
+    assert "warning: token waits is paused: it only reads" in said
 
 
 def test_status_without_a_ledger_ends_with_5(empty):
@@ -196,6 +218,17 @@ def test_status_without_a_ledger_ends_with_5(empty):
 
 
 # doctor
+
+
+def test_doctor_is_content_until_a_week_before_a_token_expires(shell):
+    shell("token", "create", "near", "--expires", "8d")
+
+    assert "ok   ledger default credentials: token near" in shell("doctor").out
+
+    shell("token", "create", "nearer", "--expires", "7d")
+    said = shell("doctor", code=1).out
+    assert "BAD  ledger default credentials: token nearer" in said
+    assert "expires in 7 days: scim-ledger token rotate" in said
 
 
 def checks(ended):

@@ -1,0 +1,105 @@
+"""Credentials that an operator should look at: they expire soon, or nobody uses them.
+
+status and doctor show them; the log has a notice 60, 30 and 7 days before one expires.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ledger import clock
+from ledger.events import CLIENT, GRANT, TOKEN
+from projections.current.credentials import Credential, Use
+from scim_api.auth.credentials import credentials_of
+from scim_api.logs import LOGGER
+from scim_api.tenants import usage
+from scim_api.tenants.tenants import Tenant
+
+NOTICES = (7, 30, 60)  # days before
+
+WORDS = {TOKEN: "token", CLIENT: "client secret", GRANT: "consent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """A credential that expires soon, and in how many days."""
+
+    credential: Credential
+    expires_at: str
+    days: int
+
+    @property
+    def kind(self) -> str:
+        return WORDS[self.credential.kind]
+
+    @property
+    def notice(self) -> int:
+        """The last notice that is due."""
+        return next(days for days in NOTICES if self.days <= days)
+
+
+def expiring(tenant: Tenant) -> list[Expiring]:
+    """Return the live credentials that expire within 60 days, the next to expire first."""
+    now, found = clock.timestamp(), []
+    for each in credentials_of(tenant, TOKEN, CLIENT, GRANT):
+        expires_at = _last_refresh_until(tenant, each) if each.kind == GRANT else each.expires_at
+        if expires_at and not each.revoked_at and now < expires_at:
+            days = (datetime.fromisoformat(expires_at).date() - clock.now().date()).days
+            if days <= max(NOTICES):
+                found.append(Expiring(each, expires_at, days))
+    return sorted(found, key=lambda each: each.expires_at)
+
+
+def _last_refresh_until(tenant: Tenant, grant: Credential) -> str | None:
+    """Return until when a consent can be used: a client that refreshes in time puts that off."""
+    with tenant.ledger.reading() as connection:
+        secrets = tenant.credentials.secrets(connection, grant.id, Use.REFRESH)
+    return max((s.expires_at for s in secrets if s.expires_at and not s.spent_at), default=None)
+
+
+def unused(tenant: Tenant, days: int) -> list[Credential]:
+    """Return the live credentials that nobody used for so many days; see tenants.usage.
+
+    Raises SideFileUnavailable.
+    """
+    now, since = clock.timestamp(), clock.timestamp(clock.now() - timedelta(days=days))
+    every = credentials_of(tenant, TOKEN, CLIENT, GRANT)
+    return usage.unused(every, tenant.usage.last_use_of_each(), now, since)
+
+
+class ExpiryNotices:
+    """Logs each notice once, as far as this process knows; a job."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+        self.path = tenant.ledger.path
+
+    def step(self) -> bool:
+        """Log what is due, once a day."""
+        noticed, today = self._tenant.noticed, clock.timestamp()[:10]
+        if noticed.get("day") == today:
+            return False
+        due = {f"{each.credential.id} {each.expires_at}": each for each in expiring(self._tenant)}
+        for key, each in due.items():
+            if noticed.get(key) != each.notice:
+                _log(self._tenant, each)
+        noticed.clear()
+        noticed.update({key: each.notice for key, each in due.items()}, day=today)
+        return False
+
+    def settled(self) -> bool:
+        return True
+
+    def finish(self) -> None:
+        """Do nothing: the next process logs what is due."""
+
+
+def _log(tenant: Tenant, each: Expiring) -> None:
+    fields = {
+        "ledger": tenant.name,
+        "credential": each.credential.name,
+        "id": each.credential.id,
+        "kind": each.kind,
+        "expires_at": each.expires_at,
+        "days": each.days,
+    }
+    LOGGER.warning("a credential expires soon", extra={"fields": fields})
