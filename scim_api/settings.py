@@ -201,6 +201,16 @@ class Settings:
         _number(30, 1, 600),
         "seconds for requests in flight to finish after SIGTERM",
     )
+    access_token_minutes: int = _setting(
+        "SCIM_ACCESS_TOKEN_MINUTES",
+        _number(60, 1, 1440),
+        "minutes for which an OAuth access token lives",
+    )
+    refresh_token_days: int = _setting(
+        "SCIM_REFRESH_TOKEN_DAYS",
+        _number(365, 1, 3650),
+        "days after which an OAuth refresh token that was not used ends",
+    )
     request_log_rows: int = _setting(
         "SCIM_REQUEST_LOG_ROWS",
         _number(100_000, 100, 1_000_000),

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from scim_api.protocol.errors import ScimError
+from scim_api.protocol.errors import Refusal, ScimError
 
 _PLAIN = str.maketrans({'"': "'", "\\": "/"})  # the only ASCII that a description may not have
 _BY_STATUS = {429: "temporarily_unavailable", 503: "temporarily_unavailable"}
@@ -58,14 +58,14 @@ class AccessDenied(OAuthError):
     error = "access_denied"
 
 
-def document_of(error: ScimError) -> dict[str, str]:
-    """Return the body of a refusal (RFC 6749 §5.2), whatever refused the request."""
+def document_of(error: Exception, refusal: Refusal) -> dict[str, str]:
+    """Return the body of a refusal (RFC 6749 §5.2), whatever the request was refused with."""
     if isinstance(error, OAuthError):
         word = error.error
     else:
-        other = "server_error" if error.status >= 500 else "invalid_request"
-        word = _BY_STATUS.get(error.status, other)
-    return {"error": word, "error_description": description(error.detail)}
+        other = "server_error" if refusal.status >= 500 else "invalid_request"
+        word = _BY_STATUS.get(refusal.status, other)
+    return {"error": word, "error_description": description(refusal.detail)}
 
 
 def description(text: str) -> str:

@@ -10,6 +10,7 @@ from ledger import clock
 from ledger.events import TOKENS_ISSUED, Event
 from scim_api.auth import tokens
 from scim_api.auth.tokens import Prefix
+from scim_api.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,11 @@ class Lifetimes:
 
     access: timedelta = timedelta(hours=1)
     refresh: timedelta = timedelta(days=365)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Lifetimes":
+        access = timedelta(minutes=settings.access_token_minutes)
+        return cls(access, timedelta(days=settings.refresh_token_days))
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from scim_api.tenants.tenants import Tenant
 
 GRACE = timedelta(seconds=60)  # for which a redeemed refresh token still gives its successors
 
-_AGAIN = " Connect again: in Okta, press Authenticate in the app's provisioning settings."
+_AGAIN = " Connect the client again, with a new one-time code: scim-ledger connect."
+_IN_OKTA = "In Okta, press Authenticate in the app's provisioning settings."
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,13 @@ class Redemption:
                 "oauth.grant_unknown",
                 "The {what} is unknown, or was given to another client." + _AGAIN,
                 what=self._name,
+                okta=_IN_OKTA,
             )
         if grant.revoked_at:
             raise InvalidGrant(
-                "oauth.grant_ended", "The access that was consented to has ended." + _AGAIN
+                "oauth.grant_ended",
+                "The access that was consented to has ended." + _AGAIN,
+                okta=_IN_OKTA,
             )
         must_still_hold(self.by, self.tenant, connection)
         return grant, secret
@@ -87,6 +91,7 @@ class Redemption:
             "The {what} was used before, so somebody else may have it: all access that it gave"
             " has ended." + _AGAIN,
             what=self._name,
+            okta=_IN_OKTA,
         )
         detected = Event(REUSE_DETECTED, {"of": _OF[self.use]})
         return Decided(error, [self._append(grant, detected)])
@@ -94,7 +99,10 @@ class Redemption:
     def _must_be_live(self, secret: Secret) -> None:
         if not secret.is_live(clock.timestamp()):
             raise InvalidGrant(
-                "oauth.grant_expired", "The {what} has expired." + _AGAIN, what=self._name
+                "oauth.grant_expired",
+                "The {what} has expired." + _AGAIN,
+                what=self._name,
+                okta=_IN_OKTA,
             )
 
     def _redeemed(self, grant: Credential, secret: Secret) -> Decided[Issued]:
