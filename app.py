@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure(settings.log_level)
     effort.allow(settings.threads)
     OPEN.divide(
-        2 * settings.threads + OTHER_THREADS,  # half of them write
+        3 * settings.threads + OTHER_THREADS,  # reads, writes, grants
         settings.feeds + REFUSING,
     )
     tenants, feeds = open_tenants(settings), Feeds(settings.feeds)

@@ -21,6 +21,12 @@ _URL = re.compile(
     r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)*"
 )
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]+")
+_MICROSOFT = (
+    "login.microsoftonline.com",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+)
 
 
 class SettingsError(Exception):
@@ -63,6 +69,14 @@ def _file(text: str) -> Path:
     if Path(text).is_dir():
         raise ValidationError("must be a file, and this is a folder")
     return Path(text).expanduser().absolute()
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    """Read host names or IP addresses, without a port, separated by commas."""
+    hosts = tuple(each.strip().lower() for each in text.split(","))
+    if not all(map(_HOST.fullmatch, hosts)):
+        raise ValidationError("must be host names separated by commas, such as login.example.com")
+    return hosts
 
 
 def _checked(by: Any, error: type[Exception], sentence: str) -> fields.Field[Any]:
@@ -236,6 +250,11 @@ class Settings:
         _switch(True),
         "on: ServiceProviderConfig can be read without a token, and nothing else of SCIM can",
     )
+    jwks_hosts: tuple[str, ...] = _setting(
+        "SCIM_JWKS_HOSTS",
+        _read(_hosts, _MICROSOFT),
+        "hosts from which the key sets of clients may be fetched, separated by commas",
+    )
     tlog_public: bool = _setting(
         "SCIM_TLOG_PUBLIC",
         _switch(False),
@@ -340,6 +359,8 @@ def described(settings: Settings, environment: Mapping[str, str]) -> list[dict[s
 
 
 def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 

@@ -7,11 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from scim_api.audit.feeds import waits
 from scim_api.server.connection import Connection
 
-READS, WRITES, WAITS = range(3)
+READS, WRITES, WAITS, GRANTS = range(4)
 
 STAY = 20  # milliseconds for which a thread waits for the next request of its connection
 
@@ -19,10 +20,19 @@ _READING = frozenset(("GET", "HEAD", "OPTIONS"))
 
 
 def lane_of(request: Any) -> int:
-    """Return the lane of a request: whether it may write, or wait for an event."""
+    """Return the lane of a request: it may write, wait for an event, or wait for a key set."""
     if request is None or request.method in _READING:
         return WAITS if request and waits(request.path, request.query) else READS
+    if _asks_for_a_grant(request.path):
+        return GRANTS
     return READS if request.path.rstrip("/").endswith("/.search") else WRITES
+
+
+def _asks_for_a_grant(path: str) -> bool:
+    """Return whether a path is one of OAuth's: a key set is fetched there, if anywhere."""
+    if "oauth" not in path and "%" not in path:
+        return False  # by far the most
+    return unquote(path).lstrip("/").startswith("oauth/")
 
 
 class Seat:

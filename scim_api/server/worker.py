@@ -19,11 +19,12 @@ from scim_api.logs import LOGGER
 from scim_api.protocol.errors import answer_to
 from scim_api.server.answers import Interrupted, refusal, respond
 from scim_api.server.connection import STALL, Connection
-from scim_api.server.lanes import WAITS, WRITES, Lanes
+from scim_api.server.lanes import GRANTS, WAITS, WRITES, Lanes
 from scim_api.server.parsing import rules_of
 from scim_api.server.poller import LOOK, Limits, Poller
 from scim_api.server.runtime import runtime_of
 
+_WRITING = WRITES, GRANTS
 LAST_REQUESTS = 2.0  # seconds for which a worker that ends keeps connections without a request
 
 
@@ -48,7 +49,8 @@ class ScimWorker(Worker):  # type: ignore[misc]
         )
         self._rules = rules_of(self.cfg)
         self._poller = Poller(self._rules, limits, lambda connection: lanes.enter(connection))
-        sizes = (self.cfg.threads, self.cfg.threads, settings.feeds + REFUSING)
+        threads = self.cfg.threads
+        sizes = (threads, threads, settings.feeds + REFUSING, threads)
         lanes = self._lanes = Lanes(
             sizes, self._answer, self._poller.give_back, self._poller.receive_for
         )
@@ -78,11 +80,12 @@ class ScimWorker(Worker):  # type: ignore[misc]
 
     def _refuse_late(self) -> None:
         """Refuse the writes that have queued for their lane as long as any may wait."""
-        for connection in self._lanes.take_out(WRITES, self._patience):
-            error = answer_to(LedgerBusy("no thread was free in time"))
-            assert error
-            connection.is_answered(refusal(error), close=True)
-            self._poller.give_back(connection)
+        for lane in _WRITING:
+            for connection in self._lanes.take_out(lane, self._patience):
+                error = answer_to(LedgerBusy("no thread was free in time"))
+                assert error
+                connection.is_answered(refusal(error), close=True)
+                self._poller.give_back(connection)
 
     def _answer(self, connection: Connection) -> None:
         """Answer a request, or refuse what is none; in one of the threads."""
@@ -100,7 +103,7 @@ class ScimWorker(Worker):  # type: ignore[misc]
         if connection.error:
             raise connection.error
         connection.take_body()
-        is_writer = connection.lane == WRITES
+        is_writer = connection.lane in _WRITING
         have_waited(time.monotonic() - connection.whole_at if is_writer else 0.0)
         self.nr += 1
         if self.nr >= self.max_requests and self.alive:

@@ -77,6 +77,10 @@ WRONG = [
     ("SCIM_WRITE_PATIENCE", "inf", "number of seconds"),
     ("SCIM_SHUTDOWN_GRACE", "0", "1 to 600"),
     ("SCIM_TLOG_PUBLIC", "yes", "on or off"),
+    ("SCIM_JWKS_HOSTS", "https://login.example.com", "host names"),
+    ("SCIM_JWKS_HOSTS", "login.example.com:443", "host names"),
+    ("SCIM_JWKS_HOSTS", "login.example.com,", "host names"),
+    ("SCIM_JWKS_HOSTS", "*.example.com", "host names"),
 ]
 
 

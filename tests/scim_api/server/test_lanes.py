@@ -1,0 +1,29 @@
+"""Which requests share threads: none that may wait for the network takes one of writes or reads."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from scim_api.server.lanes import GRANTS, READS, WAITS, WRITES, lane_of
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "lane"),
+    [
+        ("POST", "/scim/v2/Users", WRITES),
+        ("POST", "/scim/v2/Users/.search", READS),
+        ("POST", "/scim/v2/oauth/Users", WRITES),
+        ("POST", "/oauthx/token", WRITES),
+        ("POST", "/oauth/token", GRANTS),
+        ("POST", "/oauth/revoke", GRANTS),
+        ("POST", "//oauth//token/", GRANTS),
+        ("POST", "/%6fauth/token", GRANTS),
+        ("POST", "/oauth%2Ftoken", GRANTS),
+        ("GET", "/oauth/authorize", READS),
+        ("GET", "/ledger/v1/feed", WAITS),
+    ],
+)
+def test_a_request_is_in_the_lane_of_what_it_may_wait_for(
+    method: str, path: str, lane: int
+) -> None:
+    assert lane_of(SimpleNamespace(method=method, path=path, query="")) == lane
