@@ -31,7 +31,7 @@ MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 
 @command("status", "", "--json", ledger=False)
 def status(console: Console) -> None:
-    """Show each ledger: size, users, clients, credentials to look at.
+    """Show each ledger: size, clients, limits, credentials to look at.
 
     Those are the ones that expire within 60 days, that were not used for SCIM_UNUSED_DAYS, or that
     are paused. A ledger that cannot be served is shown with the reason, as far as it can be read;
@@ -70,6 +70,10 @@ def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
         warnings = [
             line for key, warn in _WARNINGS.items() for line in map(warn, record.pop(key, ()))
         ]
+        networks = record.pop("allowed_networks", ())
+        for name in record.keys() & {"request_rate", "refusal_rate"}:
+            rate = record[name]
+            record[name] = f"{rate:,} a minute" if rate else "no limit"
         print_record(record)
         if clients is None:
             say("")
@@ -78,6 +82,9 @@ def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
             note("no client has sent a request yet")
         if len(clients) > MOST_CLIENTS:
             say(f"and {len(clients) - MOST_CLIENTS} more; --json has all that are kept")
+        for item in networks:
+            named = f"{item['kind']} {item['name']}"
+            say(f"{named} may be used from {', '.join(item['networks'])} only")
         for line in warnings:
             say(f"warning: {line}")
         say("")
@@ -112,6 +119,13 @@ def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
         "history_position": reached,
         "history_behind": None if reached is None else max(position - reached, 0),
         "erasures_unfinished": len(tenant.ledger.unfinished_erasures()),
+        "request_rate": settings.request_rate,
+        "refusal_rate": settings.refusal_rate,
+        "allowed_networks": [
+            {**_named(each), "networks": [*each.networks]}
+            for each in credentials.values()
+            if each.networks and each.state(now) == "live"
+        ],
         "clients": read_side_file(lambda: _clients(tenant, credentials), ()),
         "credentials_expiring_soon": [
             {**_named(each.credential), "expires_at": each.expires_at, "days": each.days}
@@ -138,6 +152,7 @@ def _clients(tenant: Tenant, credentials: dict[str, Credential]) -> list[dict[st
             "client": use.client,
             "credential": credentials[use.credential].name,
             "last_request_at": use.last_at,
+            "address": use.address or None,
             "requests": use.requests,
             "forgiven": ", ".join(sorted(forgiven.get((use.credential, use.client), ()))),
         }

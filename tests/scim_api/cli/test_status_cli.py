@@ -2,6 +2,11 @@
 
 import gc
 import shutil
+from datetime import timedelta
+
+from freezegun import freeze_time
+
+from ledger import clock
 
 
 def test_status_shows_twenty_clients_and_how_many_more_there_are(shell, api):
@@ -43,3 +48,27 @@ def test_status_shows_every_ledger_and_what_is_wrong_with_some(shell, api, tmp_p
     assert "in order: sound\n" in ended.err
     lines = [line.split() for line in said.splitlines() if line.startswith("ledger ")]
     assert lines == [["ledger", name] for name in found]
+
+
+def test_status_shows_the_limits_and_from_where_a_credential_was_used(shell, api, monkeypatch):
+    api.get("/Users", environ_overrides={"REMOTE_ADDR": "2001:db8::7"})
+    api.site.issue(called="near", networks=["192.0.2.0/24", "2001:db8::/32"])
+    api.site.close()
+
+    [found] = shell("status", "--json").json
+    monkeypatch.setenv("SCIM_REQUEST_RATE", "1200")
+    lines = shell("status").out.splitlines()
+    said = [line.split() for line in lines]
+
+    assert (found["request_rate"], found["refusal_rate"]) == (0, 300)
+    assert [each["address"] for each in found["clients"]] == ["2001:db8::7"]
+    assert ["request_rate", "1,200", "a", "minute"] in said
+    assert ["refusal_rate", "300", "a", "minute"] in said
+    assert "token near may be used from 192.0.2.0/24, 2001:db8::/32 only" in lines
+
+
+def test_without_a_readable_usage_file_no_credential_counts_as_unused(shell, api):
+    (shell.data_dir / "default" / "usage.db").write_bytes(b"nonsense" * 1000)
+
+    with freeze_time(clock.now() + timedelta(days=100)):
+        assert shell("status", "--json").json[0]["credentials_unused"] == []
