@@ -17,6 +17,11 @@ from ledger.signing.keys import KeyUnusable, seed_of
 
 DEVELOPMENT, PRODUCTION = "development", "production"
 
+# How a client may authenticate: a token alone or after Bearer, one as the password of Basic, or an
+# access token of OAuth 2.
+HEADER, BASIC, OAUTH = "header", "basic", "oauth"
+SCHEMES = (HEADER, BASIC, OAUTH)
+
 _URL = re.compile(
     r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~%-]+)*"
 )
@@ -77,6 +82,14 @@ def _hosts(text: str) -> tuple[str, ...]:
     if not all(map(_HOST.fullmatch, hosts)):
         raise ValidationError("must be host names separated by commas, such as login.example.com")
     return hosts
+
+
+def _schemes(text: str) -> tuple[str, ...]:
+    """Read a list of ways to authenticate, in whatever order."""
+    named = {word.strip() for word in text.split(",")}
+    if not named.issubset(SCHEMES):
+        raise ValidationError(f"must be one or more of {','.join(SCHEMES)}")
+    return tuple(scheme for scheme in SCHEMES if scheme in named)
 
 
 def _checked(by: Any, error: type[Exception], sentence: str) -> fields.Field[Any]:
@@ -244,6 +257,12 @@ class Settings:
         _checked(seed_of, KeyUnusable, "must be 32 bytes in base64: openssl rand -base64 32"),
         "the key that signs tree heads, instead of one in a file: 32 bytes in base64",
         secret=True,
+    )
+    authentication: tuple[str, ...] = _setting(
+        "SCIM_AUTHENTICATION",
+        _read(_schemes, SCHEMES),
+        "how clients may authenticate: header (a token alone or after Bearer), basic (a token as"
+        " the password), oauth (access tokens, and the addresses that give them)",
     )
     config_public: bool = _setting(
         "SCIM_PROVIDER_CONFIG_PUBLIC",

@@ -56,6 +56,7 @@ class Credential:
     use: str = Use.BEARER  # of the secret that it was found by
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)  # what its kind has
     version: int = 0  # of its stream, where it was not found by a secret
+    seal: str = ""  # the hash of its first secret, where it was found by a secret
 
     def state(self, now: str) -> str:
         """Return live, expired or revoked at a moment (a timestamp)."""
@@ -112,14 +113,14 @@ class Credentials(Projection):
         if found is None:
             row = connection.execute(
                 "SELECT s.use, s.expires_at, s.scopes, p.revoked_at, p.policy, p.networks,"
-                f" p.allows, ({Configuration.VERSION}), {_of('c')}"
+                f" p.allows, c.seal, ({Configuration.VERSION}), {_of('c')}"
                 " FROM secret s JOIN credential c ON c.id = s.credential"
                 " LEFT JOIN credential p ON p.id = substr(c.client, 18)"  # after home and hyphen
                 f" WHERE s.sha256 = ? AND s.use IN ('{Use.BEARER}', '{Use.ACCESS}')",
                 (sha256,),
             ).fetchone()
             if row:
-                found = memory[sha256] = _presented(row[:7], row[8:]), row[7]
+                found = memory[sha256] = _presented(row[:8], row[9:]), row[8]
         return found
 
     def get(self, connection: Connection, id_: str) -> Credential | None:
@@ -183,7 +184,8 @@ class _Tables:
         effects = recorded.effects
         usual = _WITHOUT_SCOPES if recorded.category == TOKEN else ()
         self._execute(
-            f"INSERT INTO {self._credential} VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, 0)",
+            f"INSERT INTO {self._credential}"
+            " VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, 0, NULL)",
             (
                 recorded.subject,
                 recorded.category,
@@ -233,6 +235,10 @@ class _Tables:
         self._execute(
             f"INSERT INTO {self._secret} VALUES (?, ?, ?, ?, ?, NULL, ?, NULL)",
             (sha256, recorded.subject, use, recorded.at, expires_at, scopes),
+        )
+        self._execute(
+            f"UPDATE {self._credential} SET seal = ? WHERE id = ? AND seal IS NULL",
+            (sha256, recorded.subject),
         )
 
     def spend(self, at: str, sha256: str, salt: str | None = None) -> None:
@@ -371,7 +377,7 @@ def _json(value: Any) -> str:
 @lru_cache(maxsize=256)
 def _presented(secret_and_client: tuple[Any, ...], row: tuple[Any, ...]) -> Credential:
     """Read the row of a credential found by a secret, cached: the same few come all the time."""
-    use, expires_at, scopes, revoked_at, policy, networks, allows = secret_and_client
+    use, expires_at, scopes, revoked_at, policy, networks, allows, seal = secret_and_client
     id_, kind, name, issued_at, own_revoked_at, user, own_policy, *rest = row
     own_scopes, own_networks, own_allows, client = rest
     return Credential(
@@ -388,6 +394,7 @@ def _presented(secret_and_client: tuple[Any, ...], row: tuple[Any, ...]) -> Cred
         min(own_allows, allows or ALL, key=_ALLOWS.index),
         client,
         use,
+        seal=seal,
     )
 
 

@@ -12,7 +12,8 @@ CREATE TABLE credential{s} (
   allows TEXT NOT NULL,  -- all, reads or nothing: whether it is paused
   client TEXT,           -- of a grant or a code: the client id, which begins with the client's home
   details TEXT NOT NULL, -- JSON: what only its kind has
-  version INTEGER NOT NULL -- of its stream
+  version INTEGER NOT NULL, -- of its stream
+  seal TEXT              -- the hash of its first secret: it stays when secrets are replaced
 ) STRICT;
 -- What proves a credential. Only the SHA-256 of a secret exists here.
 CREATE TABLE secret{s} (

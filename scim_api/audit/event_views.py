@@ -12,7 +12,6 @@ from scim_api.audit.event_filters import event_filter
 from scim_api.audit.events import Batch, EventPage, Events
 from scim_api.audit.feeds import CHUNK, Feeds, poll, starting_point, stream
 from scim_api.audit.parameters import count, page_address, page_links, position
-from scim_api.auth.authenticate import authenticate
 from scim_api.auth.credentials import names_of
 from scim_api.protocol.errors import InvalidValue, NotFound
 from scim_api.protocol.list_query import Parameters, descending, whole_number
@@ -52,7 +51,6 @@ def one(position: str) -> Response:
 def feed(tenants: Tenants, feeds: Feeds) -> Response:
     """GET events without end, as Server-Sent Events."""
     exchange = current_exchange()
-    header = exchange.environ.get("HTTP_AUTHORIZATION")
     events = Events(exchange.principal.tenant)
     query = EventQuery(filter=_filter(request.args, events), newest_first=False, count=CHUNK)
     start = starting_point(_cut_off(exchange), events.end())
@@ -63,7 +61,7 @@ def feed(tenants: Tenants, feeds: Feeds) -> Response:
         events,
         query,
         start,
-        lambda: authenticate(header, tenants, clock.timestamp()),
+        lambda: exchange.caller(tenants, clock.timestamp()),
         exchange.environ.get(SOCKET),
     )
     response = Response(found, content_type="text/event-stream")

@@ -1,22 +1,38 @@
-"""Credential -> principal: the Authorization header in the forms that Okta's admins paste it."""
+"""Credential -> principal: the Authorization header in the forms that clients and admins give it.
+
+`Bearer T`, `bearer T`, a bare `T` and a doubled `Bearer` are the same: Okta's header mode sends the
+token alone, and admins paste it with and without the word. In `Basic` the token is the password,
+and the user name is a label that means nothing. T is a token or an access token.
+"""
 
 import re
+from base64 import b64decode
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ledger import clock
 from ledger.contract import Connection
-from projections.current.credentials import Credential
-from scim_api.auth import tokens
-from scim_api.protocol.errors import Unauthorized
+from projections.current.credentials import ALL, NOTHING, Credential
+from scim_api.auth import refusals, tokens
+from scim_api.auth.networks import may_come_from
+from scim_api.auth.tokens import Prefix
 from scim_api.protocol.policy import Policy
+from scim_api.settings import BASIC, HEADER, OAUTH
 from scim_api.tenants.catalogue import Catalogue, preset
 from scim_api.tenants.tenants import Tenant, Tenants
 
-_SCHEME = re.compile(r"(?:bearer[ \t]+)+", re.IGNORECASE)
-_CLAIM = re.compile(r"scl_([0-9a-f]{16})_")
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="SCIM"'}
-_REFUSED = {"WWW-Authenticate": 'Bearer realm="SCIM", error="invalid_token"'}
+_BEARER = re.compile(r"(?:bearer[ \t]+)+", re.IGNORECASE)
+_BLANK = ("", " ", "\t")
+_CLAIM = re.compile(r"scl[arsco]?_([0-9a-f]{16})_")
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a request says of its sender, and how this service lets senders in."""
+
+    header: str | None  # Authorization
+    address: str  # after trusted proxies
+    schemes: tuple[str, ...]  # the ways to authenticate that are on
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +43,9 @@ class Principal:
     credential: Credential
     catalogue: Catalogue
     policy: Policy  # the credential's own, or else the ledger's
-    token_sha256: str  # seals what only this client may send back (RFC 9865)
+    scheme: str  # how its token was sent: HEADER or BASIC
+    sha256: str  # the token's
+    address: str
     memory: dict[Any, Any]  # what was remembered of the ledger as it was when the token was found
 
     def under(self, catalogue: Catalogue) -> "Principal":
@@ -35,96 +53,111 @@ class Principal:
         own = self.credential.policy
         return replace(self, catalogue=catalogue, policy=preset(own) if own else catalogue.policy)
 
+    def must_write(self) -> None:
+        """Raise Forbidden where the credential is paused, be it to reads only."""
+        _must_not_be_paused(self.credential)
+
     def check(self, connection: Connection) -> None:
-        """Raise Unauthorized if the token was revoked, or the like, since it was let in.
+        """Raise Unauthorized or Forbidden unless the token would be let in to write now.
 
         A write waits for its turn, for seconds at most: what was recorded by then counts.
         """
-        found = self.tenant.credentials.by_hash(connection, self.token_sha256)
+        found = self.tenant.credentials.by_hash(connection, self.sha256)
         credential = found[0] if found else self.credential
-        _must_be_live(credential, clock.timestamp())
+        _must_be_let_in(credential, self.address, clock.timestamp(), self.scheme)
+        _must_not_be_paused(credential)
         if credential.user:
-            _must_have_its_user(self.tenant, connection, credential.user)
+            _must_have_its_user(self.tenant, connection, credential.user, self.scheme)
 
 
-def authenticate(header: str | None, tenants: Tenants, now: str) -> Principal:
-    """Return the principal of a request made `now` (a timestamp); raises Unauthorized.
+def authenticate(sender: Sender, tenants: Tenants, now: str) -> Principal:
+    """Return the principal of a request made `now` (a timestamp).
 
-    `Bearer T`, `bearer T`, a bare `T` and a doubled `Bearer` are the same (Okta's header mode
-    sends the token alone, and admins paste it with and without the word).
+    Raises Unauthorized, or Forbidden for a credential that is paused or used from elsewhere.
     """
-    text = _text(header)
-    if not text:
-        raise no_token()
-    token = tokens.parse(text)
-    if token is None:
-        raise Unauthorized(
-            "token.form",
-            "The token is not one of this service: part of it is missing, or it was mistyped."
-            " A token begins with scl_ and must be pasted whole.",
-            headers=_REFUSED,
-        )
+    scheme, token = _token_of(sender)
     tenant = tenants.find(token.tenant)
     memory = tenant.ledger.remembered() if tenant else {}
     admitted = tenant.find_credential(token.sha256, memory) if tenant else None
     if tenant is None or admitted is None:
-        raise Unauthorized(
-            "token.unknown",
-            "The token is unknown to this service. Make one: scim-ledger token create.",
-            headers=_REFUSED,
-        )
+        raise refusals.unknown_token(scheme, token.prefix)
     credential, catalogue = admitted
-    _must_be_live(credential, now)
+    _must_be_let_in(credential, sender.address, now, scheme)
     if credential.user:
         with tenant.ledger.reading() as connection:
-            _must_have_its_user(tenant, connection, credential.user)
+            _must_have_its_user(tenant, connection, credential.user, scheme)
     policy = preset(credential.policy) if credential.policy else catalogue.policy
-    return Principal(tenant, credential, catalogue, policy, token.sha256, memory)
+    how = scheme, token.sha256, sender.address
+    return Principal(tenant, credential, catalogue, policy, *how, memory)
 
 
-def no_token() -> Unauthorized:
-    """Return the refusal of a request that has no token and needs one."""
-    return Unauthorized(
-        "token.missing",
-        "This request has no token. Send one in the Authorization header.",
-        okta="In Okta, paste it into the API Token or Authorization field of the app's provisioning"
-        " settings.",
-        headers=_CHALLENGE,
-    )
+def _token_of(sender: Sender) -> tuple[str, tokens.Token]:
+    """Return how a token was sent, and it; raises Unauthorized for what cannot be one."""
+    schemes = sender.schemes
+    scheme, text = _sent(sender.header)
+    if text == "":
+        raise refusals.no_token(schemes)
+    if scheme not in schemes and (scheme == BASIC or OAUTH not in schemes):
+        raise refusals.scheme_is_off(scheme, schemes)
+    token = tokens.parse(text) if text else None
+    if token is None:
+        raise refusals.no_token_of_ours(scheme)
+    if token.prefix is Prefix.ACCESS:
+        if OAUTH not in schemes:
+            raise refusals.scheme_is_off(OAUTH, schemes)
+    elif token.prefix is not Prefix.TOKEN:
+        raise refusals.another_secret(scheme, token.prefix)
+    elif scheme not in schemes:
+        raise refusals.scheme_is_off(scheme, schemes)
+    return scheme, token
 
 
 def presented(header: str | None) -> tokens.Token | None:
     """Return the token of a header, live or not; None where it has none, or part of one."""
-    return tokens.parse(_text(header))
+    return tokens.parse(_sent(header)[1] or "")
 
 
 def claimed_ledger(header: str | None) -> str | None:
     """Return the id of the ledger that a token names; that proves nothing."""
-    found = _CLAIM.match(_text(header))
+    found = _CLAIM.match(_sent(header)[1] or "")
     return found[1] if found else None
 
 
-def _text(header: str | None) -> str:
-    return _SCHEME.sub("", (header or "").strip(), count=1)
+def _sent(header: str | None) -> tuple[str, str | None]:
+    """Return how a header sends a token, and the text in its place; "" where there is none.
+
+    The text is None where Basic is followed by something else than RFC 7617 has there.
+    """
+    text = (header or "").strip()
+    if text[:5].lower() == BASIC and text[5:6] in _BLANK:
+        return BASIC, _password(text[5:].strip())
+    return HEADER, _BEARER.sub("", text, count=1)
 
 
-def _must_have_its_user(tenant: Tenant, connection: Connection, user: str) -> None:
-    if not tenant.has_active_user(connection, user):
-        raise Unauthorized(
-            "token.user_gone",
-            "The token belongs to a user who was deactivated or deleted.",
-            headers=_REFUSED,
-        )
+def _password(encoded: str) -> str | None:
+    """Return the password of user name and password; the first colon is between them."""
+    try:
+        pair = b64decode(encoded, validate=True).decode()
+    except ValueError:  # neither base64 nor UTF-8
+        return None
+    return pair.partition(":")[2].strip() or None
 
 
-def _must_be_live(credential: Credential, now: str) -> None:
+def _must_be_let_in(credential: Credential, address: str, now: str, scheme: str) -> None:
     state = credential.state(now)
     if state != "live":
-        ended = "has expired" if state == "expired" else "was revoked"
-        raise Unauthorized(
-            "token.ended",
-            "The token {ended}. Make a new one: scim-ledger token create.",
-            okta="Then paste it into Okta.",
-            ended=ended,
-            headers=_REFUSED,
-        )
+        raise refusals.ended(scheme, credential, state)
+    if not may_come_from(address, credential.networks):
+        raise refusals.another_network(credential, address)
+    if credential.allows == NOTHING:
+        raise refusals.paused(credential)
+
+
+def _must_not_be_paused(credential: Credential) -> None:
+    if credential.allows != ALL:
+        raise refusals.paused(credential)
+
+
+def _must_have_its_user(tenant: Tenant, connection: Connection, user: str, scheme: str) -> None:
+    if not tenant.has_active_user(connection, user):
+        raise refusals.user_gone(scheme)

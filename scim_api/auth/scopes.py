@@ -33,10 +33,16 @@ def scopes_for_scim(method: str, path: str) -> RequiredScopes:
 
     A route this function has never heard of is taken for a change, unless it is a GET.
     """
-    if method not in ("GET", "HEAD"):
-        searches = method == "POST" and path.endswith("/.search")  # RFC 7644 §3.4.3: a GET in POST
-        return _READING if searches else _WRITING
-    return None if _first(path) in _DISCOVERY else _READING
+    if not reads(method, path):
+        return _WRITING
+    return None if method != "POST" and _first(path) in _DISCOVERY else _READING
+
+
+def reads(method: str, path: str) -> bool:
+    """Return whether a request changes nothing; `path` is the pattern of its route."""
+    if method == "POST":
+        return path.endswith("/.search")  # RFC 7644 §3.4.3: a GET in POST
+    return method in ("GET", "HEAD")
 
 
 def needs_no_token(method: str, path: str) -> bool:

@@ -15,11 +15,10 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response
 
-from scim_api.auth.authenticate import authenticate
 from scim_api.auth.scopes import RequiredScopes, scopes_for_ledger, scopes_for_scim
 from scim_api.openapi.schemas import answered, written
 from scim_api.protocol.schema.attributes import ResourceType
-from scim_api.settings import Settings
+from scim_api.settings import BASIC, HEADER, Settings
 from scim_api.tenants.catalogue import BUILT_IN, Catalogue
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import current_exchange
@@ -32,6 +31,7 @@ LEDGER = "/ledger/v1"
 VERSION = version("scim-ledger")
 
 _STATIC = files("scim_api.openapi").joinpath("static.json").read_bytes()
+_SCHEMES = {HEADER: "bearer", BASIC: "basic"}  # by what the setting calls them
 _ANY_REQUEST = (400, 401, 403, 414, 429, 431, 500, 503)
 _WITH_BODY = (413, 415)
 
@@ -46,8 +46,8 @@ def openapi_blueprint(tenants: Tenants) -> Blueprint:
 def _openapi_json(tenants: Tenants) -> Response:
     """GET the document of the token's ledger, or what every ledger has."""
     exchange = current_exchange()
-    header = exchange.environ.get("HTTP_AUTHORIZATION")
-    catalogue = authenticate(header, tenants, exchange.at).catalogue if header else BUILT_IN
+    authorized = exchange.environ.get("HTTP_AUTHORIZATION")
+    catalogue = exchange.caller(tenants, exchange.at).catalogue if authorized else BUILT_IN
     return plain_json(document(catalogue, exchange.settings, exchange.root_url))
 
 
@@ -58,14 +58,20 @@ def document(catalogue: Catalogue, settings: Settings, server: str) -> JsonObjec
     found["info"]["version"] = VERSION
     found["servers"] = [{"url": server or "/"}]
     scim, ledger, elsewhere = (_for_each_type(part, types) for part in found["paths"].values())
-    _complete(scim, scopes_for_scim)
-    _complete(ledger, scopes_for_ledger)
+    schemes = [_SCHEMES[each] for each in settings.authentication if each in _SCHEMES]
+    _complete(scim, scopes_for_scim, schemes)
+    _complete(ledger, scopes_for_ledger, schemes)
+    any_token: list[JsonObject] = [{name: []} for name in schemes]
+    found["security"] = any_token
+    elsewhere["/openapi.json"]["get"]["security"] = [{}, *any_token]
     if settings.config_public:
-        scim["/ServiceProviderConfig"]["get"]["security"] = [{}, {"bearer": []}]
+        scim["/ServiceProviderConfig"]["get"]["security"] = [{}, *any_token]
     for path in ledger if settings.tlog_public else ():
         if path.startswith("/tlog/"):
             ledger[path]["get"]["security"].insert(0, {})
     found["paths"] = _below(settings.base_path, scim) | _below(LEDGER, ledger) | elsewhere
+    known = found["components"]["securitySchemes"]
+    found["components"]["securitySchemes"] = {name: known[name] for name in schemes}
     schemas = found["components"]["schemas"] = _for_each_type(found["components"]["schemas"], types)
     for resource_type in types:
         schemas[resource_type.name] = answered(resource_type)
@@ -88,7 +94,9 @@ def _for_each_type(entries: JsonObject, types: Sequence[ResourceType]) -> JsonOb
     return found
 
 
-def _complete(paths: JsonObject, scopes_for: Callable[[str, str], RequiredScopes]) -> None:
+def _complete(
+    paths: JsonObject, scopes_for: Callable[[str, str], RequiredScopes], schemes: Sequence[str]
+) -> None:
     """Add to each operation the errors of any request, and the scopes of which one opens it."""
     for path, methods in paths.items():
         for method, operation in methods.items():
@@ -97,7 +105,9 @@ def _complete(paths: JsonObject, scopes_for: Callable[[str, str], RequiredScopes
             operation["responses"] = dict(sorted((operation["responses"] | failures).items()))
             scopes = scopes_for(method.upper(), path)
             if scopes is not None:
-                operation["security"] = [{"bearer": [str(scope)]} for scope in scopes]
+                operation["security"] = [
+                    {name: [str(scope)]} for name in schemes for scope in scopes
+                ]
 
 
 def _below(base: str, paths: JsonObject) -> JsonObject:

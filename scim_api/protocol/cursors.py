@@ -79,8 +79,9 @@ def _fingerprint(parameters: Parameters, about: str) -> str:
 def seal_cursor(fingerprint: str, count: int, position: Any, key: bytes) -> str:
     """Return a cursor for a position, which can be any JSON; safe in a URL.
 
-    `key` is the SHA-256 of the client's token: the same in every process and after a restart, and
-    of no use to another client. `fingerprint` stands for the query without count and cursor.
+    `key` is the SHA-256 of the first secret of the client's credential: the same in every process,
+    after a restart and with every later token of the credential, and of no use to another client.
+    `fingerprint` stands for the query without count and cursor.
     """
     nonce = os.urandom(_NONCE)
     content = orjson.dumps([_seconds(), count, position])
@@ -102,7 +103,7 @@ def open_cursor(cursor: str, fingerprint: str, count: int | None, key: bytes) ->
     except (InvalidTag, ValueError):  # ValueError: no base 64, or shorter than a nonce
         raise InvalidCursor(
             "cursor.invalid",
-            "The cursor is not one that this service gave to this token for this query: filter,"
+            "The cursor is not one that this service gave to this client for this query: filter,"
             " sortBy and sortOrder must stay the same from page to page. Start the list again, with"
             " an empty cursor.",
         ) from None

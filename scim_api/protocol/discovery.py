@@ -13,18 +13,27 @@ from scim_api.protocol.list_query import DEFAULT_COUNT
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS
+from scim_api.settings import BASIC, HEADER
 
 RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
 _CONFIG = resources.files(__package__).joinpath("service_provider.json").read_bytes()
+_SCHEMES = {HEADER: "oauthbearertoken", BASIC: "httpbasic"}  # by what the setting calls them
 _STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
 
 
 def service_provider_config(
-    tolerances: Tolerances, base_url: str, *, max_results: int, max_payload: int
+    tolerances: Tolerances,
+    base_url: str,
+    *,
+    max_results: int,
+    max_payload: int,
+    schemes: Sequence[str],
 ) -> dict[str, Any]:
     """Return the ServiceProviderConfig (RFC 7643 §5): only what this service can do.
+
+    `schemes` are the ways to authenticate that are on, the preferred one first.
 
     Where nothing is forgiven, it conforms to draft-ietf-scim-interop-profile, and says so.
     """
@@ -34,6 +43,7 @@ def service_provider_config(
     size = min(DEFAULT_COUNT, max_results)
     document["pagination"] |= {"defaultPageSize": size, "maxPageSize": max_results}
     document["pagination"]["cursorTimeout"] = TIMEOUT
+    document["authenticationSchemes"] = _schemes(document["authenticationSchemes"], schemes)
     if tolerances.allow("pagination_left_out"):
         del document["pagination"]
     document["meta"] = _meta("ServiceProviderConfig", f"{base_url}/ServiceProviderConfig")
@@ -41,6 +51,12 @@ def service_provider_config(
         document["etag"] = {"supported": False}
         document["interopProfileConformant"] = True
     return document
+
+
+def _schemes(known: list[dict[str, Any]], on: Sequence[str]) -> list[dict[str, Any]]:
+    """Return those of the known schemes that are on, the first as the primary one."""
+    types = [_SCHEMES[each] for each in on if each in _SCHEMES]
+    return [each | {"primary": each["type"] == types[0]} for each in known if each["type"] in types]
 
 
 def resource_type_document(resource_type: ResourceType, base_url: str) -> dict[str, Any]:

@@ -24,9 +24,9 @@ _MAX_DETAIL = 1000  # characters
 _MAX_SEGMENTS = 12
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-_TOKEN = re.compile(r"scl_[\w%-]*", re.ASCII | re.IGNORECASE)
+_TOKEN = re.compile(r"scl[acors]?_[\w%-]*", re.ASCII | re.IGNORECASE)  # or another of our secrets
 _PERSONAL = re.compile(
-    r"@|%40|\sat\s|scl_"  # an e-mail address, or a token
+    r"@|%40|\sat\s|scl[acors]?_"  # an e-mail address, or a secret
     r"|\+(?:[ ().-]*\d){7}|(?=\d*[ +]+\d)\d(?:[ +]*\d){6}",  # a telephone number
     re.IGNORECASE,
 )
@@ -210,5 +210,5 @@ def known_client(agent: str) -> str:
 
 
 def without_tokens(agent: str) -> str:
-    """Return a User-Agent without tokens of this service."""
-    return _TOKEN.sub("", agent) if "scl_" in agent.lower() else agent
+    """Return a User-Agent without tokens and other secrets of this service."""
+    return _TOKEN.sub("", agent) if "scl" in agent.lower() else agent

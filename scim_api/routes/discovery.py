@@ -26,6 +26,7 @@ def config(tenants: Tenants) -> Response:
         exchange.base_url,
         max_results=settings.max_results,
         max_payload=min(MAX_PAYLOAD, settings.max_body),
+        schemes=settings.authentication,
     )
     return _document(document)
 

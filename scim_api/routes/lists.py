@@ -48,7 +48,10 @@ def _answered(name: str | None, parameters: Parameters) -> Response:
     is_walk = cursors.is_walk(parameters)
     if is_walk:
         about = ",".join(each.name for each in types) + (f"@{past.position}" if past else "")
-        sealed = about, bytes.fromhex(exchange.principal.token_sha256)  # a cursor's place and key
+        sealed = (
+            about,
+            bytes.fromhex(exchange.principal.credential.seal),
+        )  # a cursor's place and key
         query = cursors.resumed(query, parameters, *sealed)
     source, readings = exchange.source
     with source.reading() as connection:

@@ -15,7 +15,8 @@ from ledger.events import Metadata
 from ledger.user_agents import OKTA, family
 from projections.current.reader import ResourceReader
 from projections.history.history import Past
-from scim_api.auth.authenticate import Principal, no_token
+from scim_api.auth.authenticate import Principal, Sender, authenticate
+from scim_api.auth.refusals import no_token
 from scim_api.protocol.conditions import Conditions, conditions
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.policy import Tolerances
@@ -24,6 +25,7 @@ from scim_api.request_log.records import Outcome, known_method, without_tokens
 from scim_api.service.reader import PastReader, Reader, Source
 from scim_api.service.service import Service
 from scim_api.settings import Settings
+from scim_api.tenants.tenants import Tenants
 from scim_api.web.limits import Limits
 from scim_api.web.proxies import is_host
 
@@ -94,8 +96,17 @@ class Exchange:
     def principal(self) -> Principal:
         """The authenticated caller; raises Unauthorized if the request has no token."""
         if self.authenticated is None:
-            raise no_token()
+            raise no_token(self.settings.authentication)
         return self.authenticated
+
+    def caller(self, tenants: Tenants, now: str) -> Principal:
+        """Return whose the request is by its Authorization header, now (a timestamp).
+
+        Raises Unauthorized or Forbidden. A request that lasts asks again later.
+        """
+        header, address = self.environ.get("HTTP_AUTHORIZATION"), self.address
+        sender = Sender(header, address, self.settings.authentication)
+        return authenticate(sender, tenants, now)
 
     @property
     def client(self) -> str:

@@ -1,4 +1,4 @@
-"""Routes, and the check before them: who asks (401), and what their token opens (403)."""
+"""Routes, and the check before them: whose a request is (401), and what they may do (403)."""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,8 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from scim_api.auth.authenticate import authenticate
-from scim_api.auth.scopes import RequiredScopes, require
+from scim_api.auth.scopes import RequiredScopes, reads, require
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import current_exchange
 
@@ -41,19 +40,22 @@ def guard(
     """
 
     @cache  # by route and method, not by what clients send
-    def rule_of(method: str, pattern: str) -> tuple[RequiredScopes, bool]:
+    def rule_of(method: str, pattern: str) -> tuple[RequiredScopes, bool, bool]:
         path = pattern.removeprefix(base)
-        return scopes_for(method, path), public(method, path)
+        return scopes_for(method, path), public(method, path), not reads(method, path)
 
     @blueprint.before_request
     def _admit() -> None:
         exchange = current_exchange()
-        header = exchange.environ.get("HTTP_AUTHORIZATION")
-        allowed, for_all = rule_of(exchange.environ["REQUEST_METHOD"], str(request.url_rule))
-        if for_all and not header:
+        allowed, for_all, writes = rule_of(
+            exchange.environ["REQUEST_METHOD"], str(request.url_rule)
+        )
+        if for_all and not exchange.environ.get("HTTP_AUTHORIZATION"):
             return
-        principal = exchange.authenticated = authenticate(header, tenants, exchange.at)
+        principal = exchange.authenticated = exchange.caller(tenants, exchange.at)
         if exchange.limits.requests:
             exchange.limits.count_request(principal.credential.id)
+        if writes:
+            principal.must_write()
         if allowed is not None:
             require(principal, *allowed)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scim_api.settings import VARIABLES, SettingsError, load, unknown
+from scim_api.settings import VARIABLES, SettingsError, described, load, unknown
 from tests.scim_api.process import PROGRAM, environment, free_port
 
 PRODUCTION = {
@@ -81,6 +81,9 @@ WRONG = [
     ("SCIM_JWKS_HOSTS", "login.example.com:443", "host names"),
     ("SCIM_JWKS_HOSTS", "login.example.com,", "host names"),
     ("SCIM_JWKS_HOSTS", "*.example.com", "host names"),
+    ("SCIM_AUTHENTICATION", "bearer", "header,basic,oauth"),
+    ("SCIM_AUTHENTICATION", "header,", "header,basic,oauth"),
+    ("SCIM_AUTHENTICATION", ",", "header,basic,oauth"),
 ]
 
 
@@ -103,6 +106,22 @@ def test_a_file_is_no_data_directory(tmp_path):
     file.touch()
 
     assert "folder" in refused(SCIM_DATA_DIR=str(file))
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, ("header", "basic", "oauth")),
+        ({"SCIM_AUTHENTICATION": "oauth, header"}, ("header", "oauth")),
+        ({"SCIM_AUTHENTICATION": "basic,basic"}, ("basic",)),
+    ],
+)
+def test_the_ways_to_authenticate_are_a_list_in_any_order(given, read):
+    settings = load(given)
+
+    assert settings.authentication == read
+    shown = {row["setting"]: row["value"] for row in described(settings, given)}
+    assert shown["SCIM_AUTHENTICATION"] == ",".join(read)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
-"""Bearer tokens: how clients send them, when they are refused, what is stored."""
+"""Tokens: how clients send them, when they are refused, what is stored."""
 
 import hashlib
 import subprocess
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -16,7 +17,8 @@ from scim_api.auth import tokens
 from tests.scim_api.client import Api, patch, refusal, replace, user
 from tests.scim_api.process import PROGRAM, environment
 
-CHALLENGE = 'Bearer realm="SCIM"'
+BASIC = 'Basic realm="SCIM", charset="UTF-8"'
+CHALLENGE = f'Bearer realm="SCIM", {BASIC}'
 REFUSED = 'Bearer realm="SCIM", error="invalid_token"'
 
 
@@ -63,8 +65,6 @@ def test_no_token_is_401_with_a_challenge(api, authorization):
         "Bearer {} {}",
         "Bearer{}",
         "Token {}",
-        "Basic {}",
-        "Basic dXNlcjpwYXNzd29yZA==",
         'Digest username="x"',
         "Bearer \u00e9{}",
         "Bearer " + "x" * 7000,
@@ -76,6 +76,107 @@ def test_a_malformed_token_is_401_invalid_token(api, form):
 
     assert refusal(response)[0] == 401
     assert response.headers["WWW-Authenticate"] == REFUSED
+
+
+# Basic (RFC 7617)
+
+
+def basic(label, password, word="Basic"):
+    """Return a header of Basic authentication."""
+    return f"{word} {b64encode(f'{label}:{password}'.encode()).decode()}"
+
+
+@pytest.mark.parametrize("label", ["okta", "", "okta-acme", "j\u00fcrgen", "jane@example.com", " "])
+def test_basic_takes_a_token_as_the_password_of_any_user_name(api, label):
+    assert authorized(api, basic(label, api.token)).status_code == 200
+
+
+@pytest.mark.parametrize("word", ["basic", "BASIC", "Basic ", "Basic\t"])
+def test_the_word_basic_is_read_as_bearer_is(api, word):
+    assert authorized(api, basic("okta", api.token, word)).status_code == 200
+
+
+def test_a_token_pasted_with_a_line_break_into_the_password_works(api):
+    assert authorized(api, basic("okta", f" {api.token}\n")).status_code == 200
+
+
+NO_TOKENS = {
+    "nothing": lambda token: "Basic",
+    "blank": lambda token: "Basic ",
+    "no base64": lambda token: f"Basic {token}",
+    "both empty": lambda token: basic("", ""),
+    "a password": lambda token: basic("okta", "password"),
+    "token as the user": lambda token: basic(token, ""),
+    "token as the user, a password": lambda token: basic(token, "x"),
+    "two colons": lambda token: basic("ok:ta", token),  # the first one ends the user name
+    "torn": lambda token: basic("okta", token[:-1]),
+    "too long": lambda token: basic("okta", f"{token}x"),
+    "no colon": lambda token: f"Basic {b64encode(token.encode()).decode()}",
+    "not UTF-8": lambda token: "Basic " + b64encode(b"okta:\xff" + token.encode()).decode(),
+    "a character too many": lambda token: f"{basic('okta', token)}!",
+    "not ASCII": lambda token: f"{basic('okta', token)}\u00e9",
+    "after Bearer": lambda token: f"Bearer {basic('okta', token)}",
+}
+
+
+@pytest.mark.parametrize("form", NO_TOKENS)
+def test_a_password_that_is_no_token_is_401(api, form):
+    sent = NO_TOKENS[form](api.token)
+    response = authorized(api, sent.encode().decode("latin-1"))
+
+    assert refusal(response)[0] == 401
+    assert response.headers["WWW-Authenticate"] == (BASIC if sent.startswith("Basic") else REFUSED)
+    assert api.token[20:40] not in response.text
+
+
+def test_basic_has_the_scopes_the_end_and_the_record_of_its_token(api):
+    issued = api.site.issue(called="reader", scopes=("read",))
+    sent = {"Authorization": basic("okta", issued.token)}
+    assert api.get("/Users", headers=sent).status_code == 200
+    assert refusal(api.post(user(), headers=sent))[0] == 403
+
+    revoke(api.site, issued.id)
+
+    response = api.get("/Users", headers=sent)
+    assert "revoked" in refusal(response)[2]
+    assert response.headers["WWW-Authenticate"] == BASIC
+    api.site.close()
+    tenant = api.site.console.tenant("default")
+    assert {record.actor for record in tenant.requests.records(9)} == {issued.id}
+    tenant.close()
+
+
+# Ways that are off
+
+
+@pytest.mark.parametrize(
+    ("on", "header", "status", "challenge"),
+    [
+        ("header", "Bearer {}", 200, None),
+        ("header", "{}", 200, None),
+        ("header", None, 401, 'Bearer realm="SCIM"'),
+        ("header", "Basic {}", 401, 'Bearer realm="SCIM"'),
+        ("basic", "Basic {}", 200, None),
+        ("basic", None, 401, BASIC),
+        ("basic", "Bearer {}", 401, BASIC),
+        ("basic", "{}", 401, BASIC),
+        ("basic,header", None, 401, CHALLENGE),
+    ],
+)
+def test_only_what_is_on_is_let_in_and_offered(make_site, on, header, status, challenge):
+    client = make_site(SCIM_AUTHENTICATION=on).make()
+    token = basic("x", client.token).split()[1] if header == "Basic {}" else client.token
+    sent = header and header.format(token)
+
+    for path in ("/Users", "/openapi.json"):
+        base = {"base": ""} if path == "/openapi.json" else {}
+        response = client.get(path, headers={"Authorization": sent}, **base)
+
+        if path == "/openapi.json" and sent is None:
+            continue  # it needs none
+        assert response.status_code == status
+        assert response.headers.get("WWW-Authenticate") == challenge
+        assert status == 200 or sent is None or "SCIM_AUTHENTICATION" in refusal(response)[2]
 
 
 @pytest.mark.parametrize("place", [0, 4, 10, 19, 25, 50, 63, 68, 69])

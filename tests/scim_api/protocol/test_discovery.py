@@ -258,12 +258,26 @@ def test_a_policy_leaves_pagination_out_for_clients_that_refuse_the_key(api):
     assert own.get("/Users", query_string={"cursor": ""}).status_code == 200
 
 
-def test_the_announced_authentication_is_the_one_that_works(api, config):
-    [scheme] = config["authenticationSchemes"]
+@pytest.mark.parametrize(
+    ("on", "types"),
+    [
+        ({}, ["oauthbearertoken", "httpbasic"]),
+        ({"SCIM_AUTHENTICATION": "basic, header"}, ["oauthbearertoken", "httpbasic"]),
+        ({"SCIM_AUTHENTICATION": "header"}, ["oauthbearertoken"]),
+        ({"SCIM_AUTHENTICATION": "basic"}, ["httpbasic"]),
+    ],
+)
+def test_exactly_the_ways_to_authenticate_that_are_on_are_announced(make_site, on, types):
+    client = make_site(**on).make()
+    schemes = client.get("/ServiceProviderConfig", headers=NOBODY).json["authenticationSchemes"]
+    described = client.get("/openapi.json", base="", headers=NOBODY).json
 
-    assert scheme["type"] == "oauthbearertoken"
-    assert scheme["primary"] is True
-    assert api.get("/Users").status_code == 200
+    assert [scheme["type"] for scheme in schemes] == types
+    assert [scheme["primary"] for scheme in schemes] == [True] + [False] * (len(types) - 1)
+    assert len(described["components"]["securitySchemes"]) == len(types)
+    assert [[*one] for one in described["security"]] == [
+        [name] for name in described["components"]["securitySchemes"]
+    ]
 
 
 def test_each_announced_resource_type_is_served_with_its_schemas(api):

@@ -327,6 +327,8 @@ def test_only_segments_issued_by_the_service_are_logged(path, expected):
         ("Okta 0171 234 5678", "Okta"),
         ("Mozilla/5.0 Gecko/20100101 X/1.0", "Mozilla/5.0 Gecko/20100101 X/1.0"),
         ("Okta scl_0123456789abcdef_secret", "Okta"),
+        *((f"Okta SCL{kind}_0123456789abcdef_secret", "Okta") for kind in "acors"),
+        ("Okta scl 1.0", "Okta scl 1.0"),
     ],
 )
 def test_of_a_client_that_names_a_person_or_a_token_only_the_family_is_kept(agent, expected):
