@@ -9,12 +9,16 @@ from flask import Flask, Response, has_request_context, request
 from scim_api.audit.feeds import Feeds
 from scim_api.audit.parameters import BASE
 from scim_api.audit.routes import audit_blueprint, tlog_blueprint
+from scim_api.auth.oauth.errors import InvalidGrant
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi.document import openapi_blueprint
 from scim_api.protocol.errors import NotServed, Refusal
 from scim_api.routes.blueprint import scim_blueprint
+from scim_api.routes.oauth.addresses import BASE as OAUTH_BASE
+from scim_api.routes.oauth.answers import refused as oauth_refusal
+from scim_api.routes.oauth.blueprint import oauth_blueprint
 from scim_api.server import health
-from scim_api.settings import Settings
+from scim_api.settings import OAUTH, Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, current_exchange, entered, left
 from scim_api.web.lean_flask import LeanFlask
@@ -35,6 +39,8 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.register_blueprint(tlog_blueprint(settings, tenants))
     app.register_blueprint(health.blueprint(settings.data_dir, tenants))
     app.register_blueprint(openapi_blueprint(tenants))
+    if OAUTH in settings.authentication:
+        app.register_blueprint(oauth_blueprint(settings, tenants))
     app.before_request(lambda: current_exchange().check_host())
     app.register_error_handler(Exception, _failed)
     rules = (rule.rule for rule in app.url_map.iter_rules())
@@ -112,11 +118,14 @@ def _failed(error: Exception) -> Response:
     exchange = current_exchange()
     for_scim = f"{request.path}/".startswith(f"{exchange.settings.base_path}/")
     refusal = refusal_of(error, okta=exchange.is_okta, scim=for_scim)
-    if refusal.status == 401 and (too_many := exchange.limits.count_refusal(exchange.address)):
-        refusal = too_many.refusal()
+    is_attempt = refusal.status == 401 or isinstance(error, InvalidGrant)
+    if is_attempt and (too_many := exchange.limits.count_refusal(exchange.address)):
+        error, refusal = too_many, too_many.refusal()
     exchange.outcome = refusal
     if refusal.status >= 500 and not isinstance(error, NotServed):
         fields = {"request_id": exchange.id}
         LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
+    if request.path.startswith(f"{OAUTH_BASE}/") and OAUTH in exchange.settings.authentication:
+        return oauth_refusal(exchange, error, refusal)
     body = orjson.dumps(refusal.document())
     return json_response(exchange, body, refusal.status, refusal.headers)

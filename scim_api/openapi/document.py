@@ -3,7 +3,7 @@
 static.json has the operations in three parts: below the SCIM base, below the base of the ledger's
 own API, and elsewhere. It leaves out of the first two what every operation there has: the errors
 that any request can get, and the scopes that open it. An entry with <Type> or <Endpoint> stands for
-one entry per resource type.
+one entry per resource type. oauth.json is what the authorization server adds where it is on.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from flask import Blueprint, Response
 from scim_api.auth.scopes import RequiredScopes, scopes_for_ledger, scopes_for_scim
 from scim_api.openapi.schemas import answered, written
 from scim_api.protocol.schema.attributes import ResourceType
-from scim_api.settings import BASIC, HEADER, Settings
+from scim_api.settings import BASIC, HEADER, OAUTH, Settings
 from scim_api.tenants.catalogue import BUILT_IN, Catalogue
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import current_exchange
@@ -30,7 +30,9 @@ JsonObject = dict[str, Any]
 LEDGER = "/ledger/v1"
 VERSION = version("scim-ledger")
 
-_STATIC = files("scim_api.openapi").joinpath("static.json").read_bytes()
+_FILES = files("scim_api.openapi")
+_STATIC = _FILES.joinpath("static.json").read_bytes()
+_OAUTH = _FILES.joinpath("oauth.json").read_bytes()
 _SCHEMES = {HEADER: "bearer", BASIC: "basic"}  # by what the setting calls them
 _ANY_REQUEST = (400, 401, 403, 414, 429, 431, 500, 503)
 _WITH_BODY = (413, 415)
@@ -72,11 +74,21 @@ def document(catalogue: Catalogue, settings: Settings, server: str) -> JsonObjec
     found["paths"] = _below(settings.base_path, scim) | _below(LEDGER, ledger) | elsewhere
     known = found["components"]["securitySchemes"]
     found["components"]["securitySchemes"] = {name: known[name] for name in schemes}
+    if OAUTH in settings.authentication:
+        _add(found, orjson.loads(_OAUTH))
     schemas = found["components"]["schemas"] = _for_each_type(found["components"]["schemas"], types)
     for resource_type in types:
         schemas[resource_type.name] = answered(resource_type)
         schemas[f"{resource_type.name}Written"] = written(resource_type)
     return found
+
+
+def _add(document: JsonObject, oauth: JsonObject) -> None:
+    """Add the authorization server, whose refusals are not SCIM's."""
+    document["tags"].append({"name": "oauth"})
+    document["paths"] |= oauth.pop("paths")
+    for kind, entries in oauth.items():
+        document["components"][kind] |= entries
 
 
 def _for_each_type(entries: JsonObject, types: Sequence[ResourceType]) -> JsonObject:

@@ -144,7 +144,8 @@ def refusal(error: Exception) -> bytes:
 
 def _meaning(error: Exception) -> tuple[int, str]:
     if isinstance(error, LimitRequestLine):
-        return 414, "The address is longer than 8190 bytes. Shorten the filter."
+        most = error.max_size or 8190
+        return 414, f"The address is longer than {most} bytes. Shorten it, or its filter."
     if isinstance(error, LimitRequestHeaders):
         return 431, "The headers are longer or more than this service takes."
     if isinstance(error, ScimError):

@@ -10,6 +10,9 @@ from gunicorn.http.message import MAX_HEADERS, Request
 from gunicorn.http.unreader import Unreader
 
 from scim_api.protocol.errors import ScimError
+from scim_api.routes.oauth.addresses import AUTHORIZE, LONGEST_LINE
+
+_LONG = f"GET {AUTHORIZE}?".encode()
 
 Headers = list[tuple[str, str]]
 
@@ -56,6 +59,7 @@ class Head(Request):  # type: ignore[misc]
         """Read the head; raises Incomplete, and whatever gunicorn refuses a request with."""
         self.block: Block | None = None
         self._blocks = blocks
+        self._begins = data[: len(_LONG)]
         self.arrived = Arrived(data)
         super().__init__(rules, self.arrived, client)
         if not (self.block and self.block.environ):
@@ -63,6 +67,12 @@ class Head(Request):  # type: ignore[misc]
         reader = self.body.reader
         self.chunked = isinstance(reader, ChunkedReader)
         self.length: int = 0 if self.chunked else reader.length
+
+    def parse(self, unreader: Any) -> Any:
+        """Read the head; the first line of an authorization request may be longer than others."""
+        if self._begins.startswith(_LONG):
+            self.limit_request_line = self._fast_limit_request_line = LONGEST_LINE
+        return super().parse(unreader)
 
     def parse_headers(self, data: bytes, from_trailer: bool = False) -> Headers:
         """Return the headers; what was read before need not be read again.
@@ -96,7 +106,7 @@ def rules_of(cfg: Any) -> Any:
     fields = (cfg.limit_request_fields or MAX_HEADERS) * (cfg.limit_request_field_size + 2)
     return SimpleNamespace(
         **settings,
-        longest_head=cfg.limit_request_line + 2 + fields + 4,  # bytes
+        longest_head=LONGEST_LINE + 2 + fields + 4,  # bytes
         is_ssl=False,
         forwarded_allow_networks=cfg.forwarded_allow_networks,
         proxy_allow_networks=cfg.proxy_allow_networks,

@@ -25,7 +25,7 @@ from scim_api.request_log.records import Outcome, known_method, without_tokens
 from scim_api.service.reader import PastReader, Reader, Source
 from scim_api.service.service import Service
 from scim_api.settings import Settings
-from scim_api.tenants.tenants import Tenants
+from scim_api.tenants.tenants import Tenant, Tenants
 from scim_api.web.limits import Limits
 from scim_api.web.proxies import is_host
 
@@ -42,7 +42,7 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_base_url", "_started", "at", "authenticated", "environ", "id"),
+        *("_base_url", "_started", "about", "at", "authenticated", "environ", "id"),
         *("limits", "outcome", "past", "settings", "tolerated"),
     )
 
@@ -55,6 +55,7 @@ class Exchange:
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
         self.authenticated: Principal | None = None
+        self.about: Tenant | None = None  # by what it says of itself, where no credential does
         self.tolerated: set[str] = set()
         self.past: Past | None = None  # read instead of the present
         self.outcome: Outcome | None = None  # for the request log, where it is kept
@@ -170,10 +171,13 @@ class Exchange:
         scheme = environ["wsgi.url_scheme"]
         return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
-    def metadata(self, via: str) -> Metadata:
-        """Return who causes a change: an opaque id, and the rest where it can be erased."""
+    def metadata(self, via: str, actor: str | None = None) -> Metadata:
+        """Return who causes a change: an opaque id, and the rest where it can be erased.
+
+        It is the credential that was sent, unless another way to authenticate says who it is.
+        """
         return Metadata(
-            actor=self.principal.credential.id,
+            actor=self.principal.credential.id if actor is None else actor,
             via=via,
             txn=clock.uuid7(),
             request={
@@ -207,6 +211,8 @@ class Exchange:
         }
         if who := self.authenticated:
             line |= {"ledger": who.tenant.name, "credential": who.credential.id}
+        elif self.about:
+            line["ledger"] = self.about.name
         if self.tolerated:
             line["tolerated"] = sorted(self.tolerated)
         return line

@@ -72,7 +72,7 @@ def read_json(exchange: Exchange, most: int | None = None) -> Any:
     """
     _check_media_type(exchange.environ)
     of_any = exchange.settings.max_body
-    raw = _read_whole(exchange.environ, min(most or of_any, of_any), of_any)
+    raw = read_whole(exchange.environ, min(most or of_any, of_any), of_any)
     raw = raw.removeprefix(_BYTE_ORDER_MARK)
     if not raw:
         raise InvalidSyntax("body.missing", "The request has no body. It needs a JSON object.")
@@ -88,7 +88,7 @@ def read_json(exchange: Exchange, most: int | None = None) -> Any:
     return body
 
 
-def _read_whole(environ: Mapping[str, Any], limit: int, of_any: int) -> bytes:
+def read_whole(environ: Mapping[str, Any], limit: int, of_any: int) -> bytes:
     """Return a whole body; raises ScimError for one that breaks off or goes on.
 
     One larger than `limit`, but not than `of_any`, is read all the same: many clients read an

@@ -65,6 +65,8 @@ class RequestLogger:
         who = exchange.authenticated
         if who:
             return who.tenant, who.credential, who.catalogue.resource_types
+        if exchange.about:
+            return exchange.about, None, RESOURCE_TYPES
         header = exchange.environ.get("HTTP_AUTHORIZATION")
         token = presented(header)
         try:

@@ -123,6 +123,12 @@ def register(
     return Registered(client, secret, effects["expires_at"])
 
 
+def home_of(client_id: str) -> str | None:
+    """Return the id of the ledger that a client id names; that proves nothing."""
+    found = _ID.fullmatch(client_id)
+    return found[1] if found else None
+
+
 def find(tenants: Tenants, client_id: str) -> Client | None:
     """Return the client of a client id, unless it was removed."""
     found = _ID.fullmatch(client_id)

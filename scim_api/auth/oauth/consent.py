@@ -63,7 +63,8 @@ class Asking:
     def answered(self, issuer: str, **parameters: str) -> str:
         """Return the address that the browser is sent to with some parameters."""
         given = {**parameters, "state": self.state, "iss": issuer}  # RFC 9207
-        query = urlencode({name: each for name, each in given.items() if each is not None})
+        known = {name: each for name, each in given.items() if each is not None}
+        query = urlencode(known, errors="surrogateescape")  # state goes back byte for byte
         between = "&" if urlsplit(self.redirect_uri).query else "?"
         return f"{self.redirect_uri}{between}{query}"
 

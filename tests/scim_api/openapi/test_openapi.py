@@ -67,7 +67,10 @@ def test_programs_that_generate_clients_can_use_names_and_bodies(document):
     bodies = [one["requestBody"] for one in operations(document).values() if "requestBody" in one]
 
     assert [name for name in names if not re.fullmatch(r"[A-Za-z0-9_-]+", name)] == []
-    assert {tuple(body["content"]) for body in bodies} == {("application/scim+json",)}
+    assert {tuple(body["content"]) for body in bodies} == {
+        ("application/scim+json",),
+        ("application/x-www-form-urlencoded",),
+    }
 
 
 def test_every_operation_has_an_id_of_its_own(document):
@@ -79,7 +82,7 @@ def test_every_operation_has_an_id_of_its_own(document):
 def test_every_error_is_a_scim_error(document):
     for operation in operations(document).values():
         for status, answer in operation["responses"].items():
-            if status >= "400" and operation["tags"] != ["health"]:
+            if status >= "400" and operation["tags"] not in (["health"], ["oauth"]):
                 content = resolve(document, answer)["content"]
                 assert content["application/scim+json"]["schema"]["$ref"].endswith("/Error")
 
@@ -146,6 +149,9 @@ def test_the_document_requires_a_token_except_for_public_addresses(document):
         "/readyz",
         "/openapi.json",
         f"{BASE}/ServiceProviderConfig",
+        "/oauth/authorize",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/{path}",
     }
 
 
@@ -224,3 +230,11 @@ def test_the_document_lists_every_resource_type(document):
 
 def _items(document):
     return document["components"]["schemas"]["AnyResourceList"]["properties"]["Resources"]["items"]
+
+
+def test_without_oauth_its_addresses_are_in_no_document(make_site):
+    api = make_site(SCIM_AUTHENTICATION="header").make()
+
+    found = api.ask("GET", "/openapi.json", base="").json
+    assert [path for path in found["paths"] if "oauth" in path] == []
+    assert "client" not in found["components"]["securitySchemes"]

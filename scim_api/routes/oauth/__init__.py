@@ -1,0 +1,1 @@
+"""OAuth 2 over HTTP: the pages and endpoints of the authorization server."""

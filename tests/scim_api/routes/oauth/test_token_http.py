@@ -1,0 +1,288 @@
+"""/oauth/token, /oauth/revoke and the metadata: their answers as HTTP, and Authlib's judgement."""
+
+from base64 import b64encode
+from io import BytesIO
+from urllib.parse import quote_plus, urlsplit
+
+import pytest
+from authlib.common.security import generate_token
+from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from requests import Response
+from requests.adapters import BaseAdapter
+
+from scim_api.auth.oauth.clients import GRANT_TYPES
+from scim_api.auth.scopes import Scope
+from tests.scim_api.client import refusal, user
+from tests.scim_api.routes.oauth.browser import CALLBACK, FORM, Browser, sent_to
+
+ROOT = "https://scim.example.com"
+METADATA = "/.well-known/oauth-authorization-server"
+
+
+@pytest.fixture
+def browser(make_site):
+    site = make_site(SCIM_BASE_URL=f"{ROOT}/scim/v2")
+    return Browser(site.make(), grants=GRANT_TYPES, scopes=(Scope.PROVISION, Scope.READ))
+
+
+class InProcess(BaseAdapter):
+    """Has the application answer what `requests` would send over the network."""
+
+    def __init__(self, app):
+        super().__init__()
+        self.app = app
+
+    def send(self, request, **_):
+        answer = self.app.test_client().open(
+            request.path_url,
+            ROOT,
+            method=request.method,
+            headers=request.headers,
+            data=request.body,
+        )
+        response = Response()
+        response.status_code, response.raw = answer.status_code, BytesIO(answer.data)
+        response.headers.update(answer.headers)
+        response.request, response.url = request, request.url
+        return response
+
+    def close(self):
+        pass
+
+
+def session(browser, method, **more):
+    made = OAuth2Session(
+        browser.client.client_id,
+        browser.secret,
+        token_endpoint_auth_method=method,
+        redirect_uri=CALLBACK,
+        token_endpoint=f"{ROOT}/oauth/token",
+        **more,
+    )
+    made.mount(ROOT, InProcess(browser.site.app))
+    return made
+
+
+METHODS = pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+
+
+@METHODS
+@pytest.mark.parametrize("challenge", [{}, {"code_challenge_method": "S256"}], ids=str)
+def test_authlib_connects_refreshes_and_revokes(browser, method, challenge):
+    okta = session(browser, method, scope="provision offline_access", **challenge)
+    verifier = {"code_verifier": generate_token(48)} if challenge else {}
+    url, state = okta.create_authorization_url(f"{ROOT}/oauth/authorize", **verifier)
+    page = browser.ask("GET", query_string=urlsplit(url).query)
+    back = browser.submit(page, browser.code()).headers["Location"]
+
+    first = okta.fetch_token(authorization_response=back, state=state, **verifier)
+    made = okta.post(f"{ROOT}/scim/v2/Users", json=user())
+    second = okta.refresh_token()
+    read = okta.get(f"{ROOT}/scim/v2/Users")
+    revoked = okta.revoke_token(f"{ROOT}/oauth/revoke", token_type_hint="refresh_token")
+    refused = okta.get(f"{ROOT}/scim/v2/Users")
+
+    assert (first["token_type"], first["scope"]) == ("Bearer", "provision")
+    assert first["access_token"] != second["access_token"]
+    assert (made.status_code, read.status_code, refused.status_code) == (201, 200, 401)
+    assert revoked.status_code == 200
+
+
+@METHODS
+def test_authlib_gets_a_token_for_the_client_itself(browser, method):
+    entra = session(browser, method)
+
+    token = entra.fetch_token(grant_type="client_credentials")
+
+    assert token.keys() >= {"access_token", "expires_in", "scope"}
+    assert "refresh_token" not in token
+    assert entra.get(f"{ROOT}/scim/v2/Users").status_code == 200
+
+
+def test_authlib_finds_the_metadata_right(browser):
+    document = browser.ask("GET", METADATA).json
+
+    AuthorizationServerMetadata(document).validate()
+    assert document["issuer"] == ROOT
+    assert document["token_endpoint"] == f"{ROOT}/oauth/token"
+
+
+def test_an_issuer_with_a_path_has_its_metadata_before_that(make_site):
+    api = make_site(SCIM_BASE_URL=f"{ROOT}/tenant/scim/v2").make()
+    browser = Browser(api)
+
+    found = browser.ask("GET", f"{METADATA}/tenant").json
+    page = browser.get()
+
+    assert found["issuer"] == f"{ROOT}/tenant"
+    assert found["authorization_endpoint"] == f"{ROOT}/tenant/oauth/authorize"
+    assert 'action="/tenant/oauth/authorize"' in page.text
+    assert browser.ask("GET", f"{METADATA}/other").status_code == 404
+
+
+def post(browser, form=None, path="/oauth/token", *, basic=None, **more):
+    if basic:
+        text = ":".join(map(quote_plus, basic))
+        more["headers"] = {"Authorization": f"Basic {b64encode(text.encode()).decode()}"}
+    return browser.ask("POST", path, form, **more)
+
+
+def own(browser, **more):
+    """Return a right form, by which a client gets a token for itself."""
+    secret = {"client_id": browser.client.client_id, "client_secret": browser.secret}
+    return {"grant_type": "client_credentials", **secret, **more}
+
+
+def told(response):
+    """Return the status and the error of a refusal, having checked its form."""
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Pragma"] == "no-cache"
+    assert response.json.keys() == {"error", "error_description"}
+    return response.status_code, response.json["error"]
+
+
+def test_an_answer_with_tokens_is_kept_by_nobody(browser):
+    answer = post(browser, own(browser))
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Pragma"] == "no-cache"
+
+
+def test_a_client_that_was_refused_by_basic_is_told_of_basic(browser):
+    by_basic = post(browser, {"grant_type": "refresh_token"}, basic=("x", "y"))
+    by_form = post(browser, own(browser, client_secret="wrong"))
+
+    assert told(by_basic) == told(by_form) == (401, "invalid_client")
+    assert by_basic.headers["WWW-Authenticate"].startswith("Basic ")
+    assert "WWW-Authenticate" not in by_form.headers
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"grant_type": "password"}, "unsupported_grant_type"),
+        ({"grant_type": ""}, "invalid_request"),
+        ({"grant_type": "authorization_code", "code": "x"}, "invalid_grant"),
+        ({"grant_type": "refresh_token"}, "invalid_request"),
+        ({"scope": "audit"}, "invalid_scope"),
+    ],
+    ids=str,
+)
+def test_a_refusal_says_what_is_wrong_in_the_words_of_the_rfc(browser, change, error):
+    assert told(post(browser, own(browser, **change))) == (400, error)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        ("grant_type=client_credentials&scope=read&scope=read", FORM, 400),
+        ('{"grant_type": "client_credentials"}', "application/json", 400),
+        ("", None, 400),
+        ("x=" + "y" * 140_000, FORM, 413),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+@pytest.mark.parametrize("path", ["/oauth/token", "/oauth/revoke"])
+def test_only_a_form_with_each_parameter_once_is_taken(browser, path, body, kind, status):
+    answer = browser.ask("POST", path, data=body, content_type=kind)
+
+    assert told(answer) == (status, "invalid_request")
+
+
+def test_a_method_that_is_not_taken_is_refused_in_the_same_form(browser):
+    answer = browser.ask("GET", "/oauth/token")
+
+    assert told(answer) == (405, "invalid_request")
+    assert answer.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "given"),
+    [
+        ("scope=read", {}, "read"),
+        ("scope=read+offline_access", {}, "read"),
+        ("scope=read", {"scope": "provision"}, "provision"),
+        ("", {}, "provision read"),
+    ],
+)
+def test_scopes_may_be_configured_into_the_token_address(browser, query, body, given):
+    answer = post(browser, own(browser, **body), query_string=query)
+
+    assert answer.json["scope"] == given
+
+
+def test_no_other_parameter_is_taken_from_the_address(browser):
+    form = own(browser)
+    secret = form.pop("client_secret")
+
+    answer = post(browser, form, query_string={"client_secret": secret})
+
+    assert told(answer) == (401, "invalid_client")
+
+
+def test_a_code_is_good_for_the_redirect_uri_that_it_was_sent_to(browser):
+    form = own(browser, grant_type="authorization_code", code=browser.consent())
+
+    assert told(post(browser, form | {"redirect_uri": "https://evil.example"}))[0] == 400
+    assert post(browser, form | {"redirect_uri": CALLBACK}).status_code == 200
+
+
+def test_access_tokens_live_as_long_as_the_setting_says(make_site):
+    browser = Browser(make_site(SCIM_ACCESS_TOKEN_MINUTES="5").make(), grants=GRANT_TYPES)
+
+    assert post(browser, own(browser)).json["expires_in"] in (299, 300)
+
+
+def test_an_address_that_tries_too_often_has_to_wait_and_good_clients_do_not(make_site):
+    browser = Browser(make_site(SCIM_REFUSAL_RATE="3").make(), grants=GRANT_TYPES)
+    form = own(browser, grant_type="authorization_code", code="x")
+    tried = [
+        post(browser, form).status_code,
+        browser.submit(browser.get(), "wrong").status_code,
+        post(browser, own(browser, client_secret="x")).status_code,
+    ]
+
+    late = [post(browser, own(browser, client_secret="x")), post(browser, form)]
+    page = browser.submit(browser.get(), "wrong")
+    assert tried == [400, 403, 401]
+    assert [told(answer) for answer in late] == [(429, "temporarily_unavailable")] * 2
+    assert page.status_code == 429
+    assert all(answer.headers["Retry-After"].isdigit() for answer in [*late, page])
+    assert post(browser, own(browser)).status_code == 200
+    assert sent_to(browser.submit(browser.get(), browser.code()))[0] == CALLBACK
+
+
+def test_the_request_log_has_refusals_and_none_of_the_secrets(browser):
+    code = browser.consent()
+    browser.get(redirect_uri="https://evil.example/secret")
+    post(browser, own(browser, grant_type="authorization_code", code=code, redirect_uri="x"))
+    post(browser, {"grant_type": "refresh_token"}, basic=(browser.client.client_id, "scls_wrong"))
+    reader = browser.site.client(scopes=[Scope.OPERATE])
+
+    found = reader.ask("GET", "/ledger/v1/requests", base="").json["requests"]
+    assert {(each["path"], each["status"]) for each in found} >= {
+        ("/oauth/authorize", 400),
+        ("/oauth/token", 400),
+        ("/oauth/token", 401),
+    }
+    assert not any(text in str(found) for text in (code, browser.secret, "evil.example"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/oauth/authorize"),
+        ("POST", "/oauth/token"),
+        ("POST", "/oauth/revoke"),
+        ("GET", METADATA),
+    ],
+)
+def test_without_oauth_there_are_none_of_its_addresses(make_site, method, path):
+    api = make_site(SCIM_AUTHENTICATION="header,basic").make()
+
+    answer = api.ask(method, path, base="")
+    assert refusal(answer)[0] == 404
