@@ -3,7 +3,7 @@
 Every token is issued by an event, and what is answered is decided under the ledger's lock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ledger import clock
@@ -53,7 +53,8 @@ class Request:
 
     `form` has each parameter once, those without a value left out. `endpoints` are the issuer and
     the address of this endpoint: for one of them an assertion must be meant. The actor of the
-    metadata becomes the grant or the client.
+    metadata becomes the grant or the client. `admit` gets the id of the client once it has
+    proved who it is, and raises where that asks for tokens too often.
     """
 
     form: Mapping[str, str]
@@ -61,6 +62,7 @@ class Request:
     address: str
     endpoints: tuple[str, ...]
     metadata: Metadata
+    admit: Callable[[str], None] = lambda _: None
     scope: str | None = None  # of the address: Okta's admins configure it there
 
 
@@ -84,6 +86,7 @@ class TokenEndpoint:
     def issue(self, request: Request) -> Answer:
         """Issue tokens (RFC 6749 §4.1.3, §4.4.2 and §6); raises OAuthError."""
         by, grant_type = self._client(request), request.form.get("grant_type")
+        request.admit(by.client.id)
         if grant_type is None:
             raise InvalidRequest("oauth.grant_type", "grant_type is missing.")
         if grant_type not in clients.GRANT_TYPES:

@@ -39,5 +39,6 @@ def _request(endpoint: TokenEndpoint, via: str, address: str) -> Request:
         address=exchange.address,
         endpoints=(issuer, issuer + address),
         metadata=exchange.metadata(via, actor=""),  # the client or grant, once that is known
+        admit=exchange.limits.count_request,
         scope=parameters.merged(query_of(exchange)).get("scope"),
     )

@@ -256,6 +256,22 @@ def test_an_address_that_tries_too_often_has_to_wait_and_good_clients_do_not(mak
     assert sent_to(browser.submit(browser.get(), browser.code()))[0] == CALLBACK
 
 
+def test_a_client_that_asks_for_tokens_too_often_has_to_wait_and_nothing_is_recorded(make_site):
+    browser = Browser(make_site(SCIM_REQUEST_RATE="3").make(), grants=GRANT_TYPES)
+    token = post(browser, own(browser)).json["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert browser.api.get("/Users", headers=headers).status_code == 200  # counts to the client too
+    assert post(browser, own(browser)).status_code == 200
+    before = browser.api.recorded()
+
+    late = post(browser, own(browser))
+
+    assert told(late) == (429, "temporarily_unavailable")
+    assert late.headers["Retry-After"].isdigit()
+    assert browser.api.get("/Users", headers=headers).status_code == 429
+    assert browser.api.recorded() == before
+
+
 def test_the_request_log_has_refusals_and_none_of_the_secrets(browser):
     code = browser.consent()
     browser.get(redirect_uri="https://evil.example/secret")
