@@ -1,18 +1,16 @@
 """What tokens and clients have in common: networks, pauses, how they are shown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from projections.current.credentials import ALL, NOTHING, READS, Credential
-from scim_api.auth import credentials
 from scim_api.auth.networks import NotANetwork, network
 from scim_api.cli.console import Console
-from scim_api.tenants.tenants import Tenant
 from scim_api.tenants.usage import Use
 
-_PAUSED = {READS: "reads only", NOTHING: "paused"}
+PAUSED = {READS: "reads only", NOTHING: "paused"}
 
 
 def _network(text: str) -> str:
@@ -38,38 +36,32 @@ reads_option = click.option("--reads", is_flag=True, help="Let it go on reading.
 def state_of(credential: Credential, now: str) -> str:
     """Return live, expired or revoked; of one that is paused, how."""
     state = credential.state(now)
-    return _PAUSED.get(credential.allows, state) if state == "live" else state
+    return PAUSED.get(credential.allows, state) if state == "live" else state
 
 
-def pause(console: Console, tenant: Tenant, credential: Credential, *, reads: bool) -> None:
+Change = Callable[..., bool]  # takes `allows` or `networks`; see auth.credentials.change
+
+
+def pause(console: Console, name: str, change: Change, *, reads: bool) -> None:
     """Let a credential only read, or nothing at all, until it is resumed."""
     allows, how = (READS, "only reads") if reads else (NOTHING, "is refused everything")
-    changed = credentials.change(tenant, console.metadata(), credential.id, allows=allows)
-    console.change(changed, f"{credential.name} {how}", f"{credential.name} {how} already")
+    console.change(change(allows=allows), f"{name} {how}", f"{name} {how} already")
 
 
-def resume(console: Console, tenant: Tenant, credential: Credential) -> None:
+def resume(console: Console, name: str, change: Change) -> None:
     """Let a paused credential do everything again that its scopes allow."""
-    changed = credentials.change(tenant, console.metadata(), credential.id, allows=ALL)
-    console.change(changed, f"{credential.name} works again", f"{credential.name} was not paused")
+    console.change(change(allows=ALL), f"{name} works again", f"{name} was not paused")
 
 
 def allow(
-    console: Console,
-    tenant: Tenant,
-    credential: Credential,
-    networks: Sequence[str],
-    *,
-    anywhere: bool,
+    console: Console, name: str, change: Change, networks: Sequence[str], *, anywhere: bool
 ) -> None:
     """Set the networks that a credential may be used from; raises UsageError."""
     if anywhere == bool(networks):
         raise click.UsageError("say either --network, once or more, or --anywhere")
     listed = list(dict.fromkeys(networks))
-    changed = credentials.change(tenant, console.metadata(), credential.id, networks=listed)
-    where = ", ".join(listed) or "anywhere"
-    says = f"{credential.name} may be used from {where}"
-    console.change(changed, says, f"{says} already")
+    says = f"{name} may be used from {', '.join(listed) or 'anywhere'}"
+    console.change(change(networks=listed), says, f"{says} already")
 
 
 def last_use(use: Use | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Moments as an operator types them: positions, instants, dates and ages."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 import click
@@ -71,23 +72,36 @@ expires_option = click.option(
 )
 
 
-def _end_of_overlap(text: str) -> str:
-    """Read until when a former secret works; raises UsageError for what is over."""
-    wrong = f"--overlap is a time from now ({AGES}) or an instant; {text!r} is neither"
-    now, until = clock.timestamp(), _timestamp(text, wrong, before_now=False)
-    if until < now:
-        raise click.UsageError(f"--overlap {text} is over: {until} has passed")
-    return until
+def _ends_at(option: str) -> Callable[[str], str]:
+    """Return what reads until when something lasts; it raises UsageError for what is over."""
+
+    def read(text: str) -> str:
+        wrong = f"{option} is a time from now ({AGES}) or an instant; {text!r} is neither"
+        now, until = clock.timestamp(), _timestamp(text, wrong, before_now=False)
+        if until < now:
+            raise click.UsageError(f"{option} {text} is over: {until} has passed")
+        return until
+
+    return read
 
 
 overlap_option = click.option(
     "--overlap",
     "former_until",
-    type=_end_of_overlap,
+    type=_ends_at("--overlap"),
     default="7d",
     show_default=True,
     metavar="TIME",
     help="How long the former one still works; 0d: not at all.",
+)
+lasting_option = click.option(
+    "--for",
+    "expires_at",
+    type=_ends_at("--for"),
+    default="15m",
+    show_default=True,
+    metavar="TIME",
+    help=f"How long it works: a time from now ({AGES}).",
 )
 
 

@@ -7,7 +7,9 @@ from flask import Flask
 
 from scim_api.cli.attribute import attribute
 from scim_api.cli.backup import backup
+from scim_api.cli.client import client
 from scim_api.cli.config import config
+from scim_api.cli.connect import connect
 from scim_api.cli.console import VERSION, Console, Group, with_examples
 from scim_api.cli.demo import demo
 from scim_api.cli.diff import diff
@@ -38,7 +40,18 @@ from scim_api.cli.witness import witness
 from scim_api.settings import Settings
 
 SECTIONS: Mapping[str, Sequence[click.Command]] = {
-    "Serve and set up": (serve, init, token, policy, schema, attribute, config, demo),
+    "Serve and set up": (
+        serve,
+        init,
+        token,
+        client,
+        connect,
+        policy,
+        schema,
+        attribute,
+        config,
+        demo,
+    ),
     "People and groups": (user, group, search, role, entitlement, hold, erase),
     "Audit": (events, diff, requests, export),
     "Proof": (verify, tree_head, prove, key, witness),

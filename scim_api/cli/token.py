@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from scim_api.auth.credentials import credentials_of
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.credential import (
+    Change,
     allow,
     anywhere_option,
     last_use,
@@ -180,16 +182,14 @@ def rotate_token(console: Console, token: str, expires: str | None, former_until
 @reads_option
 def pause_token(console: Console, token: str, reads: bool) -> None:
     """Refuse what a token asks for, until it is resumed."""
-    tenant = console.tenant()
-    pause(console, tenant, _one_token(tenant, token), reads=reads)
+    pause(console, *_one_to_change(console, token), reads=reads)
 
 
 @command("resume", "okta", group=token)
 @ID
 def resume_token(console: Console, token: str) -> None:
     """End the pause of a token."""
-    tenant = console.tenant()
-    resume(console, tenant, _one_token(tenant, token))
+    resume(console, *_one_to_change(console, token))
 
 
 @command("allow", "okta --network 203.0.113.0/24", "okta --anywhere", group=token)
@@ -198,8 +198,13 @@ def resume_token(console: Console, token: str) -> None:
 @anywhere_option
 def allow_token(console: Console, token: str, networks: tuple[str, ...], anywhere: bool) -> None:
     """Set the networks a token may be used from, instead of those it had."""
+    allow(console, *_one_to_change(console, token), networks, anywhere=anywhere)
+
+
+def _one_to_change(console: Console, token: str) -> tuple[str, Change]:
     tenant = console.tenant()
-    allow(console, tenant, _one_token(tenant, token), networks, anywhere=anywhere)
+    found = _one_token(tenant, token)
+    return found.name, partial(credentials.change, tenant, console.metadata(), found.id)
 
 
 @command("revoke", "okta", "019ab6d3-...", group=token, json=False)

@@ -1,0 +1,72 @@
+"""Which client a command means, and the ledgers in which it may have consents."""
+
+from ledger.contract import LedgerError
+from scim_api.auth.oauth.clients import Client, clients_of
+from scim_api.cli.console import Console, failure_of
+from scim_api.cli.terminal import Exit, Failure, note
+from scim_api.tenants.tenants import Tenant
+
+SECRET, KEY, FEDERATION = "secret", "private_key_jwt", "federation"
+
+
+def known_by(client: Client) -> str:
+    """Return how a client proves who it is."""
+    if client.trust is None:
+        return SECRET
+    return FEDERATION if "issuer" in client.trust else KEY
+
+
+def ledgers_of_service(console: Console) -> list[Tenant]:
+    """Return every ledger that can be opened; warn of the others."""
+    found = []
+    for name in console.names:
+        try:
+            tenant = console.tenant(name)
+            tenant.leave()  # whoever needs it opens it again
+            found.append(tenant)
+        except (LedgerError, OSError) as error:
+            note(f"warning: consents there are left out: {failure_of(console, error).message}")
+    return found
+
+
+def one_of(tenant: Tenant, text: str) -> Client:
+    """Return the client of a name, an id or a client id; raises Failure."""
+    found = _named(clients_of(tenant), text)
+    if len(found) > 1:
+        ids = ", ".join(each.client_id for each in found)
+        raise Failure(f"several clients are named {text!r}; choose one by its client id: {ids}")
+    if not found:
+        raise Failure(f"there is no client {text!r} in ledger {tenant.name}", Exit.NOT_FOUND)
+    if found[0].credential.revoked_at:
+        raise Failure(f"client {text!r} was removed, at {found[0].credential.revoked_at}")
+    return found[0]
+
+
+def one_of_service(console: Console, tenant: Tenant, text: str | None) -> Client:
+    """Return a client of a ledger or, by its client id, of another; without text, the only one.
+
+    Raises Failure.
+    """
+    if text is None:
+        live = [each for each in clients_of(tenant) if not each.credential.revoked_at]
+        if len(live) == 1:
+            return live[0]
+        names = ", ".join(each.name for each in live)
+        raise Failure(
+            f"say which client: {names}"
+            if live
+            else f"ledger {tenant.name} has no client; scim-ledger client add registers one"
+        )
+    homes = [tenant, *ledgers_of_service(console)] if _is_client_id(text) else [tenant]
+    home = next((each for each in homes if text.startswith(f"{each.ledger.tenant}-")), tenant)
+    return one_of(home, text)
+
+
+def _is_client_id(text: str) -> bool:
+    return len(text) == 53 and text[16] == "-"  # see oauth.clients.Client.client_id
+
+
+def _named(clients: list[Client], text: str) -> list[Client]:
+    by_id = [each for each in clients if text in (each.client_id, each.id)]
+    live = [each for each in clients if each.name == text and not each.credential.revoked_at]
+    return by_id or live

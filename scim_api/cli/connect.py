@@ -1,0 +1,34 @@
+"""connect: the one-time code by which a client is connected to a ledger."""
+
+import click
+
+from scim_api.auth.oauth import connect_codes
+from scim_api.auth.oauth.clients import AUTHORIZATION_CODE
+from scim_api.cli.clients import one_of_service
+from scim_api.cli.console import Console, command
+from scim_api.cli.moments import lasting_option
+from scim_api.cli.terminal import Failure, note, print_json, say
+
+
+@command("connect", "okta", "okta --for 1h", "--ledger acme")
+@click.argument("client", metavar="[CLIENT]", required=False)
+@lasting_option
+def connect(console: Console, client: str | None, expires_at: str) -> None:
+    """Make a one-time code that connects a client to this ledger.
+
+    Whoever pastes it into the page that Okta opens (Authenticate) consents for the ledger. The
+    client may be registered in another ledger: name it by its client id. Without CLIENT it is the
+    only one of the ledger.
+    """
+    tenant = console.tenant()
+    found = one_of_service(console, tenant, client)
+    if AUTHORIZATION_CODE not in found.grants:
+        raise Failure(f"client {found.name} needs no consent: it gets its tokens by itself")
+    code = connect_codes.issue(tenant, found, console.metadata(), expires_at=expires_at)
+    if console.as_json:
+        made = {"code": code, "client": found.name, "client_id": found.client_id}
+        print_json({**made, "ledger": tenant.name, "expires_at": expires_at})
+        return
+    say(code)
+    note(f"connects {found.name} to ledger {tenant.name}, once, until {expires_at}")
+    note("press Authenticate in Okta and paste it into the page that opens")

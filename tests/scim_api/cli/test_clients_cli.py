@@ -1,0 +1,312 @@
+"""client add, list, set, rotate, pause, allow, withdraw, remove; connect."""
+
+import json
+import re
+
+import pytest
+from freezegun import freeze_time
+
+from scim_api.auth.oauth import clients, consent
+from tests.scim_api.auth.oauth.service import URI, Service
+from tests.scim_api.client import Site
+
+PAGE = "https://acme-admin.okta.com/admin/app/acme_scim_1/instance/0oa1/"
+MICROSOFT = "https://login.microsoftonline.com/t1"
+FEDERATION = (
+    *("--issuer", f"{MICROSOFT}/v2.0", "--subject", "s1", "--tenant", "t1"),
+    *("--audience", "a1", "--audience", "api://a1"),
+    *("--jwks-url", f"{MICROSOFT}/discovery/v2.0/keys"),
+)
+
+
+@pytest.fixture
+def add(shell):
+    """Return a function that registers a client and returns what was said as JSON."""
+    return lambda *words: shell("client", "add", *words, "--json").json
+
+
+@pytest.fixture
+def listed(shell):
+    """Return a function that lists the clients by name."""
+    return lambda: {row["name"]: row for row in shell("client", "list", "--json").json}
+
+
+@pytest.fixture
+def service(shell):
+    """Return the authorization server of the shell's ledgers."""
+    service = Service(Site(shell.data_dir))
+    yield service
+    service.close()
+
+
+def connect(service, shell, added, ledger="default"):
+    """Connect a client to a ledger by a one-time code; return it with its tokens."""
+    code = shell("connect", added["client_id"], "--ledger", ledger).out.strip()
+    client = clients.find(service.tenants, added["client_id"])
+    code = consent.give(service.ask(client), code, service.tenants, service.metadata())
+    return client, service.redeem((client, added["client_secret"]), code)
+
+
+# Registering
+
+
+def test_add_says_what_to_paste_into_which_field_of_okta(shell, monkeypatch):
+    monkeypatch.setenv("SCIM_BASE_URL", "https://scim.example.com/scim/v2")
+
+    said = shell("client", "add", "okta", "--okta", PAGE)
+
+    fields = dict(re.findall(r"^  (.+?)  +(\S+)$", said.out, re.M))
+    assert fields.pop("Client Secret").startswith("scls_")
+    assert re.fullmatch("[0-9a-f]{16}-[0-9a-f-]{36}", fields.pop("Client ID"))
+    assert fields == {
+        "SCIM connector base URL": "https://scim.example.com/scim/v2",
+        "Access token endpoint URI": "https://scim.example.com/oauth/token",
+        "Authorization endpoint URI": "https://scim.example.com/oauth/authorize",
+    }
+    assert "the secret is shown this once; it expires at" in said.err
+    assert "scim-ledger connect okta, and press Authenticate" in said.err
+    assert "https: set" not in said.err
+
+
+def test_add_says_what_to_paste_into_which_field_of_entra(shell, monkeypatch):
+    monkeypatch.setenv("SCIM_BASE_URL", "https://scim.example.com/scim")
+    monkeypatch.setenv("SCIM_BASE_PATH", "/scim")
+
+    said = shell("client", "add", "entra", "--grant", "client_credentials", "--policy", "entra")
+
+    fields = dict(re.findall(r"^  (.+?)  +(\S+)$", said.out, re.M))
+    assert fields.keys() == {"Tenant URL", "Token endpoint", "Client identifier", "Client secret"}
+    assert fields["Token endpoint"] == "https://scim.example.com/oauth/token"
+    assert "OAuth2 client credentials grant" in said.out
+    assert "connect" not in said.err
+
+
+def test_the_redirect_uris_of_an_okta_app_are_those_of_every_cell(add, listed):
+    add("okta", "--okta", PAGE, "--redirect", "https://idp.example.com/callback")
+
+    uris = listed()["okta"]["redirect_uris"]
+    assert len(uris) == 7
+    assert URI in uris
+    assert uris[-1] == "https://idp.example.com/callback"
+
+
+def test_a_client_may_wait_for_its_redirect_uri(shell, add, listed):
+    assert "no redirect URI yet" in shell("client", "add", "okta").err
+
+    shell("client", "set", "okta", "--okta", PAGE)
+    again = shell("client", "set", "okta", "--okta", PAGE)
+
+    assert URI in listed()["okta"]["redirect_uris"]
+    assert "nothing changed" in again.err
+
+
+def test_a_cell_that_okta_does_not_list_is_warned_of(shell):
+    page = PAGE.replace("okta.com", "okta-gov.com")
+
+    assert "acme-admin.okta-gov.com" in shell("client", "add", "okta", "--okta", page).err
+
+
+def test_a_client_secret_expires_after_365_days_unless_it_is_said_otherwise(add, listed):
+    with freeze_time("2027-03-01T12:00:00Z"):
+        add("okta")
+        add("for ever", "--expires", "never")
+
+    ends = {name: row["expires_at"] for name, row in listed().items()}
+    assert ends == {"okta": "2028-02-29T12:00:00.000000Z", "for ever": None}
+
+
+def test_a_federated_client_has_no_secret(add, listed, shell):
+    made = add("entra", *FEDERATION)
+
+    assert "client_secret" not in made
+    assert listed()["entra"]["known_by"] == "federation"
+    assert listed()["entra"]["grants"] == ["client_credentials"]
+    [*_, event] = shell("events", "list", "--json").json
+    assert event["effects"]["trust"] == {
+        "issuer": f"{MICROSOFT}/v2.0",
+        "subject": "s1",
+        "audiences": ["a1", "api://a1"],
+        "tenant": "t1",
+        "jwks_uri": f"{MICROSOFT}/discovery/v2.0/keys",
+    }
+    assert "has no secret" in shell("client", "rotate", "entra", code=1).err
+
+
+def test_the_keys_of_a_client_may_be_pasted_from_a_file(add, listed, tmp_path):
+    keys = tmp_path / "keys.json"
+    x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8037, appendix A
+    keys.write_text(json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "1"}]}))
+
+    add("app", "--jwks-file", str(keys))
+
+    assert listed()["app"]["known_by"] == "private_key_jwt"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--okta", "https://acme.okta.com/"], "looks like https://acme-admin.okta.com"),
+        (["--redirect", "http://idp.example.com/"], "must begin with https"),
+        (["--redirect", "https://idp.example.com/#x"], "has a fragment"),
+        (["--grant", "client_credentials", "--okta", PAGE], "authorization_code"),
+        (["--issuer", "https://idp.example.com"], "either the URL of a key set or the key set"),
+        (["--jwks-url", "https://keys.example.com/"], "SCIM_JWKS_HOSTS"),
+        (["--subject", "x", "--jwks-url", f"{MICROSOFT}/keys"], "needed together"),
+        (["--jwks-file", __file__], "is not JSON"),
+        (["--scope", "everything"], "provision"),
+        (["--network", "example.com"], "is not a network"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else " ".join(each)[:40],
+)
+def test_what_is_wrong_with_a_registration_is_a_usage_error(shell, listed, words, says):
+    assert says in " ".join(shell("client", "add", "okta", *words, code=2).err.split())
+    assert listed() == {}
+
+
+def test_nothing_shows_a_secret_or_a_hash_again(shell, add):
+    secret = add("okta", "--okta", PAGE)["client_secret"]
+    code = shell("connect", "okta").out.strip()
+
+    for words in (["client", "list"], ["client", "list", "--json"], ["events", "list", "--json"]):
+        shown = shell(*words).out
+        assert secret[22:] not in shown
+        assert code[22:] not in shown
+        assert "sha256" not in shown
+
+
+# Consents
+
+
+def test_a_consent_is_listed_with_its_ledger_last_use_and_last_refresh(shell, add, service, listed):
+    shell("init", "--ledger", "beta")
+    with freeze_time("2028-01-01T12:00:00Z") as time:
+        added = add("okta", "--okta", PAGE)
+        client, answer = connect(service, shell, added, "beta")
+        time.tick(3600)
+        service.refresh((client, added["client_secret"]), answer["refresh_token"])
+        [given] = listed()["okta"]["consents"]
+
+    assert (given["ledger"], given["state"]) == ("beta", "live")
+    assert given["consented_at"] == "2028-01-01T12:00:00.000000Z"
+    assert given["last_refresh_at"] == "2028-01-01T13:00:00.000000Z"
+    assert given["last_used_at"] is None
+    assert isinstance(given["arrived"], dict)
+    assert "  beta  " in shell("client", "list").out
+
+
+def test_one_client_is_connected_to_two_ledgers_and_removed_from_both(shell, add, service, listed):
+    shell("init", "--ledger", "beta")
+    added = add("okta", "--okta", PAGE)
+    tokens = {
+        ledger: connect(service, shell, added, ledger)[1]["access_token"]
+        for ledger in ("default", "beta")
+    }
+    assert all(service.opens(token, ledger) for ledger, token in tokens.items())
+
+    shell("client", "remove", "okta")
+
+    assert not any(service.opens(token, ledger) for ledger, token in tokens.items())
+    assert [each["state"] for each in listed()["okta"]["consents"]] == ["revoked", "revoked"]
+    assert "was removed" in shell("client", "rotate", added["client_id"], code=1).err
+    assert "no client 'okta'" in shell("client", "remove", "okta", code=5).err
+
+
+def test_a_consent_is_withdrawn_by_its_id(shell, add, service, listed):
+    _, answer = connect(service, shell, add("okta", "--okta", PAGE))
+    [given] = listed()["okta"]["consents"]
+
+    shell("client", "withdraw", given["id"])
+
+    assert not service.opens(answer["access_token"], "default")
+    assert "ended already" in shell("client", "withdraw", given["id"], code=1).err
+    assert "no consent 'x'" in shell("client", "withdraw", "x", code=5).err
+
+
+def test_a_pause_and_networks_of_a_client_are_those_of_its_consents(shell, add, service, listed):
+    shell("init", "--ledger", "beta")
+    added = add("okta", "--okta", PAGE)
+    for ledger in ("default", "beta"):
+        connect(service, shell, added, ledger)
+
+    shell("client", "pause", "okta", "--reads")
+    shell("client", "allow", "okta", "--network", "192.0.2.0/24")
+
+    okta = listed()["okta"]
+    for each in (okta, *okta["consents"]):
+        assert (each["state"], each["networks"]) == ("reads only", ["192.0.2.0/24"])
+    shell("client", "resume", "okta")
+    assert "nothing changed" in shell("client", "resume", "okta").err
+    assert [each["state"] for each in listed()["okta"]["consents"]] == ["live", "live"]
+
+
+# Rotation
+
+
+def test_both_secrets_of_a_rotated_client_work_until_the_overlap_ends(shell, add, service):
+    added = add("app", "--grant", "client_credentials")
+    rotated = shell("client", "rotate", "app", "--json").json
+    client = clients.find(service.tenants, added["client_id"])
+    former, new = ((client, each["client_secret"]) for each in (added, rotated))
+
+    assert service.of_itself(former)["token_type"] == service.of_itself(new)["token_type"]
+    with freeze_time(rotated["former_until"]):
+        assert service.refusal(service.of_itself, former).error == "invalid_client"
+        assert service.of_itself(new)
+
+
+# One-time codes
+
+
+def test_connect_prints_the_code_alone_on_stdout(shell, add):
+    add("okta")
+
+    with freeze_time("2028-01-01T12:00:00Z"):
+        said = shell("connect", "--for", "1h")
+
+    assert re.fullmatch(r"sclo_[0-9a-f]{16}_\w{49}\n", said.out)
+    assert "connects okta to ledger default, once, until 2028-01-01T13:00:00" in said.err
+
+
+def test_connect_needs_to_know_which_client(shell, add):
+    assert "scim-ledger client add" in shell("connect", code=1).err
+    add("one")
+    add("two")
+    add("by itself", "--grant", "client_credentials")
+
+    assert "say which client: one, two" in shell("connect", code=1).err
+    assert "needs no consent" in shell("connect", "by itself", code=1).err
+    assert "no client 'three'" in shell("connect", "three", code=5).err
+
+
+@pytest.mark.parametrize("time", ["never", "-1h", "2020-01-01", "soon"])
+def test_a_code_that_is_over_at_once_is_a_usage_error(shell, add, time):
+    add("okta")
+
+    assert "--for" in shell("connect", "okta", "--for", time, code=2).err
+
+
+# Wherever credentials are shown
+
+
+def test_status_and_doctor_know_clients_and_consents(shell, add, service):
+    added = add("okta", "--okta", PAGE, "--expires", "5d")
+    connect(service, shell, added)
+    shell("client", "pause", "okta")
+
+    [found] = shell("status", "--json").json
+
+    assert [each["kind"] for each in found["credentials_expiring_soon"]] == ["client secret"]
+    assert [each["kind"] for each in found["credentials_paused"]] == ["client secret"]
+    assert "scim-ledger client rotate" in shell("doctor", code=1).out
+
+
+def test_a_client_that_has_gone_from_one_ledger_is_still_listed(shell, add, service, listed):
+    shell("init", "--ledger", "beta")
+    added = add("okta", "--okta", PAGE)
+    connect(service, shell, added)
+    (shell.data_dir / "beta" / "ledger.db").write_bytes(b"no ledger" * 1000)
+
+    ended = shell("client", "list", "--json")
+
+    assert len(ended.json[0]["consents"]) == 1
+    assert "warning: consents there are left out" in ended.err
