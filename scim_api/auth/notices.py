@@ -16,7 +16,7 @@ from scim_api.tenants.tenants import Tenant
 
 NOTICES = (7, 30, 60)  # days before
 
-WORDS = {TOKEN: "token", CLIENT: "client secret", GRANT: "consent"}
+WORDS = {TOKEN: "token", CLIENT: "client", GRANT: "consent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,12 @@ class Expiring:
     @property
     def kind(self) -> str:
         return WORDS[self.credential.kind]
+
+    @property
+    def what(self) -> str:
+        """What expires, as a sentence begins with it."""
+        named = f"{self.kind} {self.credential.name}"
+        return f"the secret of {named}" if self.credential.kind == CLIENT else named
 
     @property
     def notice(self) -> int:

@@ -1,7 +1,7 @@
 """Which client a command means, and the ledgers in which it may have consents."""
 
 from ledger.contract import LedgerError
-from scim_api.auth.oauth.clients import Client, clients_of
+from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client, clients_of
 from scim_api.cli.console import Console, failure_of
 from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.tenants.tenants import Tenant
@@ -16,8 +16,13 @@ def known_by(client: Client) -> str:
     return FEDERATION if "issuer" in client.trust else KEY
 
 
-def ledgers_of_service(console: Console) -> list[Tenant]:
-    """Return every ledger that can be opened; warn of the others."""
+def ledgers_with_consents(console: Console, *clients: Client) -> list[Tenant]:
+    """Return the ledgers in which clients may have consents; warn of those that cannot be read."""
+    by_consent = any(AUTHORIZATION_CODE in client.grants for client in clients)
+    return _every_ledger(console) if by_consent else []
+
+
+def _every_ledger(console: Console) -> list[Tenant]:
     found = []
     for name in console.names:
         try:
@@ -25,7 +30,7 @@ def ledgers_of_service(console: Console) -> list[Tenant]:
             tenant.leave()  # whoever needs it opens it again
             found.append(tenant)
         except (LedgerError, OSError) as error:
-            note(f"warning: consents there are left out: {failure_of(console, error).message}")
+            note(f"warning: ledger {name} is left out: {failure_of(console, error).message}")
     return found
 
 
@@ -57,7 +62,7 @@ def one_of_service(console: Console, tenant: Tenant, text: str | None) -> Client
             if live
             else f"ledger {tenant.name} has no client; scim-ledger client add registers one"
         )
-    homes = [tenant, *ledgers_of_service(console)] if _is_client_id(text) else [tenant]
+    homes = [tenant, *_every_ledger(console)] if _is_client_id(text) else [tenant]
     home = next((each for each in homes if text.startswith(f"{each.ledger.tenant}-")), tenant)
     return one_of(home, text)
 

@@ -7,6 +7,7 @@ from scim_api.auth.oauth.clients import AUTHORIZATION_CODE
 from scim_api.cli.clients import one_of_service
 from scim_api.cli.console import Console, command
 from scim_api.cli.moments import lasting_option
+from scim_api.cli.paste import say_if_off
 from scim_api.cli.terminal import Failure, note, print_json, say
 
 
@@ -31,4 +32,5 @@ def connect(console: Console, client: str | None, expires_at: str) -> None:
         return
     say(code)
     note(f"connects {found.name} to ledger {tenant.name}, once, until {expires_at}")
+    say_if_off(console)
     note("press Authenticate in Okta and paste it into the page that opens")

@@ -9,7 +9,7 @@ from scim_api.cli.clients import FEDERATION, KEY, SECRET, known_by
 from scim_api.cli.console import Console
 from scim_api.cli.terminal import note, print_record, say
 from scim_api.routes.oauth.addresses import AUTHORIZE, TOKEN
-from scim_api.settings import Settings
+from scim_api.settings import OAUTH, Settings
 
 _OKTA = "In Okta, Provisioning > Integration > Edit, with the Authentication Mode OAuth 2:"
 _ENTRA = "In Entra, on the app's Provisioning page, with the Authentication Method {method}:"
@@ -58,8 +58,15 @@ def show(
         note(f"the former secret works until {former_until}")
     elif consents:
         _say_what_follows(console, client)
+    say_if_off(console)
     if not document["token_endpoint"].startswith("https:"):
         note("Okta and Entra connect only over https: set SCIM_BASE_URL to the public address")
+
+
+def say_if_off(console: Console) -> None:
+    """Say that clients get no tokens, where that is so."""
+    if OAUTH not in console.settings.authentication:
+        note("warning: OAuth 2 is off: SCIM_AUTHENTICATION does not have oauth")
 
 
 def _say_what_follows(console: Console, client: Client) -> None:

@@ -128,7 +128,8 @@ def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
         ],
         "clients": read_side_file(lambda: _clients(tenant, credentials), ()),
         "credentials_expiring_soon": [
-            {**_named(each.credential), "expires_at": each.expires_at, "days": each.days}
+            _named(each.credential)
+            | {"what": each.what, "expires_at": each.expires_at, "days": each.days}
             for each in notices.expiring(tenant)
         ],
         "credentials_unused": [
@@ -170,7 +171,7 @@ def _named(credential: Credential) -> dict[str, Any]:
 
 
 def _expires(item: Mapping[str, Any]) -> str:
-    return f"{item['kind']} {item['name']} expires in {item['days']} days, at {item['expires_at']}"
+    return f"{item['what']} expires in {item['days']} days, at {item['expires_at']}"
 
 
 def _is_unused(item: Mapping[str, Any]) -> str:

@@ -28,7 +28,7 @@ QUICK = 200 * 1024 * 1024  # bytes of a side file that is read whole
 
 _RENEW = {
     "token": "scim-ledger token rotate",
-    "client secret": "scim-ledger client rotate",
+    "client": "scim-ledger client rotate",
     "consent": "unless its client refreshes it, somebody has to consent again",
 }
 _UNASSIGNED = "active was unassigned, so that these users count as active"

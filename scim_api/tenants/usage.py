@@ -141,7 +141,8 @@ def unused(
     """
     every = list(credentials)
     used = {id_ for id_, use in uses.items() if use.last_at >= since}
-    used |= {each.client for each in every if each.client and each.id in used}
+    by_grants = (each.client for each in every if each.client and each.id in used)
+    used |= {client_id.partition("-")[2] for client_id in by_grants}  # without its home
     live = (each for each in every if each.state(now) == "live")
     return [each for each in live if each.issued_at < since and each.id not in used]
 

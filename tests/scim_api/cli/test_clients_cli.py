@@ -278,6 +278,13 @@ def test_connect_needs_to_know_which_client(shell, add):
     assert "no client 'three'" in shell("connect", "three", code=5).err
 
 
+def test_both_say_so_where_oauth_is_off(shell, monkeypatch):
+    monkeypatch.setenv("SCIM_AUTHENTICATION", "header,basic")
+
+    assert "warning: OAuth 2 is off" in shell("client", "add", "okta").err
+    assert "warning: OAuth 2 is off" in shell("connect", "okta").err
+
+
 @pytest.mark.parametrize("time", ["never", "-1h", "2020-01-01", "soon"])
 def test_a_code_that_is_over_at_once_is_a_usage_error(shell, add, time):
     add("okta")
@@ -295,8 +302,10 @@ def test_status_and_doctor_know_clients_and_consents(shell, add, service):
 
     [found] = shell("status", "--json").json
 
-    assert [each["kind"] for each in found["credentials_expiring_soon"]] == ["client secret"]
-    assert [each["kind"] for each in found["credentials_paused"]] == ["client secret"]
+    assert [each["what"] for each in found["credentials_expiring_soon"]] == [
+        "the secret of client okta"
+    ]
+    assert [each["kind"] for each in found["credentials_paused"]] == ["client"]
     assert "scim-ledger client rotate" in shell("doctor", code=1).out
 
 
@@ -309,4 +318,4 @@ def test_a_client_that_has_gone_from_one_ledger_is_still_listed(shell, add, serv
     ended = shell("client", "list", "--json")
 
     assert len(ended.json[0]["consents"]) == 1
-    assert "warning: consents there are left out" in ended.err
+    assert "warning: ledger beta is left out" in ended.err

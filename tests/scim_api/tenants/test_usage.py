@@ -185,7 +185,7 @@ def test_unused_is_what_is_live_and_was_neither_made_nor_used_lately(usage):
         credential("expired", expires_at="2026-03-01"),
         credential("revoked", revoked_at="2026-03-01"),
         credential("client"),
-        credential("grant", client="client"),
+        credential("grant", client="0123456789abcdef-client"),
         credential("client of nobody"),
     ]
 

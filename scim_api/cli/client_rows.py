@@ -1,0 +1,73 @@
+"""How client list shows clients and their consents, as these are in force."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ledger import clock
+from projections.current.credentials import Credential, Use
+from scim_api.auth import credentials
+from scim_api.auth.oauth.clients import Client, grants_of
+from scim_api.cli import credential as shown
+from scim_api.cli.clients import known_by
+from scim_api.cli.terminal import read_side_file
+from scim_api.tenants import usage
+from scim_api.tenants.tenants import Tenant
+
+
+class Listing:
+    """Rows of clients, with the consents that they have in some ledgers."""
+
+    def __init__(self, ledgers: Sequence[Tenant]) -> None:
+        self._ledgers = ledgers
+        self._uses: dict[str, Mapping[str, usage.Use]] = {}  # by ledger, each read once
+
+    def row(self, client: Client) -> dict[str, Any]:
+        credential, now = client.credential, clock.timestamp()
+        return {
+            "client_id": client.client_id,
+            "name": client.name,
+            "state": shown.state_of(credential, now),
+            "grants": [*client.grants],
+            "scopes": sorted(credential.scopes),
+            "known_by": known_by(client),
+            "policy": credential.policy,
+            "networks": [*credential.networks],
+            "redirect_uris": [*client.redirect_uris],
+            "issued_at": credential.issued_at,
+            "expires_at": credential.expires_at,
+            "former_until": credentials.former_until(client.tenant, credential, now),
+            "removed_at": credential.revoked_at,
+            "last_token_at": _last_token_at(client.tenant, credential),
+            **self._last_use(client.tenant, credential),
+            "consents": [
+                self._consent(credential, *each) for each in grants_of(client, self._ledgers)
+            ],
+        }
+
+    def _consent(self, client: Credential, tenant: Tenant, grant: Credential) -> dict[str, Any]:
+        """Return a consent as it is shown; what its client is refused, it is refused."""
+        state = shown.state_of(grant, clock.timestamp())
+        return {
+            "id": grant.id,
+            "ledger": tenant.name,
+            "state": shown.PAUSED.get(client.allows, state) if state == "live" else state,
+            "scopes": sorted(grant.scopes),
+            "networks": [*(grant.networks or client.networks)],
+            "consented_at": grant.issued_at,
+            "ended_at": grant.revoked_at,
+            "last_refresh_at": _last_token_at(tenant, grant),
+            **self._last_use(tenant, grant),
+            "arrived": grant.details.get("arrived"),
+        }
+
+    def _last_use(self, tenant: Tenant, credential: Credential) -> dict[str, Any]:
+        if tenant.name not in self._uses:
+            self._uses[tenant.name] = read_side_file(tenant.usage.last_use_of_each, {})
+        return shown.last_use(self._uses[tenant.name].get(credential.id))
+
+
+def _last_token_at(tenant: Tenant, credential: Credential) -> str | None:
+    """Return when a client or a grant last got an access token."""
+    with tenant.ledger.reading() as connection:
+        secrets = tenant.credentials.secrets(connection, credential.id, Use.ACCESS)
+    return max((each.issued_at for each in secrets), default=None)
