@@ -99,29 +99,21 @@ class Credentials(Projection):
             follow(tables, recorded, recorded.effects)
             tables.set(recorded, "version", recorded.version)
 
-    def by_hash(
-        self, connection: Connection, sha256: str, memory: dict[Any, Any] | None = None
-    ) -> tuple[Credential, int] | None:
+    def by_hash(self, connection: Connection, sha256: str) -> tuple[Credential, int] | None:
         """Return the credential whose token or access token has this hash, live or not.
 
         A grant has the limits of its client, too, where that is registered in the same ledger.
-        With it the version of the ledger's settings: a request needs both, and asks once. `memory`
-        is what is remembered of the ledger as it is now.
+        With it the version of the ledger's settings: a request needs both, and asks once.
         """
-        memory = {} if memory is None else memory
-        found: tuple[Credential, int] | None = memory.get(sha256)
-        if found is None:
-            row = connection.execute(
-                "SELECT s.use, s.expires_at, s.scopes, p.revoked_at, p.policy, p.networks,"
-                f" p.allows, c.seal, ({Configuration.VERSION}), {_of('c')}"
-                " FROM secret s JOIN credential c ON c.id = s.credential"
-                " LEFT JOIN credential p ON p.id = substr(c.client, 18)"  # after home and hyphen
-                f" WHERE s.sha256 = ? AND s.use IN ('{Use.BEARER}', '{Use.ACCESS}')",
-                (sha256,),
-            ).fetchone()
-            if row:
-                found = memory[sha256] = _presented(row[:8], row[9:]), row[8]
-        return found
+        row = connection.execute(
+            "SELECT s.use, s.expires_at, s.scopes, p.revoked_at, p.policy, p.networks,"
+            f" p.allows, c.seal, ({Configuration.VERSION}), {_of('c')}"
+            " FROM secret s JOIN credential c ON c.id = s.credential"
+            " LEFT JOIN credential p ON p.id = substr(c.client, 18)"  # after home and hyphen
+            f" WHERE s.sha256 = ? AND s.use IN ('{Use.BEARER}', '{Use.ACCESS}')",
+            (sha256,),
+        ).fetchone()
+        return (_presented(row[:8], row[9:]), row[8]) if row else None
 
     def get(self, connection: Connection, id_: str) -> Credential | None:
         """Return a credential by its id, revoked or not, with the details of its kind."""

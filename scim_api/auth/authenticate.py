@@ -23,16 +23,8 @@ from scim_api.tenants.tenants import Tenant, Tenants
 
 _BEARER = re.compile(r"(?:bearer[ \t]+)+", re.IGNORECASE)
 _BLANK = ("", " ", "\t")
+_OPENING = (Prefix.TOKEN, Prefix.ACCESS)
 _CLAIM = re.compile(r"scl[arsco]?_([0-9a-f]{16})_")
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """What a request says of its sender, and how this service lets senders in."""
-
-    header: str | None  # Authorization
-    address: str  # after trusted proxies
-    schemes: tuple[str, ...]  # the ways to authenticate that are on
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +62,33 @@ class Principal:
             _must_have_its_user(self.tenant, connection, credential.user, self.scheme)
 
 
-def authenticate(sender: Sender, tenants: Tenants, now: str) -> Principal:
-    """Return the principal of a request made `now` (a timestamp).
+def authenticate(
+    header: str | None, address: str, schemes: tuple[str, ...], tenants: Tenants, now: str
+) -> Principal:
+    """Return the principal of a request made `now` (a timestamp) from an address.
 
-    Raises Unauthorized, or Forbidden for a credential that is paused or used from elsewhere.
+    `schemes` are the ways to authenticate that are on. Raises Unauthorized, or Forbidden for a
+    credential that is paused or used from elsewhere.
     """
-    scheme, token = _token_of(sender)
+    scheme, token = _token_of(header, schemes)
     tenant = tenants.find(token.tenant)
     memory = tenant.ledger.remembered() if tenant else {}
     admitted = tenant.find_credential(token.sha256, memory) if tenant else None
     if tenant is None or admitted is None:
         raise refusals.unknown_token(scheme, token.prefix)
     credential, catalogue = admitted
-    _must_be_let_in(credential, sender.address, now, scheme)
+    _must_be_let_in(credential, address, now, scheme)
     if credential.user:
         with tenant.ledger.reading() as connection:
             _must_have_its_user(tenant, connection, credential.user, scheme)
     policy = preset(credential.policy) if credential.policy else catalogue.policy
-    how = scheme, token.sha256, sender.address
+    how = scheme, token.sha256, address
     return Principal(tenant, credential, catalogue, policy, *how, memory)
 
 
-def _token_of(sender: Sender) -> tuple[str, tokens.Token]:
+def _token_of(header: str | None, schemes: tuple[str, ...]) -> tuple[str, tokens.Token]:
     """Return how a token was sent, and it; raises Unauthorized for what cannot be one."""
-    schemes = sender.schemes
-    scheme, text = _sent(sender.header)
+    scheme, text = _sent(header)
     if text == "":
         raise refusals.no_token(schemes)
     if scheme not in schemes and (scheme == BASIC or OAUTH not in schemes):
@@ -102,13 +96,11 @@ def _token_of(sender: Sender) -> tuple[str, tokens.Token]:
     token = tokens.parse(text) if text else None
     if token is None:
         raise refusals.no_token_of_ours(scheme)
-    if token.prefix is Prefix.ACCESS:
-        if OAUTH not in schemes:
-            raise refusals.scheme_is_off(OAUTH, schemes)
-    elif token.prefix is not Prefix.TOKEN:
+    if token.prefix not in _OPENING:
         raise refusals.another_secret(scheme, token.prefix)
-    elif scheme not in schemes:
-        raise refusals.scheme_is_off(scheme, schemes)
+    way = OAUTH if token.prefix == Prefix.ACCESS else scheme
+    if way not in schemes:
+        raise refusals.scheme_is_off(way, schemes)
     return scheme, token
 
 

@@ -30,6 +30,9 @@ class Prefix(StrEnum):
     CONNECT = "sclo"  # a one-time code of `scim-ledger connect`
 
 
+_PREFIXES: dict[str, Prefix] = {str(each): each for each in Prefix}  # a look-up for each request
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A secret of the right shape: the ledger it names, its hash, and its kind."""
@@ -58,7 +61,7 @@ def parse(text: str) -> Token | None:
     match = _SHAPE.fullmatch(text)
     if match is None or _checksum(text[:-6]) != match[4]:
         return None
-    return Token(match[2], digest(text), Prefix(match[1]))
+    return Token(match[2], digest(text), _PREFIXES[match[1]])
 
 
 def digest(text: str) -> str:

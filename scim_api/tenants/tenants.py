@@ -91,8 +91,12 @@ class Tenant:
 
         `memory` is what is remembered of the ledger as it is now.
         """
-        with self.ledger.reading() as connection:
-            found = self.credentials.by_hash(connection, sha256, memory)
+        found: tuple[Credential, int] | None = memory.get(sha256) if memory else None
+        if found is None:
+            with self.ledger.reading() as connection:
+                found = self.credentials.by_hash(connection, sha256)
+            if found and memory is not None:
+                memory[sha256] = found
         return (found[0], self.catalogues.at(found[1], self.settings)) if found else None
 
     def settings(self) -> Settings:

@@ -15,7 +15,7 @@ from ledger.events import Metadata
 from ledger.user_agents import OKTA, family
 from projections.current.reader import ResourceReader
 from projections.history.history import Past
-from scim_api.auth.authenticate import Principal, Sender, authenticate
+from scim_api.auth.authenticate import Principal, authenticate
 from scim_api.auth.refusals import no_token
 from scim_api.protocol.conditions import Conditions, conditions
 from scim_api.protocol.errors import ScimError
@@ -106,8 +106,7 @@ class Exchange:
         Raises Unauthorized or Forbidden. A request that lasts asks again later.
         """
         header, address = self.environ.get("HTTP_AUTHORIZATION"), self.address
-        sender = Sender(header, address, self.settings.authentication)
-        return authenticate(sender, tenants, now)
+        return authenticate(header, address, self.settings.authentication, tenants, now)
 
     @property
     def client(self) -> str:

@@ -7,6 +7,7 @@ from freezegun import freeze_time
 
 from ledger import clock
 from scim_api.auth import tokens
+from scim_api.auth.credentials import credentials_of, rotate
 from scim_api.auth.tokens import Prefix
 from tests.scim_api.auth.oauth_given import HOUR, Given
 from tests.scim_api.auth.test_auth_http import BASIC, REFUSED, basic, bulk, during
@@ -148,6 +149,22 @@ def test_a_walk_by_cursor_outlives_the_access_token(given):
 
     assert [found["userName"] for found in rest.json["Resources"]] == ["user002@example.com"]
     assert refusal(other)[1] == "invalidCursor"
+
+
+def test_a_walk_by_cursor_outlives_a_rotation_of_the_token(api):
+    api.fill(3)
+    page = api.get("/Users", query_string={"cursor": "", "count": 2}).json
+    tenant = api.site.console.tenant("default")
+    [credential] = credentials_of(tenant)
+    until = clock.timestamp(clock.now() + HOUR)
+    how = {"expires_at": None, "former_until": until}
+    secret = rotate(tenant, api.site.console.metadata(), credential, **how)
+    tenant.close()
+
+    for token in (secret, api.token):
+        walk = {"cursor": page["nextCursor"]}
+        rest = Api(api.site, "default", token).get("/Users", query_string=walk)
+        assert [found["userName"] for found in rest.json["Resources"]] == ["user002@example.com"]
 
 
 # Pauses
