@@ -268,3 +268,11 @@ def test_of_100_000_redirect_uris_that_almost_match_none_is_answered(browser):
         else:
             with pytest.raises(NotAnswerable):
                 consent.asking(tenants, browser.asked(redirect_uri=uri))
+
+
+@pytest.mark.parametrize(("length", "status"), [(60_000, 400), (66_000, 414)])
+def test_the_address_of_an_authorization_request_may_be_long(server, length, status):
+    """400: nobody knows this client. Other addresses are 414 from 8,191 bytes on."""
+    path = f"/oauth/authorize?client_id=x&state={'s' * length}"
+
+    assert server.ask("GET", path, base="").status == status
