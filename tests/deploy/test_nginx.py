@@ -189,6 +189,16 @@ def test_an_event_arrives_at_a_waiting_client_at_once(behind):
     assert took < 2.0
 
 
+def test_oauth_comes_through_however_long_the_state_is(behind):
+    proxy, _, _ = behind
+
+    metadata = proxy.ask("GET", "/.well-known/oauth-authorization-server")
+    page = proxy.ask("GET", f"/oauth/authorize?client_id=x&state={'s' * 60_000}")
+
+    assert metadata.json["token_endpoint"] == f"https://{NAME}/oauth/token"
+    assert (page.status, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+
+
 @pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1", "localhost"])
 def test_another_name_is_not_answered(behind, host):
     with pytest.raises((OSError, http.client.HTTPException)):

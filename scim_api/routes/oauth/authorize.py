@@ -35,8 +35,21 @@ def decide(tenants: Tenants) -> Response:
     text = read_form(exchange)
     form = parameters.merged(text)
     if "asked" in form:
+        _must_be_ours(exchange)
         return _answered(tenants, parameters.merged(form["asked"]), form)
     return _answered(tenants, parameters.merged(query_of(exchange), text))
+
+
+def _must_be_ours(exchange: Exchange) -> None:
+    """Raise AccessDenied for a form that the browser says another site's page has sent.
+
+    Else such a page could connect its reader's identity provider to a ledger of its own choice.
+    """
+    if exchange.environ.get("HTTP_SEC_FETCH_SITE", "same-origin") != "same-origin":
+        raise AccessDenied(
+            "oauth.other_site",
+            "Another site has sent this form. Begin again in the identity provider.",
+        )
 
 
 def _answered(

@@ -164,8 +164,8 @@ def test_without_a_code_that_counts_the_page_asks_again_and_nothing_happens(brow
     assert sent_to(browser.submit(again, browser.code()))[0] == CALLBACK
 
 
-def assert_goes_nowhere(response):
-    assert response.status_code == 400
+def assert_goes_nowhere(response, status=400):
+    assert response.status_code == status
     assert response.headers["Content-Type"].startswith("text/html")
     assert "Location" not in response.headers
     assert "form-action 'none'" in response.headers["Content-Security-Policy"]
@@ -206,6 +206,14 @@ def test_a_consent_form_with_another_redirect_uri_gets_nowhere(browser):
     answer = browser.ask("POST", form={"asked": forged, "connect_code": browser.code()})
 
     assert_goes_nowhere(answer)
+
+
+def test_a_consent_form_that_another_site_sends_gets_nowhere(browser):
+    form = {"asked": urlencode(browser.asked()), "connect_code": browser.code()}
+
+    answer = browser.ask("POST", form=form, headers={"Sec-Fetch-Site": "cross-site"})
+
+    assert_goes_nowhere(answer, 403)
 
 
 def test_a_client_that_waits_for_its_redirect_uri_shows_which_one_came(api):

@@ -108,6 +108,29 @@ def test_authlib_finds_the_metadata_right(browser):
     assert document["token_endpoint"] == f"{ROOT}/oauth/token"
 
 
+def test_the_metadata_is_what_the_service_does(browser):
+    document = browser.ask("GET", METADATA).json
+
+    known = {*document["grant_types_supported"], "password", "implicit", "urn:x"}
+    refused = {
+        grant_type
+        for grant_type in known
+        if told(post(browser, own(browser, grant_type=grant_type, scope="operate")))[1]
+        == "unsupported_grant_type"
+    }
+    endpoints = {name: url for name, url in document.items() if name.endswith("_endpoint")}
+    found = {
+        name: browser.ask("POST", url.removeprefix(ROOT), {}).status_code
+        for name, url in endpoints.items()
+    }
+    assert refused == {"password", "implicit", "urn:x"}
+    assert found == {
+        "authorization_endpoint": 400,
+        "token_endpoint": 401,
+        "revocation_endpoint": 401,
+    }
+
+
 def test_an_issuer_with_a_path_has_its_metadata_before_that(make_site):
     api = make_site(SCIM_BASE_URL=f"{ROOT}/tenant/scim/v2").make()
     browser = Browser(api)
