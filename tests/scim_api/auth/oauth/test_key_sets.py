@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from freezegun import freeze_time
+from joserfc.jwk import ECKey
 
 from ledger import clock
 from scim_api.auth.oauth.key_sets import (
@@ -23,7 +25,7 @@ from scim_api.auth.oauth.key_sets import (
     read_key_set,
 )
 from tests.scim_api.auth.oauth.conftest import KeySetUrl
-from tests.scim_api.auth.oauth.signer import Signer, key_set
+from tests.scim_api.auth.oauth.signer import Signer, base64url, key_set
 
 HERE = ("127.0.0.1",)
 HOSTS = ("login.microsoftonline.com", "127.0.0.1", "localhost", "::1", "10.0.0.1")
@@ -38,7 +40,8 @@ def kids(keys: Any) -> list[str]:
 
 
 def test_only_keys_for_signatures_are_read() -> None:
-    rsa, weak = Signer("rsa"), Signer("weak")
+    strong, p384 = Signer("rsa"), ECKey.generate_key("P-384").as_dict(private=False)
+    weak = rsa_key(1024)
     odd: list[Any] = [
         FIRST.public(use="enc"),
         FIRST.public(key_ops=["sign"]),
@@ -46,8 +49,9 @@ def test_only_keys_for_signatures_are_read() -> None:
         FIRST.public(x="AA"),
         FIRST.public(crv="P-384"),
         FIRST.public(crv=["P-256"]),
-        weak.public(n="AQAB"),
-        weak.public(n="*"),
+        p384,
+        weak,
+        strong.public(n="*"),
         {"kty": "RSA"},
         {"kty": "oct", "k": "c2VjcmV0"},
         {"kty": ["RSA"]},
@@ -56,9 +60,15 @@ def test_only_keys_for_signatures_are_read() -> None:
         None,
     ]
 
-    found = read_key_set({"keys": [*odd, FIRST.public(x5c=5, key_ops=["verify"]), rsa.public()]})
+    found = read_key_set({"keys": [*odd, FIRST.public(x5c=5, key_ops=["verify"]), strong.public()]})
 
     assert kids(found) == ["first", "rsa"]
+
+
+def rsa_key(bits: int) -> dict[str, str]:
+    """Return the public part of a new RSA key, which may be too short for use."""
+    modulus = rsa.generate_private_key(65_537, bits).public_key().public_numbers().n
+    return {"kty": "RSA", "e": "AQAB", "n": base64url(modulus.to_bytes(bits // 8))}
 
 
 NO_KEY_SETS: list[Any] = [None, [], {}, "x", {"keys": {}}, {"keys": [{}] * (MOST_KEYS + 1)}]
@@ -232,7 +242,7 @@ def test_the_wait_is_bounded(key_set_url: KeySetUrl, tmp_path: Path) -> None:
         (302, {}),
         (200, b"<html>"),
         (200, {"error": "x"}),
-        (200, b"[" * MOST_BYTES + b"["),
+        (200, {"keys": [], "more": "x" * MOST_BYTES}),
     ],
     ids=["down", "redirect", "no JSON", "no key set", "too long"],
 )
