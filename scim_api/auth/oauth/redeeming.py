@@ -81,11 +81,7 @@ class Redemption:
         """Decide about what was redeemed before: a refresh token a moment ago, or anything else."""
         just_now = clock.now() <= clock.from_iso(spent_at) + GRACE
         if self.use == Use.REFRESH and secret.salt and just_now:
-            access, refresh = successors(self._ledger, self.text, secret.salt)
-            found = self.tenant.credentials.secret(connection, tokens.digest(access), Use.ACCESS)
-            if found and found.expires_at:
-                scopes = (found.scopes or "").split()
-                return Decided(Issued(grant.id, access, found.expires_at, scopes, refresh))
+            return Decided(self._again(connection, grant, secret.salt))
         error = InvalidGrant(
             "oauth.reuse",
             "The {what} was used before, so somebody else may have it: all access that it gave"
@@ -95,6 +91,15 @@ class Redemption:
         )
         detected = Event(REUSE_DETECTED, {"of": _OF[self.use]})
         return Decided(error, [self._append(grant, detected)])
+
+    def _again(self, connection: Connection, grant: Credential, salt: str) -> Issued:
+        """Return the same tokens as a moment ago: an answer got lost, or two workers asked."""
+        access, refresh = successors(self._ledger, self.text, salt)
+        found = self.tenant.credentials.secret(connection, tokens.digest(access), Use.ACCESS)
+        if found is None or found.expires_at is None:  # it was revoked since
+            return Issued(grant.id, access, clock.timestamp(), (), refresh)
+        scopes = (found.scopes or "").split()
+        return Issued(grant.id, access, found.expires_at, scopes, refresh)
 
     def _must_be_live(self, secret: Secret) -> None:
         if not secret.is_live(clock.timestamp()):

@@ -185,12 +185,14 @@ def _revoke(request: Request, client: Client, tenant: Tenant, token: Token) -> N
     def decide(connection: Connection) -> Decided[None]:
         secret = known.secret(connection, token.sha256, use)
         owner = known.get(connection, secret.credential) if secret else None
-        if owner is None or owner.revoked_at:
+        if secret is None or owner is None or owner.revoked_at:
             return Decided(None)
         if client.id != owner.id and client.client_id != owner.client:
             return Decided(
                 InvalidGrant("oauth.token_of_other", "The token was given to another client.")
             )
+        if use == Use.ACCESS and not secret.is_live(clock.timestamp()):
+            return Decided(None)
         revoked = Event(ACCESS_TOKEN_REVOKED, {"sha256": token.sha256})
         if use == Use.REFRESH:
             revoked = Event(CONSENT_WITHDRAWN, {"why": "revoked by the client"})
