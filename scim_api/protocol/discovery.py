@@ -13,13 +13,14 @@ from scim_api.protocol.list_query import DEFAULT_COUNT
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import Attribute, ResourceType, Schema
 from scim_api.protocol.schema.resource_types import BUILT_IN_URNS
-from scim_api.settings import BASIC, HEADER
+from scim_api.settings import BASIC, HEADER, OAUTH
 
 RESOURCE_TYPE_URN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 SCHEMA_URN = "urn:ietf:params:scim:schemas:core:2.0:Schema"
 
 _CONFIG = resources.files(__package__).joinpath("service_provider.json").read_bytes()
-_SCHEMES = {HEADER: "oauthbearertoken", BASIC: "httpbasic"}  # by what the setting calls them
+# by what the setting calls them
+_SCHEMES = {HEADER: "oauthbearertoken", BASIC: "httpbasic", OAUTH: "oauth2"}
 _STRINGS = (Type.STRING, Type.REFERENCE, Type.BINARY)
 
 
@@ -55,7 +56,7 @@ def service_provider_config(
 
 def _schemes(known: list[dict[str, Any]], on: Sequence[str]) -> list[dict[str, Any]]:
     """Return those of the known schemes that are on, the first as the primary one."""
-    types = [_SCHEMES[each] for each in on if each in _SCHEMES]
+    types = [_SCHEMES[each] for each in on]
     return [each | {"primary": each["type"] == types[0]} for each in known if each["type"] in types]
 
 
