@@ -51,8 +51,8 @@ _REDEEMED = {
 class Request:
     """A request to the token endpoint, or for a revocation.
 
-    `form` has each parameter once, those without a value left out. `endpoints` are the issuer and
-    the address of this endpoint: for one of them an assertion must be meant. The actor of the
+    `form` has each parameter once, those without a value left out. `endpoints` are the issuer, the
+    token endpoint and this one: for one of them an assertion must be meant. The actor of the
     metadata becomes the grant or the client. `admit` gets the id of the client once it has
     proved who it is, and raises where that asks for tokens too often.
     """

@@ -37,7 +37,7 @@ def _request(endpoint: TokenEndpoint, via: str, address: str) -> Request:
         form=form,
         authorization=authorization,
         address=exchange.address,
-        endpoints=(issuer, issuer + address),
+        endpoints=(issuer, issuer + TOKEN, issuer + address),
         metadata=exchange.metadata(via, actor=""),  # the client or grant, once that is known
         admit=exchange.limits.count_request,
         scope=parameters.merged(query_of(exchange)).get("scope"),

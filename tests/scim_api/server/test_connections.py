@@ -2,18 +2,24 @@
 
 import json
 import socket
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from urllib.parse import urlencode
 
 import pytest
 
 from ledger.sqlite.connection import driver
+from scim_api.auth.oauth.client_authentication import ASSERTION_TYPE
 from scim_api.web.proxies import source_of
+from tests.scim_api.auth.oauth.key_set_url import key_set_served
+from tests.scim_api.auth.oauth.signer import Signer, key_set, times
 from tests.scim_api.client import BASE, user
-from tests.scim_api.process import PATIENCE, Server, wait_until
+from tests.scim_api.process import PATIENCE, PROGRAM, Server, environment, wait_until
 
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
+SIGNER = Signer(algorithm="ES256")
 LONGER = 8.0  # seconds: less than any of these clients may take
 
 
@@ -25,6 +31,7 @@ def small(tmp_path_factory):
         WEB_CONCURRENCY=1,
         SCIM_THREADS=2,
         SCIM_ADDRESS_CONNECTIONS=1000,
+        SCIM_JWKS_HOSTS="127.0.0.1",
     )
     yield started
     started.clean_up()
@@ -89,6 +96,46 @@ def test_half_sent_and_idle_connections_keep_nobody_waiting(small):
         listed = small.ask("GET", "/Users?count=1", timeout=LONGER)
 
     assert (status, listed.status) == (201, 200)
+
+
+def ask_for_token(server, jwks_url):
+    """Return a request for a token with an assertion whose key is at a URL."""
+    says = "iss", "sub", "aud"
+    options = "--issuer", "iss", "--subject", "sub", "--audience", "aud", "--jwks-url", jwks_url
+    added = subprocess.run(
+        [*PROGRAM, "client", "add", "federated", *options, "--json"],
+        env=environment(server.data_dir, SCIM_JWKS_HOSTS="127.0.0.1"),
+        check=True,
+        capture_output=True,
+    )
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": json.loads(added.stdout)["client_id"],
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": SIGNER.sign(times() | {name: name for name in says}),
+    }
+    body = urlencode(form).encode()
+    headers = "Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"
+    return head(server, "POST", "/oauth/token", *headers).replace(b"Bearer", b"X") + body
+
+
+def test_requests_that_wait_for_keys_keep_no_write_waiting(small):
+    with key_set_served() as keys:
+        keys.document = key_set(SIGNER)
+        keys.go_on.clear()
+        asking = [ask_for_token(small, f"{keys.url}?{number}") for number in range(2)]
+        with clients(small, *asking) as connections:
+            assert wait_until(lambda: keys.asked == 2)
+            created = small.ask("POST", "/Users", user("at-once@example.com"), timeout=LONGER)
+            waiting = [is_open(each) for each in connections]
+            keys.go_on.set()
+            for each in connections:
+                each.setblocking(True)
+            answers = [read(each) for each in connections]
+
+    assert created.status == 201
+    assert waiting == [True, True]  # no answer yet
+    assert [status for [(status, _)] in answers] == [200, 200]
 
 
 def test_a_request_may_arrive_byte_by_byte(small):

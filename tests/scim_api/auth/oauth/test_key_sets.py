@@ -24,7 +24,7 @@ from scim_api.auth.oauth.key_sets import (
     must_be_key_set_url,
     read_key_set,
 )
-from tests.scim_api.auth.oauth.conftest import KeySetUrl
+from tests.scim_api.auth.oauth.key_set_url import KeySetUrl
 from tests.scim_api.auth.oauth.signer import Signer, base64url, key_set
 
 HERE = ("127.0.0.1",)
