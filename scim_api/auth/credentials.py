@@ -102,7 +102,7 @@ def rotate(
     effects = {"sha256": tokens.digest(secret), "former_until": former_until}
     if expires_at:
         effects["expires_at"] = expires_at
-    _record(tenant, metadata, credential.id, lambda _: Event(CREDENTIAL_ROTATED, effects))
+    record(tenant, metadata, credential.id, lambda _: Event(CREDENTIAL_ROTATED, effects))
     return secret
 
 
@@ -123,7 +123,7 @@ def change(
         }
         return Event(CREDENTIAL_CHANGED, effects) if effects else None
 
-    return _record(tenant, metadata, id_, event)
+    return record(tenant, metadata, id_, event)
 
 
 def revoke(tenant: Tenant, metadata: Metadata, id_: str, why: str = "operator") -> None:
@@ -135,10 +135,10 @@ def revoke(tenant: Tenant, metadata: Metadata, id_: str, why: str = "operator") 
     def event(found: Credential) -> Event:
         return Event(ENDINGS[found.kind], {"why": why} if found.kind == GRANT else {})
 
-    _record(tenant, metadata, id_, event)
+    record(tenant, metadata, id_, event)
 
 
-def _record(
+def record(
     tenant: Tenant,
     metadata: Metadata,
     id_: str,

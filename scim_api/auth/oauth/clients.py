@@ -3,7 +3,9 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,12 +17,12 @@ from ledger.events import (
     CLIENT_REGISTERED,
     CLIENT_REMOVED,
     CONSENT_WITHDRAWN,
-    GRANT,
     Event,
     Metadata,
 )
 from projections.current.credentials import Credential
 from scim_api.auth import credentials, tokens
+from scim_api.auth.credentials import CredentialEnded
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.auth.tokens import Prefix
 from scim_api.tenants.tenants import Tenant, Tenants
@@ -153,7 +155,8 @@ def grants_of(client: Client, tenants: Iterable[Tenant]) -> Iterator[tuple[Tenan
 
 def change(client: Client, metadata: Metadata, *, redirect_uris: Sequence[str]) -> None:
     """Change where a client may be sent to; raises NotARedirectUri."""
-    _append(client, Event(CLIENT_CHANGED, {"redirect_uris": _checked(redirect_uris)}), metadata)
+    changed = Event(CLIENT_CHANGED, {"redirect_uris": _checked(redirect_uris)})
+    credentials.record(client.tenant, metadata, client.id, lambda _: changed)
 
 
 def limit(
@@ -170,18 +173,21 @@ def limit(
     """
     home = client.tenant.ledger.tenant
     others = [tenant for tenant in tenants if tenant.ledger.tenant != home]
-    found = [(client.tenant, client.credential), *grants_of(client, others)]
-    changed = [
-        credentials.change(tenant, metadata, each.id, allows=allows, networks=networks)
-        for tenant, each in found
-        if not each.revoked_at
-    ]
+    change = partial(credentials.change, metadata=metadata, allows=allows, networks=networks)
+    changed = [change(client.tenant, id_=client.id)]
+    for tenant, grant in grants_of(client, others):
+        if not grant.revoked_at:
+            with suppress(CredentialEnded):  # since it was listed
+                changed.append(change(tenant, id_=grant.id))
     return any(changed)
 
 
 def withdraw(tenant: Tenant, grant: str, metadata: Metadata, *, why: str) -> None:
-    """End a grant for good: its tokens are refused from now on."""
-    _append_to(tenant, f"{GRANT}-{grant}", Event(CONSENT_WITHDRAWN, {"why": why}), metadata)
+    """End a grant for good, unless it has ended: its tokens are refused from now on."""
+    with suppress(CredentialEnded):
+        credentials.record(
+            tenant, metadata, grant, lambda _: Event(CONSENT_WITHDRAWN, {"why": why})
+        )
 
 
 def remove(client: Client, tenants: Sequence[Tenant], metadata: Metadata) -> None:
@@ -190,7 +196,7 @@ def remove(client: Client, tenants: Sequence[Tenant], metadata: Metadata) -> Non
     What was consented meanwhile is withdrawn after that: nothing new can come then.
     """
     _withdraw_all(client, tenants, metadata)
-    _append(client, Event(CLIENT_REMOVED), metadata)
+    credentials.record(client.tenant, metadata, client.id, lambda _: Event(CLIENT_REMOVED))
     _withdraw_all(client, tenants, metadata)
 
 
@@ -204,15 +210,6 @@ def _get(tenant: Tenant, id_: str) -> Client | None:
     with tenant.ledger.reading() as connection:
         found = tenant.credentials.get(connection, id_)
     return Client(tenant, found) if found and found.kind == CLIENT else None
-
-
-def _append(client: Client, event: Event, metadata: Metadata) -> None:
-    _append_to(client.tenant, f"{CLIENT}-{client.id}", event, metadata)
-
-
-def _append_to(tenant: Tenant, stream: str, event: Event, metadata: Metadata) -> None:
-    append = Append(stream, tenant.ledger.version(stream), [event])
-    tenant.ledger.append([append], metadata)
 
 
 def _checked(redirect_uris: Iterable[str]) -> list[str]:

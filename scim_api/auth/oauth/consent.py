@@ -15,10 +15,12 @@ from ledger.events import (
     CONNECT_CODE,
     CONNECT_CODE_USED,
     CONSENT_GIVEN,
+    CREDENTIAL_CHANGED,
     GRANT,
     Event,
     Metadata,
 )
+from projections.current.credentials import ALL
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients, connect_codes
 from scim_api.auth.oauth.clients import Client
@@ -185,14 +187,16 @@ def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) 
         }
         if asked.challenge:
             effects["challenge"] = asked.challenge
-        if client.tenant.ledger.tenant != tenant.ledger.tenant:
-            effects |= _limits(client)
+        elsewhere = client.tenant.ledger.tenant != tenant.ledger.tenant
+        given = [Event(CONSENT_GIVEN, effects | (_limits(client) if elsewhere else {}))]
+        if elsewhere and client.credential.allows != ALL:
+            given.append(Event(CREDENTIAL_CHANGED, {"allows": client.credential.allows}))
         used = Event(CONNECT_CODE_USED, {"grant": grant})
         return Decided(
             code,
             [
                 Append(f"{CONNECT_CODE}-{proof.id}", proof.version, [used]),
-                Append(f"{GRANT}-{grant}", NO_STREAM, [Event(CONSENT_GIVEN, effects)]),
+                Append(f"{GRANT}-{grant}", NO_STREAM, given),
             ],
         )
 

@@ -7,6 +7,7 @@ import pytest
 from freezegun import freeze_time
 
 from scim_api.auth.oauth import clients, consent
+from scim_api.auth.tokens import digest
 from tests.scim_api.auth.oauth.service import URI, Service
 from tests.scim_api.client import Site
 
@@ -237,6 +238,31 @@ def test_a_pause_and_networks_of_a_client_are_those_of_its_consents(shell, add, 
     shell("client", "resume", "okta")
     assert "nothing changed" in shell("client", "resume", "okta").err
     assert [each["state"] for each in listed()["okta"]["consents"]] == ["live", "live"]
+
+
+def test_what_a_paused_client_is_given_in_another_ledger_is_paused_too(shell, add, service):
+    shell("init", "--ledger", "beta")
+    added = add("okta", "--okta", PAGE, "--network", "192.0.2.0/24")
+    shell("client", "pause", "okta", "--reads")
+    _, answer = connect(service, shell, added, "beta")
+
+    [found, _] = service.ledger("beta").find_credential(digest(answer["access_token"]))
+    assert (found.allows, found.networks) == ("reads", ("192.0.2.0/24",))
+
+    shell("client", "resume", "okta")
+    [found, _] = service.ledger("beta").find_credential(digest(answer["access_token"]))
+    assert found.allows == "all"
+
+
+def test_a_consent_that_has_ended_is_not_withdrawn_again(shell, add, service, listed):
+    added = add("okta", "--okta", PAGE)
+    connect(service, shell, added)
+    [given] = listed()["okta"]["consents"]
+    shell("client", "withdraw", given["id"])
+
+    clients.withdraw(service.ledger("default"), given["id"], service.metadata(), why="again")
+
+    assert service.types("default").count("ConsentWithdrawn") == 1
 
 
 # Rotation
