@@ -154,9 +154,10 @@ class Credentials(Projection):
 
     def _where(self, connection: Connection, condition: str, parameter: str) -> list[Credential]:
         rows = connection.execute(
+            # by their alphabet, access tokens and assertions come first: these do not count
             "SELECT (SELECT expires_at FROM secret s WHERE s.credential = credential.id"
-            f" AND s.use NOT IN ('{Use.ACCESS}', '{Use.ASSERTION}')"
-            " ORDER BY s.issued_at DESC, s.sha256 LIMIT 1),"
+            f" AND s.use > '{Use.ASSERTION}'"
+            " ORDER BY s.use DESC, s.issued_at DESC, s.sha256 DESC LIMIT 1),"
             f" details, version, {_COLUMNS} FROM credential WHERE {condition}"
             " ORDER BY issued_at, id",
             (parameter,),
@@ -260,10 +261,13 @@ class _Tables:
         self._execute(f"DELETE FROM {self._secret} WHERE sha256 = ?", (sha256,))
 
     def forget_expired(self, recorded: Recorded) -> None:
-        """Remove a credential's access tokens and assertions that have expired."""
+        """Remove what of a credential's tokens and assertions has expired: their number is bounded.
+
+        A code stays: if it is used again, that ends its grant.
+        """
         self._execute(
             f"DELETE FROM {self._secret} WHERE credential = ? AND expires_at <= ?"
-            f" AND use IN ('{Use.ACCESS}', '{Use.ASSERTION}')",
+            f" AND use IN ('{Use.ACCESS}', '{Use.ASSERTION}', '{Use.REFRESH}')",
             (recorded.subject, recorded.at),
         )
 

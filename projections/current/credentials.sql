@@ -26,4 +26,5 @@ CREATE TABLE secret{s} (
   scopes TEXT,           -- instead of the credential's
   salt TEXT              -- of a redeemed one: its successors are derived with it
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX secret{s}_credential ON secret{s} (credential);
+CREATE INDEX secret{s}_newest ON secret{s} (credential, use, issued_at);
+CREATE INDEX secret{s}_expiry ON secret{s} (credential, expires_at);

@@ -201,3 +201,46 @@ def test_a_redeemed_secret_stays_known_until_its_grant_ends(
 
 def test_a_rebuild_from_the_events_of_clients_and_grants_gives_the_same(granted: Tenant) -> None:
     assert StoredProjection(granted.ledger, granted.credentials).check() is None
+
+
+def test_a_grant_is_read_at_the_same_cost_however_often_it_was_refreshed(
+    granted: Tenant, recorder: Callable[[SQLiteLedger], Record]
+) -> None:
+    def steps() -> int:
+        taken = 0
+
+        def step() -> int:
+            nonlocal taken
+            taken += 1
+            return 0
+
+        with granted.ledger.reading() as connection:
+            connection.set_progress_handler(step, 1)
+            found = granted.credentials.get(connection, "g")
+            connection.set_progress_handler(None, 1)
+        assert found is not None
+        return taken
+
+    before = steps()
+    for number in range(3, 60):
+        issued = tokens(number, redeems=f"refresh {number - 1}", salt="s")
+        recorder(granted.ledger)("Grant-g", Event(events.TOKENS_ISSUED, issued))
+
+    assert steps() < before + 10
+
+
+def test_a_redeemed_refresh_token_is_forgotten_once_it_would_have_expired(
+    granted: Tenant, recorder: Callable[[SQLiteLedger], Record]
+) -> None:
+    for number, former in ((3, 2), (4, 3)):
+        issued = tokens(number, redeems=f"refresh {former}", salt="s")
+        recorder(granted.ledger)(
+            "Grant-g", Event(events.TOKENS_ISSUED, {**issued, "refresh_expires_at": "2000"})
+        )
+
+    with granted.ledger.reading() as connection:
+        every = granted.credentials.secrets(connection, "g", Use.REFRESH)
+        code = granted.credentials.secret(connection, "code", Use.CODE)
+    assert [each.sha256 for each in every] == ["refresh 1", "refresh 2", "refresh 4"]
+    assert code is not None  # used again, it ends the grant
+    assert StoredProjection(granted.ledger, granted.credentials).check() is None
