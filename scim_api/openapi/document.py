@@ -33,7 +33,7 @@ VERSION = version("scim-ledger")
 _FILES = files("scim_api.openapi")
 _STATIC = _FILES.joinpath("static.json").read_bytes()
 _OAUTH = _FILES.joinpath("oauth.json").read_bytes()
-_SCHEMES = {HEADER: "bearer", BASIC: "basic"}  # by what the setting calls them
+_SCHEMES = {HEADER: "bearer", BASIC: "basic", OAUTH: "oauth2"}  # by what the setting calls them
 _ANY_REQUEST = (400, 401, 403, 414, 429, 431, 500, 503)
 _WITH_BODY = (413, 415)
 
@@ -60,7 +60,7 @@ def document(catalogue: Catalogue, settings: Settings, server: str) -> JsonObjec
     found["info"]["version"] = VERSION
     found["servers"] = [{"url": server or "/"}]
     scim, ledger, elsewhere = (_for_each_type(part, types) for part in found["paths"].values())
-    schemes = [_SCHEMES[each] for each in settings.authentication if each in _SCHEMES]
+    schemes = [_SCHEMES[each] for each in settings.authentication]
     _complete(scim, scopes_for_scim, schemes)
     _complete(ledger, scopes_for_ledger, schemes)
     any_token: list[JsonObject] = [{name: []} for name in schemes]
@@ -73,9 +73,11 @@ def document(catalogue: Catalogue, settings: Settings, server: str) -> JsonObjec
             ledger[path]["get"]["security"].insert(0, {})
     found["paths"] = _below(settings.base_path, scim) | _below(LEDGER, ledger) | elsewhere
     known = found["components"]["securitySchemes"]
-    found["components"]["securitySchemes"] = {name: known[name] for name in schemes}
+    found["components"]["securitySchemes"] = {
+        name: known[name] for name in schemes if name in known
+    }
     if OAUTH in settings.authentication:
-        _add(found, orjson.loads(_OAUTH))
+        _add(found, orjson.loads(_OAUTH.replace(b"<server>", server.encode())))
     schemas = found["components"]["schemas"] = _for_each_type(found["components"]["schemas"], types)
     for resource_type in types:
         schemas[resource_type.name] = answered(resource_type)

@@ -258,6 +258,9 @@ def test_a_policy_leaves_pagination_out_for_clients_that_refuse_the_key(api):
     assert own.get("/Users", query_string={"cursor": ""}).status_code == 200
 
 
+DESCRIBED = {"oauthbearertoken": "bearer", "httpbasic": "basic", "oauth2": "oauth2"}
+
+
 @pytest.mark.parametrize(
     ("on", "types"),
     [
@@ -273,10 +276,28 @@ def test_exactly_the_ways_to_authenticate_that_are_on_are_announced(make_site, o
     client = make_site(**on).make()
     schemes = client.get("/ServiceProviderConfig", headers=NOBODY).json["authenticationSchemes"]
     metadata = client.get("/.well-known/oauth-authorization-server", base="", headers=NOBODY)
+    described = client.get("/openapi.json", base="", headers=NOBODY).json
 
     assert [scheme["type"] for scheme in schemes] == types
     assert [scheme["primary"] for scheme in schemes] == [True] + [False] * (len(types) - 1)
     assert (metadata.status_code == 200) is ("oauth2" in types)
+    of_client = ["client"] if "oauth2" in types else []
+    assert [[*one] for one in described["security"]] == [[DESCRIBED[each]] for each in types]
+    assert [*described["components"]["securitySchemes"]] == [
+        *(DESCRIBED[each] for each in types),
+        *of_client,
+    ]
+
+
+def test_the_openapi_document_says_where_access_tokens_come_from(api):
+    described = api.get("/openapi.json", base="").json["components"]["securitySchemes"]
+    served = api.get("/.well-known/oauth-authorization-server", base="", headers=NOBODY).json
+
+    for flow in described["oauth2"]["flows"].values():
+        assert flow["tokenUrl"] == served["token_endpoint"]
+        assert [*flow["scopes"]] == served["scopes_supported"]
+    by_consent = described["oauth2"]["flows"]["authorizationCode"]
+    assert by_consent["authorizationUrl"] == served["authorization_endpoint"]
 
 
 def test_each_announced_resource_type_is_served_with_its_schemas(api):
