@@ -47,10 +47,20 @@ def test_the_page_runs_no_script_and_stands_in_no_frame(browser):
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
-    assert "form-action 'self' https://system-admin.okta.com;" in policy
     assert page.headers["X-Frame-Options"] == "DENY"
     assert page.headers["Referrer-Policy"] == "no-referrer"
     assert page.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("uri", "targets"),
+    [(CALLBACK, "'self' https:"), ("http://127.0.0.1/cb", "'self' https: http:")],
+)
+def test_the_form_may_lead_through_the_client_to_wherever_that_leads(api, uri, targets):
+    """Chromium checks all redirects that follow, and stays on the page if one is not allowed."""
+    page = Browser(api, uris=(uri,)).get(redirect_uri=uri)
+
+    assert f"form-action {targets};" in page.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("mark", ["&", "?"])
