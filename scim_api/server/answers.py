@@ -10,11 +10,12 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine
 from gunicorn.util import http_date, unquote_to_wsgi_str
 
 from ledger import clock
+from scim_api.auth.oauth.errors import document_of
 from scim_api.logs import LOGGER
 from scim_api.protocol.errors import ScimError, error_document
 from scim_api.server.connection import Connection
 from scim_api.server.parsing import Head
-from scim_api.web.messages import SCIM_JSON
+from scim_api.web.messages import JSON, SCIM_JSON
 
 _REASONS = {
     400: "Bad Request",
@@ -125,15 +126,21 @@ def _prepared(
     return response, environ
 
 
-def refusal(error: Exception) -> bytes:
-    """Return the answer to what is no HTTP, or too long for this server, and log it."""
+def refusal(error: Exception, *, oauth: bool = False) -> bytes:
+    """Return the answer to what is no HTTP, too long, or late for this server, and log it.
+
+    With `oauth` an error of ours has the form of RFC 6749 instead of SCIM's.
+    """
     status, detail = _meaning(error)
     own = error.refusal().headers if isinstance(error, ScimError) else {}
     request_id = clock.uuid7()
-    body = orjson.dumps(error_document(status, detail))
+    kind, document = SCIM_JSON, error_document(status, detail)
+    if oauth and isinstance(error, ScimError):
+        kind, document = JSON, document_of(error, error.refusal())
+    body = orjson.dumps(document)
     head = (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\nConnection: close\r\n"
-        f"Content-Type: {SCIM_JSON}\r\nContent-Length: {len(body)}\r\n"
+        f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
         f"X-Request-Id: {request_id}\r\nCache-Control: no-store\r\n"
     )
     head += "".join(f"{name}: {value}\r\n" for name, value in own.items()) + "\r\n"

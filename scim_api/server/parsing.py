@@ -106,7 +106,7 @@ def rules_of(cfg: Any) -> Any:
     fields = (cfg.limit_request_fields or MAX_HEADERS) * (cfg.limit_request_field_size + 2)
     return SimpleNamespace(
         **settings,
-        longest_head=LONGEST_LINE + 2 + fields + 4,  # bytes
+        longest_head=cfg.limit_request_line + 2 + fields + 4,  # bytes, however long its first line
         is_ssl=False,
         forwarded_allow_networks=cfg.forwarded_allow_networks,
         proxy_allow_networks=cfg.proxy_allow_networks,

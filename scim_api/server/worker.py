@@ -84,7 +84,7 @@ class ScimWorker(Worker):  # type: ignore[misc]
             for connection in self._lanes.take_out(lane, self._patience):
                 error = answer_to(LedgerBusy("no thread was free in time"))
                 assert error
-                connection.is_answered(refusal(error), close=True)
+                connection.is_answered(refusal(error, oauth=lane == GRANTS), close=True)
                 self._poller.give_back(connection)
 
     def _answer(self, connection: Connection) -> None:
@@ -92,7 +92,7 @@ class ScimWorker(Worker):  # type: ignore[misc]
         try:
             data, close = self._answer_to(connection)
         except Exception as error:
-            data, close = refusal(error), True
+            data, close = refusal(error, oauth=connection.lane == GRANTS), True
         connection.is_answered(data, close=close)
         if connection.outgoing and self._poller.is_crowded():
             connection.send_all()

@@ -8,6 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from projections.audit.diff import KINDS
 from scim_api.audit.events import FIELDS
+from scim_api.auth.scopes import Scope
 from scim_api.protocol.bulk import MAX_OPERATIONS
 from scim_api.protocol.errors import ScimError
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, RESOURCE_TYPES
@@ -232,9 +233,20 @@ def _items(document):
     return document["components"]["schemas"]["AnyResourceList"]["properties"]["Resources"]["items"]
 
 
+def test_with_oauth_alone_every_operation_needs_an_access_token(make_site):
+    api = make_site(SCIM_AUTHENTICATION="oauth").make()
+
+    found = api.ask("GET", "/openapi.json", base="", headers={"Authorization": None}).json
+    schemes = found["components"]["securitySchemes"]
+    flows = schemes["oauth2"]["flows"].values()
+    assert schemes.keys() == {"oauth2", "client"}
+    assert found["paths"][f"{BASE}/Users"]["post"]["security"] == [{"oauth2": ["provision"]}]
+    assert [flow["scopes"].keys() for flow in flows] == [set(Scope)] * 2
+
+
 def test_without_oauth_its_addresses_are_in_no_document(make_site):
     api = make_site(SCIM_AUTHENTICATION="header").make()
 
     found = api.ask("GET", "/openapi.json", base="").json
     assert [path for path in found["paths"] if "oauth" in path] == []
-    assert "client" not in found["components"]["securitySchemes"]
+    assert found["components"]["securitySchemes"].keys() == {"bearer"}
