@@ -1,22 +1,28 @@
-"""Two independent checkers, scim2-tester and scim-sanity, report no fault."""
+"""Two independent checkers, scim2-tester and scim-sanity, report no fault, in whatever scheme."""
 
 import http.client
 import json
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 from scim2_client.engines.wsgi import WSGISCIMClient
 from scim2_tester import Status, check_server
 
+from tests.scim_api.schemes import SCHEMES, access_token, header_of
+
 GOOD = {Status.SUCCESS, Status.COMPLIANT, Status.ACCEPTABLE}
 SANITY = Path(sys.executable).with_name("scim-sanity")
 RESOURCE_TYPES = {"User", "Group", "Role", "Entitlement"}
 
 
-def relay(server):
-    """Return a WSGI application that forwards every request to a server's port."""
+def relay(server, authorizations):
+    """Return a WSGI application that forwards requests to a server's port.
+
+    Each of them gets the next Authorization header.
+    """
 
     def passed_on(environ, start_response):
         query = environ["QUERY_STRING"]
@@ -26,6 +32,7 @@ def relay(server):
             for key, value in environ.items()
             if key.startswith("HTTP_")
         }
+        headers["Authorization"] = next(authorizations)
         if environ.get("CONTENT_TYPE"):
             headers["Content-Type"] = environ["CONTENT_TYPE"]
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -41,11 +48,14 @@ def relay(server):
 
 
 @pytest.fixture(scope="module")
-def checks(server):
-    client = WSGISCIMClient(
-        relay(server), base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}
-    )
-    return check_server(client)
+def access(server):
+    return access_token(server)
+
+
+@pytest.fixture(scope="module")
+def checks(server, access):
+    authorizations = cycle([header_of(scheme, server.token, access) for scheme in SCHEMES])
+    return check_server(WSGISCIMClient(relay(server, authorizations), base_url=server.url))
 
 
 ACTIVE_STAYS = (  # `active-unassigned` in docs/disagreements.md
@@ -65,10 +75,15 @@ def test_scim2_tester_checks_every_resource_type(checks):
     assert len(checks) > 150
 
 
-@pytest.fixture(scope="module")
-def probe(server):
-    """Return scim-sanity's report about the service."""
-    how = ["--token", server.token, "--strict", "--i-accept-side-effects", "--json-output"]
+@pytest.fixture(scope="module", params=SCHEMES)
+def probe(request, server, access):
+    """Return scim-sanity's report about the service in one scheme."""
+    who = {
+        "header": ["--token", server.token],
+        "basic": ["--username", "okta", "--password", server.token],
+        "oauth": ["--token", access],
+    }[request.param]
+    how = [*who, "--strict", "--i-accept-side-effects", "--json-output"]
     run = subprocess.run(
         [SANITY, "probe", server.url, *how], capture_output=True, text=True, timeout=60
     )

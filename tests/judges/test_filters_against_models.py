@@ -16,6 +16,7 @@ from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, USER, USER_URN
 from tests.judges.models import UserFilter, UserModel
 from tests.scim_api.client import Site
+from tests.scim_api.schemes import Judged
 
 EXAMPLES = int(os.environ.get("JUDGES_EXAMPLES", "1"))
 
@@ -142,7 +143,7 @@ def test_a_filter_in_memory_finds_the_same_users_as_scim2_models(
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Any:
     site = Site(tmp_path_factory.mktemp("filters") / "data", SCIM_LOG_LEVEL="error")
-    yield site.make()
+    yield Judged(site.make())
     site.close()
 
 

@@ -15,6 +15,7 @@ from tests.judges import requests_drawn as drawn
 from tests.judges.excuses import changes_nothing, excuse_of
 from tests.judges.pair import Asked, Pair, created
 from tests.scim_api.client import Site
+from tests.scim_api.schemes import Judged
 
 EXAMPLES = int(os.environ.get("JUDGES_EXAMPLES", "1"))
 TALKS = settings(
@@ -30,7 +31,7 @@ WHERE = st.sampled_from(["/Users", "/Users", "/Users", "/Groups", "/Roles", "/En
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("pair") / "data", SCIM_LOG_LEVEL="error")
-    yield Pair(site.make())
+    yield Pair(Judged(site.make()))
     site.close()
 
 

@@ -125,9 +125,14 @@ class Api:
         self.ledger = ledger
         self.token = token
 
+    @property
+    def authorization(self):
+        """The Authorization header of a request."""
+        return f"Bearer {self.token}"
+
     def ask(self, method, path, body=None, *, base=BASE, headers=None, **more):
         """Send a request; `headers` with None leave one out."""
-        sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        sent = {"Authorization": self.authorization, **(headers or {})}
         sent = {name: value for name, value in sent.items() if value is not None}
         if body is not None:
             more["json"] = body

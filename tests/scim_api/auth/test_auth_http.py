@@ -16,6 +16,7 @@ from ledger.events import Event
 from scim_api.auth import tokens
 from tests.scim_api.client import Api, patch, refusal, replace, user
 from tests.scim_api.process import PROGRAM, environment
+from tests.scim_api.schemes import basic
 
 BASIC = 'Basic realm="SCIM", charset="UTF-8"'
 CHALLENGE = f'Bearer realm="SCIM", {BASIC}'
@@ -79,11 +80,6 @@ def test_a_malformed_token_is_401_invalid_token(api, form):
 
 
 # Basic (RFC 7617)
-
-
-def basic(label, password, word="Basic"):
-    """Return a header of Basic authentication."""
-    return f"{word} {b64encode(f'{label}:{password}'.encode()).decode()}"
 
 
 @pytest.mark.parametrize("label", ["okta", "", "okta-acme", "j\u00fcrgen", "jane@example.com", " "])

@@ -10,8 +10,9 @@ from scim_api.auth import tokens
 from scim_api.auth.credentials import credentials_of, rotate
 from scim_api.auth.tokens import Prefix
 from tests.scim_api.auth.oauth_given import HOUR, Given
-from tests.scim_api.auth.test_auth_http import BASIC, REFUSED, basic, bulk, during
+from tests.scim_api.auth.test_auth_http import BASIC, REFUSED, bulk, during
 from tests.scim_api.client import Api, refusal, replace, user
+from tests.scim_api.schemes import basic
 
 HERE = "127.0.0.1"
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.7"}
