@@ -141,7 +141,7 @@ def add_client(
 
 @command("list", "", "--json", group=client)
 def list_clients(console: Console) -> None:
-    """List clients and their consents, with last use and last refresh."""
+    """List clients, whose assertions they are known by, and their consents with last use."""
     found = clients.clients_of(console.tenant())
     listing = Listing(ledgers_with_consents(console, *found))
     rows = [listing.row(each) for each in found]
@@ -153,13 +153,14 @@ def list_clients(console: Console) -> None:
     ]
     for each in consents:
         del each["arrived"]
+    trusts = [{"client": row["name"], **trust} for row in rows if (trust := row.pop("trust"))]
     for row in rows:
         row["redirect_uris"] = len(row["redirect_uris"])
     if not print_table(table_of(rows)):
         note("no clients yet; scim-ledger client add registers one")
-    if consents:
+    for table in filter(None, (trusts, consents)):
         say("")
-        print_table(table_of(consents))
+        print_table(table_of(table))
 
 
 # Changing

@@ -7,6 +7,8 @@ from ledger import clock
 from projections.current.credentials import Credential, Use
 from scim_api.auth import credentials
 from scim_api.auth.oauth.clients import Client, grants_of
+from scim_api.auth.oauth.key_sets import file_of, read_key_set, saved_in
+from scim_api.auth.oauth.trust import ALGORITHMS
 from scim_api.cli import credential as shown
 from scim_api.cli.clients import known_by
 from scim_api.cli.terminal import read_side_file
@@ -30,6 +32,7 @@ class Listing:
             "grants": [*client.grants],
             "scopes": sorted(credential.scopes),
             "known_by": known_by(client),
+            "trust": _trust(client),
             "policy": credential.policy,
             "networks": [*credential.networks],
             "redirect_uris": [*client.redirect_uris],
@@ -64,6 +67,29 @@ class Listing:
         if tenant.name not in self._uses:
             self._uses[tenant.name] = read_side_file(tenant.usage.last_use_of_each, {})
         return shown.last_use(self._uses[tenant.name].get(credential.id))
+
+
+def _trust(client: Client) -> dict[str, Any] | None:
+    """Return whose assertions a client is known by, and which keys are known of them now."""
+    trust = client.trust
+    if trust is None:
+        return None
+    url, fetched_at = trust.get("jwks_uri"), None
+    if url is None:
+        keys = read_key_set(trust["jwks"])
+    else:
+        saved = saved_in(file_of(client.tenant.ledger.path.parent, url))
+        keys, fetched_at = saved or ((), None)
+    return {
+        "issuer": trust.get("issuer", client.client_id),
+        "subject": trust.get("subject", client.client_id),
+        "audiences": [*trust.get("audiences", ())],
+        "tenant": trust.get("tenant"),
+        "algorithms": [*trust.get("algorithms", ALGORITHMS)],
+        "key_set": url or "pasted",
+        "key_ids": [str(key.kid) for key in keys],
+        "fetched_at": clock.timestamp(fetched_at) if fetched_at else None,
+    }
 
 
 def _last_token_at(tenant: Tenant, credential: Credential) -> str | None:

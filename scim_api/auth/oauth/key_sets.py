@@ -9,9 +9,10 @@ import ipaddress
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -228,10 +229,9 @@ class KeySets:
         kept = self._kept.setdefault(file, _Kept())
         stamp = _stamp(file)
         if stamp is not None and stamp != kept.stamp:
-            with suppress(OSError, ValueError, KeySetUnfit, TypeError, KeyError):
-                saved = orjson.loads(file.read_bytes())
-                kept.keys, kept.fetched_at = read_key_set(saved), float(saved["fetched_at"])
-                kept.trouble = None
+            if saved := saved_in(file):
+                kept.keys, fetched_at = saved
+                kept.fetched_at, kept.trouble = fetched_at.timestamp(), None
             kept.stamp = stamp
         return kept, file
 
@@ -242,9 +242,10 @@ class KeySets:
         """
         try:
             document = _json(fetch(url, timeout=self._timeout, most=MOST_BYTES))
-            kept.keys, kept.fetched_at = read_key_set(document), clock.now().timestamp()
+            now = clock.now()
+            kept.keys, kept.fetched_at = read_key_set(document), now.timestamp()
             kept.trouble = None
-            _save(url, document, kept, file)
+            _save({"url": url, "fetched_at": clock.timestamp(now)}, document["keys"], kept, file)
         except (RemoteTrouble, KeySetUnfit) as error:
             if kept.trouble != str(error):
                 _warn("keys not fetched", url, error)
@@ -256,6 +257,14 @@ class KeySets:
 def file_of(folder: Path, url: str) -> Path:
     """Return the file in a ledger's folder that keeps the keys of a URL."""
     return folder / f"jwks-{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
+
+
+def saved_in(file: Path) -> tuple[tuple[Key, ...], datetime] | None:
+    """Return the keys in a file and when they were fetched; None where it has no key set."""
+    with suppress(OSError, ValueError, KeySetUnfit, TypeError, KeyError, OverflowError):
+        saved = orjson.loads(file.read_bytes())
+        return read_key_set(saved), clock.from_iso(saved["fetched_at"])
+    return None
 
 
 def _age(kept: _Kept) -> float:
@@ -273,13 +282,13 @@ def _is_started(ask: Callable[[], None]) -> bool:
     return True
 
 
-def _save(url: str, document: Mapping[str, Any], kept: _Kept, file: Path) -> None:
-    public = [part for each in document["keys"] if (part := _public_part(each))]
+def _save(about: Mapping[str, str], keys: Iterable[Any], kept: _Kept, file: Path) -> None:
+    public = [part for each in keys if (part := _public_part(each))]
     try:
-        write_whole(file, orjson.dumps({"url": url, "fetched_at": kept.fetched_at, "keys": public}))
+        write_whole(file, orjson.dumps({**about, "keys": public}))
         kept.stamp = _stamp(file)
     except OSError as error:
-        _warn("keys not kept", url, error)
+        _warn("keys not kept", about["url"], error)
 
 
 def _warn(what: str, url: str, error: Exception) -> None:

@@ -7,8 +7,12 @@ import pytest
 from freezegun import freeze_time
 
 from scim_api.auth.oauth import clients, consent
+from scim_api.auth.oauth.key_sets import KeySets
+from scim_api.auth.oauth.trust import ALGORITHMS
 from scim_api.auth.tokens import digest
+from tests.scim_api.auth.oauth.key_set_url import key_set_served
 from tests.scim_api.auth.oauth.service import URI, Service
+from tests.scim_api.auth.oauth.signer import Signer, key_set
 from tests.scim_api.client import Site
 
 PAGE = "https://acme-admin.okta.com/admin/app/acme_scim_1/instance/0oa1/"
@@ -140,7 +144,35 @@ def test_the_keys_of_a_client_may_be_pasted_from_a_file(add, listed, tmp_path):
 
     add("app", "--jwks-file", str(keys))
 
-    assert listed()["app"]["known_by"] == "private_key_jwt"
+    app = listed()["app"]
+    assert app["known_by"] == "private_key_jwt"
+    assert (app["trust"]["issuer"], app["trust"]["key_ids"]) == (app["client_id"], ["1"])
+
+
+def test_list_shows_what_an_assertion_must_say_and_which_keys_are_known(
+    add, listed, shell, monkeypatch
+):
+    monkeypatch.setenv("SCIM_JWKS_HOSTS", "127.0.0.1")
+    with key_set_served() as keys, freeze_time("2027-02-28 12:00:00"):
+        keys.document = key_set(Signer("k1", "ES256"))
+        add("entra", *FEDERATION[:-1], keys.url)
+        before = listed()["entra"]["trust"]
+        KeySets(("127.0.0.1",)).find(shell.data_dir / "default", keys.url, "k1")
+        trust = listed()["entra"]["trust"]
+        table = shell("client", "list").out
+
+    assert (before["key_ids"], before["fetched_at"]) == ([], None)
+    assert trust == {
+        "issuer": f"{MICROSOFT}/v2.0",
+        "subject": "s1",
+        "audiences": ["a1", "api://a1"],
+        "tenant": "t1",
+        "algorithms": [*ALGORITHMS],
+        "key_set": keys.url,
+        "key_ids": ["k1"],
+        "fetched_at": "2027-02-28T12:00:00.000000Z",
+    }
+    assert "a1 api://a1" in table
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,9 @@ def test_the_last_keys_stay_in_use_while_the_url_answers_nothing_of_use(
     assert key_set_url.asked == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"keys": []}', b'{"fetched_at": "x"}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"keys": []}', b'{"keys": [], "fetched_at": 5}']
+)
 def test_a_damaged_file_is_as_good_as_none(
     key_set_url: KeySetUrl, tmp_path: Path, content: bytes
 ) -> None:
