@@ -3,6 +3,7 @@
 Bounded by rows and by age; it is no part of the ledger and proves nothing.
 """
 
+import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from scim_api.side_file import NEVER, Erasures, SideFile
 
 REQUESTS_FILE = "requests.db"
 MAX_PENDING = 5000  # rows in memory
+MINUTE = 60.0  # seconds between two warnings of dropped rows: a flood makes one after the other
 STRANGERS = 10  # one row in so many may be of a request whose token was refused, or without one
 _SPARE = 200  # rows that a write removes beyond twice those it adds
 _OF_STRANGERS = "(actor IS NULL OR status = 401)"  # whoever holds a revoked token is one too
@@ -98,6 +100,8 @@ class RequestLog(SideFile[_Backlog]):
         """`path` is the file; positions of versions are looked up in `ledger`."""
         super().__init__(path, ledger, _Backlog)
         self._bounds = bounds or Bounds()
+        self._dropped = 0  # rows, since the last warning
+        self._warned = -MINUTE  # monotonic seconds
 
     def note(self, entry: Entry) -> None:
         """Note a request; where more come than can be written, the later ones are dropped."""
@@ -111,9 +115,6 @@ class RequestLog(SideFile[_Backlog]):
         self._pending.dropped += newer.dropped
 
     def _insert(self, connection: Connection, pending: _Backlog) -> None:
-        if pending.dropped:
-            fields = {"dropped": pending.dropped}
-            LOGGER.warning("request log overflowed", extra={"fields": fields})
         erased = Erasures.since(self._ledger, min((e.at for e in pending.entries), default=NEVER))
         rows = [
             without_names(row) if row.at < erased.at else row
@@ -126,6 +127,20 @@ class RequestLog(SideFile[_Backlog]):
         for id_ in erased.ids:
             connection.execute(_FORGET, {"id": id_.lower()})
         self._prune(connection, 2 * len(rows) + _SPARE)
+        self._dropped += pending.dropped
+        if self._dropped and time.monotonic() >= self._warned + MINUTE:
+            self._warn()
+
+    def _warn(self) -> None:
+        fields = {"dropped": self._dropped}
+        LOGGER.warning("request log overflowed", extra={"fields": fields})
+        self._dropped, self._warned = 0, time.monotonic()
+
+    def close(self) -> None:
+        """Write the pending notes, and none later; say what was dropped since the last warning."""
+        super().close()
+        if self._dropped:
+            self._warn()
 
     def _position(self, no_change: NoChange) -> int | None:
         stream = f"{no_change.type}-{no_change.id}"

@@ -5,6 +5,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from freezegun import freeze_time
 
 from ledger import clock
 from ledger.contract import LedgerUnavailable
@@ -558,6 +559,27 @@ def test_rows_beyond_the_buffer_are_counted_in_one_line(log, said):
         ("request log overflowed", {"dropped": 7})
     ]
     assert len(ids(bounded)) == MAX_PENDING
+
+
+def test_dropped_rows_are_said_once_a_minute_and_in_the_end(log, said):
+    bounded = log(rows=100_000)
+    bounded.interval = 3600.0
+
+    def flood(dropped):
+        for number in range(MAX_PENDING + dropped):
+            bounded.note(entry(number))
+        bounded.flush()
+
+    with freeze_time("2026-11-28T08:00:00Z") as clock:
+        flood(1)
+        flood(2)
+        flood(3)
+        clock.tick(60)
+        fill(bounded, [1])
+        flood(4)
+        bounded.close()
+
+    assert [line.fields["dropped"] for line in said] == [1, 5, 4]
 
 
 def test_removed_rows_are_overwritten(log):
