@@ -10,12 +10,14 @@ import time
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from scim_api.auth.oauth import clients
 from tests.scim_api.client import Site, user
 from tests.scim_api.process import PATIENCE, Reply, Server, free_port, wait_until
 
@@ -125,6 +127,7 @@ def behind(tmp_path_factory):
     auditor = site.client(scopes=("audit",)).token
     service = Server(folder, token=token, **settings)
     proxy = Proxy(folder, service)
+    proxy.site = site
     yield proxy, token, auditor
     proxy.stop()
     service.clean_up()
@@ -192,11 +195,24 @@ def test_an_event_arrives_at_a_waiting_client_at_once(behind):
 def test_oauth_comes_through_however_long_the_state_is(behind):
     proxy, _, _ = behind
 
+    tenant, uri = proxy.site.console.tenant("default"), "https://idp.example.com/cb"
+    made = clients.register(
+        tenant,
+        proxy.site.console.metadata(),
+        "okta",
+        grants=clients.BY_CONSENT,
+        redirect_uris=[uri],
+    )
+    tenant.close()
+    query = urlencode({"client_id": made.client.client_id, "redirect_uri": uri})
+
     metadata = proxy.ask("GET", "/.well-known/oauth-authorization-server")
-    page = proxy.ask("GET", f"/oauth/authorize?client_id=x&state={'s' * 60_000}")
+    back = proxy.ask("GET", f"/oauth/authorize?{query}&state={'s' * 60_000}")
 
     assert metadata.json["token_endpoint"] == f"https://{NAME}/oauth/token"
-    assert (page.status, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert back.status == 303
+    assert back.headers["Location"].startswith(f"{uri}?error=unsupported_response_type")
+    assert f"&state={'s' * 60_000}&" in back.headers["Location"]
 
 
 @pytest.mark.parametrize("host", ["evil.example.com", "127.0.0.1", "localhost"])

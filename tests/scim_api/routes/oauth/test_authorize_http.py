@@ -96,7 +96,7 @@ def test_a_redirect_uri_keeps_its_own_query(api):
     assert answer.headers["Location"].startswith(f"{uri}&code=sclc_")
 
 
-@pytest.mark.parametrize("state", [None, "x" * 50_000, "\r\n\u0000\u2028", "\udcff"])
+@pytest.mark.parametrize("state", [None, "é" * 10_000, "\r\n\u0000\u2028", "\udcff"])
 def test_state_comes_back_as_it_was_or_not_at_all(browser, state):
     sent = browser.asked(state=None)
     query = urlencode(sent | ({"state": state} if state else {}), errors="surrogateescape")
