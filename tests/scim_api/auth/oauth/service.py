@@ -98,11 +98,15 @@ class Service:
             return error
         raise AssertionError("nothing was refused")
 
+    def presented(self, token, ledger="acme"):
+        """Return the credential of an access token, live or not, as the SCIM door finds it."""
+        found = self.ledger(ledger).find_credential(tokens.digest(token))
+        return found[0] if found else None
+
     def opens(self, token, ledger="acme"):
-        """Return whether an access token lets a request in now, as the SCIM door asks."""
-        tenant = self.ledger(ledger)
-        found = tenant.find_credential(tokens.digest(token))
-        return bool(found and found[0].state(clock.timestamp()) == "live")
+        """Return whether an access token lets a request in now."""
+        found = self.presented(token, ledger)
+        return bool(found and found.state(clock.timestamp()) == "live")
 
     def events(self, ledger="acme", category="Grant"):
         """Return the events about grants, or the like."""

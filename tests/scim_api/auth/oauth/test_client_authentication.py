@@ -1,0 +1,158 @@
+"""How clients prove who they are with a secret: by Basic, or in the form."""
+
+from base64 import b64encode
+from datetime import timedelta
+
+import pytest
+from freezegun import freeze_time
+
+from ledger import clock
+from scim_api.auth import credentials
+from scim_api.auth.oauth import clients
+
+FORM = {"grant_type": "client_credentials"}
+
+
+@pytest.fixture
+def client(service):
+    """Return a client that acts itself, and its secret."""
+    return service.register(grants=["client_credentials"])
+
+
+def basic(text):
+    return f"Basic {b64encode(text.encode()).decode()}"
+
+
+def in_form(client, **changes):
+    return FORM | {"client_id": client[0].client_id, "client_secret": client[1]} | changes
+
+
+def methods(service):
+    issued = [each for each in service.events(category="Client") if each.type == "TokensIssued"]
+    return [each.effects["client_authentication"] for each in issued]
+
+
+def test_a_secret_counts_by_basic_in_any_spelling_and_in_the_form(service, client):
+    id_, secret = client[0].client_id, client[1]
+
+    service.token(FORM, authorization=basic(f"{id_}:{secret}"))
+    service.token(FORM, authorization="basic  " + basic(f"{id_}:{secret}")[6:])
+    service.token(FORM, authorization=basic(f"{id_.replace('-', '%2D')}:{secret}"))  # §2.3.1
+    service.token(FORM | {"client_id": id_}, authorization=basic(f"{id_}:{secret}"))
+    service.token(in_form(client), authorization=basic(f"{id_}:{secret}"))
+    service.token(in_form(client))
+    service.token(in_form(client, client_secret=f" {secret}\n"))  # as it is pasted
+
+    assert methods(service) == ["client_secret_basic"] * 5 + ["client_secret_post"] * 2
+
+
+def test_two_proofs_that_differ_are_refused_whichever_is_right(service, client):
+    other = service.register(grants=["client_credentials"])
+    by_basic = basic(f"{client[0].client_id}:{client[1]}")
+    for form in (
+        in_form(client, client_secret=other[1]),
+        in_form(other),
+        FORM | {"client_id": other[0].client_id},
+        FORM | {"client_assertion": "a.b.c"},
+    ):
+        refused = service.refusal(service.token, form, authorization=by_basic)
+
+        assert (refused.error, refused.code) == ("invalid_request", "oauth.two_proofs")
+    assert methods(service) == []
+
+
+@pytest.mark.parametrize("what", ["unknown", "another's", "a token", "torn", "none"])
+def test_what_is_no_secret_of_the_client_is_401(service, client, what):
+    home, secret = service.ledger(), client[1]
+    wrong = {
+        "unknown": f"{secret[:22]}{secret[23:]}0",
+        "another's": service.register("beta")[1],
+        "a token": credentials.issue(home, service.metadata(), "okta").token,
+        "torn": secret[:-1],
+        "none": None,
+    }[what]
+
+    refused = service.refusal(service.token, in_form(client, client_secret=wrong))
+
+    assert (refused.status, refused.error) == (401, "invalid_client")
+    assert "WWW-Authenticate" not in refused.refusal().headers
+
+
+@pytest.mark.parametrize(
+    "authorization", [basic("x:y"), basic("no colon"), "Basic !", "Basic", "Bearer x", basic(":")]
+)
+def test_a_refusal_of_a_header_says_that_basic_is_taken(service, client, authorization):
+    refused = service.refusal(service.token, FORM, authorization=authorization)
+
+    assert (refused.status, refused.error) == (401, "invalid_client")
+    assert refused.refusal().headers["WWW-Authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("client_id", ["", "x", "0123456789abcdef-{id}", "{home}-{other}", "{id}"])
+def test_a_client_id_that_is_not_quite_one_is_unknown(service, client, client_id):
+    known = client[0]
+    parts = {"id": known.id, "home": known.client_id[:16], "other": known.id[:-1] + "x"}
+
+    form = in_form(client, client_id=client_id.format(**parts) or None)
+    refused = service.refusal(service.token, form)
+
+    assert (refused.error, refused.code) == ("invalid_client", "oauth.client_unknown")
+
+
+def test_two_secrets_live_until_the_former_ends(service, client):
+    now = clock.now()
+    until = clock.timestamp(now + timedelta(days=7))
+    newer = credentials.rotate(
+        service.ledger(),
+        service.metadata(),
+        client[0].credential,
+        expires_at=None,
+        former_until=until,
+    )
+
+    assert service.token(in_form(client))
+    assert service.token(in_form(client, client_secret=newer))
+    with freeze_time(now + timedelta(days=7)):
+        refused = service.refusal(service.token, in_form(client))
+        assert (refused.error, refused.code) == ("invalid_client", "oauth.secret_expired")
+        assert service.token(in_form(client, client_secret=newer))
+
+
+def test_a_removed_client_is_unknown_and_its_tokens_open_nothing(service, client):
+    token = service.token(in_form(client))["access_token"]
+
+    clients.remove(client[0], list(service.tenants), service.metadata())
+
+    assert service.refusal(service.token, in_form(client)).code == "oauth.client_unknown"
+    assert not service.opens(token)
+
+
+def test_a_paused_client_gets_no_token_until_it_is_resumed_and_keeps_its_refresh_token(service):
+    client = service.register()
+    refresh = service.redeem(client, service.consent(client[0], "beta"))["refresh_token"]
+    everywhere = list(service.tenants), service.metadata()
+
+    clients.limit(client[0], *everywhere, allows="nothing")
+    refused = service.refusal(service.refresh, client, refresh)
+    clients.limit(client[0], *everywhere, allows="all")
+
+    assert (refused.error, refused.code) == ("unauthorized_client", "oauth.paused")
+    assert service.refresh(client, refresh)
+
+
+def test_an_address_in_none_of_its_networks_is_named_and_refused(service):
+    client = service.register(grants=["client_credentials"], networks=["192.0.2.0/24"])
+
+    refused = service.refusal(service.token, in_form(client), address="198.51.100.7")
+
+    assert (refused.error, refused.code) == ("unauthorized_client", "oauth.network")
+    assert "198.51.100.7" in refused.detail
+    assert service.token(in_form(client), address="192.0.2.9")
+
+
+def test_a_client_gets_tokens_only_in_the_ways_that_it_is_registered_for(service, client):
+    form = in_form(client, grant_type="refresh_token", refresh_token="x")
+    assert service.refusal(service.token, form).error == "unauthorized_client"
+
+    by_consent = service.register()
+    assert service.refusal(service.of_itself, by_consent).error == "unauthorized_client"

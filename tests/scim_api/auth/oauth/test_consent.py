@@ -1,0 +1,233 @@
+"""Consents: by a one-time code of a ledger, for a client and its redirect URI, once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger import clock
+from scim_api.auth import tokens
+from scim_api.auth.oauth import clients, consent
+from scim_api.auth.oauth.consent import NotAnswerable
+from scim_api.auth.oauth.errors import InvalidScope, OAuthError, description
+from scim_api.auth.oauth.scopes import granted
+from scim_api.auth.scopes import Scope
+from scim_api.auth.tokens import Prefix
+from tests.scim_api.auth.oauth.service import CHALLENGE, ISSUER, URI
+
+
+@pytest.fixture
+def client(service):
+    return service.register()[0]
+
+
+def give(service, client, connect_code):
+    """Give consent with a one-time code."""
+    return consent.give(service.ask(client), connect_code, service.tenants, service.metadata())
+
+
+def refusal(service, client, connect_code):
+    return service.refusal(give, service, client, connect_code)
+
+
+# The one-time code
+
+
+def test_a_one_time_code_is_taken_once_even_if_two_have_it(service, client):
+    code = service.connect_code(client)
+
+    def attempt(_):
+        try:
+            return give(service, client, code)
+        except OAuthError as error:
+            return error.code
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(attempt, range(8)))
+
+    assert answers.count("oauth.connect_used") == 7
+    assert service.types() == ["ConsentGiven"]
+    assert service.types(category="ConnectCode") == ["ConnectCodeIssued", "ConnectCodeUsed"]
+
+
+def test_a_one_time_code_ends_when_it_should(service, client):
+    with freeze_time(clock.now()) as time:
+        codes = [service.connect_code(client) for _ in range(2)]
+        time.tick(timedelta(minutes=14, seconds=59))
+        assert give(service, client, codes[0])
+        time.tick(1)
+        assert refusal(service, client, codes[1]).code == "oauth.connect_expired"
+
+
+def test_a_one_time_code_is_for_one_client(service, client):
+    other, secret = service.register("beta")
+
+    code = service.connect_code(other)
+
+    assert refusal(service, client, code).code == "oauth.connect_unknown"
+    assert refusal(service, client, secret).code == "oauth.connect_form"
+    assert give(service, other, f" {code} ")
+
+
+@pytest.mark.parametrize("text", ["", "x", "sclo_", "sclo_{home}_{rest}", "scl_{home}_{rest}"])
+def test_a_text_that_is_no_one_time_code_lets_nobody_in(service, client, text):
+    home = service.ledger().ledger.tenant
+    text = text.format(home=home, rest=service.connect_code(client)[22:-1] + "!")
+
+    assert refusal(service, client, text).code == "oauth.connect_form"
+
+
+def test_a_one_time_code_that_nobody_made_lets_nobody_in(service, client):
+    home = service.ledger().ledger.tenant
+    for ledger in (home, home[::-1]):
+        made_up = tokens.issue(ledger, Prefix.CONNECT)
+
+        assert refusal(service, client, made_up).code == "oauth.connect_unknown"
+    assert service.types() == []
+
+
+def test_the_grant_is_in_the_ledger_of_the_one_time_code_with_the_limits_of_its_client(service):
+    [client, _] = service.register(networks=["192.0.2.0/24"], policy="entra")
+
+    for ledger in ("acme", "beta"):
+        service.consent(client, ledger)
+
+    home, other = (service.events(ledger)[0].effects for ledger in ("acme", "beta"))
+    assert home["client"] == other["client"] == client.client_id
+    assert (other["networks"], other["policy"]) == (["192.0.2.0/24"], "entra")
+    assert home.keys() & {"networks", "policy"} == set()
+
+
+def test_the_event_of_a_consent_has_names_and_lengths_of_what_came(service, client):
+    service.consent(
+        client,
+        state="s" * 5000,
+        scope="provision offline_access",
+        code_challenge=CHALLENGE,
+        code_challenge_method="S256",
+        unheard_of="x",
+    )
+
+    assert service.events()[0].effects["arrived"] == {
+        "parameters": [
+            *("client_id", "code_challenge", "code_challenge_method", "redirect_uri"),
+            *("response_type", "scope", "state"),
+        ],
+        "pkce": "S256",
+        "scope": 24,
+        "state": 5000,
+    }
+
+
+# Where the answer goes
+
+
+ALMOST = [
+    *(URI[:-1], f"{URI}/", f"{URI}#", f"{URI}?", f" {URI}", URI.upper(), URI.title(), ""),
+    *(URI.replace("https", "http"), URI.replace(".com", ".com:443"), f"{URI}%20", f"{URI}\n"),
+    *(URI.replace("//", "//x@"), URI.replace("acme", "%61cme"), f"{URI},{URI}"),
+]
+
+
+def test_a_redirect_uri_that_almost_fits_is_not_answerable(service):
+    uris = URI, "https://b.example/callback"
+    [client, _] = service.register(redirect_uris=uris)
+    for uri in ALMOST:
+        refused = service.refusal(service.ask, client, redirect_uri=uri)
+
+        assert isinstance(refused, NotAnswerable)
+        assert (refused.received, refused.expected) == (uri, uris)
+
+
+def test_the_answer_keeps_the_query_of_the_redirect_uri_and_names_the_issuer(service):
+    uri = f"{URI}?a=1&b=%20"
+    [client, _] = service.register(redirect_uris=[uri])
+    state = "&=#\u00e9 +%"
+
+    by = service.ask(client, redirect_uri=uri, state=state).by
+    parts = urlsplit(by.answered(ISSUER, code="c"))
+
+    assert parse_qs(parts.query) == {
+        "a": ["1"],
+        "b": [" "],
+        "code": ["c"],
+        "state": [state],
+        "iss": [ISSUER],
+    }
+    assert f"{uri}&" in parts.geturl()
+
+
+def test_without_a_state_the_answer_has_none(service, client):
+    assert "state" not in service.ask(client).by.answered(ISSUER, code="c")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error"),
+    [
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_type": ""}, "unsupported_response_type"),
+        ({"scope": "audit"}, "invalid_scope"),
+        ({"code_challenge": CHALLENGE}, "invalid_request"),
+        ({"code_challenge": CHALLENGE, "code_challenge_method": "plain"}, "invalid_request"),
+        ({"code_challenge": "short", "code_challenge_method": "S256"}, "invalid_request"),
+        ({"code_challenge_method": "S256"}, "invalid_request"),
+    ],
+)
+def test_what_cannot_be_granted_is_told_to_the_client(service, client, parameters, error):
+    assert service.refusal(service.ask, client, **parameters).error == error
+
+
+def test_a_client_that_only_acts_itself_is_not_consented_to(service):
+    [client, _] = service.register(grants=["client_credentials"])
+
+    assert service.refusal(service.ask, client).error == "unauthorized_client"
+
+
+def test_a_removed_client_is_unknown(service, client):
+    clients.remove(client, list(service.tenants), service.metadata())
+
+    assert service.refusal(service.ask, client).code == "oauth.client_unknown"
+
+
+# Scopes
+
+
+@pytest.mark.parametrize(
+    ("requested", "given"),
+    [
+        ("", "provision read"),
+        ("offline_access", "provision read"),
+        ("openid profile offline", "provision read"),
+        ("read", "read"),
+        ("read offline_access", "read"),
+        ("read+provision", "provision read"),
+        ("read%20provision", "provision read"),
+        ("read%20offline_access", "read"),
+        ("read  +%20\tprovision", "provision read"),
+        ("read audit", "read"),
+        ("READ", "provision read"),
+    ],
+)
+def test_of_the_scopes_that_are_asked_for_the_known_ones_are_given(requested, given):
+    assert " ".join(granted(requested, {"provision", "read"})) == given
+
+
+@given(st.sets(st.sampled_from(list(Scope))), st.sets(st.sampled_from([*Scope, "offline", "x"])))
+def test_no_scope_is_given_that_the_client_may_not_have(allowed, requested):
+    ours = requested & set(Scope)
+    if ours and not ours & allowed:
+        with pytest.raises(InvalidScope):
+            granted(" ".join(requested), allowed)
+    else:
+        assert set(granted(" ".join(requested), allowed)) == (ours & allowed or allowed)
+
+
+@given(st.text())
+def test_a_description_has_the_characters_of_the_rfc(text):
+    allowed = {*range(0x20, 0x7F)} - {ord('"'), ord("\\")}
+
+    assert set(map(ord, description(text))) <= allowed
