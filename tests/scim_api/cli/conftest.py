@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 from dataclasses import dataclass
 
 import pytest
@@ -50,10 +51,20 @@ def empty(tmp_path, monkeypatch):
     return Shell(tmp_path / "data", monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory):
+    """Return a data directory with a new ledger, to be copied."""
+    with pytest.MonkeyPatch.context() as patch:
+        shell = Shell(tmp_path_factory.mktemp("initialised") / "data", patch)
+        shell("init")
+    gc.collect()
+    return shell.data_dir
+
+
 @pytest.fixture
-def shell(empty):
+def shell(empty, initialised):
     """Return a shell with a new ledger."""
-    empty("init")
+    shutil.copytree(initialised, empty.data_dir)
     return empty
 
 
@@ -61,5 +72,6 @@ def shell(empty):
 def api(shell):
     """Return a client of the shell's ledger, with a token named okta."""
     site = Site(shell.data_dir)
-    yield Api(site, "default", shell("token", "create", "okta").out.strip())
+    token = shell("token", "create", "okta", "--expires", "never").out.strip()
+    yield Api(site, "default", token)
     site.close()
