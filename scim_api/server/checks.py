@@ -16,6 +16,8 @@ from ledger.sqlite.connection import SAFE_SQLITE, SIDE_FILES, SQLITE
 from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
 from scim_api.auth import notices
+from scim_api.auth.oauth.clients import clients_of
+from scim_api.auth.oauth.key_sets import KeySetUnfit, file_of, must_be_key_set_url, saved_in
 from scim_api.recovery.restore import left_of
 from scim_api.server.health import MIN_FREE
 from scim_api.server.rights import service_user, wrong_rights
@@ -132,6 +134,7 @@ def _ledger(
         ("newest tree head", _newest_head(tenant, last)),
         ("erasures", _erasures(tenant)),
         ("credentials", _credentials(tenant, settings)),
+        ("key sets", _key_sets(tenant, settings)),
         ("accounts", _accounts(tenant)),
         ("unique values", _shared_values(tenant)),
         ("heads of others", _heads_of_others(tenant, settings)),
@@ -270,6 +273,25 @@ def _credentials(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
             yield True, f"{named} was not used for {settings.unused_days} days: is it needed?"
     if not found:
         yield True, f"none expires within {max(notices.NOTICES)} days"
+
+
+def _key_sets(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
+    """Find clients whose keys may not be fetched; name the keys of the others."""
+    for client in clients_of(tenant):
+        url = (client.trust or {}).get("jwks_uri")
+        if url is None or client.credential.revoked_at:
+            continue
+        try:
+            must_be_key_set_url(url, settings.jwks_hosts)
+        except KeySetUnfit as error:
+            yield False, f"client {client.name} gets no tokens: {error}"
+            continue
+        saved = saved_in(file_of(tenant.ledger.path.parent, url))
+        says = "its first request fetches its keys"
+        if saved:
+            ids = ", ".join(str(key.kid) for key in saved[0]) or "none"
+            says = f"its keys are {ids}, fetched at {clock.timestamp(saved[1])}"
+        yield True, f"client {client.name}: {says}"
 
 
 def _accounts(tenant: Tenant) -> Iterator[Finding]:

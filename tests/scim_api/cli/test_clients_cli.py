@@ -160,7 +160,12 @@ def test_list_shows_what_an_assertion_must_say_and_which_keys_are_known(
         KeySets(("127.0.0.1",)).find(shell.data_dir / "default", keys.url, "k1")
         trust = listed()["entra"]["trust"]
         table = shell("client", "list").out
+        checked = shell("doctor").out
+        monkeypatch.delenv("SCIM_JWKS_HOSTS")
+        no_more = shell("doctor", code=1).out
 
+    assert "ok   ledger default key sets: client entra: its keys are k1, fetched at 2027" in checked
+    assert "BAD  ledger default key sets: client entra gets no tokens: keys are fetched" in no_more
     assert (before["key_ids"], before["fetched_at"]) == ([], None)
     assert trust == {
         "issuer": f"{MICROSOFT}/v2.0",
