@@ -76,8 +76,8 @@ def must_be_key_set(document: Any) -> dict[str, Any]:
     keys = _keys_in(document)
     if any(isinstance(each, dict) and _PRIVATE & each.keys() for each in keys):
         raise KeySetUnfit(
-            "the key set holds a private or a shared key: give the public keys only, and replace"
-            " this key, which others have now seen"
+            "the key set holds a private or a shared key, which nobody else should have: give the"
+            " public keys only"
         )
     usable = [public for each in keys if _public_key(each) and (public := _public_part(each))]
     if not usable:
@@ -116,11 +116,12 @@ def _public_part(each: Any) -> dict[str, Any] | None:
     kind = each.get("kty") if isinstance(each, dict) else None
     if not isinstance(kind, str) or kind not in _MEMBERS or each.get("use", "sig") != "sig":
         return None
-    if "verify" not in (each.get("key_ops") or ["verify"]):
+    operations = each.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
         return None
     names = ("kty", "kid", "alg", *_MEMBERS[kind][1])
     public = {name: each[name] for name in names if name in each}
-    fits = all(isinstance(value, str) for value in public.values())
+    fits = all(isinstance(value, str) and value.isprintable() for value in public.values())
     return public if fits and public.get("crv", "P-256") in _CURVES else None
 
 

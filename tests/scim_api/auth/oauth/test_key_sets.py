@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
 from ledger import clock
@@ -45,7 +47,9 @@ def test_only_keys_for_signatures_are_read() -> None:
     odd: list[Any] = [
         FIRST.public(use="enc"),
         FIRST.public(key_ops=["sign"]),
+        FIRST.public(key_ops=5),
         FIRST.public(kid=5),
+        FIRST.public(kid="\x1b[2J"),
         FIRST.public(x="AA"),
         FIRST.public(crv="P-384"),
         FIRST.public(crv=["P-256"]),
@@ -63,6 +67,18 @@ def test_only_keys_for_signatures_are_read() -> None:
     found = read_key_set({"keys": [*odd, FIRST.public(x5c=5, key_ops=["verify"]), strong.public()]})
 
     assert kids(found) == ["first", "rsa"]
+
+
+JSON = st.none() | st.integers() | st.text(max_size=3) | st.lists(st.text(max_size=3), max_size=2)
+MEMBERS = ("kty", "kid", "use", "key_ops", "alg", "n", "e", "crv", "x", "y", "d", "k")
+
+
+@given(st.sampled_from((FIRST, Signer("rsa"), Signer("ed", "EdDSA"))), st.data())
+def test_a_key_with_odd_members_is_read_or_left_out(signer: Signer, data: st.DataObject) -> None:
+    odd = data.draw(st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3))
+
+    for key in read_key_set({"keys": [signer.public(**odd)]}):
+        assert key.kid in (signer.kid, odd.get("kid"))
 
 
 def rsa_key(bits: int) -> dict[str, str]:
