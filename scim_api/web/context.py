@@ -55,7 +55,7 @@ class Exchange:
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
         self.authenticated: Principal | None = None
-        self.about: Tenant | None = None  # by what it says of itself, where no credential does
+        self.about: tuple[Tenant, str | None] | None = None
         self.tolerated: set[str] = set()
         self.past: Past | None = None  # read instead of the present
         self.outcome: Outcome | None = None  # for the request log, where it is kept
@@ -188,6 +188,13 @@ class Exchange:
             },
         )
 
+    def is_about(self, tenant: Tenant | None, credential: str | None = None) -> None:
+        """Note whose request it is, for the logs, where that is not said by the SCIM door.
+
+        Without the id of a credential nothing has proved it.
+        """
+        self.about = (tenant, credential) if tenant else None
+
     def count_use(self) -> None:
         """Count the use of the credential and of tolerances, for the operator to see."""
         if who := self.authenticated:
@@ -211,7 +218,8 @@ class Exchange:
         if who := self.authenticated:
             line |= {"ledger": who.tenant.name, "credential": who.credential.id}
         elif self.about:
-            line["ledger"] = self.about.name
+            tenant, credential = self.about
+            line |= {"ledger": tenant.name} | ({"credential": credential} if credential else {})
         if self.tolerated:
             line["tolerated"] = sorted(self.tolerated)
         return line

@@ -66,7 +66,7 @@ class RequestLogger:
         if who:
             return who.tenant, who.credential, who.catalogue.resource_types
         if exchange.about:
-            return exchange.about, None, RESOURCE_TYPES
+            return exchange.about[0], None, RESOURCE_TYPES
         header = exchange.environ.get("HTTP_AUTHORIZATION")
         token = presented(header)
         try:

@@ -20,9 +20,9 @@ from scim_api.auth import tokens
 from scim_api.auth.oauth import clients
 from scim_api.auth.oauth.client_authentication import (
     Authenticated,
+    Presented,
     authenticate,
     must_still_hold,
-    presented,
 )
 from scim_api.auth.oauth.clients import Client
 from scim_api.auth.oauth.decisions import Decided, settle
@@ -51,14 +51,15 @@ _REDEEMED = {
 class Request:
     """A request to the token endpoint, or for a revocation.
 
-    `form` has each parameter once, those without a value left out. `endpoints` are the issuer, the
+    `form` has each parameter once, those without a value left out, and `proof` is what of it and of
+    the header is to prove who sends it. `endpoints` are the issuer, the
     token endpoint and this one: for one of them an assertion must be meant. The actor of the
     metadata becomes the grant or the client. `admit` gets the id of the client once it has
     proved who it is, and raises where that asks for tokens too often.
     """
 
     form: Mapping[str, str]
-    authorization: str | None
+    proof: Presented
     address: str
     endpoints: tuple[str, ...]
     metadata: Metadata
@@ -122,8 +123,9 @@ class TokenEndpoint:
             _revoke(request, by.client, tenant, token)
 
     def _client(self, request: Request) -> Authenticated:
-        proof = presented(request.form, request.authorization)
-        return authenticate(proof, request.address, request.endpoints, self.tenants, self.key_sets)
+        return authenticate(
+            request.proof, request.address, request.endpoints, self.tenants, self.key_sets
+        )
 
     def _redeem(self, request: Request, by: Authenticated, grant_type: str) -> Answer:
         """Issue tokens for a code or a refresh token: in the ledger that it names."""

@@ -60,7 +60,7 @@ def _answered(
     Raises NotAnswerable where nobody may be sent anywhere.
     """
     exchange = current_exchange()
-    exchange.about = tenants.find_open(clients.home_of(given.get("client_id", "")))
+    exchange.is_about(tenants.find_open(clients.home_of(given.get("client_id", ""))))
     by = consent.asking(tenants, given)
     try:
         asked = consent.asked(by, given)

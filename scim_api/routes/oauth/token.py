@@ -15,7 +15,8 @@ def issue(endpoint: TokenEndpoint) -> Response:
     """POST for tokens (RFC 6749 §3.2)."""
     exchange = current_exchange()
     answer = endpoint.issue(_request(endpoint, "oauth.token", TOKEN))
-    exchange.about, client = answer.tenant, answer.client
+    client = answer.client
+    exchange.is_about(answer.tenant, answer.issued.credential)
     for id_, tenant in {answer.issued.credential: answer.tenant, client.id: client.tenant}.items():
         tenant.usage.note(id_, exchange.client, (), exchange.at, exchange.address)
     return json_answer(answer.issued.document())
@@ -30,12 +31,11 @@ def revoke(endpoint: TokenEndpoint) -> Response:
 def _request(endpoint: TokenEndpoint, via: str, address: str) -> Request:
     exchange = current_exchange()
     issuer, form = exchange.root_url, parameters.once(read_form(exchange))
-    authorization = exchange.environ.get("HTTP_AUTHORIZATION")
-    home = clients.home_of(presented(form, authorization).client_id or "")
-    exchange.about = endpoint.tenants.find_open(home)
+    proof = presented(form, exchange.environ.get("HTTP_AUTHORIZATION"))
+    exchange.is_about(endpoint.tenants.find_open(clients.home_of(proof.client_id or "")))
     return Request(
         form=form,
-        authorization=authorization,
+        proof=proof,
         address=exchange.address,
         endpoints=(issuer, issuer + TOKEN, issuer + address),
         metadata=exchange.metadata(via, actor=""),  # the client or grant, once that is known

@@ -10,6 +10,7 @@ from ledger.events import Metadata
 from projections.runner import StoredProjection
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients, connect_codes, consent
+from scim_api.auth.oauth.client_authentication import presented
 from scim_api.auth.oauth.clients import BY_CONSENT
 from scim_api.auth.oauth.errors import OAuthError
 from scim_api.auth.oauth.key_sets import KeySets
@@ -69,7 +70,8 @@ class Service:
             encoded = b64encode(f"{basic[0].client_id}:{basic[1]}".encode()).decode()
             authorization = f"Basic {encoded}"
         form = {name: value for name, value in form.items() if value is not None}
-        return Request(form, authorization, address, ENDPOINTS, self.metadata(), **more)
+        proof = presented(form, authorization)
+        return Request(form, proof, address, ENDPOINTS, self.metadata(), **more)
 
     def token(self, form, **more):
         """Return the document of an answer of the token endpoint."""

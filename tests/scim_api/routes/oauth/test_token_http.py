@@ -1,5 +1,6 @@
 """/oauth/token, /oauth/revoke and the metadata: their answers as HTTP, and Authlib's judgement."""
 
+import json
 from base64 import b64encode
 from io import BytesIO
 from urllib.parse import quote_plus, urlsplit
@@ -293,6 +294,14 @@ def test_a_client_that_asks_for_tokens_too_often_has_to_wait_and_nothing_is_reco
     assert late.headers["Retry-After"].isdigit()
     assert browser.api.get("/Users", headers=headers).status_code == 429
     assert browser.api.recorded() == before
+
+
+def test_the_log_names_the_ledger_and_the_client_that_got_a_token(browser, capsys):
+    post(browser, own(browser))
+
+    line = json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert (line["route"], line["ledger"]) == ("/oauth/token", "default")
+    assert line["credential"] == browser.client.id
 
 
 def test_the_request_log_has_refusals_and_none_of_the_secrets(browser):
