@@ -296,7 +296,8 @@ def test_a_client_that_asks_for_tokens_too_often_has_to_wait_and_nothing_is_reco
     assert browser.api.recorded() == before
 
 
-def test_the_log_names_the_ledger_and_the_client_that_got_a_token(capsys, browser):
+def test_the_log_names_the_ledger_and_the_client_that_got_a_token(api, capsys):
+    browser = Browser(api, grants=GRANT_TYPES)
     post(browser, own(browser))
 
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
