@@ -2,8 +2,10 @@
 
 from enum import StrEnum
 
+from ledger.events import TOKEN
 from scim_api.auth.authenticate import Principal
 from scim_api.protocol.errors import Forbidden
+from scim_api.settings import HEADER
 
 
 class Scope(StrEnum):
@@ -72,15 +74,24 @@ def require(principal: Principal, least: Scope, *others: Scope) -> None:
     if not held.isdisjoint((least, *others)):
         return
     known = [scope for scope in Scope if scope in held]
+    of_token = principal.credential.kind == TOKEN
     raise Forbidden(
         "scope.missing",
-        "This request needs a token with the scope {needed}; this one has {held}. Make another:"
-        " scim-ledger token create NAME --scope {least}.",
+        "This request needs {a_token} with the scope {needed}; this one has {held}. {do}",
+        a_token="a token" if of_token else "an access token",
         needed=" or ".join([least, *others]),
         held=" and ".join(known) or "none",
-        least=least,
-        # RFC 6750 §3.1
-        headers={
-            "WWW-Authenticate": f'Bearer realm="SCIM", error="insufficient_scope", scope="{least}"'
-        },
+        do=(_ANOTHER_TOKEN if of_token else _ANOTHER_ACCESS_TOKEN).format(least=least),
+        headers=_insufficient(least) if principal.scheme == HEADER else None,
     )
+
+
+_ANOTHER_TOKEN = "Make another: scim-ledger token create NAME --scope {least}."
+_ANOTHER_ACCESS_TOKEN = (
+    "A client that was registered with the scope {least} can request one that has it."
+)
+
+
+def _insufficient(least: Scope) -> dict[str, str]:
+    """Return the challenge of RFC 6750 §3.1."""
+    return {"WWW-Authenticate": f'Bearer realm="SCIM", error="insufficient_scope", scope="{least}"'}

@@ -129,7 +129,9 @@ def test_basic_has_the_scopes_the_end_and_the_record_of_its_token(api):
     issued = api.site.issue(called="reader", scopes=("read",))
     sent = {"Authorization": basic("okta", issued.token)}
     assert api.get("/Users", headers=sent).status_code == 200
-    assert refusal(api.post(user(), headers=sent))[0] == 403
+    refused = api.post(user(), headers=sent)
+    assert refusal(refused)[0] == 403
+    assert "WWW-Authenticate" not in refused.headers  # what it lacks is said of Bearer only
 
     revoke(api.site, issued.id)
 

@@ -41,7 +41,10 @@ def test_an_access_token_is_sent_as_a_token_is(given, form):
 def test_an_access_token_has_its_own_scopes_and_its_grant_is_the_actor(given):
     reader, writer = given.access(["read"]), given.access()
 
-    assert refusal(reader.post(user()))[0] == 403
+    refused = reader.post(user())
+    assert refusal(refused)[0] == 403
+    assert "registered with the scope provision" in refusal(refused)[2]
+    assert 'scope="provision"' in refused.headers["WWW-Authenticate"]
     assert writer.post(user()).status_code == 201
     assert given.site.events()[-1].actor == given.grant
 
