@@ -16,7 +16,6 @@ from scim_api.auth.oauth.clients import Client
 from scim_api.auth.oauth.errors import InvalidClient, InvalidRequest, UnauthorizedClient
 from scim_api.auth.oauth.key_sets import KeySets, KeysUnavailable
 from scim_api.auth.oauth.trust import Trust
-from scim_api.auth.tokens import Prefix
 from scim_api.protocol.errors import Unavailable
 from scim_api.tenants.tenants import Tenant, Tenants
 
@@ -174,7 +173,7 @@ def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -
         return 0
     found = known.get(connection, client.id)
     if found is None or found.revoked_at:
-        raise InvalidClient("oauth.client_unknown", "The client was removed.")
+        raise InvalidClient("oauth.client_removed", "The client was removed.")
     return found.version
 
 
@@ -185,7 +184,7 @@ def _must_have_secret(presented: Presented, client: Client) -> None:
         )
     token = tokens.parse(presented.secret.strip())
     found = None
-    if token and token.prefix == Prefix.CLIENT_SECRET:
+    if token:
         with client.tenant.ledger.reading() as connection:
             found = client.tenant.credentials.secret(connection, token.sha256, Use.CLIENT_SECRET)
     if found is None or found.credential != client.id:

@@ -1,12 +1,16 @@
 """How clients prove who they are with a secret: by Basic, or in the form."""
 
+import time
 from base64 import b64encode
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from freezegun import freeze_time
 
 from ledger import clock
+from ledger.contract import Append
+from ledger.events import Event
 from scim_api.auth import credentials
 from scim_api.auth.oauth import clients
 
@@ -61,12 +65,15 @@ def test_two_proofs_that_differ_are_refused_whichever_is_right(service, client):
     assert methods(service) == []
 
 
-@pytest.mark.parametrize("what", ["unknown", "another's", "a token", "torn", "none"])
+@pytest.mark.parametrize(
+    "what", ["unknown", "another's", "of another ledger's", "a token", "torn", "none"]
+)
 def test_what_is_no_secret_of_the_client_is_401(service, client, what):
     home, secret = service.ledger(), client[1]
     wrong = {
         "unknown": f"{secret[:22]}{secret[23:]}0",
-        "another's": service.register("beta")[1],
+        "another's": service.register()[1],
+        "of another ledger": service.register("beta")[1],
         "a token": credentials.issue(home, service.metadata(), "okta").token,
         "torn": secret[:-1],
         "none": None,
@@ -125,6 +132,23 @@ def test_a_removed_client_is_unknown_and_its_tokens_open_nothing(service, client
 
     assert service.refusal(service.token, in_form(client)).code == "oauth.client_unknown"
     assert not service.opens(token)
+
+
+def test_a_client_that_is_removed_while_it_waits_for_the_lock_gets_nothing(service, client):
+    ledger = service.ledger().ledger
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def remove(_):
+            asking.append(pool.submit(service.refusal, service.token, in_form(client)))
+            time.sleep(0.3)  # it is let in, and waits
+            return [Append(f"Client-{client[0].id}", 1, [Event("ClientRemoved")])]
+
+        asking = []
+        ledger.append_decided(remove, service.metadata())
+
+        assert asking[0].result().error == "invalid_client"
+    assert methods(service) == []
 
 
 def test_a_paused_client_gets_no_token_until_it_is_resumed_and_keeps_its_refresh_token(service):

@@ -217,6 +217,26 @@ def test_of_many_requests_with_one_assertion_one_gets_a_token(service, own):
     assert service.types(category="Client") == ["ClientRegistered", "TokensIssued"]
 
 
+def test_an_assertion_of_its_own_is_good_for_one_code_of_its_home(service):
+    [client, _] = service.register(
+        with_secret=False, trust=to_record(hosts=HERE, jwks=key_set(OWN))
+    )
+
+    def redeem(jti, ledger="acme"):
+        said = {"iss": client.client_id, "sub": client.client_id, "aud": ENDPOINTS[0], "jti": jti}
+        form = {
+            "grant_type": "authorization_code",
+            "code": service.consent(client, ledger),
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": OWN.sign(said | times()),
+        }
+        return service.token(form)
+
+    assert service.opens(redeem("1")["access_token"])
+    assert service.refusal(redeem, "1").code == "oauth.assertion_used"
+    assert service.refusal(redeem, "2", "beta").code == "oauth.assertion_used"
+
+
 def test_the_events_hold_hashes_of_an_assertion_only(service, own):
     own(jti="a-very-secret-id")
 
