@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from contextlib import closing
 from io import BytesIO
 from urllib.parse import quote_plus, urlsplit
 
@@ -12,6 +13,7 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from requests import Response
 from requests.adapters import BaseAdapter
 
+from ledger.sqlite.connection import driver
 from scim_api.auth.oauth.clients import GRANT_TYPES
 from scim_api.auth.scopes import Scope
 from tests.scim_api.client import refusal, user
@@ -253,6 +255,26 @@ def test_a_code_is_good_for_the_redirect_uri_that_it_was_sent_to(browser):
 
     assert told(post(browser, form | {"redirect_uri": "https://evil.example"}))[0] == 400
     assert post(browser, form | {"redirect_uri": CALLBACK}).status_code == 200
+
+
+def test_while_the_ledger_is_busy_nothing_is_issued_and_nothing_used_up(make_site):
+    browser = Browser(make_site(SCIM_WRITE_PATIENCE="0.1").make(), grants=GRANT_TYPES)
+    connect_code, page = browser.code(), browser.get()
+    form = own(browser, grant_type="authorization_code", redirect_uri=CALLBACK)
+    form["code"] = browser.consent()
+
+    path = browser.site.data_dir / "default" / "ledger.db"
+    with closing(driver.connect(str(path), isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        busy = [browser.submit(page, connect_code), post(browser, form)]
+        holder.execute("ROLLBACK")
+
+    assert [answer.status_code for answer in busy] == [429, 429]
+    assert [answer.headers["Retry-After"] for answer in busy] == ["2", "2"]
+    assert busy[0].headers["Content-Type"].startswith("text/html")
+    assert told(busy[1])[1] == "temporarily_unavailable"
+    assert post(browser, form).status_code == 200
+    assert "code" in sent_to(browser.submit(page, connect_code))[1]
 
 
 def test_access_tokens_live_as_long_as_the_setting_says(make_site):
