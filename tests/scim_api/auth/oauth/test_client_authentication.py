@@ -66,7 +66,7 @@ def test_two_proofs_that_differ_are_refused_whichever_is_right(service, client):
 
 
 @pytest.mark.parametrize(
-    "what", ["unknown", "another's", "of another ledger's", "a token", "torn", "none"]
+    "what", ["unknown", "another's", "of another ledger", "a token", "torn", "none"]
 )
 def test_what_is_no_secret_of_the_client_is_401(service, client, what):
     home, secret = service.ledger(), client[1]
