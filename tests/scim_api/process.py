@@ -37,6 +37,15 @@ def wait_until(holds, patience=PATIENCE):
     return found
 
 
+def has_open(pid, names):
+    """Return whether a process has one of some files or sockets open."""
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            if os.readlink(each) in names:
+                return True
+    return False
+
+
 @dataclass(frozen=True)
 class Reply:
     """An answer read to its end."""
@@ -146,6 +155,31 @@ class Server:
             return Reply(response.status, dict(response.getheaders()), response.read())
         except http.client.HTTPException as broken:
             raise OSError(str(broken)) from broken
+
+    def ask_each(self, method, path, **more):
+        """Send a request to each worker; return the answers in no order."""
+        opened, takers = [], {}
+
+        def reached():
+            opened.append(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE))
+            takers[self._taker(opened[-1])] = opened[-1]
+            return takers.keys() >= set(self.workers())
+
+        try:
+            assert wait_until(reached)
+            return [self.ask_on(each, method, path, **more) for each in takers.values()]
+        finally:
+            for each in opened:
+                each.close()
+
+    def _taker(self, connection):
+        """Return the worker that has taken a connection."""
+        self.ask_on(connection, "GET", "/livez", base="")
+        ports = f":{self.port:04X}", f":{connection.sock.getsockname()[1]:04X}"
+        ends = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        inodes = {each[9] for each in ends if (each[1][-5:], each[2][-5:]) == ports} - {"0"}
+        names = {f"socket:[{inode}]" for inode in inodes}
+        return next((pid for pid in self.workers() if has_open(pid, names)), None)
 
     def say(self, data, *, hang_up=False, timeout=PATIENCE):
         """Send raw bytes; return all that is answered."""
