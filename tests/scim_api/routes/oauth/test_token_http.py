@@ -1,6 +1,7 @@
 """/oauth/token, /oauth/revoke and the metadata: their answers as HTTP, and Authlib's judgement."""
 
 import json
+import shutil
 from base64 import b64encode
 from contextlib import closing
 from io import BytesIO
@@ -16,7 +17,7 @@ from requests.adapters import BaseAdapter
 from ledger.sqlite.connection import driver
 from scim_api.auth.oauth.clients import GRANT_TYPES
 from scim_api.auth.scopes import Scope
-from tests.scim_api.client import refusal, user
+from tests.scim_api.client import Api, refusal, user
 from tests.scim_api.routes.oauth.browser import CALLBACK, FORM, Browser, sent_to
 
 ROOT = "https://scim.example.com"
@@ -24,9 +25,12 @@ METADATA = "/.well-known/oauth-authorization-server"
 
 
 @pytest.fixture
-def browser(make_site):
+def browser(make_site, made):
     site = make_site(SCIM_BASE_URL=f"{ROOT}/scim/v2")
-    return Browser(site.make(), grants=GRANT_TYPES, scopes=(Scope.PROVISION, Scope.READ))
+    data_dir, token = made
+    shutil.copytree(data_dir, site.data_dir)
+    api = Api(site, "default", token)
+    return Browser(api, grants=GRANT_TYPES, scopes=(Scope.PROVISION, Scope.READ))
 
 
 class InProcess(BaseAdapter):
@@ -343,17 +347,13 @@ def test_the_request_log_has_refusals_and_none_of_the_secrets(browser):
     assert not any(text in str(found) for text in (code, browser.secret, "evil.example"))
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
+def test_without_oauth_there_are_none_of_its_addresses(make_site):
+    api = make_site(SCIM_AUTHENTICATION="header,basic").make()
+
+    asked = [
         ("GET", "/oauth/authorize"),
         ("POST", "/oauth/token"),
         ("POST", "/oauth/revoke"),
         ("GET", METADATA),
-    ],
-)
-def test_without_oauth_there_are_none_of_its_addresses(make_site, method, path):
-    api = make_site(SCIM_AUTHENTICATION="header,basic").make()
-
-    answer = api.ask(method, path, base="")
-    assert refusal(answer)[0] == 404
+    ]
+    assert [refusal(api.ask(*each, base=""))[0] for each in asked] == [404] * 4
