@@ -1,6 +1,6 @@
 """Credentials that an operator should look at: they expire soon, or nobody uses them.
 
-status and doctor show them; the log has a notice 60, 30 and 7 days before one expires.
+status and doctor show them; the log has a notice 60, 30 and 7 days before one expires, and then.
 """
 
 from dataclasses import dataclass
@@ -14,18 +14,20 @@ from scim_api.logs import LOGGER
 from scim_api.tenants import usage
 from scim_api.tenants.tenants import Tenant
 
-NOTICES = (7, 30, 60)  # days before
+WEEK = 7  # days; one that expired is named as long, unless it was replaced or revoked
+NOTICES = (0, WEEK, 30, 60)  # days before
 
 WORDS = {TOKEN: "token", CLIENT: "client", GRANT: "consent"}
 
 
 @dataclass(frozen=True, slots=True)
 class Expiring:
-    """A credential that expires soon, and in how many days."""
+    """A credential that expires soon, or just did."""
 
     credential: Credential
     expires_at: str
-    days: int
+    expired: bool
+    days: int  # until it expires; less than 0 after that day
 
     @property
     def kind(self) -> str:
@@ -38,27 +40,42 @@ class Expiring:
         return f"the secret of {named}" if self.credential.kind == CLIENT else named
 
     @property
+    def when(self) -> str:
+        """When it expires, as that sentence ends."""
+        number = f"{abs(self.days)} day{'' if abs(self.days) == 1 else 's'}"
+        if self.days == 0:
+            return "has expired today" if self.expired else "expires today"
+        return f"expired {number} ago" if self.expired else f"expires in {number}"
+
+    @property
     def notice(self) -> int:
         """The last notice that is due."""
-        return next(days for days in NOTICES if self.days <= days)
+        return 0 if self.expired else next(each for each in NOTICES[1:] if self.days <= each)
 
 
 def expiring(tenant: Tenant) -> list[Expiring]:
-    """Return the live credentials that expire within 60 days, the next to expire first."""
-    now, found = clock.timestamp(), []
+    """Return what expires within 60 days, or did within a week; what is first to expire is first.
+
+    What was revoked is left out.
+    """
+    now, today, found = clock.timestamp(), clock.now().date(), []
     for each in credentials_of(tenant, TOKEN, CLIENT, GRANT):
-        expires_at = _last_refresh_until(tenant, each) if each.kind == GRANT else each.expires_at
-        if expires_at and not each.revoked_at and now < expires_at:
-            days = (datetime.fromisoformat(expires_at).date() - clock.now().date()).days
-            if days <= max(NOTICES):
-                found.append(Expiring(each, expires_at, days))
+        if not each.revoked_at and (expires_at := _expiry_of(tenant, each)):
+            days = (datetime.fromisoformat(expires_at).date() - today).days
+            if -WEEK <= days <= max(NOTICES):
+                found.append(Expiring(each, expires_at, expires_at <= now, days))
     return sorted(found, key=lambda each: each.expires_at)
 
 
-def _last_refresh_until(tenant: Tenant, grant: Credential) -> str | None:
-    """Return until when a consent can be used: a client that refreshes in time puts that off."""
+def _expiry_of(tenant: Tenant, credential: Credential) -> str | None:
+    """Return when a credential expires; a client that refreshes in time puts off that of a consent.
+
+    A consent whose code was never redeemed is not missed.
+    """
+    if credential.kind != GRANT:
+        return credential.expires_at
     with tenant.ledger.reading() as connection:
-        secrets = tenant.credentials.secrets(connection, grant.id, Use.REFRESH)
+        secrets = tenant.credentials.secrets(connection, credential.id, Use.REFRESH)
     return max((s.expires_at for s in secrets if s.expires_at and not s.spent_at), default=None)
 
 
@@ -108,4 +125,5 @@ def _log(tenant: Tenant, each: Expiring) -> None:
         "expires_at": each.expires_at,
         "days": each.days,
     }
-    LOGGER.warning("a credential expires soon", extra={"fields": fields})
+    says = "a credential has expired" if each.expired else "a credential expires soon"
+    LOGGER.warning(says, extra={"fields": fields})

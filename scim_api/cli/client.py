@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ledger import clock
 from ledger.events import GRANT
@@ -118,6 +119,8 @@ def add_client(
     uris = redirect_uris_of(okta, redirects)
     if uris and AUTHORIZATION_CODE not in chosen:
         raise click.UsageError("only --grant authorization_code has a redirect URI")
+    if recorded and _is_given("expires"):
+        raise click.UsageError("--expires is for a secret, and a client with keys has none")
     tenant = console.tenant()
     with usage_errors():
         made = clients.register(
@@ -134,6 +137,11 @@ def add_client(
             policy=policy,
         )
     show(console, made.client, made.secret, made.expires_at)
+
+
+def _is_given(parameter: str) -> bool:
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is not ParameterSource.DEFAULT
 
 
 # Looking

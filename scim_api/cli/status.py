@@ -33,9 +33,9 @@ MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 def status(console: Console) -> None:
     """Show each ledger: size, clients, limits, credentials to look at.
 
-    Those are the ones that expire within 60 days, that were not used for SCIM_UNUSED_DAYS, or that
-    are paused. A ledger that cannot be served is shown with the reason, as far as it can be read;
-    exit 1 then.
+    Those are the ones that expire within 60 days or just did, that were not used for
+    SCIM_UNUSED_DAYS, or that are paused. A ledger that cannot be served is shown with the reason,
+    as far as it can be read; exit 1 then.
     """
     if not console.names:
         raise Failure(
@@ -129,7 +129,7 @@ def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
         "clients": read_side_file(lambda: _clients(tenant, credentials), ()),
         "credentials_expiring_soon": [
             _named(each.credential)
-            | {"what": each.what, "expires_at": each.expires_at, "days": each.days}
+            | {"expires_at": each.expires_at, "days": each.days, "says": f"{each.what} {each.when}"}
             for each in notices.expiring(tenant)
         ],
         "credentials_unused": [
@@ -171,7 +171,7 @@ def _named(credential: Credential) -> dict[str, Any]:
 
 
 def _expires(item: Mapping[str, Any]) -> str:
-    return f"{item['what']} expires in {item['days']} days, at {item['expires_at']}"
+    return f"{item['says']} ({item['expires_at']})"
 
 
 def _is_unused(item: Mapping[str, Any]) -> str:

@@ -263,10 +263,8 @@ def _credentials(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
     """Find credentials that expire within a week; name those that do later, or are unused."""
     found = notices.expiring(tenant)
     for each in found:
-        says = (
-            f"{each.kind} {each.credential.name} expires in {each.days} days: {_RENEW[each.kind]}"
-        )
-        yield each.days > min(notices.NOTICES), says
+        says = f"{each.what} ({each.credential.id}) {each.when}: {_RENEW[each.kind]}"
+        yield each.days > notices.WEEK, says
     with suppress(SideFileUnavailable):  # the check of that file says so
         for one in notices.unused(tenant, settings.unused_days):
             named = f"{notices.WORDS[one.kind]} {one.name} ({one.id})"

@@ -191,6 +191,7 @@ def test_list_shows_what_an_assertion_must_say_and_which_keys_are_known(
         (["--jwks-url", "https://keys.example.com/"], "SCIM_JWKS_HOSTS"),
         (["--subject", "x", "--jwks-url", f"{MICROSOFT}/keys"], "needed together"),
         (["--jwks-file", __file__], "is not JSON"),
+        (["--jwks-url", f"{MICROSOFT}/keys", "--expires", "30d"], "is for a secret"),
         (["--scope", "everything"], "provision"),
         (["--network", "example.com"], "is not a network"),
     ],
@@ -365,9 +366,8 @@ def test_status_and_doctor_know_clients_and_consents(shell, add, service):
 
     [found] = shell("status", "--json").json
 
-    assert [each["what"] for each in found["credentials_expiring_soon"]] == [
-        "the secret of client okta"
-    ]
+    expiring = [each["says"] for each in found["credentials_expiring_soon"]]
+    assert expiring == ["the secret of client okta expires in 5 days"]
     assert [each["kind"] for each in found["credentials_paused"]] == ["client"]
     assert "scim-ledger client rotate" in shell("doctor", code=1).out
 

@@ -191,7 +191,7 @@ def test_status_warns_60_days_before_a_token_expires(shell):
 
     expiring = [(each["name"], each["days"]) for each in found["credentials_expiring_soon"]]
     assert expiring == [("soon", 60)]
-    assert "warning: token soon expires in 60 days, at " in shell("status").out
+    assert "warning: token soon expires in 60 days (" in shell("status").out
 
 
 def test_status_flags_what_nobody_used_and_what_is_paused(shell, api):
@@ -229,6 +229,36 @@ def test_doctor_is_content_until_a_week_before_a_token_expires(shell):
     said = shell("doctor", code=1).out
     assert "BAD  ledger default credentials: token nearer" in said
     assert "expires in 7 days: scim-ledger token rotate" in said
+
+
+@pytest.mark.parametrize(
+    ("days", "when"),
+    [
+        (363, "expires in 2 days"),
+        (364, "expires in 1 day"),
+        (365, "has expired today"),
+        (366, "expired 1 day ago"),
+        (372, "expired 7 days ago"),
+    ],
+)
+def test_doctor_names_a_token_that_ended_until_it_is_replaced_or_a_week_has_passed(
+    shell, days, when
+):
+    with freeze_time("2028-03-01T12:00:00Z") as time:
+        shell("token", "create", "okta")
+        time.tick(timedelta(days=days))
+        said = shell("doctor", code=1).out
+        assert "BAD  ledger default credentials: token okta (" in said
+        assert f" {when}: scim-ledger token rotate" in said
+        shell("token", "rotate", "okta")
+        assert "ok   ledger default credentials: none expires" in shell("doctor").out
+
+
+def test_doctor_forgets_a_token_that_ended_long_ago(shell):
+    with freeze_time("2028-03-01T12:00:00Z") as time:
+        shell("token", "create", "okta")
+        time.tick(timedelta(days=373))
+        assert "none expires within 60 days" in shell("doctor").out
 
 
 def checks(ended):
