@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from ledger import clock
 from ledger.contract import Append, Connection
@@ -11,7 +12,7 @@ from projections.current.credentials import Credential, Secret, Use
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients
 from scim_api.auth.oauth.client_authentication import Authenticated, must_still_hold
-from scim_api.auth.oauth.consent import fits
+from scim_api.auth.oauth.consent import fits, known_names
 from scim_api.auth.oauth.decisions import Decided
 from scim_api.auth.oauth.errors import InvalidGrant, OAuthError
 from scim_api.auth.oauth.issuing import (
@@ -113,13 +114,14 @@ class Redemption:
     def _redeemed(self, grant: Credential, secret: Secret) -> Decided[Issued]:
         now = clock.now()
         expires_at = clock.timestamp(now + self.lifetimes.access)
-        effects: dict[str, str | None] = {
+        effects: dict[str, Any] = {
             "grant_type": _GRANT_TYPES[self.use],
             "redeems": secret.sha256,
             **self.by.effects(),
         }
         if self.use == Use.CODE:
             self._must_fit(grant)
+            effects["arrived"] = {"parameters": known_names(self.form)}
             with_refresh = clients.REFRESH_TOKEN in self.by.client.grants
             pair = new_pair(self._ledger, with_refresh)
             scopes = tuple(sorted(grant.scopes))

@@ -69,6 +69,8 @@ def test_removing_a_client_ends_its_grants_in_every_ledger(service, client):
         refused = service.refusal(service.refresh, client, given["refresh_token"])
         assert refused.error == "invalid_client"
     assert clients.find(service.tenants, client[0].client_id) is None
+    *_, withdrawn, removed = service.ledger().ledger.read_all()  # grants first: it may be cut off
+    assert (withdrawn.type, removed.type) == ("ConsentWithdrawn", "ClientRemoved")
 
 
 def test_who_consents_while_a_client_is_removed_gives_it_nothing(service, client):

@@ -84,6 +84,15 @@ def test_the_redirect_uri_need_not_be_repeated(service, client):
     assert service.redeem(client, service.consent(client[0]), redirect_uri=None)
 
 
+def test_the_event_of_a_code_has_the_names_of_what_came(service, client):
+    service.redeem(client, service.consent(client[0]), state="x", scl_secret="x")
+
+    assert service.events()[-1].effects["arrived"] == {
+        "parameters": ["code", "grant_type", "redirect_uri", "state"]
+    }
+    assert service.events()[-1].effects["client_authentication"] == "client_secret_basic"
+
+
 def test_what_another_client_presents_is_unknown_and_stays_good(service, client):
     other = service.register("beta")
     code = service.consent(client[0])
