@@ -72,14 +72,19 @@ expires_option = click.option(
 )
 
 
-def _ends_at(option: str) -> Callable[[str], str]:
-    """Return what reads until when something lasts; it raises UsageError for what is over."""
+def _ends_at(option: str, most: timedelta | None = None) -> Callable[[str], str]:
+    """Return what reads until when something lasts.
+
+    It raises UsageError for what is over, or lasts too long.
+    """
 
     def read(text: str) -> str:
         wrong = f"{option} is a time from now ({AGES}) or an instant; {text!r} is neither"
         now, until = clock.timestamp(), _timestamp(text, wrong, before_now=False)
         if until < now:
             raise click.UsageError(f"{option} {text} is over: {until} has passed")
+        if most and until > clock.timestamp(clock.now() + most):
+            raise click.UsageError(f"{option} is at most {most.days}d")
         return until
 
     return read
@@ -97,11 +102,11 @@ overlap_option = click.option(
 lasting_option = click.option(
     "--for",
     "expires_at",
-    type=_ends_at("--for"),
+    type=_ends_at("--for", timedelta(days=7)),
     default="15m",
     show_default=True,
     metavar="TIME",
-    help=f"How long it works: a time from now ({AGES}).",
+    help="How long it works, such as 30m, 4h or 2d: at most 7d.",
 )
 
 

@@ -349,8 +349,8 @@ def test_both_say_so_where_oauth_is_off(shell, monkeypatch):
     assert "warning: OAuth 2 is off" in shell("connect", "okta").err
 
 
-@pytest.mark.parametrize("time", ["never", "-1h", "2020-01-01", "soon"])
-def test_a_code_that_is_over_at_once_is_a_usage_error(shell, add, time):
+@pytest.mark.parametrize("time", ["never", "-1h", "2020-01-01", "soon", "8d", "1y"])
+def test_a_code_that_is_over_at_once_or_lasts_for_weeks_is_a_usage_error(shell, add, time):
     add("okta")
 
     assert "--for" in shell("connect", "okta", "--for", time, code=2).err
