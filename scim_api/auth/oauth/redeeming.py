@@ -18,6 +18,7 @@ from scim_api.auth.oauth.errors import InvalidGrant, OAuthError
 from scim_api.auth.oauth.issuing import (
     Issued,
     Lifetimes,
+    arrived,
     issued_event,
     new_pair,
     new_salt,
@@ -121,6 +122,7 @@ class Redemption:
         }
         if self.use == Use.CODE:
             self._must_fit(grant)
+            effects["arrived"] = arrived(self.form)
             effects["arrived"] = {"parameters": known_names(self.form)}
             with_refresh = clients.REFRESH_TOKEN in self.by.client.grants
             pair = new_pair(self._ledger, with_refresh)

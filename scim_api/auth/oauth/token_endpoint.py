@@ -33,7 +33,7 @@ from scim_api.auth.oauth.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
-from scim_api.auth.oauth.issuing import Issued, Lifetimes, issued_event, new_pair
+from scim_api.auth.oauth.issuing import Issued, Lifetimes, arrived, issued_event, new_pair
 from scim_api.auth.oauth.key_sets import KeySets
 from scim_api.auth.oauth.redeeming import Redemption
 from scim_api.auth.oauth.scopes import granted
@@ -162,7 +162,11 @@ class TokenEndpoint:
                 return Decided(error)
             now = clock.now()
             issued = Issued(client.id, access, clock.timestamp(now + self.lifetimes.access), scopes)
-            effects = {"grant_type": clients.CLIENT_CREDENTIALS, **by.effects()}
+            effects = {
+                "grant_type": clients.CLIENT_CREDENTIALS,
+                "arrived": arrived(request.form),
+                **by.effects(),
+            }
             event = issued_event(issued, self.lifetimes, now, effects)
             return Decided(issued, [Append(f"{CLIENT}-{client.id}", version, [event])])
 

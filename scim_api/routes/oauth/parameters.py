@@ -13,6 +13,7 @@ _OF_AUTHORIZATION = (
     *("response_type", "client_id", "redirect_uri", "scope", "state"),
     *("code_challenge", "code_challenge_method"),
 )
+_OF_SERVICES = ("resource", "audience")
 _SECOND_MARK = re.compile(rf"\?(?=(?:{'|'.join(_OF_AUTHORIZATION)})=)")
 
 
@@ -42,13 +43,15 @@ def written(parameters: Mapping[str, str]) -> str:
 
 
 def once(form: str) -> dict[str, str]:
-    """Return the parameters of a form, none of which may be repeated (RFC 6749 §3.2)."""
+    """Return the parameters of a form, none of which may be repeated (RFC 6749 §3.2).
+
+    What names services may be (RFC 8707 §2), and decides nothing here.
+    """
     pairs = _pairs(form, errors="replace")
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _repeated(next(name for name in names if names.count(name) > 1))
-    return found
+    named = [name for name, _ in pairs if name not in _OF_SERVICES]
+    if len(set(named)) < len(named):
+        raise _repeated(next(name for name in named if named.count(name) > 1))
+    return dict(pairs)
 
 
 def _joined(query: str) -> str:

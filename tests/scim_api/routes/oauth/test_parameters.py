@@ -71,6 +71,10 @@ def test_a_form_names_each_parameter_once_even_with_the_same_value():
     assert "code" in refused.value.detail
 
 
+def test_services_may_be_named_more_than_once():
+    assert once("resource=a&scope=x&resource=b")["scope"] == "x"
+
+
 @pytest.mark.parametrize("read", [merged, once])
 def test_more_parameters_than_anybody_sends_are_refused(read):
     with pytest.raises(InvalidRequest):

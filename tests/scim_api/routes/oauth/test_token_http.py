@@ -281,6 +281,17 @@ def test_while_the_ledger_is_busy_nothing_is_issued_and_nothing_used_up(make_sit
     assert "code" in sent_to(browser.submit(page, connect_code))[1]
 
 
+@pytest.mark.parametrize("repeated", [{}, {"redirect_uri": CALLBACK}], ids=str)
+def test_what_a_client_sends_is_recorded_by_name_where_no_document_tells(browser, repeated):
+    code = browser.consent()
+    form = {"grant_type": "authorization_code", "code": code, **repeated, "nickname": "x"}
+
+    post(browser, form, basic=(browser.client.client_id, browser.secret))
+    issued = browser.site.events()[-1]
+    assert issued.effects["client_authentication"] == "client_secret_basic"
+    assert issued.effects["arrived"] == {"parameters": sorted({"grant_type", "code", *repeated})}
+
+
 def test_access_tokens_live_as_long_as_the_setting_says(make_site):
     browser = Browser(make_site(SCIM_ACCESS_TOKEN_MINUTES="5").make(), grants=GRANT_TYPES)
 
