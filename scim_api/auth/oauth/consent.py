@@ -39,6 +39,7 @@ from scim_api.tenants.tenants import Tenants
 
 CODE_LIFETIME = timedelta(seconds=60)
 
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")  # RFC 7636 §4.1
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")  # RFC 7636 §4.2: a SHA-256
 
 
@@ -168,8 +169,8 @@ def known_names(parameters: Iterable[str]) -> list[str]:
 
 def fits(challenge: str, verifier: str) -> bool:
     """Return whether a verifier is that of a challenge (RFC 7636 §4.6)."""
-    made = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=")
-    return made.decode() == challenge
+    made = urlsafe_b64encode(sha256(verifier.encode("utf-8", "replace")).digest()).rstrip(b"=")
+    return bool(_VERIFIER.fullmatch(verifier)) and made.decode() == challenge
 
 
 def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) -> str:

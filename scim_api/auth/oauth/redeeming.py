@@ -99,7 +99,7 @@ class Redemption:
         access, refresh = successors(self._ledger, self.text, salt)
         found = self.tenant.credentials.secret(connection, tokens.digest(access), Use.ACCESS)
         if found is None or found.expires_at is None:  # it was revoked since
-            return Issued(grant.id, access, clock.timestamp(), (), refresh)
+            return Issued(grant.id, access, clock.timestamp(), sorted(grant.scopes), refresh)
         scopes = (found.scopes or "").split()
         return Issued(grant.id, access, found.expires_at, scopes, refresh)
 

@@ -2,9 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
 from freezegun import freeze_time
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ledger import clock
+from scim_api.auth.oauth.clients import GRANT_TYPES
+from scim_api.auth.oauth.errors import OAuthError
+from tests.scim_api.auth.oauth.service import CHALLENGE
 
 
 def test_a_consent_leads_to_tokens_that_open_the_ledger_of_the_code(service):
@@ -72,3 +78,47 @@ def test_a_client_itself_gets_an_access_token_of_its_home(service):
     assert "refresh_token" not in answer
     assert service.opens(answer["access_token"])
     assert service.types(category="Client") == ["ClientRegistered", "TokensIssued"]
+
+
+NAMES = (
+    *("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "token"),
+    *("client_id", "client_secret", "client_assertion", "client_assertion_type"),
+)
+TEXT = st.text(st.characters(codec=None), max_size=60)  # lone surrogates too: bytes of no UTF-8
+
+
+@pytest.fixture
+def own(service):
+    """Return a client that may do everything."""
+    return service.register(grants=GRANT_TYPES)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(
+    st.dictionaries(st.sampled_from(NAMES), TEXT, max_size=6),
+    st.sampled_from([*GRANT_TYPES, None]),
+    st.none() | TEXT | TEXT.map("Basic {}".format),
+    st.booleans(),
+)
+def test_whatever_is_sent_is_refused_by_a_rule(
+    service, own, form, grant_type, authorization, known
+):
+    client, secret = own
+    if known:
+        form = {**form, "client_id": client.client_id, "client_secret": secret}
+        form |= {"grant_type": grant_type} if grant_type else {}
+    for ask in (service.endpoint.issue, service.endpoint.revoke):
+        try:
+            ask(service.request(form, authorization=authorization))
+        except OAuthError as error:
+            assert error.refusal().detail
+
+
+@pytest.mark.parametrize("verifier", ["\udce9" * 43, "x" * 42, "x" * 129, " " * 43, "\x00" * 43])
+def test_a_verifier_of_another_form_fits_no_challenge(service, verifier):
+    client = service.register()
+    code = service.consent(client[0], code_challenge=CHALLENGE, code_challenge_method="S256")
+
+    refused = service.refusal(service.redeem, client, code, code_verifier=verifier)
+
+    assert refused.code == "oauth.verifier"
