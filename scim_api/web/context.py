@@ -52,6 +52,8 @@ class Exchange:
         self.environ = environ
         self.settings = settings
         self.limits = limits
+        # of the caller, as far as trusted proxies know it; "" on a Unix socket
+        self.address: str = environ.get("REMOTE_ADDR", "")
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
         self.authenticated: Principal | None = None
@@ -105,18 +107,13 @@ class Exchange:
 
         Raises Unauthorized or Forbidden. A request that lasts asks again later.
         """
-        header, address = self.environ.get("HTTP_AUTHORIZATION"), self.address
-        return authenticate(header, address, self.settings.authentication, tenants, now)
+        header, schemes = self.environ.get("HTTP_AUTHORIZATION"), self.settings.authentication
+        return authenticate(header, self.address, schemes, tenants, now)
 
     @property
     def client(self) -> str:
         """The caller's User-Agent, as far as it is short and printable, without tokens."""
         return _client(self.environ.get("HTTP_USER_AGENT", "")[:120])
-
-    @property
-    def address(self) -> str:
-        """The caller's IP address, as far as trusted proxies know it."""
-        return str(self.environ.get("REMOTE_ADDR", ""))
 
     @property
     def is_okta(self) -> bool:

@@ -307,17 +307,27 @@ def test_no_event_of_a_feed_is_without_data(api, impatient, asked):
     assert len(blocks) == ("Created" in asked)
 
 
-def test_a_token_revoked_while_streaming_ends_the_stream(api, impatient):
+@pytest.mark.parametrize(
+    ("event", "status"),
+    [
+        (("CredentialRevoked",), 401),
+        (("CredentialChanged", {"allows": "nothing"}), 403),
+        (("CredentialChanged", {"networks": ["203.0.113.0/24"]}), 403),
+    ],
+)
+def test_a_token_that_ends_or_is_limited_while_streaming_ends_the_stream(
+    api, impatient, event, status
+):
     issued = api.site.issue(scopes=[Scope.AUDIT])
     client = Api(api.site, "default", issued.token)
     response, chunks = streamed(client)
     next(chunks)
 
-    api.site.append("default", f"Credential-{issued.id}", 1, ("CredentialRevoked",))
+    api.site.append("default", f"Credential-{issued.id}", 1, event)
 
     assert ": still here\n" not in list(chunks)[2:]  # it ends, and at the next beat
     response.close()
-    assert refusal(client.ask("GET", FEED, base=""))[0] == 401
+    assert refusal(client.ask("GET", FEED, base=""))[0] == status
 
 
 def test_a_distant_match_of_a_filter_is_reached_in_strides(api, impatient, monkeypatch):

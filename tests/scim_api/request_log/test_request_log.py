@@ -19,6 +19,7 @@ from scim_api.request_log import store as request_log
 from scim_api.request_log.records import Entry, KnownPaths, NoChange, known_client, known_path
 from scim_api.request_log.store import MAX_PENDING, Bounds, RequestLog
 from tests.scim_api.client import add, group, patch, replace, user
+from tests.scim_api.schemes import basic
 
 LEDGER = "/ledger/v1"
 BULK_URN = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
@@ -348,12 +349,15 @@ def test_each_ledger_has_a_log_of_its_own(two):
     assert kept(other) == []
 
 
-def test_a_refused_token_leads_to_the_ledger_that_it_names(two):
+@pytest.mark.parametrize("form", ["Bearer {}", "{}", "Basic"])
+@pytest.mark.parametrize("prefix", tokens.Prefix)
+def test_a_refused_secret_leads_to_the_ledger_that_it_names(two, form, prefix):
     one, other = two
-    tenant = one.token[4:20]
+    secret = tokens.issue(one.token[4:20], prefix)
 
-    one.get("/Users", headers={"Authorization": f"Bearer {tokens.issue(tenant)}"})
-    one.get("/Users", headers={"Authorization": f"Bearer {one.token[:-3]}"})
+    for sent in (secret, secret[:-3]):
+        header = basic("okta", sent) if form == "Basic" else form.format(sent)
+        one.get("/Users", headers={"Authorization": header})
 
     assert [each["status"] for each in kept(one)] == [401, 401]
     assert all("actor" not in each for each in kept(one))
