@@ -178,24 +178,34 @@ def list_clients(console: Console) -> None:
     "set",
     "okta --okta https://acme-admin.okta.com/admin/app/acme_scim_1/instance/0oa1/",
     "okta --redirect https://idp.example.com/callback",
+    "entra --audience APP-ID --audience api://APP-ID/scim.example.com",
+    "app --jwks-file keys.json",
     group=client,
 )
 @CLIENT
 @redirect_options
-def set_client(console: Console, client: str, okta: str | None, redirects: Sequence[str]) -> None:
-    """Set the redirect URIs of a client, instead of those it had."""
-    uris = list(dict.fromkeys(redirect_uris_of(okta, redirects)))
-    if not uris:
-        raise click.UsageError("say --okta or --redirect")
+@trust_options
+def set_client(
+    console: Console, client: str, okta: str | None, redirects: Sequence[str], **trust: Any
+) -> None:
+    """Change the redirect URIs of a client, or the assertions it is known by.
+
+    The redirect URIs, the audiences and the algorithms that are given replace all those it had.
+    What is not given stays.
+    """
     found = one_of(console.tenant(), client)
-    if AUTHORIZATION_CODE not in found.grants:
+    if any(trust.values()) and found.trust is None:
+        raise Failure(f"client {found.name} is known by its secret: add another for assertions")
+    uris, recorded = redirect_uris_of(okta, redirects), trust_of(console, found.trust, **trust)
+    if not uris and not recorded:
+        raise click.UsageError("say what to change: --okta, --redirect, --audience or the like")
+    if uris and AUTHORIZATION_CODE not in found.grants:
         raise Failure(f"client {found.name} gets its tokens without a redirect")
-    changed = [*found.redirect_uris] != uris
-    if changed:
-        with usage_errors():
-            clients.change(found, console.metadata(), redirect_uris=uris)
-    says = f"{found.name} has {len(uris)} redirect URI{'s' if len(uris) > 1 else ''}"
-    console.change(changed, says, f"{says}, the same as before")
+    with usage_errors():
+        changed = clients.change(
+            found, console.metadata(), redirect_uris=uris or None, trust=recorded
+        )
+    console.change(changed, f"changed {found.name}", f"{found.name} had all of this before")
 
 
 @command("rotate", "okta", "okta --overlap 1d --expires 90d", group=client)

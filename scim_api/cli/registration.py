@@ -1,6 +1,6 @@
 """The options of a client's registration: redirect URIs, and whose assertions it is known by."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
@@ -50,7 +50,7 @@ trust_options = _options(
     click.option("--jwks-url", "jwks_uri", metavar="URL", help="Where their keys are published."),
     click.option(
         "--jwks-file",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        type=click.Path(dir_okay=False, path_type=Path),
         help="A file of the keys, instead.",
     ),
     click.option(
@@ -72,16 +72,32 @@ def usage_errors() -> Iterator[None]:
         raise click.UsageError(str(error)) from None
 
 
-def trust_of(console: Console, *, jwks_file: Path | None, **given: Any) -> dict[str, Any] | None:
-    """Return the trust that the options name, if they name any; raises UsageError."""
-    if jwks_file is None and not any(given.values()):
+def trust_of(
+    console: Console,
+    before: Mapping[str, Any] | None = None,
+    *,
+    jwks_file: Path | None,
+    jwks_uri: str | None,
+    **given: Any,
+) -> dict[str, Any] | None:
+    """Return the trust that the options name, if they name any; raises UsageError.
+
+    What they do not name is as `before`.
+    """
+    named: dict[str, Any] = {key: value for key, value in given.items() if value}
+    if jwks_file or jwks_uri:
+        named |= {"jwks": _key_set_in(jwks_file) if jwks_file else None, "jwks_uri": jwks_uri}
+    if not named:
         return None
-    try:
-        jwks = orjson.loads(jwks_file.read_bytes()) if jwks_file else None
-    except orjson.JSONDecodeError:
-        raise click.UsageError(f"{jwks_file} is not JSON: a key set is (RFC 7517 §5)") from None
     with usage_errors():
-        return to_record(hosts=console.settings.jwks_hosts, jwks=jwks, **given)
+        return to_record(hosts=console.settings.jwks_hosts, **{**(before or {}), **named})
+
+
+def _key_set_in(file: Path) -> Any:
+    try:
+        return orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError:
+        raise click.UsageError(f"{file} is not JSON: a key set is (RFC 7517 §5)") from None
 
 
 def redirect_uris_of(okta: str | None, redirects: Sequence[str]) -> list[str]:

@@ -153,10 +153,26 @@ def grants_of(client: Client, tenants: Iterable[Tenant]) -> Iterator[tuple[Tenan
         yield from ((tenant, grant) for grant in found)
 
 
-def change(client: Client, metadata: Metadata, *, redirect_uris: Sequence[str]) -> None:
-    """Change where a client may be sent to; raises NotARedirectUri."""
-    changed = Event(CLIENT_CHANGED, {"redirect_uris": _checked(redirect_uris)})
-    credentials.record(client.tenant, metadata, client.id, lambda _: changed)
+def change(
+    client: Client,
+    metadata: Metadata,
+    *,
+    redirect_uris: Sequence[str] | None = None,
+    trust: Mapping[str, Any] | None = None,
+) -> bool:
+    """Change where a client may be sent to, or whose assertions prove that it is this client.
+
+    Returns whether anything changed; raises NotARedirectUri.
+    """
+    uris = None if redirect_uris is None else _checked(redirect_uris)
+    wanted = {"redirect_uris": uris, "trust": trust}
+
+    def event(found: Credential) -> Event | None:
+        before = found.details
+        new = {k: v for k, v in wanted.items() if v is not None and before.get(k) != v}
+        return Event(CLIENT_CHANGED, new) if new else None
+
+    return credentials.record(client.tenant, metadata, client.id, event)
 
 
 def limit(

@@ -137,6 +137,56 @@ def test_a_federated_client_has_no_secret(add, listed, shell):
     assert "has no secret" in shell("client", "rotate", "entra", code=1).err
 
 
+def test_what_a_federated_client_is_known_by_is_changed_in_part(add, shell):
+    made = add("entra", *FEDERATION)
+
+    shell("client", "set", "entra", "--audience", "a2", "--audience", "api://a2/host")
+    again = shell("client", "set", "entra", "--audience", "a2", "--audience", "api://a2/host")
+
+    [event] = shell("events", "list", "--json").json[2:]
+    assert event["effects"] == {
+        "trust": {
+            "issuer": f"{MICROSOFT}/v2.0",
+            "subject": "s1",
+            "audiences": ["a2", "api://a2/host"],
+            "tenant": "t1",
+            "jwks_uri": f"{MICROSOFT}/discovery/v2.0/keys",
+        }
+    }
+    assert shell("client", "list", "--json").json[0]["client_id"] == made["client_id"]
+    assert "nothing changed" in again.err
+
+
+def test_pasted_keys_replace_those_of_a_url_and_a_url_those(add, shell, tmp_path):
+    keys = tmp_path / "keys.json"
+    x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8037, appendix A
+    keys.write_text(json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "1"}]}))
+    add("entra", *FEDERATION)
+
+    shell("client", "set", "entra", "--jwks-file", str(keys))
+    shell("client", "set", "entra", "--jwks-url", f"{MICROSOFT}/keys")
+
+    pasted, fetched = (e["effects"]["trust"] for e in shell("events", "list", "--json").json[2:])
+    assert pasted["jwks"]["keys"][0]["kid"] == "1" and "jwks_uri" not in pasted
+    assert fetched["jwks_uri"] == f"{MICROSOFT}/keys" and "jwks" not in fetched
+    assert pasted["audiences"] == fetched["audiences"] == ["a1", "api://a1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ([], 2, "say what to change"),
+        (["--audience", "x"], 1, "is known by its secret"),
+        (["--jwks-url", f"{MICROSOFT}/keys"], 1, "is known by its secret"),
+    ],
+    ids=["nothing", "audience", "keys"],
+)
+def test_a_client_with_a_secret_gets_no_assertions(add, shell, words, code, says):
+    add("okta", "--okta", PAGE)
+
+    assert says in shell("client", "set", "okta", *words, code=code).err
+
+
 def test_the_keys_of_a_client_may_be_pasted_from_a_file(add, listed, tmp_path):
     keys = tmp_path / "keys.json"
     x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8037, appendix A
