@@ -42,7 +42,7 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_base_url", "_started", "about", "at", "authenticated", "environ", "id"),
+        *("_base_url", "_started", "about", "address", "at", "authenticated", "environ", "id"),
         *("limits", "outcome", "past", "settings", "tolerated"),
     )
 
