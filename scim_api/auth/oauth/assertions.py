@@ -166,7 +166,7 @@ def _must_be_about(claims: Mapping[str, Any], trust: Trust) -> None:
             raise AssertionRefused(
                 f"assertion.{what}",
                 "The assertion's {what} ({claim}) is {value}, for which this client is not"
-                " registered. See what it is registered for: scim-ledger client list.",
+                " registered. Compare it: scim-ledger client list. Change it: client set.",
                 what=what,
                 claim=claim,
                 value=_shown(claims.get(claim)),
