@@ -127,16 +127,21 @@ def register(
 
 def home_of(client_id: str) -> str | None:
     """Return the id of the ledger that a client id names; that proves nothing."""
-    found = _ID.fullmatch(client_id)
+    found = _parts(client_id)
     return found[1] if found else None
 
 
 def find(tenants: Tenants, client_id: str) -> Client | None:
     """Return the client of a client id, unless it was removed."""
-    found = _ID.fullmatch(client_id)
+    found = _parts(client_id)
     tenant = tenants.find(found[1]) if found else None
     client = _get(tenant, found[2]) if found and tenant else None
     return None if client is None or client.credential.revoked_at else client
+
+
+def _parts(client_id: str) -> re.Match[str] | None:
+    """Return home and client of a client id; as it is pasted, it may have blanks around it."""
+    return _ID.fullmatch(client_id.strip())
 
 
 def clients_of(tenant: Tenant) -> list[Client]:

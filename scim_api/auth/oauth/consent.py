@@ -90,7 +90,7 @@ class Asked:
 def asking(tenants: Tenants, parameters: Mapping[str, str]) -> Asking:
     """Return who asks; raises NotAnswerable, which must be shown and never sent anywhere."""
     client_id = parameters.get("client_id", "")
-    client = clients.find(tenants, client_id.strip())
+    client = clients.find(tenants, client_id)
     if client is None:
         raise NotAnswerable(
             "oauth.client_unknown",

@@ -46,8 +46,11 @@ def test_a_secret_counts_by_basic_in_any_spelling_and_in_the_form(service, clien
     service.token(in_form(client), authorization=basic(f"{id_}:{secret}"))
     service.token(in_form(client))
     service.token(in_form(client, client_secret=f" {secret}\n"))  # as it is pasted
+    service.token(in_form(client, client_id=f" {id_}\n"))
+    service.token(FORM, authorization=basic(f"{id_} : {secret}"))
 
-    assert methods(service) == ["client_secret_basic"] * 5 + ["client_secret_post"] * 2
+    known = ["client_secret_basic"] * 5 + ["client_secret_post"] * 3 + ["client_secret_basic"]
+    assert methods(service) == known
 
 
 def test_two_proofs_that_differ_are_refused_whichever_is_right(service, client):
