@@ -127,12 +127,12 @@ def _sent(header: str | None) -> tuple[str, str | None]:
 
 
 def _password(encoded: str) -> str | None:
-    """Return the password of user name and password; the first colon is between them."""
+    """Return the password after the first colon; the user name may be in whatever encoding."""
     try:
-        pair = b64decode(encoded, validate=True).decode()
+        password = b64decode(encoded, validate=True).partition(b":")[2].decode()
     except ValueError:  # neither base64 nor UTF-8
         return None
-    return pair.partition(":")[2].strip() or None
+    return password.strip() or None
 
 
 def _must_be_let_in(credential: Credential, address: str, now: str, scheme: str) -> None:

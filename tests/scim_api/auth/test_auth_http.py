@@ -6,14 +6,22 @@ import time
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger import clock
 from ledger.contract import Append
 from ledger.events import Event
+from scim_api import wiring
 from scim_api.auth import tokens
+from scim_api.auth.authenticate import authenticate
+from scim_api.protocol.errors import Unauthorized
+from scim_api.settings import SCHEMES
+from scim_api.tenants.tenants import Tenants
 from tests.scim_api.client import Api, patch, refusal, replace, user
 from tests.scim_api.process import PROGRAM, environment
 from tests.scim_api.schemes import basic
@@ -85,6 +93,25 @@ def test_a_malformed_token_is_401_invalid_token(api, form):
 @pytest.mark.parametrize("label", ["okta", "", "okta-acme", "j\u00fcrgen", "jane@example.com", " "])
 def test_basic_takes_a_token_as_the_password_of_any_user_name(api, label):
     assert authorized(api, basic(label, api.token)).status_code == 200
+
+
+def test_the_encoding_of_the_user_name_does_not_matter(api):
+    pair = "j\u00fcrgen:".encode("latin-1") + api.token.encode()
+
+    assert authorized(api, f"Basic {b64encode(pair).decode()}").status_code == 200
+
+
+anything = st.text() | st.binary().map(lambda pair: f"Basic {b64encode(pair).decode()}")
+
+
+@given(
+    anything | st.builds("{}{}".format, st.sampled_from(["Bearer ", "basic ", "scl_"]), anything)
+)
+def test_no_header_is_a_token_by_chance_or_fails_otherwise(header):
+    with pytest.raises(Unauthorized) as raised:
+        authenticate(header, "", SCHEMES, Tenants(Path("nowhere"), wiring.open_tenant), "")
+
+    assert raised.value.code.startswith("token.")
 
 
 @pytest.mark.parametrize("word", ["basic", "BASIC", "Basic ", "Basic\t"])
