@@ -148,6 +148,22 @@ def test_twenty_refreshes_at_once_get_the_same_successors(running, okta):
     assert running.in_each_process(answers[0].json["access_token"]) == {200}
 
 
+def test_of_ten_who_redeem_a_code_at_once_one_gets_tokens_and_they_end(running, okta):
+    app = okta()
+    code = app.consent(running.connect_code(app.client_id, "default"))
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: app.ask(form), range(10)))
+
+    [given] = [each.json["access_token"] for each in answers if each.status == 200]
+    assert running.in_each_process(given) == {401}
+    assert {each.json.get("error") for each in answers} == {None, "invalid_grant"}
+    [*_, last] = running.events("default")
+    assert (last["type"], last["effects"]) == ("ReuseDetected", {"of": "code"})
+    assert running.in_each_process(app.access) == {200}  # of another consent
+
+
 def test_a_refresh_token_used_again_after_a_minute_ends_its_grant_in_each_process(running, past):
     app = Okta(running, past.client.client_id, past.secret)
     access, refresh = tokens_of(past.now)
