@@ -10,13 +10,16 @@ from urllib.parse import quote_plus, urlsplit
 import pytest
 from authlib.common.security import generate_token
 from authlib.integrations.requests_client import OAuth2Session
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from requests import Response
 from requests.adapters import BaseAdapter
 
 from ledger.sqlite.connection import driver
 from scim_api.auth.oauth.clients import GRANT_TYPES
+from scim_api.auth.oauth.trust import to_record
 from scim_api.auth.scopes import Scope
+from tests.scim_api.auth.oauth.signer import Signer, key_set
 from tests.scim_api.client import Api, refusal, user
 from tests.scim_api.routes.oauth.browser import CALLBACK, FORM, Browser, sent_to
 
@@ -105,6 +108,33 @@ def test_authlib_gets_a_token_for_the_client_itself(browser, method):
     assert token.keys() >= {"access_token", "expires_in", "scope"}
     assert "refresh_token" not in token
     assert entra.get(f"{ROOT}/scim/v2/Users").status_code == 200
+
+
+def test_authlib_connects_refreshes_and_revokes_with_a_key_and_no_secret(make_site):
+    signer = Signer("own")
+    browser = Browser(
+        make_site(SCIM_BASE_URL=f"{ROOT}/scim/v2").make(),
+        grants=GRANT_TYPES,
+        with_secret=False,
+        trust=to_record(hosts=(), jwks=key_set(signer)),
+    )
+    browser.secret = signer.key
+    by_key = "private_key_jwt"
+    app = session(browser, by_key, revocation_endpoint_auth_method=by_key)
+    app.register_client_auth_method(PrivateKeyJWT(f"{ROOT}/oauth/token", headers={"kid": "own"}))
+    url, state = app.create_authorization_url(f"{ROOT}/oauth/authorize")
+    page = browser.ask("GET", query_string=urlsplit(url).query)
+    back = browser.submit(page, browser.code()).headers["Location"]
+
+    first = app.fetch_token(authorization_response=back, state=state)
+    second = app.refresh_token()
+    own = app.fetch_token(grant_type="client_credentials")
+    read = app.get(f"{ROOT}/scim/v2/Users")
+    revoked = app.revoke_token(f"{ROOT}/oauth/revoke", token=own["access_token"])
+
+    assert len({each["access_token"] for each in (first, second, own)}) == 3
+    assert (read.status_code, revoked.status_code) == (200, 200)
+    assert app.get(f"{ROOT}/scim/v2/Users").status_code == 401
 
 
 def test_authlib_finds_the_metadata_right(browser):
