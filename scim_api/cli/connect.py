@@ -4,7 +4,7 @@ import click
 
 from scim_api.auth.oauth import connect_codes
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE
-from scim_api.cli.clients import one_of_service
+from scim_api.cli.clients import KEY, known_by, one_of_service
 from scim_api.cli.console import Console, command
 from scim_api.cli.moments import lasting_option
 from scim_api.cli.paste import say_if_off
@@ -25,6 +25,12 @@ def connect(console: Console, client: str | None, expires_at: str) -> None:
     found = one_of_service(console, tenant, client)
     if AUTHORIZATION_CODE not in found.grants:
         raise Failure(f"client {found.name} needs no consent: it gets its tokens by itself")
+    if known_by(found) == KEY and found.tenant.name != tenant.name:
+        # that an assertion was used is recorded there, in one append with the tokens
+        raise Failure(
+            f"client {found.name} signs its assertions itself: it can be connected to its own"
+            f" ledger only, {found.tenant.name}"
+        )
     code = connect_codes.issue(tenant, found, console.metadata(), expires_at=expires_at)
     if console.as_json:
         made = {"code": code, "client": found.name, "client_id": found.client_id}

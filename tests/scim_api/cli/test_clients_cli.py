@@ -187,12 +187,16 @@ def test_a_client_with_a_secret_gets_no_assertions(add, shell, words, code, says
     assert says in shell("client", "set", "okta", *words, code=code).err
 
 
-def test_the_keys_of_a_client_may_be_pasted_from_a_file(add, listed, tmp_path):
-    keys = tmp_path / "keys.json"
+def keys_in(folder):
+    """Return a file with a key set."""
+    file = folder / "keys.json"
     x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"  # RFC 8037, appendix A
-    keys.write_text(json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "1"}]}))
+    file.write_text(json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "1"}]}))
+    return str(file)
 
-    add("app", "--jwks-file", str(keys))
+
+def test_the_keys_of_a_client_may_be_pasted_from_a_file(add, listed, tmp_path):
+    add("app", "--jwks-file", keys_in(tmp_path))
 
     app = listed()["app"]
     assert app["known_by"] == "private_key_jwt"
@@ -390,6 +394,17 @@ def test_connect_needs_to_know_which_client(shell, add):
     assert "say which client: one, two" in shell("connect", code=1).err
     assert "needs no consent" in shell("connect", "by itself", code=1).err
     assert "no client 'three'" in shell("connect", "three", code=5).err
+
+
+def test_a_client_with_a_key_of_its_own_is_connected_to_its_own_ledger_only(shell, add, tmp_path):
+    shell("init", "--ledger", "beta")
+    grant = ("--grant", "authorization_code", "--redirect", URI)
+    client_id = add("app", "--jwks-file", keys_in(tmp_path), *grant)["client_id"]
+
+    refused = shell("connect", client_id, "--ledger", "beta", code=1).err
+
+    assert "its own ledger only, default" in refused
+    assert "sclo_" in shell("connect", client_id).out
 
 
 def test_both_say_so_where_oauth_is_off(shell, monkeypatch):
