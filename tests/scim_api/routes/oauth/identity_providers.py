@@ -94,7 +94,7 @@ class Okta:
 
     def consent(self, connect_code, verifier=None, configured=""):
         """Return the authorization code that a person's consent gives."""
-        state = token_urlsafe(300)
+        state = self.running.note(token_urlsafe(300))
         asked = {"response_type": "code", "client_id": self.client_id, "state": state}
         asked["redirect_uri"] = CALLBACK
         if verifier:

@@ -382,6 +382,10 @@ def test_no_secret_is_in_any_file_log_export_or_answer(running, okta, tmp_path):
         app.ask({"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK})
     for path in (f"/oauth/authorize?client_id={app.secret}", f"/oauth/token?token={app.access}"):
         running.server.ask("GET", path, base="", headers={"Authorization": app.secret})
+    everywhere = dict.fromkeys(("User-Agent", "X-Request-Id", "If-Match", "Referer"), app.access)
+    for method, body in (("POST", user("headers@example.com")), ("PUT", {"x": app.access})):
+        headers = everywhere | bearer(app.access)
+        running.server.ask(method, "/Users", body, headers=headers)
 
     said = [export_of(running, ledger, tmp_path) for ledger in ("default", "beta")]
     said += [running.say(*words, "--json").stdout for words in SHOWN]
