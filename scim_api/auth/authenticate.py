@@ -57,6 +57,8 @@ class Principal:
         found = self.tenant.credentials.by_hash(connection, self.sha256)
         credential = found[0] if found else self.credential
         _must_be_let_in(credential, self.address, clock.timestamp(), self.scheme)
+        if found is None:  # an access token that was revoked by itself
+            raise refusals.unknown_token(self.scheme, Prefix.ACCESS)
         _must_not_be_paused(credential)
         if credential.user:
             _must_have_its_user(self.tenant, connection, credential.user, self.scheme)

@@ -354,10 +354,10 @@ def test_a_write_whose_token_ends_while_it_waits_for_its_turn_is_401_and_not_rec
     assert [recorded.type for recorded in api.site.events()[since:]] == [event[1]]
 
 
-def during(site, stream, type_, effects, *asks):
+def during(site, stream, type_, effects, *asks, version=1):
     """Record an event while requests that were let in before it wait for their turn to write."""
     tenant = site.console.tenant("default")
-    append = Append(stream, 1, [Event(type_, effects)])
+    append = Append(stream, version, [Event(type_, effects)])
     with ThreadPoolExecutor(len(asks)) as pool:
         waiting = []
 

@@ -88,6 +88,25 @@ def test_an_access_token_ends_with_its_grant_and_its_client(given, stream, type_
     assert says in refusal(client.get("/Users"))[2]
 
 
+def test_a_write_whose_access_token_is_revoked_while_it_waits_for_its_turn_is_401(api, given):
+    client, jim = given.access(), api.create("jim@example.com")
+    since = api.recorded()
+
+    replies = during(
+        api.site,
+        f"Grant-{given.grant}",
+        "AccessTokenRevoked",
+        {"sha256": tokens.digest(client.token)},
+        lambda: client.post(user("late@example.com")),
+        lambda: client.patch(jim, replace("x", "title")),
+        lambda: client.delete(jim),
+        version=given.versions[given.grant],
+    )
+
+    assert [reply.status_code for reply in replies] == [401] * 3
+    assert [each.type for each in api.site.events()[since:]] == ["AccessTokenRevoked"]
+
+
 @pytest.mark.parametrize("prefix", [each for each in Prefix if each not in ("scl", "scla")])
 @pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
 def test_no_other_secret_opens_scim(api, prefix, scheme):
