@@ -7,10 +7,11 @@ from flask import Flask
 
 from scim_api.cli.attribute import attribute
 from scim_api.cli.backup import backup
-from scim_api.cli.client import client
 from scim_api.cli.config import config
-from scim_api.cli.connect import connect
 from scim_api.cli.console import VERSION, Console, Group, with_examples
+from scim_api.cli.credentials.client import client
+from scim_api.cli.credentials.connect import connect
+from scim_api.cli.credentials.token import token
 from scim_api.cli.demo import demo
 from scim_api.cli.diff import diff
 from scim_api.cli.doctor import doctor
@@ -32,7 +33,6 @@ from scim_api.cli.schema import schema
 from scim_api.cli.search import search
 from scim_api.cli.serve import serve
 from scim_api.cli.status import status
-from scim_api.cli.token import token
 from scim_api.cli.tree_head import tree_head
 from scim_api.cli.user import group, user
 from scim_api.cli.verify import verify

@@ -13,10 +13,10 @@ from scim_api.auth import credentials
 from scim_api.auth.oauth import clients
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, Client
 from scim_api.auth.scopes import DEFAULT, Scope
-from scim_api.cli.client_rows import Listing
-from scim_api.cli.clients import ledgers_with_consents, one_of
 from scim_api.cli.console import Console, command, group
-from scim_api.cli.credential import (
+from scim_api.cli.credentials.client_rows import Listing
+from scim_api.cli.credentials.clients import ledgers_with_consents, one_of
+from scim_api.cli.credentials.credential import (
     Change,
     allow,
     anywhere_option,
@@ -26,15 +26,15 @@ from scim_api.cli.credential import (
     resume,
     table_of,
 )
-from scim_api.cli.moments import expires_option, overlap_option
-from scim_api.cli.paste import show
-from scim_api.cli.registration import (
+from scim_api.cli.credentials.paste import show
+from scim_api.cli.credentials.registration import (
     redirect_options,
     redirect_uris_of,
     trust_of,
     trust_options,
     usage_errors,
 )
+from scim_api.cli.moments import expires_option, overlap_option
 from scim_api.cli.terminal import (
     Exit,
     Failure,

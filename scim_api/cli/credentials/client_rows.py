@@ -9,8 +9,8 @@ from scim_api.auth import credentials
 from scim_api.auth.oauth.clients import Client, grants_of
 from scim_api.auth.oauth.key_sets import file_of, read_key_set, saved_in
 from scim_api.auth.oauth.trust import ALGORITHMS
-from scim_api.cli import credential as shown
-from scim_api.cli.clients import known_by
+from scim_api.cli.credentials import credential as shown
+from scim_api.cli.credentials.clients import known_by
 from scim_api.cli.terminal import read_side_file
 from scim_api.tenants import usage
 from scim_api.tenants.tenants import Tenant

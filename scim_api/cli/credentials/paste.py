@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client
-from scim_api.cli.clients import FEDERATION, KEY, SECRET, known_by
 from scim_api.cli.console import Console
+from scim_api.cli.credentials.clients import FEDERATION, KEY, SECRET, known_by
 from scim_api.cli.terminal import note, print_record, say
 from scim_api.routes.oauth.addresses import AUTHORIZE, TOKEN
 from scim_api.settings import OAUTH, Settings

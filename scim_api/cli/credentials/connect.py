@@ -4,10 +4,10 @@ import click
 
 from scim_api.auth.oauth import connect_codes
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE
-from scim_api.cli.clients import KEY, known_by, one_of_service
 from scim_api.cli.console import Console, command
+from scim_api.cli.credentials.clients import KEY, known_by, one_of_service
+from scim_api.cli.credentials.paste import say_if_off
 from scim_api.cli.moments import lasting_option
-from scim_api.cli.paste import say_if_off
 from scim_api.cli.terminal import Failure, note, print_json, say
 
 

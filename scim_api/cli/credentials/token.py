@@ -13,7 +13,7 @@ from scim_api.auth import credentials
 from scim_api.auth.credentials import credentials_of
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.console import Console, command, group
-from scim_api.cli.credential import (
+from scim_api.cli.credentials.credential import (
     Change,
     allow,
     anywhere_option,

@@ -1,0 +1,1 @@
+"""Commands about what authenticates requests: tokens, OAuth clients and their consents."""
