@@ -6,6 +6,7 @@ import json
 import zlib
 from base64 import b64encode, urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from itertools import product
 from types import SimpleNamespace
@@ -393,7 +394,7 @@ def test_no_secret_is_in_any_file_log_export_or_answer(running, okta, tmp_path):
     assert {each.status for each in read} == {200}
     said += [each.body for each in read]
     places = {f"answer {number}": text for number, text in enumerate(said)}
-    places |= {str(each): each.read_bytes() for each in files_in(running.server.folder, tmp_path)}
+    places |= contents_of(running.server.folder, tmp_path)
 
     assert {secret.split("_")[0] for secret in running.secrets} >= PREFIXES
     needles = {form: secret for secret in running.secrets for form in forms_of(secret)}
@@ -422,8 +423,13 @@ def export_of(running, ledger, folder):
     return running.say("export", "--ledger", ledger, "--output", str(file)).output
 
 
-def files_in(*folders):
-    return [each for folder in folders for each in folder.rglob("*") if each.is_file()]
+def contents_of(*folders):
+    """Return what all files hold; one that is being replaced may be gone."""
+    found = {}
+    for each in [each for folder in folders for each in folder.rglob("*") if each.is_file()]:
+        with suppress(FileNotFoundError):
+            found[str(each)] = each.read_bytes()
+    return found
 
 
 def forms_of(secret):
