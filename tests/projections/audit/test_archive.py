@@ -366,8 +366,9 @@ def test_a_cause_names_client_and_credential(telling: Telling) -> None:
     with telling([("name", "u0", ("Ada", {}))]) as told:
         with told.ledger.writing() as connection:
             connection.execute(
-                "INSERT INTO credential VALUES"
-                " ('c1', 'Credential', 'okta', 'now', '', '', '', '', '', 'all', '', '{}')"
+                "INSERT INTO credential (id, kind, name, issued_at, scopes, networks, allows,"
+                " details, version, seal) VALUES"
+                " ('c1', 'Credential', 'okta', 'now', '', '', 'all', '{}', 1, '')"
             )
 
         [entry] = timeline(told, "User", "u0", 100, False)
