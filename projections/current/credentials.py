@@ -354,6 +354,7 @@ _FOLLOW: Mapping[str, _Follow] = {
     events.CLIENT_REMOVED: _ended,
     events.CONNECT_CODE_ISSUED: _connect_code_issued,
     events.CONNECT_CODE_USED: _connect_code_used,
+    events.CONNECT_CODE_CANCELLED: _ended,
     events.CONSENT_GIVEN: _consented,
     events.TOKENS_ISSUED: _tokens_issued,
     events.ACCESS_TOKEN_REVOKED: _token_revoked,

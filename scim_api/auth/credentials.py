@@ -12,6 +12,8 @@ from ledger.contract import NO_STREAM, Append, Connection, LedgerError
 from ledger.events import (
     CLIENT,
     CLIENT_REMOVED,
+    CONNECT_CODE,
+    CONNECT_CODE_CANCELLED,
     CONSENT_WITHDRAWN,
     CREDENTIAL_CHANGED,
     CREDENTIAL_ISSUED,
@@ -29,7 +31,12 @@ from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.auth.tokens import Prefix
 from scim_api.tenants.tenants import Tenant
 
-ENDINGS = {TOKEN: CREDENTIAL_REVOKED, CLIENT: CLIENT_REMOVED, GRANT: CONSENT_WITHDRAWN}
+ENDINGS = {
+    TOKEN: CREDENTIAL_REVOKED,
+    CLIENT: CLIENT_REMOVED,
+    GRANT: CONSENT_WITHDRAWN,
+    CONNECT_CODE: CONNECT_CODE_CANCELLED,
+}
 LIFETIME = timedelta(days=365)  # of a secret, unless something else is said (RFC 7644 §7.4)
 
 

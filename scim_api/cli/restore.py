@@ -106,7 +106,15 @@ def _lines(found: Restore, revoke_tokens: bool) -> Iterator[str]:
         will = "is revoked" if revoke_tokens else "lives (again), if it was revoked meanwhile"
         yield f"{CREDENTIALS[each.kind]} {each.name} ({each.id}) {will}"
     if found.living_again and not revoke_tokens:
-        yield "revoke them all with --revoke-tokens, or one by one with scim-ledger token revoke"
+        yield (
+            "revoke them all with --revoke-tokens, or one by one with scim-ledger token revoke,"
+            " client remove and client withdraw"
+        )
+    if any(each.kind == GRANT for each in found.living_again):
+        yield (
+            "an app that refreshed its tokens after the backup has to be connected again:"
+            " scim-ledger connect"
+        )
     yield "the ledger will go on under a new origin and key, for all to see"
 
 

@@ -35,6 +35,7 @@ from ledger.sqlite.connection import DAMAGED, JOURNAL, LOG_FILES
 from ledger.verify.report import MEMORY_FILE, Options, Report, Verified
 from projections.current.credentials import Credential
 from scim_api.auth.credentials import credentials_of, revoke
+from scim_api.auth.oauth import connect_codes
 from scim_api.erasure.purge import finish
 from scim_api.recovery.draft import (
     DRAFT,
@@ -83,10 +84,16 @@ class Restore:
     @property
     def living_again(self) -> list[Credential]:
         """Credentials of which nobody can tell whether they were ended after the backup."""
-        replaced = self.survey.replaced
-        if self.survey.renewal is None or (replaced.there and replaced.trouble is None):
+        if self._is_known:
             return []
-        return [each for each in self.live if each.id not in replaced.losses.ended]
+        ended = self.survey.replaced.losses.ended
+        return [each for each in self.live if each.id not in ended]
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether all that happened after the backup is at hand."""
+        replaced = self.survey.replaced
+        return self.survey.renewal is None or (replaced.there and replaced.trouble is None)
 
     def carry_out(self, *, revoke_tokens: bool) -> Restored:
         """Finish the draft, verify it as it will be, and put it in place."""
@@ -166,6 +173,8 @@ class Restore:
         for each in chosen:
             if each.id not in after:
                 revoke(self.draft, self.metadata, each.id, "restore")
+        if every or not self._is_known:  # whether they were used since nobody can tell
+            connect_codes.cancel_all(self.draft, self.metadata)
         return [f"{each.name} ({each.id})" for each in chosen]
 
     def _repeat(self, lost: Recorded) -> str | None:

@@ -1,10 +1,13 @@
 """One-time codes of `scim-ledger connect`: whoever has one may connect a client to its ledger."""
 
+from contextlib import suppress
+
 from ledger import clock
 from ledger.contract import NO_STREAM, Append, Connection
 from ledger.events import CONNECT_CODE, CONNECT_CODE_ISSUED, Event, Metadata
 from projections.current.credentials import Credential, Use
-from scim_api.auth import tokens
+from scim_api.auth import credentials, tokens
+from scim_api.auth.credentials import CredentialEnded
 from scim_api.auth.oauth.clients import Client
 from scim_api.auth.oauth.errors import AccessDenied
 from scim_api.auth.tokens import Prefix, Token
@@ -22,6 +25,22 @@ def issue(tenant: Tenant, client: Client, metadata: Metadata, *, expires_at: str
     )
     tenant.ledger.append([append], metadata)
     return code
+
+
+def cancel_all(tenant: Tenant, metadata: Metadata) -> int:
+    """Cancel the codes that can still be used; return how many."""
+    now, known = clock.timestamp(), tenant.credentials
+    with tenant.ledger.reading() as connection:
+        unused = [
+            each.id
+            for each in known.all(connection, CONNECT_CODE)
+            if each.state(now) == "live"
+            and not any(s.spent_at for s in known.secrets(connection, each.id, Use.CONNECT))
+        ]
+    for id_ in unused:
+        with suppress(CredentialEnded):  # cancelled by another at this moment
+            credentials.revoke(tenant, metadata, id_)
+    return len(unused)
 
 
 def ledger_of(text: str, tenants: Tenants) -> tuple[Tenant, Token]:
@@ -44,6 +63,8 @@ def usable(tenant: Tenant, connection: Connection, code: Token, client: Client) 
     found = tenant.credentials.get(connection, secret.credential) if secret else None
     if secret is None or found is None or found.client != client.client_id:
         raise _unknown()
+    if found.revoked_at:
+        raise AccessDenied("oauth.connect_ended", "This one-time code was cancelled." + _AGAIN)
     if secret.spent_at:
         raise AccessDenied("oauth.connect_used", "This one-time code was used before." + _AGAIN)
     if not secret.is_live(clock.timestamp()):

@@ -11,10 +11,11 @@ from scim_api.cli.moments import lasting_option
 from scim_api.cli.terminal import Failure, note, print_json, say
 
 
-@command("connect", "okta", "okta --for 1h", "--ledger acme")
+@command("connect", "okta", "okta --for 1h", "--ledger acme", "--cancel")
 @click.argument("client", metavar="[CLIENT]", required=False)
 @lasting_option
-def connect(console: Console, client: str | None, expires_at: str) -> None:
+@click.option("--cancel", is_flag=True, help="Cancel the ledger's codes that were not used yet.")
+def connect(console: Console, client: str | None, expires_at: str, cancel: bool) -> None:
     """Make a one-time code that connects a client to this ledger.
 
     Whoever pastes it into the page that Okta opens (Authenticate) consents for the ledger. The
@@ -22,6 +23,10 @@ def connect(console: Console, client: str | None, expires_at: str) -> None:
     only one of the ledger.
     """
     tenant = console.tenant()
+    if cancel:
+        count = connect_codes.cancel_all(tenant, console.metadata())
+        console.change(bool(count), f"cancelled {count} one-time codes", "there was none to cancel")
+        return
     found = one_of_service(console, tenant, client)
     if AUTHORIZATION_CODE not in found.grants:
         raise Failure(f"client {found.name} needs no consent: it gets its tokens by itself")

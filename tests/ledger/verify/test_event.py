@@ -191,7 +191,9 @@ STREAMS = {
     "CredentialRotated": ("Credential", "Client"),
     "CredentialChanged": ("Credential", "Client", "Grant"),
     **dict.fromkeys(("ClientRegistered", "ClientChanged", "ClientRemoved"), ("Client",)),
-    **dict.fromkeys(("ConnectCodeIssued", "ConnectCodeUsed"), ("ConnectCode",)),
+    **dict.fromkeys(
+        ("ConnectCodeIssued", "ConnectCodeUsed", "ConnectCodeCancelled"), ("ConnectCode",)
+    ),
     **dict.fromkeys(("ConsentGiven", "ConsentWithdrawn", "ReuseDetected"), ("Grant",)),
     **dict.fromkeys(("TokensIssued", "AccessTokenRevoked"), ("Grant", "Client")),
     "SettingsChanged": ("Settings",),

@@ -25,6 +25,7 @@ from ledger.sqlite.backup import backup as copy
 from projections.current.credentials import Use
 from scim_api import settings, wiring
 from scim_api.auth import credentials
+from scim_api.auth.oauth import clients, connect_codes
 from scim_api.tenants.tenants import Tenant
 from tests.scim_api.process import PROGRAM, environment
 
@@ -356,7 +357,12 @@ def test_what_happened_to_the_credentials_of_the_backup_is_repeated(grown, recor
 def test_where_the_ledger_cannot_be_read_tokens_that_live_again_are_listed_or_revoked(
     grown, run, tmp_path
 ) -> None:
-    token = credentials.issue(grown, app.console().metadata(), "okta")
+    metadata = app.console().metadata()
+    token = credentials.issue(grown, metadata, "okta")
+    client = clients.register(
+        grown, metadata, "okta", grants=clients.BY_CONSENT, scopes=(), redirect_uris=()
+    ).client
+    connect_codes.issue(grown, client, metadata, expires_at="2100-01-01T00:00:00.000000Z")
     path = grown.ledger.path
     grown.heads.sign()
     grown.close()
@@ -369,8 +375,11 @@ def test_where_the_ledger_cannot_be_read_tokens_that_live_again_are_listed_or_re
     looked = json.loads(run("restore", str(file), "--dry-run", "--json").stdout)
     said = restored(run, file, "--revoke-tokens")
 
-    assert looked["tokens_living_again"] == {token.id: "okta"}
-    assert said["tokens_revoked"] == [f"okta ({token.id})"]
+    assert looked["tokens_living_again"] == {token.id: "okta", client.id: "okta"}
+    assert sorted(said["tokens_revoked"]) == sorted([f"okta ({token.id})", f"okta ({client.id})"])
+    with closing(wiring.open_tenant(path)) as tenant:
+        [code] = credentials.credentials_of(tenant, events.CONNECT_CODE)
+        assert code.revoked_at  # it may have been used since
     assert (Path(said["replaced_files"]) / "ledger.db").read_bytes() == b"x" * 100_000
     all_is_well(run, path)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger import clock
 from scim_api.auth import tokens
-from scim_api.auth.oauth import clients, consent
+from scim_api.auth.oauth import clients, connect_codes, consent
 from scim_api.auth.oauth.consent import NotAnswerable
 from scim_api.auth.oauth.errors import InvalidScope, OAuthError, description
 from scim_api.auth.oauth.scopes import granted
@@ -61,6 +61,16 @@ def test_a_one_time_code_ends_when_it_should(service, client):
         assert give(service, client, codes[0])
         time.tick(1)
         assert refusal(service, client, codes[1]).code == "oauth.connect_expired"
+
+
+def test_a_cancelled_one_time_code_lets_nobody_in(service, client):
+    codes = [service.connect_code(client) for _ in range(3)]
+    assert give(service, client, codes[0])
+    home = client.tenant
+
+    assert connect_codes.cancel_all(home, service.metadata()) == 2
+    assert refusal(service, client, codes[1]).code == "oauth.connect_ended"
+    assert connect_codes.cancel_all(home, service.metadata()) == 0
 
 
 def test_a_one_time_code_is_for_one_client(service, client):
