@@ -303,6 +303,16 @@ class Settings:
         return self.env == PRODUCTION
 
     @property
+    def root_url(self) -> str | None:
+        """The public URL of the root of this server, without a slash; None: the request says it."""
+        if self.base_url is None:
+            return None
+        parts = urlsplit(self.base_url)
+        below = parts.path.endswith(self.base_path)  # else a proxy rewrites paths
+        path = parts.path.removesuffix(self.base_path) if below else ""
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    @property
     def local_url(self) -> str:
         """The SCIM base URL on this machine."""
         host = f"[{self.bind}]" if ":" in self.bind else self.bind
@@ -334,13 +344,17 @@ def load(environment: Mapping[str, str]) -> Settings:
 
 
 def _must_be_safe(settings: Settings) -> None:
-    """Refuse what is unsafe in production; raises ValidationError."""
+    """Refuse what is unsafe in production, or contradicts itself; raises ValidationError."""
     if settings.production and not (settings.base_url or "").startswith("https://"):
         needed = "an https URL in production, such as https://scim.example.com/scim/v2"
-        raise ValidationError(f"must be set to {needed}", "SCIM_BASE_URL")
+        why = "tokens, passwords of Basic and OAuth must not travel unencrypted"
+        raise ValidationError(f"must be set to {needed}: {why}", "SCIM_BASE_URL")
     if settings.production and not settings.data_dir.is_absolute():
         needed = "an absolute path in production, such as /var/lib/scim-ledger"
         raise ValidationError(f"must be set to {needed}", "SCIM_DATA_DIR")
+    if OAUTH in settings.authentication and f"{settings.base_path}/".startswith(f"/{OAUTH}/"):
+        taken = "begins with /oauth, where OAuth has its addresses: take another path, or leave"
+        raise ValidationError(f"{taken} oauth out of SCIM_AUTHENTICATION", "SCIM_BASE_PATH")
 
 
 def _sentences(error: ValidationError, given: Mapping[str, str]) -> list[str]:

@@ -157,8 +157,7 @@ class Exchange:
     @property
     def root_url(self) -> str:
         """The URL under which clients find the root of this server, without a slash."""
-        base, path = self.base_url, self.settings.base_path
-        return base.removesuffix(path) if base.endswith(path) else self._origin()
+        return self.settings.root_url or self._origin()
 
     def _origin(self) -> str:
         """Return scheme and host as the caller named them, without the scheme's own port."""

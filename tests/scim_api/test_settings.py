@@ -139,6 +139,33 @@ def test_a_base_url_is_taken_as_it_is_pasted(url, expected):
 
 
 @pytest.mark.parametrize(
+    ("url", "path", "root"),
+    [
+        ("https://scim.example.com", "/scim/v2", "https://scim.example.com"),
+        ("https://scim.example.com/in/scim/v2", "/scim/v2", "https://scim.example.com/in"),
+        ("https://scim.example.com/scim", "/scim/v2", "https://scim.example.com"),
+        ("https://scim.example.com/a/b", "/scim/v2", "https://scim.example.com"),
+        ("https://scim.example.com:8443/other/v2", "/v2", "https://scim.example.com:8443/other"),
+        ("https://scim/v2", "/scim/v2", "https://scim"),
+    ],
+)
+def test_the_root_is_the_base_url_without_the_base_path_or_else_its_host(url, path, root):
+    assert load({"SCIM_BASE_URL": url, "SCIM_BASE_PATH": path}).root_url == root
+
+
+def test_without_a_base_url_no_setting_says_the_root():
+    assert load({}).root_url is None
+
+
+def test_the_base_path_may_not_be_where_oauth_has_its_addresses():
+    said = refused(SCIM_BASE_PATH="/oauth/scim")
+
+    assert said.startswith("SCIM_BASE_PATH=/oauth/scim: ")
+    assert load({"SCIM_BASE_PATH": "/oauth2"})
+    assert load({"SCIM_BASE_PATH": "/oauth", "SCIM_AUTHENTICATION": "header,basic"})
+
+
+@pytest.mark.parametrize(
     ("bind", "expected"),
     [
         ("0.0.0.0", "http://127.0.0.1:8000/scim/v2"),
@@ -162,7 +189,7 @@ def test_production_takes_what_is_safe():
     ("variable", "value", "words"),
     [
         ("SCIM_BASE_URL", "", "https"),
-        ("SCIM_BASE_URL", "http://scim.example.com/scim/v2", "https"),
+        ("SCIM_BASE_URL", "http://scim.example.com/scim/v2", "OAuth"),
         ("SCIM_DATA_DIR", "", "absolute"),
         ("SCIM_DATA_DIR", "var", "absolute"),
     ],

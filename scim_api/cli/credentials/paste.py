@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client
 from scim_api.cli.console import Console
@@ -86,7 +85,8 @@ def _document(
     settings: Settings, client: Client, secret: str | None, expires_at: str | None
 ) -> dict[str, Any]:
     base = settings.base_url or settings.local_url
-    root, uris = _root_of(base, settings.base_path), [*client.redirect_uris]
+    root = settings.root_url or settings.local_url.removesuffix(settings.base_path)
+    uris = [*client.redirect_uris]
     consents = AUTHORIZATION_CODE in client.grants
     return {
         "name": client.name,
@@ -99,11 +99,3 @@ def _document(
         "grants": [*client.grants],
         "scopes": sorted(client.credential.scopes),
     }
-
-
-def _root_of(base_url: str, base_path: str) -> str:
-    """Return the root URL of the service; see web.context.Exchange.root_url."""
-    if base_url.endswith(base_path):
-        return base_url.removesuffix(base_path)
-    parts = urlsplit(base_url)
-    return f"{parts.scheme}://{parts.netloc}"

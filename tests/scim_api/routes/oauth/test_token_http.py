@@ -5,7 +5,7 @@ import shutil
 from base64 import b64encode
 from contextlib import closing
 from io import BytesIO
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 import pytest
 from authlib.common.security import generate_token
@@ -179,6 +179,22 @@ def test_an_issuer_with_a_path_has_its_metadata_before_that(make_site):
     assert found["authorization_endpoint"] == f"{ROOT}/tenant/oauth/authorize"
     assert 'action="/tenant/oauth/authorize"' in page.text
     assert browser.ask("GET", f"{METADATA}/other").status_code == 404
+
+
+def test_nothing_comes_from_the_host_header_where_a_proxy_rewrites_the_base_path(make_site):
+    api = make_site(SCIM_BASE_URL=f"{ROOT}/scim").make()
+    browser = Browser(api)
+    elsewhere = {"Host": "attacker.example.net"}
+
+    texts = [
+        browser.ask("GET", path, headers=elsewhere).text
+        for path in (METADATA, "/scim/v2/ServiceProviderConfig", "/openapi.json")
+    ]
+    query = urlencode(browser.asked(scope="operate"))  # that is more than the client may have
+    _, back = sent_to(browser.ask("GET", query_string=query, headers=elsewhere))
+
+    assert json.loads(texts[0])["issuer"] == back["iss"] == ROOT
+    assert not [text for text in texts if "attacker" in text]
 
 
 def post(browser, form=None, path="/oauth/token", *, basic=None, **more):
