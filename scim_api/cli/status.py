@@ -33,9 +33,9 @@ MOST_CLIENTS = 20  # in the table; JSON has all that are kept
 def status(console: Console) -> None:
     """Show each ledger: size, clients, limits, credentials to look at.
 
-    Those are the ones that expire within 60 days or just did, that were not used for
-    SCIM_UNUSED_DAYS, or that are paused. A ledger that cannot be served is shown with the reason,
-    as far as it can be read; exit 1 then.
+    Those are the ones that expire within 60 days or have expired, of which a secret was used twice
+    within 30 days, that were not used for SCIM_UNUSED_DAYS, or that are paused. A ledger that
+    cannot be served is shown with the reason, as far as it can be read; exit 1 then.
     """
     if not console.names:
         raise Failure(
@@ -83,7 +83,7 @@ def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
         if len(clients) > MOST_CLIENTS:
             say(f"and {len(clients) - MOST_CLIENTS} more; --json has all that are kept")
         for item in networks:
-            named = f"{item['kind']} {item['name']}"
+            named = f"{item['kind']} {item['name']} ({item['id']})"
             say(f"{named} may be used from {', '.join(item['networks'])} only")
         for line in warnings:
             say(f"warning: {line}")
@@ -99,6 +99,8 @@ def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
         groups = tenant.resources.total(connection, "Group")
     credentials = {c.id: c for c in credentials_of(tenant, TOKEN, CLIENT, GRANT)}
     now = clock.timestamp()
+    uses = read_side_file(tenant.usage.last_use_of_each, {})
+    last_used = {id_: use.last_at for id_, use in uses.items()}
     reached = read_side_file(tenant.history.stands_at, None)
     head = tenant.ledger.newest_head()
     return {
@@ -130,7 +132,12 @@ def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
         "credentials_expiring_soon": [
             _named(each.credential)
             | {"expires_at": each.expires_at, "days": each.days, "says": f"{each.what} {each.when}"}
+            | {"last_used_at": last_used.get(each.credential.id), "do": each.advice}
             for each in notices.expiring(tenant)
+        ],
+        "credentials_reused": [
+            _named(each.credential) | {"of": each.of, "at": each.at, "says": each.says}
+            for each in notices.reuses(tenant)
         ],
         "credentials_unused": [
             {**_named(each), "days": settings.unused_days}
@@ -152,6 +159,7 @@ def _clients(tenant: Tenant, credentials: dict[str, Credential]) -> list[dict[st
         {
             "client": use.client,
             "credential": credentials[use.credential].name,
+            "kind": notices.WORDS[credentials[use.credential].kind],
             "last_request_at": use.last_at,
             "address": use.address or None,
             "requests": use.requests,
@@ -171,7 +179,12 @@ def _named(credential: Credential) -> dict[str, Any]:
 
 
 def _expires(item: Mapping[str, Any]) -> str:
-    return f"{item['says']} ({item['expires_at']})"
+    used = f", last used at {item['last_used_at']}" if item["last_used_at"] else ""
+    return f"{item['says']} ({item['expires_at']}){used}: {item['do']}"
+
+
+def _is_reused(item: Mapping[str, Any]) -> str:
+    return str(item["says"])
 
 
 def _is_unused(item: Mapping[str, Any]) -> str:
@@ -180,11 +193,12 @@ def _is_unused(item: Mapping[str, Any]) -> str:
 
 def _is_paused(item: Mapping[str, Any]) -> str:
     how = "only reads" if item["allows"] == READS else "is refused everything"
-    return f"{item['kind']} {item['name']} is paused: it {how}"
+    return f"{item['kind']} {item['name']} ({item['id']}) is paused: it {how}"
 
 
 _WARNINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "credentials_expiring_soon": _expires,
+    "credentials_reused": _is_reused,
     "credentials_unused": _is_unused,
     "credentials_paused": _is_paused,
 }

@@ -23,16 +23,12 @@ from scim_api.server.health import MIN_FREE
 from scim_api.server.rights import service_user, wrong_rights
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.tenants import Tenant, ledger_path
+from scim_api.tenants.usage import Use
 from scim_api.wiring import head_sources, keys_of, known_names
 
 MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
 QUICK = 200 * 1024 * 1024  # bytes of a side file that is read whole
 
-_RENEW = {
-    "token": "scim-ledger token rotate",
-    "client": "scim-ledger client rotate",
-    "consent": "unless its client refreshes it, somebody has to consent again",
-}
 _UNASSIGNED = "active was unassigned, so that these users count as active"
 _SETTLE = (
     "scim-ledger user history ID shows whether one had been deactivated before. To make a user"
@@ -260,17 +256,21 @@ def _erasures(tenant: Tenant) -> Iterator[Finding]:
 
 
 def _credentials(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
-    """Find credentials that expire within a week; name those that do later, or are unused."""
-    found = notices.expiring(tenant)
-    for each in found:
-        says = f"{each.what} ({each.credential.id}) {each.when}: {_RENEW[each.kind]}"
-        yield each.days > notices.WEEK, says
+    """Find credentials that have expired, do within a week, or were misused; name others."""
+    found, uses = notices.expiring(tenant), dict[str, Use]()
     with suppress(SideFileUnavailable):  # the check of that file says so
+        uses = tenant.usage.last_use_of_each()
         for one in notices.unused(tenant, settings.unused_days):
             named = f"{notices.WORDS[one.kind]} {one.name} ({one.id})"
             yield True, f"{named} was not used for {settings.unused_days} days: is it needed?"
+    for each in found:
+        used = uses.get(each.credential.id)
+        last = f", last used at {used.last_at}" if used else ""
+        yield each.days > notices.WEEK, f"{each.what} {each.when}{last}: {each.advice}"
+    for reuse in notices.reuses(tenant):
+        yield reuse.mended, reuse.says
     if not found:
-        yield True, f"none expires within {max(notices.NOTICES)} days"
+        yield True, f"none has expired or does within {max(notices.NOTICES)} days"
 
 
 def _key_sets(tenant: Tenant, settings: Settings) -> Iterator[Finding]:

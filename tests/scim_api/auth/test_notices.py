@@ -48,9 +48,9 @@ def noticed(tenant, monkeypatch):
     monkeypatch.setattr(LOGGER, "handlers", [listener])
     monkeypatch.setattr(LOGGER, "level", logging.INFO)
 
-    def on(day, of=tenant):
+    def on(day, of=tenant, hour="00"):
         listener.fields.clear()
-        with freeze_time(f"{day}T00:00:01Z"):
+        with freeze_time(f"{day}T{hour}:00:01Z"):
             *_, job = wiring.jobs_of(of)
             assert (job.step(), job.settled()) == (False, True)
         return [(each["credential"], each["days"], each["expires_at"]) for each in listener.fields]
@@ -64,6 +64,24 @@ def test_each_notice_is_logged_once_at_its_day(noticed):
     logged = {day: [days for _, days, _ in noticed(f"2028-{day}")] for day in days}
 
     assert logged == dict(zip(days, ([], [60], [], [30], [7], [], [-1], []), strict=True))
+
+
+def test_a_credential_that_lives_for_hours_has_its_notices_within_the_day(noticed, tenant, site):
+    noticed("2028-03-01", hour="09")
+    end = "2028-03-01T12:00:00.000000Z"
+    with freeze_time("2028-03-01T09:30:00Z"):
+        credentials.issue(tenant, site.console.metadata(), "short", expires_at=end)
+
+    logged = [noticed("2028-03-01", hour=hour) for hour in ("10", "11", "12", "13")]
+
+    assert logged == [[("short", 0, end)], [], [("short", 0, end)], []]
+
+
+def test_a_process_that_begins_does_not_log_what_expired_long_ago(noticed, tenant, site):
+    again = site.console.tenant("default")
+
+    assert noticed("2028-08-01", of=again) == []
+    again.close()
 
 
 def test_a_notice_names_the_credential_and_its_end(noticed):

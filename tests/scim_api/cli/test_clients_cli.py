@@ -432,9 +432,31 @@ def test_status_and_doctor_know_clients_and_consents(shell, add, service):
     [found] = shell("status", "--json").json
 
     expiring = [each["says"] for each in found["credentials_expiring_soon"]]
-    assert expiring == ["the secret of client okta expires in 5 days"]
+    okta = added["client_id"][17:]
+    assert expiring == [f"the secret of client okta ({okta}) expires in 5 days"]
     assert [each["kind"] for each in found["credentials_paused"]] == ["client"]
-    assert "scim-ledger client rotate" in shell("doctor", code=1).out
+    assert f"scim-ledger client rotate {okta}; if" in shell("doctor", code=1).out
+
+
+def test_status_and_doctor_say_that_a_secret_was_used_twice_until_it_is_long_ago(
+    shell, add, service
+):
+    with freeze_time("2028-01-01T12:00:00Z") as time:
+        added = add("okta", "--okta", PAGE)
+        client, answer = connect(service, shell, added)
+        own = client, added["client_secret"]
+        service.refresh(own, answer["refresh_token"])
+        time.tick(120)
+        assert service.refusal(service.refresh, own, answer["refresh_token"])
+        bad, warned = shell("doctor", code=1).out, shell("status").out
+        for said in (bad, warned):
+            assert f"scim-ledger connect {added['client_id']}, then press Authenticate" in said
+            assert "the refresh token of consent okta (" in said
+        time.tick(60)
+        connect(service, shell, added)
+        assert "connected again since" in shell("doctor").out
+        time.tick(31 * 86400)
+        assert "used twice" not in shell("status").out
 
 
 def test_a_client_that_has_gone_from_one_ledger_is_still_listed(shell, add, service, listed):

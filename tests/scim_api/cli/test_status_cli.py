@@ -64,7 +64,8 @@ def test_status_shows_the_limits_and_from_where_a_credential_was_used(shell, api
     assert [each["address"] for each in found["clients"]] == ["2001:db8::7"]
     assert ["request_rate", "1,200", "a", "minute"] in said
     assert ["refusal_rate", "300", "a", "minute"] in said
-    assert "token near may be used from 192.0.2.0/24, 2001:db8::/32 only" in lines
+    id_ = found["allowed_networks"][0]["id"]
+    assert f"token near ({id_}) may be used from 192.0.2.0/24, 2001:db8::/32 only" in lines
 
 
 def test_without_a_readable_usage_file_no_credential_counts_as_unused(shell, api):

@@ -23,6 +23,30 @@ def test_a_consent_expires_a_year_after_its_last_refresh(service):
     assert (before, after) == ([("consent", 31)], [])
 
 
+def test_a_consent_that_has_expired_is_named_until_its_client_has_another(service):
+    with freeze_time("2028-03-01T12:00:00Z") as time:
+        client = service.register()
+        service.redeem(client, service.consent(client[0]))
+        time.tick(timedelta(days=800))
+        before = expiring(service)
+        service.redeem(client, service.consent(client[0]))
+        after = expiring(service)
+
+    assert (before, after) == ([("consent", 365 - 800)], [])
+
+
+def test_an_expired_consent_that_was_used_after_another_was_given_is_named(service):
+    with freeze_time("2028-03-01T12:00:00Z") as time:
+        client = service.register()
+        first = service.redeem(client, service.consent(client[0]))
+        service.redeem(client, service.consent(client[0]))
+        time.tick(timedelta(days=1))
+        service.refresh(client, first["refresh_token"])
+        time.tick(timedelta(days=365))
+
+        assert [days for _, days in expiring(service)] == [-1, 0]
+
+
 def test_a_consent_that_was_withdrawn_or_never_used_is_not_missed(service):
     client = service.register()
     service.consent(client[0])
