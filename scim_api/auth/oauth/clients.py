@@ -3,14 +3,14 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from ledger import clock
-from ledger.contract import NO_STREAM, Append
+from ledger.contract import NO_STREAM, Append, LedgerError
 from ledger.events import (
     CLIENT,
     CLIENT_CHANGED,
@@ -180,6 +180,9 @@ def change(
     return credentials.record(client.tenant, metadata, client.id, event)
 
 
+Left = dict[str, Exception]  # the ledgers in which something could not be done, and why
+
+
 def limit(
     client: Client,
     tenants: Iterable[Tenant],
@@ -187,44 +190,71 @@ def limit(
     *,
     allows: str | None = None,
     networks: Sequence[str] | None = None,
-) -> bool:
+) -> tuple[bool, Left]:
     """Pause or resume a client, or set its networks; return whether anything changed.
 
     In its home its grants follow by themselves; those in other ledgers are changed, too.
     """
-    home = client.tenant.ledger.tenant
-    others = [tenant for tenant in tenants if tenant.ledger.tenant != home]
+    home, left = client.tenant.ledger.tenant, Left()
     change = partial(credentials.change, metadata=metadata, allows=allows, networks=networks)
     changed = [change(client.tenant, id_=client.id)]
-    for tenant, grant in grants_of(client, others):
-        if not grant.revoked_at:
-            with suppress(CredentialEnded):  # since it was listed
-                changed.append(change(tenant, id_=grant.id))
-    return any(changed)
+    for tenant in tenants:
+        if tenant.ledger.tenant != home:
+            with _noting(left, tenant):
+                for grant in _live_grants(client, tenant):
+                    with suppress(CredentialEnded):  # since it was listed
+                        changed.append(change(tenant, id_=grant.id))
+    return any(changed), left
 
 
-def withdraw(tenant: Tenant, grant: str, metadata: Metadata, *, why: str) -> None:
-    """End a grant for good, unless it has ended: its tokens are refused from now on."""
+def withdraw(tenant: Tenant, grant: str, metadata: Metadata, *, why: str) -> bool:
+    """End a grant for good: its tokens are refused from now on. Return whether it had not ended."""
     with suppress(CredentialEnded):
-        credentials.record(
+        return credentials.record(
             tenant, metadata, grant, lambda _: Event(CONSENT_WITHDRAWN, {"why": why})
         )
+    return False
 
 
-def remove(client: Client, tenants: Sequence[Tenant], metadata: Metadata) -> None:
+def remove(client: Client, tenants: Sequence[Tenant], metadata: Metadata) -> tuple[bool, Left]:
     """Withdraw the grants of a client in every ledger of the service, then remove it.
 
-    What was consented meanwhile is withdrawn after that: nothing new can come then.
+    What was consented meanwhile is withdrawn after that: nothing new can come then. Where a ledger
+    fails, the others follow; with the same again the rest is done. Returns whether anything
+    changed, and what is left.
     """
-    _withdraw_all(client, tenants, metadata)
-    credentials.record(client.tenant, metadata, client.id, lambda _: Event(CLIENT_REMOVED))
-    _withdraw_all(client, tenants, metadata)
+    changed = [_withdraw_all(client, tenants, metadata, Left())]
+    with suppress(CredentialEnded):
+        changed.append(
+            credentials.record(client.tenant, metadata, client.id, lambda _: Event(CLIENT_REMOVED))
+        )
+    left = Left()
+    changed.append(_withdraw_all(client, tenants, metadata, left))
+    return any(changed), left
 
 
-def _withdraw_all(client: Client, tenants: Sequence[Tenant], metadata: Metadata) -> None:
-    for tenant, grant in grants_of(client, tenants):
-        if not grant.revoked_at:
-            withdraw(tenant, grant.id, metadata, why="client removed")
+def _withdraw_all(
+    client: Client, tenants: Iterable[Tenant], metadata: Metadata, left: Left
+) -> bool:
+    ended = list[bool]()
+    for tenant in tenants:
+        with _noting(left, tenant):
+            for grant in _live_grants(client, tenant):
+                ended.append(withdraw(tenant, grant.id, metadata, why="client removed"))
+    return any(ended)
+
+
+def _live_grants(client: Client, tenant: Tenant) -> list[Credential]:
+    return [grant for _, grant in grants_of(client, [tenant]) if not grant.revoked_at]
+
+
+@contextmanager
+def _noting(left: Left, tenant: Tenant) -> Iterator[None]:
+    """Note that a ledger could not be read or written, and go on."""
+    try:
+        yield
+    except (LedgerError, OSError) as error:
+        left[tenant.name] = error
 
 
 def _get(tenant: Tenant, id_: str) -> Client | None:

@@ -1,7 +1,6 @@
 """client: OAuth clients, the consents they were given, and what to paste where."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, 
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.credentials.client_rows import Listing
-from scim_api.cli.credentials.clients import ledgers_with_consents, one_of
+from scim_api.cli.credentials.clients import ledgers_with_consents, one_of, warn_of
 from scim_api.cli.credentials.credential import (
     Change,
     allow,
@@ -24,6 +23,7 @@ from scim_api.cli.credentials.credential import (
     pause,
     reads_option,
     resume,
+    say_change,
     table_of,
 )
 from scim_api.cli.credentials.paste import show
@@ -151,7 +151,9 @@ def _is_given(parameter: str) -> bool:
 def list_clients(console: Console) -> None:
     """List clients, whose assertions they are known by, and their consents with last use."""
     found = clients.clients_of(console.tenant())
-    listing = Listing(ledgers_with_consents(console, *found))
+    ledgers, left = ledgers_with_consents(console, *found)
+    warn_of(console, left)
+    listing = Listing(ledgers)
     rows = [listing.row(each) for each in found]
     if console.as_json:
         print_json_list(rows)
@@ -260,9 +262,12 @@ def allow_client(console: Console, client: str, networks: Sequence[str], anywher
 
 
 def _change_of(console: Console, client: Client) -> Change:
-    return partial(
-        clients.limit, client, ledgers_with_consents(console, client), console.metadata()
-    )
+    def change(**limits: Any) -> tuple[bool, Mapping[str, Exception]]:
+        ledgers, unopened = ledgers_with_consents(console, client)
+        changed, left = clients.limit(client, ledgers, console.metadata(), **limits)
+        return changed, unopened | left
+
+    return change
 
 
 # Ending
@@ -282,14 +287,28 @@ def withdraw_consent(console: Console, consent: str) -> None:
         raise Failure(f"there is no consent {consent!r} in ledger {tenant.name}", Exit.NOT_FOUND)
     if found.revoked_at:
         raise Failure(f"consent {consent} ended already, at {found.revoked_at}")
-    clients.withdraw(tenant, consent, console.metadata(), why="operator")
-    console.change(True, f"withdrew the consent for {found.name} ({consent})")
+    changed = clients.withdraw(tenant, consent, console.metadata(), why="operator")
+    console.change(
+        changed, f"withdrew the consent for {found.name} ({consent})", "it has just ended"
+    )
 
 
 @command("remove", "okta", group=client)
 @CLIENT
 def remove_client(console: Console, client: str) -> None:
-    """Remove a client and withdraw its consents, in every ledger."""
-    found = one_of(console.tenant(), client)
-    clients.remove(found, ledgers_with_consents(console, found), console.metadata())
-    console.change(True, f"removed {found.name} ({found.client_id})")
+    """Remove a client and withdraw its consents, in every ledger.
+
+    Where a ledger cannot be opened it ends with 1; run again, it does the rest.
+    """
+    found = one_of(console.tenant(), client, or_removed=True)
+    ledgers, unopened = ledgers_with_consents(console, found)
+    changed, left = clients.remove(found, ledgers, console.metadata())
+    home = "" if console.name == "default" else f" --ledger {console.name}"
+    say_change(
+        console,
+        (changed, unopened | left),
+        f"removed {found.name} ({found.client_id})",
+        f"{found.name} was removed, at {found.credential.revoked_at}",
+        "An access token there may work for as long as it lives. Once these can be opened, run"
+        f" scim-ledger client remove {found.client_id}{home}",
+    )

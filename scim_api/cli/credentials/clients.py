@@ -1,5 +1,7 @@
 """Which client a command means, and the ledgers in which it may have consents."""
 
+from collections.abc import Mapping
+
 from ledger.contract import LedgerError
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client, clients_of
 from scim_api.cli.console import Console, failure_of
@@ -16,33 +18,40 @@ def known_by(client: Client) -> str:
     return FEDERATION if "issuer" in client.trust else KEY
 
 
-def ledgers_with_consents(console: Console, *clients: Client) -> list[Tenant]:
-    """Return the ledgers in which clients may have consents; warn of those that cannot be read."""
+def ledgers_with_consents(
+    console: Console, *clients: Client
+) -> tuple[list[Tenant], dict[str, Exception]]:
+    """Return the ledgers in which clients may have consents, and those that cannot be opened."""
     by_consent = any(AUTHORIZATION_CODE in client.grants for client in clients)
-    return _every_ledger(console) if by_consent else []
+    return _every_ledger(console) if by_consent else ([], {})
 
 
-def _every_ledger(console: Console) -> list[Tenant]:
-    found = []
+def warn_of(console: Console, left: Mapping[str, Exception]) -> None:
+    for name, error in left.items():
+        note(f"warning: ledger {name} is left out: {failure_of(console, error).message}")
+
+
+def _every_ledger(console: Console) -> tuple[list[Tenant], dict[str, Exception]]:
+    found, left = list[Tenant](), dict[str, Exception]()
     for name in console.names:
         try:
             tenant = console.tenant(name)
             tenant.leave()  # whoever needs it opens it again
             found.append(tenant)
         except (LedgerError, OSError) as error:
-            note(f"warning: ledger {name} is left out: {failure_of(console, error).message}")
-    return found
+            left[name] = error
+    return found, left
 
 
-def one_of(tenant: Tenant, text: str) -> Client:
+def one_of(tenant: Tenant, text: str, *, or_removed: bool = False) -> Client:
     """Return the client of a name, an id or a client id; raises Failure."""
-    found = _named(clients_of(tenant), text)
+    found = _named(clients_of(tenant), text, or_removed=or_removed)
     if len(found) > 1:
         ids = ", ".join(each.client_id for each in found)
         raise Failure(f"several clients are named {text!r}; choose one by its client id: {ids}")
     if not found:
         raise Failure(f"there is no client {text!r} in ledger {tenant.name}", Exit.NOT_FOUND)
-    if found[0].credential.revoked_at:
+    if found[0].credential.revoked_at and not or_removed:
         raise Failure(f"client {text!r} was removed, at {found[0].credential.revoked_at}")
     return found[0]
 
@@ -62,7 +71,10 @@ def one_of_service(console: Console, tenant: Tenant, text: str | None) -> Client
             if live
             else f"ledger {tenant.name} has no client; scim-ledger client add registers one"
         )
-    homes = [tenant, *_every_ledger(console)] if _is_client_id(text) else [tenant]
+    homes = [tenant]
+    if _is_client_id(text) and not text.startswith(f"{tenant.ledger.tenant}-"):
+        homes, left = _every_ledger(console)
+        warn_of(console, left)
     home = next((each for each in homes if text.startswith(f"{each.ledger.tenant}-")), tenant)
     return one_of(home, text)
 
@@ -71,7 +83,8 @@ def _is_client_id(text: str) -> bool:
     return len(text) == 53 and text[16] == "-"  # see oauth.clients.Client.client_id
 
 
-def _named(clients: list[Client], text: str) -> list[Client]:
+def _named(clients: list[Client], text: str, *, or_removed: bool) -> list[Client]:
     by_id = [each for each in clients if text in (each.client_id, each.id)]
-    live = [each for each in clients if each.name == text and not each.credential.revoked_at]
-    return by_id or live
+    named = [each for each in clients if each.name == text]
+    live = [each for each in named if not each.credential.revoked_at]
+    return by_id or live or (named if or_removed else [])

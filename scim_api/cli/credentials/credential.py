@@ -7,7 +7,8 @@ import click
 
 from projections.current.credentials import ALL, NOTHING, READS, Credential
 from scim_api.auth.networks import NotANetwork, network
-from scim_api.cli.console import Console
+from scim_api.cli.console import Console, failure_of
+from scim_api.cli.terminal import Failure, print_json
 from scim_api.tenants.usage import Use
 
 PAUSED = {READS: "reads only", NOTHING: "paused"}
@@ -39,18 +40,19 @@ def state_of(credential: Credential, now: str) -> str:
     return PAUSED.get(credential.allows, state) if state == "live" else state
 
 
-Change = Callable[..., bool]  # takes `allows` or `networks`; see auth.credentials.change
+# Takes `allows` or `networks`, returns whether anything changed and in which ledgers nothing could.
+Change = Callable[..., tuple[bool, Mapping[str, Exception]]]
 
 
 def pause(console: Console, name: str, change: Change, *, reads: bool) -> None:
     """Let a credential only read, or nothing at all, until it is resumed."""
     allows, how = (READS, "only reads") if reads else (NOTHING, "is refused everything")
-    console.change(change(allows=allows), f"{name} {how}", f"{name} {how} already")
+    say_change(console, change(allows=allows), f"{name} {how}", f"{name} {how} already")
 
 
 def resume(console: Console, name: str, change: Change) -> None:
     """Let a paused credential do everything again that its scopes allow."""
-    console.change(change(allows=ALL), f"{name} works again", f"{name} was not paused")
+    say_change(console, change(allows=ALL), f"{name} works again", f"{name} was not paused")
 
 
 def allow(
@@ -61,7 +63,29 @@ def allow(
         raise click.UsageError("say either --network, once or more, or --anywhere")
     listed = list(dict.fromkeys(networks))
     says = f"{name} may be used from {', '.join(listed) or 'anywhere'}"
-    console.change(change(networks=listed), says, f"{says} already")
+    say_change(console, change(networks=listed), says, f"{says} already")
+
+
+def say_change(
+    console: Console,
+    done: tuple[bool, Mapping[str, Exception]],
+    now: str,
+    before: str,
+    again: str = "Run this again once it can be",
+) -> None:
+    """Say what was changed; raises Failure with the ledgers where it could not be."""
+    changed, left = done
+    if not left:
+        console.change(changed, now, before)
+        return
+    where = "; ".join(f"{name} ({failure_of(console, e).message})" for name, e in left.items())
+    sentence = (
+        f"{now if changed else before}, but not in every ledger. Its consents were not reached in:"
+        f" {where}. {again}"
+    )
+    if console.as_json:
+        print_json({"changed": changed, "says": sentence, "left": [*left]})
+    raise Failure(sentence)
 
 
 def last_use(use: Use | None) -> dict[str, Any]:

@@ -301,7 +301,32 @@ def test_one_client_is_connected_to_two_ledgers_and_removed_from_both(shell, add
     assert not any(service.opens(token, ledger) for ledger, token in tokens.items())
     assert [each["state"] for each in listed()["okta"]["consents"]] == ["revoked", "revoked"]
     assert "was removed" in shell("client", "rotate", added["client_id"], code=1).err
-    assert "no client 'okta'" in shell("client", "remove", "okta", code=5).err
+    assert "nothing changed: okta was removed, at" in shell("client", "remove", "okta").err
+    assert "no client 'okta'" in shell("client", "pause", "okta", code=5).err
+
+
+def test_a_removal_that_cannot_reach_a_ledger_fails_and_is_finished_later(
+    shell, add, service, listed
+):
+    shell("init", "--ledger", "beta")
+    added = add("okta", "--okta", PAGE)
+    token = connect(service, shell, added, "beta")[1]["access_token"]
+    file = shell.data_dir / "beta" / "ledger.db"
+    file.rename(file.with_name("away"))
+
+    for words in (["pause", "okta"], ["allow", "okta", "--network", "192.0.2.0/24"]):
+        assert "not in every ledger" in shell("client", *words, code=1).err
+    first = shell("client", "remove", "okta", code=1).err
+    second = shell("client", "remove", "okta", "--json", code=1).json
+    file.with_name("away").rename(file)
+    assert service.opens(token, "beta")
+    shell("client", "remove", added["client_id"])
+
+    assert f"beta (there is no ledger at {file}" in first
+    assert f"run scim-ledger client remove {added['client_id']}\n" in first
+    assert second["left"] == ["beta"]
+    assert not service.opens(token, "beta")
+    assert "nothing changed" in shell("client", "remove", "okta").err
 
 
 def test_a_consent_is_withdrawn_by_its_id(shell, add, service, listed):

@@ -44,16 +44,17 @@ def test_the_limits_of_a_client_count_for_its_grants_in_every_ledger(service, cl
         for name in ("acme", "beta")
     }
 
-    changed = clients.limit(client[0], list(service.tenants), service.metadata(), **changes)
+    done = clients.limit(client[0], list(service.tenants), service.metadata(), **changes)
 
-    assert changed
+    assert done == (True, {})
     for name, token in tokens.items():
         found = service.presented(token, name)
         assert {key: getattr(found, key) for key in changes} == {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in changes.items()
         }
-    assert not clients.limit(client[0], list(service.tenants), service.metadata(), **changes)
+    again = clients.limit(client[0], list(service.tenants), service.metadata(), **changes)
+    assert again == (False, {})
 
 
 def test_removing_a_client_ends_its_grants_in_every_ledger(service, client):
