@@ -57,6 +57,7 @@ class Credential:
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)  # what its kind has
     version: int = 0  # of its stream, where it was not found by a secret
     seal: str = ""  # the hash of its first secret, where it was found by a secret
+    replaced_at: str | None = None  # of the secret that it was found by: when another took over
 
     def state(self, now: str) -> str:
         """Return live, expired or revoked at a moment (a timestamp)."""
@@ -106,14 +107,14 @@ class Credentials(Projection):
         With it the version of the ledger's settings: a request needs both, and asks once.
         """
         row = connection.execute(
-            "SELECT s.use, s.expires_at, s.scopes, p.revoked_at, p.policy, p.networks,"
+            "SELECT s.use, s.expires_at, s.scopes, s.spent_at, p.revoked_at, p.policy, p.networks,"
             f" p.allows, c.seal, ({Configuration.VERSION}), {_of('c')}"
             " FROM secret s JOIN credential c ON c.id = s.credential"
             " LEFT JOIN credential p ON p.id = substr(c.client, 18)"  # after home and hyphen
             f" WHERE s.sha256 = ? AND s.use IN ('{Use.BEARER}', '{Use.ACCESS}')",
             (sha256,),
         ).fetchone()
-        return (_presented(row[:8], row[9:]), row[8]) if row else None
+        return (_presented(row[:9], row[10:]), row[9]) if row else None
 
     def get(self, connection: Connection, id_: str) -> Credential | None:
         """Return a credential by its id, revoked or not, with the details of its kind."""
@@ -374,7 +375,9 @@ def _json(value: Any) -> str:
 @lru_cache(maxsize=256)
 def _presented(secret_and_client: tuple[Any, ...], row: tuple[Any, ...]) -> Credential:
     """Read the row of a credential found by a secret, cached: the same few come all the time."""
-    use, expires_at, scopes, revoked_at, policy, networks, allows, seal = secret_and_client
+    use, expires_at, scopes, spent_at, revoked_at, policy, networks, allows, seal = (
+        secret_and_client
+    )
     id_, kind, name, issued_at, own_revoked_at, user, own_policy, *rest = row
     own_scopes, own_networks, own_allows, client = rest
     return Credential(
@@ -392,6 +395,7 @@ def _presented(secret_and_client: tuple[Any, ...], row: tuple[Any, ...]) -> Cred
         client,
         use,
         seal=seal,
+        replaced_at=spent_at,
     )
 
 

@@ -96,6 +96,8 @@ def _token_of(header: str | None, schemes: tuple[str, ...]) -> tuple[str, tokens
     if scheme not in schemes and (scheme == BASIC or OAUTH not in schemes):
         raise refusals.scheme_is_off(scheme, schemes)
     token = tokens.parse(text) if text else None
+    if token is None and scheme == BASIC:
+        raise refusals.no_password_of_ours(*_fault_of((header or "").strip()[5:].strip()))
     if token is None:
         raise refusals.no_token_of_ours(scheme)
     if token.prefix not in _OPENING:
@@ -135,6 +137,27 @@ def _password(encoded: str) -> str | None:
     except ValueError:  # neither base64 nor UTF-8
         return None
     return password.strip() or None
+
+
+def _fault_of(encoded: str) -> tuple[str, str]:
+    """Return what is wrong with Basic credentials that have no token in their place."""
+    try:
+        user, colon, password = (
+            each.strip() for each in b64decode(encoded, validate=True).partition(b":")
+        )
+    except ValueError:
+        return refusals.NO_BASE64
+    if not colon:
+        return refusals.NO_COLON if user else refusals.EMPTY
+    if _is_token(user):
+        return refusals.IN_USER_NAME
+    if b":" in password and _is_token(password.rpartition(b":")[2]):
+        return refusals.COLON_IN_USER_NAME
+    return refusals.NO_TOKEN if password else refusals.EMPTY
+
+
+def _is_token(text: bytes) -> bool:
+    return tokens.parse(text.decode("latin-1")) is not None
 
 
 def _must_be_let_in(credential: Credential, address: str, now: str, scheme: str) -> None:

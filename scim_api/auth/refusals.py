@@ -44,14 +44,28 @@ def scheme_is_off(scheme: str, schemes: tuple[str, ...]) -> Unauthorized:
     )
 
 
+# What is wrong with Basic credentials: the code of the error and how it begins.
+NO_BASE64 = "token.basic_base64", "What follows Basic is not base64 (RFC 7617 §2)."
+NO_COLON = "token.basic_colon", "What follows Basic has no colon between user name and password."
+EMPTY = "token.basic_empty", "Basic came without a password."
+IN_USER_NAME = "token.basic_swapped", "The token is in the user name: it is the password."
+COLON_IN_USER_NAME = (
+    "token.basic_user",
+    "The user name has a colon, where it ends (RFC 7617 §2): use one without.",
+)
+NO_TOKEN = "token.password", "The password is not a token of this service."
+
+
+def no_password_of_ours(code: str, fault: str) -> Unauthorized:
+    return _refused(
+        BASIC,
+        code,
+        f"{fault} Basic authentication takes any user name without a colon, and as the password a"
+        " token made with scim-ledger token create, pasted whole.",
+    )
+
+
 def no_token_of_ours(scheme: str) -> Unauthorized:
-    if scheme == BASIC:
-        return _refused(
-            scheme,
-            "token.password",
-            "The password is not a token of this service. Basic authentication takes any user name,"
-            " and as the password a token made with scim-ledger token create, pasted whole.",
-        )
     return _refused(
         scheme,
         "token.form",
@@ -88,6 +102,14 @@ def unknown_token(scheme: str, prefix: Prefix) -> Unauthorized:
 
 def ended(scheme: str, credential: Credential, state: str) -> Unauthorized:
     """Return the refusal of a token that has expired, or whose credential was revoked."""
+    if credential.kind == TOKEN and state == "expired" and credential.replaced_at:
+        return _refused(
+            scheme,
+            "token.replaced",
+            "The token was replaced at {at} (token rotate), and the time for which both worked is"
+            " over. Paste the new one; if it is lost: scim-ledger token rotate.",
+            at=credential.replaced_at,
+        )
     if credential.kind == TOKEN:
         return _refused(
             scheme,

@@ -193,6 +193,12 @@ def _must_have_secret(presented: Presented, client: Client) -> None:
             "The client secret is not one of this client: it begins with scls_ and must be pasted"
             " whole.",
         )
+    if not found.is_live(clock.timestamp()) and found.spent_at:
+        raise presented.refusal(
+            "oauth.secret_replaced",
+            "The client secret was replaced (client rotate), and the time for which both worked is"
+            " over. Paste the new one; if it is lost: scim-ledger client rotate.",
+        )
     if not found.is_live(clock.timestamp()):
         raise presented.refusal(
             "oauth.secret_expired",

@@ -152,6 +152,23 @@ def test_a_password_that_is_no_token_is_401(api, form):
     assert api.token[20:40] not in response.text
 
 
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ("blank", "came without a password"),
+        ("no base64", "is not base64"),
+        ("no colon", "has no colon between"),
+        ("both empty", "came without a password"),
+        ("a password", "The password is not a token"),
+        ("token as the user, a password", "The token is in the user name"),
+        ("two colons", "The user name has a colon"),
+        ("torn", "The password is not a token"),
+    ],
+)
+def test_what_is_wrong_with_basic_is_said(api, form, says):
+    assert says in refusal(authorized(api, NO_TOKENS[form](api.token)))[2]
+
+
 def test_basic_has_the_scopes_the_end_and_the_record_of_its_token(api):
     issued = api.site.issue(called="reader", scopes=("read",))
     sent = {"Authorization": basic("okta", issued.token)}

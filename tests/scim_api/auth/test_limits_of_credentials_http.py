@@ -174,7 +174,7 @@ def test_a_walk_by_cursor_outlives_the_access_token(given):
     assert refusal(other)[1] == "invalidCursor"
 
 
-def test_a_walk_by_cursor_outlives_a_rotation_of_the_token(api):
+def test_a_walk_by_cursor_outlives_a_rotation_and_the_former_token_is_told_of_it(api):
     api.fill(3)
     page = api.get("/Users", query_string={"cursor": "", "count": 2}).json
     tenant = api.site.console.tenant("default")
@@ -188,6 +188,11 @@ def test_a_walk_by_cursor_outlives_a_rotation_of_the_token(api):
         walk = {"cursor": page["nextCursor"]}
         rest = Api(api.site, "default", token).get("/Users", query_string=walk)
         assert [found["userName"] for found in rest.json["Resources"]] == ["user002@example.com"]
+    with freeze_time(until):
+        refused = api.get("/Users")
+    assert refused.status_code == 401
+    assert "was replaced at" in refused.json["detail"]
+    assert "Paste the new one" in refused.json["detail"]
 
 
 # Pauses

@@ -124,7 +124,7 @@ def test_two_secrets_live_until_the_former_ends(service, client):
     assert service.token(in_form(client, client_secret=newer))
     with freeze_time(now + timedelta(days=7)):
         refused = service.refusal(service.token, in_form(client))
-        assert (refused.error, refused.code) == ("invalid_client", "oauth.secret_expired")
+        assert (refused.error, refused.code) == ("invalid_client", "oauth.secret_replaced")
         assert service.token(in_form(client, client_secret=newer))
 
 
