@@ -78,7 +78,7 @@ STREAMS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys((LEDGER_OPENED, KEY_ROTATED, EXPORTED, RESTORED), ("Ledger-",)),
     **dict.fromkeys((CREDENTIAL_ISSUED, CREDENTIAL_REVOKED), ("Credential-",)),
     CREDENTIAL_ROTATED: ("Credential-", "Client-"),
-    CREDENTIAL_CHANGED: ("Credential-", "Client-", "Grant-"),
+    CREDENTIAL_CHANGED: ("Credential-", "Client-"),
     **dict.fromkeys((CLIENT_REGISTERED, CLIENT_CHANGED, CLIENT_REMOVED), ("Client-",)),
     **dict.fromkeys(
         (CONNECT_CODE_ISSUED, CONNECT_CODE_USED, CONNECT_CODE_CANCELLED), ("ConnectCode-",)

@@ -1,7 +1,7 @@
 """Credentials, which are tokens, OAuth clients and grants; and their secrets, by their hashes."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -32,9 +32,7 @@ class Use(StrEnum):
     ASSERTION = "assertion"  # one that must not be taken a second time
 
 
-# What a credential is allowed, from the least: a grant is allowed what its client is, at most.
-NOTHING, READS, ALL = "nothing", "reads", "all"
-_ALLOWS = (NOTHING, READS, ALL)
+NOTHING, READS, ALL = "nothing", "reads", "all"  # what a credential is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,13 @@ class Credential:
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= now else "live"
+
+    def under(
+        self, revoked_at: str | None, policy: str | None, networks: tuple[str, ...], allows: str
+    ) -> "Credential":
+        """Return a grant as it is in force: allowed what its client is, which these are of."""
+        ended = self.revoked_at or revoked_at
+        return replace(self, revoked_at=ended, policy=policy, networks=networks, allows=allows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ class Credentials(Projection):
     def by_hash(self, connection: Connection, sha256: str) -> tuple[Credential, int] | None:
         """Return the credential whose token or access token has this hash, live or not.
 
-        A grant has the limits of its client, too, where that is registered in the same ledger.
+        A grant is as its client is, where that is registered in the same ledger; see auth.homes.
         With it the version of the ledger's settings: a request needs both, and asks once.
         """
         row = connection.execute(
@@ -380,23 +385,26 @@ def _presented(secret_and_client: tuple[Any, ...], row: tuple[Any, ...]) -> Cred
     )
     id_, kind, name, issued_at, own_revoked_at, user, own_policy, *rest = row
     own_scopes, own_networks, own_allows, client = rest
-    return Credential(
+    found = Credential(
         id_,
         name,
         issued_at,
         expires_at,
-        own_revoked_at or revoked_at,
+        own_revoked_at,
         user,
-        own_policy or policy,
+        own_policy,
         frozenset((own_scopes if scopes is None else scopes).split()),
         kind,
-        tuple((own_networks or networks or "").split()),
-        min(own_allows, allows or ALL, key=_ALLOWS.index),
+        tuple(own_networks.split()),
+        own_allows,
         client,
         use,
         seal=seal,
         replaced_at=spent_at,
     )
+    if allows is None:  # it has no client here
+        return found
+    return found.under(revoked_at, policy, tuple(networks.split()), allows)
 
 
 def _listed(expires_at: str | None, details: str, version: int, row: tuple[Any, ...]) -> Credential:

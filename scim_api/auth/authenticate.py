@@ -13,7 +13,7 @@ from typing import Any
 from ledger import clock
 from ledger.contract import Connection
 from projections.current.credentials import ALL, NOTHING, Credential
-from scim_api.auth import refusals, tokens
+from scim_api.auth import homes, refusals, tokens
 from scim_api.auth.networks import may_come_from
 from scim_api.auth.tokens import Prefix
 from scim_api.protocol.policy import Policy
@@ -39,6 +39,7 @@ class Principal:
     sha256: str  # the token's
     address: str
     memory: dict[Any, Any]  # what was remembered of the ledger as it was when the token was found
+    home: Tenant | None = None  # where its client is registered, if that is another ledger
 
     def under(self, catalogue: Catalogue) -> "Principal":
         """Return the same principal under the rules of another time."""
@@ -55,7 +56,7 @@ class Principal:
         A write waits for its turn, for seconds at most: what was recorded by then counts.
         """
         found = self.tenant.credentials.by_hash(connection, self.sha256)
-        credential = found[0] if found else self.credential
+        credential = homes.in_force(found[0] if found else self.credential, self.home)
         _must_be_let_in(credential, self.address, clock.timestamp(), self.scheme)
         if found is None:  # an access token that was revoked by itself
             raise refusals.unknown_token(self.scheme, Prefix.ACCESS)
@@ -70,7 +71,7 @@ def authenticate(
     """Return the principal of a request made `now` (a timestamp) from an address.
 
     `schemes` are the ways to authenticate that are on. Raises Unauthorized, or Forbidden for a
-    credential that is paused or used from elsewhere.
+    credential that is paused or used from elsewhere, or LedgerUnavailable.
     """
     scheme, token = _token_of(header, schemes)
     tenant = tenants.find(token.tenant)
@@ -79,13 +80,16 @@ def authenticate(
     if tenant is None or admitted is None:
         raise refusals.unknown_token(scheme, token.prefix)
     credential, catalogue = admitted
+    home = homes.home_of(credential, tenant, tenants) if credential.client else None
+    if home:
+        credential = homes.in_force(credential, home)
     _must_be_let_in(credential, address, now, scheme)
     if credential.user:
         with tenant.ledger.reading() as connection:
             _must_have_its_user(tenant, connection, credential.user, scheme)
     policy = preset(credential.policy) if credential.policy else catalogue.policy
     how = scheme, token.sha256, address
-    return Principal(tenant, credential, catalogue, policy, *how, memory)
+    return Principal(tenant, credential, catalogue, policy, *how, memory, home)
 
 
 def _token_of(header: str | None, schemes: tuple[str, ...]) -> tuple[str, tokens.Token]:

@@ -99,6 +99,15 @@ class Tenant:
                 memory[sha256] = found
         return (found[0], self.catalogues.at(found[1], self.settings)) if found else None
 
+    def find_client(self, id_: str) -> Credential | None:
+        """Return a client of this ledger as it is now, removed or not."""
+        memory = self.ledger.remembered()
+        if id_ not in memory:
+            with self.ledger.reading() as connection:
+                memory[id_] = self.credentials.get(connection, id_)
+        found: Credential | None = memory[id_]
+        return found
+
     def settings(self) -> Settings:
         """Read what the operator configured."""
         with self.ledger.reading() as connection:

@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 
 from ledger import clock
 from ledger.contract import Connection
-from projections.current.credentials import NOTHING, Use
+from projections.current.credentials import NOTHING, Credential, Use
 from scim_api.auth import tokens
 from scim_api.auth.networks import may_come_from
 from scim_api.auth.oauth import clients
@@ -32,6 +32,7 @@ class Authenticated:
 
     client: Client
     method: str
+    address: str
     assertion: Verified | None = None
 
     def effects(self) -> dict[str, str | None]:
@@ -84,10 +85,10 @@ def authenticate(
         )
     if presented.assertion is None:
         _must_have_secret(presented, client)
-        proved = Authenticated(client, presented.method)
+        proved = Authenticated(client, presented.method, address)
     else:
-        proved = _asserted(presented.assertion, client, endpoints, key_sets)
-    _must_be_allowed(client, address)
+        proved = _asserted(presented.assertion, client, address, endpoints, key_sets)
+    _must_be_allowed(client.credential, address)
     return proved
 
 
@@ -133,7 +134,7 @@ def _basic(header: str | None) -> tuple[str | None, str | None]:
 
 
 def _asserted(
-    text: str, client: Client, endpoints: Sequence[str], key_sets: KeySets
+    text: str, client: Client, address: str, endpoints: Sequence[str], key_sets: KeySets
 ) -> Authenticated:
     """Return a client that an assertion proves."""
     if client.trust is None:
@@ -152,14 +153,14 @@ def _asserted(
             "The keys that sign this client's assertions cannot be fetched now.",
             headers={"Retry-After": str(error.retry_after)},
         ) from error
-    return Authenticated(client, JWT if trust.once else FEDERATED, verified)
+    return Authenticated(client, JWT if trust.once else FEDERATED, address, verified)
 
 
 def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -> int:
-    """Raise InvalidClient if the proof counts no more in the newest state of a ledger.
+    """Raise OAuthError if the proof counts no more in the newest state of a ledger.
 
-    The client may have been removed, or its assertion used, since it was let in. Return the
-    version of the client's stream, 0 where that is in another ledger.
+    The client may have been removed or paused, or its assertion used, since it was let in. Return
+    the version of the client's stream, 0 where that is in another ledger.
     """
     client, used = by.client, by.assertion.sha256 if by.assertion else None
     known, is_home = tenant.credentials, tenant.ledger.tenant == client.tenant.ledger.tenant
@@ -169,12 +170,11 @@ def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -
             "The client assertion was used before, or in another ledger than the client's own:"
             " each is good for one request.",
         )
-    if not is_home:
-        return 0
-    found = known.get(connection, client.id)
+    found = known.get(connection, client.id) if is_home else client.tenant.find_client(client.id)
     if found is None or found.revoked_at:
         raise InvalidClient("oauth.client_removed", "The client was removed.")
-    return found.version
+    _must_be_allowed(found, by.address)
+    return found.version if is_home else 0
 
 
 def _must_have_secret(presented: Presented, client: Client) -> None:
@@ -206,16 +206,16 @@ def _must_have_secret(presented: Presented, client: Client) -> None:
         )
 
 
-def _must_be_allowed(client: Client, address: str) -> None:
+def _must_be_allowed(client: Credential, address: str) -> None:
     """Raise UnauthorizedClient for a client that is paused, or in none of its networks."""
-    if not may_come_from(address, client.credential.networks):
+    if not may_come_from(address, client.networks):
         raise UnauthorizedClient(
             "oauth.network",
             "This client may not be used from {address}. Its operator lists the networks:"
             " scim-ledger client list.",
             address=address,
         )
-    if client.credential.allows == NOTHING:
+    if client.allows == NOTHING:
         raise UnauthorizedClient(
             "oauth.paused",
             "This client is paused. Its operator resumes it: scim-ledger client resume.",

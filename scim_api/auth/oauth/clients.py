@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -181,30 +180,6 @@ def change(
 
 
 Left = dict[str, Exception]  # the ledgers in which something could not be done, and why
-
-
-def limit(
-    client: Client,
-    tenants: Iterable[Tenant],
-    metadata: Metadata,
-    *,
-    allows: str | None = None,
-    networks: Sequence[str] | None = None,
-) -> tuple[bool, Left]:
-    """Pause or resume a client, or set its networks; return whether anything changed.
-
-    In its home its grants follow by themselves; those in other ledgers are changed, too.
-    """
-    home, left = client.tenant.ledger.tenant, Left()
-    change = partial(credentials.change, metadata=metadata, allows=allows, networks=networks)
-    changed = [change(client.tenant, id_=client.id)]
-    for tenant in tenants:
-        if tenant.ledger.tenant != home:
-            with _noting(left, tenant):
-                for grant in _live_grants(client, tenant):
-                    with suppress(CredentialEnded):  # since it was listed
-                        changed.append(change(tenant, id_=grant.id))
-    return any(changed), left
 
 
 def withdraw(tenant: Tenant, grant: str, metadata: Metadata, *, why: str) -> bool:

@@ -15,12 +15,10 @@ from ledger.events import (
     CONNECT_CODE,
     CONNECT_CODE_USED,
     CONSENT_GIVEN,
-    CREDENTIAL_CHANGED,
     GRANT,
     Event,
     Metadata,
 )
-from projections.current.credentials import ALL
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients, connect_codes
 from scim_api.auth.oauth.clients import Client
@@ -199,10 +197,7 @@ def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) 
         }
         if asked.challenge:
             effects["challenge"] = asked.challenge
-        elsewhere = client.tenant.ledger.tenant != tenant.ledger.tenant
-        given = [Event(CONSENT_GIVEN, effects | (_limits(client) if elsewhere else {}))]
-        if elsewhere and client.credential.allows != ALL:
-            given.append(Event(CREDENTIAL_CHANGED, {"allows": client.credential.allows}))
+        given = [Event(CONSENT_GIVEN, effects)]
         used = Event(CONNECT_CODE_USED, {"grant": grant})
         return Decided(
             code,
@@ -213,9 +208,3 @@ def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) 
         )
 
     return settle(tenant, decide, replace(metadata, actor=grant))
-
-
-def _limits(client: Client) -> dict[str, Any]:
-    """Return what a grant has of its client's where that is not registered in the same ledger."""
-    own = {"policy": client.credential.policy, "networks": list(client.credential.networks)}
-    return {name: value for name, value in own.items() if value}

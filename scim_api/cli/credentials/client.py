@@ -1,6 +1,7 @@
 """client: OAuth clients, the consents they were given, and what to paste where."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -262,12 +263,7 @@ def allow_client(console: Console, client: str, networks: Sequence[str], anywher
 
 
 def _change_of(console: Console, client: Client) -> Change:
-    def change(**limits: Any) -> tuple[bool, Mapping[str, Exception]]:
-        ledgers, unopened = ledgers_with_consents(console, client)
-        changed, left = clients.limit(client, ledgers, console.metadata(), **limits)
-        return changed, unopened | left
-
-    return change
+    return partial(credentials.change, client.tenant, console.metadata(), client.id)
 
 
 # Ending
@@ -309,6 +305,6 @@ def remove_client(console: Console, client: str) -> None:
         (changed, unopened | left),
         f"removed {found.name} ({found.client_id})",
         f"{found.name} was removed, at {found.credential.revoked_at}",
-        "An access token there may work for as long as it lives. Once these can be opened, run"
+        "They open nothing any more. To record that there, once these can be opened, run"
         f" scim-ledger client remove {found.client_id}{home}",
     )

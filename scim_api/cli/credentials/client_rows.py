@@ -55,7 +55,7 @@ class Listing:
             "ledger": tenant.name,
             "state": shown.PAUSED.get(client.allows, state) if state == "live" else state,
             "scopes": sorted(grant.scopes),
-            "networks": [*(grant.networks or client.networks)],
+            "networks": [*client.networks],
             "consented_at": grant.issued_at,
             "ended_at": grant.revoked_at,
             "last_refresh_at": _last_token_at(tenant, grant),

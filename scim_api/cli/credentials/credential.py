@@ -40,19 +40,18 @@ def state_of(credential: Credential, now: str) -> str:
     return PAUSED.get(credential.allows, state) if state == "live" else state
 
 
-# Takes `allows` or `networks`, returns whether anything changed and in which ledgers nothing could.
-Change = Callable[..., tuple[bool, Mapping[str, Exception]]]
+Change = Callable[..., bool]  # takes `allows` or `networks`; see auth.credentials.change
 
 
 def pause(console: Console, name: str, change: Change, *, reads: bool) -> None:
     """Let a credential only read, or nothing at all, until it is resumed."""
     allows, how = (READS, "only reads") if reads else (NOTHING, "is refused everything")
-    say_change(console, change(allows=allows), f"{name} {how}", f"{name} {how} already")
+    console.change(change(allows=allows), f"{name} {how}", f"{name} {how} already")
 
 
 def resume(console: Console, name: str, change: Change) -> None:
     """Let a paused credential do everything again that its scopes allow."""
-    say_change(console, change(allows=ALL), f"{name} works again", f"{name} was not paused")
+    console.change(change(allows=ALL), f"{name} works again", f"{name} was not paused")
 
 
 def allow(
@@ -63,7 +62,7 @@ def allow(
         raise click.UsageError("say either --network, once or more, or --anywhere")
     listed = list(dict.fromkeys(networks))
     says = f"{name} may be used from {', '.join(listed) or 'anywhere'}"
-    say_change(console, change(networks=listed), says, f"{says} already")
+    console.change(change(networks=listed), says, f"{says} already")
 
 
 def say_change(
@@ -71,7 +70,7 @@ def say_change(
     done: tuple[bool, Mapping[str, Exception]],
     now: str,
     before: str,
-    again: str = "Run this again once it can be",
+    again: str,
 ) -> None:
     """Say what was changed; raises Failure with the ledgers where it could not be."""
     changed, left = done
@@ -80,8 +79,7 @@ def say_change(
         return
     where = "; ".join(f"{name} ({failure_of(console, e).message})" for name, e in left.items())
     sentence = (
-        f"{now if changed else before}, but not in every ledger. Its consents were not reached in:"
-        f" {where}. {again}"
+        f"{now if changed else before}, but its consents were not reached in: {where}. {again}"
     )
     if console.as_json:
         print_json({"changed": changed, "says": sentence, "left": [*left]})

@@ -204,8 +204,7 @@ def allow_token(console: Console, token: str, networks: tuple[str, ...], anywher
 def _one_to_change(console: Console, token: str) -> tuple[str, Change]:
     tenant = console.tenant()
     found = _one_token(tenant, token)
-    change = partial(credentials.change, tenant, console.metadata(), found.id)
-    return found.name, lambda **limits: (change(**limits), {})
+    return found.name, partial(credentials.change, tenant, console.metadata(), found.id)
 
 
 @command("revoke", "okta", "019ab6d3-...", group=token, json=False)

@@ -189,7 +189,7 @@ STREAMS = {
     **dict.fromkeys(("LedgerOpened", "KeyRotated", "Exported", "Restored"), ("Ledger",)),
     **dict.fromkeys(("CredentialIssued", "CredentialRevoked"), ("Credential",)),
     "CredentialRotated": ("Credential", "Client"),
-    "CredentialChanged": ("Credential", "Client", "Grant"),
+    "CredentialChanged": ("Credential", "Client"),
     **dict.fromkeys(("ClientRegistered", "ClientChanged", "ClientRemoved"), ("Client",)),
     **dict.fromkeys(
         ("ConnectCodeIssued", "ConnectCodeUsed", "ConnectCodeCancelled"), ("ConnectCode",)

@@ -13,13 +13,13 @@ HOUR = timedelta(hours=1)
 class Given:
     """An OAuth client of a ledger, a consent that it has, and access tokens for that."""
 
-    def __init__(self, site, ledger="default", scopes=("provision",), **registered):
+    def __init__(self, site, ledger="default", scopes=("provision",), home=None, **registered):
+        """`home` is the ledger that the client is registered in, if not that of the consent."""
         self.site, self.ledger, self.scopes = site, ledger, list(scopes)
+        self.home = home or ledger
         self.client, self.grant = clock.uuid7(), clock.uuid7()
         self.versions = dict.fromkeys((self.client, self.grant), 0)
-        tenant = site.console.tenant(ledger)
-        self.id = tenant.ledger.tenant
-        tenant.close()
+        self.id, home_id = self._id_of(ledger), self._id_of(self.home)
         self.record(
             f"Client-{self.client}",
             "ClientRegistered",
@@ -32,7 +32,7 @@ class Given:
         self.record(
             f"Grant-{self.grant}",
             "ConsentGiven",
-            client=f"{self.id}-{self.client}",
+            client=f"{home_id}-{self.client}",
             name="Okta",
             scopes=self.scopes,
             sha256=tokens.digest(tokens.issue(self.id, Prefix.CODE)),
@@ -42,10 +42,16 @@ class Given:
             arrived={},
         )
 
+    def _id_of(self, ledger):
+        tenant = self.site.console.tenant(ledger)
+        tenant.close()
+        return tenant.ledger.tenant
+
     def record(self, stream, type_, **effects):
         """Record an event in a stream of the client or the grant."""
         id_ = stream.partition("-")[2]
-        self.site.append(self.ledger, stream, self.versions[id_], (type_, effects))
+        ledger = self.home if id_ == self.client else self.ledger
+        self.site.append(ledger, stream, self.versions[id_], (type_, effects))
         self.versions[id_] += 1
 
     def access(self, scopes=None, lasting=HOUR, of=None):

@@ -1,5 +1,7 @@
 """Access tokens, pauses and networks: what is let in, at first and when its turn to write comes."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -237,6 +239,77 @@ def test_a_paused_client_pauses_its_grants(given):
 
     assert client.get("/Users").status_code == 200
     assert "only read" in refusal(client.post(user()))[2]
+
+
+# A client of another ledger
+
+
+@pytest.fixture
+def from_elsewhere(api):
+    """Return a consent to this ledger of a client that is registered in another one."""
+    api.site.make("home")
+    return Given(api.site, home="home")
+
+
+@pytest.mark.parametrize(
+    ("type_", "effects", "read", "write"),
+    [
+        ("CredentialChanged", {"allows": "reads"}, 200, 403),
+        ("CredentialChanged", {"allows": "nothing"}, 403, 403),
+        ("CredentialChanged", {"networks": ["203.0.113.0/24"]}, 403, 403),
+        ("ClientRemoved", {}, 401, 401),
+    ],
+)
+def test_what_a_client_is_not_allowed_in_its_home_it_is_not_allowed_anywhere(
+    from_elsewhere, type_, effects, read, write
+):
+    client = from_elsewhere.access()
+    assert client.post(user()).status_code == 201
+
+    from_elsewhere.record(f"Client-{from_elsewhere.client}", type_, **effects)
+
+    statuses = client.get("/Users").status_code, client.post(user("b@example.com")).status_code
+    assert statuses == (read, write)
+    if type_ == "CredentialChanged":
+        again = {"allows": "all", "networks": []}
+        from_elsewhere.record(f"Client-{from_elsewhere.client}", type_, **again)
+        assert client.post(user("c@example.com")).status_code == 201
+
+
+def test_a_write_whose_client_is_removed_in_its_home_while_it_waits_is_401(from_elsewhere):
+    client, site = from_elsewhere.access(), from_elsewhere.site
+    since = len(site.events())
+    tenant = site.console.tenant("default")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = []
+
+        def decide(_):
+            waiting.append(pool.submit(client.post, user("late@example.com")))
+            time.sleep(0.3)
+            from_elsewhere.record(f"Client-{from_elsewhere.client}", "ClientRemoved")
+            return []
+
+        tenant.ledger.append_decided(decide, site.console.metadata())
+        reply = waiting[0].result()
+    tenant.close()
+
+    assert reply.status_code == 401
+    assert site.events()[since:] == []
+
+
+@pytest.mark.parametrize("damage", ["unreadable", "missing"])
+def test_while_the_home_of_a_client_cannot_be_read_its_grants_are_503(from_elsewhere, damage):
+    client = from_elsewhere.access()
+    home = from_elsewhere.site.data_dir / "home"
+    if damage == "missing":
+        home.rename(home.parent.parent / "moved")
+    else:
+        (home / "ledger.db").write_bytes(b"no ledger" * 1000)
+
+    response = client.get("/Users")
+
+    assert refusal(response)[0] == 503
+    assert "cannot use its ledger" in refusal(response)[2]
 
 
 # Networks

@@ -8,7 +8,7 @@ from hashlib import sha256
 from ledger import clock
 from ledger.events import Metadata
 from projections.runner import StoredProjection
-from scim_api.auth import tokens
+from scim_api.auth import homes, tokens
 from scim_api.auth.oauth import clients, connect_codes, consent
 from scim_api.auth.oauth.client_authentication import presented
 from scim_api.auth.oauth.clients import BY_CONSENT
@@ -102,8 +102,11 @@ class Service:
 
     def presented(self, token, ledger="acme"):
         """Return the credential of an access token, live or not, as the SCIM door finds it."""
-        found = self.ledger(ledger).find_credential(tokens.digest(token))
-        return found[0] if found else None
+        tenant = self.ledger(ledger)
+        found = tenant.find_credential(tokens.digest(token))
+        if not found:
+            return None
+        return homes.in_force(found[0], homes.home_of(found[0], tenant, self.tenants))
 
     def opens(self, token, ledger="acme"):
         """Return whether an access token lets a request in now."""

@@ -157,11 +157,11 @@ def test_a_client_that_is_removed_while_it_waits_for_the_lock_gets_nothing(servi
 def test_a_paused_client_gets_no_token_until_it_is_resumed_and_keeps_its_refresh_token(service):
     client = service.register()
     refresh = service.redeem(client, service.consent(client[0], "beta"))["refresh_token"]
-    everywhere = list(service.tenants), service.metadata()
+    there = service.ledger(), service.metadata(), client[0].id
 
-    clients.limit(client[0], *everywhere, allows="nothing")
+    credentials.change(*there, allows="nothing")
     refused = service.refusal(service.refresh, client, refresh)
-    clients.limit(client[0], *everywhere, allows="all")
+    credentials.change(*there, allows="all")
 
     assert (refused.error, refused.code) == ("unauthorized_client", "oauth.paused")
     assert service.refresh(client, refresh)

@@ -1,0 +1,42 @@
+"""What a grant is allowed: what its client is allowed, wherever that is registered.
+
+In its own ledger a grant is found together with its client. The client of another ledger, its home,
+is asked for there at each request with the grant: a copy of its limits could lag.
+"""
+
+from dataclasses import replace
+
+from ledger.contract import LedgerUnavailable
+from projections.current.credentials import Credential
+from scim_api.tenants.tenants import Tenant, Tenants
+
+_ID = slice(0, 16)  # of the home, in a client id; after that a hyphen and the id of the client
+_CLIENT = slice(17, None)
+
+
+def home_of(credential: Credential, tenant: Tenant, tenants: Tenants) -> Tenant | None:
+    """Return the ledger in which the client of a grant is registered, where that is another one.
+
+    Raises LedgerUnavailable where it cannot be read.
+    """
+    client_id = credential.client
+    if client_id is None or client_id[_ID] == tenant.ledger.tenant:
+        return None
+    home = tenants.find(client_id[_ID])
+    if home is None:
+        says = f"the ledger {client_id[_ID]} of a client is not in the data directory"
+        raise LedgerUnavailable(says, reason="the one its client is registered in is missing")
+    return home
+
+
+def in_force(credential: Credential, home: Tenant | None) -> Credential:
+    """Return a credential as it is in force; `home` is what `home_of` returned.
+
+    A client that its home does not know, as after a restore, is as good as removed.
+    """
+    if home is None or credential.client is None:
+        return credential
+    client = home.find_client(credential.client[_CLIENT])
+    if client is None:
+        return replace(credential, revoked_at=credential.revoked_at or credential.issued_at)
+    return credential.under(client.revoked_at, client.policy, client.networks, client.allows)
