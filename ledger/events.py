@@ -102,7 +102,7 @@ WITHHELD: Mapping[str, frozenset[str]] = {
     CREDENTIAL_ROTATED: _HASH,
     CLIENT_REGISTERED: _HASH,
     CONNECT_CODE_ISSUED: _HASH,
-    CONSENT_GIVEN: _HASH | {"challenge"},
+    CONSENT_GIVEN: _HASH | {"challenge", "salt"},
     ACCESS_TOKEN_REVOKED: _HASH,
     TOKENS_ISSUED: frozenset("access_sha256 refresh_sha256 redeems salt assertion_sha256".split()),
 }

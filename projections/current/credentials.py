@@ -325,10 +325,11 @@ def _connect_code_issued(tables: _Tables, recorded: Recorded, effects: _Effects)
 
 def _connect_code_used(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
     tables.spend_all(recorded, Use.CONNECT)
+    tables.change_details(recorded, {"grant": effects["grant"]})
 
 
 def _consented(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
-    keys = "redirect_uri", "challenge", "connect_code", "arrived"
+    keys = "redirect_uri", "challenge", "connect_code", "salt", "arrived"
     tables.add(recorded, details={key: effects[key] for key in keys if key in effects})
     tables.add_secret(recorded, Use.CODE, effects["sha256"], effects["expires_at"])
 

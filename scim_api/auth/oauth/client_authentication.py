@@ -177,6 +177,26 @@ def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -
     return found.version if is_home else 0
 
 
+def must_be_able(client: Client) -> None:
+    """Raise UnauthorizedClient for one that would be refused tokens, whatever it is consented to.
+
+    It is asked for as it is now in its home.
+    """
+    home, now = client.tenant, clock.timestamp()
+    with home.ledger.reading() as connection:
+        found = home.credentials.get(connection, client.id)
+        secrets = home.credentials.secrets(connection, client.id, Use.CLIENT_SECRET)
+    if found is None or found.revoked_at:
+        raise UnauthorizedClient("oauth.client_removed", "The client was removed.")
+    _must_not_be_paused(found)
+    if client.trust is None and not any(each.is_live(now) for each in secrets):
+        raise UnauthorizedClient(
+            "oauth.no_secret",
+            "The client's secret has ended, so it could get no tokens. Its operator makes a new one"
+            " and pastes it into the identity provider: scim-ledger client rotate.",
+        )
+
+
 def _must_have_secret(presented: Presented, client: Client) -> None:
     if not presented.secret:
         raise presented.refusal(
@@ -215,6 +235,10 @@ def _must_be_allowed(client: Credential, address: str) -> None:
             " scim-ledger client list.",
             address=address,
         )
+    _must_not_be_paused(client)
+
+
+def _must_not_be_paused(client: Credential) -> None:
     if client.allows == NOTHING:
         raise UnauthorizedClient(
             "oauth.paused",

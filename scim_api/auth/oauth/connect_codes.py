@@ -72,6 +72,14 @@ def usable(tenant: Tenant, connection: Connection, code: Token, client: Client) 
     return found
 
 
+def grant_of(tenant: Tenant, connection: Connection, sha256: str) -> Credential | None:
+    """Return the grant that a code was used for."""
+    known = tenant.credentials
+    secret = known.secret(connection, sha256, Use.CONNECT)
+    found = known.get(connection, secret.credential) if secret and secret.spent_at else None
+    return known.get(connection, found.details.get("grant", "")) if found else None
+
+
 def _unknown() -> AccessDenied:
     return AccessDenied(
         "oauth.connect_unknown", "This one-time code is unknown, or is for another client." + _AGAIN

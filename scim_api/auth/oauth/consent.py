@@ -19,8 +19,10 @@ from ledger.events import (
     Event,
     Metadata,
 )
+from projections.current.credentials import Use
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients, connect_codes
+from scim_api.auth.oauth.client_authentication import must_be_able
 from scim_api.auth.oauth.clients import Client
 from scim_api.auth.oauth.decisions import Decided, settle
 from scim_api.auth.oauth.errors import (
@@ -30,10 +32,11 @@ from scim_api.auth.oauth.errors import (
     UnsupportedResponseType,
     description,
 )
+from scim_api.auth.oauth.issuing import new_salt
 from scim_api.auth.oauth.scopes import granted
 from scim_api.auth.tokens import Prefix
 from scim_api.protocol.errors import Quoted
-from scim_api.tenants.tenants import Tenants
+from scim_api.tenants.tenants import Tenant, Tenants
 
 CODE_LIFETIME = timedelta(seconds=60)
 
@@ -172,16 +175,20 @@ def fits(challenge: str, verifier: str) -> bool:
 
 
 def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) -> str:
-    """Give consent by a one-time code and return the authorization code; raises AccessDenied.
+    """Give consent by a one-time code and return the authorization code; raises OAuthError.
 
     The ledger is that of the one-time code, whatever the client's home is.
     """
-    client = asked.by.client
-    tenant, presented = connect_codes.ledger_of(connect_code, tenants)
-    grant, code = clock.uuid7(), tokens.issue(tenant.ledger.tenant, Prefix.CODE)
+    client, text = asked.by.client, connect_code.strip()
+    tenant, presented = connect_codes.ledger_of(text, tenants)
+    grant, salt = clock.uuid7(), new_salt()
+    code = tokens.derive(tenant.ledger.tenant, Prefix.CODE, text, salt)
 
     def decide(connection: Connection) -> Decided[str]:
         try:
+            must_be_able(client)
+            if again := _given_just_now(asked, tenant, connection, text):
+                return Decided(again)
             proof = connect_codes.usable(tenant, connection, presented, client)
         except OAuthError as error:
             return Decided(error)
@@ -192,19 +199,40 @@ def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) 
             "redirect_uri": asked.by.redirect_uri,
             "connect_code": proof.id,
             "sha256": tokens.digest(code),
+            "salt": salt,
             "expires_at": clock.timestamp(clock.now() + CODE_LIFETIME),
             "arrived": dict(asked.arrived),
         }
         if asked.challenge:
             effects["challenge"] = asked.challenge
-        given = [Event(CONSENT_GIVEN, effects)]
         used = Event(CONNECT_CODE_USED, {"grant": grant})
         return Decided(
             code,
             [
                 Append(f"{CONNECT_CODE}-{proof.id}", proof.version, [used]),
-                Append(f"{GRANT}-{grant}", NO_STREAM, given),
+                Append(f"{GRANT}-{grant}", NO_STREAM, [Event(CONSENT_GIVEN, effects)]),
             ],
         )
 
     return settle(tenant, decide, replace(metadata, actor=grant))
+
+
+def _given_just_now(
+    asked: Asked, tenant: Tenant, connection: Connection, connect_code: str
+) -> str | None:
+    """Return the authorization code that the same form was given, while it can be redeemed.
+
+    Whoever clicks twice shows only the second answer to the client.
+    """
+    known, ledger = tenant.credentials, tenant.ledger.tenant
+    grant = connect_codes.grant_of(tenant, connection, tokens.digest(connect_code))
+    if grant is None or grant.revoked_at or "salt" not in grant.details:
+        return None
+    given = grant.client, grant.scopes, *map(grant.details.get, ("redirect_uri", "challenge"))
+    by = asked.by
+    if given != (by.client.client_id, {*asked.scopes}, by.redirect_uri, asked.challenge):
+        return None
+    code = tokens.derive(ledger, Prefix.CODE, connect_code, grant.details["salt"])
+    secret = known.secret(connection, tokens.digest(code), Use.CODE)
+    is_good = secret and not secret.spent_at and secret.is_live(clock.timestamp())
+    return code if is_good else None

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from flask import Response
 
 from scim_api.auth.oauth import clients, consent
+from scim_api.auth.oauth.client_authentication import must_be_able
 from scim_api.auth.oauth.consent import Asked
 from scim_api.auth.oauth.errors import AccessDenied, OAuthError
 from scim_api.auth.scopes import Scope
@@ -57,11 +58,13 @@ def _answered(
 ) -> Response:
     """Show the page, or do what its form says and send the browser back to the client.
 
-    Raises NotAnswerable where nobody may be sent anywhere.
+    Raises NotAnswerable where nobody may be sent anywhere, and UnauthorizedClient where a one-time
+    code would be used up for nothing.
     """
     exchange = current_exchange()
     exchange.is_about(tenants.find_open(clients.home_of(given.get("client_id", ""))))
     by = consent.asking(tenants, given)
+    must_be_able(by.client)
     try:
         asked = consent.asked(by, given)
         if form and form.get("decision") == "cancel":

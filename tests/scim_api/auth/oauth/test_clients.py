@@ -77,9 +77,12 @@ def test_who_consents_while_a_client_is_removed_gives_it_nothing(service, client
     asked, connect_code = service.ask(client[0]), service.connect_code(client[0], "beta")
     clients.remove(client[0], list(service.tenants), service.metadata())
 
-    code = consent.give(asked, connect_code, service.tenants, service.metadata())
+    refused = service.refusal(
+        consent.give, asked, connect_code, service.tenants, service.metadata()
+    )
 
-    assert service.refusal(service.redeem, client, code).error == "invalid_client"
+    assert refused.error == "unauthorized_client"
+    assert service.types("beta") == []
 
 
 def test_a_client_may_wait_for_its_redirect_uri(service):

@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import clock
-from scim_api.auth import tokens
+from scim_api.auth import credentials, tokens
 from scim_api.auth.oauth import clients, connect_codes, consent
 from scim_api.auth.oauth.consent import NotAnswerable
-from scim_api.auth.oauth.errors import InvalidScope, OAuthError, description
+from scim_api.auth.oauth.errors import InvalidScope, description
 from scim_api.auth.oauth.scopes import granted
 from scim_api.auth.scopes import Scope
 from scim_api.auth.tokens import Prefix
 from tests.scim_api.auth.oauth.service import CHALLENGE, ISSUER, URI
+
+PKCE = {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
 
 
 @pytest.fixture
@@ -37,21 +39,70 @@ def refusal(service, client, connect_code):
 # The one-time code
 
 
-def test_a_one_time_code_is_taken_once_even_if_two_have_it(service, client):
+def test_a_one_time_code_is_taken_once_however_often_its_form_is_sent(service, client):
     code = service.connect_code(client)
 
-    def attempt(_):
-        try:
-            return give(service, client, code)
-        except OAuthError as error:
-            return error.code
-
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(attempt, range(8)))
+        answers = set(pool.map(lambda _: give(service, client, code), range(8)))
 
-    assert answers.count("oauth.connect_used") == 7
+    assert len(answers) == 1
     assert service.types() == ["ConsentGiven"]
     assert service.types(category="ConnectCode") == ["ConnectCodeIssued", "ConnectCodeUsed"]
+
+
+@pytest.mark.parametrize("asked", [{"scope": "read"}, {"redirect_uri": f"{URI}2"}, PKCE, {}])
+def test_two_who_ask_for_different_things_with_one_code_get_one_answer(service, asked):
+    [client, _] = service.register(redirect_uris=[URI, f"{URI}2"], scopes=list(Scope))
+    code = service.connect_code(client)
+    first = give(service, client, code)
+
+    def second():
+        again = service.ask(client, state="y", **asked)
+        return consent.give(again, code, service.tenants, service.metadata())
+
+    if asked:
+        assert service.refusal(second).code == "oauth.connect_used"
+    else:
+        assert second() == first
+
+
+def test_the_same_form_gets_no_code_that_was_redeemed_ended_or_withdrawn(service):
+    client = service.register()
+    for end in (
+        lambda code: service.redeem(client, code),
+        lambda code: time.tick(timedelta(seconds=60)),
+        lambda code: clients.withdraw(
+            service.ledger(), service.events()[-1].subject, service.metadata(), why="operator"
+        ),
+    ):
+        with freeze_time(clock.now()) as time:
+            connect_code = service.connect_code(client[0])
+            end(give(service, client[0], connect_code))
+
+            assert refusal(service, client[0], connect_code).code == "oauth.connect_used"
+
+
+def test_a_client_that_could_get_no_tokens_uses_up_no_one_time_code(service):
+    [client, secret] = service.register()
+    code, there = service.connect_code(client, "beta"), (service.ledger(), service.metadata())
+    credentials.change(*there, client.id, allows="nothing")
+
+    refused = refusal(service, client, code)
+
+    assert (refused.error, refused.code) == ("unauthorized_client", "oauth.paused")
+    assert service.types("beta") == []
+    credentials.change(*there, client.id, allows="reads")
+    assert service.redeem((client, secret), give(service, client, code))
+
+
+@pytest.mark.parametrize("with_secret", [False, True])
+def test_without_any_secret_that_lives_a_client_uses_up_no_one_time_code(service, with_secret):
+    [client, _] = service.register(with_secret=with_secret, expires_at=clock.timestamp())
+
+    refused = refusal(service, client, service.connect_code(client))
+
+    assert (refused.error, refused.code) == ("unauthorized_client", "oauth.no_secret")
+    assert service.types() == []
 
 
 def test_a_one_time_code_ends_when_it_should(service, client):

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from scim_api.auth import credentials
 from scim_api.auth.oauth import clients, consent
 from scim_api.auth.oauth.clients import CLIENT_CREDENTIALS
 from scim_api.auth.oauth.consent import NotAnswerable
@@ -143,7 +144,7 @@ def test_whoever_cancels_sends_the_client_away_without_a_code(browser):
 
 def wrong_codes(browser):
     used = browser.code()
-    browser.submit(browser.get(), used)
+    browser.submit(browser.get(code_challenge="x" * 43, code_challenge_method="S256"), used)
     other = clients.register(
         browser.tenant, browser.site.console.metadata(), "Other", grants=[], redirect_uris=[]
     )
@@ -195,6 +196,19 @@ def test_a_removed_client_gets_nowhere(browser):
     clients.remove(browser.client, tenants, browser.site.console.metadata())
 
     assert_goes_nowhere(browser.get())
+
+
+def test_a_paused_client_is_said_to_be_and_uses_up_no_one_time_code(browser):
+    page, code, who = browser.get(), browser.code(), browser.site.console.metadata()
+    credentials.change(browser.tenant, who, browser.client.id, allows="nothing")
+
+    for answer in (browser.get(), browser.submit(page, code)):
+        assert_goes_nowhere(answer)
+        assert "scim-ledger client resume" in answer.text
+    credentials.change(browser.tenant, who, browser.client.id, allows="all")
+    first, second = browser.submit(page, code), browser.submit(page, code)  # a double click
+    assert first.headers["Location"] == second.headers["Location"]
+    assert sent_to(first)[0] == CALLBACK
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
