@@ -35,6 +35,13 @@ class Use(StrEnum):
 NOTHING, READS, ALL = "nothing", "reads", "all"  # what a credential is allowed
 
 
+# The hashes of the secrets that an event gives to a credential that there is.
+_MAKES = {
+    events.CREDENTIAL_ROTATED: ("sha256",),
+    events.TOKENS_ISSUED: ("access_sha256", "refresh_sha256", "assertion_sha256"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """Whatever authenticates requests, as far as it is known: never a secret itself."""
@@ -141,6 +148,19 @@ class Credentials(Projection):
             (id_, use),
         )
         return [Secret(*row) for row in rows]
+
+    def lacks(self, connection: Connection, recorded: Recorded) -> bool:
+        """Return whether an event of another ledger would change a credential that is here.
+
+        It would not where the credential has ended, or has the secrets that the event gave it.
+        """
+        found = self.get(connection, recorded.subject)
+        made = _MAKES.get(recorded.type, ())
+        hashes = json_list(recorded.effects[key] for key in made if key in recorded.effects)
+        has = connection.execute(
+            "SELECT 1 FROM secret WHERE sha256 IN (SELECT value FROM json_each(?))", (hashes,)
+        ).fetchone()
+        return found is not None and not found.revoked_at and has is None
 
     def names(self, connection: Connection, ids: Collection[str]) -> dict[str, str]:
         rows = connection.execute(

@@ -52,6 +52,7 @@ from scim_api.settings import Settings
 from scim_api.tenants.tenants import LEDGER_FILE, Tenant
 from scim_api.wiring import head_sources, keys_of, open_tenant, wire
 
+GRACE = "salt"  # without it a refresh token that was redeemed before has no grace again
 PATIENCE = 30.0  # seconds for the files to be rewritten after erasures that were repeated
 
 
@@ -154,14 +155,17 @@ class Restore:
         """Repeat what happened after the backup to credentials that it has; return whether any did.
 
         What was ended, paused or replaced stays so, and an OAuth client goes on with the refresh
-        token that it was given last. Credentials that were made after the backup are gone.
+        token that it was given last. Credentials that were made after the backup are gone. The
+        backup may hold what the replaced ledger got by another restore: that is not repeated.
         """
-        ledger = self.draft.ledger
+        ledger, known = self.draft.ledger, self.draft.credentials
         events: dict[str, list[Event]] = {}
-        for each in self.survey.replaced.losses.of_credentials:
-            events.setdefault(each.stream, []).append(Event(each.type, each.effects))
-        versions = {stream: ledger.version(stream) for stream in events}
-        appends = [Append(s, versions[s], events[s]) for s in events if versions[s]]
+        with ledger.reading() as connection:
+            for each in self.survey.replaced.losses.of_credentials:
+                if known.lacks(connection, each):
+                    effects = {k: v for k, v in each.effects.items() if k != GRACE}
+                    events.setdefault(each.stream, []).append(Event(each.type, effects))
+        appends = [Append(s, ledger.version(s), made) for s, made in events.items()]
         if appends:
             ledger.append(appends, self.metadata)
         return bool(appends)

@@ -24,7 +24,7 @@ from ledger.signing.note import SigningKey, TreeHead
 from ledger.sqlite.backup import backup as copy
 from projections.current.credentials import Use
 from scim_api import settings, wiring
-from scim_api.auth import credentials
+from scim_api.auth import credentials, tokens
 from scim_api.auth.oauth import clients, connect_codes
 from scim_api.tenants.tenants import Tenant
 from tests.scim_api.process import PROGRAM, environment
@@ -351,6 +351,26 @@ def test_what_happened_to_the_credentials_of_the_backup_is_repeated(grown, recor
         assert paused.allows == "reads"
     assert said["tokens_revoked"] == ["okta (h)"]
     assert said["consents_gone"] == {"new": "okta"}
+    all_is_well(run, path)
+
+
+def test_a_newer_backup_can_be_restored_after_an_older_one(grown, recorder, run) -> None:
+    path = grown.ledger.path
+    token = credentials.issue(grown, app.console().metadata(), "okta")
+    grown.close()
+    older, newer = path.with_name("older.db"), path.with_name("newer.db")
+    run("backup", str(older))
+    again = run("token", "rotate", "okta").stdout.split()[0]
+    run("token", "pause", "okta", "--reads")
+    run("backup", str(newer))
+    restored(run, older)
+
+    restored(run, newer)
+
+    with closing(wiring.open_tenant(path)) as tenant:
+        found = tenant.find_credential(tokens.digest(again))
+        assert found
+        assert (found[0].id, found[0].allows) == (token.id, "reads")
     all_is_well(run, path)
 
 
