@@ -27,7 +27,7 @@ _URL = re.compile(
 )
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]+")
-_MICROSOFT = (
+MICROSOFT_HOSTS = (
     "login.microsoftonline.com",
     "login.microsoftonline.us",
     "login.partner.microsoftonline.cn",
@@ -271,7 +271,7 @@ class Settings:
     )
     jwks_hosts: tuple[str, ...] = _setting(
         "SCIM_JWKS_HOSTS",
-        _read(_hosts, _MICROSOFT),
+        _read(_hosts, MICROSOFT_HOSTS),
         "hosts from which the key sets of clients may be fetched, separated by commas",
     )
     tlog_public: bool = _setting(

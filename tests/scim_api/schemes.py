@@ -10,6 +10,7 @@ from base64 import b64encode
 from datetime import timedelta
 from itertools import cycle
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from tests.scim_api.auth.oauth_given import Given
 from tests.scim_api.client import Api
@@ -46,8 +47,8 @@ class Judged(Api):
 
 
 def access_token(server, ledger="default"):
-    """Return an access token of a running service, as a client requests it."""
-    command = [*PROGRAM, "client", "add", "judge", "--grant", "client_credentials"]
+    """Return an access token of a running service, as a new client requests it."""
+    command = [*PROGRAM, "client", "add", f"judge {uuid4()}", "--grant", "client_credentials"]
     made = subprocess.run(
         [*command, "--ledger", ledger],
         env=environment(server.data_dir, **server.settings),

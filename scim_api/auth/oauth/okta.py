@@ -36,6 +36,11 @@ def redirect_uris(address: str) -> tuple[str, ...]:
     return tuple(f"{cell}/admin/app/cpc/{name}/oauth/callback" for cell in _CELLS)
 
 
+def is_redirect_uri(uri: str) -> bool:
+    """Return whether a redirect URI is one of Okta's, in whatever cell."""
+    return "/admin/app/" in urlsplit(uri).path
+
+
 def unlisted_domain(address: str) -> str | None:
     """Return the host of an address in a cell whose redirect URI Okta does not publish."""
     host = _read(address)[0]

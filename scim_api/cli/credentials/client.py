@@ -27,7 +27,7 @@ from scim_api.cli.credentials.credential import (
     say_change,
     table_of,
 )
-from scim_api.cli.credentials.paste import show
+from scim_api.cli.credentials.paste import show, show_again
 from scim_api.cli.credentials.registration import (
     redirect_options,
     redirect_uris_of,
@@ -45,6 +45,7 @@ from scim_api.cli.terminal import (
     say,
 )
 from scim_api.protocol.policy import PRESETS
+from scim_api.tenants.tenants import Tenant
 
 client = group(
     "client",
@@ -123,6 +124,7 @@ def add_client(
     if recorded and _is_given("expires"):
         raise click.UsageError("--expires is for a secret, and a client with keys has none")
     tenant = console.tenant()
+    _must_be_free(tenant, name)
     with usage_errors():
         made = clients.register(
             tenant,
@@ -138,6 +140,17 @@ def add_client(
             policy=policy,
         )
     show(console, made.client, made.secret, made.expires_at)
+
+
+def _must_be_free(tenant: Tenant, name: str) -> None:
+    """Raise Failure where a client has this name: commands could not tell the two apart."""
+    for each in clients.clients_of(tenant):
+        if each.name == name and not each.credential.revoked_at:
+            raise Failure(
+                f"there is a client {name} already, {each.client_id}: scim-ledger client show"
+                " prints its fields again, client rotate gives it a new secret, client set changes"
+                " it, client remove ends it"
+            )
 
 
 def _is_given(parameter: str) -> bool:
@@ -172,6 +185,13 @@ def list_clients(console: Console) -> None:
     for table in filter(None, (trusts, consents)):
         say("")
         print_table(table_of(table))
+
+
+@command("show", "okta", group=client)
+@CLIENT
+def show_client(console: Console, client: str) -> None:
+    """Say again what to paste where, all but the secret, and list the redirect URIs."""
+    show_again(console, one_of(console.tenant(), client))
 
 
 # Changing

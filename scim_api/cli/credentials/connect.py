@@ -6,7 +6,7 @@ from scim_api.auth.oauth import connect_codes
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE
 from scim_api.cli.console import Console, command
 from scim_api.cli.credentials.clients import KEY, known_by, one_of_service
-from scim_api.cli.credentials.paste import say_if_off
+from scim_api.cli.credentials.paste import say_if_off, set_redirect_uri
 from scim_api.cli.moments import lasting_option
 from scim_api.cli.terminal import Failure, note, print_json, say
 
@@ -30,6 +30,11 @@ def connect(console: Console, client: str | None, expires_at: str, cancel: bool)
     found = one_of_service(console, tenant, client)
     if AUTHORIZATION_CODE not in found.grants:
         raise Failure(f"client {found.name} needs no consent: it gets its tokens by itself")
+    if not found.redirect_uris:
+        raise Failure(
+            f"client {found.name} has no redirect URI, without which nothing can be connected:"
+            f" {set_redirect_uri(found)}"
+        )
     if known_by(found) == KEY and found.tenant.name != tenant.name:
         # that an assertion was used is recorded there, in one append with the tokens
         raise Failure(

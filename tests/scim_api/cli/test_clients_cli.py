@@ -4,8 +4,10 @@ import json
 import re
 
 import pytest
+from click.testing import CliRunner
 from freezegun import freeze_time
 
+import app
 from scim_api.auth.oauth import clients, consent
 from scim_api.auth.oauth.key_sets import KeySets
 from scim_api.auth.oauth.trust import ALGORITHMS
@@ -69,7 +71,7 @@ def test_add_says_what_to_paste_into_which_field_of_okta(shell, monkeypatch):
     }
     assert "the secret is shown this once; it expires at" in said.err
     assert "scim-ledger connect okta, and press Authenticate" in said.err
-    assert "https: set" not in said.err
+    assert "SCIM_BASE_URL" not in said.err
 
 
 def test_add_says_what_to_paste_into_which_field_of_entra(shell, monkeypatch):
@@ -81,8 +83,50 @@ def test_add_says_what_to_paste_into_which_field_of_entra(shell, monkeypatch):
     fields = dict(re.findall(r"^  (.+?)  +(\S+)$", said.out, re.M))
     assert fields.keys() == {"Tenant URL", "Token endpoint", "Client identifier", "Client secret"}
     assert fields["Token endpoint"] == "https://scim.example.com/oauth/token"
-    assert "OAuth2 client credentials grant" in said.out
+    assert "Authentication method OAuth2 client credentials grant" in said.out
     assert "connect" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "heading"),
+    [
+        (["--redirect", "https://idp.example.com/cb"], "What the client needs to know:"),
+        (["--grant", "client_credentials"], "What the client needs to know:"),
+        ([*FEDERATION, "--grant", "authorization_code"], "What the client needs to know:"),
+        ([*FEDERATION], "with the Authentication method Workload Identity Federation:"),
+        ([], "In Okta, Provisioning"),
+    ],
+    ids=["another by consent", "by itself", "assertions by consent", "federation", "okta"],
+)
+def test_add_names_the_form_of_the_provider_that_the_client_is_for(shell, words, heading):
+    assert heading in shell("client", "add", "x", *words).out
+
+
+def test_show_prints_all_but_the_secret_again_with_the_right_addresses(shell, monkeypatch):
+    made = shell("client", "add", "okta", "--okta", PAGE)
+    assert "SCIM_BASE_URL=https://ADDRESS scim-ledger client show okta\n" in made.err
+    assert "http://127.0.0.1" in made.out
+    monkeypatch.setenv("SCIM_BASE_URL", "https://scim.example.com/scim/v2")
+
+    said = shell("client", "show", "okta")
+
+    assert "https://scim.example.com/oauth/token" in said.out
+    assert f"  {URI}\n" in said.out and said.out.count("/oauth/callback\n") == 6
+    assert "scls_" not in said.out + said.err
+    assert "client_secret" not in shell("client", "show", "okta", "--json").json
+
+
+def test_add_says_first_that_its_addresses_are_local(shell):
+    result = CliRunner().invoke(app.cli, ["client", "add", "okta"])
+    assert 0 <= result.output.find("SCIM_BASE_URL is not set") < result.output.find("scls_")
+
+
+def test_a_second_client_of_a_name_is_refused_while_the_first_one_lives(shell, add):
+    first = add("okta")["client_id"]
+
+    assert first in shell("client", "add", "okta", code=1).err
+    shell("client", "remove", "okta")
+    assert add("okta")["client_id"] != first
 
 
 def test_the_redirect_uris_of_an_okta_app_are_those_of_every_cell(add, listed):
@@ -399,7 +443,7 @@ def test_both_secrets_of_a_rotated_client_work_until_the_overlap_ends(shell, add
 
 
 def test_connect_prints_the_code_alone_on_stdout(shell, add):
-    add("okta")
+    add("okta", "--okta", PAGE)
 
     with freeze_time("2028-01-01T12:00:00Z"):
         said = shell("connect", "--for", "1h")
@@ -416,6 +460,7 @@ def test_connect_needs_to_know_which_client(shell, add):
 
     assert "say which client: one, two" in shell("connect", code=1).err
     assert "needs no consent" in shell("connect", "by itself", code=1).err
+    assert "client set one --okta ADDRESS" in shell("connect", "one", code=1).err
     assert "no client 'three'" in shell("connect", "three", code=5).err
 
 
@@ -433,7 +478,7 @@ def test_a_client_with_a_key_of_its_own_is_connected_to_its_own_ledger_only(shel
 def test_both_say_so_where_oauth_is_off(shell, monkeypatch):
     monkeypatch.setenv("SCIM_AUTHENTICATION", "header,basic")
 
-    assert "warning: OAuth 2 is off" in shell("client", "add", "okta").err
+    assert "warning: OAuth 2 is off" in shell("client", "add", "okta", "--okta", PAGE).err
     assert "warning: OAuth 2 is off" in shell("connect", "okta").err
 
 

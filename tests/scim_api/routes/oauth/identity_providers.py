@@ -27,6 +27,7 @@ class Running:
     server: Server
     settings: dict
     secrets: set = field(default_factory=set)
+    registered: int = 0
 
     def operator(self, *words, code=0):
         """Run a command; return what it says as JSON."""
@@ -41,8 +42,9 @@ class Running:
         return ran
 
     def register(self, name, *words):
-        """Register a client; return its id and its secret."""
-        made = self.operator("client", "add", name, *words)
+        """Register a client, the next of a name; return its id and its secret."""
+        self.registered += 1
+        made = self.operator("client", "add", f"{name} {self.registered}", *words)
         return made["client_id"], self.note(made.get("client_secret"))
 
     def connect_code(self, client_id, ledger):
