@@ -9,7 +9,6 @@ from flask import Flask, Response, has_request_context, request
 from scim_api.audit.feeds import Feeds
 from scim_api.audit.parameters import BASE
 from scim_api.audit.routes import audit_blueprint, tlog_blueprint
-from scim_api.auth.oauth.errors import InvalidGrant
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi.document import openapi_blueprint
 from scim_api.protocol.errors import NotServed, Refusal
@@ -118,8 +117,7 @@ def _failed(error: Exception) -> Response:
     exchange = current_exchange()
     for_scim = f"{request.path}/".startswith(f"{exchange.settings.base_path}/")
     refusal = refusal_of(error, okta=exchange.is_okta, scim=for_scim)
-    is_attempt = refusal.status == 401 or isinstance(error, InvalidGrant)
-    if is_attempt and (too_many := exchange.limits.count_refusal(exchange.address)):
+    if refusal.status == 401 and (too_many := exchange.limits.count_refusal(exchange.address)):
         error, refusal = too_many, too_many.refusal()
     exchange.outcome = refusal
     if refusal.status >= 500 and not isinstance(error, NotServed):

@@ -100,6 +100,11 @@ def presented(form: Mapping[str, str], authorization: str | None) -> Presented:
     by_header = bool(authorization and authorization.strip())
     twice = user is not None and (client_id not in (None, user) or secret not in (None, password))
     both = assertion is not None and (user is not None or secret is not None)
+    if user is not None and assertion is None and _is_split(user, password, client_id, secret):
+        raise InvalidRequest(
+            "oauth.split_proof",
+            "Client id and secret came in two places: send both by Basic, or both in the form.",
+        )
     if twice or both:
         raise InvalidRequest(
             "oauth.two_proofs",
@@ -113,6 +118,11 @@ def presented(form: Mapping[str, str], authorization: str | None) -> Presented:
         return Presented(user, password, None, BASIC, by_header)
     method = JWT if assertion is not None else POST
     return Presented(client_id, secret, assertion, method, by_header)
+
+
+def _is_split(user: str, password: str | None, client_id: str | None, secret: str | None) -> bool:
+    """Return whether a header has only one of the two, and the form the other."""
+    return (not password and secret is not None) or (not user and client_id is not None)
 
 
 def _basic(header: str | None) -> tuple[str | None, str | None]:

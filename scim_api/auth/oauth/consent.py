@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from ledger import clock
 from ledger.contract import NO_STREAM, Append, Connection
@@ -69,8 +69,9 @@ class Asking:
         given = {**parameters, "state": self.state, "iss": issuer}  # RFC 9207
         known = {name: each for name, each in given.items() if each is not None}
         query = urlencode(known, errors="surrogateescape")  # state goes back byte for byte
-        between = "&" if urlsplit(self.redirect_uri).query else "?"
-        return f"{self.redirect_uri}{between}{query}"
+        uri = self.redirect_uri
+        between = "" if uri.endswith(("?", "&")) else "&" if "?" in uri else "?"
+        return f"{uri}{between}{query}"
 
     def refused(self, issuer: str, error: OAuthError) -> str:
         """Return the address that the browser is sent to with an error."""
@@ -95,7 +96,9 @@ def asking(tenants: Tenants, parameters: Mapping[str, str]) -> Asking:
     if client is None:
         raise NotAnswerable(
             "oauth.client_unknown",
-            "No client has the client id {received}. Compare it with: scim-ledger client list.",
+            "No client has the client id {received}. Compare it with: scim-ledger client list."
+            if client_id
+            else "The request has no client_id. Its operator finds it by: scim-ledger client list.",
             received=client_id,
         )
     uri, known = parameters.get("redirect_uri"), client.redirect_uris

@@ -64,7 +64,8 @@ class Redemption:
         if secret is None or grant is None or grant.client != client.client_id:
             raise InvalidGrant(
                 "oauth.grant_unknown",
-                "The {what} is unknown, or was given to another client." + _AGAIN,
+                "The {what} is unknown, was given to another client, or the access that it gave"
+                " has ended." + _AGAIN,
                 what=self._name,
                 okta=_IN_OKTA,
             )

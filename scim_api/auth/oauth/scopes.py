@@ -7,7 +7,7 @@ from scim_api.auth.oauth.errors import InvalidScope
 from scim_api.auth.scopes import Scope
 
 _OURS = frozenset(str(scope) for scope in Scope)
-_BETWEEN = re.compile(r"(?:[\s+]|%20)+")  # Okta's admins write them into an address
+_BETWEEN = re.compile(r"(?:[\s+,]|%20|%2c)+")  # Okta's admins write them into an address
 
 
 def granted(requested: str, allowed: Collection[str]) -> tuple[str, ...]:
@@ -16,7 +16,7 @@ def granted(requested: str, allowed: Collection[str]) -> tuple[str, ...]:
     A text that names none of ours asks for all that are allowed: clients add words of their own,
     such as offline_access. Raises InvalidScope.
     """
-    ours = _OURS.intersection(_BETWEEN.split(requested))
+    ours = _OURS.intersection(_BETWEEN.split(requested.lower()))
     if not ours:
         return tuple(sorted(allowed))
     if given := ours.intersection(allowed):

@@ -26,12 +26,12 @@ def query_of(exchange: Exchange) -> str:
     return query
 
 
-def read_form(exchange: Exchange) -> str:
+def read_form(exchange: Exchange, most: int = MOST) -> str:
     """Return the text of a form; raises ScimError."""
     environ = exchange.environ
     if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != FORM:
         raise InvalidRequest("oauth.form", "The body must be a form: {type}.", type=FORM)
-    body = read_whole(environ, MOST, exchange.settings.max_body)
+    body = read_whole(environ, most, exchange.settings.max_body)
     return body.decode(errors="surrogateescape")
 
 

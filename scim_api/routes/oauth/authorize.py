@@ -11,7 +11,7 @@ from scim_api.auth.oauth.consent import Asked
 from scim_api.auth.oauth.errors import AccessDenied, OAuthError
 from scim_api.auth.scopes import Scope
 from scim_api.routes.oauth import parameters
-from scim_api.routes.oauth.addresses import AUTHORIZE
+from scim_api.routes.oauth.addresses import AUTHORIZE, LONGEST_FORM
 from scim_api.routes.oauth.answers import query_of, read_form, redirect
 from scim_api.routes.oauth.pages import origin, page
 from scim_api.tenants.tenants import Tenants
@@ -33,7 +33,7 @@ def show(tenants: Tenants) -> Response:
 def decide(tenants: Tenants) -> Response:
     """POST the form of that page; or a request of the client (RFC 6749 §3.1)."""
     exchange = current_exchange()
-    text = read_form(exchange)
+    text = read_form(exchange, LONGEST_FORM)
     form = parameters.merged(text)
     if "asked" in form:
         _must_be_ours(exchange)
@@ -44,9 +44,15 @@ def decide(tenants: Tenants) -> Response:
 def _must_be_ours(exchange: Exchange) -> None:
     """Raise AccessDenied for a form that the browser says another site's page has sent.
 
-    Else such a page could connect its reader's identity provider to a ledger of its own choice.
+    Else such a page could connect its reader's identity provider to a ledger of its own choice. A
+    browser that does not say the site may name the origin; it does not over plain HTTP.
     """
-    if exchange.environ.get("HTTP_SEC_FETCH_SITE", "same-origin") != "same-origin":
+    site = exchange.environ.get("HTTP_SEC_FETCH_SITE")
+    from_origin = exchange.environ.get("HTTP_ORIGIN")
+    if site is None and from_origin is not None:
+        is_ours = from_origin.lower() == origin(exchange.root_url).lower()
+        site = "same-origin" if is_ours else "cross-site"
+    if site not in (None, "same-origin"):
         raise AccessDenied(
             "oauth.other_site",
             "Another site has sent this form. Begin again in the identity provider.",

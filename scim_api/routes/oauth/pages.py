@@ -19,7 +19,7 @@ _ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5}
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, the form's Origin would be null
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
@@ -42,7 +42,8 @@ def page(
 def origin(uri: str) -> str:
     """Return the scheme and host of a URI as a browser shows them; empty for an odd one."""
     parts = urlsplit(uri)
-    text = f"{parts.scheme}://{parts.netloc}"
+    host = parts.netloc.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
+    text = f"{parts.scheme}://{host}"
     return text if _ORIGIN.fullmatch(text) else ""
 
 

@@ -68,6 +68,18 @@ def test_two_proofs_that_differ_are_refused_whichever_is_right(service, client):
     assert methods(service) == []
 
 
+def test_an_id_and_a_secret_in_two_places_are_said_to_be(service, client):
+    id_, secret = client[0].client_id, client[1]
+    for form, header in (
+        (FORM | {"client_secret": secret}, f"{id_}:"),
+        (in_form(client), f"{id_}:"),
+        (FORM | {"client_id": id_}, f":{secret}"),
+    ):
+        refused = service.refusal(service.token, form, authorization=basic(header))
+
+        assert (refused.error, refused.code) == ("invalid_request", "oauth.split_proof")
+
+
 @pytest.mark.parametrize(
     "what", ["unknown", "another's", "of another ledger", "a token", "torn", "none"]
 )

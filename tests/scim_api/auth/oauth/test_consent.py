@@ -270,7 +270,11 @@ def test_a_removed_client_is_unknown(service, client):
         ("read%20offline_access", "read"),
         ("read  +%20\tprovision", "provision read"),
         ("read audit", "read"),
-        ("READ", "provision read"),
+        ("READ", "read"),
+        ("Provision", "provision"),
+        ("read,offline_access", "read"),
+        ("provision, read", "provision read"),
+        ("read%2Coffline", "read"),
     ],
 )
 def test_of_the_scopes_that_are_asked_for_the_known_ones_are_given(requested, given):

@@ -103,6 +103,7 @@ def test_what_another_client_presents_is_unknown_and_stays_good(service, client)
     refused_again = service.refusal(service.refresh, other, refresh)
 
     assert {refused.code, reused.code, refused_again.code} == {"oauth.grant_unknown"}
+    assert "has ended" in refused_again.detail
     assert service.refresh(client, refresh)
 
 

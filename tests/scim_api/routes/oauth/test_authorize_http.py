@@ -7,6 +7,7 @@ from html import escape
 from urllib.parse import urlencode
 
 import pytest
+from authlib.oauth2.rfc6749.parameters import parse_authorization_code_response
 
 from scim_api.auth import credentials
 from scim_api.auth.oauth import clients, consent
@@ -49,7 +50,7 @@ def test_the_page_runs_no_script_and_stands_in_no_frame(browser):
     assert "default-src 'none'" in policy
     assert "frame-ancestors 'none'" in policy
     assert page.headers["X-Frame-Options"] == "DENY"
-    assert page.headers["Referrer-Policy"] == "no-referrer"
+    assert page.headers["Referrer-Policy"] == "same-origin"
     assert page.headers["Cache-Control"] == "no-store"
 
 
@@ -86,6 +87,25 @@ def test_a_redirect_uri_may_be_left_out_where_there_is_one(browser):
     page = browser.get(redirect_uri=None)
 
     assert sent_to(browser.submit(page, browser.code()))[0] == CALLBACK
+
+
+@pytest.mark.parametrize(
+    ("uri", "sent"),
+    [
+        ("https://a.example/cb", "https://a.example/cb?code="),
+        ("https://a.example/cb?", "https://a.example/cb?code="),
+        ("https://a.example/cb?a=b", "https://a.example/cb?a=b&code="),
+        ("https://a.example/cb?a=b&", "https://a.example/cb?a=b&code="),
+    ],
+)
+def test_the_code_follows_the_redirect_uri_as_it_is(api, uri, sent):
+    browser = Browser(api, uris=(uri,))
+
+    answer = browser.submit(browser.get(redirect_uri=uri), browser.code())
+
+    assert answer.headers["Location"].startswith(sent)
+    parsed = parse_authorization_code_response(answer.headers["Location"], STATE)
+    assert parsed["code"].startswith("sclc_")
 
 
 def test_a_redirect_uri_keeps_its_own_query(api):
@@ -232,12 +252,33 @@ def test_a_consent_form_with_another_redirect_uri_gets_nowhere(browser):
     assert_goes_nowhere(answer)
 
 
-def test_a_consent_form_that_another_site_sends_gets_nowhere(browser):
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost:81"},
+        {"Origin": "https://localhost"},
+        {"Origin": "null"},
+        {"Origin": ""},
+    ],
+    ids=str,
+)
+def test_a_consent_form_that_another_site_sends_gets_nowhere(browser, headers):
     form = {"asked": urlencode(browser.asked()), "connect_code": browser.code()}
 
-    answer = browser.ask("POST", form=form, headers={"Sec-Fetch-Site": "cross-site"})
+    assert_goes_nowhere(browser.ask("POST", form=form, headers=headers), 403)
 
-    assert_goes_nowhere(answer, 403)
+    headers = {"Origin": "http://localhost"} if "Origin" in headers else {}
+    assert sent_to(browser.ask("POST", form=form, headers=headers))[0] == CALLBACK
+
+
+def test_the_form_of_the_longest_state_can_be_sent(browser):
+    for state in ('"' * 60_000, "s" * 65_000):
+        page = browser.get(state=state)
+
+        assert sent_to(browser.submit(page, browser.code()))[1]["state"] == state
 
 
 def test_a_client_that_waits_for_its_redirect_uri_shows_which_one_came(api):
