@@ -103,7 +103,8 @@ WITHHELD: Mapping[str, frozenset[str]] = {
     CLIENT_REGISTERED: _HASH,
     CONNECT_CODE_ISSUED: _HASH,
     CONSENT_GIVEN: _HASH | {"challenge", "salt"},
-    ACCESS_TOKEN_REVOKED: _HASH,
+    ACCESS_TOKEN_REVOKED: _HASH | {"assertion_sha256"},
+    CONSENT_WITHDRAWN: frozenset({"assertion_sha256"}),
     TOKENS_ISSUED: frozenset("access_sha256 refresh_sha256 redeems salt assertion_sha256".split()),
 }
 

@@ -320,8 +320,9 @@ def _changed(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
         tables.set(recorded, "networks", " ".join(effects["networks"]))
 
 
-def _ended(tables: _Tables, recorded: Recorded, _: _Effects) -> None:
+def _ended(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
     tables.end(recorded)
+    _assertion_used(tables, recorded, effects)
 
 
 _OF_CLIENTS = "grants", "redirect_uris", "trust"
@@ -361,14 +362,21 @@ def _tokens_issued(tables: _Tables, recorded: Recorded, effects: _Effects) -> No
     scopes = " ".join(effects["scopes"])
     access = effects["access_sha256"], effects["access_expires_at"]
     tables.add_secret(recorded, Use.ACCESS, *access, scopes)
-    for use in (Use.REFRESH, Use.ASSERTION):
-        if f"{use}_sha256" in effects:
-            sha256, expires_at = effects[f"{use}_sha256"], effects[f"{use}_expires_at"]
-            tables.add_secret(recorded, use, sha256, expires_at)
+    if "refresh_sha256" in effects:
+        refresh = effects["refresh_sha256"], effects["refresh_expires_at"]
+        tables.add_secret(recorded, Use.REFRESH, *refresh)
+    _assertion_used(tables, recorded, effects)
 
 
 def _token_revoked(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
     tables.drop_secret(effects["sha256"])
+    _assertion_used(tables, recorded, effects)
+
+
+def _assertion_used(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
+    if "assertion_sha256" in effects:
+        used = effects["assertion_sha256"], effects["assertion_expires_at"]
+        tables.add_secret(recorded, Use.ASSERTION, *used)
 
 
 _FOLLOW: Mapping[str, _Follow] = {

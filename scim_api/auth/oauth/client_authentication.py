@@ -35,14 +35,16 @@ class Authenticated:
     address: str
     assertion: Verified | None = None
 
-    def effects(self) -> dict[str, str | None]:
+    def effects(self) -> dict[str, str]:
         """Return what is recorded of the proof, with tokens that are issued for it."""
+        return {"client_authentication": self.method, **self.used()}
+
+    def used(self) -> dict[str, str]:
+        """Return what is recorded of an assertion that is good for one request."""
         used = self.assertion
-        return {
-            "client_authentication": self.method,
-            "assertion_sha256": used.sha256 if used else None,
-            "assertion_expires_at": used.expires_at if used else None,
-        }
+        if used is None or used.sha256 is None or used.expires_at is None:
+            return {}
+        return {"assertion_sha256": used.sha256, "assertion_expires_at": used.expires_at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def authenticate(
         proved = Authenticated(client, presented.method, address)
     else:
         proved = _asserted(presented.assertion, client, address, endpoints, key_sets)
-    _must_be_allowed(client.credential, address)
+    _must_come_from(client.credential, address)
     return proved
 
 
@@ -172,19 +174,35 @@ def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -
     The client may have been removed or paused, or its assertion used, since it was let in. Return
     the version of the client's stream, 0 where that is in another ledger.
     """
-    client, used = by.client, by.assertion.sha256 if by.assertion else None
-    known, is_home = tenant.credentials, tenant.ledger.tenant == client.tenant.ledger.tenant
-    if used and (not is_home or known.secret(connection, used, Use.ASSERTION)):
+    must_be_unused(by, tenant, connection)
+    client, is_home = by.client, _is_home(by, tenant)
+    known = tenant.credentials
+    found = known.get(connection, client.id) if is_home else client.tenant.find_client(client.id)
+    if found is None or found.revoked_at:
+        raise InvalidClient("oauth.client_removed", "The client was removed.")
+    _must_come_from(found, by.address)
+    must_not_be_paused(found)
+    return found.version if is_home else 0
+
+
+def must_be_unused(by: Authenticated, tenant: Tenant, connection: Connection) -> None:
+    """Raise InvalidClient for an assertion that was used, as far as a ledger's newest state says.
+
+    That is recorded in the home only, in one append with what it was used for.
+    """
+    used = by.assertion.sha256 if by.assertion else None
+    if used is None:
+        return
+    if not _is_home(by, tenant) or tenant.credentials.secret(connection, used, Use.ASSERTION):
         raise InvalidClient(
             "oauth.assertion_used",
             "The client assertion was used before, or in another ledger than the client's own:"
             " each is good for one request.",
         )
-    found = known.get(connection, client.id) if is_home else client.tenant.find_client(client.id)
-    if found is None or found.revoked_at:
-        raise InvalidClient("oauth.client_removed", "The client was removed.")
-    _must_be_allowed(found, by.address)
-    return found.version if is_home else 0
+
+
+def _is_home(by: Authenticated, tenant: Tenant) -> bool:
+    return tenant.ledger.tenant == by.client.tenant.ledger.tenant
 
 
 def must_be_able(client: Client) -> None:
@@ -198,7 +216,7 @@ def must_be_able(client: Client) -> None:
         secrets = home.credentials.secrets(connection, client.id, Use.CLIENT_SECRET)
     if found is None or found.revoked_at:
         raise UnauthorizedClient("oauth.client_removed", "The client was removed.")
-    _must_not_be_paused(found)
+    must_not_be_paused(found)
     if client.trust is None and not any(each.is_live(now) for each in secrets):
         raise UnauthorizedClient(
             "oauth.no_secret",
@@ -236,8 +254,8 @@ def _must_have_secret(presented: Presented, client: Client) -> None:
         )
 
 
-def _must_be_allowed(client: Credential, address: str) -> None:
-    """Raise UnauthorizedClient for a client that is paused, or in none of its networks."""
+def _must_come_from(client: Credential, address: str) -> None:
+    """Raise UnauthorizedClient for a client that is in none of its networks."""
     if not may_come_from(address, client.networks):
         raise UnauthorizedClient(
             "oauth.network",
@@ -245,10 +263,10 @@ def _must_be_allowed(client: Credential, address: str) -> None:
             " scim-ledger client list.",
             address=address,
         )
-    _must_not_be_paused(client)
 
 
-def _must_not_be_paused(client: Credential) -> None:
+def must_not_be_paused(client: Credential) -> None:
+    """Raise UnauthorizedClient for a client that may do nothing now."""
     if client.allows == NOTHING:
         raise UnauthorizedClient(
             "oauth.paused",

@@ -22,6 +22,8 @@ from scim_api.auth.oauth.client_authentication import (
     Authenticated,
     Presented,
     authenticate,
+    must_be_unused,
+    must_not_be_paused,
     must_still_hold,
 )
 from scim_api.auth.oauth.clients import Client
@@ -87,6 +89,7 @@ class TokenEndpoint:
     def issue(self, request: Request) -> Answer:
         """Issue tokens (RFC 6749 §4.1.3, §4.4.2 and §6); raises OAuthError."""
         by, grant_type = self._client(request), request.form.get("grant_type")
+        must_not_be_paused(by.client.credential)
         request.admit(by.client.id)
         if grant_type is None:
             raise InvalidRequest("oauth.grant_type", "grant_type is missing.")
@@ -112,7 +115,7 @@ class TokenEndpoint:
     def revoke(self, request: Request) -> None:
         """Revoke a token (RFC 7009); one that is unknown is as good as revoked. Raises OAuthError.
 
-        With a refresh token its grant ends, with an access token that alone.
+        With a refresh token its grant ends, with an access token that alone. A paused client may.
         """
         by, text = self._client(request), request.form.get("token")
         if text is None:
@@ -120,7 +123,7 @@ class TokenEndpoint:
         token = tokens.parse(text.strip())
         tenant = self.tenants.find(token.tenant) if token else None
         if token and tenant and token.prefix in _REVOKED:
-            _revoke(request, by.client, tenant, token)
+            _revoke(request, by, tenant, token)
 
     def _client(self, request: Request) -> Authenticated:
         return authenticate(
@@ -184,9 +187,9 @@ def _scope(request: Request) -> str:
 _REVOKED = {Prefix.REFRESH: Use.REFRESH, Prefix.ACCESS: Use.ACCESS}
 
 
-def _revoke(request: Request, client: Client, tenant: Tenant, token: Token) -> None:
-    """Revoke a token, if it was given to the client; raises InvalidGrant."""
-    use, known = _REVOKED[token.prefix], tenant.credentials
+def _revoke(request: Request, by: Authenticated, tenant: Tenant, token: Token) -> None:
+    """Revoke a token, if it was given to the client; raises OAuthError."""
+    use, known, client = _REVOKED[token.prefix], tenant.credentials, by.client
 
     def decide(connection: Connection) -> Decided[None]:
         secret = known.secret(connection, token.sha256, use)
@@ -199,9 +202,13 @@ def _revoke(request: Request, client: Client, tenant: Tenant, token: Token) -> N
             )
         if use == Use.ACCESS and not secret.is_live(clock.timestamp()):
             return Decided(None)
-        revoked = Event(ACCESS_TOKEN_REVOKED, {"sha256": token.sha256})
+        try:
+            must_be_unused(by, tenant, connection)
+        except OAuthError as error:
+            return Decided(error)
+        revoked = Event(ACCESS_TOKEN_REVOKED, {"sha256": token.sha256, **by.used()})
         if use == Use.REFRESH:
-            revoked = Event(CONSENT_WITHDRAWN, {"why": "revoked by the client"})
+            revoked = Event(CONSENT_WITHDRAWN, {"why": "revoked by the client", **by.used()})
         return Decided(None, [Append(f"{owner.kind}-{owner.id}", owner.version, [revoked])])
 
     settle(tenant, decide, replace(request.metadata, actor=client.id))

@@ -9,6 +9,7 @@ from freezegun import freeze_time
 
 from ledger import clock
 from scim_api.auth.oauth.client_authentication import ASSERTION_TYPE
+from scim_api.auth.oauth.clients import GRANT_TYPES
 from scim_api.auth.oauth.errors import InvalidClient, OAuthError
 from scim_api.auth.oauth.key_sets import OLDEST, PAUSE, KeySets
 from scim_api.auth.oauth.trust import to_record
@@ -235,6 +236,35 @@ def test_an_assertion_of_its_own_is_good_for_one_code_of_its_home(service):
     assert service.opens(redeem("1")["access_token"])
     assert service.refusal(redeem, "1").code == "oauth.assertion_used"
     assert service.refusal(redeem, "2", "beta").code == "oauth.assertion_used"
+
+
+@pytest.mark.parametrize("what", ["access_token", "refresh_token"])
+def test_an_assertion_that_gave_a_token_back_is_used_up(service, what):
+    [client, _] = service.register(
+        with_secret=False, trust=to_record(hosts=HERE, jwks=key_set(OWN)), grants=GRANT_TYPES
+    )
+
+    def proof(jti):
+        said = {"iss": client.client_id, "sub": client.client_id, "aud": ENDPOINTS[0], "jti": jti}
+        signed = OWN.sign(said | times())
+        return {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
+
+    def redeem(jti):
+        code = service.consent(client)
+        return service.token({"grant_type": "authorization_code", "code": code, **proof(jti)})
+
+    def revoke(jti, token):
+        service.endpoint.revoke(service.request({"token": token, **proof(jti)}))
+
+    given, other = redeem("1"), redeem("2")
+    revoke("3", given[what])
+
+    assert service.refusal(revoke, "3", other[what]).code == "oauth.assertion_used"
+    assert service.refusal(revoke, "1", other[what]).code == "oauth.assertion_used"
+    form = {"grant_type": "client_credentials", **proof("3")}
+    assert service.refusal(service.token, form).code == "oauth.assertion_used"
+    assert service.opens(other["access_token"])
+    service.must_be_rebuildable()
 
 
 def test_the_events_hold_hashes_of_an_assertion_only(service, own):

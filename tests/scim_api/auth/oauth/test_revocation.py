@@ -2,6 +2,8 @@
 
 import pytest
 
+from scim_api.auth import credentials
+
 
 @pytest.fixture
 def client(service):
@@ -42,6 +44,14 @@ def test_a_token_that_ended_or_is_unknown_is_as_good_as_revoked(service, client,
     service.revoke(client, client[1])
 
     assert service.types("beta") == recorded
+
+
+def test_a_paused_client_gives_its_tokens_back(service, client, given):
+    credentials.change(service.ledger(), service.metadata(), client[0].id, allows="nothing")
+
+    service.revoke(client, given["refresh_token"])
+
+    assert service.types("beta")[-1] == "ConsentWithdrawn"
 
 
 def test_a_token_of_another_client_stays(service, given):
