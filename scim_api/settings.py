@@ -313,6 +313,11 @@ class Settings:
         return f"{parts.scheme}://{parts.netloc}{path}"
 
     @property
+    def takes_tokens(self) -> bool:
+        """Whether a token opens anything; with OAuth alone only access tokens do."""
+        return HEADER in self.authentication or BASIC in self.authentication
+
+    @property
     def local_url(self) -> str:
         """The SCIM base URL on this machine."""
         host = f"[{self.bind}]" if ":" in self.bind else self.bind

@@ -17,7 +17,7 @@ from scim_api.cli.ledgers import Done, attempts
 from scim_api.cli.terminal import Exit, Failure
 from scim_api.server.checks import sqlite_check
 from scim_api.server.log_file import trouble_with
-from scim_api.settings import Settings
+from scim_api.settings import HEADER, Settings
 from scim_api.tenants.tenants import ledger_names
 
 PORT_PATIENCE = 3.0  # seconds
@@ -76,11 +76,16 @@ def _must_be_free(settings: Settings) -> None:
 
 
 def _prepare_ledgers(console: Console) -> str | None:
-    """Migrate the ledgers; where there is none, make the default one and return its token."""
+    """Migrate the ledgers; where there is none, make the default one and return its token.
+
+    Where a token would open nothing, none is made.
+    """
     if not ledger_names(console.settings.data_dir):
         _must_be_new(console)
         expiry = credentials.usual_expiry()
         made = console.create("default")
+        if not console.settings.takes_tokens:
+            return None
         return credentials.issue(made, console.metadata(), "first", expires_at=expiry).token
 
     def prepare(name: str) -> Done:
@@ -119,17 +124,26 @@ def _introduce(settings: Settings, token: str | None) -> None:
         if not _print(f"Bearer token:  {token}"):
             _print("warning: the token could not be shown: make another", err=True)
         _print(f"(shown this once; it expires in {credentials.LIFETIME.days} days)")
+        where = (
+            "Authorization (HTTP Header or API Token): the token"
+            if HEADER in settings.authentication
+            else "Basic Auth, Username: any name, Password: the token"
+        )
         _print(
             "\nNext: in Okta open the app's Provisioning tab, choose Integration, and paste these"
-            " two into\n  SCIM connector base URL: the base URL    Authorization (HTTP Header or"
-            " API Token): the token\nthen press Test Connector Configuration."
+            f" two into\n  SCIM connector base URL: the base URL    {where}"
+            "\nthen press Test Connector Configuration."
         )
     if settings.base_url is None:
+        proxies = (
+            ""
+            if settings.trusted_proxies
+            else " and\nSCIM_TRUSTED_PROXIES=1, so that X-Forwarded headers are believed"
+        )
         _print(
             "\nOkta's cloud reaches this machine only by https: put a proxy with a certificate, or"
-            " a tunnel,\nin front of this address; then set SCIM_BASE_URL to the public URL and"
-            " SCIM_TRUSTED_PROXIES=1\nso that X-Forwarded headers are believed. SCIM_BIND=0.0.0.0"
-            " listens on every address."
+            " a tunnel,\nin front of this address; then set SCIM_BASE_URL to the public URL"
+            f"{proxies}.\nSCIM_BIND=0.0.0.0 listens on every address."
         )
 
 

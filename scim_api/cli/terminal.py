@@ -1,6 +1,7 @@
 """The terminal: what is printed there, in words or as JSON, how far a command is, exit codes."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -113,14 +114,33 @@ def cell(value: Any) -> str:
 
 
 def print_table(rows: Iterable[Mapping[str, Any]]) -> bool:
-    """Print rows under their names; return whether there were any."""
+    """Print rows under their names; return whether there were any.
+
+    Where that is wider than the terminal, each row is a block of its own.
+    """
     listed = list(rows)
     names = list(dict.fromkeys(name for row in listed for name in row))
     if listed:
         cells = [[cell(row.get(name)) for name in names] for row in listed]
         widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-        _print_columns([names, ["-" * width for width in widths], *cells])
+        if sum(widths) + 2 * (len(widths) - 1) > _columns():
+            _print_blocks(names, cells)
+        else:
+            _print_columns([names, ["-" * width for width in widths], *cells])
     return bool(listed)
+
+
+def _columns() -> int:
+    """Return how wide the terminal is, or COLUMNS says; a file or a pipe has no end."""
+    return shutil.get_terminal_size((sys.maxsize, 0)).columns
+
+
+def _print_blocks(names: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
+    """Print rows one below the other, without what is empty."""
+    for number, row in enumerate(cells):
+        if number:
+            click.echo()
+        _print_columns([pair for pair in zip(names, row, strict=True) if pair[1]])
 
 
 def print_record(record: Mapping[str, Any]) -> None:

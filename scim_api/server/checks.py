@@ -10,20 +10,18 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger import clock, owners
-from ledger.contract import LedgerError, SideFileUnavailable
+from ledger.contract import LedgerError
 from ledger.signing.known_heads import newest_trusted
 from ledger.sqlite.connection import SAFE_SQLITE, SIDE_FILES, SQLITE
 from ledger.sqlite.database import check_file
 from scim_api import settings as settings_
-from scim_api.auth import notices
-from scim_api.auth.oauth.clients import clients_of
-from scim_api.auth.oauth.key_sets import KeySetUnfit, file_of, must_be_key_set_url, saved_in
 from scim_api.recovery.restore import left_of
+from scim_api.server import credential_checks
+from scim_api.server.credential_checks import Finding
 from scim_api.server.health import MIN_FREE
 from scim_api.server.rights import service_user, wrong_rights
 from scim_api.settings import Settings, SettingsError
 from scim_api.tenants.tenants import Tenant, ledger_path
-from scim_api.tenants.usage import Use
 from scim_api.wiring import head_sources, keys_of, known_names
 
 MOST_NAMED = 1000  # accounts of a ledger that are named at once; all are counted
@@ -35,9 +33,6 @@ _SETTLE = (
     " inactive, set active to false. To keep a user active, set it to false, then to true. Either"
     " settles it"
 )
-
-
-Finding = tuple[bool, str]  # whether it is as it should be, and what there is to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +124,8 @@ def _ledger(
         ("signing key", _signing_key(tenant)),
         ("newest tree head", _newest_head(tenant, last)),
         ("erasures", _erasures(tenant)),
-        ("credentials", _credentials(tenant, settings)),
-        ("key sets", _key_sets(tenant, settings)),
+        ("credentials", credential_checks.expiry(tenant, settings)),
+        ("key sets", credential_checks.key_sets(tenant, settings)),
         ("accounts", _accounts(tenant)),
         ("unique values", _shared_values(tenant)),
         ("heads of others", _heads_of_others(tenant, settings)),
@@ -253,43 +248,6 @@ def _erasures(tenant: Tenant) -> Iterator[Finding]:
             f"not finished: those by the events at {', '.join(map(str, pending))}. The service"
             " finishes them by itself; so does scim-ledger erase ID with the same id",
         )
-
-
-def _credentials(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
-    """Find credentials that have expired, do within a week, or were misused; name others."""
-    found, uses = notices.expiring(tenant), dict[str, Use]()
-    with suppress(SideFileUnavailable):  # the check of that file says so
-        uses = tenant.usage.last_use_of_each()
-        for one in notices.unused(tenant, settings.unused_days):
-            named = f"{notices.WORDS[one.kind]} {one.name} ({one.id})"
-            yield True, f"{named} was not used for {settings.unused_days} days: is it needed?"
-    for each in found:
-        used = uses.get(each.credential.id)
-        last = f", last used at {used.last_at}" if used else ""
-        yield each.days > notices.WEEK, f"{each.what} {each.when}{last}: {each.advice}"
-    for reuse in notices.reuses(tenant):
-        yield reuse.mended, reuse.says
-    if not found:
-        yield True, f"none has expired or does within {max(notices.NOTICES)} days"
-
-
-def _key_sets(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
-    """Find clients whose keys may not be fetched; name the keys of the others."""
-    for client in clients_of(tenant):
-        url = (client.trust or {}).get("jwks_uri")
-        if url is None or client.credential.revoked_at:
-            continue
-        try:
-            must_be_key_set_url(url, settings.jwks_hosts)
-        except KeySetUnfit as error:
-            yield False, f"client {client.name} gets no tokens: {error}"
-            continue
-        saved = saved_in(file_of(tenant.ledger.path.parent, url))
-        says = "its first request fetches its keys"
-        if saved:
-            ids = ", ".join(str(key.kid) for key in saved[0]) or "none"
-            says = f"its keys are {ids}, fetched at {clock.timestamp(saved[1])}"
-        yield True, f"client {client.name}: {says}"
 
 
 def _accounts(tenant: Tenant) -> Iterator[Finding]:

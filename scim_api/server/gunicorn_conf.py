@@ -16,6 +16,7 @@ from scim_api.logs import gunicorn_logging, hold_standard_streams
 from scim_api.server.candidate import TRIAL
 from scim_api.server.log_file import Log, trouble_with
 from scim_api.server.master import tell_ready
+from scim_api.settings import HEADER
 
 hold_standard_streams()
 raise_limit()
@@ -102,13 +103,22 @@ def _show_how_to_call(problems: list[str]) -> None:
         program = program.relative_to(Path.cwd())
     folder = os.environ.get("SCIM_DATA_DIR")  # without it the command would look elsewhere
     where = f"SCIM_DATA_DIR={quote(folder)} " if folder else ""
-    lines = (
+    lines: tuple[str, ...] = (
         f"\n{ready}{_checked.base_url or _checked.local_url}",
         f"Make a token:  {where}{program} token create NAME",
-        f'Call it:       curl -H "Authorization: Bearer TOKEN" {_checked.local_url}/Users',
+        f"Call it:       curl {_how_to_send_a_token()} {_checked.local_url}/Users",
     )
+    if not _checked.takes_tokens:
+        lines = (lines[0], f"Register a client: {where}{program} client add NAME")
     with suppress(OSError):
         print(*lines, sep="\n", flush=True)
+
+
+def _how_to_send_a_token() -> str:
+    """Return the option of curl, in a way that is on."""
+    if HEADER in _checked.authentication:
+        return '-H "Authorization: Bearer TOKEN"'
+    return "--user okta:TOKEN"
 
 
 def worker_exit(server: Any, worker: Any) -> None:

@@ -29,6 +29,7 @@ from scim_api.cli.lookup import PastQuery
 from scim_api.cli.moments import expires_option, overlap_option
 from scim_api.cli.terminal import Exit, Failure, note, print_json, read_side_file, say
 from scim_api.protocol.policy import PRESETS
+from scim_api.settings import HEADER
 from scim_api.tenants.tenants import Tenant
 
 token = group(
@@ -118,6 +119,14 @@ def _show(console: Console, made: Mapping[str, Any], *, provisions: bool) -> Non
         return
     say(made["token"])
     note(f"shown this once; {'paste it into Okta now' if provisions else 'keep it now'}")
+    ways = console.settings.authentication
+    if not console.settings.takes_tokens:
+        note(
+            "warning: it opens nothing while SCIM_AUTHENTICATION has neither header nor basic:"
+            " scim-ledger client add registers an OAuth client"
+        )
+    elif HEADER not in ways:
+        note("it is the password of Basic Auth, with any user name: SCIM_AUTHENTICATION is basic")
     note(f"expires at {made['expires_at']}" if made["expires_at"] else "never expires")
     if made.get("former_until"):
         note(f"the former token works until {made['former_until']}")

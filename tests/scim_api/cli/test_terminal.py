@@ -120,3 +120,20 @@ def test_the_user_who_ran_sudo_is_the_operator(shell, monkeypatch, uid, operator
 def test_a_token_has_a_name_that_can_be_printed(shell, name):
     assert "printed" in shell("token", "create", name, code=2).err
     assert shell("token", "list", "--json").json == []
+
+
+def test_a_table_that_is_wider_than_the_terminal_is_a_block_for_each_row(shell, monkeypatch):
+    shell("token", "create", "okta", "--network", "192.0.2.0/24")
+    shell("token", "create", "near")
+    listed = shell("token", "list", "--json").json
+    assert "okta" in shell("token", "list").out.splitlines()[2]
+
+    monkeypatch.setenv("COLUMNS", "80")
+    said = shell("token", "list").out
+
+    blocks = [block.splitlines() for block in said.split("\n\n")]
+    assert [block[0].split() for block in blocks] == [["id", row["id"]] for row in listed]
+    assert ["networks", "192.0.2.0/24"] in [line.split() for line in blocks[0]]
+    assert not any(line.startswith("networks") for line in blocks[1])
+    assert max(map(len, said.splitlines())) <= 80
+    assert shell("token", "list", "--json").json == listed

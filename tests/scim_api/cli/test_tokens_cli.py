@@ -20,6 +20,23 @@ def test_create_prints_the_token_alone_on_stdout(shell):
     assert made.err.startswith("shown this once; paste it into Okta now\n")
 
 
+@pytest.mark.parametrize(
+    ("on", "says", "checked"),
+    [
+        ("oauth", "warning: it opens nothing while", "so 1 token cannot be used"),
+        ("basic", "it is the password of Basic Auth, with any user name", None),
+        ("header,basic", "expires at", None),
+    ],
+)
+def test_create_and_doctor_say_of_what_use_a_token_is(shell, monkeypatch, on, says, checked):
+    monkeypatch.setenv("SCIM_AUTHENTICATION", on)
+
+    assert shell("token", "create", "okta").err.splitlines()[1].startswith(says)
+    found = shell("doctor").out
+    assert ("cannot be used" in found) == bool(checked)
+    assert (checked or "") in found
+
+
 def test_create_can_answer_in_json(shell):
     made = shell("token", "create", "okta", "--json")
 
