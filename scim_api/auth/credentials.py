@@ -4,6 +4,7 @@ Of a secret only its hash is kept.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -133,16 +134,18 @@ def change(
     return record(tenant, metadata, id_, event)
 
 
-def revoke(tenant: Tenant, metadata: Metadata, id_: str, why: str = "operator") -> None:
+def revoke(tenant: Tenant, metadata: Metadata, id_: str, why: str = "operator") -> bool:
     """End a credential, of whatever kind: the next request with it is refused.
 
-    `why` is recorded of a grant, which others can end, too.
+    `why` is recorded of a grant, which others can end, too. Return whether it had not ended yet.
     """
 
     def event(found: Credential) -> Event:
         return Event(ENDINGS[found.kind], {"why": why} if found.kind == GRANT else {})
 
-    record(tenant, metadata, id_, event)
+    with suppress(CredentialEnded):
+        return record(tenant, metadata, id_, event)
+    return False
 
 
 def record(

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,14 +14,11 @@ from ledger.events import (
     CLIENT,
     CLIENT_CHANGED,
     CLIENT_REGISTERED,
-    CLIENT_REMOVED,
-    CONSENT_WITHDRAWN,
     Event,
     Metadata,
 )
 from projections.current.credentials import Credential
 from scim_api.auth import credentials, tokens
-from scim_api.auth.credentials import CredentialEnded
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.auth.tokens import Prefix
 from scim_api.tenants.tenants import Tenant, Tenants
@@ -105,23 +102,29 @@ def register(
     One that waits for its redirect URI gets none. Without `expires_at` its secret never expires.
     """
     secret = tokens.issue(tenant.ledger.tenant, Prefix.CLIENT_SECRET) if with_secret else None
-    effects: dict[str, Any] = {
+    ends = expires_at if secret else None
+    effects = {
         "name": name,
         "grants": [each for each in GRANT_TYPES if each in set(grants)],
         "scopes": sorted(str(scope) for scope in set(scopes)),
         "redirect_uris": _checked(redirect_uris),
         "sha256": tokens.digest(secret) if secret else None,
-        "expires_at": expires_at if secret else None,
+        "expires_at": ends,
         "trust": dict(trust) if trust else None,
         "networks": list(networks) or None,
         "policy": policy,
     }
+    return Registered(_recorded(tenant, metadata, effects), secret, ends)
+
+
+def _recorded(tenant: Tenant, metadata: Metadata, effects: Mapping[str, Any]) -> Client:
+    """Record a new client and return it."""
     event = Event(CLIENT_REGISTERED, {k: v for k, v in effects.items() if v is not None})
     id_ = clock.uuid7()
     tenant.ledger.append([Append(f"{CLIENT}-{id_}", NO_STREAM, [event])], metadata)
     client = _get(tenant, id_)
     assert client
-    return Registered(client, secret, effects["expires_at"])
+    return client
 
 
 def home_of(client_id: str) -> str | None:
@@ -182,15 +185,6 @@ def change(
 Left = dict[str, Exception]  # the ledgers in which something could not be done, and why
 
 
-def withdraw(tenant: Tenant, grant: str, metadata: Metadata, *, why: str) -> bool:
-    """End a grant for good: its tokens are refused from now on. Return whether it had not ended."""
-    with suppress(CredentialEnded):
-        return credentials.record(
-            tenant, metadata, grant, lambda _: Event(CONSENT_WITHDRAWN, {"why": why})
-        )
-    return False
-
-
 def remove(client: Client, tenants: Sequence[Tenant], metadata: Metadata) -> tuple[bool, Left]:
     """Withdraw the grants of a client in every ledger of the service, then remove it.
 
@@ -199,10 +193,7 @@ def remove(client: Client, tenants: Sequence[Tenant], metadata: Metadata) -> tup
     changed, and what is left.
     """
     changed = [_withdraw_all(client, tenants, metadata, Left())]
-    with suppress(CredentialEnded):
-        changed.append(
-            credentials.record(client.tenant, metadata, client.id, lambda _: Event(CLIENT_REMOVED))
-        )
+    changed.append(credentials.revoke(client.tenant, metadata, client.id))
     left = Left()
     changed.append(_withdraw_all(client, tenants, metadata, left))
     return any(changed), left
@@ -215,7 +206,7 @@ def _withdraw_all(
     for tenant in tenants:
         with _noting(left, tenant):
             for grant in _live_grants(client, tenant):
-                ended.append(withdraw(tenant, grant.id, metadata, why="client removed"))
+                ended.append(credentials.revoke(tenant, metadata, grant.id, "client removed"))
     return any(ended)
 
 

@@ -1,13 +1,10 @@
 """One-time codes of `scim-ledger connect`: whoever has one may connect a client to its ledger."""
 
-from contextlib import suppress
-
 from ledger import clock
 from ledger.contract import NO_STREAM, Append, Connection
 from ledger.events import CONNECT_CODE, CONNECT_CODE_ISSUED, Event, Metadata
 from projections.current.credentials import Credential, Use
 from scim_api.auth import credentials, tokens
-from scim_api.auth.credentials import CredentialEnded
 from scim_api.auth.oauth.clients import Client
 from scim_api.auth.oauth.errors import AccessDenied
 from scim_api.auth.tokens import Prefix, Token
@@ -38,8 +35,7 @@ def cancel_all(tenant: Tenant, metadata: Metadata) -> int:
             and not any(s.spent_at for s in known.secrets(connection, each.id, Use.CONNECT))
         ]
     for id_ in unused:
-        with suppress(CredentialEnded):  # cancelled by another at this moment
-            credentials.revoke(tenant, metadata, id_)
+        credentials.revoke(tenant, metadata, id_)
     return len(unused)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
@@ -22,6 +22,7 @@ from ledger.events import (
 from projections.current.credentials import Use
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients, connect_codes
+from scim_api.auth.oauth.arrived import arrived
 from scim_api.auth.oauth.client_authentication import must_be_able
 from scim_api.auth.oauth.clients import Client
 from scim_api.auth.oauth.decisions import Decided, settle
@@ -132,14 +133,14 @@ def asked(by: Asking, parameters: Mapping[str, str]) -> Asked:
         )
     scope = parameters.get("scope", "")
     challenge = _challenge(parameters)
-    arrived: dict[str, Any] = {
-        "parameters": known_names(parameters),
+    came: dict[str, Any] = {
+        **arrived(parameters),
         "scope": len(scope),
         "state": len(by.state or ""),
     }
     if challenge:
-        arrived["pkce"] = "S256"
-    return Asked(by, granted(scope, by.client.credential.scopes), challenge, arrived)
+        came["pkce"] = "S256"
+    return Asked(by, granted(scope, by.client.credential.scopes), challenge, came)
 
 
 def _challenge(parameters: Mapping[str, str]) -> str | None:
@@ -152,23 +153,6 @@ def _challenge(parameters: Mapping[str, str]) -> str | None:
             "code_challenge must be a SHA-256 in base64url, with code_challenge_method S256.",
         )
     return challenge
-
-
-_KNOWN = frozenset(
-    (
-        *("client_id", "redirect_uri", "state", "response_type", "scope", "code_challenge"),
-        *("code_challenge_method", "nonce", "prompt", "response_mode", "resource", "login_hint"),
-        *("grant_type", "code", "client_secret", "code_verifier"),
-    )
-)
-
-
-def known_names(parameters: Iterable[str]) -> list[str]:
-    """Return the names of what came, for the record: no document says what Okta sends.
-
-    Only those that are known: a name could be a secret that was put in the wrong place.
-    """
-    return sorted(_KNOWN.intersection(parameters))
 
 
 def fits(challenge: str, verifier: str) -> bool:

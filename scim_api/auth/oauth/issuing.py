@@ -67,17 +67,6 @@ def new_salt() -> str:
     return secrets.token_hex(16)
 
 
-def arrived(form: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return what is recorded of how a client asked: names only. No document says what comes."""
-    return {"parameters": sorted(name for name in form if name in _KNOWN)}
-
-
-_KNOWN = (
-    *("grant_type", "code", "redirect_uri", "code_verifier", "client_id", "client_secret"),
-    *("client_assertion", "client_assertion_type", "scope", "resource", "audience"),
-)
-
-
 def issued_event(
     issued: Issued, lifetimes: Lifetimes, now: datetime, effects: Mapping[str, Any]
 ) -> Event:

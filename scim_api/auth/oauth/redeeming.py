@@ -11,14 +11,14 @@ from ledger.events import GRANT, REUSE_DETECTED, Event
 from projections.current.credentials import Credential, Secret, Use
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients
+from scim_api.auth.oauth.arrived import arrived
 from scim_api.auth.oauth.client_authentication import Authenticated, must_still_hold
-from scim_api.auth.oauth.consent import fits, known_names
+from scim_api.auth.oauth.consent import fits
 from scim_api.auth.oauth.decisions import Decided
 from scim_api.auth.oauth.errors import InvalidGrant, OAuthError
 from scim_api.auth.oauth.issuing import (
     Issued,
     Lifetimes,
-    arrived,
     issued_event,
     new_pair,
     new_salt,
@@ -124,7 +124,6 @@ class Redemption:
         if self.use == Use.CODE:
             self._must_fit(grant)
             effects["arrived"] = arrived(self.form)
-            effects["arrived"] = {"parameters": known_names(self.form)}
             with_refresh = clients.REFRESH_TOKEN in self.by.client.grants
             pair = new_pair(self._ledger, with_refresh)
             scopes = tuple(sorted(grant.scopes))

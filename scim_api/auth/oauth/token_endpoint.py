@@ -18,6 +18,7 @@ from ledger.events import (
 from projections.current.credentials import Use
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients
+from scim_api.auth.oauth.arrived import arrived
 from scim_api.auth.oauth.client_authentication import (
     Authenticated,
     Presented,
@@ -35,7 +36,7 @@ from scim_api.auth.oauth.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
-from scim_api.auth.oauth.issuing import Issued, Lifetimes, arrived, issued_event, new_pair
+from scim_api.auth.oauth.issuing import Issued, Lifetimes, issued_event, new_pair
 from scim_api.auth.oauth.key_sets import KeySets
 from scim_api.auth.oauth.redeeming import Redemption
 from scim_api.auth.oauth.scopes import granted

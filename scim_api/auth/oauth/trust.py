@@ -68,16 +68,7 @@ def to_record(
     """
     if (jwks is None) == (jwks_uri is None):
         raise TrustUnfit("give either the URL of a key set or the key set itself")
-    identity = (issuer, subject, *audiences)
-    if any(identity) and not (issuer and subject and audiences):
-        raise TrustUnfit("an issuer, a subject and an audience are needed together")
-    if tenant and not issuer:
-        raise TrustUnfit("a tenant needs an issuer")
-    if len(audiences) > MOST_AUDIENCES:
-        raise TrustUnfit(f"at most {MOST_AUDIENCES} audiences can be given")
-    for value in filter(None, (*identity, tenant)):
-        if len(value) > LONGEST or not value.isprintable() or value != value.strip():
-            raise TrustUnfit(f"{value[:80]!r} is too long, or has blanks around it")
+    _must_be_identity(issuer, subject, audiences, tenant)
     if unknown := [each for each in algorithms if each not in ALGORITHMS]:
         raise TrustUnfit(f"{unknown[0]} is not one of {', '.join(ALGORITHMS)}")
     recorded: dict[str, Any] = {
@@ -90,3 +81,19 @@ def to_record(
         "jwks_uri": None if jwks_uri is None else must_be_key_set_url(jwks_uri, hosts),
     }
     return {name: value for name, value in recorded.items() if value}
+
+
+def _must_be_identity(
+    issuer: str | None, subject: str | None, audiences: Sequence[str], tenant: str | None
+) -> None:
+    """Raise TrustUnfit unless it is all of somebody's identity, or none."""
+    identity = (issuer, subject, *audiences)
+    if any(identity) and not (issuer and subject and audiences):
+        raise TrustUnfit("an issuer, a subject and an audience are needed together")
+    if tenant and not issuer:
+        raise TrustUnfit("a tenant needs an issuer")
+    if len(audiences) > MOST_AUDIENCES:
+        raise TrustUnfit(f"at most {MOST_AUDIENCES} audiences can be given")
+    for value in filter(None, (*identity, tenant)):
+        if len(value) > LONGEST or not value.isprintable() or value != value.strip():
+            raise TrustUnfit(f"{value[:80]!r} is too long, or has blanks around it")

@@ -303,7 +303,7 @@ def withdraw_consent(console: Console, consent: str) -> None:
         raise Failure(f"there is no consent {consent!r} in ledger {tenant.name}", Exit.NOT_FOUND)
     if found.revoked_at:
         raise Failure(f"consent {consent} ended already, at {found.revoked_at}")
-    changed = clients.withdraw(tenant, consent, console.metadata(), why="operator")
+    changed = credentials.revoke(tenant, console.metadata(), consent)
     console.change(
         changed, f"withdrew the consent for {found.name} ({consent})", "it has just ended"
     )

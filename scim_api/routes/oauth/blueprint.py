@@ -1,6 +1,5 @@
 """The routes of the authorization server, which need no token; without OAuth there are none."""
 
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Response
@@ -23,11 +22,7 @@ from scim_api.web.guard import route
 def oauth_blueprint(settings: Settings, tenants: Tenants) -> Blueprint:
     """Return the authorization server."""
     oauth = Blueprint("oauth", __name__, template_folder="templates")
-    lifetimes = Lifetimes(
-        timedelta(minutes=settings.access_token_minutes),
-        timedelta(days=settings.refresh_token_days),
-    )
-    endpoint = TokenEndpoint(tenants, KeySets(settings.jwks_hosts), lifetimes)
+    endpoint = TokenEndpoint(tenants, KeySets(settings.jwks_hosts), Lifetimes.of(settings))
     route(oauth, "GET", AUTHORIZE, authorize.show, tenants=tenants)
     route(oauth, "POST", AUTHORIZE, authorize.decide, tenants=tenants)
     route(oauth, "POST", TOKEN, token.issue, endpoint=endpoint)

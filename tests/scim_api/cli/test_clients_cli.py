@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from freezegun import freeze_time
 
 import app
+from scim_api.auth import credentials
 from scim_api.auth.oauth import clients, consent
 from scim_api.auth.oauth.key_sets import KeySets
 from scim_api.auth.oauth.trust import ALGORITHMS
@@ -419,7 +420,7 @@ def test_a_consent_that_has_ended_is_not_withdrawn_again(shell, add, service, li
     [given] = listed()["okta"]["consents"]
     shell("client", "withdraw", given["id"])
 
-    clients.withdraw(service.ledger("default"), given["id"], service.metadata(), why="again")
+    credentials.revoke(service.ledger("default"), service.metadata(), given["id"])
 
     assert service.types("default").count("ConsentWithdrawn") == 1
 

@@ -28,12 +28,8 @@ def test_a_client_can_be_connected_to_two_ledgers_that_do_not_mix(service, clien
     for name, other in (("acme", "beta"), ("beta", "acme")):
         assert service.opens(given[name]["access_token"], name)
         assert not service.opens(given[name]["access_token"], other)
-    clients.withdraw(
-        service.ledger("beta"),
-        service.events("beta")[0].subject,
-        service.metadata(),
-        why="operator",
-    )
+    beta, grant = service.ledger("beta"), service.events("beta")[0].subject
+    credentials.revoke(beta, service.metadata(), grant)
     assert service.opens(given["acme"]["access_token"])
     assert not service.opens(given["beta"]["access_token"], "beta")
 

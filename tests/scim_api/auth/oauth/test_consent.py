@@ -71,8 +71,8 @@ def test_the_same_form_gets_no_code_that_was_redeemed_ended_or_withdrawn(service
     for end in (
         lambda code: service.redeem(client, code),
         lambda code: time.tick(timedelta(seconds=60)),
-        lambda code: clients.withdraw(
-            service.ledger(), service.events()[-1].subject, service.metadata(), why="operator"
+        lambda code: credentials.revoke(
+            service.ledger(), service.metadata(), service.events()[-1].subject
         ),
     ):
         with freeze_time(clock.now()) as time:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from ledger import clock
-from scim_api.auth.oauth import clients
+from scim_api.auth import credentials
 from scim_api.auth.oauth.clients import BY_CONSENT, CLIENT_CREDENTIALS
 from scim_api.auth.oauth.errors import OAuthError
 from tests.scim_api.auth.oauth.service import Service
@@ -175,7 +175,7 @@ class OAuth(RuleBasedStateMachine):
         grant = latest([grant for grant in self.grants if grant.live], which)
         with self.at_this_time():
             tenant, metadata = self.service.ledger(grant.ledger), self.service.metadata()
-            clients.withdraw(tenant, grant.id, metadata, why="operator")
+            credentials.revoke(tenant, metadata, grant.id)
         grant.live = False
         grant.recorded += 1
 
