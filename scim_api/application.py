@@ -11,7 +11,7 @@ from scim_api.audit.parameters import BASE
 from scim_api.audit.routes import audit_blueprint, tlog_blueprint
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi.document import openapi_blueprint
-from scim_api.protocol.errors import NotServed, Refusal
+from scim_api.protocol.errors import NotServed, Refusal, Unavailable
 from scim_api.routes.blueprint import scim_blueprint
 from scim_api.routes.oauth.addresses import BASE as OAUTH_BASE
 from scim_api.routes.oauth.answers import refused as oauth_refusal
@@ -120,7 +120,7 @@ def _failed(error: Exception) -> Response:
     if refusal.status == 401 and (too_many := exchange.limits.count_refusal(exchange.address)):
         error, refusal = too_many, too_many.refusal()
     exchange.outcome = refusal
-    if refusal.status >= 500 and not isinstance(error, NotServed):
+    if refusal.status >= 500 and not isinstance(error, NotServed | Unavailable):
         fields = {"request_id": exchange.id}
         LOGGER.error("request failed", exc_info=error, extra={"fields": fields})
     if request.path.startswith(f"{OAUTH_BASE}/") and OAUTH in exchange.settings.authentication:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ledger.events import REVISIONS
+from ledger.events import NO_RESOURCES, REVISIONS
 from ledger.user_agents import FAMILIES, UNKNOWN
 from projections.query.matching import matches
 from projections.query.model import Compare, Filter, Leaf, Not, Operator, Or, Present, Type, mapped
@@ -12,6 +12,7 @@ from scim_api.protocol.filter import parse_filter
 from scim_api.protocol.schema.attributes import Attribute, Records
 from scim_api.protocol.schema.resource_types import KINDS
 
+_CATEGORIES = (*KINDS, *(stream.removesuffix("-") for stream in NO_RESOURCES))
 EVENT = Records.of(
     "Event",
     "Something that happened, as the ledger recorded it.",
@@ -19,7 +20,7 @@ EVENT = Records.of(
     Attribute("at", "When it was recorded.", Type.DATE_TIME, case_exact=True),
     Attribute("type", "What happened, such as Deactivated.", case_exact=True),
     Attribute("stream", "What it happened to, such as User-<id>.", case_exact=True),
-    Attribute("resourceType", "The kind of that: User, Group, Credential.", case_exact=True),
+    Attribute("resourceType", f"The kind of that: {', '.join(_CATEGORIES)}.", case_exact=True),
     Attribute("userName", "The name, then, of the user it happened to."),
     Attribute("actor", "The id of the credential that caused it, or operator.", case_exact=True),
     Attribute("credential", "The name of that credential, as it was given to it."),
@@ -36,7 +37,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     key: {word.lower(): word for word in words}
     for key, words in {
         "type": (*REVISIONS,),
-        "resourceType": (*KINDS, "Credential", "Settings", "Ledger"),
+        "resourceType": _CATEGORIES,
         "client": (*FAMILIES, UNKNOWN),
     }.items()
 }

@@ -12,7 +12,7 @@ from gunicorn.util import http_date, unquote_to_wsgi_str
 from ledger import clock
 from scim_api.auth.oauth.errors import document_of
 from scim_api.logs import LOGGER
-from scim_api.protocol.errors import ScimError, error_document
+from scim_api.protocol.errors import Refusal, ScimError, error_document
 from scim_api.server.connection import Connection
 from scim_api.server.parsing import Head
 from scim_api.web.messages import JSON, SCIM_JSON
@@ -129,14 +129,14 @@ def _prepared(
 def refusal(error: Exception, *, oauth: bool = False) -> bytes:
     """Return the answer to what is no HTTP, too long, or late for this server, and log it.
 
-    With `oauth` an error of ours has the form of RFC 6749 instead of SCIM's.
+    With `oauth` it has the form of RFC 6749 instead of SCIM's.
     """
     status, detail = _meaning(error)
     own = error.refusal().headers if isinstance(error, ScimError) else {}
     request_id = clock.uuid7()
     kind, document = SCIM_JSON, error_document(status, detail)
-    if oauth and isinstance(error, ScimError):
-        kind, document = JSON, document_of(error, error.refusal())
+    if oauth:
+        kind, document = JSON, document_of(error, Refusal(status, "", detail, detail))
     body = orjson.dumps(document)
     head = (
         f"HTTP/1.1 {status} {_REASONS[status]}\r\nConnection: close\r\n"

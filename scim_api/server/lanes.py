@@ -23,12 +23,12 @@ def lane_of(request: Any) -> int:
     """Return the lane of a request: it may write, wait for an event, or wait for a key set."""
     if request is None or request.method in _READING:
         return WAITS if request and waits(request.path, request.query) else READS
-    if _asks_for_a_grant(request.path):
+    if asks_for_a_grant(request.path):
         return GRANTS
     return READS if request.path.rstrip("/").endswith("/.search") else WRITES
 
 
-def _asks_for_a_grant(path: str) -> bool:
+def asks_for_a_grant(path: str) -> bool:
     """Return whether a path is one of OAuth's: a key set is fetched there, if anywhere."""
     if "oauth" not in path and "%" not in path:
         return False  # by far the most

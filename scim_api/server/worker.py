@@ -19,7 +19,7 @@ from scim_api.logs import LOGGER
 from scim_api.protocol.errors import answer_to
 from scim_api.server.answers import Interrupted, refusal, respond
 from scim_api.server.connection import STALL, Connection
-from scim_api.server.lanes import GRANTS, WAITS, WRITES, Lanes
+from scim_api.server.lanes import GRANTS, WAITS, WRITES, Lanes, asks_for_a_grant
 from scim_api.server.parsing import rules_of
 from scim_api.server.poller import LOOK, Limits, Poller
 from scim_api.server.runtime import runtime_of
@@ -92,7 +92,7 @@ class ScimWorker(Worker):  # type: ignore[misc]
         try:
             data, close = self._answer_to(connection)
         except Exception as error:
-            data, close = refusal(error, oauth=connection.lane == GRANTS), True
+            data, close = refusal(error, oauth=_is_for_oauth(connection)), True
         connection.is_answered(data, close=close)
         if connection.outgoing and self._poller.is_crowded():
             connection.send_all()
@@ -145,6 +145,14 @@ class ScimWorker(Worker):  # type: ignore[misc]
     def is_parent_alive(self) -> bool:
         """Return whether gunicorn's master lives; without it nobody would end this worker."""
         return bool(self.ppid == os.getppid())
+
+
+def _is_for_oauth(connection: Connection) -> bool:
+    """Return whether a client of OAuth reads the refusal, of what is not even a request too."""
+    if connection.request is not None:
+        return connection.lane == GRANTS
+    path = bytes(connection.received[:100]).decode("latin-1").partition(" ")[2]
+    return asks_for_a_grant(path)
 
 
 def _tidy(*, keep_nothing: bool) -> None:

@@ -166,11 +166,13 @@ class Exchange:
         scheme = environ["wsgi.url_scheme"]
         return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
-    def metadata(self, via: str, actor: str | None = None) -> Metadata:
+    def metadata(self, via: str, actor: str | None = None, *, browser: bool = False) -> Metadata:
         """Return who causes a change: an opaque id, and the rest where it can be erased.
 
-        It is the credential that was sent, unless another way to authenticate says who it is.
+        It is the credential that was sent, unless another way to authenticate says who it is. Of a
+        person's `browser` neither address nor User-Agent are told: nobody could erase them.
         """
+        whose = {} if browser else {"client": self.client, "address": self.address}
         return Metadata(
             actor=self.principal.credential.id if actor is None else actor,
             via=via,
@@ -178,8 +180,7 @@ class Exchange:
             request={
                 "method": self.environ["REQUEST_METHOD"],
                 "path": self.environ["PATH_INFO"],
-                "client": self.client,
-                "address": self.address,
+                **whose,
                 "id": self.id,
             },
         )

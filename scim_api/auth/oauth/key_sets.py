@@ -177,6 +177,12 @@ class _Kept:
     trouble: str | None = None  # why that brought no keys
     fetching: threading.Lock = field(default_factory=threading.Lock)
 
+    def has_trouble(self, url: str, error: Exception) -> None:
+        """Note why a URL brought no keys; the log says it once."""
+        if self.trouble != str(error):
+            _warn("keys not fetched", url, error)
+        self.trouble = str(error)
+
 
 class KeySets:
     """The key sets that are fetched by URL, each kept in a file of its ledger's folder.
@@ -196,8 +202,8 @@ class KeySets:
 
         Raises KeysUnavailable where none is known and the URL cannot be asked.
         """
-        self._must_be_allowed(url)
         kept, file = self._known(folder, url)
+        self._must_be_allowed(url, kept)
         found, age = matching(kept.keys, kid), _age(kept)
         if found and age < REFRESH:
             return found
@@ -217,11 +223,12 @@ class KeySets:
             raise KeysUnavailable(kept.trouble, max(1, math.ceil(wait)))
         return found
 
-    def _must_be_allowed(self, url: str) -> None:
+    def _must_be_allowed(self, url: str, kept: _Kept) -> None:
         """Raise KeysUnavailable for a host that the settings no longer allow, known or not."""
         try:
             must_be_key_set_url(url, self._hosts)
         except KeySetUnfit as error:
+            kept.has_trouble(url, error)
             raise KeysUnavailable(str(error), int(PAUSE)) from None
 
     def _known(self, folder: Path, url: str) -> tuple[_Kept, Path]:
@@ -248,9 +255,7 @@ class KeySets:
             kept.trouble = None
             _save({"url": url, "fetched_at": clock.timestamp(now)}, document["keys"], kept, file)
         except (RemoteTrouble, KeySetUnfit) as error:
-            if kept.trouble != str(error):
-                _warn("keys not fetched", url, error)
-            kept.trouble = str(error)
+            kept.has_trouble(url, error)
         finally:
             kept.fetching.release()
 

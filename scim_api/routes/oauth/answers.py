@@ -22,8 +22,9 @@ _PRIVATE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
 
 
 def query_of(exchange: Exchange) -> str:
+    """Return the query of the address; bytes that are not UTF-8 stay what they are."""
     query: str = exchange.environ.get("QUERY_STRING", "")
-    return query
+    return query.encode("latin-1").decode(errors="surrogateescape")
 
 
 def read_form(exchange: Exchange, most: int = MOST) -> str:

@@ -80,7 +80,7 @@ def _answered(
         return redirect(by.refused(exchange.root_url, error))
     if form is None:
         return _consent_page(exchange, asked, given)
-    who = exchange.metadata("oauth.authorize", actor="")  # the grant, once there is one
+    who = exchange.metadata("oauth.authorize", actor="", browser=True)  # then the grant
     try:
         code = consent.give(asked, form.get("connect_code", ""), tenants, who)
     except AccessDenied as error:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ledger.events import STREAMS
 from tests.scim_api.client import refusal, replace
 
 LEDGER = "/ledger/v1"
@@ -82,6 +83,14 @@ def test_a_word_that_there_is_not_is_refused_with_those_there_are(auditor, filte
 
     assert refusal(answer)[:2] == (400, "invalidFilter")
     assert words in answer.json["detail"]
+
+
+def test_every_kind_of_stream_can_be_filtered_by(auditor, lived):
+    """A type whose streams are about nothing in particular is about resources."""
+    kinds = {each for some in STREAMS.values() for each in some} | {"Role-", "Entitlement-"}
+
+    for kind in kinds:
+        found(auditor, f'resourceType eq "{kind[:-1]}"')
 
 
 def test_the_feed_takes_the_same_filters(auditor, lived):

@@ -421,6 +421,23 @@ def test_a_request_line_over_the_limit_is_414(server):
 
 
 @pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/oauth/token?scope=" + "a" * 9000, [], 414),
+        ("/oauth/token", [b"X: " + b"a" * 9000], 431),
+        ("/oauth/revoke", [b"Host: twice"], 400),
+    ],
+    ids=["line", "headers", "host"],
+)
+def test_no_request_of_oauth_is_refused_in_scim_json(server, path, headers, status):
+    raw = server.say(request(server, f"POST {path} HTTP/1.1".encode(), *headers))
+
+    found, told, body = answers(raw)[-1]
+    assert (found, told["content-type"]) == (status, "application/json")
+    assert json.loads(body)["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         [b"X: " + b"a" * 9000],

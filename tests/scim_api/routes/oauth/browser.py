@@ -50,14 +50,14 @@ class Browser:
         client = client or self.client
         return connect_codes.issue(self.tenant, client, self._operator, expires_at=until)
 
-    def submit(self, page, connect_code="", decision="connect"):
+    def submit(self, page, connect_code="", decision="connect", **more):
         """Send the form of a page."""
         assert page.status_code in (200, 403), page.text
         hidden = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text)
         form = {name: unescape(value) for name, value in hidden}
         form |= {"connect_code": connect_code, "decision": decision}
         action = unescape(re.search(r'action="([^"]*)"', page.text)[1])
-        return self.ask("POST", action, form)
+        return self.ask("POST", action, form, **more)
 
     def consent(self, **given):
         """Return the authorization code that consent gives."""

@@ -117,6 +117,30 @@ def test_a_redirect_uri_keeps_its_own_query(api):
     assert answer.headers["Location"].startswith(f"{uri}&code=sclc_")
 
 
+def test_state_that_was_not_encoded_comes_back_byte_for_byte(browser):
+    query = urlencode(browser.asked(state=None)) + "&state=\xc3\xa9%\xff%C3"  # as WSGI has bytes
+
+    page = browser.ask("GET", environ_overrides={"QUERY_STRING": query})
+
+    location = browser.submit(page, browser.code()).headers["Location"]
+    assert "&state=%C3%A9%25%FF%C3&" in location
+
+
+def test_of_the_browser_nothing_is_recorded_that_nobody_could_erase(browser):
+    person = {"User-Agent": "Janes Browser", "X-Request-Id": "0123456789abcdef"}
+    page = browser.get()
+    browser.submit(page, browser.code(), headers=person)
+
+    *_, used, given = browser.tenant.ledger.read_all()
+    assert {used.type, given.type} == {"ConnectCodeUsed", "ConsentGiven"}
+    for event in (used, given):
+        assert event.request == {
+            "method": "POST",
+            "path": "/oauth/authorize",
+            "id": "0123456789abcdef",
+        }
+
+
 @pytest.mark.parametrize("state", [None, "é" * 10_000, "\r\n\u0000\u2028", "\udcff"])
 def test_state_comes_back_as_it_was_or_not_at_all(browser, state):
     sent = browser.asked(state=None)

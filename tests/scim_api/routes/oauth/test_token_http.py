@@ -16,10 +16,11 @@ from requests import Response
 from requests.adapters import BaseAdapter
 
 from ledger.sqlite.connection import driver
+from scim_api.auth.oauth.client_authentication import ASSERTION_TYPE
 from scim_api.auth.oauth.clients import GRANT_TYPES
 from scim_api.auth.oauth.trust import to_record
 from scim_api.auth.scopes import Scope
-from tests.scim_api.auth.oauth.signer import Signer, key_set
+from tests.scim_api.auth.oauth.signer import Signer, key_set, times
 from tests.scim_api.client import Api, refusal, user
 from tests.scim_api.routes.oauth.browser import CALLBACK, FORM, Browser, sent_to
 
@@ -135,6 +136,26 @@ def test_authlib_connects_refreshes_and_revokes_with_a_key_and_no_secret(make_si
     assert len({each["access_token"] for each in (first, second, own)}) == 3
     assert (read.status_code, revoked.status_code) == (200, 200)
     assert app.get(f"{ROOT}/scim/v2/Users").status_code == 401
+
+
+def test_keys_that_cannot_be_had_are_said_once_and_are_no_failure_of_the_service(make_site, capsys):
+    url = "http://127.0.0.1:9/keys"
+    trust = {"issuer": "https://i.example.com", "subject": "s", "audiences": ["a"]}
+    browser = Browser(
+        make_site(SCIM_JWKS_HOSTS="127.0.0.1").make(),
+        grants=GRANT_TYPES,
+        with_secret=False,
+        trust=to_record(hosts=("127.0.0.1",), jwks_uri=url, **trust),
+    )
+    claims = {"iss": "https://i.example.com", "sub": "s", "aud": "a", **times()}
+    form = own(browser, client_secret="", client_assertion=Signer("own").sign(claims))
+    form["client_assertion_type"] = ASSERTION_TYPE
+
+    answers = [told(post(browser, form)) for _ in range(3)]
+
+    assert answers == [(503, "temporarily_unavailable")] * 3
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["message"] for line in lines if line["level"] != "info"] == ["keys not fetched"]
 
 
 def test_authlib_finds_the_metadata_right(browser):
