@@ -15,6 +15,7 @@ from scim_api.cli.program import program
 from scim_api.cli.terminal import take_any_character
 from scim_api.server.runtime import EXTENSION, OTHER_THREADS, Runtime
 from scim_api.settings import Settings
+from scim_api.web.limits import Limits
 from scim_api.wiring import open_tenants
 
 
@@ -28,8 +29,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.feeds + REFUSING,
     )
     tenants, feeds = open_tenants(settings), Feeds(settings.feeds)
-    app = application(settings, tenants, feeds)
-    app.extensions[EXTENSION] = Runtime(settings, tenants, feeds)
+    limits = Limits.of(settings)
+    app = application(settings, tenants, feeds, limits)
+    app.extensions[EXTENSION] = Runtime(settings, tenants, feeds, limits)
     app.cli.add_command(cli)
     return app
 

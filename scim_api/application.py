@@ -1,6 +1,6 @@
 """The Flask application: blueprints, errors, and what is done around every request."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from scim_api.audit.routes import audit_blueprint, tlog_blueprint
 from scim_api.logs import LOGGER, log_request
 from scim_api.openapi.document import openapi_blueprint
 from scim_api.protocol.errors import NotServed, Refusal, Unavailable
+from scim_api.request_log.records import TURNED_AWAY
 from scim_api.routes.blueprint import scim_blueprint
 from scim_api.routes.oauth.addresses import BASE as OAUTH_BASE
 from scim_api.routes.oauth.answers import refused as oauth_refusal
@@ -21,13 +22,13 @@ from scim_api.settings import OAUTH, Settings
 from scim_api.tenants.tenants import Tenants
 from scim_api.web.context import Exchange, current_exchange, entered, left
 from scim_api.web.lean_flask import LeanFlask
-from scim_api.web.limits import REFUSALS, Limits
+from scim_api.web.limits import Limits
 from scim_api.web.messages import json_response, refusal_of
-from scim_api.web.proxies import WsgiApp, behind
+from scim_api.web.proxies import WsgiApp, behind, source_of
 from scim_api.web.request_logging import RequestLogger, known_paths
 
 
-def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
+def application(settings: Settings, tenants: Tenants, feeds: Feeds, limits: Limits) -> Flask:
     """Return the application that serves SCIM over the given ledgers."""
     app = LeanFlask("scim_ledger")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
@@ -44,7 +45,7 @@ def application(settings: Settings, tenants: Tenants, feeds: Feeds) -> Flask:
     app.register_error_handler(Exception, _failed)
     rules = (rule.rule for rule in app.url_map.iter_rules())
     logger = RequestLogger(tenants, known_paths(rules, settings.base_path, BASE))
-    wsgi_app: Any = _surrounded(app.wsgi_app, settings, Limits.of(settings), logger)
+    wsgi_app: Any = _surrounded(app.wsgi_app, settings, limits, logger)
     if settings.trusted_proxies:
         wsgi_app = behind(settings.trusted_proxies, wsgi_app)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
@@ -95,14 +96,29 @@ def _account(exchange: Exchange, status: int, logger: RequestLogger) -> None:
 
 
 def _log(exchange: Exchange, route: str | None, status: int) -> None:
-    """Write the log line of a request; of refused attempts that repeat themselves, one a minute."""
+    """Write the log line of a request; of those that are turned away again and again, one a minute.
+
+    Only of an attempt that is refused it has the address, or nobody could learn who makes them.
+    """
     line, outcome = exchange.line(route, status), exchange.outcome
-    if isinstance(outcome, Refusal) and (status == 401 or outcome.code == REFUSALS):
-        left_out = exchange.limits.lines_left_out(exchange.address, outcome.code)
+    if exchange.is_attempt:
+        line["address"] = exchange.address
+    kind = _kind(exchange, outcome, line) if isinstance(outcome, Refusal) else None
+    if kind:
+        left_out = exchange.limits.lines.left_out(kind)
         if left_out is None:
             return
-        line |= {"refused": outcome.code, "left_out": left_out}
+        line |= {"refused": kind["refused"], "left_out": left_out}
     log_request(line)
+
+
+def _kind(exchange: Exchange, refusal: Refusal, line: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return of which lines there is one a minute, if the line of a refusal is one of those."""
+    if exchange.is_attempt:
+        return {"refused": refusal.code, "address": source_of(exchange.address)}
+    if refusal.code in TURNED_AWAY and "credential" in line:
+        return {"refused": refusal.code, "credential": line["credential"]}
+    return None
 
 
 def _tidied(path: str) -> str:
@@ -117,7 +133,8 @@ def _failed(error: Exception) -> Response:
     exchange = current_exchange()
     for_scim = f"{request.path}/".startswith(f"{exchange.settings.base_path}/")
     refusal = refusal_of(error, okta=exchange.is_okta, scim=for_scim)
-    if refusal.status == 401 and (too_many := exchange.limits.count_refusal(exchange.address)):
+    is_attempt = refusal.status == 401 or refusal.code in ("client.network", "credential.network")
+    if is_attempt and (too_many := exchange.count_attempt()):
         error, refusal = too_many, too_many.refusal()
     exchange.outcome = refusal
     if refusal.status >= 500 and not isinstance(error, NotServed | Unavailable):

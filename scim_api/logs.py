@@ -1,4 +1,8 @@
-"""Structured logs: one JSON object a line on stderr, without personal data and without tokens."""
+"""Structured logs: one JSON object a line on stderr, without personal data and without tokens.
+
+With one exception: the line of a refused attempt to get in has the IP address that it came from, as
+nothing else tells who has to be stopped. Such an address may be that of a person.
+"""
 
 import logging
 import os
@@ -11,7 +15,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,8 +60,15 @@ def outlet(stream: TextIO | None) -> Outlet:
         return lambda data: 0
     try:
         return Descriptor(stream.fileno())
-    except (OSError, ValueError):  # no file: a stream in memory
-        return lambda data: len(data) if stream.write(data.decode()) else 0
+    except (OSError, ValueError):
+        return partial(_into_memory, stream)
+
+
+def _into_memory(stream: TextIO, data: bytes) -> int:
+    """Write to a stream that is no file; nothing, once it is closed."""
+    with suppress(ValueError):
+        return len(data) if stream.write(data.decode()) else 0
+    return 0
 
 
 class LineHandler(logging.Handler):

@@ -21,13 +21,17 @@ class Memory:
     def __init__(self) -> None:
         self.words = memoryview(mmap.mmap(-1, SETS * WAYS * WORDS * 8)).cast("Q")
 
+    def find(self, key: str) -> int | None:
+        """Return the place of a key, if it has one."""
+        digest, places = _places(key)
+        return next((place for place in places if self.words[place] == digest), None)
+
     def place_of(self, key: str) -> int:
         """Return the place of a key; a new key takes that of the one that counts least long."""
         words = self.words
-        digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) | 1  # 0 is none
-        first = (digest >> 1) % SETS * WAYS * WORDS
-        least = first
-        for place in range(first, first + WAYS * WORDS, WORDS):
+        digest, places = _places(key)
+        least = places[0]
+        for place in places:
             if words[place] == digest:
                 return place
             if words[place + 1] < words[least + 1]:
@@ -35,6 +39,13 @@ class Memory:
         words[least + 1] = words[least + 2] = 0
         words[least] = digest
         return least
+
+
+def _places(key: str) -> tuple[int, range]:
+    """Return what stands for a key, and where it may be."""
+    digest = int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) | 1  # 0 is none
+    first = (digest >> 1) % SETS * WAYS * WORDS
+    return digest, range(first, first + WAYS * WORDS, WORDS)
 
 
 class Taken(NamedTuple):
@@ -69,6 +80,21 @@ class Rate:
             refused, words[place + 2] = words[place + 2], 0
             words[place + 1] = until + self._interval
             return Taken(0.0, refused)
+
+    def settled(self, key: str, *, ended: bool = False) -> int | None:
+        """Return how many attempts were refused since one succeeded, and count from 0 again.
+
+        None as long as another would be refused, unless the rate has `ended`.
+        """
+        words, now = self._memory.words, time.monotonic_ns()
+        with self._lock:
+            place = self._memory.find(key)
+            if place is None:
+                return 0
+            if not ended and words[place + 1] + self._interval > now + self._most:
+                return None
+            refused, words[place + 2] = words[place + 2], 0
+            return refused
 
 
 _KINDS = 3

@@ -205,8 +205,8 @@ class Settings:
     refusal_rate: int = _setting(
         "SCIM_REFUSAL_RATE",
         _number(300, 0, 100_000),
-        "most attempts of an address without a valid credential that are answered 401 in a minute;"
-        " more are answered 429; 0 is no limit",
+        "most attempts of an address, without a valid credential or with one that may not be used"
+        " from there, that are refused by 401 or 403 in a minute; then by 429; 0 is no limit",
     )
     unused_days: int = _setting(
         "SCIM_UNUSED_DAYS",

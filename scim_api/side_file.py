@@ -86,7 +86,7 @@ class Writer:
             return heapq.heappop(self._due)[2]
 
 
-_WRITER = Writer()
+WRITER = Writer()
 
 
 class SideFile(ABC, Generic[P]):
@@ -125,7 +125,7 @@ class SideFile(ABC, Generic[P]):
     def _schedule(self) -> None:
         """Flush after the interval; where no thread can be started, the next note tries again."""
         if not (self._scheduled or self._closed):
-            self._scheduled = _WRITER.schedule(self.flush, self.interval)
+            self._scheduled = WRITER.schedule(self.flush, self.interval)
 
     def flush(self) -> None:
         """Write the pending notes; after a failure they stay pending."""

@@ -46,9 +46,20 @@ class Principal:
         own = self.credential.policy
         return replace(self, catalogue=catalogue, policy=preset(own) if own else catalogue.policy)
 
-    def must_write(self) -> None:
-        """Raise Forbidden where the credential is paused, be it to reads only."""
-        _must_not_be_paused(self.credential)
+    def must_be_let_in(self, now: str) -> None:
+        """Raise Unauthorized for a token that has ended by now, Forbidden for one from elsewhere.
+
+        Whether it is paused is another question: must_be_allowed.
+        """
+        credential = self.credential
+        _must_be_let_in(credential, self.address, now, self.scheme)
+        if credential.user:
+            with self.tenant.ledger.reading() as connection:
+                _must_have_its_user(self.tenant, connection, credential.user, self.scheme)
+
+    def must_be_allowed(self, *, writes: bool) -> None:
+        """Raise Forbidden where the credential is paused."""
+        _must_be_allowed(self.credential, writes=writes)
 
     def check(self, connection: Connection) -> None:
         """Raise Unauthorized or Forbidden unless the token would be let in to write now.
@@ -60,18 +71,18 @@ class Principal:
         _must_be_let_in(credential, self.address, clock.timestamp(), self.scheme)
         if found is None:  # an access token that was revoked by itself
             raise refusals.unknown_token(self.scheme, Prefix.ACCESS)
-        _must_not_be_paused(credential)
+        _must_be_allowed(credential, writes=True)
         if credential.user:
             _must_have_its_user(self.tenant, connection, credential.user, self.scheme)
 
 
-def authenticate(
-    header: str | None, address: str, schemes: tuple[str, ...], tenants: Tenants, now: str
+def recognise(
+    header: str | None, address: str, schemes: tuple[str, ...], tenants: Tenants
 ) -> Principal:
-    """Return the principal of a request made `now` (a timestamp) from an address.
+    """Return whose a request from an address is, whether it is let in or not.
 
-    `schemes` are the ways to authenticate that are on. Raises Unauthorized, or Forbidden for a
-    credential that is paused or used from elsewhere, or LedgerUnavailable.
+    `schemes` are the ways to authenticate that are on. Raises Unauthorized where no credential of
+    ours was sent, or LedgerUnavailable.
     """
     scheme, token = _token_of(header, schemes)
     tenant = tenants.find(token.tenant)
@@ -83,10 +94,6 @@ def authenticate(
     home = homes.home_of(credential, tenant, tenants) if credential.client else None
     if home:
         credential = homes.in_force(credential, home)
-    _must_be_let_in(credential, address, now, scheme)
-    if credential.user:
-        with tenant.ledger.reading() as connection:
-            _must_have_its_user(tenant, connection, credential.user, scheme)
     policy = preset(credential.policy) if credential.policy else catalogue.policy
     how = scheme, token.sha256, address
     return Principal(tenant, credential, catalogue, policy, *how, memory, home)
@@ -170,12 +177,10 @@ def _must_be_let_in(credential: Credential, address: str, now: str, scheme: str)
         raise refusals.ended(scheme, credential, state)
     if not may_come_from(address, credential.networks):
         raise refusals.another_network(credential, address)
-    if credential.allows == NOTHING:
-        raise refusals.paused(credential)
 
 
-def _must_not_be_paused(credential: Credential) -> None:
-    if credential.allows != ALL:
+def _must_be_allowed(credential: Credential, *, writes: bool) -> None:
+    if credential.allows == NOTHING or (writes and credential.allows != ALL):
         raise refusals.paused(credential)
 
 

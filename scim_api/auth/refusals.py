@@ -141,7 +141,7 @@ def user_gone(scheme: str) -> Unauthorized:
 
 def paused(credential: Credential) -> Forbidden:
     return Forbidden(
-        "credential.paused",
+        f"{_topic(credential)}.paused",
         "The operator of this service paused this {token}, which may {do} until it is resumed.",
         token=_named(credential),
         do="do nothing" if credential.allows == NOTHING else "only read",
@@ -151,12 +151,17 @@ def paused(credential: Credential) -> Forbidden:
 def another_network(credential: Credential, address: str) -> Forbidden:
     """Return the refusal of a request from an address that the credential is not for."""
     return Forbidden(
-        "credential.network",
+        f"{_topic(credential)}.network",
         "This {token} may not be used from {address}. The operator of this service can add that"
         " address, or its network, to those that are allowed.",
         token=_named(credential),
         address=address or "an unknown address",
     )
+
+
+def _topic(credential: Credential) -> str:
+    """Return by what the request log explains how to change what is refused."""
+    return "credential" if credential.kind == TOKEN else "client"
 
 
 def _named(credential: Credential) -> str:

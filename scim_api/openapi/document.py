@@ -49,7 +49,7 @@ def _openapi_json(tenants: Tenants) -> Response:
     """GET the document of the token's ledger, or what every ledger has."""
     exchange = current_exchange()
     authorized = exchange.environ.get("HTTP_AUTHORIZATION")
-    catalogue = exchange.caller(tenants, exchange.at).catalogue if authorized else BUILT_IN
+    catalogue = exchange.admit(tenants).catalogue if authorized else BUILT_IN
     return plain_json(document(catalogue, exchange.settings, exchange.root_url))
 
 

@@ -20,6 +20,12 @@ MOST_PARTS = 100  # operations kept of one bulk request
 MAX_PATH = 600  # characters of an address
 MAX_METHOD = 16
 
+# Refusals of who asks, whatever for: few of them are kept, as of 401s, and few are logged.
+TURNED_AWAY = (
+    *("client.network", "client.paused", "credential.network", "credential.paused"),
+    *("oauth.keys", "rate.refusals", "rate.requests"),
+)
+
 _MAX_DETAIL = 1000  # characters
 _MAX_SEGMENTS = 12
 _METHODS = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT".split())
@@ -87,6 +93,12 @@ class Entry:
     types: Sequence[ResourceType]
     known: KnownPaths
     position: int | None = None  # of the past that was asked for
+
+    @property
+    def of_stranger(self) -> bool:
+        """Whether it says more of who asks than of what was asked."""
+        turned_away = isinstance(self.outcome, Refusal) and self.outcome.code in TURNED_AWAY
+        return self.actor is None or self.status == 401 or turned_away
 
 
 class Record(NamedTuple):

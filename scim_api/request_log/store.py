@@ -15,6 +15,7 @@ from projections.query import sql
 from projections.query.effort import bounded
 from scim_api.logs import LOGGER
 from scim_api.request_log.records import (
+    TURNED_AWAY,
     Entry,
     NoChange,
     Record,
@@ -27,9 +28,11 @@ from scim_api.side_file import NEVER, Erasures, SideFile
 REQUESTS_FILE = "requests.db"
 MAX_PENDING = 5000  # rows in memory
 MINUTE = 60.0  # seconds between two warnings of dropped rows: a flood makes one after the other
-STRANGERS = 10  # one row in so many may be of a request whose token was refused, or without one
+STRANGERS = 10  # one row in so many may be of a request that was turned away, whatever it was for
 _SPARE = 200  # rows that a write removes beyond twice those it adds
-_OF_STRANGERS = "(actor IS NULL OR status = 401)"  # whoever holds a revoked token is one too
+_CODES = ", ".join(f"'{code}'" for code in TURNED_AWAY)
+_OF_STRANGERS = f"(actor IS NULL OR status = 401 OR code IN ({_CODES}))"  # as Entry.of_stranger
+_INDEX = f"CREATE INDEX IF NOT EXISTS request_turned_away ON request (row) WHERE {_OF_STRANGERS}"
 
 _COLUMNS = ", ".join(Record._fields)
 _INSERT = f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * len(Record._fields))})"
@@ -63,7 +66,7 @@ class _Backlog:
 
     def add(self, entry: Entry) -> None:
         size = len(entry.outcome) if isinstance(entry.outcome, list) else 1
-        strangers = size if entry.actor is None or entry.status == 401 else 0
+        strangers = size if entry.of_stranger else 0
         if (
             self.rows + size > MAX_PENDING
             or self.of_strangers + strangers > MAX_PENDING // STRANGERS
@@ -91,9 +94,9 @@ class RequestLog(SideFile[_Backlog]):
         " resource_type TEXT, resource_id TEXT, position INTEGER, attributes TEXT,"
         " bulk INTEGER NOT NULL DEFAULT 0, code TEXT) STRICT",
         "CREATE INDEX IF NOT EXISTS request_by_folded_id ON request (lower(request_id))",
-        "DROP INDEX IF EXISTS request_by_id",  # of an earlier version, as is the next
+        "DROP INDEX IF EXISTS request_by_id",  # of an earlier version, as are the next
         "DROP INDEX IF EXISTS request_of_strangers",
-        f"CREATE INDEX IF NOT EXISTS request_of_refused ON request (row) WHERE {_OF_STRANGERS}",
+        "DROP INDEX IF EXISTS request_of_refused",
     )
 
     def __init__(self, path: Path, ledger: Ledger, bounds: Bounds | None = None) -> None:
@@ -123,6 +126,7 @@ class RequestLog(SideFile[_Backlog]):
         ]
         for name in _missing(connection):
             connection.execute(f"ALTER TABLE request ADD COLUMN {name} {_ADDED[name]}")
+        connection.execute(_INDEX)  # once it has the columns
         connection.executemany(_INSERT, rows)
         for id_ in erased.ids:
             connection.execute(_FORGET, {"id": id_.lower()})

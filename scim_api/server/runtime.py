@@ -8,6 +8,7 @@ from scim_api import logs
 from scim_api.audit.feeds import Feeds
 from scim_api.settings import Settings
 from scim_api.tenants.tenants import Tenants
+from scim_api.web.limits import Limits
 from scim_api.wiring import jobs_of
 
 OTHER_THREADS = 5  # that use ledgers: two for jobs, the opener, feeds, notes
@@ -17,8 +18,8 @@ EXTENSION = "scim_ledger"  # where the application keeps it
 class Runtime:
     """The open ledgers, the clients that wait for events, and the background jobs."""
 
-    def __init__(self, settings: Settings, tenants: Tenants, feeds: Feeds) -> None:
-        self.tenants, self.feeds = tenants, feeds
+    def __init__(self, settings: Settings, tenants: Tenants, feeds: Feeds, limits: Limits) -> None:
+        self.tenants, self.feeds, self._lines = tenants, feeds, limits.lines
         self._anchor_url = settings.anchor_url
         self._anchored = bool(settings.anchor_dir or settings.anchor_url)
         self._seconds = settings.shutdown_grace / 3  # of two runners; then notes are written
@@ -43,6 +44,7 @@ class Runtime:
         self._jobs.end(self._seconds)
         self._anchors.end(self._seconds)
         self.tenants.close()
+        self._lines.settle(ended=True)
         logs.flush()
 
 

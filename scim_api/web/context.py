@@ -15,10 +15,10 @@ from ledger.events import Metadata
 from ledger.user_agents import OKTA, family
 from projections.current.reader import ResourceReader
 from projections.history.history import Past
-from scim_api.auth.authenticate import Principal, authenticate
+from scim_api.auth.authenticate import Principal, recognise
 from scim_api.auth.refusals import no_token
 from scim_api.protocol.conditions import Conditions, conditions
-from scim_api.protocol.errors import ScimError
+from scim_api.protocol.errors import ScimError, TooManyRequests
 from scim_api.protocol.policy import Tolerances
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.request_log.records import Outcome, known_method, without_tokens
@@ -43,7 +43,7 @@ class Exchange:
 
     __slots__ = (
         *("_base_url", "_started", "about", "address", "at", "authenticated", "environ", "id"),
-        *("limits", "outcome", "past", "settings", "tolerated"),
+        *("is_attempt", "limits", "outcome", "past", "refused", "settings", "tolerated"),
     )
 
     def __init__(self, environ: dict[str, Any], settings: Settings, limits: Limits) -> None:
@@ -57,6 +57,8 @@ class Exchange:
         self.id: str = given if _REQUEST_ID.fullmatch(given) else clock.uuid7()
         self.at = clock.timestamp()
         self.authenticated: Principal | None = None
+        self.refused: Principal | None = None  # known, but not let in
+        self.is_attempt = False  # refused for what it sent to prove who it is, or from where
         self.about: tuple[Tenant, str | None] | None = None
         self.tolerated: set[str] = set()
         self.past: Past | None = None  # read instead of the present
@@ -107,8 +109,35 @@ class Exchange:
 
         Raises Unauthorized or Forbidden. A request that lasts asks again later.
         """
+        who = self._let_in(tenants, now)
+        who.must_be_allowed(writes=False)
+        return who
+
+    def admit(self, tenants: Tenants, *, writes: bool = False) -> Principal:
+        """Let in whose the request is, and count it: also those of a credential that is paused.
+
+        Raises Unauthorized, Forbidden or TooManyRequests.
+        """
+        who = self.authenticated = self._let_in(tenants, self.at)
+        if self.limits.requests:
+            self.limits.count_request(who.credential.id)
+        who.must_be_allowed(writes=writes)
+        return who
+
+    def _let_in(self, tenants: Tenants, now: str) -> Principal:
         header, schemes = self.environ.get("HTTP_AUTHORIZATION"), self.settings.authentication
-        return authenticate(header, self.address, schemes, tenants, now)
+        who = recognise(header, self.address, schemes, tenants)
+        try:
+            who.must_be_let_in(now)
+        except ScimError:
+            self.refused = who
+            raise
+        return who
+
+    def count_attempt(self) -> TooManyRequests | None:
+        """Count an attempt that is refused; return what answers it instead beyond the rate."""
+        self.is_attempt = True
+        return self.limits.count_refusal(self.address)
 
     @property
     def client(self) -> str:
@@ -188,7 +217,7 @@ class Exchange:
     def is_about(self, tenant: Tenant | None, credential: str | None = None) -> None:
         """Note whose request it is, for the logs, where that is not said by the SCIM door.
 
-        Without the id of a credential nothing has proved it.
+        A refused request may name a credential without proving it.
         """
         self.about = (tenant, credential) if tenant else None
 
@@ -212,7 +241,7 @@ class Exchange:
             "status": status,
             "milliseconds": self.milliseconds,
         }
-        if who := self.authenticated:
+        if who := self.authenticated or self.refused:
             line |= {"ledger": who.tenant.name, "credential": who.credential.id}
         elif self.about:
             tenant, credential = self.about

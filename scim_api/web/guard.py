@@ -52,10 +52,6 @@ def guard(
         )
         if for_all and not exchange.environ.get("HTTP_AUTHORIZATION"):
             return
-        principal = exchange.authenticated = exchange.caller(tenants, exchange.at)
-        if exchange.limits.requests:
-            exchange.limits.count_request(principal.credential.id)
-        if writes:
-            principal.must_write()
+        principal = exchange.admit(tenants, writes=writes)
         if allowed is not None:
             require(principal, *allowed)

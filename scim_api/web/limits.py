@@ -7,8 +7,7 @@ from scim_api.protocol.errors import TooManyRequests
 from scim_api.rates import Rate, memories
 from scim_api.settings import Settings
 from scim_api.web.proxies import source_of
-
-REFUSALS = "rate.refusals"  # the code of the refusal that a 401 becomes
+from scim_api.web.refusal_lines import RefusalLines
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,7 @@ class Limits:
 
     requests: Rate | None  # of a credential
     refusals: Rate | None  # of an address
-    lines: Rate  # of an address and a refusal, in the log
+    lines: RefusalLines
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
@@ -25,7 +24,7 @@ class Limits:
         return cls(
             Rate(settings.request_rate, requests) if settings.request_rate else None,
             Rate(settings.refusal_rate, refusals) if settings.refusal_rate else None,
-            Rate(1, lines),
+            RefusalLines(lines),
         )
 
     def count_request(self, credential: str) -> None:
@@ -48,17 +47,9 @@ class Limits:
         if not self.refusals or not (wait := self.refusals.take(source_of(address)).wait):
             return None
         return TooManyRequests(
-            REFUSALS,
+            "rate.refusals",
             "Too many attempts from this address had no valid credential (SCIM_REFUSAL_RATE). Check"
             " the credential, then try again in {seconds} s.",
             seconds=ceil(wait),
             headers={"Retry-After": str(ceil(wait))},
         )
-
-    def lines_left_out(self, address: str, code: str) -> int | None:
-        """Return how many log lines of a refused attempt were left out, None to leave out this one.
-
-        There is one a minute of each address and refusal.
-        """
-        taken = self.lines.take(f"{source_of(address)} {code}")
-        return None if taken.wait else taken.refused

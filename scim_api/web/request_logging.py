@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger.contract import LedgerError
-from projections.current.credentials import Credential
 from scim_api.auth.authenticate import claimed_ledger, presented
 from scim_api.protocol.schema.attributes import ResourceType
 from scim_api.protocol.schema.resource_types import RESOURCE_TYPES
@@ -22,8 +21,9 @@ def known_paths(rules: Iterable[str], scim: str, ledger: str) -> KnownPaths:
     return KnownPaths(scim, ledger, frozenset(part for part in parts if part and "<" not in part))
 
 
-# The ledger whose log a request goes to, its credential if there is a live one, and its types.
-_Requester = tuple[Tenant, Credential | None, Sequence[ResourceType]]
+# The ledger whose log a request goes to, the id of the credential that is named there and whose own
+# it is, if there are any, and the ledger's types.
+_Requester = tuple[Tenant, str | None, str | None, Sequence[ResourceType]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,16 @@ class RequestLogger:
         A mistyped base URL is the commonest mistake in Okta; network scans are of no interest.
         """
         path: str = exchange.environ["PATH_INFO"]
-        requester = self._requester(exchange, path, status) if path not in _NOBODYS else None
+        requester = self._requester(exchange, path) if path not in _NOBODYS else None
         if requester is None or exchange.outcome is None:
             return
-        tenant, credential, types = requester
+        tenant, actor, user, types = requester
         tenant.requests.note(
             Entry(
                 at=exchange.at,
                 id=exchange.id,
-                actor=credential.id if credential else None,
-                user=credential.user if credential else None,
+                actor=actor,
+                user=user,
                 client=exchange.client,
                 method=exchange.environ["REQUEST_METHOD"],
                 path=path[:MAX_PATH],
@@ -61,12 +61,12 @@ class RequestLogger:
             )
         )
 
-    def _requester(self, exchange: Exchange, path: str, status: int) -> _Requester | None:
-        who = exchange.authenticated
-        if who:
-            return who.tenant, who.credential, who.catalogue.resource_types
+    def _requester(self, exchange: Exchange, path: str) -> _Requester | None:
+        if who := exchange.authenticated or exchange.refused:
+            credential = who.credential
+            return who.tenant, credential.id, credential.user, who.catalogue.resource_types
         if exchange.about:
-            return exchange.about[0], None, RESOURCE_TYPES
+            return *exchange.about, None, RESOURCE_TYPES
         header = exchange.environ.get("HTTP_AUTHORIZATION")
         token = presented(header)
         try:
@@ -74,20 +74,18 @@ class RequestLogger:
         except LedgerError:
             return None  # its ledger cannot be opened, nor the log next to it
         if token and tenant:
-            return _bearer(tenant, token.sha256, exchange.at, status)
+            return _bearer(tenant, token.sha256, exchange.at)
         tenant = self.tenants.find_open(claimed_ledger(header))
         if tenant is None and self.known.holds(path):
             tenant = self.tenants.only()
-        return (tenant, None, RESOURCE_TYPES) if tenant else None
+        return (tenant, None, None, RESOURCE_TYPES) if tenant else None
 
 
-def _bearer(tenant: Tenant, token_sha256: str, now: str, status: int) -> _Requester:
-    """Return the bearer of a token that was not checked yet, or was refused.
-
-    An ended token is named only in its 401; elsewhere it counts as a stranger's.
-    """
+def _bearer(tenant: Tenant, token_sha256: str, now: str) -> _Requester:
+    """Return the bearer of a token that was not checked; an ended one counts as a stranger's."""
     with suppress(LedgerError):
         admitted = tenant.find_credential(token_sha256)
-        if admitted and (status == 401 or admitted[0].state(now) == "live"):
-            return tenant, admitted[0], admitted[1].resource_types
-    return tenant, None, RESOURCE_TYPES
+        if admitted and admitted[0].state(now) == "live":
+            credential, catalogue = admitted
+            return tenant, credential.id, credential.user, catalogue.resource_types
+    return tenant, None, None, RESOURCE_TYPES

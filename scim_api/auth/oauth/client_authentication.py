@@ -1,7 +1,7 @@
 """How a client proves to the authorization server that it is the one of its client id."""
 
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -68,11 +68,14 @@ def authenticate(
     endpoints: Sequence[str],
     tenants: Tenants,
     key_sets: KeySets,
+    *,
+    recognised: Callable[[Client], None] = lambda _: None,
 ) -> Authenticated:
     """Return the client that sends a request from an address; raises OAuthError.
 
     An assertion of its own must be meant for one of our endpoints. Raises Unavailable where the
-    keys of an assertion cannot be had.
+    keys of an assertion cannot be had. `recognised` gets the client that is named, before anything
+    is proved.
     """
     client_id = presented.client_id
     if client_id is None and presented.assertion:
@@ -85,6 +88,7 @@ def authenticate(
             if client_id
             else "The request names no client: send client id and secret by Basic, or in the form.",
         )
+    recognised(client)
     if presented.assertion is None:
         _must_have_secret(presented, client)
         proved = Authenticated(client, presented.method, address)
@@ -258,7 +262,7 @@ def _must_come_from(client: Credential, address: str) -> None:
     """Raise UnauthorizedClient for a client that is in none of its networks."""
     if not may_come_from(address, client.networks):
         raise UnauthorizedClient(
-            "oauth.network",
+            "client.network",
             "This client may not be used from {address}. Its operator lists the networks:"
             " scim-ledger client list.",
             address=address,
@@ -269,6 +273,6 @@ def must_not_be_paused(client: Credential) -> None:
     """Raise UnauthorizedClient for a client that may do nothing now."""
     if client.allows == NOTHING:
         raise UnauthorizedClient(
-            "oauth.paused",
+            "client.paused",
             "This client is paused. Its operator resumes it: scim-ledger client resume.",
         )

@@ -57,8 +57,8 @@ class Request:
     `form` has each parameter once, those without a value left out, and `proof` is what of it and of
     the header is to prove who sends it. `endpoints` are the issuer, the
     token endpoint and this one: for one of them an assertion must be meant. The actor of the
-    metadata becomes the grant or the client. `admit` gets the id of the client once it has
-    proved who it is, and raises where that asks for tokens too often.
+    metadata becomes the grant or the client. `recognised` gets the client that is named, proved
+    or not, and `admit` its id once it has proved that: it raises where a client asks too often.
     """
 
     form: Mapping[str, str]
@@ -66,6 +66,7 @@ class Request:
     address: str
     endpoints: tuple[str, ...]
     metadata: Metadata
+    recognised: Callable[[Client], None] = lambda _: None
     admit: Callable[[str], None] = lambda _: None
     scope: str | None = None  # of the address: Okta's admins configure it there
 
@@ -90,8 +91,8 @@ class TokenEndpoint:
     def issue(self, request: Request) -> Answer:
         """Issue tokens (RFC 6749 §4.1.3, §4.4.2 and §6); raises OAuthError."""
         by, grant_type = self._client(request), request.form.get("grant_type")
+        request.admit(by.client.id)  # first: the refusals of a paused one count, too
         must_not_be_paused(by.client.credential)
-        request.admit(by.client.id)
         if grant_type is None:
             raise InvalidRequest("oauth.grant_type", "grant_type is missing.")
         if grant_type not in clients.GRANT_TYPES:
@@ -128,7 +129,12 @@ class TokenEndpoint:
 
     def _client(self, request: Request) -> Authenticated:
         return authenticate(
-            request.proof, request.address, request.endpoints, self.tenants, self.key_sets
+            request.proof,
+            request.address,
+            request.endpoints,
+            self.tenants,
+            self.key_sets,
+            recognised=request.recognised,
         )
 
     def _redeem(self, request: Request, by: Authenticated, grant_type: str) -> Answer:

@@ -84,7 +84,7 @@ def _answered(
     try:
         code = consent.give(asked, form.get("connect_code", ""), tenants, who)
     except AccessDenied as error:
-        if too_many := exchange.limits.count_refusal(exchange.address):
+        if too_many := exchange.count_attempt():
             raise too_many from None
         exchange.outcome = error.refusal()
         return _consent_page(exchange, asked, given, error)

@@ -39,6 +39,7 @@ def _request(endpoint: TokenEndpoint, via: str, address: str) -> Request:
         address=exchange.address,
         endpoints=(issuer, issuer + TOKEN, issuer + address),
         metadata=exchange.metadata(via, actor=""),  # the client or grant, once that is known
+        recognised=lambda client: exchange.is_about(client.tenant, client.id),
         admit=exchange.limits.count_request,
         scope=parameters.merged(query_of(exchange)).get("scope"),
     )

@@ -18,7 +18,7 @@ from ledger.contract import Append
 from ledger.events import Event
 from scim_api import wiring
 from scim_api.auth import tokens
-from scim_api.auth.authenticate import authenticate
+from scim_api.auth.authenticate import recognise
 from scim_api.protocol.errors import Unauthorized
 from scim_api.settings import SCHEMES
 from scim_api.tenants.tenants import Tenants
@@ -109,7 +109,7 @@ anything = st.text() | st.binary().map(lambda pair: f"Basic {b64encode(pair).dec
 )
 def test_no_header_is_a_token_by_chance_or_fails_otherwise(header):
     with pytest.raises(Unauthorized) as raised:
-        authenticate(header, "", SCHEMES, Tenants(Path("nowhere"), wiring.open_tenant), "")
+        recognise(header, "", SCHEMES, Tenants(Path("nowhere"), wiring.open_tenant))
 
     assert raised.value.code.startswith("token.")
 

@@ -16,7 +16,14 @@ from scim_api.logs import LOGGER
 from scim_api.protocol.errors import Refusal
 from scim_api.protocol.schema.resource_types import ENTERPRISE_URN, RESOURCE_TYPES, USER_URN
 from scim_api.request_log import store as request_log
-from scim_api.request_log.records import Entry, KnownPaths, NoChange, known_client, known_path
+from scim_api.request_log.records import (
+    TURNED_AWAY,
+    Entry,
+    KnownPaths,
+    NoChange,
+    known_client,
+    known_path,
+)
 from scim_api.request_log.store import MAX_PENDING, Bounds, RequestLog
 from tests.scim_api.client import add, group, patch, replace, user
 from tests.scim_api.schemes import basic
@@ -515,6 +522,16 @@ def test_refused_tokens_fill_a_tenth_of_the_log_though_it_is_known_whose_they_ar
     assert ids(bounded) == [*range(399, 389, -1), *range(49, -1, -1)]
 
 
+@pytest.mark.parametrize("code", TURNED_AWAY)
+def test_so_do_those_who_may_not_ask_at_all_whatever_they_asked_for(log, code):
+    bounded = log(rows=100)
+    fill(bounded, range(50))
+
+    fill(bounded, range(100, 400), status=403, outcome=Refusal(403, code, "No.", "No."))
+
+    assert ids(bounded) == [*range(399, 389, -1), *range(49, -1, -1)]
+
+
 def test_unknown_addresses_share_no_tenth_with_strangers_where_the_token_is_live(api):
     for number in range(30):
         api.get(f"/Nothing/{number}")
@@ -597,6 +614,7 @@ def test_removed_rows_are_overwritten(log):
 def test_a_log_of_an_earlier_version_is_read_and_written(log):
     fill(log(), [0])
     connection = connect(log()._path)
+    connection.execute("DROP INDEX request_turned_away")
     for column in ("bulk", "code"):
         connection.execute(f"ALTER TABLE request DROP COLUMN {column}")
     connection.close()

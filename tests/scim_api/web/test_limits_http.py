@@ -7,7 +7,11 @@ from datetime import timedelta
 import pytest
 from freezegun import freeze_time
 
-from tests.scim_api.client import refusal
+from scim_api import logs, rates
+from scim_api.web import refusal_lines
+from scim_api.web.refusal_lines import RefusalLines
+from tests.scim_api.client import Api, refusal, user
+from tests.scim_api.process import wait_until
 
 WRONG = {"Authorization": "Bearer scl_wrong"}
 MINUTE = timedelta(minutes=1)
@@ -114,10 +118,20 @@ def test_refused_attempts_have_no_rate_where_it_is_0(of):
     assert set(statuses(of(SCIM_REFUSAL_RATE="0"), 310)) == {401}
 
 
-def test_repeated_refused_attempts_are_one_log_line_a_minute_of_an_address_and_a_reason(of, capsys):
+@pytest.fixture
+def said(capsys):
+    """Return what reads the lines about refusals that were logged since it was called last."""
+
+    def read(*names):
+        found = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        return [tuple(map(each.get, names)) for each in found if "refused" in each]
+
+    return read
+
+
+def test_repeated_refused_attempts_are_one_log_line_a_minute_of_an_address_and_a_reason(of, said):
     def lines():
-        said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-        return [(each["refused"], each["status"], each["left_out"]) for each in said]
+        return said("refused", "status", "left_out")
 
     with freeze_time("2026-11-28T08:00:00Z") as time:
         api = of(SCIM_REFUSAL_RATE="9")
@@ -133,6 +147,75 @@ def test_repeated_refused_attempts_are_one_log_line_a_minute_of_an_address_and_a
         assert lines() == [("token.form", 401, 6)]
 
 
+def test_a_credential_used_from_another_network_is_an_attempt_of_the_address(of, said):
+    api = of(SCIM_REFUSAL_RATE="2")
+    issued = api.site.issue(called="second", networks=("203.0.113.0/24",))
+    client = Api(api.site, "default", issued.token)
+
+    assert statuses(client, 4, "192.0.2.1", {}) == [403, 403, 429, 429]
+    assert statuses(client, 1, "203.0.113.1", {}) == [200]
+    assert said("refused", "status", "credential", "address") == [
+        ("credential.network", 403, issued.id, "192.0.2.1"),
+        ("rate.refusals", 429, issued.id, "192.0.2.1"),
+    ]
+
+
+@pytest.mark.parametrize("allows", ["nothing", "reads"])
+def test_refusals_of_a_paused_credential_count_to_its_own_rate(of, said, allows):
+    with freeze_time("2026-11-28T08:00:00Z") as time:
+        api = of(SCIM_REQUEST_RATE="3")
+        issued = api.site.issue(called="second")
+        client = Api(api.site, "default", issued.token)
+        api.site.append(
+            "default", f"Credential-{issued.id}", 1, ("CredentialChanged", {"allows": allows})
+        )
+
+        assert [client.post(user()).status_code for _ in range(5)] == [403] * 3 + [429] * 2
+        assert statuses(api, 1, "192.0.2.1", {}) == [200]
+        time.tick(MINUTE)
+        client.post(user())
+        assert said("refused", "status", "left_out", "credential", "address") == [
+            ("credential.paused", 403, 0, issued.id, None),
+            ("rate.requests", 429, 0, issued.id, None),
+            ("credential.paused", 403, 2, issued.id, None),
+        ]
+
+
+def test_only_the_line_of_a_refused_attempt_names_an_address(of, capsys):
+    api = of()
+    api.create()
+    statuses(api, 2)
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(each["status"], each.get("address")) for each in lines if "status" in each] == [
+        (201, None),
+        (401, "192.0.2.1"),
+    ]
+
+
+def test_what_was_left_out_last_is_logged_when_the_service_ends(of, said):
+    api = of(SCIM_REFUSAL_RATE="3")
+    statuses(api, 9)
+    said()
+
+    api.site.close()
+
+    last = {(code, address, left) for code, address, left in said("refused", "address", "left_out")}
+    assert last == {("token.form", "192.0.2.1", 2), ("rate.refusals", "192.0.2.1", 5)}
+
+
+def test_what_was_left_out_last_is_logged_once_the_minute_is_over(said, monkeypatch):
+    monkeypatch.setattr(refusal_lines, "MINUTE", 0.5)
+    monkeypatch.setattr(rates, "MINUTE", 500_000_000)
+    logs.configure("info")
+    lines, kind = RefusalLines(), {"refused": "token.form", "address": "192.0.2.1"}
+
+    assert [lines.left_out(kind) for _ in range(3)] == [0, None, None]
+    assert wait_until(lambda: said("refused", "address", "left_out")) == [(*kind.values(), 2)]
+    lines.settle(ended=True)
+    assert said() == []
+
+
 def test_all_worker_processes_count_together(start_made):
     server = start_made(
         WEB_CONCURRENCY=3, SCIM_REQUEST_RATE=30, SCIM_REFUSAL_RATE=20, SCIM_BIND="127.0.0.1"
@@ -146,8 +229,10 @@ def test_all_worker_processes_count_together(start_made):
         wrong = list(pool.map(ask, [WRONG] * 60))
     server.stop()
     lines = [each for each in server.log_lines() if each.get("refused") == "token.form"]
+    written = [each for each in lines if each["message"] == "request"]
 
     assert good.count(200) in range(30, 36)  # some seconds may have passed
     assert wrong.count(401) in range(20, 26)
     assert set(good) | set(wrong) == {200, 401, 429}
-    assert len(lines) == 1
+    assert len(written) == 1
+    assert sum(each["left_out"] for each in lines) == wrong.count(401) - 1

@@ -175,7 +175,7 @@ def test_a_paused_client_gets_no_token_until_it_is_resumed_and_keeps_its_refresh
     refused = service.refusal(service.refresh, client, refresh)
     credentials.change(*there, allows="all")
 
-    assert (refused.error, refused.code) == ("unauthorized_client", "oauth.paused")
+    assert (refused.error, refused.code) == ("unauthorized_client", "client.paused")
     assert service.refresh(client, refresh)
 
 
@@ -184,7 +184,7 @@ def test_an_address_in_none_of_its_networks_is_named_and_refused(service):
 
     refused = service.refusal(service.token, in_form(client), address="198.51.100.7")
 
-    assert (refused.error, refused.code) == ("unauthorized_client", "oauth.network")
+    assert (refused.error, refused.code) == ("unauthorized_client", "client.network")
     assert "198.51.100.7" in refused.detail
     assert service.token(in_form(client), address="192.0.2.9")
 

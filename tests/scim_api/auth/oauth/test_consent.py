@@ -89,7 +89,7 @@ def test_a_client_that_could_get_no_tokens_uses_up_no_one_time_code(service):
 
     refused = refusal(service, client, code)
 
-    assert (refused.error, refused.code) == ("unauthorized_client", "oauth.paused")
+    assert (refused.error, refused.code) == ("unauthorized_client", "client.paused")
     assert service.types("beta") == []
     credentials.change(*there, client.id, allows="reads")
     assert service.redeem((client, secret), give(service, client, code))

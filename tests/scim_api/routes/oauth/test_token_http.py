@@ -16,6 +16,7 @@ from requests import Response
 from requests.adapters import BaseAdapter
 
 from ledger.sqlite.connection import driver
+from scim_api.auth import credentials
 from scim_api.auth.oauth.client_authentication import ASSERTION_TYPE
 from scim_api.auth.oauth.clients import GRANT_TYPES
 from scim_api.auth.oauth.trust import to_record
@@ -409,6 +410,39 @@ def test_the_log_names_the_ledger_and_the_client_that_got_a_token(api, capsys):
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert (line["route"], line["ledger"]) == ("/oauth/token", "default")
     assert line["credential"] == browser.client.id
+
+
+def test_refusals_name_the_client_that_was_recognised_in_both_logs(api, capsys):
+    browser = Browser(api, grants=GRANT_TYPES)
+    federated = Browser(
+        api,
+        grants=GRANT_TYPES,
+        with_secret=False,
+        trust=to_record(hosts=(), jwks=key_set(Signer("own"))),
+    )
+    by = {"client_secret": "", "client_assertion_type": ASSERTION_TYPE}
+    for form in (
+        own(browser, client_secret="scls_wrong"),
+        own(browser, client_secret=""),
+        own(federated, client_assertion="a.b.c", **by),
+        own(federated, client_assertion=Signer("other").sign(times()), **by),
+    ):
+        post(browser, form)
+    for effects in ({"allows": "nothing"}, {"networks": ["203.0.113.0/24"]}):
+        credentials.change(
+            browser.tenant, api.site.console.metadata(), browser.client.id, **effects
+        )
+        post(browser, own(browser))
+    reader = api.site.client(called="reader", scopes=[Scope.OPERATE])
+
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    rows = reader.ask("GET", "/ledger/v1/requests", base="").json["requests"][::-1]
+    ids = [browser.client.id] * 2 + [federated.client.id] * 2 + [browser.client.id] * 2
+    told = [(each["refused"], each["credential"]) for each in lines if "refused" in each]
+    assert [id_ for _, id_ in told] == ids
+    assert [each["actor"] for each in rows] == ids
+    assert {each["credential"] for each in rows} == {browser.client.name}
+    assert [code for code, _ in told[-2:]] == ["client.paused", "client.network"]
 
 
 def test_the_request_log_has_refusals_and_none_of_the_secrets(browser):
