@@ -1,8 +1,10 @@
 """Clients: registered in their home, changed and removed with their grants in every ledger."""
 
+from dataclasses import replace
+
 import pytest
 
-from scim_api.auth import credentials
+from scim_api.auth import credentials, homes
 from scim_api.auth.oauth import clients, consent
 from scim_api.auth.oauth.clients import NotARedirectUri
 from tests.scim_api.auth.oauth.service import URI
@@ -50,6 +52,15 @@ def test_the_limits_of_a_client_count_for_its_grants_in_every_ledger(service, cl
             for key, value in changes.items()
         }
     assert service.types("beta") == ["ConsentGiven", "TokensIssued"]  # no copy of it
+
+
+def test_a_grant_whose_client_its_home_does_not_know_has_ended(service, client):
+    given = service.redeem(client, service.consent(client[0], "beta"))
+    known = service.presented(given["access_token"], "beta")
+    unknown = replace(known, client=f"{known.client[:-1]}x")  # as after a restore of the home
+
+    assert (known.revoked_at, unknown.revoked_at) == (None, None)
+    assert homes.in_force(unknown, service.ledger("acme")).state("") == "revoked"
 
 
 def test_removing_a_client_ends_its_grants_in_every_ledger(service, client):
