@@ -105,6 +105,7 @@ WITHHELD: Mapping[str, frozenset[str]] = {
     CONSENT_GIVEN: _HASH | {"challenge", "salt"},
     ACCESS_TOKEN_REVOKED: _HASH | {"assertion_sha256"},
     CONSENT_WITHDRAWN: frozenset({"assertion_sha256"}),
+    REUSE_DETECTED: frozenset({"assertion_sha256"}),
     TOKENS_ISSUED: frozenset("access_sha256 refresh_sha256 redeems salt assertion_sha256".split()),
 }
 

@@ -39,6 +39,9 @@ NOTHING, READS, ALL = "nothing", "reads", "all"  # what a credential is allowed
 _MAKES = {
     events.CREDENTIAL_ROTATED: ("sha256",),
     events.TOKENS_ISSUED: ("access_sha256", "refresh_sha256", "assertion_sha256"),
+    events.ACCESS_TOKEN_REVOKED: ("assertion_sha256",),
+    events.CONSENT_WITHDRAWN: ("assertion_sha256",),
+    events.REUSE_DETECTED: ("assertion_sha256",),
 }
 
 

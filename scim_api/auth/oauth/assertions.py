@@ -18,7 +18,7 @@ from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
 from ledger import clock
-from scim_api.auth.oauth.key_sets import Key, KeySets, matching, read_key_set
+from scim_api.auth.oauth.key_sets import Key, KeySets, matching, pasted
 from scim_api.auth.oauth.trust import ALGORITHMS, Trust
 from scim_api.protocol.errors import Quoted
 
@@ -63,7 +63,7 @@ def verify(
     _must_be_about(assertion.claims, trust)
     _must_be_in_time(assertion.claims, at, LONGEST if trust.once else math.inf)
     if trust.jwks is not None:
-        keys = matching(read_key_set(trust.jwks), assertion.kid)
+        keys = matching(pasted(trust.jwks), assertion.kid)
     else:
         keys = key_sets.find(folder, trust.jwks_uri or "", assertion.kid)
     _must_be_signed(assertion, keys)

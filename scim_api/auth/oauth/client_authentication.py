@@ -2,12 +2,13 @@
 
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 from ledger import clock
 from ledger.contract import Connection
-from projections.current.credentials import NOTHING, Credential, Use
+from projections.current.credentials import NOTHING, Credential, Secret, Use
 from scim_api.auth import tokens
 from scim_api.auth.networks import may_come_from
 from scim_api.auth.oauth import clients
@@ -33,14 +34,19 @@ class Authenticated:
     client: Client
     method: str
     address: str
+    secret: str | None = None  # the hash of the secret that it has sent
     assertion: Verified | None = None
+
+    def refusal(self, code: str, template: str) -> InvalidClient:
+        """Return the refusal of what counts no more."""
+        return InvalidClient(code, template, headers=_CHALLENGE if self.method == BASIC else None)
 
     def effects(self) -> dict[str, str]:
         """Return what is recorded of the proof, with tokens that are issued for it."""
         return {"client_authentication": self.method, **self.used()}
 
     def used(self) -> dict[str, str]:
-        """Return what is recorded of an assertion that is good for one request."""
+        """Return what is recorded of an assertion that is not to be used again."""
         used = self.assertion
         if used is None or used.sha256 is None or used.expires_at is None:
             return {}
@@ -90,8 +96,8 @@ def authenticate(
         )
     recognised(client)
     if presented.assertion is None:
-        _must_have_secret(presented, client)
-        proved = Authenticated(client, presented.method, address)
+        sha256 = _must_have_secret(presented, client)
+        proved = Authenticated(client, presented.method, address, secret=sha256)
     else:
         proved = _asserted(presented.assertion, client, address, endpoints, key_sets)
     _must_come_from(client.credential, address)
@@ -169,27 +175,33 @@ def _asserted(
             "The keys that sign this client's assertions cannot be fetched now.",
             headers={"Retry-After": str(error.retry_after)},
         ) from error
-    return Authenticated(client, JWT if trust.once else FEDERATED, address, verified)
+    method = JWT if trust.once else FEDERATED
+    return Authenticated(client, method, address, assertion=verified)
 
 
-def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -> int:
-    """Raise OAuthError if the proof counts no more in the newest state of a ledger.
+def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -> Credential:
+    """Return a client as it is now; raise OAuthError if what let it in counts no more.
 
-    The client may have been removed or paused, or its assertion used, since it was let in. Return
-    the version of the client's stream, 0 where that is in another ledger.
+    It may have been removed, rotated or changed, or its assertion used, since then. `connection`
+    shows the newest state of a ledger; that of the client's home is read where this is another.
     """
-    must_be_unused(by, tenant, connection)
-    client, is_home = by.client, _is_home(by, tenant)
-    known = tenant.credentials
-    found = known.get(connection, client.id) if is_home else client.tenant.find_client(client.id)
+    _must_be_unused(by, tenant, connection)
+    client, home = by.client, by.client.tenant
+    with nullcontext(connection) if _is_home(by, tenant) else home.ledger.reading() as newest:
+        found = home.credentials.get(newest, client.id)
+        if by.secret is not None:
+            _must_be_live(home.credentials.secret(newest, by.secret, Use.CLIENT_SECRET), client, by)
     if found is None or found.revoked_at:
-        raise InvalidClient("oauth.client_removed", "The client was removed.")
+        raise by.refusal("oauth.client_removed", "The client was removed.")
+    if found.details.get("trust") != client.trust:
+        raise by.refusal(
+            "oauth.client_changed", "The registration of the client has just changed. Ask again."
+        )
     _must_come_from(found, by.address)
-    must_not_be_paused(found)
-    return found.version if is_home else 0
+    return found
 
 
-def must_be_unused(by: Authenticated, tenant: Tenant, connection: Connection) -> None:
+def _must_be_unused(by: Authenticated, tenant: Tenant, connection: Connection) -> None:
     """Raise InvalidClient for an assertion that was used, as far as a ledger's newest state says.
 
     That is recorded in the home only, in one append with what it was used for.
@@ -201,7 +213,7 @@ def must_be_unused(by: Authenticated, tenant: Tenant, connection: Connection) ->
         raise InvalidClient(
             "oauth.assertion_used",
             "The client assertion was used before, or in another ledger than the client's own:"
-            " each is good for one request.",
+            " sign another one for each request.",
         )
 
 
@@ -229,33 +241,39 @@ def must_be_able(client: Client) -> None:
         )
 
 
-def _must_have_secret(presented: Presented, client: Client) -> None:
+def _must_have_secret(presented: Presented, client: Client) -> str:
+    """Return the hash of a client's secret; raise InvalidClient if none is presented."""
     if not presented.secret:
         raise presented.refusal(
             "oauth.secret_missing", "The request has no client secret, which this client needs."
         )
-    token = tokens.parse(presented.secret.strip())
-    found = None
+    token, found = tokens.parse(presented.secret.strip()), None
     if token:
         with client.tenant.ledger.reading() as connection:
             found = client.tenant.credentials.secret(connection, token.sha256, Use.CLIENT_SECRET)
-    if found is None or found.credential != client.id:
-        raise presented.refusal(
+    return _must_be_live(found, client, presented)
+
+
+def _must_be_live(secret: Secret | None, client: Client, by: Presented | Authenticated) -> str:
+    """Return the hash of a live secret of a client; raise InvalidClient for any other."""
+    if secret is None or secret.credential != client.id:
+        raise by.refusal(
             "oauth.secret_wrong",
             "The client secret is not one of this client: it begins with scls_ and must be pasted"
             " whole.",
         )
-    if not found.is_live(clock.timestamp()) and found.spent_at:
-        raise presented.refusal(
+    if secret.is_live(clock.timestamp()):
+        return secret.sha256
+    if secret.spent_at:
+        raise by.refusal(
             "oauth.secret_replaced",
             "The client secret was replaced (client rotate), and the time for which both worked is"
             " over. Paste the new one; if it is lost: scim-ledger client rotate.",
         )
-    if not found.is_live(clock.timestamp()):
-        raise presented.refusal(
-            "oauth.secret_expired",
-            "The client secret has ended. Make a new one: scim-ledger client rotate.",
-        )
+    raise by.refusal(
+        "oauth.secret_expired",
+        "The client secret has ended. Make a new one: scim-ledger client rotate.",
+    )
 
 
 def _must_come_from(client: Credential, address: str) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,6 +83,16 @@ def must_be_key_set(document: Any) -> dict[str, Any]:
     if not usable:
         raise KeySetUnfit("the key set holds no key for RSA, ECDSA or Ed25519 signatures")
     return {"keys": usable}
+
+
+def pasted(document: Mapping[str, Any]) -> tuple[Key, ...]:
+    """Return the keys of a registration's own key set, read once for many requests."""
+    return _read(orjson.dumps(document))
+
+
+@lru_cache(maxsize=64)
+def _read(document: bytes) -> tuple[Key, ...]:
+    return read_key_set(orjson.loads(document))
 
 
 def matching(keys: tuple[Key, ...], kid: str | None) -> tuple[Key, ...]:

@@ -12,7 +12,11 @@ from projections.current.credentials import Credential, Secret, Use
 from scim_api.auth import tokens
 from scim_api.auth.oauth import clients
 from scim_api.auth.oauth.arrived import arrived
-from scim_api.auth.oauth.client_authentication import Authenticated, must_still_hold
+from scim_api.auth.oauth.client_authentication import (
+    Authenticated,
+    must_not_be_paused,
+    must_still_hold,
+)
 from scim_api.auth.oauth.consent import fits
 from scim_api.auth.oauth.decisions import Decided
 from scim_api.auth.oauth.errors import InvalidGrant, OAuthError
@@ -75,7 +79,7 @@ class Redemption:
                 "The access that was consented to has ended." + _AGAIN,
                 okta=_IN_OKTA,
             )
-        must_still_hold(self.by, self.tenant, connection)
+        must_not_be_paused(must_still_hold(self.by, self.tenant, connection))
         return grant, secret
 
     def _spent(
@@ -92,7 +96,7 @@ class Redemption:
             what=self._name,
             okta=_IN_OKTA,
         )
-        detected = Event(REUSE_DETECTED, {"of": _OF[self.use]})
+        detected = Event(REUSE_DETECTED, {"of": _OF[self.use], **self.by.used()})
         return Decided(error, [self._append(grant, detected)])
 
     def _again(self, connection: Connection, grant: Credential, salt: str) -> Issued:

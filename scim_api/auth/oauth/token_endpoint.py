@@ -23,7 +23,6 @@ from scim_api.auth.oauth.client_authentication import (
     Authenticated,
     Presented,
     authenticate,
-    must_be_unused,
     must_not_be_paused,
     must_still_hold,
 )
@@ -167,7 +166,8 @@ class TokenEndpoint:
 
         def decide(connection: Connection) -> Decided[Issued]:
             try:
-                version = must_still_hold(by, tenant, connection)
+                current = must_still_hold(by, tenant, connection)
+                must_not_be_paused(current)
             except OAuthError as error:
                 return Decided(error)
             now = clock.now()
@@ -178,7 +178,7 @@ class TokenEndpoint:
                 **by.effects(),
             }
             event = issued_event(issued, self.lifetimes, now, effects)
-            return Decided(issued, [Append(f"{CLIENT}-{client.id}", version, [event])])
+            return Decided(issued, [Append(f"{CLIENT}-{client.id}", current.version, [event])])
 
         metadata = replace(request.metadata, actor=client.id)
         return Answer(tenant, client, settle(tenant, decide, metadata))
@@ -210,7 +210,7 @@ def _revoke(request: Request, by: Authenticated, tenant: Tenant, token: Token) -
         if use == Use.ACCESS and not secret.is_live(clock.timestamp()):
             return Decided(None)
         try:
-            must_be_unused(by, tenant, connection)
+            must_still_hold(by, tenant, connection)
         except OAuthError as error:
             return Decided(error)
         revoked = Event(ACCESS_TOKEN_REVOKED, {"sha256": token.sha256, **by.used()})

@@ -15,6 +15,7 @@ from scim_api.auth import credentials
 from scim_api.auth.oauth import clients
 
 FORM = {"grant_type": "client_credentials"}
+PAST, REPLACED = "2026-01-01T00:00:00.000000Z", "oauth.secret_replaced"
 
 
 @pytest.fixture
@@ -149,21 +150,56 @@ def test_a_removed_client_is_unknown_and_its_tokens_open_nothing(service, client
     assert not service.opens(token)
 
 
-def test_a_client_that_is_removed_while_it_waits_for_the_lock_gets_nothing(service, client):
+@pytest.mark.parametrize(
+    ("happened", "code"),
+    [
+        (Event("ClientRemoved"), "oauth.client_removed"),
+        (Event("CredentialRotated", {"sha256": "0" * 64, "former_until": PAST}), REPLACED),
+        (Event("CredentialChanged", {"allows": "nothing"}), "client.paused"),
+        (Event("CredentialChanged", {"networks": ["198.51.100.0/24"]}), "client.network"),
+        (Event("ClientChanged", {"trust": {"jwks": {}}}), "oauth.client_changed"),
+    ],
+    ids=lambda each: each.type if isinstance(each, Event) else None,
+)
+def test_what_let_a_client_in_must_hold_when_its_turn_to_write_comes(
+    service, client, happened, code
+):
     ledger = service.ledger().ledger
 
     with ThreadPoolExecutor(1) as pool:
 
-        def remove(_):
+        def change(_):
             asking.append(pool.submit(service.refusal, service.token, in_form(client)))
             time.sleep(0.3)  # it is let in, and waits
-            return [Append(f"Client-{client[0].id}", 1, [Event("ClientRemoved")])]
+            return [Append(f"Client-{client[0].id}", 1, [happened])]
 
         asking = []
-        ledger.append_decided(remove, service.metadata())
+        ledger.append_decided(change, service.metadata())
 
-        assert asking[0].result().error == "invalid_client"
+        assert asking[0].result().code == code
     assert methods(service) == []
+
+
+def test_a_secret_that_its_home_replaced_gives_no_token_of_another_ledger(service):
+    client = service.register()
+    refresh = service.redeem(client, service.consent(client[0], "beta"))["refresh_token"]
+    there = service.ledger(), service.metadata(), client[0].credential
+
+    with ThreadPoolExecutor(1) as pool:
+
+        def nothing(_):
+            asking.append(pool.submit(service.refusal, service.refresh, client, refresh))
+            time.sleep(0.3)
+            credentials.rotate(*there, expires_at=None, former_until=PAST)
+            return []
+
+        asking = []
+        service.ledger("beta").ledger.append_decided(nothing, service.metadata())
+
+        refused = asking[0].result()
+    assert refused.code == REPLACED
+    assert refused.refusal().headers["WWW-Authenticate"].startswith("Basic ")
+    assert service.types("beta") == ["ConsentGiven", "TokensIssued"]
 
 
 def test_a_paused_client_gets_no_token_until_it_is_resumed_and_keeps_its_refresh_token(service):

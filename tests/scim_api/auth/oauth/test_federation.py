@@ -267,6 +267,24 @@ def test_an_assertion_that_gave_a_token_back_is_used_up(service, what):
     service.must_be_rebuildable()
 
 
+def test_an_assertion_with_a_code_that_came_again_is_used_up(service):
+    [client, _] = service.register(
+        with_secret=False, trust=to_record(hosts=HERE, jwks=key_set(OWN)), grants=GRANT_TYPES
+    )
+    code = service.consent(client)
+
+    def redeem(jti, code):
+        said = {"iss": client.client_id, "sub": client.client_id, "aud": ENDPOINTS[0], "jti": jti}
+        proof = {"client_assertion_type": ASSERTION_TYPE}
+        proof["client_assertion"] = OWN.sign(said | times())
+        return service.token({"grant_type": "authorization_code", "code": code, **proof})
+
+    redeem("1", code)
+    assert service.refusal(redeem, "2", code).code == "oauth.reuse"
+    assert service.refusal(redeem, "2", service.consent(client)).code == "oauth.assertion_used"
+    service.must_be_rebuildable()
+
+
 def test_the_events_hold_hashes_of_an_assertion_only(service, own):
     own(jti="a-very-secret-id")
 

@@ -24,6 +24,7 @@ from scim_api.auth.oauth.key_sets import (
     KeysUnavailable,
     must_be_key_set,
     must_be_key_set_url,
+    pasted,
     read_key_set,
 )
 from tests.scim_api.auth.oauth.key_set_url import KeySetUrl
@@ -103,6 +104,13 @@ def test_a_pasted_key_set_is_recorded_without_what_is_not_read() -> None:
 
     assert recorded == {"keys": [{k: v for k, v in FIRST.public().items() if k != "use"}]}
     assert kids(read_key_set(recorded)) == ["first"]
+
+
+def test_a_pasted_key_set_is_read_once_for_all_requests() -> None:
+    first, second = (pasted(must_be_key_set(key_set(FIRST))) for _ in range(2))
+
+    assert first is second
+    assert kids(pasted(must_be_key_set(key_set(SECOND)))) == ["second"]
 
 
 def test_a_pasted_private_key_is_refused_and_not_repeated() -> None:
