@@ -78,7 +78,8 @@ def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
         if clients is None:
             say("")
             continue
-        if not print_table(clients[:MOST_CLIENTS]):
+        shown = [{k: v for k, v in row.items() if k != "id"} for row in clients[:MOST_CLIENTS]]
+        if not print_table(shown):
             note("no client has sent a request yet")
         if len(clients) > MOST_CLIENTS:
             say(f"and {len(clients) - MOST_CLIENTS} more; --json has all that are kept")
@@ -159,6 +160,7 @@ def _clients(tenant: Tenant, credentials: dict[str, Credential]) -> list[dict[st
         {
             "client": use.client,
             "credential": credentials[use.credential].name,
+            "id": use.credential,
             "kind": notices.WORDS[credentials[use.credential].kind],
             "last_request_at": use.last_at,
             "address": use.address or None,
