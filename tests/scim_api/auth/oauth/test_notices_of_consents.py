@@ -53,5 +53,6 @@ def test_a_consent_that_was_withdrawn_or_never_used_is_not_missed(service):
     answer = service.redeem(client, service.consent(client[0]))
     service.revoke(client, answer["refresh_token"])
 
+    assert notices.reuses(service.ledger()) == []
     with freeze_time(timedelta(days=360)):
         assert expiring(service) == []
