@@ -103,7 +103,7 @@ def ask_for_token(server, jwks_url):
     says = "iss", "sub", "aud"
     options = "--issuer", "iss", "--subject", "sub", "--audience", "aud", "--jwks-url", jwks_url
     added = subprocess.run(
-        [*PROGRAM, "client", "add", "federated", *options, "--json"],
+        [*PROGRAM, "client", "add", jwks_url, *options, "--json"],
         env=environment(server.data_dir, SCIM_JWKS_HOSTS="127.0.0.1"),
         check=True,
         capture_output=True,
