@@ -25,7 +25,6 @@ from scim_api.auth.oauth import clients, connect_codes
 from scim_api.auth.oauth.arrived import arrived
 from scim_api.auth.oauth.client_authentication import must_be_able
 from scim_api.auth.oauth.clients import Client
-from scim_api.auth.oauth.decisions import Decided, settle
 from scim_api.auth.oauth.errors import (
     InvalidRequest,
     OAuthError,
@@ -35,6 +34,7 @@ from scim_api.auth.oauth.errors import (
 )
 from scim_api.auth.oauth.issuing import new_salt
 from scim_api.auth.oauth.scopes import granted
+from scim_api.auth.oauth.settling import Decided, settle
 from scim_api.auth.tokens import Prefix
 from scim_api.protocol.errors import Quoted
 from scim_api.tenants.tenants import Tenant, Tenants
@@ -179,29 +179,34 @@ def give(asked: Asked, connect_code: str, tenants: Tenants, metadata: Metadata) 
             proof = connect_codes.usable(tenant, connection, presented, client)
         except OAuthError as error:
             return Decided(error)
-        effects = {
-            "client": client.client_id,
-            "name": client.name,
-            "scopes": list(asked.scopes),
-            "redirect_uri": asked.by.redirect_uri,
-            "connect_code": proof.id,
-            "sha256": tokens.digest(code),
-            "salt": salt,
-            "expires_at": clock.timestamp(clock.now() + CODE_LIFETIME),
-            "arrived": dict(asked.arrived),
-        }
-        if asked.challenge:
-            effects["challenge"] = asked.challenge
         used = Event(CONNECT_CODE_USED, {"grant": grant})
+        given = Event(CONSENT_GIVEN, _effects(asked, proof.id, tokens.digest(code), salt))
         return Decided(
             code,
             [
                 Append(f"{CONNECT_CODE}-{proof.id}", proof.version, [used]),
-                Append(f"{GRANT}-{grant}", NO_STREAM, [Event(CONSENT_GIVEN, effects)]),
+                Append(f"{GRANT}-{grant}", NO_STREAM, [given]),
             ],
         )
 
     return settle(tenant, decide, replace(metadata, actor=grant))
+
+
+def _effects(asked: Asked, connect_code: str, sha256: str, salt: str) -> dict[str, Any]:
+    """Return what is recorded of a consent; the hash is that of the authorization code."""
+    effects = {
+        "client": asked.by.client.client_id,
+        "name": asked.by.client.name,
+        "scopes": list(asked.scopes),
+        "redirect_uri": asked.by.redirect_uri,
+        "connect_code": connect_code,
+        "sha256": sha256,
+        "salt": salt,
+        "expires_at": clock.timestamp(clock.now() + CODE_LIFETIME),
+        "arrived": dict(asked.arrived),
+        "challenge": asked.challenge,
+    }
+    return {name: value for name, value in effects.items() if value is not None}
 
 
 def _given_just_now(

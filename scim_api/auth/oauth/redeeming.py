@@ -18,7 +18,6 @@ from scim_api.auth.oauth.client_authentication import (
     must_still_hold,
 )
 from scim_api.auth.oauth.consent import fits
-from scim_api.auth.oauth.decisions import Decided
 from scim_api.auth.oauth.errors import InvalidGrant, OAuthError
 from scim_api.auth.oauth.issuing import (
     Issued,
@@ -29,6 +28,7 @@ from scim_api.auth.oauth.issuing import (
     successors,
 )
 from scim_api.auth.oauth.scopes import granted
+from scim_api.auth.oauth.settling import Decided
 from scim_api.tenants.tenants import Tenant
 
 GRACE = timedelta(seconds=60)  # for which a redeemed refresh token still gives its successors

@@ -27,7 +27,6 @@ from scim_api.auth.oauth.client_authentication import (
     must_still_hold,
 )
 from scim_api.auth.oauth.clients import Client
-from scim_api.auth.oauth.decisions import Decided, settle
 from scim_api.auth.oauth.errors import (
     InvalidGrant,
     InvalidRequest,
@@ -39,6 +38,7 @@ from scim_api.auth.oauth.issuing import Issued, Lifetimes, issued_event, new_pai
 from scim_api.auth.oauth.key_sets import KeySets
 from scim_api.auth.oauth.redeeming import Redemption
 from scim_api.auth.oauth.scopes import granted
+from scim_api.auth.oauth.settling import Decided, settle
 from scim_api.auth.tokens import Prefix, Token
 from scim_api.protocol.errors import Quoted
 from scim_api.tenants.tenants import Tenant, Tenants
