@@ -131,8 +131,8 @@ def print_table(rows: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def _columns() -> int:
-    """Return how wide the terminal is, or COLUMNS says; a file or a pipe has no end."""
-    return shutil.get_terminal_size((sys.maxsize, 0)).columns
+    """Return how wide the terminal is, or COLUMNS says it is; a file or a pipe has no end."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def _print_blocks(names: Sequence[str], cells: Iterable[Sequence[str]]) -> None:

@@ -34,7 +34,6 @@ class Shell:
     def __init__(self, data_dir, monkeypatch):
         self.data_dir = data_dir
         monkeypatch.setenv("SCIM_DATA_DIR", str(data_dir))
-        monkeypatch.delenv("COLUMNS", raising=False)  # tables as wide as they are
 
     def __call__(self, *words, code=0):
         if "restore" in words:

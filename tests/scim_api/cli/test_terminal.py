@@ -1,13 +1,18 @@
 """Terminal output escapes control characters, and works with any encoding."""
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
 
 from tests.scim_api.client import replace
+from tests.scim_api.process import PROGRAM
 
 EVIL = "\x1b[2K\rEVIL\n\u202eeno"
 SHOWN = r"\x1b[2K\rEVIL\n\u202eeno"
@@ -122,14 +127,25 @@ def test_a_token_has_a_name_that_can_be_printed(shell, name):
     assert shell("token", "list", "--json").json == []
 
 
-def test_a_table_that_is_wider_than_the_terminal_is_a_block_for_each_row(shell, monkeypatch):
+def on_terminal(*words, columns):
+    """Run a command whose output is a terminal, and return that."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+    environment = {name: each for name, each in os.environ.items() if name != "COLUMNS"}
+    subprocess.run([*PROGRAM, *words], stdout=slave, env=environment, check=True, timeout=60)
+    os.close(slave)
+    said = os.read(master, 65_536).decode().replace("\r\n", "\n")
+    os.close(master)
+    return said
+
+
+def test_a_table_that_is_wider_than_the_terminal_is_a_block_for_each_row(shell):
     shell("token", "create", "okta", "--network", "192.0.2.0/24")
     shell("token", "create", "near")
     listed = shell("token", "list", "--json").json
     assert "okta" in shell("token", "list").out.splitlines()[2]
 
-    monkeypatch.setenv("COLUMNS", "80")
-    said = shell("token", "list").out
+    said = on_terminal("token", "list", columns=80)
 
     blocks = [block.splitlines() for block in said.split("\n\n")]
     assert [block[0].split() for block in blocks] == [["id", row["id"]] for row in listed]
