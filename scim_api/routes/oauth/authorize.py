@@ -47,15 +47,16 @@ def _must_be_ours(exchange: Exchange) -> None:
     Else such a page could connect its reader's identity provider to a ledger of its own choice. A
     browser that does not say the site may name the origin; it does not over plain HTTP.
     """
-    site = exchange.environ.get("HTTP_SEC_FETCH_SITE")
-    from_origin = exchange.environ.get("HTTP_ORIGIN")
-    if site is None and from_origin is not None:
-        is_ours = from_origin.lower() == origin(exchange.root_url).lower()
-        site = "same-origin" if is_ours else "cross-site"
+    site, ours = exchange.environ.get("HTTP_SEC_FETCH_SITE"), origin(exchange.root_url)
+    sender = exchange.environ.get("HTTP_ORIGIN")
+    if site is None and sender is not None:
+        site = "same-origin" if sender.lower() == ours.lower() else "cross-site"
     if site not in (None, "same-origin"):
         raise AccessDenied(
             "oauth.other_site",
-            "Another site has sent this form. Begin again in the identity provider.",
+            f"Another site has sent this form: {origin(sender or '') or 'one without a name'}."
+            f" This service is {ours}. If both are the same service, SCIM_BASE_URL has to be the"
+            " address that browsers use for it. Begin again in the identity provider.",
         )
 
 

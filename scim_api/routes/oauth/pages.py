@@ -41,7 +41,10 @@ def page(
 
 def origin(uri: str) -> str:
     """Return the scheme and host of a URI as a browser shows them; empty for an odd one."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return ""
     host = parts.netloc.removesuffix({"http": ":80", "https": ":443"}.get(parts.scheme, ""))
     text = f"{parts.scheme}://{host}"
     return text if _ORIGIN.fullmatch(text) else ""

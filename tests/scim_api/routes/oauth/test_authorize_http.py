@@ -285,6 +285,7 @@ def test_a_consent_form_with_another_redirect_uri_gets_nowhere(browser):
         {"Origin": "http://localhost:81"},
         {"Origin": "https://localhost"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": ""},
     ],
     ids=str,
@@ -296,6 +297,15 @@ def test_a_consent_form_that_another_site_sends_gets_nowhere(browser, headers):
 
     headers = {"Origin": "http://localhost"} if "Origin" in headers else {}
     assert sent_to(browser.ask("POST", form=form, headers=headers))[0] == CALLBACK
+
+
+def test_a_form_from_another_name_is_told_both_names_and_what_to_set(browser):
+    form = {"asked": urlencode(browser.asked()), "connect_code": browser.code()}
+
+    answer = browser.ask("POST", form=form, headers={"Origin": "http://scim.example.com:8080"})
+
+    for each in ("http://scim.example.com:8080.", "http://localhost.", "SCIM_BASE_URL"):
+        assert each in answer.text
 
 
 def test_the_form_of_the_longest_state_can_be_sent(browser):
