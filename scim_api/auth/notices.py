@@ -76,7 +76,7 @@ class Reuse:
     ledger: str
     of: str
     at: str
-    mended: bool  # the client was connected again since
+    mended: bool  # the client was connected again, and got tokens since
 
     @property
     def says(self) -> str:
@@ -116,7 +116,7 @@ def expiring(tenant: Tenant) -> list[Expiring]:
     every = [c for c in credentials_of(tenant, TOKEN, CLIENT, GRANT) if not c.revoked_at]
     for each in every:
         expires_at, since = _expiry_of(tenant, each)
-        if expires_at is None or (expires_at <= now and _is_replaced(each, since, every)):
+        if expires_at is None or (expires_at <= now and _is_replaced(tenant, each, since, every)):
             continue
         days = (datetime.fromisoformat(expires_at).date() - today).days
         if days <= max(NOTICES):
@@ -138,13 +138,26 @@ def _expiry_of(tenant: Tenant, credential: Credential) -> tuple[str | None, str]
     return max(ends, default=(None, credential.issued_at))
 
 
-def _is_replaced(credential: Credential, since: str, every: Iterable[Credential]) -> bool:
-    """Return whether the client of a consent was given another after this one's last tokens."""
-    return credential.kind == GRANT and any(
-        each.client == credential.client and each.issued_at > since
+def _is_replaced(
+    tenant: Tenant,
+    credential: Credential,
+    since: str,
+    every: Iterable[Credential],
+    used_since: str = "",
+) -> bool:
+    """Return whether the client of a consent was given another since, and got tokens by that.
+
+    One whose code was never redeemed connects nothing.
+    """
+    if credential.kind != GRANT:
+        return False
+    others = (
+        each
         for each in every
-        if each.kind == GRANT
+        if each.kind == GRANT and each.client == credential.client and each.issued_at > since
     )
+    tokens = (_expiry_of(tenant, each) for each in others)
+    return any(expires_at and issued_at > used_since for expires_at, issued_at in tokens)
 
 
 def reuses(tenant: Tenant) -> list[Reuse]:
@@ -158,7 +171,7 @@ def reuses(tenant: Tenant) -> list[Reuse]:
             last = tenant.ledger.read_at([position])[position] if position else None
             if last and last.type == REUSE_DETECTED:
                 others = [other for other in every if not other.revoked_at]
-                mended = _is_replaced(each, each.issued_at, others)
+                mended = _is_replaced(tenant, each, each.issued_at, others, last.at)
                 found.append(Reuse(each, tenant.name, last.effects["of"], last.at, mended))
     return found
 
