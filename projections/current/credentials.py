@@ -66,6 +66,7 @@ class Credential:
     version: int = 0  # of its stream, where it was not found by a secret
     seal: str = ""  # the hash of its first secret, where it was found by a secret
     replaced_at: str | None = None  # of the secret that it was found by: when another took over
+    client_is_gone: bool = False  # of a grant: its client was removed, or is not known in its home
 
     def state(self, now: str) -> str:
         """Return live, expired or revoked at a moment (a timestamp)."""
@@ -77,8 +78,14 @@ class Credential:
         self, revoked_at: str | None, policy: str | None, networks: tuple[str, ...], allows: str
     ) -> "Credential":
         """Return a grant as it is in force: allowed what its client is, which these are of."""
-        ended = self.revoked_at or revoked_at
-        return replace(self, revoked_at=ended, policy=policy, networks=networks, allows=allows)
+        grant = self.without_client(revoked_at) if revoked_at else self
+        return replace(grant, policy=policy, networks=networks, allows=allows)
+
+    def without_client(self, since: str) -> "Credential":
+        """Return a grant as it is in force without its client: ended, if it had not been before."""
+        if self.revoked_at:
+            return self
+        return replace(self, revoked_at=since, client_is_gone=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class Principal:
 
         A write waits for its turn, for seconds at most: what was recorded by then counts.
         """
+        if self.home:
+            self.home.ledger.check_place()
         found = self.tenant.credentials.by_hash(connection, self.sha256)
         credential = homes.in_force(found[0] if found else self.credential, self.home)
         _must_be_let_in(credential, self.address, clock.timestamp(), self.scheme)

@@ -4,8 +4,6 @@ In its own ledger a grant is found together with its client. The client of anoth
 is asked for there at each request with the grant: a copy of its limits could lag.
 """
 
-from dataclasses import replace
-
 from ledger.contract import LedgerUnavailable
 from projections.current.credentials import Credential
 from scim_api.tenants.tenants import Tenant, Tenants
@@ -24,9 +22,14 @@ def home_of(credential: Credential, tenant: Tenant, tenants: Tenants) -> Tenant 
         return None
     home = tenants.find(client_id[_ID])
     if home is None:
-        says = f"the ledger {client_id[_ID]} of a client is not in the data directory"
-        raise LedgerUnavailable(says, reason="the one its client is registered in is missing")
+        raise missing(client_id)
     return home
+
+
+def missing(client_id: str) -> LedgerUnavailable:
+    """Return what to raise where the home of a client is gone: was the client removed?"""
+    says = f"the ledger {client_id[_ID]} of a client is not in the data directory"
+    return LedgerUnavailable(says, reason="the one its client is registered in is missing")
 
 
 def in_force(credential: Credential, home: Tenant | None) -> Credential:
@@ -38,5 +41,5 @@ def in_force(credential: Credential, home: Tenant | None) -> Credential:
         return credential
     client = home.find_client(credential.client[_CLIENT])
     if client is None:
-        return replace(credential, revoked_at=credential.revoked_at or credential.issued_at)
+        return credential.without_client(credential.issued_at)
     return credential.under(client.revoked_at, client.policy, client.networks, client.allows)

@@ -124,6 +124,15 @@ def ended(scheme: str, credential: Credential, state: str) -> Unauthorized:
             "token.ended",
             "The access token has expired. Request another one at /oauth/token.",
         )
+    if credential.client_is_gone and credential.client:
+        return _refused(
+            scheme,
+            "token.ended",
+            "The access token opens nothing: its client is not registered (any more) in its home,"
+            " the ledger with the id {home}. Register it again: scim-ledger client add.",
+            okta="Then connect the app again: press Authenticate in its provisioning settings.",
+            home=credential.client[:16],
+        )
     return _refused(
         scheme,
         "token.ended",

@@ -321,6 +321,7 @@ class Folders:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._read_at = -math.inf  # monotonic seconds
+        self._next_look = -math.inf  # monotonic seconds; at the others, one by one
         self._stamp: object = None  # of the directory, when it was read; None if it just changed
         self._names: list[str] = []
         self._others: list[Path] = []  # where a ledger may come to be
@@ -332,12 +333,24 @@ class Folders:
             stamp is None
             or stamp != self._stamp
             or now > self._read_at + 1.0  # a ledger may be gone from its folder
-            or any(os.path.exists(path) for path in self._others)
+            or self._has_another(now)
         ):
             self._names, self._others = _names_and_others(self._data_dir)
             recent = stamp and time.time_ns() - stamp[2] < COARSE
             self._stamp, self._read_at = None if recent else stamp, now
         return self._names
+
+    def _has_another(self, now: float) -> bool:
+        """Return whether a folder has come to hold a ledger.
+
+        To look at a thousand takes as long as ten requests; a pause in proportion follows.
+        """
+        if now < self._next_look:
+            return False
+        found = any(os.path.exists(path) for path in self._others)
+        then = time.monotonic()
+        self._next_look = then + SHARE * (then - now)
+        return found
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -24,6 +24,7 @@ BASIC, POST, JWT = "client_secret_basic", "client_secret_post", "private_key_jwt
 FEDERATED = "federated_jwt"  # an assertion that another service signed
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523 §2.2
 
+_ABOUT = "code", "refresh_token", "token"
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="OAuth", charset="UTF-8"'}
 
 
@@ -62,6 +63,7 @@ class Presented:
     assertion: str | None
     method: str
     by_header: bool
+    about: tuple[str, ...] = ()  # the codes and tokens that the request is about
 
     def refusal(self, code: str, template: str) -> InvalidClient:
         """Return the refusal of it (RFC 6749 §5.2)."""
@@ -88,6 +90,7 @@ def authenticate(
         client_id = subject_of(presented.assertion)
     client = clients.find(tenants, client_id) if client_id else None
     if client is None:
+        clients.must_not_be_missed(client_id or "", presented.about, tenants)
         raise presented.refusal(
             "oauth.client_unknown",
             "No client has this client id. Compare it with: scim-ledger client list."
@@ -126,10 +129,11 @@ def presented(form: Mapping[str, str], authorization: str | None) -> Presented:
         raise InvalidRequest(
             "oauth.assertion_type", "client_assertion_type must be {type}.", type=ASSERTION_TYPE
         )
+    about = tuple(form[name].strip() for name in _ABOUT if name in form)
     if user is not None:
-        return Presented(user, password, None, BASIC, by_header)
+        return Presented(user, password, None, BASIC, by_header, about)
     method = JWT if assertion is not None else POST
-    return Presented(client_id, secret, assertion, method, by_header)
+    return Presented(client_id, secret, assertion, method, by_header, about)
 
 
 def _is_split(user: str, password: str | None, client_id: str | None, secret: str | None) -> bool:
@@ -187,6 +191,8 @@ def must_still_hold(by: Authenticated, tenant: Tenant, connection: Connection) -
     """
     _must_be_unused(by, tenant, connection)
     client, home = by.client, by.client.tenant
+    if not _is_home(by, tenant):
+        home.ledger.check_place()
     with nullcontext(connection) if _is_home(by, tenant) else home.ledger.reading() as newest:
         found = home.credentials.get(newest, client.id)
         if by.secret is not None:

@@ -17,8 +17,8 @@ from ledger.events import (
     Event,
     Metadata,
 )
-from projections.current.credentials import Credential
-from scim_api.auth import credentials, tokens
+from projections.current.credentials import Credential, Use
+from scim_api.auth import credentials, homes, tokens
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.auth.tokens import Prefix
 from scim_api.tenants.tenants import Tenant, Tenants
@@ -28,6 +28,12 @@ CLIENT_CREDENTIALS = "client_credentials"
 GRANT_TYPES = (AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS)
 BY_CONSENT = (AUTHORIZATION_CODE, REFRESH_TOKEN)
 
+_OF_A_GRANT = {
+    Prefix.CODE: Use.CODE,
+    Prefix.REFRESH: Use.REFRESH,
+    Prefix.ACCESS: Use.ACCESS,
+    Prefix.CONNECT: Use.CONNECT,
+}
 _ID = re.compile(r"([0-9a-f]{16})-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 _URI = re.compile(r"[!#-;=?-\[\]_a-z~]{1,2000}")  # RFC 3986 §2
 _PLAIN_HTTP = ("localhost", "system-admin.okta1.com")  # the second is Okta's own test cell
@@ -139,6 +145,26 @@ def find(tenants: Tenants, client_id: str) -> Client | None:
     tenant = tenants.find(found[1]) if found else None
     client = _get(tenant, found[2]) if found and tenant else None
     return None if client is None or client.credential.revoked_at else client
+
+
+def must_not_be_missed(client_id: str, presented: Iterable[str], tenants: Tenants) -> None:
+    """Raise LedgerUnavailable for a client with live access whose home is not there.
+
+    Whether it was removed is not known then. What is presented, codes and tokens, names the ledger
+    of that access: one look-up, where a search through all of them would be a stranger's to cause.
+    """
+    found = _parts(client_id)
+    if found is None or tenants.find(found[1]):
+        return
+    for token in filter(None, map(tokens.parse, presented)):
+        tenant, use = tenants.find(token.tenant), _OF_A_GRANT.get(token.prefix)
+        if tenant is None or use is None:
+            continue
+        with tenant.ledger.reading() as connection:
+            secret = tenant.credentials.secret(connection, token.sha256, use)
+            owner = tenant.credentials.get(connection, secret.credential) if secret else None
+        if owner and owner.client == found[0] and not owner.revoked_at:
+            raise homes.missing(found[0])
 
 
 def _parts(client_id: str) -> re.Match[str] | None:

@@ -90,11 +90,12 @@ class Asked:
     arrived: Mapping[str, Any]  # what came, by names and lengths: for the record
 
 
-def asking(tenants: Tenants, parameters: Mapping[str, str]) -> Asking:
+def asking(tenants: Tenants, parameters: Mapping[str, str], connect_code: str = "") -> Asking:
     """Return who asks; raises NotAnswerable, which must be shown and never sent anywhere."""
     client_id = parameters.get("client_id", "")
     client = clients.find(tenants, client_id)
     if client is None:
+        clients.must_not_be_missed(client_id, (connect_code.strip(),), tenants)
         raise NotAnswerable(
             "oauth.client_unknown",
             "No client has the client id {received}. Compare it with: scim-ledger client list."

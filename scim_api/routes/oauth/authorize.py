@@ -70,7 +70,7 @@ def _answered(
     """
     exchange = current_exchange()
     exchange.is_about(tenants.find_open(clients.home_of(given.get("client_id", ""))))
-    by = consent.asking(tenants, given)
+    by = consent.asking(tenants, given, form.get("connect_code", "") if form else "")
     must_be_able(by.client)
     try:
         asked = consent.asked(by, given)

@@ -75,7 +75,7 @@ def test_an_expired_access_token_is_401_and_says_where_to_get_another(given):
     [
         ("Grant", "ConsentWithdrawn", "consent was withdrawn"),
         ("Grant", "ReuseDetected", "consent was withdrawn"),
-        ("Client", "ClientRemoved", "consent was withdrawn"),
+        ("Client", "ClientRemoved", "client is not registered (any more)"),
     ],
 )
 def test_an_access_token_ends_with_its_grant_and_its_client(given, stream, type_, says):
@@ -310,6 +310,15 @@ def test_while_the_home_of_a_client_cannot_be_read_its_grants_are_503(from_elsew
 
     assert refusal(response)[0] == 503
     assert "cannot use its ledger" in refusal(response)[2]
+
+
+def test_a_write_is_503_once_the_home_of_its_client_was_moved_away(from_elsewhere):
+    client = from_elsewhere.access()
+    assert client.post(user()).status_code == 201
+    home = from_elsewhere.site.data_dir / "home"
+    home.rename(home.parent.parent / "moved")
+
+    assert refusal(client.post(user("b@example.com")))[0] == 503
 
 
 # Networks

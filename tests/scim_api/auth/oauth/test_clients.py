@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from ledger.contract import LedgerUnavailable
 from scim_api.auth import credentials, homes
 from scim_api.auth.oauth import clients, consent
 from scim_api.auth.oauth.clients import NotARedirectUri
@@ -60,7 +61,36 @@ def test_a_grant_whose_client_its_home_does_not_know_has_ended(service, client):
     unknown = replace(known, client=f"{known.client[:-1]}x")  # as after a restore of the home
 
     assert (known.revoked_at, unknown.revoked_at) == (None, None)
-    assert homes.in_force(unknown, service.ledger("acme")).state("") == "revoked"
+    ended = homes.in_force(unknown, service.ledger("acme"))
+    assert (ended.state(""), ended.client_is_gone) == ("revoked", True)
+
+
+def test_while_the_home_of_a_client_is_missing_what_it_has_access_by_is_unavailable(
+    service, client, site
+):
+    given = service.redeem(client, service.consent(client[0], "beta"))
+    asked = {"client_id": client[0].client_id, "redirect_uri": URI, "response_type": "code"}
+    connect_code = service.connect_code(client[0], "beta")
+    unused = service.redeem(client, service.consent(client[0], "acme"))["refresh_token"]
+    service.close()
+    folder = site.data_dir / "acme"
+    folder.rename(folder.parent.parent / "moved")
+    service.tenants.discover()
+
+    for ask in (
+        lambda: service.refresh(client, given["refresh_token"]),
+        lambda: service.revoke(client, given["refresh_token"]),
+        lambda: service.revoke(client, given["access_token"]),
+        lambda: consent.asking(service.tenants, asked, connect_code),
+    ):
+        with pytest.raises(LedgerUnavailable):
+            ask()
+    assert service.refusal(service.refresh, client, unused).error == "invalid_client"
+    assert service.refusal(consent.asking, service.tenants, asked).error == "invalid_request"
+    grant = service.events("beta")[0].subject
+    credentials.revoke(service.ledger("beta"), service.metadata(), grant)
+    refused = service.refusal(service.refresh, client, given["refresh_token"])
+    assert refused.error == "invalid_client"
 
 
 def test_removing_a_client_ends_its_grants_in_every_ledger(service, client):
