@@ -15,7 +15,13 @@ from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, 
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.credentials.client_rows import Listing
-from scim_api.cli.credentials.clients import ledgers_with_consents, one_of, warn_of
+from scim_api.cli.credentials.clients import (
+    consents_from_elsewhere,
+    every_ledger,
+    ledgers_with_consents,
+    one_of,
+    warn_of,
+)
 from scim_api.cli.credentials.credential import (
     Change,
     allow,
@@ -163,27 +169,44 @@ def _is_given(parameter: str) -> bool:
 
 @command("list", "", "--json", group=client)
 def list_clients(console: Console) -> None:
-    """List clients, whose assertions they are known by, and their consents with last use."""
-    found = clients.clients_of(console.tenant())
-    ledgers, left = ledgers_with_consents(console, *found)
+    """List clients, whose assertions they are known by, and their consents with last use.
+
+    Consents to this ledger are listed, too, whose clients are registered in another one.
+    """
+    tenant = console.tenant()
+    found, elsewhere = clients.clients_of(tenant), consents_from_elsewhere(tenant)
+    ledgers, left = every_ledger(console) if elsewhere else ledgers_with_consents(console, *found)
     warn_of(console, left)
     listing = Listing(ledgers)
     rows = [listing.row(each) for each in found]
+    guests = listing.rows_from_elsewhere(tenant, elsewhere)
     if console.as_json:
-        print_json_list(rows)
-        return
-    consents = [
-        {"client": row["name"], **consent} for row in rows for consent in row.pop("consents")
+        print_json_list([*rows, *guests])
+    else:
+        _print_clients(rows, guests)
+
+
+def _print_clients(rows: list[dict[str, Any]], guests: list[dict[str, Any]]) -> None:
+    """Print a table of clients, one of those known by assertions, and one of consents."""
+    trusts = [{"client": row["name"], **trust} for row in rows if (trust := row.pop("trust"))]
+    whose = [({"client": row["name"]}, row) for row in rows]
+    whose += [
+        ({"client": row["name"], "client_id": row["client_id"], "home": row["home"]}, row)
+        for row in guests
     ]
+    consents = [{**of, **consent} for of, row in whose for consent in row.pop("consents")]
     for each in consents:
         del each["arrived"]
-    trusts = [{"client": row["name"], **trust} for row in rows if (trust := row.pop("trust"))]
     for row in rows:
+        del row["home"]
         row["redirect_uris"] = len(row["redirect_uris"])
-    if not print_table(table_of(rows)):
+    if not (rows or guests):
         note("no clients yet; scim-ledger client add registers one")
-    for table in filter(None, (trusts, consents)):
-        say("")
+    if guests:
+        note("a consent with a client_id is of a client that is registered in another ledger")
+    for number, table in enumerate(filter(None, (rows, trusts, consents))):
+        if number:
+            say("")
         print_table(table_of(table))
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from ledger import clock
 from projections.current.credentials import Credential, Use
 from scim_api.auth import credentials
-from scim_api.auth.oauth.clients import Client, grants_of
+from scim_api.auth.homes import in_force
+from scim_api.auth.oauth.clients import Client, grants_of, home_of
 from scim_api.auth.oauth.key_sets import file_of, read_key_set, saved_in
 from scim_api.auth.oauth.trust import ALGORITHMS
 from scim_api.cli.credentials import credential as shown
@@ -14,6 +15,9 @@ from scim_api.cli.credentials.clients import known_by
 from scim_api.cli.terminal import read_side_file
 from scim_api.tenants import usage
 from scim_api.tenants.tenants import Tenant
+
+# States of a consent that opens nothing.
+HOME_MISSING, CLIENT_GONE = "home missing", "client gone"
 
 
 class Listing:
@@ -28,6 +32,7 @@ class Listing:
         return {
             "client_id": client.client_id,
             "name": client.name,
+            "home": client.tenant.name,
             "state": shown.state_of(credential, now),
             "grants": [*client.grants],
             "scopes": sorted(credential.scopes),
@@ -43,19 +48,38 @@ class Listing:
             "last_token_at": _last_token_at(client.tenant, credential),
             **self._last_use(client.tenant, credential),
             "consents": [
-                self._consent(credential, *each) for each in grants_of(client, self._ledgers)
+                self._consent(client.tenant, *each) for each in grants_of(client, self._ledgers)
             ],
         }
 
-    def _consent(self, client: Credential, tenant: Tenant, grant: Credential) -> dict[str, Any]:
-        """Return a consent as it is shown; what its client is refused, it is refused."""
-        state = shown.state_of(grant, clock.timestamp())
+    def rows_from_elsewhere(
+        self, tenant: Tenant, grants: Sequence[Credential]
+    ) -> list[dict[str, Any]]:
+        """Return the clients of other ledgers that have consents in this one, with only those."""
+        rows = dict[str, dict[str, Any]]()
+        for grant in grants:
+            client_id = str(grant.client)
+            home = next((t for t in self._ledgers if t.ledger.tenant == home_of(client_id)), None)
+            row = {"client_id": client_id, "name": grant.name, "home": home and home.name}
+            rows.setdefault(client_id, {**row, "consents": []})["consents"].append(
+                self._consent(home, tenant, grant)
+            )
+        return [*rows.values()]
+
+    def _consent(self, home: Tenant | None, tenant: Tenant, grant: Credential) -> dict[str, Any]:
+        """Return a consent as it is in force: what its client is refused, it is refused."""
+        forced = in_force(grant, home)
+        state = shown.state_of(forced, clock.timestamp())
+        if home is None and state == "live":
+            state = HOME_MISSING
+        elif forced.revoked_at and not grant.revoked_at:
+            state = CLIENT_GONE
         return {
             "id": grant.id,
             "ledger": tenant.name,
-            "state": shown.PAUSED.get(client.allows, state) if state == "live" else state,
+            "state": state,
             "scopes": sorted(grant.scopes),
-            "networks": [*client.networks],
+            "networks": [*forced.networks],
             "consented_at": grant.issued_at,
             "ended_at": grant.revoked_at,
             "last_refresh_at": _last_token_at(tenant, grant),

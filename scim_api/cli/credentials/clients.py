@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 
 from ledger.contract import LedgerError
-from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client, clients_of
+from ledger.events import GRANT
+from projections.current.credentials import Credential
+from scim_api.auth.credentials import credentials_of
+from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client, clients_of, home_of
 from scim_api.cli.console import Console, failure_of
 from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.tenants.tenants import Tenant
@@ -23,7 +26,13 @@ def ledgers_with_consents(
 ) -> tuple[list[Tenant], dict[str, Exception]]:
     """Return the ledgers in which clients may have consents, and those that cannot be opened."""
     by_consent = any(AUTHORIZATION_CODE in client.grants for client in clients)
-    return _every_ledger(console) if by_consent else ([], {})
+    return every_ledger(console) if by_consent else ([], {})
+
+
+def consents_from_elsewhere(tenant: Tenant) -> list[Credential]:
+    """Return the consents to a ledger of clients that are registered in others, ended ones too."""
+    grants = credentials_of(tenant, GRANT)
+    return [each for each in grants if home_of(str(each.client)) != tenant.ledger.tenant]
 
 
 def warn_of(console: Console, left: Mapping[str, Exception]) -> None:
@@ -31,7 +40,8 @@ def warn_of(console: Console, left: Mapping[str, Exception]) -> None:
         note(f"warning: ledger {name} is left out: {failure_of(console, error).message}")
 
 
-def _every_ledger(console: Console) -> tuple[list[Tenant], dict[str, Exception]]:
+def every_ledger(console: Console) -> tuple[list[Tenant], dict[str, Exception]]:
+    """Return every ledger, and those that cannot be opened."""
     found, left = list[Tenant](), dict[str, Exception]()
     for name in console.names:
         try:
@@ -73,7 +83,7 @@ def one_of_service(console: Console, tenant: Tenant, text: str | None) -> Client
         )
     homes = [tenant]
     if _is_client_id(text) and not text.startswith(f"{tenant.ledger.tenant}-"):
-        homes, left = _every_ledger(console)
+        homes, left = every_ledger(console)
         warn_of(console, left)
     home = next((each for each in homes if text.startswith(f"{each.ledger.tenant}-")), tenant)
     return one_of(home, text)

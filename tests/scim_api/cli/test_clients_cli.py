@@ -383,6 +383,30 @@ def test_a_consent_is_withdrawn_by_its_id(shell, add, service, listed):
     assert "no consent 'x'" in shell("client", "withdraw", "x", code=5).err
 
 
+def test_a_consent_of_a_client_of_another_ledger_is_listed_and_withdrawn(shell, add, service):
+    shell("init", "--ledger", "beta")
+    added = add("okta", "--okta", PAGE)
+    connect(service, shell, added, "beta")
+
+    def of_beta():
+        [row] = shell("client", "list", "--ledger", "beta", "--json").json
+        [given] = row["consents"]
+        return row["client_id"], row["home"], given["state"], given["id"]
+
+    client_id, home, state, id_ = of_beta()
+    assert (client_id, home, state) == (added["client_id"], "default", "live")
+    assert client_id in shell("client", "list", "--ledger", "beta").out
+    shell("client", "pause", "okta")
+    assert of_beta()[2] == "paused"
+    (shell.data_dir / "default").rename(shell.data_dir.parent / "away")
+    assert of_beta() == (client_id, None, "home missing", id_)
+
+    shell("client", "withdraw", id_, "--ledger", "beta")
+
+    assert of_beta()[2] == "revoked"
+    assert service.types("beta")[-1] == "ConsentWithdrawn"
+
+
 def test_a_pause_and_networks_of_a_client_are_those_of_its_consents(shell, add, service, listed):
     shell("init", "--ledger", "beta")
     added = add("okta", "--okta", PAGE)
