@@ -1,6 +1,7 @@
 """restore: put a backup in place of a ledger."""
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ def restore(console: Console, backup: Path, yes: bool, dry_run: bool, revoke_tok
     followed the backup, the ledger goes on under a new origin and key, which a Restored event
     records.
 
-    Legal holds, erasures and revocations of tokens that came after the backup are repeated where
-    the replaced ledger shows them.
+    Legal holds, erasures and what happened to credentials after the backup are repeated where the
+    replaced ledger shows them.
     """
     if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("there is no terminal to ask at: give --yes, or --dry-run")
@@ -90,7 +91,7 @@ def _lines(found: Restore, revoke_tokens: bool) -> Iterator[str]:
         yield f"warning: {failure}"
     if replaced.trouble:
         yield f"warning: the ledger in place does not show what is lost: {replaced.trouble}"
-    yield from in_words(replaced.losses)
+    yield from in_words(replaced.losses, _repeated(found))
     if survey.renewal is None:
         yield "nothing followed the backup: the ledger in place has the same events"
         return
@@ -116,6 +117,11 @@ def _lines(found: Restore, revoke_tokens: bool) -> Iterator[str]:
             " scim-ledger connect"
         )
     yield "the ledger will go on under a new origin and key, for all to see"
+
+
+def _repeated(found: Restore) -> Counter[str]:
+    """Count the events of credentials that are repeated, by type."""
+    return Counter(each.type for each in found.of_credentials)
 
 
 def _fork(survey: Survey) -> str:
@@ -155,6 +161,7 @@ def _document(found: Restore) -> dict[str, Any]:
             f"{key}_gone": {id_: name for id_, (kind, name) in lost.gone.items() if kind == of}
             for of, key in ((TOKEN, "tokens"), (CLIENT, "clients"), (GRANT, "consents"))
         },
+        "credential_events_repeated": dict(_repeated(found)),
         "tokens_living_again": {each.id: each.name for each in found.living_again},
         "compared_with": [
             {"source": each.source, "size": each.head.size} for each in survey.comparison.known

@@ -1,7 +1,7 @@
 """What is lost when a backup replaces a ledger, as far as the replaced ledger shows it."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,8 +115,8 @@ def losses(replaced: Ledger, common: int) -> Losses:
     return found
 
 
-def in_words(found: Losses) -> Iterator[str]:
-    """Say what is lost."""
+def in_words(found: Losses, repeated: Mapping[str, int]) -> Iterator[str]:
+    """Say what is lost; events of credentials that are repeated, counted by type, are not."""
     if found.first is None or found.last is None:
         return
     (first, since), (last, until) = found.first, found.last
@@ -129,7 +129,12 @@ def in_words(found: Losses) -> Iterator[str]:
     if len(found.concerned) > SHOWN:
         yield f"  and {len(found.concerned) - SHOWN:,} more; --json has {MOST:,}"
     for type_, count in found.other.items():
-        yield f"  {type_}: {count:,}"
+        if count > repeated.get(type_, 0):
+            yield f"  {type_}: {count - repeated.get(type_, 0):,}"
+    if repeated:
+        types = ", ".join(f"{type_}: {count:,}" for type_, count in repeated.items())
+        yield f"repeated: {sum(repeated.values()):,} of these, of credentials ({types})"
     for id_, (kind, name) in found.gone.items():
         what = f"{CREDENTIALS[kind]} {name} ({id_})"
-        yield f"{what} was made after the backup and is gone: make another"
+        also = "; its consents in other ledgers end with it" if kind == CLIENT else ""
+        yield f"{what} was made after the backup and is gone: make another{also}"

@@ -80,6 +80,7 @@ class Restore:
     survey: Survey
     report: Report
     live: Sequence[Credential]  # the credentials that live in the backup
+    of_credentials: Sequence[Recorded]  # what happened to them after it, and is repeated
     progress: Progress = no_progress
 
     @property
@@ -155,16 +156,12 @@ class Restore:
         """Repeat what happened after the backup to credentials that it has; return whether any did.
 
         What was ended, paused or replaced stays so, and an OAuth client goes on with the refresh
-        token that it was given last. Credentials that were made after the backup are gone. The
-        backup may hold what the replaced ledger got by another restore: that is not repeated.
+        token that it was given last. Credentials that were made after the backup are gone.
         """
-        ledger, known = self.draft.ledger, self.draft.credentials
-        events: dict[str, list[Event]] = {}
-        with ledger.reading() as connection:
-            for each in self.survey.replaced.losses.of_credentials:
-                if known.lacks(connection, each):
-                    effects = {k: v for k, v in each.effects.items() if k != GRACE}
-                    events.setdefault(each.stream, []).append(Event(each.type, effects))
+        ledger, events = self.draft.ledger, dict[str, list[Event]]()
+        for each in self.of_credentials:
+            effects = {k: v for k, v in each.effects.items() if k != GRACE}
+            events.setdefault(each.stream, []).append(Event(each.type, effects))
         appends = [Append(s, ledger.version(s), made) for s, made in events.items()]
         if appends:
             ledger.append(appends, self.metadata)
@@ -260,11 +257,21 @@ def prepared(
             live = [
                 each for each in credentials_of(draft, TOKEN, GRANT, CLIENT) if not each.revoked_at
             ]
-            yield Restore(path, settings, metadata, draft, found, report, live, progress)
+            again = _of_credentials(draft, found.replaced.losses.of_credentials)
+            yield Restore(path, settings, metadata, draft, found, report, live, again, progress)
         finally:
             if draft:
                 draft.close()
             shutil.rmtree(path.with_name(DRAFT), ignore_errors=True)
+
+
+def _of_credentials(draft: Tenant, lost: Sequence[Recorded]) -> list[Recorded]:
+    """Return what is to be repeated of what happened to credentials after the backup.
+
+    The backup may hold what the replaced ledger got by another restore: that is not.
+    """
+    with draft.ledger.reading() as connection:
+        return [each for each in lost if draft.credentials.lacks(connection, each)]
 
 
 def left_of(path: Path, settings: Settings) -> list[Path]:

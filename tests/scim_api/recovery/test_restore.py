@@ -338,6 +338,8 @@ def test_what_happened_to_the_credentials_of_the_backup_is_repeated(grown, recor
         record("Grant-new", Event(events.CONSENT_GIVEN, consent | {"sha256": "code of new"}))
         credentials.change(tenant, app.console().metadata(), token.id, allows="reads")
 
+    gc.collect()
+    looked = run("restore", str(file), "--dry-run").output
     said = restored(run, file)
 
     with closing(wiring.open_tenant(path)) as tenant, tenant.ledger.reading() as connection:
@@ -351,6 +353,13 @@ def test_what_happened_to_the_credentials_of_the_backup_is_repeated(grown, recor
         assert paused.allows == "reads"
     assert said["tokens_revoked"] == ["okta (h)"]
     assert said["consents_gone"] == {"new": "okta"}
+    assert said["credential_events_repeated"] == {
+        "TokensIssued": 1,
+        "ReuseDetected": 1,
+        "CredentialChanged": 1,
+    }
+    assert "repeated: 3 of these, of credentials (TokensIssued: 1," in looked
+    assert "  ConsentGiven: 1\n" in looked and "  TokensIssued" not in looked
     all_is_well(run, path)
 
 
