@@ -17,18 +17,24 @@ def home_of(credential: Credential, tenant: Tenant, tenants: Tenants) -> Tenant 
 
     Raises LedgerUnavailable where it cannot be read.
     """
-    client_id = credential.client
-    if client_id is None or client_id[_ID] == tenant.ledger.tenant:
-        return None
-    home = tenants.find(client_id[_ID])
-    if home is None:
-        raise missing(client_id)
+    place = foreign(credential, tenant)
+    home = tenants.find(place[0]) if place else None
+    if place and home is None:
+        raise missing(place[0])
     return home
 
 
-def missing(client_id: str) -> LedgerUnavailable:
+def foreign(credential: Credential, tenant: Tenant) -> tuple[str, str] | None:
+    """Return home and id of the client of a grant, where that is registered in another ledger."""
+    client_id = credential.client
+    if client_id is None or client_id[_ID] == tenant.ledger.tenant:
+        return None
+    return client_id[_ID], client_id[_CLIENT]
+
+
+def missing(home: str) -> LedgerUnavailable:
     """Return what to raise where the home of a client is gone: was the client removed?"""
-    says = f"the ledger {client_id[_ID]} of a client is not in the data directory"
+    says = f"the ledger {home} of a client is not in the data directory"
     return LedgerUnavailable(says, reason="the one its client is registered in is missing")
 
 

@@ -5,13 +5,15 @@ What has expired is shown until it is rotated, replaced or revoked.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ledger import clock
+from ledger.contract import LedgerError
 from ledger.events import CLIENT, GRANT, REUSE_DETECTED, TOKEN
 from projections.current.credentials import Credential, Use
+from scim_api.auth import homes
 from scim_api.auth.credentials import credentials_of
 from scim_api.logs import LOGGER
 from scim_api.tenants import usage
@@ -95,6 +97,24 @@ class Reuse:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Stranded:
+    """A consent that opens nothing, for its client is not found in its home, or that is not."""
+
+    credential: Credential
+    ledger: str
+    why: str
+
+    @property
+    def says(self) -> str:
+        """What is wrong, and what to do."""
+        id_ = self.credential.id
+        return (
+            f"consent {self.credential.name} ({id_}) opens nothing: {self.why}, or end it:"
+            f" scim-ledger client withdraw {id_}{_option(self.ledger)}"
+        )
+
+
 def _option(ledger: str) -> str:
     return "" if ledger == "default" else f" --ledger {ledger}"
 
@@ -174,6 +194,33 @@ def reuses(tenant: Tenant) -> list[Reuse]:
                 mended = _is_replaced(tenant, each, each.issued_at, others, last.at)
                 found.append(Reuse(each, tenant.name, last.effects["of"], last.at, mended))
     return found
+
+
+def stranded(tenant: Tenant, ledgers: Callable[[], Iterable[Tenant]]) -> list[Stranded]:
+    """Return which live consents have a client of another ledger that is not found there.
+
+    `ledgers` gives those that can be opened; it is called only where a client is of another one.
+    """
+    every = [(each, homes.foreign(each, tenant)) for each in credentials_of(tenant, GRANT)]
+    found = [(each, place) for each, place in every if place and not each.revoked_at]
+    known = {each.ledger.tenant: each for each in ledgers()} if found else {}
+    return [
+        Stranded(grant, tenant.name, why)
+        for grant, (home, client) in found
+        if (why := _why_stranded(known.get(home), home, client))
+    ]
+
+
+def _why_stranded(home: Tenant | None, id_: str, client: str) -> str | None:
+    try:
+        if home and home.find_client(client):
+            return None
+    except LedgerError:
+        home = None
+    if home:
+        named = f"ledger {home.name}"
+        return f"its client is not registered (any more) in {named}. Register it there and connect"
+    return f"the ledger of its client, {id_}, is missing or cannot be read. Put it in its place"
 
 
 def unused(tenant: Tenant, days: int) -> list[Credential]:

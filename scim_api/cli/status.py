@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing, suppress
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from ledger import clock
@@ -12,6 +13,7 @@ from projections.current.credentials import ALL, READS, Credential
 from scim_api.auth import notices
 from scim_api.auth.credentials import credentials_of
 from scim_api.cli.console import Console, command, failure_of
+from scim_api.cli.credentials.clients import every_ledger
 from scim_api.cli.ledgers import Done, attempts, finish
 from scim_api.cli.terminal import (
     Exit,
@@ -34,15 +36,17 @@ def status(console: Console) -> None:
     """Show each ledger: size, clients, limits, credentials to look at.
 
     Those are the ones that expire within 60 days or have expired, of which a secret was used twice
-    within 30 days, that were not used for SCIM_UNUSED_DAYS, or that are paused. A ledger that
-    cannot be served is shown with the reason, as far as it can be read; exit 1 then.
+    within 30 days, that were not used for SCIM_UNUSED_DAYS, that are paused, or whose client is not
+    found in its own ledger. A ledger that cannot be served is shown with the reason, as far as it
+    can be read; exit 1 then.
     """
     if not console.names:
         raise Failure(
             f"there is no ledger yet: {console.whereabouts()}. `scim-ledger init` makes one",
             Exit.NOT_FOUND,
         )
-    ended = list(attempts(console, lambda name: _figures(console, name)))
+    ledgers = cache(lambda: every_ledger(console)[0])  # only some need them
+    ended = list(attempts(console, lambda name: _figures(console, name, ledgers)))
     if console.as_json:
         print_json([done.record for _, done in ended])
     else:
@@ -50,16 +54,20 @@ def status(console: Console) -> None:
     finish(ended, "in order", Exit.FAILED)
 
 
-def _figures(console: Console, name: str) -> Done:
+_Ledgers = Callable[[], Iterable[Tenant]]
+
+
+def _figures(console: Console, name: str, ledgers: _Ledgers) -> Done:
     """Return the figures of a ledger; of one that cannot be served, as far as it can be read."""
     try:
         with closing(console.tenant(name)) as tenant:
-            return Done({"ledger": name, "trouble": None, **_status(tenant, console.settings)})
+            figures = _status(tenant, console.settings, ledgers)
+            return Done({"ledger": name, "trouble": None, **figures})
     except (LedgerError, OSError) as error:
         failure = failure_of(console, error)
     record = {"ledger": name, "trouble": failure.message}
     with suppress(LedgerError, OSError), closing(console.unchecked(name)) as tenant:
-        record |= _status(tenant, console.settings)
+        record |= _status(tenant, console.settings, ledgers)
     return Done(record, code=Exit.FAILED, says=failure.message)
 
 
@@ -91,7 +99,7 @@ def _print_all(records: Iterable[Mapping[str, Any]]) -> None:
         say("")
 
 
-def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
+def _status(tenant: Tenant, settings: Settings, ledgers: _Ledgers) -> dict[str, Any]:
     week_ago = clock.timestamp(clock.now() - timedelta(days=7))
     day_ago = clock.timestamp(clock.now() - timedelta(days=1))
     position, last_at = tenant.ledger.end()
@@ -140,6 +148,10 @@ def _status(tenant: Tenant, settings: Settings) -> dict[str, Any]:
             _named(each.credential) | {"of": each.of, "at": each.at, "says": each.says}
             for each in notices.reuses(tenant)
         ],
+        "credentials_stranded": [
+            {**_named(each.credential), "says": each.says}
+            for each in notices.stranded(tenant, ledgers)
+        ],
         "credentials_unused": [
             {**_named(each), "days": settings.unused_days}
             for each in read_side_file(lambda: notices.unused(tenant, settings.unused_days), ())
@@ -185,7 +197,7 @@ def _expires(item: Mapping[str, Any]) -> str:
     return f"{item['says']} ({item['expires_at']}){used}: {item['do']}"
 
 
-def _is_reused(item: Mapping[str, Any]) -> str:
+def _says(item: Mapping[str, Any]) -> str:
     return str(item["says"])
 
 
@@ -200,7 +212,8 @@ def _is_paused(item: Mapping[str, Any]) -> str:
 
 _WARNINGS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "credentials_expiring_soon": _expires,
-    "credentials_reused": _is_reused,
+    "credentials_reused": _says,
+    "credentials_stranded": _says,
     "credentials_unused": _is_unused,
     "credentials_paused": _is_paused,
 }

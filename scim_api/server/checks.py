@@ -65,8 +65,12 @@ def examine(
         folder = settings.data_dir.absolute()
         says = f"there is none under {folder} (SCIM_DATA_DIR) yet; scim-ledger init makes one"
         yield Check("ledgers", False, says)
+    opened: list[Tenant] = []
     for name in names:
-        yield from _ledger(name, settings, open_ledger, explain)
+        yield from _ledger(name, settings, open_ledger, explain, opened)
+    for tenant in opened:
+        for ok, says in credential_checks.stranded(tenant, opened):
+            yield Check(f"ledger {tenant.name} clients", ok, says)
 
 
 def sqlite_check(settings: Settings) -> Check:
@@ -97,7 +101,9 @@ def _ledger(
     settings: Settings,
     open_ledger: Callable[[str], Tenant],
     explain: Callable[[LedgerError], str],
+    opened: list[Tenant],
 ) -> Iterator[Check]:
+    """Check a ledger, and add it to those that could be opened."""
     label, path = f"ledger {name}", ledger_path(settings.data_dir, name)
     yield from _rights(f"{label} rights", path, settings)
     if left := left_of(path, settings):
@@ -117,6 +123,7 @@ def _ledger(
     except OSError as error:
         yield Check(label, False, f"{error.filename or path}: {error.strerror}")
         return
+    opened.append(tenant)
     yield Check(label, True, f"{last:,} events, origin {tenant.ledger.origin}")
     for topic, check in (
         ("log", _log(tenant)),

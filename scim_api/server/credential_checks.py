@@ -1,6 +1,6 @@
 """Checks of credentials: do they expire, are they of use, can the keys of clients be had."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ledger import clock
@@ -34,6 +34,11 @@ def expiry(tenant: Tenant, settings: Settings) -> Iterator[Finding]:
         yield reuse.mended, reuse.says
     if not found:
         yield True, f"none has expired or does within {max(notices.NOTICES)} days"
+
+
+def stranded(tenant: Tenant, opened: Sequence[Tenant]) -> Iterator[Finding]:
+    """Find consents whose client is in none of the ledgers that can be opened."""
+    yield from ((False, each.says) for each in notices.stranded(tenant, lambda: opened))
 
 
 def _useless(tenant: Tenant, settings: Settings) -> Iterator[Finding]:

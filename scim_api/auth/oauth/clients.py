@@ -164,7 +164,7 @@ def must_not_be_missed(client_id: str, presented: Iterable[str], tenants: Tenant
             secret = tenant.credentials.secret(connection, token.sha256, use)
             owner = tenant.credentials.get(connection, secret.credential) if secret else None
         if owner and owner.client == found[0] and not owner.revoked_at:
-            raise homes.missing(found[0])
+            raise homes.missing(found[1])
 
 
 def _parts(client_id: str) -> re.Match[str] | None:

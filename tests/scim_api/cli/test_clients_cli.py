@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -550,6 +551,24 @@ def test_status_and_doctor_say_that_a_secret_was_used_twice_until_it_is_long_ago
         assert "connected again since" in shell("doctor").out
         time.tick(31 * 86400)
         assert "used twice" not in shell("status").out
+
+
+def test_status_and_doctor_name_a_consent_whose_client_is_not_in_its_home(shell, add, service):
+    shell("init", "--ledger", "beta")
+    home, before, moved = (shell.data_dir / "default", *map(shell.data_dir.with_name, "bm"))
+    shutil.copytree(home, before)
+    added = add("okta", "--okta", PAGE)
+    connect(service, shell, added, "beta")
+    assert "opens nothing" not in shell("doctor").out + shell("status").out
+    service.close()
+
+    home.rename(moved)
+    for said in (shell("doctor", code=1).out, shell("status").out):
+        assert f"the ledger of its client, {added['client_id'][:16]}, is missing" in said
+        assert "scim-ledger client withdraw" in said
+    before.rename(home)
+    for said in (shell("doctor", code=1).out, shell("status").out):
+        assert "its client is not registered (any more) in ledger default" in said
 
 
 def test_a_client_that_has_gone_from_one_ledger_is_still_listed(shell, add, service, listed):
