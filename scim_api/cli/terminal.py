@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
@@ -136,11 +137,23 @@ def _columns() -> int:
 
 
 def _print_blocks(names: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
-    """Print rows one below the other, without what is empty."""
+    """Print rows one below the other, without what is empty; sentences are wrapped."""
+    room = max(20, _columns() - max(map(len, names)) - 2)
     for number, row in enumerate(cells):
         if number:
             click.echo()
-        _print_columns([pair for pair in zip(names, row, strict=True) if pair[1]])
+        _print_columns(
+            [
+                ("" if more else name, line)
+                for name, text in zip(names, row, strict=True)
+                for more, line in enumerate(_wrapped(text, room))
+            ]
+        )
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """Return the lines of a text; what has no blanks, such as a URL, stays whole."""
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
 
 
 def print_record(record: Mapping[str, Any]) -> None:

@@ -153,3 +153,11 @@ def test_a_table_that_is_wider_than_the_terminal_is_a_block_for_each_row(shell):
     assert not any(line.startswith("networks") for line in blocks[1])
     assert max(map(len, said.splitlines())) <= 80
     assert shell("token", "list", "--json").json == listed
+
+
+def test_a_sentence_that_is_wider_than_the_terminal_is_wrapped(shell):
+    lines = on_terminal("config", "show", columns=80).splitlines()
+
+    wide = [line for line in lines if len(line) > 80]
+    assert all(len(line.split()) == 2 for line in wide)  # such as a list of hosts
+    assert "         ledger's hashes" in lines
