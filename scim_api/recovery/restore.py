@@ -109,6 +109,8 @@ class Restore:
         revoked = self._revoke(every=revoke_tokens)
         lost = self.survey.replaced.losses.holds_and_erasures
         repeated = [each for each in map(self._repeat, lost) if each]
+        if self.of_credentials:
+            repeated.append(f"{len(self.of_credentials):,} events of credentials")
         if decided or continued or revoked:
             heads.sign()
         verified = self._verify()

@@ -72,7 +72,7 @@ class Listing:
         state = shown.state_of(forced, clock.timestamp())
         if home is None and state == "live":
             state = HOME_MISSING
-        elif forced.revoked_at and not grant.revoked_at:
+        elif forced.client_is_gone:
             state = CLIENT_GONE
         return {
             "id": grant.id,

@@ -358,6 +358,7 @@ def test_what_happened_to_the_credentials_of_the_backup_is_repeated(grown, recor
         "ReuseDetected": 1,
         "CredentialChanged": 1,
     }
+    assert said["repeated"] == ["3 events of credentials"]
     assert "repeated: 3 of these, of credentials (TokensIssued: 1," in looked
     assert "  ConsentGiven: 1\n" in looked and "  TokensIssued" not in looked
     all_is_well(run, path)
