@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import termios
+from contextlib import suppress
 
 import pytest
 
@@ -134,9 +135,12 @@ def on_terminal(*words, columns):
     environment = {name: each for name, each in os.environ.items() if name != "COLUMNS"}
     subprocess.run([*PROGRAM, *words], stdout=slave, env=environment, check=True, timeout=60)
     os.close(slave)
-    said = os.read(master, 65_536).decode().replace("\r\n", "\n")
+    said = b""
+    with suppress(OSError):  # the end, where nobody has the other side open
+        while part := os.read(master, 65_536):
+            said += part
     os.close(master)
-    return said
+    return said.decode().replace("\r\n", "\n")
 
 
 def test_a_table_that_is_wider_than_the_terminal_is_a_block_for_each_row(shell):
