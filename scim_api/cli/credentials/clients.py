@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from ledger.contract import LedgerError
 from ledger.events import GRANT
 from projections.current.credentials import Credential
+from scim_api.auth import homes
 from scim_api.auth.credentials import credentials_of
-from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client, clients_of, home_of
+from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, Client, clients_of
 from scim_api.cli.console import Console, failure_of
 from scim_api.cli.terminal import Exit, Failure, note
 from scim_api.tenants.tenants import Tenant
@@ -31,8 +32,7 @@ def ledgers_with_consents(
 
 def consents_from_elsewhere(tenant: Tenant) -> list[Credential]:
     """Return the consents to a ledger of clients that are registered in others, ended ones too."""
-    grants = credentials_of(tenant, GRANT)
-    return [each for each in grants if home_of(str(each.client)) != tenant.ledger.tenant]
+    return [each for each in credentials_of(tenant, GRANT) if homes.foreign(each, tenant)]
 
 
 def warn_of(console: Console, left: Mapping[str, Exception]) -> None:
