@@ -148,13 +148,13 @@ def find(tenants: Tenants, client_id: str) -> Client | None:
 
 
 def must_not_be_missed(client_id: str, presented: Iterable[str], tenants: Tenants) -> None:
-    """Raise LedgerUnavailable for a client with live access whose home is not there.
+    """Raise LedgerUnavailable for a client with live access whose home `find` has not found.
 
     Whether it was removed is not known then. What is presented, codes and tokens, names the ledger
     of that access: one look-up, where a search through all of them would be a stranger's to cause.
     """
     found = _parts(client_id)
-    if found is None or tenants.find(found[1]):
+    if found is None or tenants.find_open(found[1]):
         return
     for token in filter(None, map(tokens.parse, presented)):
         tenant, use = tenants.find(token.tenant), _OF_A_GRANT.get(token.prefix)

@@ -97,11 +97,7 @@ def asking(tenants: Tenants, parameters: Mapping[str, str], connect_code: str = 
     if client is None:
         clients.must_not_be_missed(client_id, (connect_code.strip(),), tenants)
         raise NotAnswerable(
-            "oauth.client_unknown",
-            "No client has the client id {received}. Compare it with: scim-ledger client list."
-            if client_id
-            else "The request has no client_id. Its operator finds it by: scim-ledger client list.",
-            received=client_id,
+            "oauth.client_unknown", _why_unknown(tenants, client_id), received=client_id
         )
     uri, known = parameters.get("redirect_uri"), client.redirect_uris
     if uri is None and len(known) == 1:  # RFC 6749 §3.1.2.3
@@ -115,6 +111,20 @@ def asking(tenants: Tenants, parameters: Mapping[str, str], connect_code: str = 
             client=client,
         )
     return Asking(client, uri, parameters.get("state"))
+
+
+def _why_unknown(tenants: Tenants, client_id: str) -> str:
+    """Return the template of a sentence about a client id that no client has."""
+    if not client_id:
+        return "The request has no client_id. Its operator finds it by: scim-ledger client list."
+    home = clients.home_of(client_id)
+    if home and tenants.find_open(home) is None:  # it was just looked for
+        return (
+            "No client has the client id {received}, and this service has no ledger with the id"
+            " with which it begins. If one was moved away, put it back; else compare the client id"
+            " with: scim-ledger client list."
+        )
+    return "No client has the client id {received}. Compare it with: scim-ledger client list."
 
 
 def asked(by: Asking, parameters: Mapping[str, str]) -> Asked:

@@ -86,7 +86,8 @@ def test_while_the_home_of_a_client_is_missing_what_it_has_access_by_is_unavaila
         with pytest.raises(LedgerUnavailable):
             ask()
     assert service.refusal(service.refresh, client, unused).error == "invalid_client"
-    assert service.refusal(consent.asking, service.tenants, asked).error == "invalid_request"
+    refused = service.refusal(consent.asking, service.tenants, asked)  # no ledger was named
+    assert (refused.error, "no ledger with the id" in refused.detail) == ("invalid_request", True)
     grant = service.events("beta")[0].subject
     credentials.revoke(service.ledger("beta"), service.metadata(), grant)
     refused = service.refusal(service.refresh, client, given["refresh_token"])
