@@ -106,10 +106,6 @@ def _status(tenant: Tenant, settings: Settings, ledgers: _Ledgers) -> dict[str, 
     with tenant.ledger.reading() as connection:
         users = tenant.resources.total(connection, "User")
         groups = tenant.resources.total(connection, "Group")
-    credentials = {c.id: c for c in credentials_of(tenant, TOKEN, CLIENT, GRANT)}
-    now = clock.timestamp()
-    uses = read_side_file(tenant.usage.last_use_of_each, {})
-    last_used = {id_: use.last_at for id_, use in uses.items()}
     reached = read_side_file(tenant.history.stands_at, None)
     head = tenant.ledger.newest_head()
     return {
@@ -132,10 +128,20 @@ def _status(tenant: Tenant, settings: Settings, ledgers: _Ledgers) -> dict[str, 
         "erasures_unfinished": len(tenant.ledger.unfinished_erasures()),
         "request_rate": settings.request_rate,
         "refusal_rate": settings.refusal_rate,
+        **_of_credentials(tenant, settings, ledgers),
+    }
+
+
+def _of_credentials(tenant: Tenant, settings: Settings, ledgers: _Ledgers) -> dict[str, Any]:
+    """Return who uses a ledger, and which of its credentials are to be looked at."""
+    credentials = {c.id: c for c in credentials_of(tenant, TOKEN, CLIENT, GRANT)}
+    now = clock.timestamp()
+    live = [each for each in credentials.values() if each.state(now) == "live"]
+    uses = read_side_file(tenant.usage.last_use_of_each, {})
+    last_used = {id_: use.last_at for id_, use in uses.items()}
+    return {
         "allowed_networks": [
-            {**_named(each), "networks": [*each.networks]}
-            for each in credentials.values()
-            if each.networks and each.state(now) == "live"
+            {**_named(each), "networks": [*each.networks]} for each in live if each.networks
         ],
         "clients": read_side_file(lambda: _clients(tenant, credentials), ()),
         "credentials_expiring_soon": [
@@ -157,9 +163,7 @@ def _status(tenant: Tenant, settings: Settings, ledgers: _Ledgers) -> dict[str, 
             for each in read_side_file(lambda: notices.unused(tenant, settings.unused_days), ())
         ],
         "credentials_paused": [
-            {**_named(each), "allows": each.allows}
-            for each in credentials.values()
-            if each.allows != ALL and each.state(now) == "live"
+            {**_named(each), "allows": each.allows} for each in live if each.allows != ALL
         ],
     }
 
