@@ -22,6 +22,7 @@ from ledger.sqlite import ledger as sqlite_ledger
 from ledger.sqlite.connection import Connection, driver
 from ledger.sqlite.ledger import SQLiteLedger
 from scim_api import wiring
+from scim_api.logs import LOGGER
 from scim_api.tenants.tenants import Tenant
 
 Record = Callable[..., list[Recorded]]
@@ -100,6 +101,17 @@ def run() -> Run:
         return runner.invoke(app.cli, [*arguments, "--ledger", "acme"])
 
     return invoke
+
+
+@pytest.fixture
+def caplog(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    """Return what is logged, however another test of this process has configured the log."""
+    monkeypatch.setattr(LOGGER, "propagate", False)
+    monkeypatch.setattr(LOGGER, "handlers", [caplog.handler])
+    caplog.set_level("INFO", LOGGER.name)
+    return caplog
 
 
 @pytest.fixture
