@@ -32,6 +32,11 @@ class Use(StrEnum):
     ASSERTION = "assertion"  # one that must not be taken a second time
 
 
+def use_of(kind: str) -> Use:
+    """Return what the secret of a token or a client is for, by the kind of credential."""
+    return Use.CLIENT_SECRET if kind == CLIENT else Use.BEARER
+
+
 NOTHING, READS, ALL = "nothing", "reads", "all"  # what a credential is allowed
 
 
@@ -73,6 +78,14 @@ class Credential:
         if self.revoked_at:
             return "revoked"
         return "expired" if self.expires_at and self.expires_at <= now else "live"
+
+    @property
+    def client_place(self) -> tuple[str, str] | None:
+        """The home of its client and the client's id there: a client id is both, with a hyphen."""
+        if self.client is None:
+            return None
+        home, _, id_ = self.client.partition("-")
+        return home, id_
 
     def under(
         self, revoked_at: str | None, policy: str | None, networks: tuple[str, ...], allows: str
@@ -132,7 +145,7 @@ class Credentials(Projection):
             "SELECT s.use, s.expires_at, s.scopes, s.spent_at, p.revoked_at, p.policy, p.networks,"
             f" p.allows, c.seal, ({Configuration.VERSION}), {_of('c')}"
             " FROM secret s JOIN credential c ON c.id = s.credential"
-            " LEFT JOIN credential p ON p.id = substr(c.client, 18)"  # after home and hyphen
+            " LEFT JOIN credential p ON p.id = substr(c.client, 18)"  # see client_place
             f" WHERE s.sha256 = ? AND s.use IN ('{Use.BEARER}', '{Use.ACCESS}')",
             (sha256,),
         ).fetchone()
@@ -318,7 +331,7 @@ def _issued(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
 
 
 def _rotated(tables: _Tables, recorded: Recorded, effects: _Effects) -> None:
-    use = Use.CLIENT_SECRET if recorded.category == CLIENT else Use.BEARER
+    use = use_of(recorded.category)
     tables.replace_secrets(recorded, use, effects["former_until"])
     tables.add_secret(recorded, use, effects["sha256"], effects.get("expires_at"))
 

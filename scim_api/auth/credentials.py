@@ -26,12 +26,13 @@ from ledger.events import (
     Metadata,
     Payload,
 )
-from projections.current.credentials import Credential, Use
+from projections.current.credentials import Credential, use_of
 from scim_api.auth import tokens
 from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.auth.tokens import Prefix
 from scim_api.tenants.tenants import Tenant
 
+KINDS = (TOKEN, CLIENT, GRANT)  # all that authenticate; a code of connect does not
 ENDINGS = {
     TOKEN: CREDENTIAL_REVOKED,
     CLIENT: CLIENT_REMOVED,
@@ -160,8 +161,8 @@ def record(
         found = tenant.credentials.get(connection, id_)
         if found is None or found.revoked_at:
             raise CredentialEnded(f"credential {id_} has ended in the meantime")
-        what, stream = event(found), f"{found.kind}-{id_}"
-        return [Append(stream, tenant.ledger.version(stream), [what])] if what else []
+        what = event(found)
+        return [Append(f"{found.kind}-{id_}", found.version, [what])] if what else []
 
     return bool(tenant.ledger.append_decided(decide, metadata))
 
@@ -174,7 +175,7 @@ def credentials_of(tenant: Tenant, *kinds: str) -> list[Credential]:
 
 def former_until(tenant: Tenant, credential: Credential, now: str) -> str | None:
     """Return when the former secret of a rotated credential ends, if it still lives."""
-    use = Use.CLIENT_SECRET if credential.kind == CLIENT else Use.BEARER
+    use = use_of(credential.kind)
     with tenant.ledger.reading() as connection:
         secrets = tenant.credentials.secrets(connection, credential.id, use)
     former = [each.expires_at for each in secrets if each.spent_at and each.is_live(now)]
@@ -183,4 +184,4 @@ def former_until(tenant: Tenant, credential: Credential, now: str) -> str | None
 
 def names_of(tenant: Tenant) -> dict[str, str]:
     """Return the names of a ledger's credentials of every kind by id."""
-    return {each.id: each.name for each in credentials_of(tenant, TOKEN, CLIENT, GRANT)}
+    return {each.id: each.name for each in credentials_of(tenant, *KINDS)}

@@ -8,9 +8,6 @@ from ledger.contract import LedgerUnavailable
 from projections.current.credentials import Credential
 from scim_api.tenants.tenants import Tenant, Tenants
 
-_ID = slice(0, 16)  # of the home, in a client id; after that a hyphen and the id of the client
-_CLIENT = slice(17, None)
-
 
 def home_of(credential: Credential, tenant: Tenant, tenants: Tenants) -> Tenant | None:
     """Return the ledger in which the client of a grant is registered, where that is another one.
@@ -26,10 +23,8 @@ def home_of(credential: Credential, tenant: Tenant, tenants: Tenants) -> Tenant 
 
 def foreign(credential: Credential, tenant: Tenant) -> tuple[str, str] | None:
     """Return home and id of the client of a grant, where that is registered in another ledger."""
-    client_id = credential.client
-    if client_id is None or client_id[_ID] == tenant.ledger.tenant:
-        return None
-    return client_id[_ID], client_id[_CLIENT]
+    place = credential.client_place
+    return None if place is None or place[0] == tenant.ledger.tenant else place
 
 
 def missing(home: str) -> LedgerUnavailable:
@@ -43,9 +38,10 @@ def in_force(credential: Credential, home: Tenant | None) -> Credential:
 
     A client that its home does not know, as after a restore, is as good as removed.
     """
-    if home is None or credential.client is None:
+    place = credential.client_place
+    if home is None or place is None:
         return credential
-    client = home.find_client(credential.client[_CLIENT])
+    client = home.find_client(place[1])
     if client is None:
         return credential.without_client(credential.issued_at)
     return credential.under(client.revoked_at, client.policy, client.networks, client.allows)

@@ -14,7 +14,7 @@ from ledger.contract import LedgerError
 from ledger.events import CLIENT, GRANT, REUSE_DETECTED, TOKEN
 from projections.current.credentials import Credential, Use
 from scim_api.auth import homes
-from scim_api.auth.credentials import credentials_of
+from scim_api.auth.credentials import KINDS, credentials_of
 from scim_api.logs import LOGGER
 from scim_api.tenants import usage
 from scim_api.tenants.tenants import Tenant
@@ -133,7 +133,7 @@ def expiring(tenant: Tenant) -> list[Expiring]:
     What was revoked is left out, and an expired consent whose client has a newer one.
     """
     now, today, found = clock.timestamp(), clock.now().date(), []
-    every = [c for c in credentials_of(tenant, TOKEN, CLIENT, GRANT) if not c.revoked_at]
+    every = [c for c in credentials_of(tenant, *KINDS) if not c.revoked_at]
     for each in every:
         expires_at, since = _expiry_of(tenant, each)
         if expires_at is None or (expires_at <= now and _is_replaced(tenant, each, since, every)):
@@ -229,7 +229,7 @@ def unused(tenant: Tenant, days: int) -> list[Credential]:
     Raises SideFileUnavailable.
     """
     now, since = clock.timestamp(), clock.timestamp(clock.now() - timedelta(days=days))
-    every = credentials_of(tenant, TOKEN, CLIENT, GRANT)
+    every = credentials_of(tenant, *KINDS)
     return usage.unused(every, tenant.usage.last_use_of_each(), now, since)
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from ledger import clock
 from ledger.contract import LedgerError
-from ledger.events import CLIENT, GRANT, TOKEN
 from projections.current.credentials import ALL, READS, Credential
 from scim_api.auth import notices
-from scim_api.auth.credentials import credentials_of
+from scim_api.auth.credentials import KINDS, credentials_of
 from scim_api.cli.console import Console, command, failure_of
 from scim_api.cli.credentials.clients import every_ledger
 from scim_api.cli.ledgers import Done, attempts, finish
@@ -134,7 +133,7 @@ def _status(tenant: Tenant, settings: Settings, ledgers: _Ledgers) -> dict[str, 
 
 def _of_credentials(tenant: Tenant, settings: Settings, ledgers: _Ledgers) -> dict[str, Any]:
     """Return who uses a ledger, and which of its credentials are to be looked at."""
-    credentials = {c.id: c for c in credentials_of(tenant, TOKEN, CLIENT, GRANT)}
+    credentials = {c.id: c for c in credentials_of(tenant, *KINDS)}
     now = clock.timestamp()
     live = [each for each in credentials.values() if each.state(now) == "live"]
     uses = read_side_file(tenant.usage.last_use_of_each, {})

@@ -23,7 +23,7 @@ from ledger.contract import (
     no_progress,
 )
 from ledger.erasure import Justification
-from ledger.events import CLIENT, ERASED, GRANT, HOLD_PLACED, TOKEN, Event, Metadata, Recorded
+from ledger.events import ERASED, HOLD_PLACED, Event, Metadata, Recorded
 from ledger.signing import renewal
 from ledger.signing.keys import HEAD_FILE, KEY_FILE, NEXT_FILE, Keys, KeyUnusable
 from ledger.signing.known_heads import HeadSources, newest_trusted
@@ -34,7 +34,7 @@ from ledger.sqlite.alone import alone
 from ledger.sqlite.connection import DAMAGED, JOURNAL, LOG_FILES
 from ledger.verify.report import MEMORY_FILE, Options, Report, Verified
 from projections.current.credentials import Credential
-from scim_api.auth.credentials import credentials_of, revoke
+from scim_api.auth.credentials import KINDS, credentials_of, revoke
 from scim_api.auth.oauth import connect_codes
 from scim_api.erasure.purge import finish
 from scim_api.recovery.draft import (
@@ -256,9 +256,7 @@ def prepared(
             what = f"the backup {backup}"
             report = must_be_good(draft, progress, Options(copy=True), what)
             found = survey(path, draft, keys, settings)
-            live = [
-                each for each in credentials_of(draft, TOKEN, GRANT, CLIENT) if not each.revoked_at
-            ]
+            live = [each for each in credentials_of(draft, *KINDS) if not each.revoked_at]
             again = _of_credentials(draft, found.replaced.losses.of_credentials)
             yield Restore(path, settings, metadata, draft, found, report, live, again, progress)
         finally:

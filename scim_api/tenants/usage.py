@@ -141,8 +141,8 @@ def unused(
     """
     every = list(credentials)
     used = {id_ for id_, use in uses.items() if use.last_at >= since}
-    by_grants = (each.client for each in every if each.client and each.id in used)
-    used |= {client_id.partition("-")[2] for client_id in by_grants}  # without its home
+    places = (each.client_place for each in every if each.id in used)
+    used |= {place[1] for place in places if place}
     live = (each for each in every if each.state(now) == "live")
     return [each for each in live if each.issued_at < since and each.id not in used]
 

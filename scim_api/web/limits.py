@@ -30,12 +30,11 @@ class Limits:
     def count_request(self, credential: str) -> None:
         """Count a request of a credential, by its id; raises TooManyRequests beyond its rate."""
         if self.requests and (wait := self.requests.take(credential).wait):
-            raise TooManyRequests(
+            raise _too_many(
                 "rate.requests",
                 "This credential has sent more requests than one may in a minute"
                 " (SCIM_REQUEST_RATE). Repeat this one in {seconds} s.",
-                seconds=ceil(wait),
-                headers={"Retry-After": str(ceil(wait))},
+                wait,
             )
 
     def count_refusal(self, address: str) -> TooManyRequests | None:
@@ -46,10 +45,15 @@ class Limits:
         """
         if not self.refusals or not (wait := self.refusals.take(source_of(address)).wait):
             return None
-        return TooManyRequests(
+        return _too_many(
             "rate.refusals",
             "Too many attempts from this address had no valid credential (SCIM_REFUSAL_RATE). Check"
             " the credential, then try again in {seconds} s.",
-            seconds=ceil(wait),
-            headers={"Retry-After": str(ceil(wait))},
+            wait,
         )
+
+
+def _too_many(code: str, template: str, wait: float) -> TooManyRequests:
+    """Return a refusal that says in how many whole seconds to come again."""
+    seconds = ceil(wait)
+    return TooManyRequests(code, template, seconds=seconds, headers={"Retry-After": str(seconds)})

@@ -12,7 +12,7 @@ from ledger.events import GRANT
 from scim_api.auth import credentials
 from scim_api.auth.oauth import clients
 from scim_api.auth.oauth.clients import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, Client
-from scim_api.auth.scopes import DEFAULT, Scope
+from scim_api.auth.scopes import Scope
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.credentials.client_rows import Listing
 from scim_api.cli.credentials.clients import (
@@ -31,6 +31,7 @@ from scim_api.cli.credentials.credential import (
     reads_option,
     resume,
     say_change,
+    scopes_option,
     table_of,
 )
 from scim_api.cli.credentials.paste import show, show_again
@@ -87,15 +88,7 @@ GRANTS = (AUTHORIZATION_CODE, CLIENT_CREDENTIALS)
     help="How it gets tokens; can be repeated. By default authorization_code (with refresh), and"
     " client_credentials where it signs assertions.",
 )
-@click.option(
-    "--scope",
-    "scopes",
-    type=click.Choice([str(scope) for scope in Scope]),
-    multiple=True,
-    default=[str(scope) for scope in DEFAULT],
-    show_default=True,
-    help="What it may do at most; can be repeated.",
-)
+@scopes_option("What it may do at most")
 @click.option(
     "--policy", type=click.Choice(list(PRESETS)), help="Policy instead of the ledger's own."
 )

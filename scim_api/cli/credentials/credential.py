@@ -7,6 +7,7 @@ import click
 
 from projections.current.credentials import ALL, NOTHING, READS, Credential
 from scim_api.auth.networks import NotANetwork, network
+from scim_api.auth.scopes import DEFAULT, Scope
 from scim_api.cli.console import Console, failure_of
 from scim_api.cli.terminal import Failure, print_json
 from scim_api.tenants.usage import Use
@@ -31,6 +32,21 @@ networks_option = click.option(
     " repeated.",
 )
 anywhere_option = click.option("--anywhere", is_flag=True, help="It may be used from any network.")
+
+
+def scopes_option(meaning: str) -> Callable[[Any], Any]:
+    """Return the option for the scopes of a new credential."""
+    return click.option(
+        "--scope",
+        "scopes",
+        type=click.Choice([str(scope) for scope in Scope]),
+        multiple=True,
+        default=[str(scope) for scope in DEFAULT],
+        show_default=True,
+        help=f"{meaning}; can be repeated.",
+    )
+
+
 reads_option = click.option("--reads", is_flag=True, help="Let it go on reading.")
 
 

@@ -11,7 +11,7 @@ from ledger import clock
 from projections.current.credentials import Credential
 from scim_api.auth import credentials
 from scim_api.auth.credentials import credentials_of
-from scim_api.auth.scopes import DEFAULT, Scope
+from scim_api.auth.scopes import Scope
 from scim_api.cli.console import Console, command, group
 from scim_api.cli.credentials.credential import (
     Change,
@@ -22,6 +22,7 @@ from scim_api.cli.credentials.credential import (
     pause,
     reads_option,
     resume,
+    scopes_option,
     state_of,
     table_of,
 )
@@ -63,15 +64,7 @@ ID = click.argument("token", metavar="ID|NAME")
     help="Policy for this token, overriding the ledger's.",
 )
 @click.option("--user", metavar="ID|USERNAME", help="The user it belongs to, for /Me.")
-@click.option(
-    "--scope",
-    "scopes",
-    type=click.Choice([str(scope) for scope in Scope]),
-    multiple=True,
-    default=[str(scope) for scope in DEFAULT],
-    show_default=True,
-    help="What it may do; can be repeated.",
-)
+@scopes_option("What it may do")
 @networks_option
 def create_token(
     console: Console,
